@@ -1,0 +1,166 @@
+//! What is sent: packets encoded once, as the WebSocket frames of a server, however many clients receive them.
+//!
+//! A server's frame is the same for every client (it is not masked), so these bytes go to each WebSocket as they are. A
+//! polling client gets the same packets out of them: [`Frames::parts`] walks the frames.
+
+use bytes::Bytes;
+use tungstenite::protocol::frame::FrameHeader;
+use tungstenite::protocol::frame::coding::{Data, OpCode};
+
+/// One or more WebSocket frames that travel together: a packet with its attachments. Cloning shares the bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Frames {
+    bytes: Bytes,
+    compress: bool,
+}
+
+/// One packet inside [`Frames`], as it would stand in a WebSocket message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part<'a> {
+    /// A text packet: its type digit and its data.
+    Text(&'a [u8]),
+    /// The data of a binary message packet.
+    Binary(&'a [u8]),
+}
+
+impl Frames {
+    /// The packet `1`: close.
+    pub const CLOSE: Self = Self::of(b"\x81\x011");
+    /// The packet `2`: ping.
+    pub const PING: Self = Self::of(b"\x81\x012");
+    /// The packet `3probe`: the answer to a probe.
+    pub const PROBE: Self = Self::of(b"\x81\x063probe");
+    /// The packet `6`: noop.
+    pub const NOOP: Self = Self::of(b"\x81\x016");
+
+    const fn of(frame: &'static [u8]) -> Self {
+        Self { bytes: Bytes::from_static(frame), compress: true }
+    }
+
+    /// One text packet, type digit included.
+    pub fn text(packet: &[u8]) -> Self {
+        let mut frames = FramesBuilder::with_capacity(packet.len() + 10);
+        frames.text(&[packet]);
+        frames.finish()
+    }
+
+    /// The same frames, barred from HTTP compression if `compress` is false.
+    pub fn compress(mut self, compress: bool) -> Self {
+        self.compress = compress;
+        self
+    }
+
+    /// Whether a polling answer that carries these frames may be compressed.
+    pub const fn may_compress(&self) -> bool {
+        self.compress
+    }
+
+    /// The frames as they go to a WebSocket.
+    pub const fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// Length in bytes, headers included.
+    pub const fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Whether there is no frame at all.
+    pub const fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// The packets inside, in order.
+    pub fn parts(&self) -> Parts<'_> {
+        Parts { rest: &self.bytes }
+    }
+}
+
+/// Walks the packets of [`Frames`].
+#[derive(Debug, Clone)]
+pub struct Parts<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Iterator for Parts<'a> {
+    type Item = Part<'a>;
+
+    fn next(&mut self) -> Option<Part<'a>> {
+        let (&first, rest) = self.rest.split_first()?;
+        let (&second, rest) = rest.split_first()?;
+        let (length, rest) = match second {
+            126 => rest.split_first_chunk().map(|(len, rest)| (u64::from(u16::from_be_bytes(*len)), rest))?,
+            127 => rest.split_first_chunk().map(|(len, rest)| (u64::from_be_bytes(*len), rest))?,
+            short => (u64::from(short), rest),
+        };
+        let (payload, rest) = rest.split_at_checked(usize::try_from(length).ok()?)?;
+        self.rest = rest;
+        Some(if first & 0x0f == 1 { Part::Text(payload) } else { Part::Binary(payload) })
+    }
+}
+
+/// Writes frames into one buffer.
+#[derive(Debug, Default)]
+pub struct FramesBuilder {
+    buffer: Vec<u8>,
+}
+
+impl FramesBuilder {
+    /// A builder whose buffer holds `capacity` bytes before it grows.
+    pub fn with_capacity(capacity: usize) -> Self {
+        Self { buffer: Vec::with_capacity(capacity) }
+    }
+
+    /// Appends a text packet given in pieces.
+    pub fn text(&mut self, pieces: &[&[u8]]) {
+        self.header(Data::Text, pieces.iter().map(|piece| piece.len()).sum());
+        for piece in pieces {
+            self.buffer.extend_from_slice(piece);
+        }
+    }
+
+    /// Appends a binary message packet.
+    pub fn binary(&mut self, data: &[u8]) {
+        self.header(Data::Binary, data.len());
+        self.buffer.extend_from_slice(data);
+    }
+
+    /// The frames written so far.
+    pub fn finish(self) -> Frames {
+        Frames { bytes: self.buffer.into(), compress: true }
+    }
+
+    fn header(&mut self, opcode: Data, length: usize) {
+        let header = FrameHeader { opcode: OpCode::Data(opcode), ..FrameHeader::default() };
+        // Writing to a vector cannot fail.
+        let _ = header.format(length as u64, &mut self.buffer);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_what_was_written() {
+        let long = vec![b'x'; 70_000];
+        let medium = vec![b'y'; 126];
+        let mut builder = FramesBuilder::default();
+        builder.text(&[b"4", b"2[]"]);
+        builder.binary(&long);
+        builder.text(&[&medium]);
+        builder.binary(b"");
+        let frames = builder.finish();
+        let parts: Vec<_> = frames.parts().collect();
+        assert_eq!(parts, [Part::Text(b"42[]"), Part::Binary(&long), Part::Text(&medium), Part::Binary(b"")]);
+    }
+
+    #[test]
+    fn constants_are_frames() {
+        for (frames, packet) in
+            [(Frames::CLOSE, &b"1"[..]), (Frames::PING, b"2"), (Frames::PROBE, b"3probe"), (Frames::NOOP, b"6")]
+        {
+            assert_eq!(frames, Frames::text(packet));
+        }
+    }
+}

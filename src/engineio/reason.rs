@@ -1,0 +1,37 @@
+//! Why a session ended, in the words the Node server uses.
+
+use std::fmt;
+
+/// Why an Engine.IO session ended. `Display` gives the text the Node server and its clients know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// The client closed the transport, or its connection is gone.
+    TransportClose,
+    /// The transport misbehaved: a bad frame, an overlap, a cut request.
+    TransportError,
+    /// No pong came in time.
+    PingTimeout,
+    /// The client sent a packet that cannot be decoded.
+    ParseError,
+    /// The server closed the session.
+    ForcedClose,
+}
+
+impl Reason {
+    /// The reason as the Node server spells it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::TransportClose => "transport close",
+            Self::TransportError => "transport error",
+            Self::PingTimeout => "ping timeout",
+            Self::ParseError => "parse error",
+            Self::ForcedClose => "forced close",
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

@@ -1,0 +1,3 @@
+//! The starter's application.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! The shard: one thread, its event loop and everything it owns.
