@@ -2,4 +2,3 @@
 
 pub mod engineio;
 pub mod shard;
-pub mod socketio;

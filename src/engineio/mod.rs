@@ -4,9 +4,22 @@
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 mod frames;
+mod handshake;
 mod millis;
+mod packet;
+pub mod payload;
 mod reason;
+mod session;
+mod settings;
+mod sid;
 
 pub use frames::{Frames, FramesBuilder, Part};
+pub use handshake::{
+    Code, Found, Kind, Method, Protocol, Purpose, Query, Request, check, check_protocol, open_packet, query_pairs,
+};
 pub use millis::Millis;
+pub use packet::{Packet, ParseError};
 pub use reason::Reason;
+pub use session::{Effect, Inbound, Lost, Route, Session};
+pub use settings::{CLOSE_WAIT, MESSAGE_OVERHEAD, NOOP_INTERVAL, Settings, Transport, Transports};
+pub use sid::{SID_LENGTH, Sid, SidSource, SidText};

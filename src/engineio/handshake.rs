@@ -1,0 +1,265 @@
+//! The checks on a request before it reaches a session: what it wants, or the error code it is refused with.
+//!
+//! [`check`] holds the checks of Engine.IO in the order of the Node server, up to the application's own hook, which
+//! stands between [`check`] and [`check_protocol`].
+
+use std::borrow::Cow;
+use std::fmt;
+
+use memchr::memchr2;
+
+use super::settings::{Settings, Transport};
+
+/// The version of Engine.IO that a client speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Protocol {
+    /// Protocol 4: clients since Socket.IO 3.
+    V4,
+    /// Protocol 3: clients of Socket.IO 2. Anything but `EIO=4` means this one.
+    V3,
+}
+
+/// The query parameters that count for Engine.IO. Given twice, the last one counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Query<'a> {
+    /// `EIO`.
+    pub protocol: Protocol,
+    /// `transport`; `None` when missing or unknown.
+    pub transport: Option<Transport>,
+    /// `sid`; `None` when missing or empty.
+    pub sid: Option<Cow<'a, str>>,
+    /// `b64`: the client cannot take binary data. Means something to protocol 3 only.
+    pub b64: bool,
+}
+
+impl<'a> Query<'a> {
+    /// Parses the part of a request target behind `?`. Allocates only where a `%` or a `+` makes it necessary.
+    pub fn parse(query: &'a str) -> Self {
+        let mut parsed = Self { protocol: Protocol::V3, transport: None, sid: None, b64: false };
+        for (name, value) in query_pairs(query) {
+            match &*name {
+                "EIO" => parsed.protocol = if value == "4" { Protocol::V4 } else { Protocol::V3 },
+                "transport" => parsed.transport = Transport::from_name(&value),
+                "sid" => parsed.sid = Some(value).filter(|sid| !sid.is_empty()),
+                "b64" => parsed.b64 = !value.is_empty(),
+                _ => {}
+            }
+        }
+        parsed
+    }
+}
+
+/// The names and values of a query, decoded, in their order.
+pub fn query_pairs(query: &str) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
+    query.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        (form_decode(name), form_decode(value))
+    })
+}
+
+/// Decodes one name or value of a form: `+` is a space, `%` goes before two hexadecimal digits and is itself otherwise.
+fn form_decode(text: &str) -> Cow<'_, str> {
+    if memchr2(b'%', b'+', text.as_bytes()).is_none() {
+        return Cow::Borrowed(text);
+    }
+    let mut decoded = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&first, behind)) = rest.split_first() {
+        rest = behind;
+        decoded.push(match first {
+            b'+' => b' ',
+            b'%' => match behind {
+                [high, low, behind @ ..] => match (hex_digit(*high), hex_digit(*low)) {
+                    (Some(high), Some(low)) => {
+                        rest = behind;
+                        high << 4 | low
+                    }
+                    _ => b'%',
+                },
+                _ => b'%',
+            },
+            other => other,
+        });
+    }
+    Cow::Owned(match String::from_utf8(decoded) {
+        Ok(text) => text,
+        Err(invalid) => String::from_utf8_lossy(invalid.as_bytes()).into_owned(),
+    })
+}
+
+fn hex_digit(digit: u8) -> Option<u8> {
+    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
+}
+
+/// Why a request is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Code {
+    /// The transport is missing, unknown, or not allowed.
+    UnknownTransport = 0,
+    /// No session has this sid, or no longer.
+    UnknownSid = 1,
+    /// A handshake that is not a GET.
+    BadHandshakeMethod = 2,
+    /// The request contradicts itself or its session.
+    BadRequest = 3,
+    /// The application refused the handshake.
+    Forbidden = 4,
+    /// A protocol that this server does not speak.
+    UnsupportedProtocolVersion = 5,
+}
+
+impl Code {
+    /// The message that goes with the code. It is the whole body when a WebSocket handshake is refused.
+    pub const fn message(self) -> &'static str {
+        match self {
+            Self::UnknownTransport => "Transport unknown",
+            Self::UnknownSid => "Session ID unknown",
+            Self::BadHandshakeMethod => "Bad handshake method",
+            Self::BadRequest => "Bad request",
+            Self::Forbidden => "Forbidden",
+            Self::UnsupportedProtocolVersion => "Unsupported protocol version",
+        }
+    }
+
+    /// The body that refuses a plain request. `custom` replaces the message, as the application's hook may wish.
+    pub fn json_body(self, custom: Option<&str>) -> String {
+        let message = serde_json::Value::from(custom.unwrap_or(self.message()));
+        format!(r#"{{"code":{},"message":{message}}}"#, self as u8)
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.message())
+    }
+}
+
+/// The methods that Engine.IO tells apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// GET.
+    Get,
+    /// POST.
+    Post,
+    /// Any other.
+    Other,
+}
+
+/// The two kinds of requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A request that wants an answer.
+    Plain,
+    /// A request that wants to become a WebSocket.
+    Upgrade,
+}
+
+/// What [`check`] looks at.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'a> {
+    /// The request's method.
+    pub method: Method,
+    /// Whether it is a WebSocket handshake.
+    pub kind: Kind,
+    /// Its query.
+    pub query: &'a Query<'a>,
+    /// Its `Origin` header.
+    pub origin: Option<&'a [u8]>,
+}
+
+/// What [`check`] needs to know of the session that has the request's sid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Found {
+    /// The session's protocol.
+    pub protocol: Protocol,
+    /// The session's current transport.
+    pub transport: Transport,
+}
+
+/// What a request is for, once it passed [`check`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// Opens a session, on the transport of the query: ask the application's hook, then [`check_protocol`].
+    Handshake,
+    /// A GET of the session.
+    Poll,
+    /// A POST of the session.
+    Post,
+    /// A WebSocket for the session.
+    Upgrade,
+    /// A method that sessions do not know: answered 500 with an empty body, the session is not touched.
+    UnknownMethod,
+    /// A WebSocket handshake with `transport=polling`: it is completed, and followed by an empty close frame at once. No
+    /// session can come of it, so the application's hook is not asked.
+    Dismissal,
+}
+
+/// Finds out what a request is for, or the code it is refused with. `found` is the session that has the query's sid, if
+/// any.
+///
+/// Two requests that the Node server leaves unanswered or misunderstands are refused here: a plain GET with
+/// `transport=websocket` for a session on a WebSocket ([`Code::BadRequest`]), and a second WebSocket for a session that
+/// began on one ([`Session::websocket_opened`](super::Session::websocket_opened) shuts it).
+pub fn check(request: Request<'_>, settings: &Settings, found: Option<Found>) -> Result<Purpose, Code> {
+    let Request { method, kind, query, origin } = request;
+    let transport = query.transport.filter(|it| settings.transports.contains(*it)).ok_or(Code::UnknownTransport)?;
+    if origin.is_some_and(has_control_characters) {
+        return Err(Code::BadRequest);
+    }
+    let purpose = match (&query.sid, kind) {
+        (None, _) if method != Method::Get => return Err(Code::BadHandshakeMethod),
+        (None, Kind::Plain) if transport == Transport::WebSocket => return Err(Code::BadRequest),
+        (None, _) => Purpose::Handshake,
+        (Some(_), Kind::Plain) => {
+            let found = found.ok_or(Code::UnknownSid)?;
+            let polling = (Transport::Polling, Transport::Polling);
+            if (transport, found.transport) != polling || query.protocol != found.protocol {
+                return Err(Code::BadRequest);
+            }
+            match method {
+                Method::Get => Purpose::Poll,
+                Method::Post => Purpose::Post,
+                Method::Other => Purpose::UnknownMethod,
+            }
+        }
+        (Some(_), Kind::Upgrade) => {
+            let found = found.ok_or(Code::UnknownSid)?;
+            if query.protocol != found.protocol || method != Method::Get {
+                return Err(Code::BadRequest);
+            }
+            Purpose::Upgrade
+        }
+    };
+    match (kind, transport) {
+        (Kind::Upgrade, Transport::Polling) => Ok(Purpose::Dismissal),
+        _ => Ok(purpose),
+    }
+}
+
+/// The last check on a handshake, behind the application's hook: the protocol must be one that this server speaks.
+pub fn check_protocol(protocol: Protocol) -> Result<(), Code> {
+    match protocol {
+        Protocol::V4 => Ok(()),
+        Protocol::V3 => Err(Code::UnsupportedProtocolVersion),
+    }
+}
+
+fn has_control_characters(header: &[u8]) -> bool {
+    header.iter().any(|&byte| byte.is_ascii_control() && byte != b'\t')
+}
+
+/// The open packet: the first packet of a session that began on `transport`.
+pub fn open_packet(sid: &str, transport: Transport, settings: &Settings) -> String {
+    let offered = settings.allow_upgrades && settings.transports.contains(Transport::WebSocket);
+    let upgrades = if transport == Transport::Polling && offered { r#"["websocket"]"# } else { "[]" };
+    format!(
+        r#"0{{"sid":"{sid}","upgrades":{upgrades},"pingInterval":{},"pingTimeout":{},"maxPayload":{}}}"#,
+        settings.ping_interval.as_millis(),
+        settings.ping_timeout.as_millis(),
+        settings.max_payload,
+    )
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,344 @@
+//! One client's session: which transport it is on, what waits for it, when it ends.
+//!
+//! A session sees transports, not sockets. The caller names each of them by a token `T` (a GET, a POST or a WebSocket,
+//! each on a TCP connection of its own), tells the session what happened on it and when, and carries out the effects it
+//! gets back, in their order. [`Effect::Closed`] comes exactly once, as the last effect of all; from then on the session
+//! owns no transport and its sid is unknown.
+//!
+//! Settled on a WebSocket, a session is a few dozen bytes: what polling and an upgrade need stands in a box that is
+//! dropped with them.
+
+mod heartbeat;
+mod polling;
+mod upgrade;
+
+use self::heartbeat::{Beat, Heartbeat};
+use self::polling::Polling;
+use super::frames::Frames;
+use super::handshake::{Found, Protocol};
+use super::millis::Millis;
+use super::packet::Packet;
+use super::reason::Reason;
+use super::settings::{CLOSE_WAIT, Settings, Transport};
+
+/// What the caller must do for a session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect<T> {
+    /// Answer the GET that was held with this payload.
+    Answer(T, Vec<Frames>),
+    /// Answer the POST with `ok`.
+    Accept(T),
+    /// Answer the GET or POST with 400 and an empty body.
+    Refuse(T),
+    /// Write to the WebSocket.
+    Send(T, Frames),
+    /// Flush the WebSocket, send a close frame without a code, and close the TCP connection once the client has answered
+    /// it or the caller's patience is over. The session does not know this transport any more.
+    Shut(T),
+    /// Close the TCP connection at once. The session does not know this transport any more.
+    Cut(T),
+    /// The session is over.
+    Closed(Reason),
+}
+
+/// A message for the layer above.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Inbound<'a> {
+    /// The data of a text message.
+    Text(&'a str),
+    /// The data of a binary message.
+    Binary(Vec<u8>),
+}
+
+/// Where messages for the client go now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Route<T> {
+    /// Straight to this WebSocket.
+    WebSocket(T),
+    /// Into the session, by [`Session::enqueue`].
+    Queue,
+    /// Nowhere: the session is closed, or closing.
+    Gone,
+}
+
+/// How a WebSocket was lost. The caller has already answered on it what there was to answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lost {
+    /// The client sent a close frame, or its TCP connection is gone.
+    Closed,
+    /// The client broke the WebSocket protocol, or a write failed.
+    Error,
+}
+
+/// One client's session.
+#[derive(Debug)]
+pub struct Session<T> {
+    state: State<T>,
+    heartbeat: Heartbeat,
+    /// When the session is closed unless the client has joined a namespace; `None` once it has.
+    join_by: Option<Millis>,
+    protocol: Protocol,
+}
+
+#[derive(Debug)]
+enum State<T> {
+    Polling(Box<Polling<T>>),
+    WebSocket(T),
+    Closed,
+}
+
+impl<T: Copy + Eq> Session<T> {
+    /// A session that begins on polling. The caller answers the handshake, open packet included.
+    pub fn polling(now: Millis, protocol: Protocol, settings: &Settings) -> Self {
+        Self::new(now, State::Polling(Box::new(Polling::new())), protocol, settings)
+    }
+
+    /// A session that begins on `websocket`. The caller sends the open packet there.
+    pub fn websocket(now: Millis, websocket: T, protocol: Protocol, settings: &Settings) -> Self {
+        Self::new(now, State::WebSocket(websocket), protocol, settings)
+    }
+
+    fn new(now: Millis, state: State<T>, protocol: Protocol, settings: &Settings) -> Self {
+        let heartbeat = Heartbeat::new(now, settings);
+        Self { state, heartbeat, join_by: Some(now + settings.connect_timeout), protocol }
+    }
+
+    /// The protocol that the client spoke on its handshake.
+    pub const fn protocol(&self) -> Protocol {
+        self.protocol
+    }
+
+    /// What [`check`](super::check) needs to know; `None` when the session is closed.
+    pub const fn found(&self) -> Option<Found> {
+        let transport = match self.state {
+            State::Polling(_) => Transport::Polling,
+            State::WebSocket(_) => Transport::WebSocket,
+            State::Closed => return None,
+        };
+        Some(Found { protocol: self.protocol, transport })
+    }
+
+    /// Where messages for the client go now.
+    #[inline]
+    pub const fn route(&self) -> Route<T> {
+        match &self.state {
+            State::WebSocket(websocket) => Route::WebSocket(*websocket),
+            State::Polling(polling) if polling.closing.is_none() => Route::Queue,
+            State::Polling(_) | State::Closed => Route::Gone,
+        }
+    }
+
+    /// Queues a message until there is a GET to answer; for a session whose route is [`Route::Queue`], and without effect
+    /// on others. [`Session::flush`] must follow before the loop's turn ends.
+    pub fn enqueue(&mut self, frames: Frames) {
+        if let State::Polling(polling) = &mut self.state
+            && polling.closing.is_none()
+        {
+            polling.enqueue(frames);
+        }
+    }
+
+    /// Answers a held GET with everything queued.
+    pub fn flush(&mut self, effects: &mut Vec<Effect<T>>) {
+        if let State::Polling(polling) = &mut self.state {
+            polling.flush(effects);
+        }
+    }
+
+    /// What the queue holds, in bytes: each message counts its length and
+    /// [`MESSAGE_OVERHEAD`](super::MESSAGE_OVERHEAD). The bound is the caller's to keep.
+    pub const fn queued_bytes(&self) -> usize {
+        match &self.state {
+            State::Polling(polling) => polling.queued_bytes(),
+            State::WebSocket(_) | State::Closed => 0,
+        }
+    }
+
+    /// Whether a message would leave without having to wait in the session: always on a WebSocket, whose own backlog the
+    /// caller knows; on polling while a GET is held and nothing is queued. Volatile messages are dropped otherwise.
+    pub const fn is_writable(&self) -> bool {
+        match &self.state {
+            State::WebSocket(_) => true,
+            State::Polling(polling) => polling.closing.is_none() && polling.is_writable(),
+            State::Closed => false,
+        }
+    }
+
+    /// A packet came on the transport `from`. Gives the message that the layer above must get, if the packet is one.
+    pub fn receive<'a>(
+        &mut self,
+        now: Millis,
+        from: T,
+        packet: Packet<'a>,
+        settings: &Settings,
+        effects: &mut Vec<Effect<T>>,
+    ) -> Option<Inbound<'a>> {
+        match self.origin(from) {
+            Origin::Current => {}
+            Origin::Probe => {
+                self.receive_on_probe(now, &packet, effects);
+                return None;
+            }
+            Origin::Stranger => return None,
+        }
+        match packet {
+            Packet::Pong(_) => self.heartbeat.pong(now, settings),
+            _ => self.heartbeat.packet(now, settings),
+        }
+        match packet {
+            Packet::Text(data) => return Some(Inbound::Text(data)),
+            Packet::Binary(data) => return Some(Inbound::Binary(data)),
+            // A client of protocol 4 does not ping.
+            Packet::Ping(_) => self.end(Reason::TransportError, Frames::CLOSE, effects),
+            // A WebSocket has its close frame for this; the packet is not heeded there.
+            Packet::Close if matches!(self.state, State::Polling(_)) => {
+                self.end(Reason::TransportClose, Frames::NOOP, effects);
+            }
+            Packet::Close | Packet::Pong(_) | Packet::Open(_) | Packet::Upgrade | Packet::Noop => {}
+        }
+        None
+    }
+
+    /// Something came on the transport `from` that cannot be decoded.
+    pub fn bad_packet(&mut self, from: T, effects: &mut Vec<Effect<T>>) {
+        match self.origin(from) {
+            Origin::Current => self.end(Reason::ParseError, Frames::CLOSE, effects),
+            Origin::Probe => self.bad_packet_on_probe(effects),
+            Origin::Stranger => {}
+        }
+    }
+
+    /// A WebSocket is gone. That ends the session if it was on it; a probing one is just forgotten.
+    pub fn websocket_lost(&mut self, websocket: T, lost: Lost, effects: &mut Vec<Effect<T>>) {
+        match &mut self.state {
+            State::WebSocket(current) if *current == websocket => {
+                self.state = State::Closed;
+                effects.push(Effect::Closed(match lost {
+                    Lost::Closed => Reason::TransportClose,
+                    Lost::Error => Reason::TransportError,
+                }));
+            }
+            State::Polling(polling) => {
+                polling.attempt.take_if(|attempt| attempt.websocket == websocket);
+            }
+            State::WebSocket(_) | State::Closed => {}
+        }
+    }
+
+    /// The client joined a namespace: the connect timeout is off for good.
+    pub const fn joined(&mut self) {
+        self.join_by = None;
+    }
+
+    /// The server closes the session. A polling client without a GET open must be waited for, up to
+    /// [`CLOSE_WAIT`](super::CLOSE_WAIT); the session is closing until then.
+    pub fn close(&mut self, now: Millis, effects: &mut Vec<Effect<T>>) {
+        if let State::Polling(polling) = &mut self.state {
+            if polling.closing.is_some() {
+                return;
+            }
+            polling.flush(effects);
+            if !polling.is_writable() {
+                polling.closing = Some(now + CLOSE_WAIT);
+                return;
+            }
+        }
+        self.end(Reason::ForcedClose, Frames::CLOSE, effects);
+    }
+
+    /// The whole server closes: like [`Session::close`], but no client is waited for.
+    pub fn terminate(&mut self, effects: &mut Vec<Effect<T>>) {
+        self.end(Reason::ForcedClose, Frames::CLOSE, effects);
+    }
+
+    /// The caller gives the client up, a slow consumer for one: a WebSocket is cut instead of flushed.
+    pub fn abort(&mut self, reason: Reason, effects: &mut Vec<Effect<T>>) {
+        if let State::WebSocket(websocket) = self.state {
+            self.state = State::Closed;
+            effects.extend([Effect::Cut(websocket), Effect::Closed(reason)]);
+        } else {
+            self.end(reason, Frames::CLOSE, effects);
+        }
+    }
+
+    /// When [`Session::tick`] must be called; `None` only when the session is closed.
+    pub fn deadline(&self) -> Option<Millis> {
+        let polling = match &self.state {
+            State::Closed => return None,
+            State::WebSocket(_) => None,
+            State::Polling(polling) if polling.closing.is_some() => return polling.deadline(),
+            State::Polling(polling) => polling.deadline(),
+        };
+        [Some(self.heartbeat.deadline()), self.join_by, polling].into_iter().flatten().min()
+    }
+
+    /// Does what is due at `now`. Harmless when nothing is.
+    pub fn tick(&mut self, now: Millis, settings: &Settings, effects: &mut Vec<Effect<T>>) {
+        if let State::Polling(polling) = &mut self.state {
+            polling.tick_attempt(now, effects);
+            if let Some(closing) = polling.closing {
+                if closing <= now {
+                    self.end(Reason::ForcedClose, Frames::CLOSE, effects);
+                }
+                return;
+            }
+        }
+        if self.join_by.is_some_and(|join_by| join_by <= now) {
+            self.close(now, effects);
+            return;
+        }
+        match self.heartbeat.tick(now, settings) {
+            Some(Beat::Ping) => self.ping(effects),
+            Some(Beat::Timeout) => self.end(Reason::PingTimeout, Frames::CLOSE, effects),
+            None => {}
+        }
+    }
+
+    fn ping(&mut self, effects: &mut Vec<Effect<T>>) {
+        match &mut self.state {
+            State::WebSocket(websocket) => effects.push(Effect::Send(*websocket, Frames::PING)),
+            State::Polling(polling) => {
+                polling.enqueue(Frames::PING);
+                polling.flush(effects);
+            }
+            State::Closed => {}
+        }
+    }
+
+    fn origin(&self, from: T) -> Origin {
+        match &self.state {
+            State::WebSocket(websocket) if *websocket == from => Origin::Current,
+            State::Polling(polling) => match &polling.attempt {
+                Some(attempt) if attempt.websocket == from => Origin::Probe,
+                // The content of a POST does not count any more once the server has closed the session.
+                _ if polling.is_handling(from) && polling.closing.is_none() => Origin::Current,
+                _ => Origin::Stranger,
+            },
+            State::WebSocket(_) | State::Closed => Origin::Stranger,
+        }
+    }
+
+    /// The one place where a session ends while it has transports: all of them are let go.
+    fn end(&mut self, reason: Reason, farewell: Frames, effects: &mut Vec<Effect<T>>) {
+        match std::mem::replace(&mut self.state, State::Closed) {
+            State::Closed => return,
+            State::WebSocket(websocket) => effects.push(Effect::Shut(websocket)),
+            State::Polling(polling) => polling.dissolve(farewell, effects),
+        }
+        effects.push(Effect::Closed(reason));
+    }
+}
+
+/// What a transport is to the session.
+#[derive(Debug, Clone, Copy)]
+enum Origin {
+    /// It carries the session.
+    Current,
+    /// It probes.
+    Probe,
+    /// The session let it go.
+    Stranger,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,66 @@
+//! The heartbeat of protocol 4: the server pings, the client answers in time or is given up.
+
+use super::super::millis::Millis;
+use super::super::settings::Settings;
+
+/// The heartbeat of one session. It always has a deadline.
+#[derive(Debug)]
+pub(super) struct Heartbeat {
+    due: Millis,
+    phase: Phase,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Phase {
+    /// `due` is when the next ping leaves.
+    Resting,
+    /// `due` is when the pong must be there; any other packet may move it once.
+    Awaiting,
+    /// `due` is when the pong must be there, and was moved already.
+    Extended,
+}
+
+/// What a heartbeat asks for when it is due.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Beat {
+    /// Send a ping.
+    Ping,
+    /// Close the session: no pong came.
+    Timeout,
+}
+
+impl Heartbeat {
+    /// A heartbeat whose first ping leaves one interval from now.
+    pub(super) fn new(now: Millis, settings: &Settings) -> Self {
+        Self { due: now + settings.ping_interval, phase: Phase::Resting }
+    }
+
+    /// When [`Heartbeat::tick`] has something to say.
+    pub(super) const fn deadline(&self) -> Millis {
+        self.due
+    }
+
+    /// A pong came, asked for or not: the next ping counts from it.
+    pub(super) fn pong(&mut self, now: Millis, settings: &Settings) {
+        *self = Self::new(now, settings);
+    }
+
+    /// A packet other than a pong came: it extends the wait for a pong, once for each ping.
+    pub(super) fn packet(&mut self, now: Millis, settings: &Settings) {
+        if self.phase == Phase::Awaiting {
+            *self = Self { due: now + settings.ping_timeout, phase: Phase::Extended };
+        }
+    }
+
+    /// What is due at `now`. A ping's deadline counts from the moment it is really sent.
+    pub(super) fn tick(&mut self, now: Millis, settings: &Settings) -> Option<Beat> {
+        if now < self.due {
+            return None;
+        }
+        if self.phase != Phase::Resting {
+            return Some(Beat::Timeout);
+        }
+        *self = Self { due: now + settings.ping_timeout, phase: Phase::Awaiting };
+        Some(Beat::Ping)
+    }
+}

@@ -1,0 +1,218 @@
+//! A session on HTTP long polling: the GET that is held, the POST under way, the queue between two GETs.
+
+use super::super::frames::Frames;
+use super::super::millis::Millis;
+use super::super::reason::Reason;
+use super::super::settings::{CLOSE_WAIT, MESSAGE_OVERHEAD};
+use super::upgrade::Attempt;
+use super::{Effect, Session, State};
+
+/// What only polling, and the way out of it, needs. A session on a WebSocket has none of it.
+#[derive(Debug)]
+pub(super) struct Polling<T> {
+    held: Option<T>,
+    post: Option<Post<T>>,
+    queue: Vec<Frames>,
+    queued_bytes: usize,
+    pub(super) attempt: Option<Attempt<T>>,
+    /// Set once the server has closed the session: how long it waits for the GET that carries the news.
+    pub(super) closing: Option<Millis>,
+}
+
+/// The POST under way.
+#[derive(Debug, Clone, Copy)]
+struct Post<T> {
+    post: T,
+    stage: Stage,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Stage {
+    /// Its body is being read.
+    Reading,
+    /// Its body is complete, its packets are being handled.
+    Handling,
+}
+
+impl<T> Post<T> {
+    /// The POST is not waited for any more: a client whose body was read gets its answer all the same.
+    fn release(self, effects: &mut Vec<Effect<T>>) {
+        effects.push(match self.stage {
+            Stage::Reading => Effect::Cut(self.post),
+            Stage::Handling => Effect::Accept(self.post),
+        });
+    }
+}
+
+impl<T: Copy + Eq> Polling<T> {
+    pub(super) const fn new() -> Self {
+        Self { held: None, post: None, queue: Vec::new(), queued_bytes: 0, attempt: None, closing: None }
+    }
+
+    pub(super) const fn queued_bytes(&self) -> usize {
+        self.queued_bytes
+    }
+
+    pub(super) const fn is_writable(&self) -> bool {
+        self.held.is_some() && self.queue.is_empty()
+    }
+
+    /// Whether the packets of this POST are being handled.
+    pub(super) fn is_handling(&self, post: T) -> bool {
+        matches!(self.post, Some(Post { post: handled, stage: Stage::Handling }) if handled == post)
+    }
+
+    pub(super) fn enqueue(&mut self, frames: Frames) {
+        self.queued_bytes = self.queued_bytes.saturating_add(frames.len()).saturating_add(MESSAGE_OVERHEAD);
+        self.queue.push(frames);
+    }
+
+    /// Answers the held GET with all that is queued, if there is such a GET and anything queued.
+    pub(super) fn flush(&mut self, effects: &mut Vec<Effect<T>>) {
+        if !self.queue.is_empty()
+            && let Some(get) = self.held.take()
+        {
+            self.queued_bytes = 0;
+            effects.push(Effect::Answer(get, std::mem::take(&mut self.queue)));
+        }
+    }
+
+    /// Answers the held GET, if there is one, so that the client can let go of polling.
+    pub(super) fn relieve(&mut self, effects: &mut Vec<Effect<T>>) {
+        self.flush(effects);
+        if let Some(get) = self.held.take() {
+            effects.push(Effect::Answer(get, vec![Frames::NOOP]));
+        }
+    }
+
+    /// The session is over. A held GET takes along what is queued, with `farewell` at the end.
+    pub(super) fn dissolve(mut self, farewell: Frames, effects: &mut Vec<Effect<T>>) {
+        if let Some(get) = self.held {
+            self.queue.push(farewell);
+            effects.push(Effect::Answer(get, self.queue));
+        }
+        if let Some(post) = self.post {
+            post.release(effects);
+        }
+        if let Some(attempt) = self.attempt {
+            effects.push(Effect::Shut(attempt.websocket));
+        }
+    }
+
+    /// The session goes on with `websocket`, and takes the queue there. A client that still has a GET open does not heed
+    /// its answer any more, so nothing else must go that way.
+    pub(super) fn hand_over(self, websocket: T, effects: &mut Vec<Effect<T>>) {
+        if let Some(get) = self.held {
+            effects.push(Effect::Answer(get, vec![Frames::CLOSE]));
+        }
+        if let Some(post) = self.post {
+            post.release(effects);
+        }
+        effects.extend(self.queue.into_iter().map(|frames| Effect::Send(websocket, frames)));
+    }
+
+    /// The earliest deadline that polling itself has.
+    pub(super) fn deadline(&self) -> Option<Millis> {
+        let attempt = self.attempt.as_ref().map(Attempt::deadline);
+        self.closing.into_iter().chain(attempt).min()
+    }
+}
+
+/// The requests of a polling session. A transport is one request here: the caller reads the next one off the same
+/// connection only after the answer to the last.
+impl<T: Copy + Eq> Session<T> {
+    /// A GET came. It is held until there is something to send; a second one at a time ends the session.
+    pub fn poll(&mut self, now: Millis, get: T, effects: &mut Vec<Effect<T>>) {
+        let State::Polling(polling) = &mut self.state else {
+            effects.push(Effect::Refuse(get));
+            return;
+        };
+        if polling.held.is_some() {
+            effects.push(Effect::Refuse(get));
+            self.end(Reason::TransportError, Frames::CLOSE, effects);
+        } else if polling.closing.is_none() {
+            polling.held = Some(get);
+            polling.flush(effects);
+        } else if polling.queue.is_empty() {
+            effects.push(Effect::Answer(get, vec![Frames::NOOP, Frames::CLOSE]));
+            self.end(Reason::ForcedClose, Frames::CLOSE, effects);
+        } else {
+            // What was queued before the close goes first and alone; the wait begins anew for the GET after this one.
+            polling.held = Some(get);
+            polling.flush(effects);
+            polling.closing = Some(now + CLOSE_WAIT);
+        }
+    }
+
+    /// A POST came, its body is still to be read. A second one at a time ends the session.
+    pub fn post_begin(&mut self, post: T, effects: &mut Vec<Effect<T>>) {
+        match &mut self.state {
+            State::Polling(polling) if polling.post.is_none() => {
+                polling.post = Some(Post { post, stage: Stage::Reading });
+            }
+            State::Polling(_) => {
+                effects.push(Effect::Refuse(post));
+                self.end(Reason::TransportError, Frames::CLOSE, effects);
+            }
+            State::WebSocket(_) | State::Closed => effects.push(Effect::Refuse(post)),
+        }
+    }
+
+    /// The body of the POST passed [`Settings::max_payload`](super::super::Settings::max_payload): the caller answers
+    /// 413 and drops it, the session lives on.
+    pub fn post_too_long(&mut self, post: T) {
+        if let State::Polling(polling) = &mut self.state {
+            polling.post.take_if(|it| it.post == post);
+        }
+    }
+
+    /// The POST has a content type that the session's protocol does not allow (`application/octet-stream` on protocol
+    /// 4): it is refused, and the session ends.
+    pub fn post_invalid(&mut self, post: T, effects: &mut Vec<Effect<T>>) {
+        if let State::Polling(polling) = &mut self.state
+            && polling.post.take_if(|it| it.post == post).is_some()
+        {
+            effects.push(Effect::Refuse(post));
+            self.end(Reason::TransportError, Frames::CLOSE, effects);
+        }
+    }
+
+    /// The body of the POST is complete: its packets follow, by [`Session::receive`] and [`Session::bad_packet`], and then
+    /// [`Session::post_accept`].
+    pub fn post_read(&mut self, post: T) {
+        if let State::Polling(polling) = &mut self.state
+            && let Some(under_way) = &mut polling.post
+            && under_way.post == post
+        {
+            under_way.stage = Stage::Handling;
+        }
+    }
+
+    /// All packets of the POST have been handled. Says `ok` to it, unless that happened already because one of them
+    /// closed the session.
+    pub fn post_accept(&mut self, post: T, effects: &mut Vec<Effect<T>>) {
+        if let State::Polling(polling) = &mut self.state
+            && polling.post.take_if(|it| it.post == post).is_some()
+        {
+            effects.push(Effect::Accept(post));
+        }
+    }
+
+    /// The connection of a GET is gone. That ends the session if the GET was still held.
+    pub fn poll_lost(&mut self, get: T, effects: &mut Vec<Effect<T>>) {
+        if let State::Polling(polling) = &mut self.state
+            && polling.held.take_if(|it| *it == get).is_some()
+        {
+            self.end(Reason::TransportError, Frames::CLOSE, effects);
+        }
+    }
+
+    /// The connection of a POST is gone. That ends the session if the POST was still under way.
+    pub fn post_lost(&mut self, post: T, effects: &mut Vec<Effect<T>>) {
+        if let State::Polling(polling) = &mut self.state
+            && polling.post.take_if(|it| it.post == post).is_some()
+        {
+            self.end(Reason::TransportError, Frames::CLOSE, effects);
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! Pings, pongs and what counts as one.
+
+use super::*;
+
+#[test]
+fn a_ping_leaves_one_interval_after_the_opening() {
+    let mut bench = Bench::websocket();
+    bench.wait_until(24_999);
+    assert_eq!(bench.take(), []);
+    bench.wait_until(25_000);
+    assert_eq!(bench.take(), [Send(WEBSOCKET, Frames::PING)]);
+}
+
+#[test]
+fn the_next_ping_counts_from_the_pong() {
+    let mut bench = Bench::websocket();
+    bench.wait_until(30_000);
+    bench.receive(WEBSOCKET, Packet::Pong(""));
+    bench.take();
+    bench.wait_until(54_999);
+    assert_eq!(bench.take(), []);
+    bench.wait_until(55_000);
+    assert_eq!(bench.take(), [Send(WEBSOCKET, Frames::PING)]);
+}
+
+#[test]
+fn no_pong_in_time_ends_the_session() {
+    let mut bench = Bench::websocket();
+    bench.wait_until(44_999);
+    bench.take();
+    bench.wait_until(45_000);
+    assert_eq!(bench.take(), [Shut(WEBSOCKET), Closed(Reason::PingTimeout)]);
+}
+
+#[test]
+fn no_pong_in_time_answers_a_held_get_with_close() {
+    let mut bench = Bench::polling();
+    bench.poll(GET);
+    bench.wait_until(25_000);
+    assert_eq!(bench.take(), [answer(GET, &["2"])]);
+    bench.poll(GET_2);
+    bench.wait_until(45_000);
+    assert_eq!(bench.take(), [answer(GET_2, &["1"]), Closed(Reason::PingTimeout)]);
+}
+
+#[test]
+fn a_ping_waits_for_a_get_while_its_deadline_runs() {
+    let mut bench = Bench::polling();
+    bench.wait_until(44_000);
+    assert_eq!(bench.take(), []);
+    bench.poll(GET);
+    assert_eq!(bench.take(), [answer(GET, &["2"])]);
+    bench.wait_until(45_000);
+    assert_eq!(bench.take(), [Closed(Reason::PingTimeout)]);
+}
+
+#[test]
+fn another_packet_extends_the_deadline_once() {
+    let mut bench = Bench::websocket();
+    bench.wait_until(30_000);
+    bench.receive(WEBSOCKET, Packet::Noop);
+    bench.wait_until(40_000);
+    bench.receive(WEBSOCKET, Packet::Text("2[]"));
+    bench.take();
+    bench.wait_until(49_999);
+    assert_eq!(bench.take(), []);
+    bench.wait_until(50_000);
+    assert_eq!(bench.take(), [Shut(WEBSOCKET), Closed(Reason::PingTimeout)]);
+}
+
+#[test]
+fn each_ping_has_its_own_extension() {
+    let mut bench = Bench::websocket();
+    bench.wait_until(25_000);
+    bench.receive(WEBSOCKET, Packet::Noop);
+    bench.receive(WEBSOCKET, Packet::Pong(""));
+    bench.wait_until(60_000);
+    bench.receive(WEBSOCKET, Packet::Noop);
+    bench.wait_until(79_999);
+    assert!(bench.is_open());
+    bench.wait_until(80_000);
+    assert!(!bench.is_open());
+}
+
+#[test]
+fn packets_do_not_count_before_the_ping() {
+    let mut bench = Bench::websocket();
+    bench.wait_until(24_000);
+    bench.receive(WEBSOCKET, Packet::Noop);
+    bench.wait_until(45_000);
+    assert_eq!(bench.take(), [Send(WEBSOCKET, Frames::PING), Shut(WEBSOCKET), Closed(Reason::PingTimeout)]);
+}
+
+#[test]
+fn a_pong_nobody_asked_for_moves_the_next_ping() {
+    let mut bench = Bench::websocket();
+    bench.wait_until(20_000);
+    bench.receive(WEBSOCKET, Packet::Pong(""));
+    bench.wait_until(44_999);
+    assert_eq!(bench.take(), []);
+    bench.wait_until(45_000);
+    assert_eq!(bench.take(), [Send(WEBSOCKET, Frames::PING)]);
+}
+
+#[test]
+fn a_ping_from_the_client_ends_the_session() {
+    let mut bench = Bench::websocket();
+    bench.receive(WEBSOCKET, Packet::Ping(""));
+    assert_eq!(bench.take(), [Shut(WEBSOCKET), Closed(Reason::TransportError)]);
+    let mut bench = Bench::polling();
+    bench.post(POST, [Packet::Ping("")]);
+    assert_eq!(bench.take(), [Accept(POST), Closed(Reason::TransportError)]);
+}
+
+#[test]
+fn a_ping_that_leaves_late_gives_the_whole_timeout() {
+    let mut bench = Bench::websocket();
+    bench.session.tick(Millis(26_000), &bench.settings, &mut bench.effects);
+    assert_eq!(bench.session.deadline(), Some(Millis(46_000)));
+}
+
+#[test]
+fn a_deadline_survives_the_upgrade() {
+    let mut bench = Bench::polling();
+    bench.wait_until(25_000);
+    bench.open(WEBSOCKET);
+    bench.receive(WEBSOCKET, Packet::Upgrade);
+    assert_eq!(bench.take(), [Send(WEBSOCKET, Frames::PING)]);
+    assert_eq!(bench.session.deadline(), Some(Millis(45_000)));
+}

@@ -1,0 +1,94 @@
+//! The upgrade from polling to a WebSocket.
+//!
+//! The session stays on polling while a WebSocket probes. Only the client's upgrade packet moves it, together with all
+//! that is queued; until then nothing but the answer to a probe goes to the WebSocket. Whatever goes wrong before costs
+//! the WebSocket, never the session.
+
+use super::super::frames::Frames;
+use super::super::millis::Millis;
+use super::super::packet::Packet;
+use super::super::reason::Reason;
+use super::super::settings::{NOOP_INTERVAL, Settings};
+use super::polling::Polling;
+use super::{Effect, Session, State};
+
+/// A WebSocket that may become the session's transport.
+#[derive(Debug)]
+pub(super) struct Attempt<T> {
+    pub(super) websocket: T,
+    expires: Millis,
+    /// When a held GET is answered next; `None` before the first probe.
+    relief: Option<Millis>,
+}
+
+impl<T> Attempt<T> {
+    pub(super) fn deadline(&self) -> Millis {
+        self.relief.map_or(self.expires, |relief| relief.min(self.expires))
+    }
+}
+
+impl<T: Copy + Eq> Polling<T> {
+    /// Gives up the attempt, if there is one.
+    fn abandon(&mut self, effects: &mut Vec<Effect<T>>) {
+        effects.extend(self.attempt.take().map(|attempt| Effect::Shut(attempt.websocket)));
+    }
+
+    /// What is due in the attempt, if there is one.
+    pub(super) fn tick_attempt(&mut self, now: Millis, effects: &mut Vec<Effect<T>>) {
+        let Some(attempt) = &mut self.attempt else { return };
+        if attempt.expires <= now {
+            self.abandon(effects);
+        } else if attempt.relief.is_some_and(|relief| relief <= now) {
+            attempt.relief = Some(now + NOOP_INTERVAL);
+            self.relieve(effects);
+        }
+    }
+}
+
+impl<T: Copy + Eq> Session<T> {
+    /// A WebSocket with this session's sid was opened: it may probe. It is shut if the session is on a WebSocket
+    /// already, or another one is probing.
+    pub fn websocket_opened(&mut self, now: Millis, websocket: T, settings: &Settings, effects: &mut Vec<Effect<T>>) {
+        match &mut self.state {
+            State::Polling(polling) if polling.attempt.is_none() => {
+                let expires = now + settings.upgrade_timeout;
+                polling.attempt = Some(Attempt { websocket, expires, relief: None });
+            }
+            _ => effects.push(Effect::Shut(websocket)),
+        }
+    }
+
+    /// A packet on the probing WebSocket. An upgrade packet is good without a probe before it.
+    pub(super) fn receive_on_probe(&mut self, now: Millis, packet: &Packet<'_>, effects: &mut Vec<Effect<T>>) {
+        let State::Polling(polling) = &mut self.state else { return };
+        let Some(attempt) = &mut polling.attempt else { return };
+        match packet {
+            Packet::Ping("probe") => {
+                attempt.relief = Some(now + NOOP_INTERVAL);
+                effects.push(Effect::Send(attempt.websocket, Frames::PROBE));
+            }
+            Packet::Upgrade => {
+                let websocket = attempt.websocket;
+                self.upgrade(websocket, effects);
+            }
+            _ => polling.abandon(effects),
+        }
+    }
+
+    /// A text on the probing WebSocket that is no packet.
+    pub(super) fn bad_packet_on_probe(&mut self, effects: &mut Vec<Effect<T>>) {
+        if let State::Polling(polling) = &mut self.state {
+            polling.abandon(effects);
+        }
+    }
+
+    fn upgrade(&mut self, websocket: T, effects: &mut Vec<Effect<T>>) {
+        if let State::Polling(polling) = std::mem::replace(&mut self.state, State::WebSocket(websocket)) {
+            let was_closing = polling.closing.is_some();
+            polling.hand_over(websocket, effects);
+            if was_closing {
+                self.end(Reason::ForcedClose, Frames::CLOSE, effects);
+            }
+        }
+    }
+}
