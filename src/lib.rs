@@ -2,3 +2,4 @@
 
 pub mod engineio;
 pub mod shard;
+pub mod socketio;

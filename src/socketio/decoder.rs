@@ -1,0 +1,349 @@
+//! From Engine.IO messages to packets: reads the header, checks the payload, gathers the attachments.
+//!
+//! What is accepted is what Node's decoder accepts, its oddities included, but for three: an ack id with blanks between its
+//! digits and an attachment count in hexadecimal, octal or binary are refused; a placeholder with a broken number such as
+//! 0.5 stays in the arguments as it is.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use bytestring::ByteString;
+use thiserror::Error;
+
+use super::json;
+use super::packet::{Arguments, Event, Packet, is_reserved};
+
+/// Bounds of what a client may send in one packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DecodeLimits {
+    /// Most attachments of a packet. Default 10, as on Node (`maxAttachments`).
+    pub max_attachments: u32,
+    /// Most levels of arrays and objects in a payload. Default 128; Node has no such limit.
+    pub max_depth: usize,
+    /// Most bytes of a packet that has attachments, its text included. Default 11 000 000: a text and ten attachments, each
+    /// as long as a message may be by default. Node has no such limit.
+    pub max_bytes: usize,
+}
+
+impl Default for DecodeLimits {
+    fn default() -> Self {
+        Self { max_attachments: 10, max_depth: 128, max_bytes: 11_000_000 }
+    }
+}
+
+/// Why a message was refused, in Node's words. The session it came by is closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum DecodeError {
+    /// The type is a digit above 6.
+    #[error("unknown packet type {0}")]
+    UnknownType(char),
+    /// The type is not a digit.
+    #[error("unknown packet type NaN")]
+    TypeNotANumber,
+    /// The payload is no JSON, or does not fit the type of the packet; or the ack id is no number.
+    #[error("invalid payload")]
+    InvalidPayload,
+    /// The payload nests deeper than [`DecodeLimits::max_depth`].
+    #[error("invalid payload")]
+    TooDeep,
+    /// The number of attachments is not a whole number from 1.
+    #[error("Illegal attachments")]
+    IllegalCount,
+    /// There would be more attachments than [`DecodeLimits::max_attachments`].
+    #[error("too many attachments")]
+    TooManyAttachments,
+    /// A placeholder stands for an attachment that does not exist.
+    #[error("illegal attachments")]
+    IllegalPlaceholder,
+    /// A packet and its attachments are larger than [`DecodeLimits::max_bytes`].
+    #[error("packet too large")]
+    TooLarge,
+    /// A text came where an attachment was due.
+    #[error("got plaintext data when reconstructing a packet")]
+    UnexpectedText,
+    /// A binary message came that no packet announced.
+    #[error("got binary data when not reconstructing a packet")]
+    UnexpectedBinary,
+}
+
+/// The decoder of one session. While no attachments are awaited it is one null pointer.
+#[derive(Debug, Default)]
+pub struct Decoder {
+    partial: Option<Box<Partial>>,
+}
+
+/// A packet whose attachments are still coming in.
+#[derive(Debug)]
+struct Partial {
+    packet: Packet,
+    attachments: Vec<Bytes>,
+    count: usize,
+    bytes: usize,
+}
+
+impl Decoder {
+    /// Takes the text of a message; gives the packet unless attachments have yet to follow.
+    ///
+    /// The packet shares the buffer of `text`.
+    ///
+    /// # Errors
+    /// If the text is no packet, or attachments are awaited. The decoder is then as good as new, but the session should be
+    /// closed.
+    pub fn text(&mut self, text: ByteString, limits: &DecodeLimits) -> Result<Option<Packet>, DecodeError> {
+        if self.partial.take().is_some() {
+            return Err(DecodeError::UnexpectedText);
+        }
+        let (kind, rest) = packet_type(&text)?;
+        let (count, rest) = if matches!(kind, Type::BinaryEvent | Type::BinaryAck) {
+            attachment_count(rest, limits)?
+        } else {
+            (0, rest)
+        };
+        let (namespace, rest) = namespace(&text, rest);
+        let (id, rest) = ack_id(rest)?;
+        let payload = rest.trim_end_matches([' ', '\t', '\n', '\r']);
+        if !json::is_within_depth(payload, limits.max_depth) {
+            return Err(DecodeError::TooDeep);
+        }
+        let packet = match kind {
+            Type::Connect => Packet::Connect { namespace, auth: object(&text, payload)? },
+            Type::Disconnect if payload.is_empty() => Packet::Disconnect { namespace },
+            Type::Disconnect => return Err(DecodeError::InvalidPayload),
+            Type::Event | Type::BinaryEvent => Packet::Event { namespace, id, event: event(&text, payload)? },
+            Type::Ack | Type::BinaryAck => Packet::Ack { namespace, id, arguments: array(&text, payload)? },
+            Type::ConnectError if payload.is_empty() || payload.starts_with(['{', '"']) && json::is_valid(payload) => {
+                Packet::ConnectError { namespace }
+            }
+            Type::ConnectError => return Err(DecodeError::InvalidPayload),
+        };
+        if count == 0 {
+            return Ok(Some(packet));
+        }
+        let bytes = text.len();
+        if bytes > limits.max_bytes {
+            return Err(DecodeError::TooLarge);
+        }
+        self.partial = Some(Box::new(Partial { packet, attachments: Vec::new(), count, bytes }));
+        Ok(None)
+    }
+
+    /// Takes the data of a binary message, an attachment; gives the packet if it is the last one.
+    ///
+    /// # Errors
+    /// If no attachment is awaited, the packet grows too large, or its placeholders do not fit.
+    pub fn binary(&mut self, data: &[u8], limits: &DecodeLimits) -> Result<Option<Packet>, DecodeError> {
+        let mut partial = self.partial.take().ok_or(DecodeError::UnexpectedBinary)?;
+        partial.bytes = partial.bytes.saturating_add(data.len());
+        if partial.bytes > limits.max_bytes {
+            return Err(DecodeError::TooLarge);
+        }
+        // A copy, so that a small attachment does not keep a large receive buffer alive.
+        partial.attachments.push(Bytes::copy_from_slice(data));
+        if partial.attachments.len() < partial.count {
+            self.partial = Some(partial);
+            return Ok(None);
+        }
+        partial.finish().map(Some)
+    }
+
+    /// Whether attachments are awaited.
+    pub const fn is_pending(&self) -> bool {
+        self.partial.is_some()
+    }
+}
+
+impl Partial {
+    fn finish(mut self) -> Result<Packet, DecodeError> {
+        let arguments = match &mut self.packet {
+            Packet::Event { event: Some(event), .. } => &mut event.arguments,
+            Packet::Ack { arguments: Some(arguments), .. } => arguments,
+            _ => return Ok(self.packet),
+        };
+        if !json::placeholders_fit(arguments.json(), self.count) {
+            return Err(DecodeError::IllegalPlaceholder);
+        }
+        arguments.attach(self.attachments.into_boxed_slice());
+        Ok(self.packet)
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Type {
+    Connect,
+    Disconnect,
+    Event,
+    Ack,
+    ConnectError,
+    BinaryEvent,
+    BinaryAck,
+}
+
+/// The first character as JavaScript reads a number: nothing and blanks are 0.
+fn packet_type(text: &str) -> Result<(Type, &str), DecodeError> {
+    let mut chars = text.chars();
+    let kind = match chars.next() {
+        None | Some('0') => Type::Connect,
+        Some('1') => Type::Disconnect,
+        Some('2') => Type::Event,
+        Some('3') => Type::Ack,
+        Some('4') => Type::ConnectError,
+        Some('5') => Type::BinaryEvent,
+        Some('6') => Type::BinaryAck,
+        Some(digit @ '7'..='9') => return Err(DecodeError::UnknownType(digit)),
+        Some(blank) if is_blank(blank) => Type::Connect,
+        Some(_) => return Err(DecodeError::TypeNotANumber),
+    };
+    Ok((kind, chars.as_str()))
+}
+
+/// The number of attachments, which may be written as any decimal number that is whole (`01`, `1e0`).
+fn attachment_count<'a>(text: &'a str, limits: &DecodeLimits) -> Result<(usize, &'a str), DecodeError> {
+    let (count, rest) = text.split_once('-').ok_or(DecodeError::IllegalCount)?;
+    let count = count.trim_matches(is_blank);
+    // The parser of floats knows names of numbers too, which are not for here.
+    if !count.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+')) {
+        return Err(DecodeError::IllegalCount);
+    }
+    let count: f64 = count.parse().map_err(|_| DecodeError::IllegalCount)?;
+    if count < 1.0 || count.fract() != 0.0 || count.is_infinite() {
+        return Err(DecodeError::IllegalCount);
+    }
+    if count > f64::from(limits.max_attachments) {
+        return Err(DecodeError::TooManyAttachments);
+    }
+    // Whole and at most `u32::MAX`.
+    Ok((count as usize, rest))
+}
+
+/// The namespace, up to a comma; if that is missing, all the rest.
+fn namespace<'a>(text: &ByteString, rest: &'a str) -> (ByteString, &'a str) {
+    if !rest.starts_with('/') {
+        return (ByteString::from_static("/"), rest);
+    }
+    let (namespace, rest) = rest.split_once(',').unwrap_or((rest, ""));
+    if namespace == "/" { (ByteString::from_static("/"), rest) } else { (text.slice_ref(namespace), rest) }
+}
+
+/// The ack id: digits and blanks, which alone are 0.
+fn ack_id(text: &str) -> Result<(Option<u64>, &str), DecodeError> {
+    let end = text.find(|c: char| !c.is_ascii_digit() && !is_blank(c)).unwrap_or(text.len());
+    let (digits, rest) = text.split_at_checked(end).unwrap_or((text, ""));
+    if digits.is_empty() {
+        return Ok((None, rest));
+    }
+    let digits = digits.trim_matches(is_blank).bytes();
+    let id =
+        digits.map(|byte| byte.is_ascii_digit().then(|| u64::from(byte - b'0'))).try_fold(0_u64, |id, digit| {
+            digit.map(|digit| id.saturating_mul(10).saturating_add(digit)).ok_or(DecodeError::InvalidPayload)
+        })?;
+    Ok((Some(id), rest))
+}
+
+/// What JavaScript takes for white space.
+fn is_blank(c: char) -> bool {
+    c == '\u{feff}' || c != '\u{85}' && c.is_whitespace()
+}
+
+fn object(text: &ByteString, payload: &str) -> Result<Option<ByteString>, DecodeError> {
+    if payload.is_empty() {
+        return Ok(None);
+    }
+    if !payload.starts_with('{') || !json::is_valid(payload) {
+        return Err(DecodeError::InvalidPayload);
+    }
+    Ok(Some(text.slice_ref(payload)))
+}
+
+fn array(text: &ByteString, payload: &str) -> Result<Option<Arguments>, DecodeError> {
+    if payload.is_empty() {
+        return Ok(None);
+    }
+    if !payload.starts_with('[') || !json::is_valid(payload) {
+        return Err(DecodeError::InvalidPayload);
+    }
+    Ok(Some(Arguments::unnamed(text.slice_ref(payload), Box::default())))
+}
+
+fn event(text: &ByteString, payload: &str) -> Result<Option<Event>, DecodeError> {
+    if payload.is_empty() {
+        return Ok(None);
+    }
+    let name = json::event_name(payload).ok_or(DecodeError::InvalidPayload)?;
+    if is_reserved(&name) {
+        return Err(DecodeError::InvalidPayload);
+    }
+    let name = match name {
+        Cow::Borrowed(name) => text.slice_ref(name),
+        Cow::Owned(name) => ByteString::from(name),
+    };
+    Ok(Some(Event { name, arguments: Arguments::named(text.slice_ref(payload), Box::default()) }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decode(text: &str) -> Result<Option<Packet>, DecodeError> {
+        Decoder::default().text(text.into(), &DecodeLimits::default())
+    }
+
+    #[test]
+    fn an_idle_decoder_is_a_pointer() {
+        assert_eq!(size_of::<Decoder>(), 8);
+    }
+
+    #[test]
+    fn an_event_shares_the_buffer_it_came_in() {
+        let text = ByteString::from("2[\"hello\",1] \n");
+        let within = text.as_bytes().as_ptr_range();
+        let packet = Decoder::default().text(text.clone(), &DecodeLimits::default()).unwrap().unwrap();
+        let Packet::Event { event: Some(Event { name, arguments }), .. } = packet else { panic!("{packet:?}") };
+        assert_eq!((&*name, &**arguments.json()), ("hello", "[\"hello\",1]"));
+        assert!(within.contains(&name.as_ptr()) && within.contains(&arguments.json().as_ptr()));
+    }
+
+    #[test]
+    fn a_huge_ack_id_is_the_largest() {
+        for (text, expected) in [
+            ("218446744073709551615", u64::MAX),
+            ("218446744073709551614", u64::MAX - 1),
+            ("299999999999999999999", u64::MAX),
+        ] {
+            let Ok(Some(Packet::Event { id, .. })) = decode(text) else { panic!("{text}") };
+            assert_eq!(id, Some(expected));
+        }
+    }
+
+    #[test]
+    fn blanks_between_the_digits_of_an_ack_id_are_refused() {
+        assert_eq!(decode("21 2[\"x\"]"), Err(DecodeError::InvalidPayload));
+        assert!(decode("2\u{a0}12\u{feff}[\"x\"]").is_ok());
+    }
+
+    #[test]
+    fn names_of_numbers_are_no_attachment_counts() {
+        for count in ["inf", "Infinity", "nan", "0x2", "", ".", "e1", "9e999"] {
+            assert_eq!(decode(&format!("5{count}-[\"x\"]")), Err(DecodeError::IllegalCount), "{count}");
+        }
+        assert_eq!(decode("5 +0.2e1 -[\"x\"]"), Ok(None));
+    }
+
+    #[test]
+    fn a_payload_nests_no_deeper_than_the_limit() {
+        let nested = |levels| format!("2[\"x\",{}{}]", "[".repeat(levels), "]".repeat(levels));
+        assert!(decode(&nested(127)).is_ok());
+        assert_eq!(decode(&nested(128)), Err(DecodeError::TooDeep));
+        assert_eq!(decode(&"[".repeat(1_000_000).replacen('[', "2", 1)), Err(DecodeError::TooDeep));
+    }
+
+    #[test]
+    fn a_packet_under_assembly_is_bounded() {
+        let limits = DecodeLimits { max_bytes: 12, ..DecodeLimits::default() };
+        let mut decoder = Decoder::default();
+        assert_eq!(decoder.text("52-[\"x\"]".into(), &limits), Ok(None));
+        assert_eq!(decoder.binary(b"1234", &limits), Ok(None));
+        assert_eq!(decoder.binary(b"5", &limits), Err(DecodeError::TooLarge));
+        assert!(!decoder.is_pending());
+        assert_eq!(decoder.text("52-[\"longer\"]".into(), &limits), Err(DecodeError::TooLarge));
+    }
+}

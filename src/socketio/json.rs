@@ -1,0 +1,333 @@
+//! What the decoder must know of a JSON text without building its values: whether it is valid, how deep it nests, the
+//! name of the event it holds, and whether its placeholders fit the attachments.
+//!
+//! Valid means what JSON.parse takes: also numbers too large for a float, halves of surrogate pairs in escapes, and
+//! members named twice.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+/// Whether the text is one valid JSON value.
+pub fn is_valid(text: &str) -> bool {
+    serde_json::from_str::<IgnoredAny>(text).is_ok()
+}
+
+/// Whether no value lies inside more than `limit` arrays and objects.
+///
+/// The text need not be valid; what is found of an invalid one does not matter, only that it is bounded.
+pub fn is_within_depth(text: &str, limit: usize) -> bool {
+    let bytes = text.as_bytes();
+    // Few brackets cannot nest deeply, and brackets inside of strings only make this more careful.
+    if memchr::memchr2_iter(b'[', b'{', bytes).take(limit.saturating_add(1)).count() <= limit {
+        return true;
+    }
+    let mut depth = 0_usize;
+    let mut rest = bytes;
+    while let Some((&byte, behind)) = rest.split_first() {
+        rest = behind;
+        match byte {
+            b'"' => rest = skip_string(rest),
+            b'[' | b'{' => {
+                depth += 1;
+                if depth > limit {
+                    return false;
+                }
+            }
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    true
+}
+
+/// The name of the event that a JSON array holds: its first element, a text or a number. None if the text is not a valid
+/// JSON array or begins with something else.
+pub fn event_name(array: &str) -> Option<Cow<'_, str>> {
+    let mut deserializer = serde_json::Deserializer::from_str(array);
+    let first = deserializer.deserialize_seq(FirstElement).ok()??.get();
+    deserializer.end().ok()?;
+    match first.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
+        Some(escaped) if escaped.contains('\\') => {
+            // Half a surrogate pair has no place in a `str`; nobody listens to such a name, so it stays escaped.
+            Some(serde_json::from_str(first).map_or(Cow::Borrowed(escaped), Cow::Owned))
+        }
+        Some(name) => Some(Cow::Borrowed(name)),
+        None => first.starts_with(|c: char| c == '-' || c.is_ascii_digit()).then_some(Cow::Borrowed(first)),
+    }
+}
+
+struct FirstElement;
+
+impl<'de> Visitor<'de> for FirstElement {
+    type Value = Option<&'de RawValue>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Self::Value, A::Error> {
+        let first = elements.next_element()?;
+        while elements.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(first)
+    }
+}
+
+/// Whether each placeholder in a valid JSON text has a number from 0 to below `count`.
+///
+/// A placeholder is an object whose member `_placeholder` is exactly `true`; other members than `num` do not matter. Of
+/// members named twice the last one counts, but a bad placeholder inside an earlier one is still bad.
+pub fn placeholders_fit(text: &str, count: usize) -> bool {
+    let mut enclosing = Vec::new();
+    let mut level = Level::default();
+    let mut rest = text.as_bytes();
+    while let Some((&byte, behind)) = rest.split_first() {
+        let here = rest;
+        rest = behind;
+        match byte {
+            b'"' => {
+                rest = skip_string(rest);
+                if rest.trim_ascii_start().first() == Some(&b':') {
+                    level.key = Key::of(here.get(..here.len() - rest.len()).unwrap_or_default());
+                } else {
+                    level.value(&Value::Other);
+                }
+            }
+            b'[' | b'{' => enclosing.push(std::mem::take(&mut level)),
+            b']' | b'}' => {
+                let fits = level.fits(count);
+                level = enclosing.pop().unwrap_or_default();
+                level.value(&Value::Other);
+                level.children_fit &= fits;
+            }
+            b't' => {
+                level.value(&Value::True);
+                rest = skip_while(rest, |byte| byte.is_ascii_lowercase());
+            }
+            b'f' | b'n' => {
+                level.value(&Value::Other);
+                rest = skip_while(rest, |byte| byte.is_ascii_lowercase());
+            }
+            b'-' | b'0'..=b'9' => {
+                rest = skip_while(rest, |byte| matches!(byte, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-'));
+                let digits = here.get(..here.len() - rest.len()).and_then(|digits| str::from_utf8(digits).ok());
+                level.value(&digits.and_then(|digits| digits.parse().ok()).map_or(Value::Other, Value::Number));
+            }
+            _ => {}
+        }
+    }
+    level.children_fit
+}
+
+/// An array or object that is being read.
+struct Level {
+    key: Key,
+    is_placeholder: bool,
+    num: Option<f64>,
+    children_fit: bool,
+}
+
+enum Key {
+    Placeholder,
+    Num,
+    Other,
+}
+
+enum Value {
+    True,
+    Number(f64),
+    Other,
+}
+
+impl Default for Level {
+    fn default() -> Self {
+        Self { key: Key::Other, is_placeholder: false, num: None, children_fit: true }
+    }
+}
+
+impl Level {
+    fn value(&mut self, value: &Value) {
+        match self.key {
+            Key::Placeholder => self.is_placeholder = matches!(value, Value::True),
+            Key::Num => self.num = if let Value::Number(num) = *value { Some(num) } else { None },
+            Key::Other => {}
+        }
+    }
+
+    fn fits(&self, count: usize) -> bool {
+        if self.is_placeholder {
+            self.num.is_some_and(|num| num >= 0.0 && num < count as f64)
+        } else {
+            self.children_fit
+        }
+    }
+}
+
+impl Key {
+    /// What a member's name, in its quotes and with its escapes, means here.
+    fn of(quoted: &[u8]) -> Self {
+        if memchr::memchr(b'\\', quoted).is_some() {
+            return serde_json::from_slice::<String>(quoted).map_or(Self::Other, |name| Self::named(name.as_bytes()));
+        }
+        Self::named(quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default())
+    }
+
+    fn named(name: &[u8]) -> Self {
+        match name {
+            b"_placeholder" => Self::Placeholder,
+            b"num" => Self::Num,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// What follows a string whose opening quote has been read.
+fn skip_string(mut rest: &[u8]) -> &[u8] {
+    while let Some(at) = memchr::memchr2(b'"', b'\\', rest) {
+        let escape = rest.get(at) == Some(&b'\\');
+        rest = rest.get(at + 1 + usize::from(escape)..).unwrap_or_default();
+        if !escape {
+            return rest;
+        }
+    }
+    &[]
+}
+
+fn skip_while(rest: &[u8], belongs: impl Fn(u8) -> bool) -> &[u8] {
+    let end = rest.iter().position(|&byte| !belongs(byte)).unwrap_or(rest.len());
+    rest.get(end..).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    #[test]
+    fn validity_is_that_of_json_parse() {
+        for valid in ["1e400", r#""\ud83d""#, r#"{"a":1,"a":2}"#, " [ 1 ,\t2 ]\r\n", "-0", "\"\u{2028}\""] {
+            assert!(is_valid(valid), "{valid}");
+        }
+        for invalid in ["", "[1,]", "01", "{'a':1}", "[1] x", "\"\u{1}\"", r#""\x""#, "NaN", "\u{feff}1"] {
+            assert!(!is_valid(invalid), "{invalid}");
+        }
+    }
+
+    #[test]
+    fn the_limit_counts_levels() {
+        let nested = |levels| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+        assert!(is_within_depth(&nested(128), 128));
+        assert!(!is_within_depth(&nested(129), 128));
+        assert!(is_within_depth(&format!("[{}1]", "[1],{\"a\":2},".repeat(100)), 2));
+        assert!(!is_within_depth("[[[", 2));
+    }
+
+    #[test]
+    fn brackets_in_strings_do_not_nest() {
+        assert!(is_within_depth(r#"["[[[\"[[[\\",["]]"]]"#, 2));
+        assert!(!is_within_depth(r#"["\\",[[1]]]"#, 2));
+    }
+
+    #[test]
+    fn the_name_is_the_first_element() {
+        for (array, name) in [
+            (r#"["hello",1]"#, Some("hello")),
+            (r#"[""]"#, Some("")),
+            (r#" [ "a\u00e9\n" ] "#, Some("aé\n")),
+            (r#"["\ud83d"]"#, Some(r"\ud83d")),
+            (r#"["\""]"#, Some("\"")),
+            ("[42]", Some("42")),
+            ("[-1.5,2]", Some("-1.5")),
+            ("[1e400]", Some("1e400")),
+            ("[]", None),
+            ("[null]", None),
+            ("[true]", None),
+            (r#"[["a"]]"#, None),
+            (r#"{"a":1}"#, None),
+            (r#"["a",]"#, None),
+            (r#"["a"]x"#, None),
+        ] {
+            assert_eq!(event_name(array).as_deref(), name, "{array}");
+        }
+    }
+
+    #[test]
+    fn a_placeholder_is_recognised_whatever_its_spelling() {
+        for (text, fits) in [
+            (r#"[{"_placeholder":true,"num":0}]"#, true),
+            (r#"[{"num" : -0 , "_placeholder"\n: true}]"#, true),
+            (r#"[{"_placeholder":true,"num":0.5}]"#, true),
+            (r#"[{"\u005fplaceholder":true,"num":1}]"#, false),
+            (r#"[{"\"_placeholder\"":true}]"#, true),
+            (r#"[{"_placeholder":true,"n\u0075m":1}]"#, false),
+            (r#"[{"_placeholder":true}]"#, false),
+            (r#"[{"_placeholder":true,"num":1e400}]"#, false),
+            (r#"[{"_placeholder":true,"num":[0]}]"#, false),
+            (r#"[{"_placeholder":false,"_placeholder":true,"num":0,"num":1}]"#, false),
+            (r#"[{"_placeholder":true,"num":7,"_placeholder":1}]"#, true),
+            (r#"[{"_placeholder":true,"num":0,"a":{"_placeholder":true}}]"#, true),
+            (r#"["_placeholder",true,{"a":"_placeholder:true"}]"#, true),
+            (r#"["\ud83d",{"\ud83d":[[{"_placeholder":true,"num":-1}]]}]"#, false),
+        ] {
+            assert_eq!(placeholders_fit(text, 1), fits, "{text}");
+        }
+    }
+
+    fn values() -> impl Strategy<Value = serde_json::Value> {
+        let leaf = prop_oneof![
+            Just(json!(true)),
+            Just(json!(null)),
+            (-1..4).prop_map(|number| json!(number)),
+            any::<String>().prop_map(|text| json!(text)),
+        ];
+        leaf.prop_recursive(6, 60, 6, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..5).prop_map(|elements| json!(elements)),
+                prop::collection::btree_map("_placeholder|num|[a\"\\\\:{]", inner, 0..4)
+                    .prop_map(|members| json!(members)),
+            ]
+        })
+    }
+
+    fn fits(value: &serde_json::Value, count: i64) -> bool {
+        match value {
+            serde_json::Value::Object(members) if members.get("_placeholder") == Some(&json!(true)) => {
+                members.get("num").and_then(serde_json::Value::as_i64).is_some_and(|num| (0..count).contains(&num))
+            }
+            serde_json::Value::Object(members) => members.values().all(|member| fits(member, count)),
+            serde_json::Value::Array(elements) => elements.iter().all(|element| fits(element, count)),
+            _ => true,
+        }
+    }
+
+    fn depth(value: &serde_json::Value) -> usize {
+        match value {
+            serde_json::Value::Object(members) => 1 + members.values().map(depth).max().unwrap_or(0),
+            serde_json::Value::Array(elements) => 1 + elements.iter().map(depth).max().unwrap_or(0),
+            _ => 0,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn scanning_sees_what_the_tree_holds(value in values(), count in 0_i64..4) {
+            let text = value.to_string();
+            prop_assert_eq!(placeholders_fit(&text, usize::try_from(count).unwrap()), fits(&value, count));
+            let depth = depth(&value);
+            prop_assert!(is_within_depth(&text, depth));
+            prop_assert!(depth == 0 || !is_within_depth(&text, depth - 1));
+        }
+
+        #[test]
+        fn any_text_is_scanned_to_its_end(text in any::<String>(), punctuation in r#"[\[\]{}:,"\\a1t-]*"#) {
+            for text in [text, punctuation] {
+                is_within_depth(&text, 2);
+                placeholders_fit(&text, 1);
+                event_name(&text);
+            }
+        }
+    }
+}

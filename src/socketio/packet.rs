@@ -1,0 +1,215 @@
+//! The packet of Socket.IO as a client sends it, whole: attachments included.
+//!
+//! Arguments stay the JSON text they arrived as. Relaying sends that text on untouched; an application that wants values
+//! asks [`Arguments::parse`].
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use bytes::Bytes;
+use bytestring::ByteString;
+use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+/// A packet. Types 5 and 6 (with attachments) are events and acknowledgements like types 2 and 3.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Packet {
+    /// Type 0: the client asks to join a namespace.
+    Connect {
+        /// The namespace asked for, query included.
+        namespace: ByteString,
+        /// What the client shows to be let in: the text of a JSON object.
+        auth: Option<ByteString>,
+    },
+    /// Type 1: the client leaves a namespace.
+    Disconnect {
+        /// The namespace left.
+        namespace: ByteString,
+    },
+    /// Types 2 and 5.
+    Event {
+        /// The namespace it is for.
+        namespace: ByteString,
+        /// Set when an acknowledgement is wanted. Ids beyond `u64` become `u64::MAX`.
+        id: Option<u64>,
+        /// What happened. A packet without payload is allowed and names no event.
+        event: Option<Event>,
+    },
+    /// Types 3 and 6.
+    Ack {
+        /// The namespace it is for.
+        namespace: ByteString,
+        /// The id of the event it answers. Ids beyond `u64` become `u64::MAX`.
+        id: Option<u64>,
+        /// The answer, unless the packet has no payload.
+        arguments: Option<Arguments>,
+    },
+    /// Type 4: only servers send it; from a client it is a violation.
+    ConnectError {
+        /// The namespace it is for.
+        namespace: ByteString,
+    },
+}
+
+/// An event: a name and arguments.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// The name. One sent as a number is that number's text; one that holds half a surrogate pair stays escaped.
+    pub name: ByteString,
+    /// The arguments.
+    pub arguments: Arguments,
+}
+
+/// The arguments of an event or of an acknowledgement: the text of a JSON array, and the attachments that the
+/// placeholders (`{"_placeholder":true,"num":0}`) in it stand for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Arguments {
+    json: ByteString,
+    attachments: Box<[Bytes]>,
+    first: First,
+}
+
+/// What the first element of the array is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum First {
+    Name,
+    Argument,
+}
+
+impl Arguments {
+    /// The arguments of an event. `json` is the text of a JSON array that begins with the event's name.
+    pub fn named(json: ByteString, attachments: Box<[Bytes]>) -> Self {
+        Self { json, attachments, first: First::Name }
+    }
+
+    /// The arguments of an acknowledgement. `json` is the text of a JSON array.
+    pub fn unnamed(json: ByteString, attachments: Box<[Bytes]>) -> Self {
+        Self { json, attachments, first: First::Argument }
+    }
+
+    /// The whole array as it was received, an event's name included.
+    pub const fn json(&self) -> &ByteString {
+        &self.json
+    }
+
+    /// The attachments, in the order they came in.
+    pub fn attachments(&self) -> &[Bytes] {
+        &self.attachments
+    }
+
+    /// The arguments one by one, without the event's name.
+    pub fn elements(&self) -> Vec<&RawValue> {
+        self.parse().unwrap_or_default()
+    }
+
+    /// Deserialises the arguments, without the event's name, as a tuple or a list. Surplus arguments are ignored.
+    ///
+    /// # Errors
+    /// If there are fewer arguments than `T` has, or one is of another type.
+    pub fn parse<'de, T: Deserialize<'de>>(&'de self) -> Result<T, serde_json::Error> {
+        let mut deserializer = serde_json::Deserializer::from_str(&self.json);
+        let value = deserializer.deserialize_seq(ArgumentsVisitor { first: self.first, values: PhantomData })?;
+        deserializer.end()?;
+        Ok(value)
+    }
+
+    pub(super) fn attach(&mut self, attachments: Box<[Bytes]>) {
+        self.attachments = attachments;
+    }
+}
+
+struct ArgumentsVisitor<T> {
+    first: First,
+    values: PhantomData<T>,
+}
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for ArgumentsVisitor<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of arguments")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<T, A::Error> {
+        if self.first == First::Name {
+            elements.next_element::<IgnoredAny>()?;
+        }
+        let values = T::deserialize(Rest { elements: &mut elements })?;
+        while elements.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(values)
+    }
+}
+
+/// The elements not yet taken, as a sequence; or as `()`, which asks for none of them.
+struct Rest<'a, A> {
+    elements: &'a mut A,
+}
+
+impl<'de, A: SeqAccess<'de>> Deserializer<'de> for Rest<'_, A> {
+    type Error = A::Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, A::Error> {
+        visitor.visit_seq(self.elements)
+    }
+
+    fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, A::Error> {
+        visitor.visit_unit()
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, A::Error> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit_struct seq tuple
+        tuple_struct map struct enum identifier ignored_any
+    }
+}
+
+/// Whether a name is kept for what happens to a socket itself: such events are refused in both directions.
+pub fn is_reserved(event: &str) -> bool {
+    matches!(event, "connect" | "connect_error" | "disconnect" | "disconnecting" | "newListener" | "removeListener")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn named(json: &'static str) -> Arguments {
+        Arguments::named(ByteString::from_static(json), Box::default())
+    }
+
+    #[test]
+    fn arguments_are_read_after_the_name() {
+        let arguments = named(r#"["save","text",{"a":[1]}]"#);
+        assert_eq!(arguments.parse::<(&str,)>().unwrap(), ("text",));
+        assert_eq!(arguments.parse::<(String, Value)>().unwrap(), ("text".into(), json!({"a": [1]})));
+        assert_eq!(arguments.parse::<Vec<Value>>().unwrap(), [json!("text"), json!({"a": [1]})]);
+        let (first, second) = arguments.parse::<(&RawValue, &RawValue)>().unwrap();
+        assert_eq!((first.get(), second.get()), (r#""text""#, r#"{"a":[1]}"#));
+        let texts: Vec<_> = arguments.elements().into_iter().map(RawValue::get).collect();
+        assert_eq!(texts, [r#""text""#, r#"{"a":[1]}"#]);
+    }
+
+    #[test]
+    fn an_acknowledgement_has_no_name() {
+        let arguments = Arguments::unnamed(ByteString::from_static("[1,2]"), Box::default());
+        assert_eq!(arguments.parse::<(u8, u8)>().unwrap(), (1, 2));
+    }
+
+    #[test]
+    fn surplus_arguments_are_ignored() {
+        named(r#"["save",1,2,3]"#).parse::<()>().unwrap();
+        named(r#"["save"]"#).parse::<()>().unwrap();
+        assert_eq!(named(r#"["save",1,2,3]"#).parse::<(u8,)>().unwrap(), (1,));
+    }
+
+    #[test]
+    fn missing_arguments_are_an_error() {
+        assert!(named(r#"["save"]"#).parse::<(u8,)>().is_err());
+        assert!(named(r#"["save","x"]"#).parse::<(u8,)>().is_err());
+        assert!(named(r#"["save"]"#).elements().is_empty());
+    }
+}
