@@ -1,3 +1,34 @@
-//! The starter's application.
+//! The starter's application: what one client says, everybody else hears.
 
-fn main() {}
+mod cli;
+
+use std::process::ExitCode;
+
+use kinglet::{Config, HandshakeHeaders, Result, Server};
+
+fn main() -> ExitCode {
+    if let Some(code) = cli::answer(std::env::args_os()) {
+        return code;
+    }
+    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info")).init();
+    match serve() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => cli::failure(&error),
+    }
+}
+
+fn serve() -> Result<()> {
+    let defaults = Config {
+        path: "/websockets/".to_owned(),
+        // The handlers below do not look at them.
+        handshake_headers: HandshakeHeaders::Forget,
+        ..Config::default()
+    };
+    let mut server = Server::new(defaults.with_env()?)?;
+    server
+        .of("/")
+        .on_connect(|socket| log::debug!("{} connected", socket.id()))
+        .on("message-from-client", |socket, event| socket.broadcast().relay(event))
+        .on_disconnect(|socket, reason| log::debug!("{} disconnected: {reason}", socket.id()));
+    server.run()
+}

@@ -1,1 +1,41 @@
-//! The shard: one thread, its event loop and everything it owns.
+//! The shard: one thread, its event loop, and everything it owns.
+//!
+//! A shard owns its connections, sessions, sockets, rooms and timers ([`Core`]); nothing of it is locked. One turn of the
+//! loop reads what came, lets the application act on it, and at its end writes what is due, each connection once.
+//! Other threads reach a shard through its mailbox.
+
+mod accept;
+mod application;
+mod batches;
+mod calls;
+mod client;
+mod connection;
+mod core;
+mod handshake;
+mod inbox;
+mod keys;
+mod members;
+mod messages;
+mod outbox;
+mod packets;
+mod pages;
+mod requests;
+mod shared;
+mod sockets;
+mod target;
+mod timers;
+mod turn;
+mod websocket;
+mod write;
+
+pub(crate) use self::accept::listen;
+pub(crate) use self::application::{Application, SessionRef, SocketRef};
+pub use self::application::{Message, Refusal};
+pub use self::handshake::Handshake;
+pub(crate) use self::inbox::{Letter, mailbox};
+pub(crate) use self::keys::NamespaceKey;
+pub(crate) use self::shared::{Budget, Shared};
+pub(crate) use self::target::{Broadcast, Target, Urgency};
+pub(crate) use self::turn::{Shard, WAKER};
+#[cfg(test)]
+pub(crate) use self::websocket::Accept;

@@ -1,0 +1,199 @@
+//! Arguments of events and acknowledgements, as a program writes them.
+
+use bytes::Bytes;
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::binary::{self, Binary};
+use crate::error::EmitError;
+use crate::socketio::Arguments;
+
+/// The arguments of an event or an acknowledgement.
+///
+/// A tuple is as many arguments as it has members, `()` is none. Anything that serde serialises is one argument by
+/// reference; common types are so by value, too. [`Arguments`] that were received are by value what they were, and by
+/// reference one list.
+///
+/// ```
+/// # fn arguments(_: impl kinglet::Args) {}
+/// #[derive(serde::Serialize)]
+/// struct Position { x: f64, y: f64 }
+///
+/// arguments(());                                   // none
+/// arguments("hello");                              // one
+/// arguments(("hello", 1, true));                   // three
+/// arguments(&Position { x: 1.0, y: 2.0 });         // one
+/// arguments((Position { x: 1.0, y: 2.0 }, "far")); // two
+/// arguments(&[1, 2, 3]);                           // one: a list
+/// ```
+pub trait Args {
+    /// Writes the arguments, each by [`Writer::value`].
+    ///
+    /// # Errors
+    /// If one cannot be written as JSON.
+    fn write(&self, writer: &mut Writer) -> Result<(), EmitError>;
+}
+
+/// Writes arguments one after the other.
+#[derive(Debug)]
+pub struct Writer {
+    json: Vec<u8>,
+}
+
+/// Arguments ready to be encoded.
+pub(super) struct Written {
+    pub(super) json: String,
+    pub(super) attachments: Vec<Bytes>,
+}
+
+impl Writer {
+    /// Writes one argument.
+    ///
+    /// # Errors
+    /// If it cannot be written as JSON.
+    pub fn value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), EmitError> {
+        if self.json.len() > 1 {
+            self.json.push(b',');
+        }
+        serde_json::to_writer(&mut self.json, value).map_err(EmitError::Json)
+    }
+
+    fn received(&mut self, arguments: &Arguments) -> Result<(), EmitError> {
+        binary::append(arguments.attachments());
+        arguments.elements().into_iter().try_for_each(|element: &RawValue| self.value(element))
+    }
+}
+
+/// Writes an event's name, if there is one, and its arguments.
+pub(super) fn write(name: Option<&str>, args: &impl Args) -> Result<Written, EmitError> {
+    let mut writer = Writer { json: Vec::with_capacity(128) };
+    writer.json.push(b'[');
+    let (result, attachments) = binary::collect(|| {
+        name.map_or(Ok(()), |name| writer.value(name))?;
+        args.write(&mut writer)
+    });
+    result?;
+    writer.json.push(b']');
+    let json = String::from_utf8(writer.json).map_err(|_| serde::ser::Error::custom("JSON that is not UTF-8"));
+    Ok(Written { json: json.map_err(EmitError::Json)?, attachments })
+}
+
+impl Args for () {
+    fn write(&self, _: &mut Writer) -> Result<(), EmitError> {
+        Ok(())
+    }
+}
+
+impl<T: Serialize + ?Sized> Args for &T {
+    fn write(&self, writer: &mut Writer) -> Result<(), EmitError> {
+        writer.value(*self)
+    }
+}
+
+impl Args for Arguments {
+    fn write(&self, writer: &mut Writer) -> Result<(), EmitError> {
+        writer.received(self)
+    }
+}
+
+/// Implements [`Args`] for types that are one argument by value.
+macro_rules! one_argument {
+    ($($type:ty),+) => {
+        $(impl Args for $type {
+            fn write(&self, writer: &mut Writer) -> Result<(), EmitError> {
+                writer.value(self)
+            }
+        })+
+    };
+}
+
+one_argument!(bool, u8, u16, u32, u64, usize, i8, i16, i32, i64, isize, f32, f64, String, Binary, serde_json::Value);
+
+impl<T: Serialize> Args for Vec<T> {
+    fn write(&self, writer: &mut Writer) -> Result<(), EmitError> {
+        writer.value(self)
+    }
+}
+
+impl<T: Serialize> Args for Option<T> {
+    fn write(&self, writer: &mut Writer) -> Result<(), EmitError> {
+        writer.value(self)
+    }
+}
+
+/// Implements [`Args`] for tuples.
+macro_rules! many_arguments {
+    ($($name:ident)+) => {
+        impl<$($name: Serialize),+> Args for ($($name,)+) {
+            fn write(&self, writer: &mut Writer) -> Result<(), EmitError> {
+                #[expect(non_snake_case, reason = "the members bear the names of their types")]
+                let ($($name,)+) = self;
+                $(writer.value($name)?;)+
+                Ok(())
+            }
+        }
+    };
+}
+
+many_arguments!(A);
+many_arguments!(A B);
+many_arguments!(A B C);
+many_arguments!(A B C D);
+many_arguments!(A B C D E);
+many_arguments!(A B C D E F);
+many_arguments!(A B C D E F G);
+many_arguments!(A B C D E F G H);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn json(args: impl Args) -> String {
+        write(Some("x"), &args).unwrap().json
+    }
+
+    #[test]
+    fn tuples_are_many_arguments_and_lists_are_one() {
+        assert_eq!(json(()), r#"["x"]"#);
+        assert_eq!(json("a"), r#"["x","a"]"#);
+        assert_eq!(json((1, "b", None::<u8>)), r#"["x",1,"b",null]"#);
+        assert_eq!(json(vec![1, 2]), r#"["x",[1,2]]"#);
+        let pair = &(1, 2);
+        assert_eq!(json(pair), r#"["x",[1,2]]"#);
+        assert_eq!(write(None, &(1, 2)).unwrap().json, "[1,2]");
+    }
+
+    #[test]
+    fn binary_becomes_attachments_in_order() {
+        let (a, b) = (Binary::from(vec![1]), Binary::from(vec![2]));
+        let written = write(Some("x"), &(&a, vec![&b], 3)).unwrap();
+        assert_eq!(written.json, r#"["x",{"_placeholder":true,"num":0},[{"_placeholder":true,"num":1}],3]"#);
+        assert_eq!(written.attachments, [a.0, b.0]);
+    }
+
+    #[test]
+    fn received_arguments_are_sent_on_as_they_are() {
+        let arguments =
+            Arguments::named(r#"["old", 1, {"_placeholder":true,"num":0}]"#.into(), [Bytes::from("b")].into());
+        let written = write(Some("new"), &arguments).unwrap();
+        assert_eq!(written.json, r#"["new",1,{"_placeholder":true,"num":0}]"#);
+        assert_eq!(written.attachments, [Bytes::from("b")]);
+    }
+
+    #[test]
+    fn received_arguments_within_others_keep_their_attachments() {
+        let arguments = Arguments::unnamed(r#"[{"_placeholder":true,"num":0}]"#.into(), [Bytes::from("b")].into());
+        let written = write(None, &(Binary::from("a"), &arguments)).unwrap();
+        assert_eq!(written.json, r#"[{"_placeholder":true,"num":0},[{"_placeholder":true,"num":1}]]"#);
+        assert_eq!(written.attachments, [Bytes::from("a"), Bytes::from("b")]);
+    }
+
+    #[test]
+    fn binary_is_read_where_it_belongs() {
+        let json = r#"["e",{"_placeholder":true,"num":1},"t"]"#;
+        let arguments = Arguments::named(json.into(), [Bytes::from("a"), Bytes::from("b")].into());
+        let read: (Binary, String) = binary::provide(arguments.attachments(), || arguments.parse()).unwrap();
+        assert_eq!(read, (Binary::from("b"), "t".to_owned()));
+        assert!(serde_json::from_str::<Binary>(r#"{"_placeholder":true,"num":0}"#).is_err());
+    }
+}

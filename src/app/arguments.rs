@@ -1,0 +1,77 @@
+//! Received arguments, in a program's hands: read, cut, sent on.
+
+use bytestring::ByteString;
+use serde::de::Deserialize;
+use serde::ser::{Error, Serialize, SerializeSeq, Serializer};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::binary;
+use crate::socketio::Arguments;
+
+impl Arguments {
+    /// The arguments, as a tuple. Arguments beyond the tuple's members are ignored, as JavaScript does.
+    ///
+    /// # Errors
+    /// If there are too few arguments, or one is of another type.
+    pub fn args<'de, T: Deserialize<'de>>(&'de self) -> Result<T, serde_json::Error> {
+        binary::provide(self.attachments(), || self.parse())
+    }
+
+    /// The arguments behind the first `count`.
+    #[must_use]
+    pub fn skip(&self, count: usize) -> Self {
+        self.with_elements(self.elements().into_iter().skip(count))
+    }
+
+    /// The arguments behind one more.
+    ///
+    /// # Errors
+    /// If that one cannot be written as JSON.
+    pub fn prepend(&self, first: &(impl Serialize + ?Sized)) -> Result<Self, serde_json::Error> {
+        let first = serde_json::value::to_raw_value(first)?;
+        Ok(self.with_elements(std::iter::once(&*first).chain(self.elements())))
+    }
+
+    fn with_elements<'a>(&self, elements: impl Iterator<Item = &'a RawValue>) -> Self {
+        let elements: Vec<&str> = elements.map(RawValue::get).collect();
+        let json = format!("[{}]", elements.join(","));
+        Self::unnamed(ByteString::from(json), self.attachments().into())
+    }
+}
+
+/// As one value, arguments are a list.
+impl Serialize for Arguments {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let elements = self.elements();
+        let mut list = serializer.serialize_seq(Some(elements.len()))?;
+        let offset = match self.attachments() {
+            [] => 0,
+            attachments => binary::append(attachments)
+                .ok_or_else(|| S::Error::custom("binary data outside of an event's arguments"))?,
+        };
+        for element in elements {
+            if offset == 0 {
+                list.serialize_element(element)?;
+            } else {
+                let mut value = serde_json::from_str(element.get()).map_err(S::Error::custom)?;
+                shift(&mut value, offset);
+                list.serialize_element(&value)?;
+            }
+        }
+        list.end()
+    }
+}
+
+/// Makes placeholders stand for attachments that `offset` others come before.
+fn shift(value: &mut Value, offset: usize) {
+    match value {
+        Value::Object(members) if members.get("_placeholder") == Some(&Value::Bool(true)) => {
+            let place = members.get("num").and_then(Value::as_u64).unwrap_or_default();
+            members.insert("num".to_owned(), Value::from(place + offset as u64));
+        }
+        Value::Object(members) => members.values_mut().for_each(|member| shift(member, offset)),
+        Value::Array(elements) => elements.iter_mut().for_each(|element| shift(element, offset)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}

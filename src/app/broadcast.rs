@@ -1,0 +1,130 @@
+//! Messages for many sockets.
+
+use std::sync::Arc;
+
+use super::args::{self, Args};
+use super::event::Event;
+use crate::engineio::{Frames, Sid};
+use crate::error::EmitError;
+use crate::shard::{self, Letter, NamespaceKey, Shard, Shared, Target, Urgency};
+use crate::socketio;
+
+/// A message for many sockets of one namespace: first whom it is for, then what it is.
+///
+/// Rooms add up: a socket in any of them gets the message, once. What is excepted wins. A socket's id is a room.
+///
+/// ```no_run
+/// # fn handler(socket: &kinglet::Socket) -> Result<(), kinglet::EmitError> {
+/// socket.to("room-1").to("room-2").except("muted").volatile().emit("news", ("text", 1))
+/// # }
+/// ```
+#[derive(Clone)]
+#[must_use = "a broadcast does nothing until it is emitted"]
+pub struct Broadcast {
+    /// `None` before the server has started: nobody is there to be reached.
+    shared: Option<Arc<Shared>>,
+    namespace: Result<NamespaceKey, String>,
+    target: Target,
+    urgency: Urgency,
+    compress: bool,
+}
+
+impl Broadcast {
+    pub(super) fn new(
+        shared: Option<Arc<Shared>>,
+        namespace: Result<NamespaceKey, String>,
+        sender: Option<Sid>,
+    ) -> Self {
+        let target = Target { sender, ..Target::default() };
+        Self { shared, namespace, target, urgency: Urgency::Reliable, compress: true }
+    }
+
+    /// Adds a room whose sockets get the message.
+    pub fn to(mut self, room: impl Into<String>) -> Self {
+        self.target.rooms.push(room.into().into_boxed_str());
+        self
+    }
+
+    /// The same as [`to`](Self::to); it is called `in` in JavaScript, which is a keyword here.
+    pub fn within(self, room: impl Into<String>) -> Self {
+        self.to(room)
+    }
+
+    /// Adds a room whose sockets do not get the message, whatever else they are in.
+    pub fn except(mut self, room: impl Into<String>) -> Self {
+        self.target.except.push(room.into().into_boxed_str());
+        self
+    }
+
+    /// Leaves out clients that are not ready to receive: they do not read fast enough, or are between two polls.
+    pub fn volatile(mut self) -> Self {
+        self.urgency = Urgency::Volatile;
+        self
+    }
+
+    /// Keeps the message to this server of a cluster. A server without a cluster is alone anyway.
+    pub fn local(self) -> Self {
+        self
+    }
+
+    /// Whether the polling answers that carry the message may be compressed. Default yes.
+    pub fn compress(mut self, compress: bool) -> Self {
+        self.compress = compress;
+        self
+    }
+
+    /// Sends an event.
+    ///
+    /// # Errors
+    /// If the name is reserved, the arguments cannot be written as JSON, or the namespace does not exist.
+    pub fn emit(self, event: &str, args: impl Args) -> Result<(), EmitError> {
+        if socketio::is_reserved(event) {
+            return Err(EmitError::Reserved(event.to_owned()));
+        }
+        let written = args::write(Some(event), &args)?;
+        self.send(|namespace| socketio::event(namespace, None, &written.json, &written.attachments))
+    }
+
+    /// Sends a received event on as it is: its JSON is not parsed and its attachments are not copied.
+    ///
+    /// # Errors
+    /// If the namespace does not exist.
+    pub fn relay(self, event: &Event) -> Result<(), EmitError> {
+        self.send(|namespace| socketio::event(namespace, None, event.raw(), event.attachments()))
+    }
+
+    fn send(self, encode: impl FnOnce(&str) -> Frames) -> Result<(), EmitError> {
+        let Some(shared) = self.shared else { return Ok(()) };
+        let namespace = self.namespace.map_err(EmitError::UnknownNamespace)?;
+        let frames = encode(shared.application.namespace_name(namespace)).compress(self.compress);
+        deliver(&shared, shard::Broadcast { namespace, target: self.target, frames, urgency: self.urgency });
+        Ok(())
+    }
+}
+
+/// Delivers to the sockets of this thread's shard at once, and hands the rest to the other shards.
+fn deliver(shared: &Arc<Shared>, broadcast: shard::Broadcast) {
+    let current = Shard::current(shared);
+    if let Some(current) = &current {
+        current.core.borrow_mut().broadcast(&broadcast);
+    }
+    let here = current.map(|shard| shard.index());
+    let elsewhere = shared.mailboxes.iter().enumerate().filter(|(index, _)| Some(*index) != here);
+    if here.is_some() && shared.mailboxes.len() == 1 {
+        return;
+    }
+    let broadcast = Arc::new(broadcast);
+    for (_, mailbox) in elsewhere {
+        mailbox.send(Letter::Broadcast(Arc::clone(&broadcast)));
+    }
+}
+
+impl std::fmt::Debug for Broadcast {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Broadcast")
+            .field("namespace", &self.namespace)
+            .field("target", &self.target)
+            .field("urgency", &self.urgency)
+            .finish_non_exhaustive()
+    }
+}

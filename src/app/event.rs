@@ -1,0 +1,136 @@
+//! An event that was received, and its acknowledgement.
+
+use std::cell::Cell;
+use std::fmt;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde::Deserialize;
+
+use super::args::{self, Args};
+use crate::engineio::{Frames, Sid};
+use crate::error::EmitError;
+use crate::shard::{Letter, NamespaceKey, Shard, Shared, SocketRef, Urgency};
+use crate::socketio::{self, Arguments};
+
+/// An event that a client sent.
+pub struct Event {
+    inner: socketio::Event,
+    ack: Cell<Option<Ack>>,
+}
+
+impl Event {
+    pub(super) fn new(inner: socketio::Event, ack: Option<Ack>) -> Self {
+        Self { inner, ack: Cell::new(ack) }
+    }
+
+    /// The event's name.
+    pub fn name(&self) -> &str {
+        &self.inner.name
+    }
+
+    /// The arguments, as a tuple. Arguments beyond the tuple's members are ignored, as JavaScript does.
+    ///
+    /// ```no_run
+    /// # fn handler(event: &kinglet::Event) -> Result<(), serde_json::Error> {
+    /// let (text, times): (String, u32) = event.args()?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// If there are too few arguments, or one is of another type.
+    pub fn args<'de, T: Deserialize<'de>>(&'de self) -> Result<T, serde_json::Error> {
+        self.inner.arguments.args()
+    }
+
+    /// The untouched JSON: an array that begins with the event's name. Binary stands as placeholders, for which see
+    /// [`attachments`](Self::attachments).
+    pub fn raw(&self) -> &str {
+        self.inner.arguments.json()
+    }
+
+    /// The binary attachments.
+    pub fn attachments(&self) -> &[Bytes] {
+        self.inner.arguments.attachments()
+    }
+
+    /// The arguments, to be kept or sent on as they are.
+    pub fn arguments(&self) -> &Arguments {
+        &self.inner.arguments
+    }
+
+    /// Whether the client waits for an acknowledgement that was not given yet.
+    pub fn wants_ack(&self) -> bool {
+        let ack = self.ack.take();
+        let wants = ack.is_some();
+        self.ack.set(ack);
+        wants
+    }
+
+    /// Acknowledges the event. Nothing happens if the client asked for no acknowledgement, or has got one.
+    ///
+    /// # Errors
+    /// If the arguments cannot be written as JSON.
+    pub fn ack(&self, args: impl Args) -> Result<(), EmitError> {
+        self.ack.take().map_or(Ok(()), |ack| ack.send(args))
+    }
+
+    /// Takes the acknowledgement, to give it later or from another thread. `None` if the client asked for none.
+    pub fn take_ack(&self) -> Option<Ack> {
+        self.ack.take()
+    }
+}
+
+impl fmt::Debug for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Event").field("json", &self.raw()).field("wants_ack", &self.wants_ack()).finish_non_exhaustive()
+    }
+}
+
+/// The right to acknowledge one event, once.
+pub struct Ack {
+    shared: Arc<Shared>,
+    socket: Sid,
+    namespace: NamespaceKey,
+    id: u64,
+}
+
+impl Ack {
+    pub(super) fn new(shared: &Rc<Shard>, socket: Sid, namespace: NamespaceKey, id: u64) -> Self {
+        Self { shared: Arc::clone(&shared.shared), socket, namespace, id }
+    }
+
+    /// Sends the acknowledgement. It is lost if the socket has left, as its client would not know what to do with it.
+    ///
+    /// # Errors
+    /// If the arguments cannot be written as JSON.
+    pub fn send(self, args: impl Args) -> Result<(), EmitError> {
+        let written = args::write(None, &args)?;
+        let namespace = self.shared.application.namespace_name(self.namespace);
+        let frames = socketio::ack(namespace, self.id, &written.json, &written.attachments);
+        let shard = usize::from(self.socket.shard);
+        match Shard::current(&self.shared).filter(|current| current.index() == shard) {
+            Some(current) => send_to(&current, self.socket, &frames),
+            None => {
+                if let Some(mailbox) = self.shared.mailboxes.get(shard) {
+                    mailbox.send(Letter::Run(Box::new(move |shard| send_to(shard, self.socket, &frames))));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn send_to(shard: &Rc<Shard>, socket: Sid, frames: &Frames) {
+    let mut core = shard.core.borrow_mut();
+    if let Some(SocketRef { key, .. }) = core.find_sid(socket) {
+        core.send(key, frames, Urgency::Reliable);
+    }
+}
+
+impl fmt::Debug for Ack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ack").field("socket", &self.socket).field("id", &self.id).finish_non_exhaustive()
+    }
+}

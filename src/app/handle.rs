@@ -1,0 +1,188 @@
+//! The server, from any thread.
+
+use std::fmt;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use super::args::Args;
+use super::broadcast::Broadcast;
+use crate::error::EmitError;
+use crate::metrics::Metrics;
+use crate::shard::{Letter, Shard, Shared};
+
+/// A way to the server from any thread, as long as one likes.
+///
+/// ```no_run
+/// let mut server = kinglet::Server::new(kinglet::Config::default())?;
+/// let handle = server.handle();
+/// std::thread::spawn(move || {
+///     for tick in 0.. {
+///         std::thread::sleep(std::time::Duration::from_secs(1));
+///         handle.of("/").emit("tick", tick).expect("a number is JSON");
+///     }
+/// });
+/// server.run()?;
+/// # Ok::<(), kinglet::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Handle(Arc<OnceLock<Arc<Shared>>>);
+
+impl Handle {
+    /// A handle to a server that will start.
+    pub(crate) fn early() -> Self {
+        Self(Arc::default())
+    }
+
+    /// A handle to a server that runs.
+    pub(super) fn started(shared: &Arc<Shared>) -> Self {
+        Self(Arc::new(OnceLock::from(Arc::clone(shared))))
+    }
+
+    /// Tells a handle that its server has started.
+    pub(crate) fn start(&self, shared: &Arc<Shared>) {
+        // A server starts once, so nothing is there yet.
+        let _ = self.0.set(Arc::clone(shared));
+    }
+
+    fn shared(&self) -> Option<&Arc<Shared>> {
+        self.0.get()
+    }
+
+    /// A namespace of the server, to send to. What is sent before the server has started reaches nobody.
+    pub fn of(&self, namespace: &str) -> Emitter {
+        Emitter { handle: self.clone(), namespace: namespace.to_owned() }
+    }
+
+    /// Sends an event to everybody in the namespace `/`.
+    ///
+    /// # Errors
+    /// As [`Broadcast::emit`].
+    pub fn emit(&self, event: &str, args: impl Args) -> Result<(), EmitError> {
+        self.of("/").emit(event, args)
+    }
+
+    /// Everybody in a room of the namespace `/`.
+    pub fn to(&self, room: impl Into<String>) -> Broadcast {
+        self.of("/").to(room)
+    }
+
+    /// Stops the server: it stops listening, and closes every session in a way that makes its client connect elsewhere.
+    /// The sockets' reason is `server shutting down`.
+    pub fn close(&self) {
+        if let Some(shared) = self.shared() {
+            shared.send_all(|| Letter::Stop);
+        }
+    }
+
+    /// Finds out how many servers serve together: one, without a cluster. `receive` is called with the number.
+    pub fn server_count(&self, receive: impl FnOnce(usize) + Send + 'static) {
+        receive(1);
+    }
+
+    /// What the server has counted since it started.
+    pub fn metrics(&self) -> Metrics {
+        self.shared().map(|shared| Metrics::sum(&shared.metrics)).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handle").field("started", &self.shared().is_some()).finish()
+    }
+}
+
+/// Asks every shard, and hands the answers to `finish` when the last has come.
+fn gather<T: Send + 'static>(
+    shared: &Arc<Shared>,
+    ask: impl Fn(&Rc<Shard>) -> T + Send + Clone + 'static,
+    finish: impl FnOnce(Vec<T>) + Send + 'static,
+) {
+    let (count, gathered) = (shared.mailboxes.len(), Arc::new(Mutex::new((Vec::new(), Some(finish)))));
+    shared.send_all(|| {
+        let (ask, gathered) = (ask.clone(), Arc::clone(&gathered));
+        Letter::Run(Box::new(move |shard| {
+            let answer = ask(shard);
+            let mut gathered = gathered.lock().unwrap_or_else(PoisonError::into_inner);
+            gathered.0.push(answer);
+            if gathered.0.len() == count
+                && let Some(finish) = gathered.1.take()
+            {
+                let answers = std::mem::take(&mut gathered.0);
+                drop(gathered);
+                finish(answers);
+            }
+        }))
+    });
+}
+
+/// A namespace to send to, from any thread.
+#[derive(Debug, Clone)]
+pub struct Emitter {
+    handle: Handle,
+    namespace: String,
+}
+
+impl Emitter {
+    /// Everybody in the namespace.
+    fn everybody(&self) -> Broadcast {
+        let shared = self.handle.shared().map(Arc::clone);
+        let key = shared.as_ref().and_then(|shared| shared.application.namespace(&self.namespace));
+        Broadcast::new(shared, key.ok_or_else(|| self.namespace.clone()), None)
+    }
+
+    /// Sends an event to everybody in the namespace.
+    ///
+    /// # Errors
+    /// As [`Broadcast::emit`].
+    pub fn emit(&self, event: &str, args: impl Args) -> Result<(), EmitError> {
+        self.everybody().emit(event, args)
+    }
+
+    /// Everybody in a room.
+    pub fn to(&self, room: impl Into<String>) -> Broadcast {
+        self.everybody().to(room)
+    }
+
+    /// The same as [`to`](Self::to); it is called `in` in JavaScript, which is a keyword here.
+    pub fn within(&self, room: impl Into<String>) -> Broadcast {
+        self.to(room)
+    }
+
+    /// Everybody but those in a room.
+    pub fn except(&self, room: impl Into<String>) -> Broadcast {
+        self.everybody().except(room)
+    }
+
+    /// Everybody who is ready to receive.
+    pub fn volatile(&self) -> Broadcast {
+        self.everybody().volatile()
+    }
+
+    /// Everybody on this server of a cluster.
+    pub fn local(&self) -> Broadcast {
+        self.everybody().local()
+    }
+
+    /// Gathers the names of all rooms of the namespace, in no particular order; each socket's own room, named by its id, is
+    /// among them. A namespace that does not exist has none. `receive` is called with them on one of the server's threads, and
+    /// not at all if the server stops meanwhile.
+    pub fn all_rooms(&self, receive: impl FnOnce(Vec<String>) + Send + 'static) {
+        let Some(shared) = self.handle.shared() else { return receive(Vec::new()) };
+        let Some(namespace) = shared.application.namespace(&self.namespace) else { return receive(Vec::new()) };
+        gather(
+            shared,
+            move |shard| shard.core.borrow().all_rooms(namespace),
+            |parts| {
+                let mut rooms = parts.concat();
+                rooms.sort_unstable();
+                rooms.dedup();
+                receive(rooms);
+            },
+        );
+    }
+
+    /// Everybody; polling answers may or may not be compressed.
+    pub fn compress(&self, compress: bool) -> Broadcast {
+        self.everybody().compress(compress)
+    }
+}

@@ -1,0 +1,162 @@
+//! The table of a server's handlers, and how a shard calls them.
+
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+
+use foldhash::fast::FixedState;
+
+use super::event::{Ack, Event};
+use super::namespace::Namespace;
+use super::outcome::{Failure, Outcome};
+use super::session::Session;
+use super::socket::Socket;
+use crate::shard::{Application, Handshake, Message, NamespaceKey, Refusal, SessionRef, Shard, SocketRef};
+use crate::socketio::{self, DisconnectReason};
+
+type Permission = Box<dyn Fn(&Handshake) -> Result<(), String> + Send + Sync>;
+type MessageHandler = Box<dyn Fn(&Session, Message) -> Failure + Send + Sync>;
+
+/// Every handler of a server.
+#[derive(Default)]
+pub(crate) struct Handlers {
+    namespaces: Vec<Namespace>,
+    by_name: HashMap<String, NamespaceKey, FixedState>,
+    permission: Option<Permission>,
+    message: Option<MessageHandler>,
+}
+
+impl Handlers {
+    /// The namespace of that name, declared now if it was not yet.
+    pub(crate) fn namespace_mut(&mut self, name: &str) -> &mut Namespace {
+        let name = if name.starts_with('/') { name.to_owned() } else { format!("/{name}") };
+        let place = match self.by_name.get(&name) {
+            Some(key) => usize::from(key.0),
+            None => {
+                let place = self.namespaces.len();
+                let key = u16::try_from(place).expect("a program declares less than 65 536 namespaces");
+                self.by_name.insert(name.clone(), NamespaceKey(key));
+                self.namespaces.push(Namespace::new(name));
+                place
+            }
+        };
+        &mut self.namespaces[place]
+    }
+
+    pub(crate) fn set_permission(&mut self, permission: Permission) {
+        self.permission = Some(permission);
+    }
+
+    pub(crate) fn set_message<R: Outcome>(&mut self, handler: impl Fn(&Session, Message) -> R + Send + Sync + 'static) {
+        self.message = Some(Box::new(move |session, message| handler(session, message).failure()));
+    }
+
+    fn of(&self, socket: &Socket) -> &Namespace {
+        &self.namespaces[usize::from(socket.namespace_key().0)]
+    }
+}
+
+impl Application for Handlers {
+    fn namespace(&self, name: &str) -> Option<NamespaceKey> {
+        self.by_name.get(name).copied()
+    }
+
+    fn namespace_name(&self, namespace: NamespaceKey) -> &str {
+        self.namespaces.get(usize::from(namespace.0)).map_or("/", Namespace::name)
+    }
+
+    fn namespaces(&self) -> usize {
+        self.namespaces.len()
+    }
+
+    fn asks_permission(&self) -> bool {
+        self.permission.is_some()
+    }
+
+    fn allow(&self, handshake: &Handshake) -> Result<(), Option<String>> {
+        let Some(permission) = &self.permission else { return Ok(()) };
+        match catch_unwind(AssertUnwindSafe(|| permission(handshake))) {
+            Ok(decision) => decision.map_err(|message| Some(message).filter(|message| !message.is_empty())),
+            Err(_) => {
+                log::error!("the handler of allow_request panicked: the handshake is refused");
+                Err(None)
+            }
+        }
+    }
+
+    fn is_bare(&self) -> bool {
+        self.message.is_some()
+    }
+
+    fn message(&self, shard: &Rc<Shard>, session: SessionRef, message: Message) {
+        if let Some(handler) = &self.message {
+            let session = Session::new(shard, session);
+            guard(shard, "message", || handler(&session, message));
+        }
+    }
+
+    fn admit(&self, shard: &Rc<Shard>, socket: SocketRef) -> Result<(), Refusal> {
+        let Some(socket) = Socket::new(shard, socket) else { return Ok(()) };
+        for middleware in &self.of(&socket).middlewares {
+            match catch_unwind(AssertUnwindSafe(|| middleware(&socket))) {
+                Ok(decision) => decision?,
+                Err(_) => {
+                    shard.core.borrow().metrics.handler_panics.one();
+                    log::error!("a middleware of {} panicked: the socket is refused", socket.namespace());
+                    return Err(Refusal::new("internal error"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn connected(&self, shard: &Rc<Shard>, socket: SocketRef) {
+        let Some(socket) = Socket::new(shard, socket) else { return };
+        for handler in &self.of(&socket).connect {
+            guard(shard, "connect", || handler(&socket));
+        }
+    }
+
+    fn event(&self, shard: &Rc<Shard>, socket: SocketRef, event: socketio::Event, ack: Option<u64>) {
+        let Some(socket) = Socket::new(shard, socket) else { return };
+        let namespace = self.of(&socket);
+        let own = namespace.events.get(&*event.name).map_or(&[][..], Vec::as_slice);
+        if own.is_empty() && namespace.any.is_empty() {
+            return;
+        }
+        let ack = ack.map(|id| Ack::new(shard, socket.sid(), socket.namespace_key(), id));
+        let event = Event::new(event, ack);
+        for handler in namespace.any.iter().chain(own) {
+            guard(shard, event.name(), || handler(&socket, &event));
+        }
+    }
+
+    fn disconnecting(&self, shard: &Rc<Shard>, socket: SocketRef, reason: DisconnectReason) {
+        let Some(socket) = Socket::new(shard, socket) else { return };
+        for handler in &self.of(&socket).disconnecting {
+            guard(shard, "disconnecting", || handler(&socket, reason));
+        }
+    }
+
+    fn disconnected(&self, shard: &Rc<Shard>, socket: SocketRef, reason: DisconnectReason) {
+        let Some(socket) = Socket::new(shard, socket) else { return };
+        for handler in &self.of(&socket).disconnect {
+            guard(shard, "disconnect", || handler(&socket, reason));
+        }
+    }
+}
+
+/// Calls a handler; its failure or panic is counted and logged, and goes no further.
+pub(super) fn guard(shard: &Rc<Shard>, what: &str, handler: impl FnOnce() -> Failure) {
+    match catch_unwind(AssertUnwindSafe(handler)) {
+        Ok(None) => {}
+        Ok(Some(error)) => {
+            shard.core.borrow().metrics.handler_errors.one();
+            log::warn!("the handler of {what:?} failed: {error}");
+        }
+        Err(_) => {
+            shard.core.borrow().metrics.handler_panics.one();
+            log::error!("the handler of {what:?} panicked");
+        }
+    }
+}

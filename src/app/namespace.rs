@@ -1,0 +1,121 @@
+//! A namespace and its handlers, as a program declares them.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use foldhash::fast::FixedState;
+
+use super::event::Event;
+use super::outcome::{Failure, Outcome};
+use super::socket::Socket;
+use crate::shard::Refusal;
+use crate::socketio::DisconnectReason;
+
+type Middleware = Box<dyn Fn(&Socket) -> Result<(), Refusal> + Send + Sync>;
+type ConnectHandler = Box<dyn Fn(&Socket) -> Failure + Send + Sync>;
+type EventHandler = Box<dyn Fn(&Socket, &Event) -> Failure + Send + Sync>;
+type DisconnectHandler = Box<dyn Fn(&Socket, DisconnectReason) -> Failure + Send + Sync>;
+
+/// A namespace and its handlers. They belong to the namespace, not to its sockets, so they cost nothing for each client.
+///
+/// Handlers run on the thread that serves the socket and must not block: everybody else on that thread waits. A handler may
+/// return nothing, or a `Result`, whose error is logged and counted. One that panics is logged and counted, too.
+pub struct Namespace {
+    pub(super) name: String,
+    pub(super) middlewares: Vec<Middleware>,
+    pub(super) connect: Vec<ConnectHandler>,
+    pub(super) any: Vec<EventHandler>,
+    pub(super) events: HashMap<Box<str>, Vec<EventHandler>, FixedState>,
+    pub(super) disconnecting: Vec<DisconnectHandler>,
+    pub(super) disconnect: Vec<DisconnectHandler>,
+}
+
+impl Namespace {
+    pub(super) fn new(name: String) -> Self {
+        Self {
+            name,
+            middlewares: Vec::new(),
+            connect: Vec::new(),
+            any: Vec::new(),
+            events: HashMap::default(),
+            disconnecting: Vec::new(),
+            disconnect: Vec::new(),
+        }
+    }
+
+    /// The namespace's name, which begins with a slash.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Adds a middleware (`use` in JavaScript, which is a keyword here): it lets a socket in, or refuses it with a message
+    /// and data that its client gets in `connect_error`. They are asked in the order in which they were added.
+    ///
+    /// ```no_run
+    /// # let mut server = kinglet::Server::new(kinglet::Config::default())?;
+    /// server.of("/admin").middleware(|socket| {
+    ///     #[derive(serde::Deserialize)]
+    ///     struct Auth { token: String }
+    ///     match socket.auth::<Auth>() {
+    ///         Some(auth) if auth.token == "secret" => Ok(()),
+    ///         _ => Err(kinglet::Refusal::new("not authorized")),
+    ///     }
+    /// });
+    /// # Ok::<(), kinglet::Error>(())
+    /// ```
+    pub fn middleware(
+        &mut self,
+        middleware: impl Fn(&Socket) -> Result<(), Refusal> + Send + Sync + 'static,
+    ) -> &mut Self {
+        self.middlewares.push(Box::new(middleware));
+        self
+    }
+
+    /// Adds a handler for each socket that has joined the namespace.
+    pub fn on_connect<R: Outcome>(&mut self, handler: impl Fn(&Socket) -> R + Send + Sync + 'static) -> &mut Self {
+        self.connect.push(Box::new(move |socket| handler(socket).failure()));
+        self
+    }
+
+    /// Adds a handler for an event.
+    pub fn on<R: Outcome>(
+        &mut self,
+        event: &str,
+        handler: impl Fn(&Socket, &Event) -> R + Send + Sync + 'static,
+    ) -> &mut Self {
+        let handlers = self.events.entry(event.into()).or_default();
+        handlers.push(Box::new(move |socket, event| handler(socket, event).failure()));
+        self
+    }
+
+    /// Adds a handler for every event, called before the event's own handlers.
+    pub fn on_any<R: Outcome>(&mut self, handler: impl Fn(&Socket, &Event) -> R + Send + Sync + 'static) -> &mut Self {
+        self.any.push(Box::new(move |socket, event| handler(socket, event).failure()));
+        self
+    }
+
+    /// Adds a handler for each socket that is about to leave; it is still in its rooms.
+    pub fn on_disconnecting<R: Outcome>(
+        &mut self,
+        handler: impl Fn(&Socket, DisconnectReason) -> R + Send + Sync + 'static,
+    ) -> &mut Self {
+        self.disconnecting.push(Box::new(move |socket, reason| handler(socket, reason).failure()));
+        self
+    }
+
+    /// Adds a handler for each socket that has left.
+    pub fn on_disconnect<R: Outcome>(
+        &mut self,
+        handler: impl Fn(&Socket, DisconnectReason) -> R + Send + Sync + 'static,
+    ) -> &mut Self {
+        self.disconnect.push(Box::new(move |socket, reason| handler(socket, reason).failure()));
+        self
+    }
+}
+
+impl fmt::Debug for Namespace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let events: Vec<_> = self.events.keys().collect();
+        f.debug_struct("Namespace").field("name", &self.name).field("events", &events).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,24 @@
+//! What handlers return.
+
+use std::fmt::Display;
+
+/// Why a handler failed, or that it did not.
+pub(super) type Failure = Option<String>;
+
+/// What a handler may return: nothing, or a `Result` whose error says why it failed.
+pub trait Outcome {
+    /// Why the handler failed; `None` if it did not.
+    fn failure(self) -> Option<String>;
+}
+
+impl Outcome for () {
+    fn failure(self) -> Option<String> {
+        None
+    }
+}
+
+impl<T, E: Display> Outcome for Result<T, E> {
+    fn failure(self) -> Option<String> {
+        self.err().map(|error| error.to_string())
+    }
+}

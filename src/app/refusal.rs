@@ -1,0 +1,21 @@
+//! Why a middleware refuses a socket.
+
+use serde::Serialize;
+
+use crate::shard::Refusal;
+
+impl Refusal {
+    /// A refusal with a message, which the client gets as the message of its `connect_error`.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), data: None }
+    }
+
+    /// The refusal with data, which the client gets as `data` of its `connect_error`.
+    ///
+    /// # Errors
+    /// If the data cannot be written as JSON.
+    pub fn data(mut self, data: &(impl Serialize + ?Sized)) -> Result<Self, serde_json::Error> {
+        self.data = Some(serde_json::value::to_raw_value(data)?);
+        Ok(self)
+    }
+}

@@ -1,0 +1,55 @@
+//! A bare Engine.IO session, for programs that speak a protocol of their own over it.
+
+use std::fmt;
+use std::rc::Rc;
+
+use crate::engineio::{Frames, FramesBuilder, SidText};
+use crate::shard::{Message, SessionRef, Shard, Urgency};
+
+/// A bare Engine.IO session: messages without Socket.IO on top ([`Server::on_message`](crate::Server::on_message)).
+#[derive(Clone)]
+pub struct Session {
+    shard: Rc<Shard>,
+    session: SessionRef,
+}
+
+impl Session {
+    pub(super) fn new(shard: &Rc<Shard>, session: SessionRef) -> Self {
+        Self { shard: Rc::clone(shard), session }
+    }
+
+    /// The session's id. It is a secret of its client.
+    pub fn id(&self) -> SidText {
+        self.shard.core.borrow().session_sid(self.session).to_text()
+    }
+
+    /// Sends a message to the client. One that has left gets nothing.
+    pub fn send(&self, message: &Message) {
+        let frames = match message {
+            Message::Text(text) => Frames::text(format!("4{text}").as_bytes()),
+            Message::Binary(data) => {
+                let mut frames = FramesBuilder::with_capacity(data.len() + 10);
+                frames.binary(data);
+                frames.finish()
+            }
+        };
+        let mut core = self.shard.core.borrow_mut();
+        if core.session_ref(self.session.key) == Some(self.session) {
+            core.send_to_session(self.session.key, &frames, Urgency::Reliable);
+        }
+    }
+
+    /// Closes the session.
+    pub fn close(&self) {
+        let mut core = self.shard.core.borrow_mut();
+        if core.session_ref(self.session.key) == Some(self.session) {
+            core.session(self.session.key, |session, now, _, effects| session.close(now, effects));
+        }
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session").field("key", &self.session.key.0).finish_non_exhaustive()
+    }
+}

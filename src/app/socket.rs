@@ -1,0 +1,240 @@
+//! A socket, as its handlers see it.
+
+use std::fmt;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::args::{self, Args};
+use super::broadcast::Broadcast;
+use super::handle::Handle;
+use crate::engineio::{Sid, SidText, Transport};
+use crate::error::{AckError, EmitError, JoinError};
+use crate::shard::{Handshake, NamespaceKey, Shard, SocketRef, Urgency};
+use crate::socketio::{self, Arguments};
+
+/// A client's place in a namespace.
+///
+/// It belongs to the thread that serves it: handlers get it by reference and use it then. To reach a socket later, or from
+/// another thread, keep its [`id`](Self::id): an id is a room, so [`Handle::of`] and [`Broadcast::to`] reach it.
+#[derive(Clone)]
+pub struct Socket {
+    shard: Rc<Shard>,
+    socket: SocketRef,
+    namespace: NamespaceKey,
+    flags: Flags,
+}
+
+/// How the next event is sent.
+#[derive(Debug, Clone, Copy)]
+struct Flags {
+    urgency: Urgency,
+    compress: bool,
+}
+
+impl Socket {
+    pub(super) fn new(shard: &Rc<Shard>, socket: SocketRef) -> Option<Self> {
+        let namespace = shard.core.borrow().socket(socket)?.namespace;
+        let flags = Flags { urgency: Urgency::Reliable, compress: true };
+        Some(Self { shard: Rc::clone(shard), socket, namespace, flags })
+    }
+
+    pub(super) fn sid(&self) -> Sid {
+        self.shard.core.borrow().socket_sid(self.socket)
+    }
+
+    pub(super) const fn namespace_key(&self) -> NamespaceKey {
+        self.namespace
+    }
+
+    /// The socket's id: 20 characters, other than the id of its session, which is a secret of the client.
+    pub fn id(&self) -> SidText {
+        self.sid().to_text()
+    }
+
+    /// The name of its namespace.
+    pub fn namespace(&self) -> &str {
+        self.shard.shared.application.namespace_name(self.namespace)
+    }
+
+    /// Whether it is a member of its namespace: not before the middlewares let it in, nor once it began to leave.
+    pub fn connected(&self) -> bool {
+        self.shard.core.borrow().is_connected(self.socket)
+    }
+
+    /// Whether its client is told apart by a connection that is gone for good.
+    pub fn disconnected(&self) -> bool {
+        !self.connected()
+    }
+
+    /// Sends an event to the client.
+    ///
+    /// # Errors
+    /// If the name is reserved or the arguments cannot be written as JSON. A client that has left is no error.
+    pub fn emit(&self, event: &str, args: impl Args) -> Result<(), EmitError> {
+        self.emit_frames(event, None, &args)
+    }
+
+    /// Sends an event `message`, as [`emit`](Self::emit) does.
+    ///
+    /// # Errors
+    /// As [`emit`](Self::emit).
+    pub fn send(&self, args: impl Args) -> Result<(), EmitError> {
+        self.emit("message", args)
+    }
+
+    /// Sends an event and waits at most `timeout` for its acknowledgement, which `callback` gets, or why there is none.
+    ///
+    /// ```no_run
+    /// # use std::time::Duration;
+    /// # fn handler(socket: &kinglet::Socket) -> Result<(), kinglet::EmitError> {
+    /// socket.emit_with_ack("question", "how old?", Duration::from_secs(5), |socket, answer| {
+    ///     match answer.map(|answer| answer.args::<(u32,)>()) {
+    ///         Ok(Ok((age,))) => log::info!("{} is {age}", socket.id()),
+    ///         other => log::warn!("no answer: {other:?}"),
+    ///     }
+    /// })
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`emit`](Self::emit); then `callback` is not called.
+    pub fn emit_with_ack(
+        &self,
+        event: &str,
+        args: impl Args,
+        timeout: Duration,
+        callback: impl FnOnce(&Self, Result<Arguments, AckError>) + 'static,
+    ) -> Result<(), EmitError> {
+        let id = self.shard.shared.next_ack_id(self.namespace);
+        self.emit_frames(event, Some(id), &args)?;
+        let this = self.clone();
+        let callback = move |_: &Rc<Shard>, _: SocketRef, result| {
+            super::handlers::guard(&this.shard, "acknowledgement", || {
+                callback(&this, result);
+                None
+            });
+        };
+        let mut core = self.shard.core.borrow_mut();
+        let deadline = core.now + timeout;
+        core.expect_ack(self.socket, id, deadline, Box::new(callback));
+        Ok(())
+    }
+
+    /// The socket, but what it emits is dropped if its client is not ready to receive.
+    #[must_use = "the flag holds for what is emitted through the returned socket"]
+    pub fn volatile(&self) -> Self {
+        Self { flags: Flags { urgency: Urgency::Volatile, ..self.flags }, ..self.clone() }
+    }
+
+    /// The socket, but what it emits may or may not be compressed on a polling transport. Default yes.
+    #[must_use = "the flag holds for what is emitted through the returned socket"]
+    pub fn compress(&self, compress: bool) -> Self {
+        Self { flags: Flags { compress, ..self.flags }, ..self.clone() }
+    }
+
+    /// Everybody else in the namespace.
+    pub fn broadcast(&self) -> Broadcast {
+        Broadcast::new(Some(Arc::clone(&self.shard.shared)), Ok(self.namespace), Some(self.sid()))
+    }
+
+    /// Everybody else in a room.
+    pub fn to(&self, room: impl Into<String>) -> Broadcast {
+        self.broadcast().to(room)
+    }
+
+    /// The same as [`to`](Self::to); it is called `in` in JavaScript, which is a keyword here.
+    pub fn within(&self, room: impl Into<String>) -> Broadcast {
+        self.to(room)
+    }
+
+    /// Everybody else but those in a room.
+    pub fn except(&self, room: impl Into<String>) -> Broadcast {
+        self.broadcast().except(room)
+    }
+
+    /// Joins a room.
+    ///
+    /// # Errors
+    /// At the limits `rooms_per_socket` and `rooms`, and when the socket has left.
+    pub fn join(&self, room: impl AsRef<str>) -> Result<(), JoinError> {
+        self.shard.core.borrow_mut().join(self.socket, room.as_ref())
+    }
+
+    /// Leaves a room. Its own, the one named by its id, it cannot leave.
+    pub fn leave(&self, room: impl AsRef<str>) {
+        self.shard.core.borrow_mut().leave_room(self.socket, room.as_ref());
+    }
+
+    /// The rooms it is in, its own first.
+    pub fn rooms(&self) -> Vec<String> {
+        self.shard.core.borrow().rooms(self.socket)
+    }
+
+    /// Makes the socket leave its namespace. If `close`, the client's connection ends, and with it its sockets in other
+    /// namespaces. The client will not connect again by itself.
+    pub fn disconnect(&self, close: bool) {
+        self.shard.core.borrow_mut().disconnect(self.socket, close);
+    }
+
+    /// The request that opened the session. `None` once the session is forgotten.
+    pub fn handshake(&self) -> Option<Rc<Handshake>> {
+        self.shard.core.borrow().handshake(self.socket)
+    }
+
+    /// What the client sent along to be let into the namespace (`auth` of the JavaScript client). `None` if it sent
+    /// nothing, or something else than `T`.
+    pub fn auth<T: DeserializeOwned>(&self) -> Option<T> {
+        let core = self.shard.core.borrow();
+        let auth = core.socket(self.socket)?.extra.as_ref()?.auth.as_ref()?;
+        serde_json::from_str(auth).ok()
+    }
+
+    /// The transport that the client is on now.
+    pub fn transport(&self) -> Option<Transport> {
+        self.shard.core.borrow().transport(self.socket)
+    }
+
+    /// The data kept with the socket. `None` if there is none, or it is something else than `T`.
+    pub fn data<T: DeserializeOwned>(&self) -> Option<T> {
+        let core = self.shard.core.borrow();
+        serde_json::from_str(core.socket(self.socket)?.extra.as_ref()?.data.as_ref()?.get()).ok()
+    }
+
+    /// Keeps data with the socket, in place of what was kept. It is kept as JSON, so that other servers may read it.
+    ///
+    /// # Errors
+    /// If it cannot be written as JSON.
+    pub fn set_data(&self, data: &(impl Serialize + ?Sized)) -> Result<(), serde_json::Error> {
+        let data = serde_json::value::to_raw_value(data)?;
+        self.shard.core.borrow_mut().set_data(self.socket, data);
+        Ok(())
+    }
+
+    /// The server.
+    pub fn server(&self) -> Handle {
+        Handle::started(&self.shard.shared)
+    }
+
+    fn emit_frames(&self, event: &str, ack: Option<u64>, args: &impl Args) -> Result<(), EmitError> {
+        if socketio::is_reserved(event) {
+            return Err(EmitError::Reserved(event.to_owned()));
+        }
+        let written = args::write(Some(event), args)?;
+        let frames = socketio::event(self.namespace(), ack, &written.json, &written.attachments);
+        let mut core = self.shard.core.borrow_mut();
+        if core.socket(self.socket).is_some() {
+            core.send(self.socket.key, &frames.compress(self.flags.compress), self.flags.urgency);
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Socket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Socket").field("id", &self.id()).field("namespace", &self.namespace()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,58 @@
+//! The command line: help, version, and how errors end the process.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use kinglet::{Error, SETTINGS};
+
+/// The exit code for a wrong setting or argument.
+const USAGE: u8 = 2;
+
+/// Answers the arguments; `None` if the server is to run.
+pub(crate) fn answer(args: impl IntoIterator<Item = OsString>) -> Option<ExitCode> {
+    use lexopt::prelude::{Long, Short};
+    let mut parser = lexopt::Parser::from_iter(args);
+    match parser.next() {
+        Ok(None) => None,
+        Ok(Some(Short('h') | Long("help"))) => Some(print(&help())),
+        Ok(Some(Short('V') | Long("version"))) => Some(print(concat!("kinglet ", env!("CARGO_PKG_VERSION"), "\n"))),
+        Ok(Some(argument)) => Some(wrong(&argument.unexpected().to_string())),
+        Err(error) => Some(wrong(&error.to_string())),
+    }
+}
+
+/// Reports why the server could not run.
+pub(crate) fn failure(error: &Error) -> ExitCode {
+    eprintln!("kinglet: {error}");
+    match error {
+        Error::Setting { .. } => ExitCode::from(USAGE),
+        _ => ExitCode::FAILURE,
+    }
+}
+
+fn wrong(what: &str) -> ExitCode {
+    eprintln!("kinglet: {what}; kinglet --help says what there is");
+    ExitCode::from(USAGE)
+}
+
+fn print(text: &str) -> ExitCode {
+    use std::io::Write;
+    // Whoever closed the pipe has read enough.
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    ExitCode::SUCCESS
+}
+
+fn help() -> String {
+    let mut help = String::from(
+        "kinglet: a Socket.IO server that relays `message-from-client` to everybody else\n\n\
+         Usage: kinglet [--help] [--version]\n\n\
+         Settings come from the environment. Times are milliseconds, or have a unit (300ms, 25s, 2m);\n\
+         sizes are bytes, or have a unit (64KiB, 1MiB).\n\n",
+    );
+    for setting in SETTINGS {
+        let default = if setting.name == "KINGLET_PATH" { "/websockets/" } else { setting.default };
+        help += &format!("  {:<31} {} [{default}]\n", setting.name, setting.help);
+    }
+    help += "  RUST_LOG                        log level: error, warn, info, debug [info]\n";
+    help
+}

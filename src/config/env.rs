@@ -1,0 +1,279 @@
+//! The environment's variables: one table, from which `--help` and the README are made.
+
+use std::ffi::OsString;
+use std::fmt;
+
+use super::Config;
+use super::parse::{self, Expected};
+use crate::error::{Error, Result};
+
+/// One variable of the environment.
+#[derive(Clone, Copy)]
+pub struct Setting {
+    /// The variable's name.
+    pub name: &'static str,
+    /// Its default, as it would be written.
+    pub default: &'static str,
+    /// What it sets, and what happens at the limit.
+    pub help: &'static str,
+    apply: fn(&mut Config, &str) -> Result<(), Expected>,
+}
+
+impl fmt::Debug for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Setting").field("name", &self.name).field("default", &self.default).finish_non_exhaustive()
+    }
+}
+
+/// Declares a setting whose value a parser turns into the field.
+macro_rules! setting {
+    ($name:literal, $default:literal, $($field:ident).+, $parse:expr, $help:literal) => {
+        Setting {
+            name: $name,
+            default: $default,
+            help: $help,
+            apply: |config, text| {
+                config.$($field).+ = $parse(text)?;
+                Ok(())
+            },
+        }
+    };
+}
+
+/// Turns a parser into one for a setting that is automatic unless given.
+fn given<T>(parse: impl Fn(&str) -> Result<T, Expected>) -> impl Fn(&str) -> Result<Option<T>, Expected> {
+    move |text| parse(text).map(Some)
+}
+
+fn count(text: &str) -> Result<usize, Expected> {
+    parse::number(text, "a whole number")
+}
+
+/// Every variable the server reads, in the order in which `--help` and the README list them.
+pub const SETTINGS: &[Setting] = &[
+    setting!("PORT", "3000", port, |t| parse::number(t, "a port, 0 to 65535"), "port to listen on"),
+    setting!(
+        "KINGLET_ADDRESS",
+        "0.0.0.0",
+        address,
+        |t| parse::number(t, "an IP address, as 0.0.0.0, 127.0.0.1 or ::"),
+        "address to listen on"
+    ),
+    setting!("KINGLET_PATH", "/socket.io/", path, parse::text, "path of the Engine.IO endpoint"),
+    setting!("KINGLET_SHARDS", "granted cores", shards, given(count), "event loops, each on its own thread"),
+    setting!("KINGLET_TRANSPORTS", "polling,websocket", transports, parse::transports, "transports clients may use"),
+    setting!("KINGLET_ALLOW_UPGRADES", "1", allow_upgrades, parse::switch, "tell polling clients they may upgrade"),
+    setting!("KINGLET_PING_INTERVAL", "25s", ping_interval, parse::duration, "time between two pings"),
+    setting!("KINGLET_PING_TIMEOUT", "20s", ping_timeout, parse::duration, "time to answer a ping; then closed"),
+    setting!("KINGLET_UPGRADE_TIMEOUT", "10s", upgrade_timeout, parse::duration, "life of an unfinished upgrade"),
+    setting!(
+        "KINGLET_CONNECT_TIMEOUT",
+        "45s",
+        connect_timeout,
+        parse::duration,
+        "time to join a namespace; then closed"
+    ),
+    setting!(
+        "KINGLET_MAX_HTTP_BUFFER_SIZE",
+        "1000000",
+        max_http_buffer_size,
+        parse::size,
+        "longest POST body (else 413) and WebSocket message (else close 1009)"
+    ),
+    setting!("KINGLET_HTTP_COMPRESSION", "1", http_compression, parse::switch, "compress long polling answers"),
+    setting!(
+        "KINGLET_COMPRESSION_THRESHOLD",
+        "1KiB",
+        compression_threshold,
+        parse::size,
+        "length from which a polling answer is compressed"
+    ),
+    setting!(
+        "KINGLET_CORS",
+        "off",
+        cors,
+        given(parse::cors),
+        "`*`, or allowed origins with commas between (these with credentials)"
+    ),
+    setting!(
+        "KINGLET_HANDSHAKE_HEADERS",
+        "keep",
+        handshake_headers,
+        parse::headers,
+        "`keep` a handshake's headers for handlers, or `forget` them"
+    ),
+    setting!("KINGLET_MEMORY", "container's limit", memory, given(parse::size), "memory the server may use"),
+    setting!(
+        "KINGLET_MAX_CONNECTIONS",
+        "by memory and descriptors",
+        limits.max_connections,
+        given(count),
+        "connections at one time; more get 503"
+    ),
+    setting!(
+        "KINGLET_ACCEPTS_PER_TURN",
+        "64",
+        limits.accepts_per_turn,
+        count,
+        "connections accepted in one turn of the loop; the rest waits"
+    ),
+    setting!(
+        "KINGLET_BACKLOG",
+        "4096",
+        limits.backlog,
+        |t| parse::number(t, "a whole number"),
+        "connections the kernel queues before they are accepted"
+    ),
+    setting!("KINGLET_REQUEST_HEAD", "16KiB", limits.request_head, parse::size, "longest request head; then 431"),
+    setting!(
+        "KINGLET_REQUEST_HEADERS",
+        "96",
+        limits.request_headers,
+        count,
+        "headers of a request, at most 96; then 431"
+    ),
+    setting!("KINGLET_HEADER_TIMEOUT", "10s", limits.header_timeout, parse::duration, "time for a head; then 408"),
+    setting!("KINGLET_BODY_TIMEOUT", "20s", limits.body_timeout, parse::duration, "time for a body; then 408"),
+    setting!(
+        "KINGLET_KEEP_ALIVE",
+        "75s",
+        limits.keep_alive,
+        parse::duration,
+        "idle time between requests; then closed"
+    ),
+    setting!(
+        "KINGLET_FRAGMENTS",
+        "1024",
+        limits.fragments,
+        |t| parse::number(t, "a whole number"),
+        "fragments of a WebSocket message; then close 1008"
+    ),
+    setting!(
+        "KINGLET_ATTACHMENTS",
+        "10",
+        limits.attachments,
+        |t| parse::number(t, "a whole number"),
+        "attachments of a packet; then closed"
+    ),
+    setting!("KINGLET_JSON_DEPTH", "128", limits.json_depth, count, "levels of JSON nesting; then closed"),
+    setting!(
+        "KINGLET_NAMESPACES_PER_SESSION",
+        "32",
+        limits.namespaces_per_session,
+        count,
+        "namespaces of one session; then CONNECT_ERROR"
+    ),
+    setting!(
+        "KINGLET_ROOMS_PER_SOCKET",
+        "1024",
+        limits.rooms_per_socket,
+        count,
+        "rooms of one socket; then joins fail"
+    ),
+    setting!("KINGLET_ROOMS", "250000", limits.rooms, count, "rooms in all; then joins fail"),
+    setting!(
+        "KINGLET_UNANSWERED_ACKS",
+        "1024",
+        limits.unanswered_acks,
+        count,
+        "missing acknowledgements of one socket; then the oldest is given up"
+    ),
+    setting!(
+        "KINGLET_QUEUED_PER_CLIENT",
+        "1MiB",
+        limits.queued_per_client,
+        parse::size,
+        "bytes that wait for one client; then it is cut off"
+    ),
+    setting!(
+        "KINGLET_QUEUED",
+        "memory / 4",
+        limits.queued,
+        given(parse::size),
+        "bytes that wait for all clients; then the longest queues are cut off"
+    ),
+    setting!(
+        "KINGLET_WRITE_STALL",
+        "10s",
+        limits.write_stall,
+        parse::duration,
+        "time a client reads nothing; then cut off"
+    ),
+    setting!("KINGLET_SEND_BUFFER", "128KiB", limits.send_buffer, parse::size, "kernel's send buffer of a connection"),
+    setting!(
+        "KINGLET_UNSENT",
+        "16KiB",
+        limits.unsent,
+        |t| parse::size(t).and_then(|n| u32::try_from(n).map_err(|_| "less than 4 GiB")),
+        "unsent bytes in the kernel's send buffer"
+    ),
+    setting!("KINGLET_CLOSE_TIMEOUT", "30s", limits.close_timeout, parse::duration, "time to answer a close; then cut"),
+    setting!(
+        "KINGLET_WRITES_PER_TURN",
+        "1024",
+        limits.writes_per_turn,
+        count,
+        "writes in one turn of the loop; the rest follows"
+    ),
+];
+
+/// Overrides `config` with the variables among `vars` that are settings.
+pub(super) fn apply(mut config: Config, vars: impl Iterator<Item = (OsString, OsString)>) -> Result<Config> {
+    for (name, value) in vars {
+        let Some(name) = name.to_str() else { continue };
+        let Some(setting) = SETTINGS.iter().find(|setting| setting.name == name) else {
+            if name.starts_with("KINGLET_") {
+                log::warn!("{name} is no setting of kinglet: --help lists those that are");
+            }
+            continue;
+        };
+        let result = value.to_str().ok_or("text in UTF-8").and_then(|text| (setting.apply)(&mut config, text));
+        result.map_err(|expected| Error::Setting {
+            name: setting.name,
+            value: value.to_string_lossy().into_owned(),
+            expected: expected.to_owned(),
+        })?;
+    }
+    Ok(config)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(vars: &[(&str, &str)]) -> Result<Config> {
+        apply(Config::default(), vars.iter().map(|(name, value)| (name.into(), value.into())))
+    }
+
+    #[test]
+    fn nothing_set_is_the_default() {
+        assert_eq!(read(&[("HOME", "/"), ("PATH", "x")]).unwrap(), Config::default());
+    }
+
+    #[test]
+    fn what_is_set_is_read() {
+        let config = read(&[("PORT", "81"), ("KINGLET_PING_INTERVAL", "300ms"), ("KINGLET_SHARDS", "2")]).unwrap();
+        assert_eq!((config.port, config.ping_interval.as_millis(), config.shards), (81, 300, Some(2)));
+    }
+
+    #[test]
+    fn a_wrong_value_names_variable_value_and_what_is_accepted() {
+        let error = read(&[("PORT", "http")]).unwrap_err().to_string();
+        assert_eq!(error, r#"PORT="http" is not accepted: expected a port, 0 to 65535"#);
+    }
+
+    #[test]
+    fn a_variable_that_is_no_setting_changes_nothing() {
+        assert_eq!(read(&[("KINGLET_SERVICE_HOST", "10.0.0.1")]).unwrap(), Config::default());
+    }
+
+    #[test]
+    fn every_literal_default_is_the_default() {
+        for setting in SETTINGS {
+            let mut config = Config::default();
+            if (setting.apply)(&mut config, setting.default).is_ok() {
+                assert_eq!(config, Config::default(), "{}", setting.name);
+            }
+        }
+    }
+}

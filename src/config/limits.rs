@@ -1,0 +1,89 @@
+//! Every bound of the server: its default, its unit, and what happens when it is met.
+//!
+//! All of them stand here and nowhere else. Each breach is counted under the limit's name in the metric
+//! `limits_hit`.
+
+use std::time::Duration;
+
+/// The bounds of one server. Sizes are bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// TCP connections at one time. At the limit a new one is answered `503` with `Retry-After` and closed.
+    ///
+    /// Default `None`: as many as descriptors allow (the open-file limit less a reserve of 256, but at most an eighth of it) and
+    /// memory allows (one for each 6 KiB of the container's limit), whichever is less.
+    pub max_connections: Option<usize>,
+    /// Connections accepted in one turn of the loop; the rest waits in the kernel's backlog. Default 64.
+    pub accepts_per_turn: usize,
+    /// Length of the kernel's queue of connections not yet accepted. Default 4096.
+    pub backlog: i32,
+    /// Longest request line and headers, 16 KiB by default. Beyond: `431` and close.
+    pub request_head: usize,
+    /// Most headers of a request, 96 by default and at most. Beyond: `431` and close.
+    pub request_headers: usize,
+    /// Time in which a request's head must have arrived. Default 10 s. Beyond: `408` and close.
+    pub header_timeout: Duration,
+    /// Time in which a request's body must have arrived. Default 20 s. Beyond: `408` and close.
+    pub body_timeout: Duration,
+    /// Time a connection may idle between requests. Default 75 s: longer than a load balancer's 60 s. Beyond: close.
+    pub keep_alive: Duration,
+    /// Fragments of one WebSocket message, 1024 by default. Beyond: close with code 1008.
+    pub fragments: u32,
+    /// Attachments of one packet, 10 by default. Beyond: the session is closed.
+    pub attachments: u32,
+    /// Levels of nesting of the JSON of a packet, 128 by default. Beyond: the session is closed.
+    pub json_depth: usize,
+    /// Namespaces one session may join, 32 by default. Beyond: the client gets a CONNECT_ERROR.
+    pub namespaces_per_session: usize,
+    /// Rooms one socket may be in, 1024 by default. Beyond: the join fails.
+    pub rooms_per_socket: usize,
+    /// Rooms in all, 250 000 by default, shared out among the shards. Beyond: the join fails.
+    pub rooms: usize,
+    /// Events of one socket whose acknowledgement may be missing, 1024 by default. Beyond: the oldest is given up.
+    pub unanswered_acks: usize,
+    /// Bytes that may wait for one client that does not read, 1 MiB by default; each message counts 64 bytes more than its
+    /// length. Beyond: volatile messages are dropped, for others the client is cut off as a slow consumer.
+    pub queued_per_client: usize,
+    /// Bytes that may wait for all clients. Default `None`: a quarter of the memory budget. Beyond: the clients with the
+    /// longest queues are cut off.
+    pub queued: Option<usize>,
+    /// Time a client may leave what waits for it untouched. Default 10 s. Beyond: it is cut off as a slow consumer.
+    pub write_stall: Duration,
+    /// The kernel's send buffer of a connection (`SO_SNDBUF`), 128 KiB by default.
+    pub send_buffer: usize,
+    /// How much of the send buffer may wait unsent (`TCP_NOTSENT_LOWAT`), 16 KiB by default.
+    pub unsent: u32,
+    /// Time that a client has to answer a close frame, and a polling client to fetch a close packet. Default 30 s.
+    pub close_timeout: Duration,
+    /// Writes of one turn of the loop; the rest goes out in the next turns. Default 1024.
+    pub writes_per_turn: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_connections: None,
+            accepts_per_turn: 64,
+            backlog: 4096,
+            request_head: 16 * 1024,
+            request_headers: 96,
+            header_timeout: Duration::from_secs(10),
+            body_timeout: Duration::from_secs(20),
+            keep_alive: Duration::from_secs(75),
+            fragments: 1024,
+            attachments: 10,
+            json_depth: 128,
+            namespaces_per_session: 32,
+            rooms_per_socket: 1024,
+            rooms: 250_000,
+            unanswered_acks: 1024,
+            queued_per_client: 1024 * 1024,
+            queued: None,
+            write_stall: Duration::from_secs(10),
+            send_buffer: 128 * 1024,
+            unsent: 16 * 1024,
+            close_timeout: Duration::from_secs(30),
+            writes_per_turn: 1024,
+        }
+    }
+}

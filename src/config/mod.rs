@@ -1,0 +1,159 @@
+//! The settings of a server, read from the environment or written by a program.
+//!
+//! [`Config`] says what the server is, [`Limits`] where it stops. Where Node's server has the same setting, its name and
+//! default are kept. This is the only place that reads the environment.
+
+mod env;
+mod limits;
+mod parse;
+
+pub use env::{SETTINGS, Setting};
+pub use limits::Limits;
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use crate::engineio::{Settings, Transports};
+use crate::error::{Error, Result};
+use crate::http::{Cookie, Cors};
+
+/// The settings of one server. Start from [`Config::default`] or [`Config::from_env`] and change what you need.
+///
+/// ```
+/// let config = kinglet::Config { port: 8080, ..kinglet::Config::default() };
+/// assert_eq!(config.path, "/socket.io/");
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// Address to listen on. Default `0.0.0.0`: every interface.
+    pub address: IpAddr,
+    /// Port to listen on, default 3000; 0 lets the system choose.
+    pub port: u16,
+    /// Path of the Engine.IO endpoint, default `/socket.io/`. A trailing slash is added if it lacks one.
+    pub path: String,
+    /// Event loops, each on a thread of its own. Default `None`: one for each core that the container is granted.
+    pub shards: Option<usize>,
+    /// Transports a client may use. Default both.
+    pub transports: Transports,
+    /// Whether polling clients are told that they may upgrade to WebSocket. Default yes.
+    pub allow_upgrades: bool,
+    /// Time between two pings. Default 25 s. Keep it below a load balancer's idle timeout.
+    pub ping_interval: Duration,
+    /// Time that a client has to answer a ping. Default 20 s.
+    pub ping_timeout: Duration,
+    /// Life of an unfinished upgrade to WebSocket. Default 10 s.
+    pub upgrade_timeout: Duration,
+    /// Time in which a client must have joined a namespace. Default 45 s.
+    pub connect_timeout: Duration,
+    /// Longest POST body and longest WebSocket message, in bytes. Default 1 000 000. Beyond: `413`, or close with code 1009.
+    pub max_http_buffer_size: usize,
+    /// Compression of polling answers of [`compression_threshold`](Self::compression_threshold) bytes or more. Default on.
+    pub http_compression: bool,
+    /// Length in bytes from which a polling answer is compressed. Default 1024.
+    pub compression_threshold: usize,
+    /// Cross-origin requests. Default none: no CORS header is sent and preflights are not answered.
+    pub cors: Option<Cors>,
+    /// Cookie that carries the session's id, set by the answer to a polling handshake. Default none.
+    pub cookie: Option<Cookie>,
+    /// Whether a session remembers the headers of its handshake, for [`Handshake::headers`](crate::Handshake::headers).
+    /// Default [`Keep`](HandshakeHeaders::Keep); a browser's headers are about a kilobyte for each client.
+    pub handshake_headers: HandshakeHeaders,
+    /// The memory the server may use, in bytes. Default `None`: the container's limit.
+    pub memory: Option<usize>,
+    /// Everything that is bounded.
+    pub limits: Limits,
+}
+
+/// What becomes of a handshake's headers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HandshakeHeaders {
+    /// They are kept as long as the session.
+    Keep,
+    /// They are forgotten when the handshake is answered.
+    Forget,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            address: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            port: 3000,
+            path: "/socket.io/".to_owned(),
+            shards: None,
+            transports: Transports::ALL,
+            allow_upgrades: true,
+            ping_interval: Duration::from_secs(25),
+            ping_timeout: Duration::from_secs(20),
+            upgrade_timeout: Duration::from_secs(10),
+            connect_timeout: Duration::from_secs(45),
+            max_http_buffer_size: 1_000_000,
+            http_compression: true,
+            compression_threshold: 1024,
+            cors: None,
+            cookie: None,
+            handshake_headers: HandshakeHeaders::Keep,
+            memory: None,
+            limits: Limits::default(),
+        }
+    }
+}
+
+impl Config {
+    /// The settings of the environment: `PORT` and the `KINGLET_*` variables of [`SETTINGS`]; defaults for the rest.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] names the variable, its value and what is accepted. A `KINGLET_*` variable that is no
+    /// setting is only logged as a warning: orchestrators make variables of their own from a service's name.
+    pub fn from_env() -> Result<Self> {
+        Self::default().with_env()
+    }
+
+    /// These settings, overridden by the environment's.
+    ///
+    /// # Errors
+    /// As [`from_env`](Self::from_env).
+    pub fn with_env(self) -> Result<Self> {
+        env::apply(self, std::env::vars_os())
+    }
+
+    /// Checks what the types cannot and brings the path into its form.
+    pub(crate) fn checked(mut self) -> Result<Self> {
+        if !self.path.starts_with('/') {
+            return Err(refused("path", &self.path, "a path that begins with a slash, as /socket.io/"));
+        }
+        if !self.path.ends_with('/') {
+            self.path.push('/');
+        }
+        if self.shards.is_some_and(|shards| shards == 0 || shards > 256) {
+            return Err(refused("shards", &format!("{:?}", self.shards), "1 to 256"));
+        }
+        if self.ping_interval.is_zero() || self.ping_timeout.is_zero() {
+            return Err(refused("ping_interval, ping_timeout", "0", "a time above zero"));
+        }
+        if self.limits.request_headers == 0 || self.limits.request_headers > 96 {
+            return Err(refused("request_headers", &self.limits.request_headers.to_string(), "1 to 96"));
+        }
+        Ok(self)
+    }
+
+    /// The settings of the Engine.IO layer.
+    pub(crate) fn engine(&self) -> Settings {
+        Settings {
+            ping_interval: self.ping_interval,
+            ping_timeout: self.ping_timeout,
+            upgrade_timeout: self.upgrade_timeout,
+            connect_timeout: self.connect_timeout,
+            max_payload: self.max_http_buffer_size,
+            transports: self.transports,
+            allow_upgrades: self.allow_upgrades,
+        }
+    }
+
+    pub(crate) fn listen_address(&self) -> SocketAddr {
+        SocketAddr::new(self.address, self.port)
+    }
+}
+
+fn refused(name: &'static str, value: &str, expected: &str) -> Error {
+    Error::Setting { name, value: value.to_owned(), expected: expected.to_owned() }
+}

@@ -1,0 +1,118 @@
+//! How the values of settings are written: sizes, durations, switches.
+
+use std::time::Duration;
+
+use super::HandshakeHeaders;
+use crate::engineio::{Transport, Transports};
+use crate::http::{Cors, Origin};
+
+/// What is accepted in place of a value that was refused.
+pub(super) type Expected = &'static str;
+
+pub(super) fn number<T: std::str::FromStr>(text: &str, expected: Expected) -> Result<T, Expected> {
+    text.trim().parse().map_err(|_| expected)
+}
+
+pub(super) fn text(text: &str) -> Result<String, Expected> {
+    Ok(text.to_owned())
+}
+
+/// A duration: milliseconds, or a number with `ms`, `s` or `m` behind it.
+pub(super) fn duration(text: &str) -> Result<Duration, Expected> {
+    const EXPECTED: Expected = "milliseconds, or a number with a unit: 500ms, 25s, 2m";
+    let (digits, unit) = split_unit(text);
+    let count: u64 = number(digits, EXPECTED)?;
+    match unit {
+        "" | "ms" => Ok(Duration::from_millis(count)),
+        "s" => Ok(Duration::from_secs(count)),
+        "m" => count.checked_mul(60).map(Duration::from_secs).ok_or(EXPECTED),
+        _ => Err(EXPECTED),
+    }
+}
+
+/// A size: bytes, or a number with `KiB` or `MiB` behind it.
+pub(super) fn size(text: &str) -> Result<usize, Expected> {
+    const EXPECTED: Expected = "bytes, or a number with a unit: 64KiB, 1MiB";
+    let (digits, unit) = split_unit(text);
+    let count: usize = number(digits, EXPECTED)?;
+    let factor = match unit {
+        "" => 1,
+        "KiB" => 1024,
+        "MiB" => 1024 * 1024,
+        _ => return Err(EXPECTED),
+    };
+    count.checked_mul(factor).ok_or(EXPECTED)
+}
+
+pub(super) fn switch(text: &str) -> Result<bool, Expected> {
+    match text.trim() {
+        "1" | "true" | "on" | "yes" => Ok(true),
+        "0" | "false" | "off" | "no" => Ok(false),
+        _ => Err("1 or 0 (true, false, on, off)"),
+    }
+}
+
+pub(super) fn transports(text: &str) -> Result<Transports, Expected> {
+    let names: Option<Transports> = text.split(',').map(|name| Transport::from_name(name.trim())).collect();
+    names.ok_or("polling, websocket, or both with a comma between")
+}
+
+/// `*`, or a list of origins, whose pages may send credentials.
+pub(super) fn cors(text: &str) -> Result<Cors, Expected> {
+    let origins: Vec<String> = text.split(',').map(|origin| origin.trim().to_owned()).collect();
+    match &origins[..] {
+        [any] if any == "*" => Ok(Cors::new(Origin::Any)),
+        origins if origins.iter().all(|origin| origin.contains("://")) => {
+            Ok(Cors::new(Origin::List(origins.to_vec())).credentials(true))
+        }
+        _ => Err("*, or origins with commas between: https://a.example,https://b.example"),
+    }
+}
+
+pub(super) fn headers(text: &str) -> Result<HandshakeHeaders, Expected> {
+    match text.trim() {
+        "keep" => Ok(HandshakeHeaders::Keep),
+        "forget" => Ok(HandshakeHeaders::Forget),
+        _ => Err("keep or forget"),
+    }
+}
+
+fn split_unit(text: &str) -> (&str, &str) {
+    let text = text.trim();
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (digits, unit) = text.split_at(end);
+    (digits, unit.trim())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_have_units() {
+        assert_eq!(duration("300"), Ok(Duration::from_millis(300)));
+        assert_eq!(duration("300ms"), Ok(Duration::from_millis(300)));
+        assert_eq!(duration(" 25 s "), Ok(Duration::from_secs(25)));
+        assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
+        for wrong in ["", "s", "-1", "1h", "1.5s", "99999999999999999999"] {
+            assert!(duration(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn sizes_have_units() {
+        assert_eq!(size("1000000"), Ok(1_000_000));
+        assert_eq!(size("16KiB"), Ok(16 * 1024));
+        assert_eq!(size("1 MiB"), Ok(1024 * 1024));
+        for wrong in ["", "KiB", "1KB", "1GiB", "-5"] {
+            assert!(size(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn transports_come_in_any_order() {
+        assert_eq!(transports("websocket, polling"), Ok(Transports::ALL));
+        assert_eq!(transports("websocket"), Ok([Transport::WebSocket].into_iter().collect()));
+        assert!(transports("webtransport").is_err());
+    }
+}

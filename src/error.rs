@@ -1,0 +1,91 @@
+//! What can go wrong between a program and the server it builds.
+
+use std::io;
+
+/// An error of building, starting or stopping a server. Each says what was wrong, with which value, and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A setting that cannot be used.
+    #[error("{name}={value:?} is not accepted: expected {expected}")]
+    Setting {
+        /// The variable or field.
+        name: &'static str,
+        /// What it was set to.
+        value: String,
+        /// What is accepted.
+        expected: String,
+    },
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {source} (is another server running there?)")]
+    Listen {
+        /// The address asked for.
+        address: std::net::SocketAddr,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// The operating system refused something the server cannot do without.
+    #[error("{what}: {source}")]
+    System {
+        /// What was tried.
+        what: &'static str,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// A shard ended by a panic; this is a defect of the server.
+    #[error("shard {0} ended by a panic")]
+    Shard(usize),
+}
+
+impl Error {
+    pub(crate) fn system(what: &'static str) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::System { what, source }
+    }
+}
+
+/// The result of building, starting or stopping a server.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why an event or an acknowledgement could not be sent.
+#[derive(Debug, thiserror::Error)]
+pub enum EmitError {
+    /// The event's name is one that Socket.IO keeps for itself.
+    #[error("{0:?} is a reserved event name: choose another")]
+    Reserved(String),
+    /// The arguments cannot be written as JSON.
+    #[error("the arguments cannot be written as JSON: {0}")]
+    Json(#[from] serde_json::Error),
+    /// No such namespace was declared.
+    #[error("no namespace {0:?}: declare it with Server::of before the server runs")]
+    UnknownNamespace(String),
+    /// The socket has left.
+    #[error("the socket has disconnected")]
+    Disconnected,
+}
+
+/// Why a socket could not join a room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum JoinError {
+    /// The socket is in as many rooms as one socket may be (`rooms_per_socket`).
+    #[error("the socket is in {0} rooms already, as many as one may be (rooms_per_socket)")]
+    RoomsOfSocket(usize),
+    /// There are as many rooms as the server may have (`rooms`).
+    #[error("there are {0} rooms already, as many as may be (rooms)")]
+    Rooms(usize),
+    /// The socket has left.
+    #[error("the socket has disconnected")]
+    Disconnected,
+}
+
+/// Why an acknowledgement did not come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum AckError {
+    /// None came in time.
+    #[error("operation has timed out")]
+    Timeout,
+    /// The socket left before it answered.
+    #[error("socket has been disconnected")]
+    Disconnected,
+    /// Newer events took its place: a socket may leave only so many unanswered (`unanswered_acks`).
+    #[error("dropped: too many unanswered acknowledgements")]
+    Dropped,
+}

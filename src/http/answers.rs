@@ -1,0 +1,104 @@
+//! The answers of Engine.IO over HTTP, with the headers the Node server sends.
+
+use bytes::Bytes;
+
+use super::compress::Coding;
+use super::field::HeaderLines;
+use super::response::{Agent, Delivery, Response, Status};
+
+/// The code of a refusal by the application: the only one answered with 403.
+const FORBIDDEN: u8 = 4;
+
+/// Answer to a polling GET: a payload.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PollAnswer<'a> {
+    /// The body as it is sent, that is, compressed if `coding` says so.
+    pub(crate) payload: &'a [u8],
+    pub(crate) coding: Option<Coding>,
+    pub(crate) cors: &'a HeaderLines,
+    /// The value of `Set-Cookie`, on handshakes.
+    pub(crate) cookie: Option<&'a str>,
+}
+
+impl PollAnswer<'_> {
+    /// The whole answer.
+    pub(crate) fn write(self, delivery: Delivery) -> Bytes {
+        let mut answer = Response::new(Status::Ok, delivery, self.payload)
+            .lines(self.cors)
+            .header("Content-Type", b"text/plain; charset=UTF-8");
+        if let Some(coding) = self.coding {
+            answer = answer.header("Content-Encoding", coding.as_str().as_bytes());
+        }
+        answer = session_headers(answer.length(), delivery.agent);
+        if let Some(cookie) = self.cookie {
+            answer = answer.header("Set-Cookie", cookie.as_bytes());
+        }
+        answer.finish()
+    }
+}
+
+/// Answer to a polling POST that was read to its end, whatever it held.
+pub(crate) fn post_ok(delivery: Delivery, cors: &HeaderLines) -> Bytes {
+    let answer = Response::new(Status::Ok, delivery, b"ok").lines(cors).header("Content-Type", b"text/html").length();
+    session_headers(answer, delivery.agent).finish()
+}
+
+/// Answer to a plain request that was refused with an Engine.IO error code.
+pub(crate) fn error(delivery: Delivery, cors: &HeaderLines, code: u8, message: &str) -> Bytes {
+    let status = if code == FORBIDDEN { Status::Forbidden } else { Status::BadRequest };
+    let body = format!(r#"{{"code":{code},"message":{}}}"#, serde_json::Value::from(message));
+    let answer = Response::new(status, delivery, body.as_bytes()).lines(cors);
+    answer.header("Content-Type", b"application/json").length().finish()
+}
+
+/// Answer without a body: to overlaps, unknown methods, bodies too large.
+pub(crate) fn empty(status: Status, delivery: Delivery, cors: &HeaderLines) -> Bytes {
+    Response::new(status, delivery, b"").lines(cors).length().finish()
+}
+
+/// Answer to a WebSocket upgrade request that Engine.IO refused: always 400 and the last on its connection, with the
+/// bare message, without CORS headers.
+pub(crate) fn refusal(message: &str) -> Bytes {
+    let status = Status::BadRequest.as_str();
+    let length = message.len();
+    // The case of the second header is the Node server's own.
+    format!(
+        "HTTP/1.1 {status}\r\nConnection: close\r\nContent-type: text/html\r\nContent-Length: {length}\r\n\r\n{message}"
+    )
+    .into()
+}
+
+fn session_headers(answer: Response<'_>, agent: Agent) -> Response<'_> {
+    let answer = match agent {
+        Agent::Modern => answer,
+        Agent::InternetExplorer => answer.header("X-XSS-Protection", b"0"),
+    };
+    answer.header("cache-control", b"no-store")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::response::{Connection, Content};
+    use super::*;
+
+    const DELIVERY: Delivery =
+        Delivery { connection: Connection::Persistent, content: Content::Sent, agent: Agent::InternetExplorer };
+
+    #[test]
+    fn a_poll_answer_tells_its_coding_and_calms_internet_explorer() {
+        let answer =
+            PollAnswer { payload: b"zip", coding: Some(Coding::Gzip), cors: &HeaderLines::EMPTY, cookie: None };
+        assert_eq!(
+            answer.write(DELIVERY),
+            "HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=UTF-8\r\nContent-Encoding: gzip\r\n\
+             Content-Length: 3\r\nX-XSS-Protection: 0\r\ncache-control: no-store\r\n\r\nzip"
+        );
+    }
+
+    #[test]
+    fn the_message_of_a_hook_is_escaped() {
+        let answer = error(DELIVERY, &HeaderLines::EMPTY, 4, "say \"no\"\r\n");
+        assert!(answer.starts_with(b"HTTP/1.1 403 Forbidden\r\n"));
+        assert!(answer.ends_with(br#"{"code":4,"message":"say \"no\"\r\n"}"#));
+    }
+}

@@ -1,0 +1,24 @@
+//! HTTP/1.1 as the public port speaks it: request heads and bodies in, whole answers out. Nothing here does I/O.
+//!
+//! The parser is stricter than most: it shares a connection with a load balancer, and whatever two parsers may read
+//! differently (a second length, a lone line feed, an unknown coding) would let one client write into another's request.
+
+mod answers;
+mod body;
+mod compress;
+mod cookie;
+mod cors;
+mod field;
+mod head;
+mod response;
+#[cfg(test)]
+mod vectors;
+
+pub(crate) use answers::{PollAnswer, empty, error, post_ok, refusal};
+pub(crate) use body::{BodyError, BodyReader, BodyStep, whole};
+pub(crate) use compress::Coding;
+pub use cookie::{Cookie, SameSite};
+pub use cors::{Cors, Origin};
+pub(crate) use field::{HeaderLines, is_token};
+pub(crate) use head::{BodyLength, Head, HeadLimits, Method, Parsed, parse, scratch};
+pub(crate) use response::{BUSY, CONTINUE, Connection, Delivery, Status, all_good, not_found};

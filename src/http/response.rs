@@ -1,0 +1,238 @@
+//! Answers: always whole, in one piece, with a `Content-Length`.
+//!
+//! No answer has a `Date`: no client of this protocol reads it, nothing here may be cached, and a held poll would pay
+//! for its bytes on every message.
+
+use std::io::Write;
+
+use bytes::Bytes;
+use memchr::memmem;
+
+use super::field::{HeaderLines, push_line};
+use super::head::{Head, Method, Version};
+
+/// Answer to `Expect: 100-continue`, before the answer proper.
+pub(crate) const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
+/// Answer to a connection that is one too many.
+pub(crate) const BUSY: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+
+const ALL_GOOD: &[u8] =
+    b"HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 8\r\n\r\nall good";
+
+const NOT_FOUND: &[u8] = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n";
+
+/// The statuses the public port answers with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Status {
+    Ok,
+    NoContent,
+    BadRequest,
+    Forbidden,
+    NotFound,
+    MethodNotAllowed,
+    RequestTimeout,
+    PayloadTooLarge,
+    RequestHeaderFieldsTooLarge,
+    InternalServerError,
+    ServiceUnavailable,
+    HttpVersionNotSupported,
+}
+
+impl Status {
+    /// Code and reason phrase, as the status line has them.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "200 OK",
+            Self::NoContent => "204 No Content",
+            Self::BadRequest => "400 Bad Request",
+            Self::Forbidden => "403 Forbidden",
+            Self::NotFound => "404 Not Found",
+            Self::MethodNotAllowed => "405 Method Not Allowed",
+            Self::RequestTimeout => "408 Request Timeout",
+            Self::PayloadTooLarge => "413 Payload Too Large",
+            Self::RequestHeaderFieldsTooLarge => "431 Request Header Fields Too Large",
+            Self::InternalServerError => "500 Internal Server Error",
+            Self::ServiceUnavailable => "503 Service Unavailable",
+            Self::HttpVersionNotSupported => "505 HTTP Version Not Supported",
+        }
+    }
+}
+
+/// What an answer says about its connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Connection {
+    /// It stays open, which HTTP/1.1 need not be told.
+    Persistent,
+    /// It stays open, and a client of HTTP/1.0 is told so.
+    KeepAlive,
+    /// It is closed after this answer.
+    Close,
+}
+
+/// Whether the body of an answer is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Content {
+    Sent,
+    /// Only its length is told: the request was HEAD.
+    Omitted,
+}
+
+/// Which kind of browser asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Agent {
+    Modern,
+    /// Internet Explorer, whose script filter would hold a payload for an attack.
+    InternetExplorer,
+}
+
+/// How an answer travels: what must be kept of a request until it is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Delivery {
+    pub(crate) connection: Connection,
+    pub(crate) content: Content,
+    pub(crate) agent: Agent,
+}
+
+impl Delivery {
+    /// For an answer to a request that cannot be read any further: complete, and the last one on its connection.
+    pub(crate) const LAST: Self = Self { connection: Connection::Close, content: Content::Sent, agent: Agent::Modern };
+
+    /// As the request wants it.
+    pub(crate) fn of(head: &Head<'_>) -> Self {
+        let connection = match head.version {
+            _ if !head.keep_alive => Connection::Close,
+            Version::Http10 => Connection::KeepAlive,
+            Version::Http11 => Connection::Persistent,
+        };
+        let content = if head.method == Method::Head { Content::Omitted } else { Content::Sent };
+        let explorer = head
+            .header("user-agent")
+            .is_some_and(|agent| memmem::find(agent, b";MSIE").is_some() || memmem::find(agent, b"Trident/").is_some());
+        let agent = if explorer { Agent::InternetExplorer } else { Agent::Modern };
+        Self { connection, content, agent }
+    }
+}
+
+/// Writes one answer, headers in the order of the calls.
+#[derive(Debug)]
+pub(crate) struct Response<'a> {
+    bytes: Vec<u8>,
+    delivery: Delivery,
+    body: &'a [u8],
+}
+
+impl<'a> Response<'a> {
+    /// An answer with its status line.
+    pub(crate) fn new(status: Status, delivery: Delivery, body: &'a [u8]) -> Self {
+        let mut bytes = Vec::with_capacity(256 + body.len());
+        bytes.extend_from_slice(b"HTTP/1.1 ");
+        bytes.extend_from_slice(status.as_str().as_bytes());
+        bytes.extend_from_slice(b"\r\n");
+        Self { bytes, delivery, body }
+    }
+
+    /// Appends a header; one whose value has control characters is left out.
+    pub(crate) fn header(mut self, name: &str, value: &[u8]) -> Self {
+        push_line(&mut self.bytes, name, value);
+        self
+    }
+
+    /// Appends ready lines.
+    pub(crate) fn lines(mut self, lines: &HeaderLines) -> Self {
+        self.bytes.extend_from_slice(lines.as_bytes());
+        self
+    }
+
+    /// Appends the `Content-Length`. Every answer needs it, once.
+    pub(crate) fn length(mut self) -> Self {
+        // Writing to a vector cannot fail.
+        let _ = write!(self.bytes, "Content-Length: {}\r\n", self.body.len());
+        self
+    }
+
+    /// The whole answer.
+    pub(crate) fn finish(mut self) -> Bytes {
+        self.bytes.extend_from_slice(match self.delivery.connection {
+            Connection::Persistent => b"\r\n",
+            Connection::KeepAlive => b"Connection: keep-alive\r\n\r\n",
+            Connection::Close => b"Connection: close\r\n\r\n",
+        });
+        if self.delivery.content == Content::Sent {
+            self.bytes.extend_from_slice(self.body);
+        }
+        self.bytes.into()
+    }
+}
+
+/// Answer to `GET /`, which load balancers ask for to see whether the server lives.
+pub(crate) fn all_good(delivery: Delivery) -> Bytes {
+    if (delivery.connection, delivery.content) == (Connection::Persistent, Content::Sent) {
+        return Bytes::from_static(ALL_GOOD);
+    }
+    Response::new(Status::Ok, delivery, b"all good")
+        .header("Content-Type", b"text/plain; charset=utf-8")
+        .length()
+        .finish()
+}
+
+/// Answer to a path nobody serves.
+pub(crate) fn not_found(delivery: Delivery) -> Bytes {
+    if delivery.connection == Connection::Persistent {
+        return Bytes::from_static(NOT_FOUND);
+    }
+    Response::new(Status::NotFound, delivery, b"").length().finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::head::{HeadLimits, Parsed, parse, scratch};
+    use super::*;
+
+    fn delivery(line: &str, headers: &str) -> Delivery {
+        let text = format!("{line}\r\nHost: h\r\n{headers}\r\n");
+        match parse(text.as_bytes(), &HeadLimits::default(), &mut scratch()) {
+            Ok(Parsed::Complete(head)) => Delivery::of(&head),
+            other => unreachable!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_request_decides_how_the_answer_travels() {
+        let modern = Agent::Modern;
+        for (line, headers, expected) in [
+            ("GET / HTTP/1.1", "", (Connection::Persistent, Content::Sent, modern)),
+            ("GET / HTTP/1.1", "Connection: close\r\n", (Connection::Close, Content::Sent, modern)),
+            ("HEAD / HTTP/1.0", "Connection: keep-alive\r\n", (Connection::KeepAlive, Content::Omitted, modern)),
+            ("GET / HTTP/1.0", "User-Agent: x;MSIE 9\r\n", (Connection::Close, Content::Sent, Agent::InternetExplorer)),
+            (
+                "GET / HTTP/1.1",
+                "User-Agent: Trident/7\r\n",
+                (Connection::Persistent, Content::Sent, Agent::InternetExplorer),
+            ),
+        ] {
+            let found = delivery(line, headers);
+            assert_eq!((found.connection, found.content, found.agent), expected, "{line} {headers}");
+        }
+    }
+
+    #[test]
+    fn ready_answers_equal_built_ones() {
+        let plain = delivery("GET / HTTP/1.1", "");
+        let tail = b"Connection: close\r\n";
+        for ready in [all_good, not_found] {
+            let closing = ready(Delivery { connection: Connection::Close, ..plain });
+            let at = memmem::find(&closing, tail).expect("the close is told");
+            assert_eq!([&closing[..at], &closing[at + tail.len()..]].concat(), ready(plain));
+        }
+        let busy = Response::new(Status::ServiceUnavailable, Delivery::LAST, b"").header("Retry-After", b"5").length();
+        assert_eq!(busy.finish(), BUSY);
+    }
+
+    #[test]
+    fn an_answer_to_head_has_the_length_but_not_the_body() {
+        let answer = all_good(delivery("HEAD / HTTP/1.1", ""));
+        assert!(ALL_GOOD.strip_suffix(b"all good") == Some(&answer[..]));
+    }
+}

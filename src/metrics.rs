@@ -1,0 +1,214 @@
+//! What the server counts, and under which names.
+//!
+//! Each shard has counters of its own that only its thread writes, so counting is a plain load and store; a reader adds
+//! the shards up.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// A number with one writer.
+#[derive(Debug, Default)]
+pub(crate) struct Counter(AtomicU64);
+
+impl Counter {
+    pub(crate) fn add(&self, amount: u64) {
+        self.0.store(self.0.load(Relaxed).wrapping_add(amount), Relaxed);
+    }
+
+    pub(crate) fn one(&self) {
+        self.add(1);
+    }
+
+    pub(crate) fn set(&self, value: u64) {
+        self.0.store(value, Relaxed);
+    }
+
+    fn get(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+}
+
+/// Declares the counters of a shard and the snapshot that sums them, so that no metric exists in only one of the two.
+macro_rules! metrics {
+    ($($(#[doc = $doc:literal])+ $name:ident;)+) => {
+        /// The counters of one shard.
+        #[derive(Debug, Default)]
+        pub(crate) struct ShardMetrics {
+            $(pub(crate) $name: Counter,)+
+            pub(crate) limits_hit: [Counter; Limit::ALL.len()],
+        }
+
+        /// What the server has counted since its start, over all shards.
+        #[derive(Debug, Clone, Default, PartialEq, Eq)]
+        #[non_exhaustive]
+        pub struct Metrics {
+            $($(#[doc = $doc])+ pub $name: u64,)+
+            /// How often each limit was hit, by the limit's name.
+            pub limits_hit: Vec<(&'static str, u64)>,
+        }
+
+        impl Metrics {
+            /// The sum over the shards.
+            pub(crate) fn sum(shards: &[Arc<ShardMetrics>]) -> Self {
+                let total = |read: &dyn Fn(&ShardMetrics) -> u64| shards.iter().map(|shard| read(shard)).sum();
+                Self {
+                    $($name: total(&|shard| shard.$name.get()),)+
+                    limits_hit: Limit::ALL
+                        .iter()
+                        .map(|limit| (limit.name(), total(&|shard| shard.limit(*limit).get())))
+                        .collect(),
+                }
+            }
+        }
+    };
+}
+
+metrics! {
+    /// TCP connections open now.
+    connections;
+    /// Engine.IO sessions open now.
+    sessions;
+    /// Sockets (a session's places in namespaces) connected now.
+    sockets;
+    /// Bytes that wait for clients now.
+    queued_bytes;
+    /// TCP connections accepted.
+    accepted;
+    /// HTTP requests answered or being answered.
+    requests;
+    /// Handshakes that opened a session.
+    handshakes;
+    /// Handshakes and requests refused with an Engine.IO error.
+    refused;
+    /// Upgrades from polling to WebSocket that were completed.
+    upgrades;
+    /// Events and messages received from clients.
+    received;
+    /// Messages handed to clients: one for each receiver.
+    delivered;
+    /// Volatile messages dropped because a client was not ready.
+    volatile_dropped;
+    /// Event handlers that panicked.
+    handler_panics;
+    /// Event handlers that returned an error.
+    handler_errors;
+    /// Clients cut off because they did not read what was sent to them.
+    slow_consumers;
+    /// Sessions that ended.
+    sessions_closed;
+}
+
+impl ShardMetrics {
+    /// The counter of breaches of one limit.
+    pub(crate) fn limit(&self, limit: Limit) -> &Counter {
+        &self.limits_hit[limit as usize]
+    }
+
+    /// Counts one breach of `limit`.
+    pub(crate) fn hit(&self, limit: Limit) {
+        self.limit(limit).one();
+    }
+}
+
+/// The limits whose breaches are counted; their names are those of [`Limits`](crate::Limits)' fields.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Limit {
+    MaxConnections,
+    RequestHead,
+    HeaderTimeout,
+    BodyTimeout,
+    KeepAlive,
+    MaxHttpBufferSize,
+    Fragments,
+    Attachments,
+    JsonDepth,
+    NamespacesPerSession,
+    RoomsPerSocket,
+    Rooms,
+    UnansweredAcks,
+    QueuedPerClient,
+    Queued,
+    WriteStall,
+    CloseTimeout,
+    ConnectTimeout,
+    PingTimeout,
+}
+
+impl Limit {
+    pub(crate) const ALL: [Self; 19] = [
+        Self::MaxConnections,
+        Self::RequestHead,
+        Self::HeaderTimeout,
+        Self::BodyTimeout,
+        Self::KeepAlive,
+        Self::MaxHttpBufferSize,
+        Self::Fragments,
+        Self::Attachments,
+        Self::JsonDepth,
+        Self::NamespacesPerSession,
+        Self::RoomsPerSocket,
+        Self::Rooms,
+        Self::UnansweredAcks,
+        Self::QueuedPerClient,
+        Self::Queued,
+        Self::WriteStall,
+        Self::CloseTimeout,
+        Self::ConnectTimeout,
+        Self::PingTimeout,
+    ];
+
+    /// The limit's name, as in the settings.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::MaxConnections => "max_connections",
+            Self::RequestHead => "request_head",
+            Self::HeaderTimeout => "header_timeout",
+            Self::BodyTimeout => "body_timeout",
+            Self::KeepAlive => "keep_alive",
+            Self::MaxHttpBufferSize => "max_http_buffer_size",
+            Self::Fragments => "fragments",
+            Self::Attachments => "attachments",
+            Self::JsonDepth => "json_depth",
+            Self::NamespacesPerSession => "namespaces_per_session",
+            Self::RoomsPerSocket => "rooms_per_socket",
+            Self::Rooms => "rooms",
+            Self::UnansweredAcks => "unanswered_acks",
+            Self::QueuedPerClient => "queued_per_client",
+            Self::Queued => "queued",
+            Self::WriteStall => "write_stall",
+            Self::CloseTimeout => "close_timeout",
+            Self::ConnectTimeout => "connect_timeout",
+            Self::PingTimeout => "ping_timeout",
+        }
+    }
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_snapshot_adds_up_the_shards() {
+        let shards = [Arc::new(ShardMetrics::default()), Arc::new(ShardMetrics::default())];
+        shards[0].received.add(2);
+        shards[1].received.one();
+        shards[1].hit(Limit::PingTimeout);
+        let sum = Metrics::sum(&shards);
+        assert_eq!(sum.received, 3);
+        assert_eq!(sum.limits_hit.last(), Some(&("ping_timeout", 1)));
+    }
+
+    #[test]
+    fn every_limit_has_its_own_counter() {
+        for (place, limit) in Limit::ALL.into_iter().enumerate() {
+            assert_eq!(limit as usize, place);
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! A server: built, started, stopped.
+
+mod budget;
+mod running;
+mod signals;
+
+pub use running::Running;
+
+use std::fmt;
+
+use crate::app::{Handle, Handlers, Namespace, Outcome, Session};
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::shard::{Handshake, Message};
+use signals::Signals;
+
+/// A Socket.IO server that is being declared: its settings, its namespaces, their handlers.
+///
+/// ```no_run
+/// use kinglet::{Config, Server};
+///
+/// let mut server = Server::new(Config { port: 3000, ..Config::default() })?;
+/// server.of("/").on("hello", |socket, event| {
+///     let (name,): (String,) = event.args()?;
+///     socket.emit("welcome", format!("hello, {name}"))?;
+///     Ok::<(), Box<dyn std::error::Error>>(())
+/// });
+/// server.run()?;
+/// # Ok::<(), kinglet::Error>(())
+/// ```
+pub struct Server {
+    config: Config,
+    handlers: Handlers,
+    handle: Handle,
+}
+
+impl Server {
+    /// A server with these settings. It has the namespace `/`.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] if a setting cannot be used.
+    pub fn new(config: Config) -> Result<Self> {
+        let mut handlers = Handlers::default();
+        handlers.namespace_mut("/");
+        Ok(Self { config: config.checked()?, handlers, handle: Handle::early() })
+    }
+
+    /// A server with the settings of the environment ([`Config::from_env`]).
+    ///
+    /// # Errors
+    /// [`Error::Setting`] if a setting cannot be used.
+    pub fn from_env() -> Result<Self> {
+        Self::new(Config::from_env()?)
+    }
+
+    /// The namespace of that name, to give it handlers. It comes into being if there was none.
+    pub fn of(&mut self, namespace: &str) -> &mut Namespace {
+        self.handlers.namespace_mut(namespace)
+    }
+
+    /// Sets the hook that lets handshakes in, or refuses them with a message (an empty one stands for `Forbidden`).
+    pub fn allow_request(
+        &mut self,
+        hook: impl Fn(&Handshake) -> Result<(), String> + Send + Sync + 'static,
+    ) -> &mut Self {
+        self.handlers.set_permission(Box::new(hook));
+        self
+    }
+
+    /// Makes this a bare Engine.IO server: messages go to the handler as they are, and there is no Socket.IO. Its clients
+    /// need not join a namespace.
+    pub fn on_message<R: Outcome>(
+        &mut self,
+        handler: impl Fn(&Session, Message) -> R + Send + Sync + 'static,
+    ) -> &mut Self {
+        self.handlers.set_message(handler);
+        self
+    }
+
+    /// A way to the server from any thread, already before it starts.
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// Starts the server on threads of its own.
+    ///
+    /// # Errors
+    /// If it cannot listen, or the system refuses a thread or a poll.
+    pub fn start(self) -> Result<Running> {
+        Running::start(self.config, self.handlers, self.handle)
+    }
+
+    /// Starts the server and waits until it has stopped: by SIGTERM, by SIGINT, or by [`Handle::close`].
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn run(self) -> Result<()> {
+        let handle = self.handle();
+        let signals = Signals::catch().map_err(Error::system("cannot catch signals"))?;
+        let running = self.start()?;
+        signals.on_arrival(move |signal| {
+            log::info!("stopping: got {signal}");
+            handle.close();
+        })?;
+        running.join()
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server").field("config", &self.config).finish_non_exhaustive()
+    }
+}

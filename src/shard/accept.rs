@@ -1,0 +1,123 @@
+//! The listener and the connections it brings.
+
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use mio::net::{TcpListener, TcpStream};
+use mio::{Interest, Token};
+use socket2::{Domain, Protocol, Socket, Type};
+
+use super::connection::Connection;
+use super::core::Core;
+use super::inbox::HandOff;
+use super::keys::{ConnectionKey, TimerKey};
+use super::turn::Shard;
+use crate::config::Limits;
+use crate::http;
+use crate::metrics::Limit;
+
+/// How long accepting rests when the process has no descriptor left.
+const REST: Duration = Duration::from_millis(100);
+
+/// Opens a listener of one shard; the kernel spreads connections over all listeners of an address.
+///
+/// What is set here is inherited by every connection that is accepted, and so costs no system call for each.
+///
+/// # Errors
+/// Whatever the system has against it.
+pub(crate) fn listen(address: SocketAddr, limits: &Limits) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_nonblocking(true)?;
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(true)?;
+    socket.set_tcp_nodelay(true)?;
+    socket.set_send_buffer_size(limits.send_buffer)?;
+    #[cfg(target_os = "linux")]
+    set_unsent(&socket, limits.unsent)?;
+    socket.bind(&address.into())?;
+    socket.listen(limits.backlog)?;
+    Ok(TcpListener::from_std(socket.into()))
+}
+
+/// Bounds what waits unsent in the kernel, so that a slow reader is noticed early.
+#[cfg(target_os = "linux")]
+fn set_unsent(socket: &Socket, unsent: u32) -> io::Result<()> {
+    socket.set_tcp_notsent_lowat(unsent)
+}
+
+impl Shard {
+    /// Accepts what waits, as much as one turn may; the rest is accepted in the next.
+    pub(crate) fn accept(self: &Rc<Self>) {
+        let mut core = self.core.borrow_mut();
+        let listener = self.listener.borrow();
+        let Some(listener) = listener.as_ref() else { return };
+        for _ in 0..self.shared.config.limits.accepts_per_turn {
+            match listener.accept() {
+                Ok((stream, peer)) => core.accepted(stream, peer),
+                Err(error) => match error.kind() {
+                    io::ErrorKind::WouldBlock => {
+                        self.accepting.set(false);
+                        return;
+                    }
+                    io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted => {}
+                    _ => {
+                        log::warn!("cannot accept: {error}; trying again in {} ms", REST.as_millis());
+                        self.accepting.set(false);
+                        let again = core.now + REST;
+                        core.timers.arm(again, TimerKey::Accept);
+                        return;
+                    }
+                },
+            }
+        }
+        self.accepting.set(true);
+    }
+
+    /// Takes over a connection of another shard, with the bytes it had read.
+    pub(crate) fn take_over(self: &Rc<Self>, letter: HandOff) {
+        let stream = TcpStream::from_std(letter.stream);
+        let key = self.core.borrow_mut().adopt(stream, letter.peer);
+        if let Some(key) = key {
+            self.served(key, |shard| shard.http_bytes(key, &letter.unread));
+        }
+    }
+}
+
+impl Core {
+    fn accepted(&mut self, mut stream: TcpStream, peer: SocketAddr) {
+        self.metrics.accepted.one();
+        if !self.shared.connection_opened() {
+            self.metrics.hit(Limit::MaxConnections);
+            // The socket's buffer is empty: the answer fits, and whether it arrives is the client's concern.
+            let _ = stream.write(http::BUSY);
+            return;
+        }
+        if let Some(key) = self.adopt(stream, peer) {
+            let deadline = self.now + self.shared.config.limits.header_timeout;
+            self.set_deadline(key, deadline);
+        }
+    }
+
+    fn adopt(&mut self, stream: TcpStream, peer: SocketAddr) -> Option<ConnectionKey> {
+        let key = self.connections.insert(Connection::new(stream, peer)).ok();
+        let registered = key.and_then(|key| {
+            let connection = self.connections.get_mut(key)?;
+            let token = Token(key as usize);
+            match self.registry.register(&mut connection.stream, token, Interest::READABLE) {
+                Ok(()) => Some(ConnectionKey(key)),
+                Err(error) => {
+                    log::warn!("cannot watch a connection: {error}");
+                    self.connections.remove(key);
+                    None
+                }
+            }
+        });
+        if registered.is_none() {
+            self.shared.connection_closed();
+        }
+        self.metrics.connections.set(self.connections.len() as u64);
+        registered
+    }
+}

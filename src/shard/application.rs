@@ -1,0 +1,81 @@
+//! What a shard asks of the application: the handlers, without their types.
+
+use std::rc::Rc;
+
+use super::Shard;
+use super::handshake::Handshake;
+use super::keys::{NamespaceKey, SessionKey, SocketKey};
+use crate::error::AckError;
+use crate::socketio::{Arguments, DisconnectReason, Event};
+
+/// The handlers of a server. They are called while no shard state is borrowed.
+pub(crate) trait Application: Send + Sync {
+    /// The namespace of that name, if there is one.
+    fn namespace(&self, name: &str) -> Option<NamespaceKey>;
+
+    /// The name of a namespace.
+    fn namespace_name(&self, namespace: NamespaceKey) -> &str;
+
+    /// How many namespaces there are.
+    fn namespaces(&self) -> usize;
+
+    /// Whether [`allow`](Self::allow) is to be asked.
+    fn asks_permission(&self) -> bool;
+
+    /// Whether a handshake may go on; else the message to refuse it with, if not the usual one.
+    fn allow(&self, handshake: &Handshake) -> Result<(), Option<String>>;
+
+    /// Whether messages go to [`message`](Self::message) as they are, rather than to Socket.IO.
+    fn is_bare(&self) -> bool;
+
+    /// A message of a bare Engine.IO session.
+    fn message(&self, shard: &Rc<Shard>, session: SessionRef, message: Message);
+
+    /// Whether a socket may join its namespace.
+    fn admit(&self, shard: &Rc<Shard>, socket: SocketRef) -> Result<(), Refusal>;
+
+    /// A socket has joined its namespace.
+    fn connected(&self, shard: &Rc<Shard>, socket: SocketRef);
+
+    /// A socket received an event; `ack` is the id to acknowledge it with.
+    fn event(&self, shard: &Rc<Shard>, socket: SocketRef, event: Event, ack: Option<u64>);
+
+    /// A socket is about to leave; it is still in its rooms.
+    fn disconnecting(&self, shard: &Rc<Shard>, socket: SocketRef, reason: DisconnectReason);
+
+    /// A socket has left.
+    fn disconnected(&self, shard: &Rc<Shard>, socket: SocketRef, reason: DisconnectReason);
+}
+
+/// A socket, safe against its slot being used again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct SocketRef {
+    pub(crate) key: SocketKey,
+    pub(crate) random: u64,
+}
+
+/// A session, safe against its slot being used again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct SessionRef {
+    pub(crate) key: SessionKey,
+    pub(crate) random: u64,
+}
+
+/// A message of a bare Engine.IO session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Message {
+    /// Text.
+    Text(bytestring::ByteString),
+    /// Binary.
+    Binary(bytes::Bytes),
+}
+
+/// Why a socket may not join a namespace, as its client is told: the members of the CONNECT_ERROR packet.
+#[derive(Debug, Clone)]
+pub struct Refusal {
+    pub(crate) message: String,
+    pub(crate) data: Option<Box<serde_json::value::RawValue>>,
+}
+
+/// What is called with an acknowledgement, or with why there is none.
+pub(crate) type AckCallback = Box<dyn FnOnce(&Rc<Shard>, SocketRef, Result<Arguments, AckError>)>;

@@ -1,0 +1,63 @@
+//! What the application must hear, in the order in which it happened.
+
+use std::rc::Rc;
+
+use super::Shard;
+use super::application::{AckCallback, Message, SessionRef, SocketRef};
+use crate::error::AckError;
+use crate::socketio::{Arguments, DisconnectReason, Event};
+
+/// One thing that the application must hear.
+pub(crate) enum Call {
+    /// A socket asks to join its namespace.
+    Connect(SocketRef),
+    /// A socket received an event.
+    Event { socket: SocketRef, event: Event, ack: Option<u64> },
+    /// An acknowledgement came, or will not come.
+    Acknowledged { socket: SocketRef, callback: AckCallback, result: Result<Arguments, AckError> },
+    /// A socket leaves.
+    Disconnect { socket: SocketRef, reason: DisconnectReason },
+    /// A bare session received a message.
+    Message { session: SessionRef, message: Message },
+    /// A session has closed and told its sockets.
+    Forget(SessionRef),
+}
+
+impl Shard {
+    /// Calls the application until it has heard everything, what its own doings caused included.
+    pub(crate) fn run_calls(self: &Rc<Self>) {
+        loop {
+            let Some(call) = self.core.borrow_mut().calls.pop_front() else { return };
+            self.run_call(call);
+        }
+    }
+
+    fn run_call(self: &Rc<Self>, call: Call) {
+        let application = &self.shared.application;
+        match call {
+            Call::Connect(socket) => {
+                if self.core.borrow().socket(socket).is_none() {
+                    return;
+                }
+                match application.admit(self, socket) {
+                    Ok(()) => {
+                        if self.core.borrow_mut().admit_socket(socket) {
+                            application.connected(self, socket);
+                        }
+                    }
+                    Err(refusal) => self.core.borrow_mut().refuse_socket(socket, &refusal),
+                }
+            }
+            Call::Event { socket, event, ack } => application.event(self, socket, event, ack),
+            Call::Acknowledged { socket, callback, result } => callback(self, socket, result),
+            Call::Disconnect { socket, reason } => {
+                application.disconnecting(self, socket, reason);
+                self.core.borrow_mut().clear_socket(socket);
+                application.disconnected(self, socket, reason);
+                self.core.borrow_mut().remove_socket(socket);
+            }
+            Call::Message { session, message } => application.message(self, session, message),
+            Call::Forget(session) => self.core.borrow_mut().forget_session(session),
+        }
+    }
+}

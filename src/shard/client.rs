@@ -1,0 +1,100 @@
+//! A client: its session, and what Socket.IO keeps for it across namespaces.
+
+use std::rc::Rc;
+
+use super::application::SessionRef;
+use super::connection::NEVER;
+use super::core::Core;
+use super::handshake::Handshake;
+use super::keys::{ConnectionKey, SessionKey, SocketKey};
+use crate::engineio::{Millis, Session, Sid};
+use crate::socketio::Decoder;
+
+/// A client's session and what hangs on it.
+pub(crate) struct Client {
+    pub(crate) session: Session<ConnectionKey>,
+    /// The random part of its sid.
+    pub(crate) random: u64,
+    /// The instant for which a timer was armed last.
+    pub(crate) armed: Millis,
+    pub(crate) handshake: Rc<Handshake>,
+    pub(crate) decoder: Decoder,
+    /// The first of its sockets; each knows the next.
+    pub(crate) sockets: Option<SocketKey>,
+    /// Whether it is among those to flush at the end of the turn.
+    pub(crate) polled: bool,
+}
+
+impl Client {
+    pub(crate) fn new(session: Session<ConnectionKey>, random: u64, handshake: Rc<Handshake>) -> Self {
+        let decoder = Decoder::default();
+        Self { session, random, armed: NEVER, handshake, decoder, sockets: None, polled: false }
+    }
+}
+
+/// Where the session of a sid is to be found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lookup {
+    /// In this shard.
+    Here(SessionKey),
+    /// In another shard of this process.
+    Elsewhere(usize),
+    /// Nowhere.
+    Unknown,
+}
+
+impl Core {
+    /// Finds the session that a sid names.
+    pub(crate) fn find_session(&self, sid: &str) -> Lookup {
+        let Some(sid) = Sid::parse(sid) else { return Lookup::Unknown };
+        if sid.instance != self.shared.instance {
+            return Lookup::Unknown;
+        }
+        let shard = usize::from(sid.shard);
+        if sid.shard != self.sids.shard() {
+            return if shard < self.shared.mailboxes.len() { Lookup::Elsewhere(shard) } else { Lookup::Unknown };
+        }
+        match self.sessions.get(sid.slot) {
+            Some(client) if client.random == sid.random && client.session.found().is_some() => {
+                Lookup::Here(SessionKey(sid.slot))
+            }
+            _ => Lookup::Unknown,
+        }
+    }
+
+    /// Opens a session for a handshake. `None` when no more fit, or the system has no random numbers.
+    pub(crate) fn open_session(
+        &mut self,
+        handshake: Rc<Handshake>,
+        begin: impl FnOnce(&Self) -> Session<ConnectionKey>,
+    ) -> Option<Sid> {
+        let slot = self.sessions.vacant_key()?;
+        let sid = self.sids.next(slot).inspect_err(|error| log::error!("no random numbers: {error}")).ok()?;
+        let client = Client::new(begin(self), sid.random, handshake);
+        let key = self.sessions.insert(client).ok()?;
+        self.metrics.handshakes.one();
+        self.metrics.sessions.set(self.sessions.len() as u64);
+        log::debug!("session {sid}: opened");
+        self.session(SessionKey(key), |_, _, _, _| ());
+        Some(sid)
+    }
+
+    /// Forgets a session that has closed.
+    pub(crate) fn forget_session(&mut self, session: SessionRef) {
+        if self.sessions.get(session.key.0).is_some_and(|client| client.random == session.random) {
+            self.sessions.remove(session.key.0);
+            self.metrics.sessions_closed.one();
+            self.metrics.sessions.set(self.sessions.len() as u64);
+        }
+    }
+
+    /// The sid of a session.
+    pub(crate) fn session_sid(&self, session: SessionRef) -> Sid {
+        Sid { slot: session.key.0, random: session.random, instance: self.shared.instance, shard: self.sids.shard() }
+    }
+
+    /// A session by its key, safe against the slot being used again.
+    pub(crate) fn session_ref(&self, key: SessionKey) -> Option<SessionRef> {
+        self.sessions.get(key.0).map(|client| SessionRef { key, random: client.random })
+    }
+}

@@ -1,0 +1,221 @@
+//! What a shard owns: connections, sessions, sockets, rooms, timers, and what is due this turn.
+//!
+//! The core is plain state in one `RefCell` of the [`Shard`](super::Shard). It never calls the application: what the
+//! application must hear is left in `calls`, and called when the core is not borrowed.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use mio::Registry;
+
+use super::batches::Batches;
+use super::calls::Call;
+use super::client::Client;
+use super::connection::{Connection, Fate, HttpState, NEVER, Role, Stage};
+use super::keys::{ConnectionKey, NamespaceKey, SessionKey, SocketKey, TimerKey};
+use super::members::Members;
+use super::pages::{MAX_KEYS, Pages};
+use super::shared::Shared;
+use super::sockets::SocketState;
+use super::timers::Timers;
+use crate::engineio::{Effect, Lost, Millis, Session, Settings, SidSource};
+use crate::metrics::ShardMetrics;
+
+/// Departures after which memory is given back to the system.
+const TRIM_AFTER: usize = 1024;
+
+/// Time that a wave of departures has to end before memory is given back.
+const TRIM_DELAY: std::time::Duration = std::time::Duration::from_millis(500);
+
+/// Everything a shard owns.
+pub(crate) struct Core {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) metrics: Arc<ShardMetrics>,
+    pub(crate) registry: Registry,
+    /// The instant at which this turn began.
+    pub(crate) now: Millis,
+    pub(crate) connections: Pages<Connection>,
+    pub(crate) sessions: Pages<Client>,
+    pub(crate) sockets: Pages<SocketState>,
+    pub(crate) namespaces: Vec<Members>,
+    pub(crate) sids: SidSource,
+    pub(crate) timers: Timers<TimerKey>,
+    pub(crate) batches: Batches,
+    /// The connection whose bytes are being handled: what it is sent are answers, which leave first.
+    pub(crate) serving: Option<ConnectionKey>,
+    /// Connections that were sent answers this turn.
+    pub(crate) replies: Vec<ConnectionKey>,
+    /// Connections that were sent anything else.
+    pub(crate) fanout: VecDeque<ConnectionKey>,
+    /// Polling sessions for which something was queued this turn.
+    pub(crate) polled: Vec<SessionKey>,
+    /// Connections that may have whole requests left in what was read from them.
+    pub(crate) resumed: Vec<ConnectionKey>,
+    /// Connections to bury at the end of the turn.
+    pub(crate) doomed: Vec<ConnectionKey>,
+    /// What the application must hear.
+    pub(crate) calls: VecDeque<Call>,
+    /// Bytes that wait in outboxes.
+    pub(crate) queued: usize,
+    /// Scratch space of the flush.
+    pub(crate) pieces: Vec<Bytes>,
+    effects: Vec<Effect<ConnectionKey>>,
+    departed: usize,
+}
+
+impl Core {
+    pub(crate) fn new(shared: Arc<Shared>, index: usize, registry: Registry) -> Self {
+        Self {
+            metrics: Arc::clone(&shared.metrics[index]),
+            registry,
+            now: Millis(0),
+            connections: Pages::new(MAX_KEYS),
+            sessions: Pages::new(MAX_KEYS),
+            sockets: Pages::new(MAX_KEYS),
+            namespaces: (0..shared.application.namespaces()).map(|_| Members::default()).collect(),
+            sids: SidSource::new(shared.instance, u8::try_from(index).unwrap_or(u8::MAX)),
+            timers: Timers::new(),
+            batches: Batches::default(),
+            serving: None,
+            replies: Vec::new(),
+            fanout: VecDeque::new(),
+            polled: Vec::new(),
+            resumed: Vec::new(),
+            doomed: Vec::new(),
+            calls: VecDeque::new(),
+            queued: 0,
+            pieces: Vec::new(),
+            effects: Vec::new(),
+            departed: 0,
+            shared,
+        }
+    }
+
+    /// Lets a session act, carries out what it wants done, and keeps its timer.
+    pub(crate) fn session<R>(
+        &mut self,
+        key: SessionKey,
+        act: impl FnOnce(&mut Session<ConnectionKey>, Millis, &Settings, &mut Vec<Effect<ConnectionKey>>) -> R,
+    ) -> Option<R> {
+        let client = self.sessions.get_mut(key.0)?;
+        let mut effects = std::mem::take(&mut self.effects);
+        let result = act(&mut client.session, self.now, &self.shared.settings, &mut effects);
+        for effect in effects.drain(..) {
+            self.carry_out(key, effect);
+        }
+        self.effects = effects;
+        self.arm_session(key);
+        Some(result)
+    }
+
+    fn carry_out(&mut self, session: SessionKey, effect: Effect<ConnectionKey>) {
+        match effect {
+            Effect::Answer(to, frames) => self.answer_poll(to, &frames),
+            Effect::Accept(to) => self.answer_post(to),
+            Effect::Refuse(to) => self.refuse_empty(to),
+            Effect::Send(to, frames) => self.push(to, frames.bytes()),
+            Effect::Shut(websocket) => self.shut_websocket(websocket),
+            Effect::Cut(to) => self.doom(to, Fate::Cut),
+            Effect::Closed(reason) => self.session_closed(session, reason),
+        }
+    }
+
+    /// Keeps a timer for the session's next deadline. A timer that comes too early costs less than one taken back.
+    fn arm_session(&mut self, key: SessionKey) {
+        let Some(client) = self.sessions.get_mut(key.0) else { return };
+        let Some(deadline) = client.session.deadline() else { return };
+        if deadline < client.armed {
+            client.armed = deadline;
+            self.timers.arm(deadline, TimerKey::Session(key));
+        }
+    }
+
+    /// A session's timer came up.
+    pub(crate) fn session_due(&mut self, key: SessionKey) {
+        let Some(client) = self.sessions.get_mut(key.0) else { return };
+        if client.armed > self.now {
+            return;
+        }
+        client.armed = NEVER;
+        self.session(key, |session, now, settings, effects| session.tick(now, settings, effects));
+    }
+
+    /// Keeps a timer for the connection's deadline.
+    pub(crate) fn arm_connection(&mut self, key: ConnectionKey) {
+        let Some(connection) = self.connections.get_mut(key.0) else { return };
+        if connection.deadline < connection.armed {
+            connection.armed = connection.deadline;
+            self.timers.arm(connection.deadline, TimerKey::Connection(key));
+        }
+    }
+
+    /// Marks a connection for burial. Nothing is read from it or written to it any more.
+    pub(crate) fn doom(&mut self, key: ConnectionKey, fate: Fate) {
+        let Some(connection) = self.connections.get_mut(key.0) else { return };
+        if connection.fate.is_none() {
+            connection.fate = Some(fate);
+            self.doomed.push(key);
+        }
+    }
+
+    /// Buries the connections that ended this turn: the one place where a connection dies.
+    pub(crate) fn bury(&mut self) {
+        while let Some(key) = self.doomed.pop() {
+            let Some(connection) = self.connections.remove(key.0) else { continue };
+            if let Some(batch) = connection.batch {
+                self.batches.release(batch);
+            }
+            if let Some(outbox) = &connection.outbox {
+                self.queued -= outbox.queued();
+            }
+            self.departed += 1;
+            self.shared.connection_closed();
+            self.metrics.connections.set(self.connections.len() as u64);
+            self.tell_session(key, &connection);
+        }
+        if self.departed >= TRIM_AFTER {
+            self.departed = 0;
+            self.timers.arm(self.now + TRIM_DELAY, TimerKey::Trim);
+        }
+    }
+
+    fn tell_session(&mut self, key: ConnectionKey, connection: &Connection) {
+        let lost = match connection.fate {
+            Some(Fate::Closed) => Lost::Closed,
+            Some(Fate::Error) => Lost::Error,
+            Some(Fate::Cut) | None => return,
+        };
+        match &connection.stage {
+            Stage::Http(http) => match &http.state {
+                HttpState::Held(session) => {
+                    self.session(*session, |session, _, _, effects| session.poll_lost(key, effects));
+                }
+                HttpState::Post(post) => {
+                    self.session(post.session, |session, _, _, effects| session.post_lost(key, effects));
+                }
+                HttpState::Head | HttpState::Discard(_) => {}
+            },
+            Stage::WebSocket(websocket) => {
+                if let Role::Session(session) = websocket.role {
+                    self.session(session, |session, _, _, effects| session.websocket_lost(key, lost, effects));
+                }
+            }
+            Stage::Lingering => {}
+        }
+    }
+
+    /// The members of a namespace.
+    pub(crate) fn members(&mut self, namespace: NamespaceKey) -> Option<&mut Members> {
+        self.namespaces.get_mut(usize::from(namespace.0))
+    }
+
+    /// Keeps a timer for the earliest acknowledgement that a socket waits for.
+    pub(crate) fn arm_socket(&mut self, key: SocketKey, deadline: Millis) {
+        let Some(extra) = self.sockets.get_mut(key.0).and_then(|socket| socket.extra.as_deref_mut()) else { return };
+        if deadline < extra.armed {
+            extra.armed = deadline;
+            self.timers.arm(deadline, TimerKey::Socket(key));
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! What a session remembers of the request that opened it.
+
+use std::net::SocketAddr;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::config::HandshakeHeaders;
+use crate::http::Head;
+
+/// The request that opened a session (`socket.handshake` of the Node server, without what each namespace adds).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Handshake {
+    /// The request's target, then names and values of headers, each ended by a line feed, which none can contain.
+    text: Box<str>,
+    address: SocketAddr,
+    issued: Duration,
+    cross_origin: bool,
+}
+
+impl Handshake {
+    pub(crate) fn new(head: &Head<'_>, address: SocketAddr, headers: HandshakeHeaders) -> Self {
+        let mut text = String::with_capacity(head.target.len() + 1);
+        text.push_str(head.target);
+        text.push('\n');
+        if headers == HandshakeHeaders::Keep {
+            for (name, value) in head.headers() {
+                text.extend(name.chars().map(|c| c.to_ascii_lowercase()));
+                text.push('\n');
+                text.push_str(&String::from_utf8_lossy(value));
+                text.push('\n');
+            }
+        }
+        let issued = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let cross_origin = head.header("origin").is_some();
+        Self { text: text.into_boxed_str(), address, issued, cross_origin }
+    }
+
+    /// The request's target: path and query.
+    pub fn url(&self) -> &str {
+        self.text.split('\n').next().unwrap_or_default()
+    }
+
+    /// The parameters of the query, decoded, in order; `EIO` and `transport` are among them.
+    pub fn query(&self) -> Vec<(String, String)> {
+        let query = self.url().split_once('?').map_or("", |(_, query)| query);
+        crate::engineio::query_pairs(query).map(|(name, value)| (name.into_owned(), value.into_owned())).collect()
+    }
+
+    /// The headers, names in lower case, in order. Empty if the server forgets them
+    /// ([`Config::handshake_headers`](crate::Config::handshake_headers)).
+    pub fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
+        let mut lines = self.text.split_terminator('\n').skip(1);
+        std::iter::from_fn(move || Some((lines.next()?, lines.next()?)))
+    }
+
+    /// The first header of that name, which is written in lower case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers().find_map(|(found, value)| (found == name).then_some(value))
+    }
+
+    /// The address of the peer of the TCP connection; behind a load balancer, the balancer's.
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Whether the request came from a page of another origin, that is, had an `Origin` header.
+    pub const fn is_cross_origin(&self) -> bool {
+        self.cross_origin
+    }
+
+    /// Whether the connection is encrypted. The server ends no TLS itself: always false, as Node's is behind a balancer.
+    pub const fn is_secure(&self) -> bool {
+        false
+    }
+
+    /// When the session was opened: time since the Unix epoch.
+    pub const fn issued(&self) -> Duration {
+        self.issued
+    }
+}

@@ -1,0 +1,44 @@
+//! The names of a shard's things: a connection, a session, a socket, a namespace, each by its place.
+
+/// Declares a key: the place of one kind of thing, not to be taken for another's.
+macro_rules! key {
+    ($(#[doc = $doc:literal])+ $name:ident($inner:ty)) => {
+        $(#[doc = $doc])+
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub(crate) struct $name(pub(crate) $inner);
+    };
+}
+
+key! {
+    /// A TCP connection.
+    ConnectionKey(u32)
+}
+key! {
+    /// An Engine.IO session; the slot of its sid.
+    SessionKey(u32)
+}
+key! {
+    /// A Socket.IO socket; the slot of its sid.
+    SocketKey(u32)
+}
+key! {
+    /// A namespace, the same in every shard.
+    NamespaceKey(u16)
+}
+
+/// What a timer wakes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TimerKey {
+    /// A connection's deadline.
+    Connection(ConnectionKey),
+    /// A session's deadline.
+    Session(SessionKey),
+    /// The earliest deadline of a socket's acknowledgements.
+    Socket(SocketKey),
+    /// Accepting goes on after the process ran out of descriptors.
+    Accept,
+    /// The shard stops, whoever is still there.
+    Stop,
+    /// Memory that many connections left behind goes back to the system.
+    Trim,
+}

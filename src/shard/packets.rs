@@ -1,0 +1,190 @@
+//! Packets of clients: from Engine.IO messages to what they mean in Socket.IO.
+
+use std::rc::Rc;
+
+use bytes::Bytes;
+use bytestring::ByteString;
+
+use super::Shard;
+use super::application::Message;
+use super::calls::Call;
+use super::core::Core;
+use super::keys::{ConnectionKey, SessionKey};
+use super::sockets::Status;
+use super::target::Urgency;
+use crate::engineio::{Inbound, Packet as EnginePacket, ParseError};
+use crate::metrics::Limit;
+use crate::socketio::{self, DecodeError, DisconnectReason, Packet};
+
+impl Shard {
+    /// Handles a text packet of a session, and what the application does about it.
+    pub(crate) fn text_packet(self: &Rc<Self>, session: SessionKey, from: ConnectionKey, text: &ByteString) {
+        self.core.borrow_mut().decoded_packet(session, from, EnginePacket::decode(text), Some(text));
+        self.run_calls();
+    }
+
+    /// Handles one packet of a POST, and what the application does about it. `whole` is the POST's body.
+    pub(crate) fn post_packet(
+        self: &Rc<Self>,
+        session: SessionKey,
+        from: ConnectionKey,
+        packet: Result<EnginePacket<'_>, ParseError>,
+        whole: &ByteString,
+    ) {
+        self.core.borrow_mut().decoded_packet(session, from, packet, Some(whole));
+        self.run_calls();
+    }
+
+    /// Handles a binary WebSocket message of a session, and what the application does about it.
+    pub(crate) fn binary_packet(self: &Rc<Self>, session: SessionKey, from: ConnectionKey, data: &Bytes) {
+        self.core.borrow_mut().engine_packet(session, from, EnginePacket::Binary(data.to_vec()), None);
+        self.run_calls();
+    }
+}
+
+impl Core {
+    /// `whole` is the text that the packet was decoded from.
+    fn decoded_packet(
+        &mut self,
+        session: SessionKey,
+        from: ConnectionKey,
+        packet: Result<EnginePacket<'_>, ParseError>,
+        whole: Option<&ByteString>,
+    ) {
+        match packet {
+            Ok(packet) => self.engine_packet(session, from, packet, whole),
+            Err(error) => {
+                log::debug!("session {}: {error}", session.0);
+                self.session(session, |session, _, _, effects| session.bad_packet(from, effects));
+            }
+        }
+    }
+
+    fn engine_packet(
+        &mut self,
+        key: SessionKey,
+        from: ConnectionKey,
+        packet: EnginePacket<'_>,
+        whole: Option<&ByteString>,
+    ) {
+        let inbound =
+            self.session(key, |session, now, settings, effects| session.receive(now, from, packet, settings, effects));
+        let Some(Some(inbound)) = inbound else { return };
+        self.metrics.received.one();
+        if self.shared.application.is_bare() {
+            self.bare_message(key, inbound, whole);
+            return;
+        }
+        let limits = self.shared.decode_limits;
+        let Some(client) = self.sessions.get_mut(key.0) else { return };
+        let decoded = match inbound {
+            // The decoder would take it for a CONNECT; the Node server does not hand it on.
+            Inbound::Text("") => Err(DecodeError::InvalidPayload),
+            Inbound::Text(text) => client.decoder.text(share(text, whole), &limits),
+            Inbound::Binary(data) => client.decoder.binary(&data, &limits),
+        };
+        match decoded {
+            Ok(Some(packet)) => self.packet(key, packet),
+            Ok(None) => {}
+            Err(error) => self.undecodable(key, error),
+        }
+    }
+
+    fn bare_message(&mut self, key: SessionKey, inbound: Inbound<'_>, whole: Option<&ByteString>) {
+        let message = match inbound {
+            Inbound::Text(text) => Message::Text(share(text, whole)),
+            Inbound::Binary(data) => Message::Binary(data.into()),
+        };
+        if let Some(session) = self.session_ref(key) {
+            self.calls.push_back(Call::Message { session, message });
+        }
+    }
+
+    fn packet(&mut self, session: SessionKey, packet: Packet) {
+        match packet {
+            Packet::Connect { namespace, auth } => self.connect(session, &namespace, auth),
+            Packet::Event { namespace, id, event } => match self.joined(session, &namespace) {
+                Some(socket) => {
+                    if let Some(event) = event {
+                        self.calls.push_back(Call::Event { socket, event, ack: id });
+                    }
+                }
+                None => self.violation(session, "an event for a namespace not joined"),
+            },
+            Packet::Ack { namespace, id, arguments } => match self.joined(session, &namespace) {
+                Some(socket) => {
+                    if let Some(id) = id {
+                        let none = || socketio::Arguments::unnamed("[]".into(), Box::default());
+                        self.acknowledged(socket, id, arguments.unwrap_or_else(none));
+                    }
+                }
+                None => self.violation(session, "an acknowledgement for a namespace not joined"),
+            },
+            Packet::Disconnect { namespace } => match self.joined(session, &namespace) {
+                Some(socket) => self.leave(socket, DisconnectReason::ClientNamespaceDisconnect),
+                None => self.violation(session, "a disconnect from a namespace not joined"),
+            },
+            Packet::ConnectError { .. } => self.violation(session, "a CONNECT_ERROR from a client"),
+        }
+    }
+
+    fn joined(&self, session: SessionKey, namespace: &str) -> Option<super::application::SocketRef> {
+        let namespace = self.shared.application.namespace(namespace)?;
+        self.socket_in(session, namespace).filter(|(_, status)| *status == Status::Connected).map(|(socket, _)| socket)
+    }
+
+    fn connect(&mut self, session: SessionKey, name: &str, auth: Option<ByteString>) {
+        let Some(namespace) = self.shared.application.namespace(name) else {
+            let error = socketio::connect_error(name, "Invalid namespace", None);
+            self.send_to_session(session, &error, Urgency::Reliable);
+            return;
+        };
+        if self.socket_in(session, namespace).is_some_and(|(_, status)| status != Status::Leaving) {
+            self.violation(session, "a second CONNECT to one namespace");
+            return;
+        }
+        let most = self.shared.config.limits.namespaces_per_session;
+        if self.sockets_of(session).len() >= most {
+            self.metrics.hit(Limit::NamespacesPerSession);
+            let message = format!("a session may join {most} namespaces at most");
+            self.send_to_session(session, &socketio::connect_error(name, &message, None), Urgency::Reliable);
+            return;
+        }
+        // The text shares the buffer of its message; what is kept must not keep that.
+        let auth = auth.map(|auth| ByteString::from(&*auth));
+        match self.create_socket(session, namespace, auth) {
+            Some(socket) => self.calls.push_back(Call::Connect(socket)),
+            None => {
+                let error = socketio::connect_error(name, "no more sockets can be made", None);
+                self.send_to_session(session, &error, Urgency::Reliable);
+            }
+        }
+    }
+
+    /// A packet that cannot be decoded ends the session.
+    fn undecodable(&mut self, session: SessionKey, error: DecodeError) {
+        log::debug!("session {}: {error}", session.0);
+        match error {
+            DecodeError::TooManyAttachments => self.metrics.hit(Limit::Attachments),
+            DecodeError::TooDeep => self.metrics.hit(Limit::JsonDepth),
+            _ => {}
+        }
+        self.session(session, |session, now, _, effects| session.close(now, effects));
+    }
+
+    /// A packet that is out of place ends the session; its sockets hear at once even if the session must wait for the
+    /// client to fetch the news.
+    fn violation(&mut self, session: SessionKey, what: &str) {
+        log::debug!("session {}: {what}", session.0);
+        self.session(session, |session, now, _, effects| session.close(now, effects));
+        self.leave_all(session, DisconnectReason::ForcedServerClose);
+    }
+}
+
+/// `part` of `whole`, sharing its buffer.
+fn share(part: &str, whole: Option<&ByteString>) -> ByteString {
+    match whole {
+        Some(whole) => whole.slice_ref(part),
+        None => ByteString::from(part),
+    }
+}

@@ -1,0 +1,98 @@
+//! What all shards and every handle share; nothing in it changes while the server runs but numbers.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::application::Application;
+use super::inbox::{Letter, Mailbox};
+use super::keys::NamespaceKey;
+use crate::config::Config;
+use crate::engineio::Settings;
+use crate::http::HeadLimits;
+use crate::metrics::ShardMetrics;
+use crate::socketio::DecodeLimits;
+
+/// What all shards share.
+pub(crate) struct Shared {
+    pub(crate) config: Config,
+    pub(crate) settings: Settings,
+    pub(crate) head_limits: HeadLimits,
+    pub(crate) decode_limits: DecodeLimits,
+    /// This process, in sids.
+    pub(crate) instance: [u8; 3],
+    pub(crate) application: Box<dyn Application>,
+    pub(crate) mailboxes: Vec<Mailbox>,
+    pub(crate) metrics: Vec<Arc<ShardMetrics>>,
+    pub(crate) max_connections: usize,
+    pub(crate) queued_per_shard: usize,
+    pub(crate) rooms_per_shard: usize,
+    connections: AtomicUsize,
+    ack_ids: Vec<AtomicUsize>,
+}
+
+/// The bounds that depend on the machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Budget {
+    pub(crate) max_connections: usize,
+    /// Bytes that may wait for all clients.
+    pub(crate) queued: usize,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        config: Config,
+        instance: [u8; 3],
+        application: Box<dyn Application>,
+        mailboxes: Vec<Mailbox>,
+        budget: Budget,
+    ) -> Self {
+        let shards = mailboxes.len().max(1);
+        let attachments = config.limits.attachments as usize;
+        Self {
+            settings: config.engine(),
+            head_limits: HeadLimits {
+                max_head_bytes: config.limits.request_head,
+                max_headers: config.limits.request_headers,
+            },
+            decode_limits: DecodeLimits {
+                max_attachments: config.limits.attachments,
+                max_depth: config.limits.json_depth,
+                max_bytes: config.max_http_buffer_size.saturating_mul(attachments + 1),
+            },
+            instance,
+            ack_ids: (0..application.namespaces()).map(|_| AtomicUsize::new(0)).collect(),
+            application,
+            metrics: mailboxes.iter().map(|_| Arc::default()).collect(),
+            mailboxes,
+            max_connections: budget.max_connections,
+            queued_per_shard: budget.queued / shards,
+            rooms_per_shard: config.limits.rooms.div_ceil(shards),
+            connections: AtomicUsize::new(0),
+            config,
+        }
+    }
+
+    /// Counts a new connection; false if it is one too many, and then it is not counted.
+    pub(crate) fn connection_opened(&self) -> bool {
+        let fits = self.connections.fetch_add(1, Ordering::Relaxed) < self.max_connections;
+        if !fits {
+            self.connection_closed();
+        }
+        fits
+    }
+
+    /// Counts a connection that is gone.
+    pub(crate) fn connection_closed(&self) {
+        self.connections.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// The next id of an event that wants an acknowledgement: one sequence for each namespace.
+    pub(crate) fn next_ack_id(&self, namespace: NamespaceKey) -> u64 {
+        self.ack_ids.get(usize::from(namespace.0)).map_or(0, |id| id.fetch_add(1, Ordering::Relaxed) as u64)
+    }
+
+    /// Hands a letter to every shard.
+    pub(crate) fn send_all(&self, letter: impl Fn() -> Letter) {
+        self.mailboxes.iter().for_each(|mailbox| mailbox.send(letter()));
+    }
+}

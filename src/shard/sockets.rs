@@ -1,0 +1,489 @@
+//! Sockets: a client's places in namespaces. They join, are sent to, wait for acknowledgements, and leave.
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use bytestring::ByteString;
+use serde_json::value::RawValue;
+
+use super::application::{AckCallback, Refusal, SocketRef};
+use super::calls::Call;
+use super::connection::NEVER;
+use super::core::Core;
+use super::handshake::Handshake;
+use super::keys::{NamespaceKey, SessionKey, SocketKey};
+use super::target::{Broadcast, Target, Urgency};
+use crate::engineio::{Frames, Millis, Reason, Route, Sid, Transport};
+use crate::error::{AckError, JoinError};
+use crate::metrics::Limit;
+use crate::socketio::{self, DisconnectReason, Memberships};
+
+/// A socket.
+pub(crate) struct SocketState {
+    /// The random part of its sid.
+    pub(crate) random: u64,
+    pub(crate) session: SessionKey,
+    /// The next socket of the same session.
+    pub(crate) next: Option<SocketKey>,
+    /// Where it stands among its namespace's members.
+    place: u32,
+    pub(crate) namespace: NamespaceKey,
+    pub(crate) status: Status,
+    /// What most sockets have no need of.
+    pub(crate) extra: Option<Box<Extra>>,
+}
+
+/// Where a socket stands in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Status {
+    /// The middlewares have not let it in yet.
+    Joining,
+    /// It is a member of its namespace.
+    Connected,
+    /// It is leaving: its handlers will hear, and nothing is sent to it any more.
+    Leaving,
+}
+
+/// What most sockets have no need of.
+#[derive(Default)]
+pub(crate) struct Extra {
+    pub(crate) memberships: Memberships,
+    pub(crate) auth: Option<ByteString>,
+    pub(crate) data: Option<Box<RawValue>>,
+    pub(crate) acks: VecDeque<PendingAck>,
+    /// The instant for which a timer was armed last, or zero if none was yet.
+    pub(crate) armed: Millis,
+}
+
+/// An acknowledgement that is missing.
+pub(crate) struct PendingAck {
+    id: u64,
+    deadline: Millis,
+    callback: AckCallback,
+}
+
+impl SocketState {
+    fn extra(&mut self) -> &mut Extra {
+        self.extra.get_or_insert_with(|| Box::new(Extra { armed: NEVER, ..Extra::default() }))
+    }
+}
+
+impl Core {
+    /// A socket that has not gone since the reference was made.
+    pub(crate) fn socket(&self, socket: SocketRef) -> Option<&SocketState> {
+        self.sockets.get(socket.key.0).filter(|state| state.random == socket.random)
+    }
+
+    /// The same, to change it.
+    pub(crate) fn socket_mut(&mut self, socket: SocketRef) -> Option<&mut SocketState> {
+        self.sockets.get_mut(socket.key.0).filter(|state| state.random == socket.random)
+    }
+
+    /// Whether a socket is a member of its namespace.
+    pub(crate) fn is_connected(&self, socket: SocketRef) -> bool {
+        self.socket(socket).is_some_and(|state| state.status == Status::Connected)
+    }
+
+    /// The request that opened a socket's session.
+    pub(crate) fn handshake(&self, socket: SocketRef) -> Option<Rc<Handshake>> {
+        let client = self.sessions.get(self.socket(socket)?.session.0)?;
+        Some(Rc::clone(&client.handshake))
+    }
+
+    /// The transport that a socket's client is on.
+    pub(crate) fn transport(&self, socket: SocketRef) -> Option<Transport> {
+        let client = self.sessions.get(self.socket(socket)?.session.0)?;
+        client.session.found().map(|found| found.transport)
+    }
+
+    /// Keeps data with a socket.
+    pub(crate) fn set_data(&mut self, socket: SocketRef, data: Box<RawValue>) {
+        if let Some(state) = self.socket_mut(socket) {
+            state.extra().data = Some(data);
+        }
+    }
+
+    /// The sid of a socket.
+    pub(crate) fn socket_sid(&self, socket: SocketRef) -> Sid {
+        Sid { slot: socket.key.0, random: socket.random, instance: self.shared.instance, shard: self.sids.shard() }
+    }
+
+    /// The socket of this shard that a sid names.
+    pub(crate) fn find_sid(&self, sid: Sid) -> Option<SocketRef> {
+        let here = sid.instance == self.shared.instance && sid.shard == self.sids.shard();
+        let socket = SocketRef { key: SocketKey(sid.slot), random: sid.random };
+        (here && self.socket(socket).is_some()).then_some(socket)
+    }
+
+    /// The sockets of a session.
+    pub(crate) fn sockets_of(&self, session: SessionKey) -> Vec<SocketRef> {
+        let mut next = self.sessions.get(session.0).and_then(|client| client.sockets);
+        std::iter::from_fn(|| {
+            let key = next?;
+            let socket = self.sockets.get(key.0)?;
+            next = socket.next;
+            Some(SocketRef { key, random: socket.random })
+        })
+        .collect()
+    }
+
+    /// The socket that a session has in a namespace.
+    pub(crate) fn socket_in(&self, session: SessionKey, namespace: NamespaceKey) -> Option<(SocketRef, Status)> {
+        let mut next = self.sessions.get(session.0)?.sockets;
+        while let Some(key) = next {
+            let socket = self.sockets.get(key.0)?;
+            if socket.namespace == namespace {
+                return Some((SocketRef { key, random: socket.random }, socket.status));
+            }
+            next = socket.next;
+        }
+        None
+    }
+
+    /// A socket that asks to join; the middlewares decide.
+    pub(crate) fn create_socket(
+        &mut self,
+        session: SessionKey,
+        namespace: NamespaceKey,
+        auth: Option<ByteString>,
+    ) -> Option<SocketRef> {
+        let slot = self.sockets.vacant_key()?;
+        let random = self.sids.next(slot).inspect_err(|error| log::error!("no random numbers: {error}")).ok()?.random;
+        let client = self.sessions.get_mut(session.0)?;
+        let mut socket = SocketState {
+            random,
+            session,
+            next: client.sockets,
+            place: u32::MAX,
+            namespace,
+            status: Status::Joining,
+            extra: None,
+        };
+        if auth.is_some() {
+            socket.extra().auth = auth;
+        }
+        let key = SocketKey(self.sockets.insert(socket).ok()?);
+        client.sockets = Some(key);
+        self.metrics.sockets.set(self.sockets.len() as u64);
+        Some(SocketRef { key, random })
+    }
+
+    /// The middlewares let the socket in. Says whether it is there to be let in.
+    pub(crate) fn admit_socket(&mut self, socket: SocketRef) -> bool {
+        let sid = self.socket_sid(socket).to_text();
+        let Some(state) = self.socket_mut(socket).filter(|state| state.status == Status::Joining) else { return false };
+        let (session, namespace) = (state.session, state.namespace);
+        state.status = Status::Connected;
+        let place = self.members(namespace).map_or(u32::MAX, |members| members.add(socket.key));
+        if let Some(state) = self.socket_mut(socket) {
+            state.place = place;
+        }
+        let answer = socketio::connect(self.shared.application.namespace_name(namespace), &sid, None);
+        self.send_to_session(session, &answer, Urgency::Reliable);
+        self.session(session, |session, _, _, _| session.joined());
+        true
+    }
+
+    /// A middleware refused the socket.
+    pub(crate) fn refuse_socket(&mut self, socket: SocketRef, refusal: &Refusal) {
+        let Some(state) = self.socket(socket).filter(|state| state.status == Status::Joining) else { return };
+        let (session, namespace) = (state.session, state.namespace);
+        self.remove_socket(socket);
+        let shared = std::sync::Arc::clone(&self.shared);
+        let name = shared.application.namespace_name(namespace);
+        let data = refusal.data.as_deref().map(RawValue::get);
+        self.send_to_session(session, &socketio::connect_error(name, &refusal.message, data), Urgency::Reliable);
+    }
+
+    /// The server makes a socket leave its namespace, and its whole session end if `close`.
+    pub(crate) fn disconnect(&mut self, socket: SocketRef, close: bool) {
+        let Some(state) = self.socket(socket).filter(|state| state.status != Status::Leaving) else { return };
+        let session = state.session;
+        let leaving = if close { self.sockets_of(session) } else { vec![socket] };
+        for socket in leaving {
+            let Some(state) = self.socket(socket).filter(|state| state.status != Status::Leaving) else { continue };
+            let packet = socketio::disconnect(self.shared.application.namespace_name(state.namespace));
+            self.send_to_session(session, &packet, Urgency::Reliable);
+            self.leave(socket, DisconnectReason::ServerNamespaceDisconnect);
+        }
+        if close {
+            self.session(session, |session, now, _, effects| session.close(now, effects));
+        }
+    }
+
+    /// A socket begins to leave: its handlers will be called while it still is in its rooms.
+    pub(crate) fn leave(&mut self, socket: SocketRef, reason: DisconnectReason) {
+        let Some(state) = self.socket_mut(socket) else { return };
+        match state.status {
+            Status::Leaving => {}
+            Status::Joining => self.remove_socket(socket),
+            Status::Connected => {
+                state.status = Status::Leaving;
+                self.calls.push_back(Call::Disconnect { socket, reason });
+            }
+        }
+    }
+
+    /// Takes a leaving socket out of its rooms and gives up the acknowledgements it owes.
+    pub(crate) fn clear_socket(&mut self, socket: SocketRef) {
+        let Some(state) = self.socket_mut(socket) else { return };
+        let (namespace, place) = (state.namespace, std::mem::replace(&mut state.place, u32::MAX));
+        let mut extra = state.extra.take();
+        if let Some(members) = self.members(namespace) {
+            if let Some(extra) = &mut extra {
+                members.rooms.leave_all(socket.key.0, &mut extra.memberships);
+            }
+            if let Some(moved) = members.remove(place)
+                && let Some(moved) = self.sockets.get_mut(moved.0)
+            {
+                moved.place = place;
+            }
+        }
+        if let Some(mut extra) = extra {
+            for ack in std::mem::take(&mut extra.acks) {
+                self.calls.push_back(ack.settle(socket, Err(AckError::Disconnected)));
+            }
+            if let Some(state) = self.socket_mut(socket) {
+                state.extra = Some(extra);
+            }
+        }
+    }
+
+    /// Forgets a socket.
+    pub(crate) fn remove_socket(&mut self, socket: SocketRef) {
+        self.clear_socket(socket);
+        let Some(state) = self.socket(socket) else { return };
+        let (session, next) = (state.session, state.next);
+        let mut before = None;
+        for other in self.sockets_of(session) {
+            if other == socket {
+                break;
+            }
+            before = Some(other);
+        }
+        match before {
+            Some(before) => {
+                if let Some(before) = self.socket_mut(before) {
+                    before.next = next;
+                }
+            }
+            None => {
+                if let Some(client) = self.sessions.get_mut(session.0) {
+                    client.sockets = next;
+                }
+            }
+        }
+        self.sockets.remove(socket.key.0);
+        self.metrics.sockets.set(self.sockets.len() as u64);
+    }
+
+    /// A session has closed: its sockets leave, then it is forgotten.
+    pub(crate) fn session_closed(&mut self, session: SessionKey, reason: Reason) {
+        log::debug!("session {}: closed: {reason}", session.0);
+        if reason == Reason::PingTimeout {
+            self.metrics.hit(Limit::PingTimeout);
+        }
+        self.leave_all(session, DisconnectReason::Session(reason));
+        if let Some(session) = self.session_ref(session) {
+            self.calls.push_back(Call::Forget(session));
+        }
+    }
+
+    /// Every socket of a session leaves.
+    pub(crate) fn leave_all(&mut self, session: SessionKey, reason: DisconnectReason) {
+        for socket in self.sockets_of(session) {
+            self.leave(socket, reason);
+        }
+    }
+
+    /// Sends to a socket, unless it is leaving.
+    pub(crate) fn send(&mut self, key: SocketKey, frames: &Frames, urgency: Urgency) {
+        let Some(socket) = self.sockets.get(key.0) else { return };
+        if socket.status == Status::Connected {
+            self.send_to_session(socket.session, frames, urgency);
+        }
+    }
+
+    /// Sends to a session by the transport it is on.
+    pub(crate) fn send_to_session(&mut self, key: SessionKey, frames: &Frames, urgency: Urgency) {
+        let Some(client) = self.sessions.get_mut(key.0) else { return };
+        match client.session.route() {
+            Route::WebSocket(connection) => {
+                if urgency == Urgency::Volatile && !self.is_writable(connection) {
+                    self.metrics.volatile_dropped.one();
+                    return;
+                }
+                self.push(connection, frames.bytes());
+            }
+            Route::Queue => {
+                if urgency == Urgency::Volatile && !client.session.is_writable() {
+                    self.metrics.volatile_dropped.one();
+                    return;
+                }
+                self.enqueue(key, frames);
+            }
+            Route::Gone => return,
+        }
+        self.metrics.delivered.one();
+    }
+
+    fn enqueue(&mut self, key: SessionKey, frames: &Frames) {
+        let Some(client) = self.sessions.get_mut(key.0) else { return };
+        let before = client.session.queued_bytes();
+        client.session.enqueue(frames.clone());
+        let after = client.session.queued_bytes();
+        self.queued += after - before;
+        if !client.polled {
+            client.polled = true;
+            self.polled.push(key);
+        }
+        if before > self.shared.config.limits.queued_per_client {
+            self.cut_off(key, Limit::QueuedPerClient);
+        }
+    }
+
+    /// Ends a polling session that does not fetch what waits for it.
+    pub(crate) fn cut_off(&mut self, key: SessionKey, limit: Limit) {
+        log::debug!("session {}: cut off as a slow consumer ({limit})", key.0);
+        self.metrics.hit(limit);
+        self.metrics.slow_consumers.one();
+        self.session(key, |session, _, _, effects| session.abort(Reason::TransportError, effects));
+    }
+
+    /// Sends to the sockets of this shard that a broadcast is for.
+    pub(crate) fn broadcast(&mut self, broadcast: &Broadcast) {
+        for key in self.select(broadcast.namespace, &broadcast.target) {
+            self.send(key, &broadcast.frames, broadcast.urgency);
+        }
+    }
+
+    /// The sockets of this shard that a target means.
+    pub(crate) fn select(&self, namespace: NamespaceKey, target: &Target) -> Vec<SocketKey> {
+        let mut selected = Vec::new();
+        let Some(members) = self.namespaces.get(usize::from(namespace.0)) else { return selected };
+        let own = |room: &str| {
+            let socket = self.find_sid(Sid::parse(room)?)?;
+            let state = self.socket(socket)?;
+            (state.namespace == namespace && state.status == Status::Connected).then_some(socket.key)
+        };
+        members.select(target, own, &mut selected);
+        selected
+    }
+
+    /// Puts a socket into a room.
+    ///
+    /// # Errors
+    /// At the limits of rooms, and when the socket has left.
+    pub(crate) fn join(&mut self, socket: SocketRef, room: &str) -> Result<(), JoinError> {
+        let (of_socket, of_shard) = (self.shared.config.limits.rooms_per_socket, self.shared.rooms_per_shard);
+        let sid = self.socket_sid(socket);
+        let rooms: usize = self.namespaces.iter().map(|members| members.rooms.len()).sum();
+        let state = self.sockets.get_mut(socket.key.0).filter(|state| state.random == socket.random);
+        let state = state.filter(|state| state.status != Status::Leaving).ok_or(JoinError::Disconnected)?;
+        if room == &*sid.to_text() {
+            return Ok(());
+        }
+        let members = self.namespaces.get_mut(usize::from(state.namespace.0)).ok_or(JoinError::Disconnected)?;
+        let memberships = &mut state.extra().memberships;
+        if members.rooms.has(room, socket.key.0) {
+            return Ok(());
+        }
+        if memberships.len() >= of_socket {
+            self.metrics.hit(Limit::RoomsPerSocket);
+            return Err(JoinError::RoomsOfSocket(of_socket));
+        }
+        if rooms >= of_shard && !members.rooms.contains(room) {
+            self.metrics.hit(Limit::Rooms);
+            return Err(JoinError::Rooms(of_shard));
+        }
+        members.rooms.join(socket.key.0, memberships, room);
+        Ok(())
+    }
+
+    /// Takes a socket out of a room.
+    pub(crate) fn leave_room(&mut self, socket: SocketRef, room: &str) {
+        let Some(state) = self.sockets.get_mut(socket.key.0).filter(|state| state.random == socket.random) else {
+            return;
+        };
+        let Some(members) = self.namespaces.get_mut(usize::from(state.namespace.0)) else { return };
+        if let Some(extra) = &mut state.extra {
+            members.rooms.leave(socket.key.0, &mut extra.memberships, room);
+        }
+    }
+
+    /// The rooms that a socket is in, its own first.
+    pub(crate) fn rooms(&self, socket: SocketRef) -> Vec<String> {
+        let Some(state) =
+            self.socket(socket).filter(|state| state.place != u32::MAX || state.status == Status::Joining)
+        else {
+            return Vec::new();
+        };
+        let mut names = vec![self.socket_sid(socket).to_string()];
+        if let (Some(extra), Some(members)) = (&state.extra, self.namespaces.get(usize::from(state.namespace.0))) {
+            names.extend(members.rooms.names(&extra.memberships).map(str::to_owned));
+        }
+        names
+    }
+
+    /// Every room of a namespace in this shard, the sockets' own among them.
+    pub(crate) fn all_rooms(&self, namespace: NamespaceKey) -> Vec<String> {
+        let Some(members) = self.namespaces.get(usize::from(namespace.0)) else { return Vec::new() };
+        let sockets = members.everyone().iter().filter_map(|key| {
+            let socket = SocketRef { key: *key, random: self.sockets.get(key.0)?.random };
+            Some(self.socket_sid(socket).to_string())
+        });
+        sockets.chain(members.rooms.all().map(str::to_owned)).collect()
+    }
+
+    /// Notes that a socket owes an acknowledgement.
+    pub(crate) fn expect_ack(&mut self, socket: SocketRef, id: u64, deadline: Millis, callback: AckCallback) {
+        let most = self.shared.config.limits.unanswered_acks;
+        let ack = PendingAck { id, deadline, callback };
+        let Some(state) = self.socket_mut(socket).filter(|state| state.status == Status::Connected) else {
+            self.calls.push_back(ack.settle(socket, Err(AckError::Disconnected)));
+            return;
+        };
+        let acks = &mut state.extra().acks;
+        acks.push_back(ack);
+        if acks.len() > most
+            && let Some(oldest) = acks.pop_front()
+        {
+            self.metrics.hit(Limit::UnansweredAcks);
+            self.calls.push_back(oldest.settle(socket, Err(AckError::Dropped)));
+        }
+        self.arm_socket(socket.key, deadline);
+    }
+
+    /// An acknowledgement came. One that nobody waits for is ignored.
+    pub(crate) fn acknowledged(&mut self, socket: SocketRef, id: u64, arguments: socketio::Arguments) {
+        let Some(extra) = self.socket_mut(socket).and_then(|state| state.extra.as_mut()) else { return };
+        let Some(place) = extra.acks.iter().position(|ack| ack.id == id) else { return };
+        if let Some(ack) = extra.acks.remove(place) {
+            self.calls.push_back(ack.settle(socket, Ok(arguments)));
+        }
+    }
+
+    /// A socket's timer came up: acknowledgements that are overdue are given up.
+    pub(crate) fn socket_due(&mut self, key: SocketKey) {
+        let now = self.now;
+        let Some(state) = self.sockets.get_mut(key.0) else { return };
+        let socket = SocketRef { key, random: state.random };
+        let Some(extra) = state.extra.as_mut().filter(|extra| extra.armed <= now) else { return };
+        extra.armed = NEVER;
+        let (overdue, waiting) = extra.acks.drain(..).partition(|ack| ack.deadline <= now);
+        extra.acks = waiting;
+        let next = extra.acks.iter().map(|ack| ack.deadline).min();
+        for ack in VecDeque::from_iter::<VecDeque<_>>(overdue) {
+            self.calls.push_back(ack.settle(socket, Err(AckError::Timeout)));
+        }
+        if let Some(next) = next {
+            self.arm_socket(key, next);
+        }
+    }
+}
+
+impl PendingAck {
+    fn settle(self, socket: SocketRef, result: Result<socketio::Arguments, AckError>) -> Call {
+        Call::Acknowledged { socket, callback: self.callback, result }
+    }
+}

@@ -1,0 +1,252 @@
+//! Bytes out: what a turn queues, its flush, and the clients that do not read.
+//!
+//! Within a turn, frames are only noted in [`Batches`](super::batches::Batches); the flush at the turn's end gives each
+//! socket all that is due in one system call. What a socket refuses moves to its [`Outbox`].
+
+use std::io::{self, Write};
+use std::net::Shutdown;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use mio::{Interest, Token};
+
+use super::connection::{Connection, Fate, NEVER, Stage, Then};
+use super::core::Core;
+use super::keys::ConnectionKey;
+use super::outbox::Outbox;
+use crate::metrics::Limit;
+
+/// From this length on, what a turn queues for one connection is written on the way.
+const WRITE_THROUGH: usize = 64 * 1024;
+
+/// How long one turn writes before it looks at its other work.
+const SLICE: Duration = Duration::from_millis(1);
+
+/// Writes between two looks at the clock.
+const WRITES_PER_LOOK: usize = 64;
+
+/// Time a peer has to close after our half is closed.
+const LINGER: Duration = Duration::from_secs(5);
+
+impl Core {
+    /// Queues bytes for a connection; they leave when the turn ends.
+    pub(crate) fn push(&mut self, key: ConnectionKey, bytes: &Bytes) {
+        let Some(connection) = self.connections.get_mut(key.0) else { return };
+        if !connection.is_listening() {
+            return;
+        }
+        if let Some(outbox) = &mut connection.outbox {
+            let before = outbox.queued();
+            outbox.push(bytes.clone());
+            self.queued += outbox.queued() - before;
+            if outbox.waiting() > self.shared.config.limits.queued_per_client {
+                self.slow_consumer(key, Limit::QueuedPerClient);
+            }
+            return;
+        }
+        let first = connection.batch.is_none();
+        let batch = self.batches.push(connection.batch, bytes);
+        connection.batch = Some(batch);
+        if self.serving == Some(key) {
+            if self.replies.last() != Some(&key) {
+                self.replies.push(key);
+            }
+        } else if first {
+            self.fanout.push_back(key);
+        }
+        if self.batches.len(batch) > WRITE_THROUGH {
+            self.flush(key);
+        }
+    }
+
+    /// Whether bytes for the connection would leave at once.
+    pub(crate) fn is_writable(&self, key: ConnectionKey) -> bool {
+        self.connections.get(key.0).is_some_and(|connection| connection.outbox.is_none())
+    }
+
+    /// Closes the connection once everything queued is written.
+    pub(crate) fn finish(&mut self, key: ConnectionKey, then: Then) {
+        let Some(connection) = self.connections.get_mut(key.0) else { return };
+        connection.then = then;
+        if connection.batch.is_none() && connection.outbox.is_none() {
+            self.written(key);
+        }
+    }
+
+    /// Writes what this turn queued: all answers, and of the rest as much as one turn may.
+    pub(crate) fn flush_turn(&mut self) {
+        let mut replies = std::mem::take(&mut self.replies);
+        for key in replies.drain(..) {
+            self.flush(key);
+        }
+        self.replies = replies;
+        if self.fanout.is_empty() {
+            return;
+        }
+        let started = Instant::now();
+        for count in 1..=self.shared.config.limits.writes_per_turn {
+            let Some(key) = self.fanout.pop_front() else { break };
+            self.flush(key);
+            if count % WRITES_PER_LOOK == 0 && started.elapsed() >= SLICE {
+                break;
+            }
+        }
+    }
+
+    /// Whether some of what was queued is left for the next turn.
+    pub(crate) fn has_unwritten(&self) -> bool {
+        !self.fanout.is_empty() || !self.replies.is_empty()
+    }
+
+    /// Writes what is queued for one connection.
+    pub(crate) fn flush(&mut self, key: ConnectionKey) {
+        let Some(connection) = self.connections.get_mut(key.0) else { return };
+        let Some(batch) = connection.batch.take() else { return };
+        if connection.fate.is_some() {
+            self.batches.release(batch);
+            return;
+        }
+        let result = match self.batches.contiguous(batch) {
+            Some(bytes) => write_whole(connection, bytes).map(|rest| {
+                rest.map(|rest| {
+                    let mut outbox = Outbox::new(self.now);
+                    outbox.push(rest);
+                    outbox
+                })
+            }),
+            None => {
+                self.batches.pieces(batch, &mut self.pieces);
+                let mut outbox = Outbox::new(self.now);
+                self.pieces.drain(..).for_each(|piece| outbox.push(piece));
+                outbox
+                    .write(self.now, &mut connection.stream)
+                    .map(|()| Some(outbox).filter(|outbox| !outbox.is_empty()))
+            }
+        };
+        self.batches.release(batch);
+        match result {
+            Ok(None) => self.written(key),
+            Ok(Some(outbox)) => self.blocked(key, outbox),
+            Err(error) => self.broken(key, &error),
+        }
+    }
+
+    /// The socket of a connection takes bytes again.
+    pub(crate) fn writable(&mut self, key: ConnectionKey) {
+        let Some(connection) = self.connections.get_mut(key.0) else { return };
+        let Some(outbox) = &mut connection.outbox else { return };
+        if connection.fate.is_some() {
+            return;
+        }
+        let before = outbox.queued();
+        let result = outbox.write(self.now, &mut connection.stream);
+        self.queued -= before - outbox.queued();
+        match result {
+            Ok(()) if outbox.is_empty() => {
+                connection.outbox = None;
+                if matches!(connection.stage, Stage::WebSocket(_)) && connection.then == Then::Continue {
+                    connection.deadline = NEVER;
+                }
+                self.written(key);
+            }
+            Ok(()) => {}
+            Err(error) => self.broken(key, &error),
+        }
+    }
+
+    /// A connection whose peer has not read for too long is cut off.
+    pub(crate) fn check_stall(&mut self, key: ConnectionKey) -> bool {
+        let stall = self.shared.config.limits.write_stall;
+        let Some(connection) = self.connections.get_mut(key.0) else { return false };
+        let Some(outbox) = &connection.outbox else { return false };
+        let due = outbox.progress() + stall;
+        if due > self.now {
+            connection.deadline = due;
+            self.arm_connection(key);
+        } else {
+            self.slow_consumer(key, Limit::WriteStall);
+        }
+        true
+    }
+
+    /// While more waits for all clients than may, the ones with the longest queues are cut off.
+    pub(crate) fn check_queued(&mut self) {
+        let limit = self.shared.queued_per_shard;
+        if self.queued <= limit {
+            return;
+        }
+        let mut queues: Vec<(usize, ConnectionKey)> = self
+            .connections
+            .iter()
+            .filter_map(|(key, connection)| Some((connection.outbox.as_ref()?.queued(), ConnectionKey(key))))
+            .collect();
+        queues.sort_unstable_by(|a, b| b.cmp(a));
+        let mut queued = self.queued;
+        for (length, key) in queues {
+            if queued <= limit {
+                break;
+            }
+            queued -= length;
+            self.slow_consumer(key, Limit::Queued);
+        }
+    }
+
+    /// Everything queued for the connection has been written.
+    fn written(&mut self, key: ConnectionKey) {
+        let Some(connection) = self.connections.get_mut(key.0) else { return };
+        match connection.then {
+            Then::Continue => {}
+            Then::Close => self.doom(key, Fate::Closed),
+            Then::Linger => {
+                // A socket that cannot be shut down is gone already, and says so when it is read.
+                let _ = connection.stream.shutdown(Shutdown::Write);
+                connection.stage = Stage::Lingering;
+                connection.deadline = self.now + LINGER;
+                self.arm_connection(key);
+            }
+        }
+    }
+
+    fn blocked(&mut self, key: ConnectionKey, outbox: Outbox) {
+        self.queued += outbox.queued();
+        let Some(connection) = self.connections.get_mut(key.0) else { return };
+        let over = outbox.waiting() > self.shared.config.limits.queued_per_client;
+        connection.outbox = Some(Box::new(outbox));
+        connection.deadline = self.now + self.shared.config.limits.write_stall;
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        let watched = self.registry.reregister(&mut connection.stream, Token(key.0 as usize), interest);
+        match watched {
+            Err(error) => self.broken(key, &error),
+            Ok(()) if over => self.slow_consumer(key, Limit::QueuedPerClient),
+            Ok(()) => self.arm_connection(key),
+        }
+    }
+
+    fn broken(&mut self, key: ConnectionKey, error: &io::Error) {
+        log::debug!("connection {}: write failed: {error}", key.0);
+        self.doom(key, Fate::Error);
+    }
+
+    fn slow_consumer(&mut self, key: ConnectionKey, limit: Limit) {
+        if self.connections.get(key.0).is_none_or(|connection| connection.fate.is_some()) {
+            return;
+        }
+        log::debug!("connection {}: cut off as a slow consumer ({limit})", key.0);
+        self.metrics.hit(limit);
+        self.metrics.slow_consumers.one();
+        self.doom(key, Fate::Error);
+    }
+}
+
+/// Writes `bytes` in one call; gives back what the socket would not take.
+fn write_whole(connection: &mut Connection, bytes: &Bytes) -> io::Result<Option<Bytes>> {
+    loop {
+        match connection.stream.write(bytes) {
+            Ok(count) if count == bytes.len() => return Ok(None),
+            Ok(count) => return Ok(Some(bytes.slice(count..))),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Some(bytes.clone())),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
