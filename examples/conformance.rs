@@ -1,0 +1,361 @@
+//! The application that conformance is judged with: every feature of the server, reachable from a client.
+//!
+//! Settings come from the environment (`PORT`, `CONFORMANCE_*`); see `main` for all of them. Nothing is printed on
+//! standard output, and SIGTERM ends it with exit code 0.
+
+use std::collections::HashMap;
+use std::error::Error;
+use std::net::Ipv4Addr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use kinglet::{
+    Ack, AckError, Arguments, Binary, Broadcast, Config, Cors, Emitter, Event, Namespace, Origin, Refusal, Server,
+    Socket,
+};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+type Outcome = Result<(), Box<dyn Error>>;
+
+/// What the handlers of all namespaces share.
+#[derive(Clone)]
+struct App {
+    name: Arc<str>,
+    reasons: Arc<Mutex<HashMap<String, Vec<String>>>>,
+    tracked: Arc<Mutex<HashMap<String, String>>>,
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    env_logger::init();
+    let config = Config {
+        address: Ipv4Addr::LOCALHOST.into(),
+        port: setting("PORT", 3000)?,
+        path: text("CONFORMANCE_PATH", "/websockets"),
+        ping_interval: millis("CONFORMANCE_PING_INTERVAL", 25_000)?,
+        ping_timeout: millis("CONFORMANCE_PING_TIMEOUT", 20_000)?,
+        upgrade_timeout: millis("CONFORMANCE_UPGRADE_TIMEOUT", 10_000)?,
+        connect_timeout: millis("CONFORMANCE_CONNECT_TIMEOUT", 45_000)?,
+        max_http_buffer_size: setting("CONFORMANCE_MAX_PAYLOAD", 1_000_000)?,
+        cors: Some(cors(&text("CONFORMANCE_CORS", "*"))),
+        ..Config::default()
+    };
+    let mut server = Server::new(config)?;
+    server.allow_request(|handshake| match handshake.header("x-conformance-forbid") {
+        Some(_) => Err("forbidden by app".to_owned()),
+        None => Ok(()),
+    });
+    match text("CONFORMANCE_APP", "contract").as_str() {
+        "contract" => contract(&mut server),
+        "engine" => {
+            server.on_message(|session, message| session.send(&message));
+        }
+        other => return Err(format!("CONFORMANCE_APP={other:?} is not accepted: contract or engine").into()),
+    }
+    Ok(server.run()?)
+}
+
+fn contract(server: &mut Server) {
+    let app = App {
+        name: text("CONFORMANCE_NAME", &format!("kinglet-{}", std::process::id())).into(),
+        reasons: Arc::default(),
+        tracked: Arc::default(),
+    };
+    for name in ["/", "/custom", "/auth"] {
+        app.serve(server.of(name));
+    }
+    server.of("/auth").middleware(|socket| match socket.auth::<Value>() {
+        Some(auth) if auth["token"] == "secret" => Ok(()),
+        _ => {
+            let refusal = Refusal::new("not authorized").data(&json!({"code": "E_AUTH", "retry": false}));
+            Err(refusal.unwrap_or_else(|error| Refusal::new(error.to_string())))
+        }
+    });
+}
+
+impl App {
+    fn serve(&self, namespace: &mut Namespace) {
+        self.echoes(namespace);
+        self.rooms(namespace);
+        self.life(namespace);
+        broadcasts(namespace);
+        payloads(namespace);
+    }
+
+    fn echoes(&self, namespace: &mut Namespace) {
+        let name = Arc::clone(&self.name);
+        namespace.on_connect(|socket| socket.emit("auth", auth(socket)));
+        namespace.on("message", |socket, event| socket.emit("message-back", event.arguments().clone()));
+        namespace.on("message-with-ack", |_, event| event.ack(event.arguments().clone()));
+        on(namespace, "whoami", move |socket, event| {
+            let who = json!({"id": &*socket.id(), "nsp": socket.namespace(), "server": &*name});
+            Ok(event.ack(who)?)
+        });
+        on(namespace, "handshake", |socket, event| Ok(event.ack(handshake(socket))?));
+        on(namespace, "server-count", |socket, event| {
+            let ack = event.take_ack();
+            socket.server().server_count(move |count| answer(ack, &count));
+            Ok(())
+        });
+        on(namespace, "set-data", |socket, event| {
+            let (data,): (Value,) = event.args()?;
+            socket.set_data(&data)?;
+            Ok(event.ack("ok")?)
+        });
+        on(namespace, "request", |socket, event| {
+            let (timeout, name): (u64, String) = event.args()?;
+            let ack = event.take_ack();
+            let answered = move |_: &Socket, result: Result<Arguments, AckError>| {
+                let error = match result.map(|answers| answers.prepend(&Value::Null)) {
+                    Ok(Ok(list)) => return answer(ack, &list),
+                    Ok(Err(error)) => error.to_string(),
+                    Err(error) => error.to_string(),
+                };
+                answer(ack, &[error]);
+            };
+            socket.emit_with_ack(&name, event.arguments().skip(2), Duration::from_millis(timeout), answered)?;
+            Ok(())
+        });
+    }
+
+    fn rooms(&self, namespace: &mut Namespace) {
+        on(namespace, "join", |socket, event| {
+            let (rooms,): (OneOrMany,) = event.args()?;
+            rooms.into_vec().into_iter().try_for_each(|room| socket.join(room))?;
+            Ok(event.ack(sorted_rooms(socket))?)
+        });
+        on(namespace, "leave", |socket, event| {
+            let (room,): (String,) = event.args()?;
+            socket.leave(room);
+            Ok(event.ack(sorted_rooms(socket))?)
+        });
+        on(namespace, "join-many", |socket, event| {
+            let (prefix, count): (String, u32) = event.args()?;
+            (0..count).try_for_each(|number| socket.join(format!("{prefix}-{number}")))?;
+            Ok(event.ack(count)?)
+        });
+        on(namespace, "all-rooms", |socket, event| {
+            let ack = event.take_ack();
+            emitter(socket).all_rooms(move |rooms| answer(ack, &rooms));
+            Ok(())
+        });
+        on(namespace, "rooms", |socket, event| Ok(event.ack(sorted_rooms(socket))?));
+    }
+
+    fn life(&self, namespace: &mut Namespace) {
+        on(namespace, "disconnect-me", |socket, event| {
+            let (close,): (bool,) = event.args()?;
+            socket.disconnect(close);
+            Ok(())
+        });
+        let app = self.clone();
+        on(namespace, "track", move |socket, event| {
+            let (key,): (String,) = event.args()?;
+            lock(&app.tracked).insert(socket.id().to_string(), key);
+            Ok(event.ack("ok")?)
+        });
+        let app = self.clone();
+        on(namespace, "reason", move |_, event| {
+            let (key,): (String,) = event.args()?;
+            let reasons = lock(&app.reasons).get(&key).cloned().unwrap_or_default();
+            Ok(event.ack(reasons)?)
+        });
+        let app = self.clone();
+        namespace.on_disconnecting(move |socket, _| {
+            let key = lock(&app.tracked).get(&*socket.id()).cloned();
+            let everybody = socket.server().of(socket.namespace());
+            key.map_or(Ok(()), |key| everybody.emit("rooms-at-disconnecting", (key, sorted_rooms(socket))))
+        });
+        let app = self.clone();
+        namespace.on_disconnect(move |socket, reason| {
+            if let Some(key) = lock(&app.tracked).remove(&*socket.id()) {
+                lock(&app.reasons).entry(key).or_default().push(reason.to_string());
+            }
+        });
+    }
+}
+
+fn broadcasts(namespace: &mut Namespace) {
+    on(namespace, "broadcast", |socket, event| {
+        let (name,): (String,) = event.args()?;
+        Ok(socket.broadcast().emit(&name, event.arguments().skip(1))?)
+    });
+    on(namespace, "to", |socket, event| {
+        let (selection, name): (Selection, String) = event.args()?;
+        Ok(selection.apply(socket.broadcast()).emit(&name, event.arguments().skip(2))?)
+    });
+    on(namespace, "in", |socket, event| {
+        let (selection, name): (Selection, String) = event.args()?;
+        Ok(selection.apply(everybody(socket)).emit(&name, event.arguments().skip(2))?)
+    });
+    on(namespace, "emit-all", |socket, event| {
+        let (name,): (String,) = event.args()?;
+        Ok(everybody(socket).emit(&name, event.arguments().skip(1))?)
+    });
+    on(namespace, "io-emit", |socket, event| {
+        let (namespace, name): (String, String) = event.args()?;
+        Ok(socket.server().of(&namespace).emit(&name, event.arguments().skip(2))?)
+    });
+    on(namespace, "burst", burst);
+    on(namespace, "volatile-burst", |socket, event| burst(&socket.volatile(), event));
+    on(namespace, "flood", |socket, event| {
+        let (selection, count, size, name): (Selection, u32, usize, String) = event.args()?;
+        let text = "x".repeat(size);
+        (0..count).try_for_each(|index| selection.apply(everybody(socket)).emit(&name, (index, &text)))?;
+        Ok(())
+    });
+}
+
+fn payloads(namespace: &mut Namespace) {
+    on(namespace, "big", |_, event| {
+        let (length,): (usize,) = event.args()?;
+        Ok(event.ack("x".repeat(length))?)
+    });
+    on(namespace, "bin", |_, event| {
+        let (length,): (usize,) = event.args()?;
+        let bytes: Vec<u8> = (0..=250).cycle().take(length).collect();
+        Ok(event.ack(Binary::from(bytes))?)
+    });
+    on(namespace, "mixed", |_, event| {
+        #[derive(serde::Serialize)]
+        struct Deep {
+            deep: Binary,
+        }
+        #[derive(serde::Serialize)]
+        struct Mixed {
+            a: Binary,
+            list: (&'static str, Binary, Deep),
+            n: (),
+        }
+        let list = ("x", Binary::from(vec![4]), Deep { deep: Binary::default() });
+        Ok(event.ack(&Mixed { a: Binary::from(vec![1, 2, 3]), list, n: () })?)
+    });
+}
+
+/// Registers a handler whose failure the client gets in the acknowledgement, if it asked for one.
+fn on(namespace: &mut Namespace, event: &str, handler: impl Fn(&Socket, &Event) -> Outcome + Send + Sync + 'static) {
+    namespace.on(event, move |socket, event| match handler(socket, event) {
+        Ok(()) => Ok(()),
+        Err(error) => event.ack(json!({"error": error.to_string()})),
+    });
+}
+
+/// Acknowledges later than in the handler; failures have nobody left to tell but the log.
+fn answer(ack: Option<Ack>, answer: &(impl serde::Serialize + ?Sized)) {
+    if let Some(Err(error)) = ack.map(|ack| ack.send(answer)) {
+        log::warn!("an acknowledgement failed: {error}");
+    }
+}
+
+fn burst(socket: &Socket, event: &Event) -> Outcome {
+    let (count, size, name): (u32, usize, String) = event.args()?;
+    let text = "x".repeat(size);
+    (0..count).try_for_each(|index| socket.emit(&name, (index, &text)))?;
+    Ok(())
+}
+
+fn auth(socket: &Socket) -> Value {
+    socket.auth().unwrap_or_else(|| json!({}))
+}
+
+fn handshake(socket: &Socket) -> Value {
+    let Some(handshake) = socket.handshake() else { return Value::Null };
+    json!({
+        "auth": auth(socket),
+        "query": handshake.query().into_iter().collect::<HashMap<_, _>>(),
+        "headers": handshake.headers().collect::<HashMap<_, _>>(),
+        "url": handshake.url(),
+        "secure": handshake.is_secure(),
+        "xdomain": handshake.is_cross_origin(),
+        "transport": socket.transport().map(|transport| transport.name()),
+    })
+}
+
+fn everybody(socket: &Socket) -> Broadcast {
+    emitter(socket).compress(true)
+}
+
+fn emitter(socket: &Socket) -> Emitter {
+    socket.server().of(socket.namespace())
+}
+
+fn sorted_rooms(socket: &Socket) -> Vec<String> {
+    let mut rooms = socket.rooms();
+    rooms.sort();
+    rooms
+}
+
+/// A selection of sockets, as clients write it.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Selection {
+    rooms: OneOrMany,
+    except: OneOrMany,
+    local: bool,
+    volatile: bool,
+}
+
+impl Selection {
+    fn apply(&self, broadcast: Broadcast) -> Broadcast {
+        let broadcast = self.rooms.as_slice().iter().fold(broadcast, |broadcast, room| broadcast.to(room));
+        let broadcast = self.except.as_slice().iter().fold(broadcast, |broadcast, room| broadcast.except(room));
+        let broadcast = if self.local { broadcast.local() } else { broadcast };
+        if self.volatile { broadcast.volatile() } else { broadcast }
+    }
+}
+
+/// A text, or a list of texts.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum OneOrMany {
+    One(String),
+    Many(Vec<String>),
+}
+
+impl Default for OneOrMany {
+    fn default() -> Self {
+        Self::Many(Vec::new())
+    }
+}
+
+impl OneOrMany {
+    fn as_slice(&self) -> &[String] {
+        match self {
+            Self::One(one) => std::slice::from_ref(one),
+            Self::Many(many) => many,
+        }
+    }
+
+    fn into_vec(self) -> Vec<String> {
+        match self {
+            Self::One(one) => vec![one],
+            Self::Many(many) => many,
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+fn cors(origins: &str) -> Cors {
+    match origins {
+        "*" => Cors::new(Origin::Any),
+        list => Cors::new(Origin::List(list.split(',').map(str::to_owned).collect())).credentials(true),
+    }
+}
+
+fn text(name: &str, default: &str) -> String {
+    std::env::var(name).unwrap_or_else(|_| default.to_owned())
+}
+
+fn setting<T: std::str::FromStr>(name: &str, default: T) -> Result<T, String> {
+    match std::env::var(name) {
+        Ok(value) => value.parse().map_err(|_| format!("{name}={value:?} is not accepted: expected a whole number")),
+        Err(_) => Ok(default),
+    }
+}
+
+fn millis(name: &str, default: u64) -> Result<Duration, String> {
+    setting(name, default).map(Duration::from_millis)
+}
