@@ -1,0 +1,42 @@
+# make test    every test; installs what it needs beside Rust (tests/setup.sh)
+# make check   formatting and lints
+# make doc     the documentation, warnings denied
+
+# The clients judge the binaries as they are shipped, unless the environment names others.
+RELEASE := $(abspath $(or $(CARGO_TARGET_DIR),target))/release
+export KINGLET_BIN ?= $(RELEASE)/kinglet
+export KINGLET_CONFORMANCE ?= $(RELEASE)/examples/conformance
+
+heading = @printf '\n=== %s ===\n' '$(1)'
+
+.PHONY: test test-rust test-node test-python setup servers check doc
+.NOTPARALLEL:
+
+test: test-rust test-node test-python
+
+test-rust:
+	$(call heading,Rust tests)
+	cargo test
+
+test-node: setup servers
+	$(call heading,The official JavaScript client)
+	cd tests/clients && npm test --silent
+
+test-python: setup servers
+	$(call heading,The Python client)
+	target/venv/bin/python tests/clients/python/test_python_client.py
+
+setup:
+	$(call heading,What the tests need)
+	tests/setup.sh
+
+servers:
+	$(call heading,The servers under test)
+	cargo build --release --bin kinglet --example conformance
+
+check:
+	cargo fmt --check
+	cargo clippy --all-targets -- -D warnings
+
+doc:
+	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps
