@@ -4,8 +4,8 @@
 
 # The clients judge the binaries as they are shipped, unless the environment names others.
 RELEASE := $(abspath $(or $(CARGO_TARGET_DIR),target))/release
-export KINGLET_BIN ?= $(RELEASE)/kinglet
-export KINGLET_CONFORMANCE ?= $(RELEASE)/examples/conformance
+test-node test-python: export KINGLET_BIN ?= $(RELEASE)/kinglet
+test-node test-python: export KINGLET_CONFORMANCE ?= $(RELEASE)/examples/conformance
 
 heading = @printf '\n=== %s ===\n' '$(1)'
 

@@ -50,7 +50,11 @@ fn help() -> String {
          sizes are bytes, or have a unit (64KiB, 1MiB).\n\n",
     );
     for setting in SETTINGS {
-        let default = if setting.name == "KINGLET_PATH" { "/websockets/" } else { setting.default };
+        let default = match setting.name {
+            "KINGLET_PATH" => "/websockets/",
+            "KINGLET_HANDSHAKE_HEADERS" => "forget",
+            _ => setting.default,
+        };
         help += &format!("  {:<31} {} [{default}]\n", setting.name, setting.help);
     }
     help += "  RUST_LOG                        log level: error, warn, info, debug [info]\n";

@@ -16,7 +16,7 @@ pub enum Error {
         expected: String,
     },
     /// The address cannot be listened on.
-    #[error("cannot listen on {address}: {source} (is another server running there?)")]
+    #[error("cannot listen on {address}: {source}{}", advice(source))]
     Listen {
         /// The address asked for.
         address: std::net::SocketAddr,
@@ -34,6 +34,16 @@ pub enum Error {
     /// A shard ended by a panic; this is a defect of the server.
     #[error("shard {0} ended by a panic")]
     Shard(usize),
+}
+
+/// What to do about an address that cannot be listened on.
+fn advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => "; another server is running there: stop it, or choose another port",
+        io::ErrorKind::PermissionDenied => "; ports below 1024 are for privileged users: choose another",
+        io::ErrorKind::AddrNotAvailable => "; the address is none of this machine's: choose another, or 0.0.0.0",
+        _ => "",
+    }
 }
 
 impl Error {

@@ -1,5 +1,11 @@
 //! A Socket.IO server that is at home on the smallest machine money can rent.
 //!
+//! Socket.IO clients talk to it as they do to the Node server (Engine.IO protocol 4, Socket.IO protocol 5). A
+//! connection is data, not a thread, a task or a stack: each core that the container grants runs one event loop, which
+//! owns its connections. There is no async runtime; handlers are closures.
+//!
+//! # A first server
+//!
 //! ```no_run
 //! use kinglet::{Result, Server};
 //!
@@ -14,8 +20,182 @@
 //! }
 //! ```
 //!
-//! Every official Socket.IO client talks to it. A connection costs data, not a thread, a task or a stack: see
-//! `ARCHITECTURE.md` in the repository.
+//! [`Server::from_env`] reads the variables listed in [`SETTINGS`]; [`Server::new`] takes a [`Config`] written in the
+//! program, and [`Config::with_env`] combines both. [`Server::run`] serves until SIGTERM, SIGINT or [`Handle::close`].
+//!
+//! Handlers belong to a [`Namespace`], not to each socket, and are declared before the server starts. Where a method
+//! has a counterpart in Node's server, it bears its name, in snake case. Two names are keywords in Rust: `in` is called
+//! [`within`](Socket::within), `use` is called [`middleware`](Namespace::middleware).
+//!
+//! # Events and their arguments
+//!
+//! [`Event::args`] reads the arguments into a tuple of anything that serde deserialises; arguments beyond the tuple are
+//! ignored, as in JavaScript. Until then they stay the text that came, so passing an event on with [`Broadcast::relay`]
+//! parses nothing. To send, a tuple is several arguments, and a reference to anything that serde serialises is one: see
+//! [`Args`]. [`Binary`] travels as an attachment, wherever it stands in the arguments.
+//!
+//! A handler returns nothing, or a `Result`. Its error is logged and counted, and so is a panic; the client learns
+//! nothing of either, and the server goes on.
+//!
+//! ```no_run
+//! use kinglet::{Binary, Config, Server};
+//! use serde::{Deserialize, Serialize};
+//!
+//! #[derive(Deserialize, Serialize)]
+//! struct Position {
+//!     x: f64,
+//!     y: f64,
+//! }
+//!
+//! let mut server = Server::new(Config::default())?;
+//! server
+//!     .of("/")
+//!     .on("move", |socket, event| {
+//!         let (name, position): (String, Position) = event.args()?;
+//!         socket.broadcast().emit("moved", (name, position))?;
+//!         Ok::<(), Box<dyn std::error::Error>>(())
+//!     })
+//!     .on("picture", |socket, event| {
+//!         let (picture,): (Binary,) = event.args()?;
+//!         socket.emit("picture-length", picture.len())?;
+//!         Ok::<(), Box<dyn std::error::Error>>(())
+//!     });
+//! # Ok::<(), kinglet::Error>(())
+//! ```
+//!
+//! # Acknowledgements
+//!
+//! [`Event::ack`] answers a client that asked for an answer, and does nothing for one that did not. [`Event::take_ack`]
+//! takes the right to answer along, to another thread if need be. [`Socket::emit_with_ack`] asks the client; its
+//! callback gets the answer, or an [`AckError`] that says why there is none.
+//!
+//! ```no_run
+//! use std::time::Duration;
+//!
+//! # let mut server = kinglet::Server::new(kinglet::Config::default())?;
+//! server
+//!     .of("/")
+//!     .on("add", |_, event| {
+//!         let (a, b): (i64, i64) = event.args()?;
+//!         event.ack(a + b)?;
+//!         Ok::<(), Box<dyn std::error::Error>>(())
+//!     })
+//!     .on("report", |_, event| {
+//!         let ack = event.take_ack();
+//!         std::thread::spawn(move || {
+//!             let report = "what took a while to make";
+//!             ack.map(|ack| ack.send(report))
+//!         });
+//!     })
+//!     .on_connect(|socket| {
+//!         socket.emit_with_ack("your-name", (), Duration::from_secs(5), |socket, answer| match answer {
+//!             Ok(names) => log::info!("{} is {:?}", socket.id(), names.args::<(String,)>()),
+//!             Err(error) => log::info!("{} has no name: {error}", socket.id()),
+//!         })
+//!     });
+//! # Ok::<(), kinglet::Error>(())
+//! ```
+//!
+//! # Rooms and broadcasts
+//!
+//! A socket joins and leaves rooms; each is always in the room named by its id. A [`Broadcast`] first says whom it is
+//! for, then what it is: rooms add up, what is excepted wins, and a socket gets the message once. From a socket it
+//! leaves out that socket. It is encoded once, however many receive it. A volatile message is dropped for clients that
+//! are not ready to receive.
+//!
+//! ```no_run
+//! # let mut server = kinglet::Server::new(kinglet::Config::default())?;
+//! server
+//!     .of("/")
+//!     .on("join", |socket, event| {
+//!         let (room,): (String,) = event.args()?;
+//!         socket.join(&room)?;
+//!         socket.to(&room).except("muted").emit("joined", &*socket.id())?;
+//!         Ok::<(), Box<dyn std::error::Error>>(())
+//!     })
+//!     .on("cursor", |socket, event| socket.to("editors").volatile().relay(event));
+//! # Ok::<(), kinglet::Error>(())
+//! ```
+//!
+//! # Namespaces and middleware
+//!
+//! [`Server::of`] declares a namespace; a client that asks for one that was not declared is refused. A middleware lets
+//! a socket in, or refuses it with a message and data that the client gets in its `connect_error`. To refuse clients
+//! earlier, at the handshake, there is [`Server::allow_request`].
+//!
+//! ```no_run
+//! use kinglet::Refusal;
+//!
+//! # let mut server = kinglet::Server::new(kinglet::Config::default())?;
+//! server
+//!     .of("/admin")
+//!     .middleware(|socket| match socket.auth::<serde_json::Value>() {
+//!         Some(auth) if auth["token"] == "secret" => Ok(()),
+//!         _ => Err(Refusal::new("not authorized")),
+//!     })
+//!     .on_disconnect(|socket, reason| log::info!("{} left: {reason}", socket.id()));
+//! # Ok::<(), kinglet::Error>(())
+//! ```
+//!
+//! # From another thread
+//!
+//! A [`Socket`] belongs to the thread that serves it. A [`Handle`] goes anywhere: it can be cloned, sent and shared,
+//! and is there before the server starts. What is sent before the start reaches nobody. To reach one socket, keep its
+//! id: an id is a room.
+//!
+//! ```no_run
+//! use std::{thread, time::Duration};
+//!
+//! # let server = kinglet::Server::new(kinglet::Config::default())?;
+//! let handle = server.handle();
+//! thread::spawn(move || {
+//!     loop {
+//!         thread::sleep(Duration::from_secs(60));
+//!         handle.to("editors").emit("save", ()).expect("the event's name is not a reserved one");
+//!     }
+//! });
+//! server.run()?;
+//! # Ok::<(), kinglet::Error>(())
+//! ```
+//!
+//! # What handlers must not do
+//!
+//! Handlers run on the event loop that serves the socket. While one runs, nobody else on that loop is served: no
+//! message is read, no ping is answered. So a handler must not sleep, wait for a lock that is held for long, ask a
+//! database or read a file. Take what the work needs (the socket's id, [`Event::arguments`], [`Event::take_ack`]), hand
+//! it to a thread of your own, and answer through the [`Ack`] or a [`Handle`].
+//!
+//! # Testing
+//!
+//! [`Server::start`] runs the server on threads of its own, and port 0 lets the system choose a free port:
+//!
+//! ```
+//! use std::io::{Read, Write};
+//! use std::net::{Ipv4Addr, TcpStream};
+//!
+//! use kinglet::{Config, Server};
+//!
+//! let config = Config { address: Ipv4Addr::LOCALHOST.into(), port: 0, ..Config::default() };
+//! let running = Server::new(config)?.start()?;
+//!
+//! let mut connection = TcpStream::connect(running.address())?;
+//! connection.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+//! let mut answer = String::new();
+//! connection.read_to_string(&mut answer)?;
+//! assert!(answer.starts_with("HTTP/1.1 200 OK") && answer.ends_with("all good"));
+//!
+//! running.handle().close();
+//! running.join()?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Limits
+//!
+//! Everything is bounded: [`Limits`] lists each bound, its default and what happens there, and [`Metrics::limits_hit`]
+//! counts how often it was met. [`Handle::metrics`] reads the counters.
+//!
+//! The protocols' own layers, [`engineio`] and [`socketio`], do no I/O. `ARCHITECTURE.md` in the repository describes
+//! how the parts fit together.
 
 mod app;
 mod config;

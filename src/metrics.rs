@@ -111,11 +111,13 @@ impl ShardMetrics {
     }
 }
 
-/// The limits whose breaches are counted; their names are those of [`Limits`](crate::Limits)' fields.
+/// The limits whose breaches are counted; their names are those of the fields of [`Limits`](crate::Limits) and
+/// [`Config`](crate::Config).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Limit {
     MaxConnections,
     RequestHead,
+    RequestHeaders,
     HeaderTimeout,
     BodyTimeout,
     KeepAlive,
@@ -133,12 +135,14 @@ pub(crate) enum Limit {
     CloseTimeout,
     ConnectTimeout,
     PingTimeout,
+    UpgradeTimeout,
 }
 
 impl Limit {
-    pub(crate) const ALL: [Self; 19] = [
+    pub(crate) const ALL: [Self; 21] = [
         Self::MaxConnections,
         Self::RequestHead,
+        Self::RequestHeaders,
         Self::HeaderTimeout,
         Self::BodyTimeout,
         Self::KeepAlive,
@@ -156,6 +160,7 @@ impl Limit {
         Self::CloseTimeout,
         Self::ConnectTimeout,
         Self::PingTimeout,
+        Self::UpgradeTimeout,
     ];
 
     /// The limit's name, as in the settings.
@@ -163,6 +168,7 @@ impl Limit {
         match self {
             Self::MaxConnections => "max_connections",
             Self::RequestHead => "request_head",
+            Self::RequestHeaders => "request_headers",
             Self::HeaderTimeout => "header_timeout",
             Self::BodyTimeout => "body_timeout",
             Self::KeepAlive => "keep_alive",
@@ -180,6 +186,7 @@ impl Limit {
             Self::CloseTimeout => "close_timeout",
             Self::ConnectTimeout => "connect_timeout",
             Self::PingTimeout => "ping_timeout",
+            Self::UpgradeTimeout => "upgrade_timeout",
         }
     }
 }
@@ -202,7 +209,7 @@ mod tests {
         shards[1].hit(Limit::PingTimeout);
         let sum = Metrics::sum(&shards);
         assert_eq!(sum.received, 3);
-        assert_eq!(sum.limits_hit.last(), Some(&("ping_timeout", 1)));
+        assert!(sum.limits_hit.contains(&("ping_timeout", 1)));
     }
 
     #[test]

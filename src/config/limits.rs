@@ -53,7 +53,8 @@ pub struct Limits {
     pub send_buffer: usize,
     /// How much of the send buffer may wait unsent (`TCP_NOTSENT_LOWAT`), 16 KiB by default.
     pub unsent: u32,
-    /// Time that a client has to answer a close frame, and a polling client to fetch a close packet. Default 30 s.
+    /// Time that a client has to answer a close frame; then it is cut off. Default 30 s. A polling client has 30 s, too, to
+    /// fetch the news that its session is closed.
     pub close_timeout: Duration,
     /// Writes of one turn of the loop; the rest goes out in the next turns. Default 1024.
     pub writes_per_turn: usize,

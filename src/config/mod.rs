@@ -119,19 +119,28 @@ impl Config {
     /// Checks what the types cannot and brings the path into its form.
     pub(crate) fn checked(mut self) -> Result<Self> {
         if !self.path.starts_with('/') {
-            return Err(refused("path", &self.path, "a path that begins with a slash, as /socket.io/"));
+            return Err(refused("KINGLET_PATH", &self.path, "a path that begins with a slash, as /socket.io/"));
         }
         if !self.path.ends_with('/') {
             self.path.push('/');
         }
-        if self.shards.is_some_and(|shards| shards == 0 || shards > 256) {
-            return Err(refused("shards", &format!("{:?}", self.shards), "1 to 256"));
+        if let Some(shards) = self.shards.filter(|shards| !(1..=256).contains(shards)) {
+            return Err(refused("KINGLET_SHARDS", &shards.to_string(), "1 to 256"));
         }
-        if self.ping_interval.is_zero() || self.ping_timeout.is_zero() {
-            return Err(refused("ping_interval, ping_timeout", "0", "a time above zero"));
+        for (name, time) in [("KINGLET_PING_INTERVAL", self.ping_interval), ("KINGLET_PING_TIMEOUT", self.ping_timeout)]
+        {
+            if time.is_zero() {
+                return Err(refused(name, "0", "a time above zero"));
+            }
         }
-        if self.limits.request_headers == 0 || self.limits.request_headers > 96 {
-            return Err(refused("request_headers", &self.limits.request_headers.to_string(), "1 to 96"));
+        for (name, count, most) in [
+            ("KINGLET_REQUEST_HEADERS", self.limits.request_headers, 96),
+            ("KINGLET_ACCEPTS_PER_TURN", self.limits.accepts_per_turn, usize::MAX),
+            ("KINGLET_WRITES_PER_TURN", self.limits.writes_per_turn, usize::MAX),
+        ] {
+            if !(1..=most).contains(&count) {
+                return Err(refused(name, &count.to_string(), &format!("1 to {most}")));
+            }
         }
         Ok(self)
     }

@@ -30,15 +30,16 @@ pub(super) fn duration(text: &str) -> Result<Duration, Expected> {
     }
 }
 
-/// A size: bytes, or a number with `KiB` or `MiB` behind it.
+/// A size: bytes, or a number with `KiB`, `MiB` or `GiB` behind it.
 pub(super) fn size(text: &str) -> Result<usize, Expected> {
-    const EXPECTED: Expected = "bytes, or a number with a unit: 64KiB, 1MiB";
+    const EXPECTED: Expected = "bytes, or a number with a unit: 64KiB, 1MiB, 2GiB";
     let (digits, unit) = split_unit(text);
     let count: usize = number(digits, EXPECTED)?;
     let factor = match unit {
         "" => 1,
         "KiB" => 1024,
         "MiB" => 1024 * 1024,
+        "GiB" => 1024 * 1024 * 1024,
         _ => return Err(EXPECTED),
     };
     count.checked_mul(factor).ok_or(EXPECTED)
@@ -104,7 +105,7 @@ mod tests {
         assert_eq!(size("1000000"), Ok(1_000_000));
         assert_eq!(size("16KiB"), Ok(16 * 1024));
         assert_eq!(size("1 MiB"), Ok(1024 * 1024));
-        for wrong in ["", "KiB", "1KB", "1GiB", "-5"] {
+        for wrong in ["", "KiB", "1KB", "1TiB", "-5"] {
             assert!(size(wrong).is_err(), "{wrong}");
         }
     }

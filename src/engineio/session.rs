@@ -61,6 +61,19 @@ pub enum Route<T> {
     Gone,
 }
 
+/// Which patience of the server's was at its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Overdue {
+    /// An upgrade was not finished in time; the session goes on.
+    Upgrade,
+    /// No namespace was joined in time.
+    Connect,
+    /// No pong came in time.
+    Pong,
+    /// The client did not fetch the news that its session is closed.
+    Close,
+}
+
 /// How a WebSocket was lost. The caller has already answered on it what there was to answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lost {
@@ -272,26 +285,34 @@ impl<T: Copy + Eq> Session<T> {
         [Some(self.heartbeat.deadline()), self.join_by, polling].into_iter().flatten().min()
     }
 
-    /// Does what is due at `now`. Harmless when nothing is.
-    pub fn tick(&mut self, now: Millis, settings: &Settings, effects: &mut Vec<Effect<T>>) {
+    /// Does what is due at `now`, and says which patience of the server's was at its end. Harmless when nothing is due.
+    pub fn tick(&mut self, now: Millis, settings: &Settings, effects: &mut Vec<Effect<T>>) -> Option<Overdue> {
+        let mut overdue = None;
         if let State::Polling(polling) = &mut self.state {
-            polling.tick_attempt(now, effects);
+            overdue = polling.tick_attempt(now, effects);
             if let Some(closing) = polling.closing {
                 if closing <= now {
+                    overdue = Some(Overdue::Close);
                     self.end(Reason::ForcedClose, Frames::CLOSE, effects);
                 }
-                return;
+                return overdue;
             }
         }
         if self.join_by.is_some_and(|join_by| join_by <= now) {
+            // A polling session may have to wait for a GET to take the news; this deadline is over in any case.
+            self.join_by = None;
             self.close(now, effects);
-            return;
+            return Some(Overdue::Connect);
         }
         match self.heartbeat.tick(now, settings) {
             Some(Beat::Ping) => self.ping(effects),
-            Some(Beat::Timeout) => self.end(Reason::PingTimeout, Frames::CLOSE, effects),
+            Some(Beat::Timeout) => {
+                overdue = Some(Overdue::Pong);
+                self.end(Reason::PingTimeout, Frames::CLOSE, effects);
+            }
             None => {}
         }
+        overdue
     }
 
     fn ping(&mut self, effects: &mut Vec<Effect<T>>) {

@@ -11,6 +11,7 @@ mod cors;
 mod field;
 mod head;
 mod response;
+mod upgrade;
 #[cfg(test)]
 mod vectors;
 
@@ -19,6 +20,7 @@ pub(crate) use body::{BodyError, BodyReader, BodyStep, whole};
 pub(crate) use compress::Coding;
 pub use cookie::{Cookie, SameSite};
 pub use cors::{Cors, Origin};
-pub(crate) use field::{HeaderLines, is_token};
-pub(crate) use head::{BodyLength, Head, HeadLimits, Method, Parsed, parse, scratch};
+pub(crate) use field::HeaderLines;
+pub(crate) use head::{BodyLength, Head, HeadError, HeadLimits, Method, Parsed, parse, scratch};
 pub(crate) use response::{BUSY, CONTINUE, Connection, Delivery, Status, all_good, not_found};
+pub(crate) use upgrade::Accept;

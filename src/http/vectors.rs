@@ -6,8 +6,8 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use serde_json::Value;
 
+use super::Accept;
 use super::*;
-use crate::shard::Accept;
 
 /// A recorded exchange.
 struct Exchange {

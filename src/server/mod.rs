@@ -12,7 +12,7 @@ use crate::app::{Handle, Handlers, Namespace, Outcome, Session};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::shard::{Handshake, Message};
-use signals::Signals;
+use running::Prepared;
 
 /// A Socket.IO server that is being declared: its settings, its namespaces, their handlers.
 ///
@@ -87,22 +87,16 @@ impl Server {
     /// # Errors
     /// If it cannot listen, or the system refuses a thread or a poll.
     pub fn start(self) -> Result<Running> {
-        Running::start(self.config, self.handlers, self.handle)
+        Prepared::new(self.config, self.handlers, self.handle)?.start()
     }
 
-    /// Starts the server and waits until it has stopped: by SIGTERM, by SIGINT, or by [`Handle::close`].
+    /// Runs the server, the first shard on this thread, until it has stopped: by SIGTERM, by SIGINT, or by [`Handle::close`].
     ///
     /// # Errors
     /// As [`start`](Self::start).
     pub fn run(self) -> Result<()> {
-        let handle = self.handle();
-        let signals = Signals::catch().map_err(Error::system("cannot catch signals"))?;
-        let running = self.start()?;
-        signals.on_arrival(move |signal| {
-            log::info!("stopping: got {signal}");
-            handle.close();
-        })?;
-        running.join()
+        let signals = signals::catch().map_err(Error::system("cannot catch signals"))?;
+        Prepared::new(self.config, self.handlers, self.handle)?.run(signals)
     }
 }
 

@@ -1,68 +1,28 @@
 //! A server that runs.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
+use mio::net::{TcpListener, UnixStream};
 use mio::{Poll, Waker};
 
 use super::budget;
 use crate::app::{Handle, Handlers};
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::shard::{Shard, Shared, WAKER, listen, mailbox};
+use crate::shard::{Inbox, Letter, Shard, Shared, Sharing, WAKER, listen, mailbox, probe};
 
 /// A server that runs on threads of its own.
 #[derive(Debug)]
 pub struct Running {
     address: SocketAddr,
     handle: Handle,
-    threads: Vec<JoinHandle<()>>,
+    threads: Vec<JoinHandle<io::Result<()>>>,
 }
 
 impl Running {
-    pub(super) fn start(config: Config, handlers: Handlers, handle: Handle) -> Result<Self> {
-        let shards = budget::shards(&config);
-        let budget = budget::budget(&config);
-        let (mut mailboxes, mut parts) = (Vec::new(), Vec::new());
-        let mut address = config.listen_address();
-        for _ in 0..shards {
-            let poll = Poll::new().map_err(Error::system("cannot create a poll"))?;
-            let waker = Waker::new(poll.registry(), WAKER).map_err(Error::system("cannot create a waker"))?;
-            let listener = listen(address, &config.limits).map_err(|source| Error::Listen { address, source })?;
-            // With port 0 the first listener's port is the one that all share.
-            address = listener.local_addr().map_err(Error::system("cannot read the listener's address"))?;
-            let (mailbox, inbox) = mailbox(waker);
-            mailboxes.push(mailbox);
-            parts.push((poll, inbox, listener));
-        }
-        let mut instance = [0; 3];
-        getrandom::fill(&mut instance).map_err(|error| Error::System {
-            what: "cannot draw random numbers",
-            source: std::io::Error::other(error),
-        })?;
-        log::info!(
-            "kinglet {} listens on {address}, path {}, {shards} shard(s), at most {} connections",
-            env!("CARGO_PKG_VERSION"),
-            config.path,
-            budget.max_connections
-        );
-        let shared = Arc::new(Shared::new(config, instance, Box::new(handlers), mailboxes, budget));
-        handle.start(&shared);
-        let mut threads = Vec::new();
-        for (index, (poll, inbox, listener)) in parts.into_iter().enumerate() {
-            let shared = Arc::clone(&shared);
-            let run = move || {
-                if let Err(error) = Shard::run(shared, index, poll, &inbox, listener) {
-                    log::error!("shard {index} cannot go on: {error}");
-                }
-            };
-            let thread = thread::Builder::new().name(format!("kinglet-shard-{index}")).spawn(run);
-            threads.push(thread.map_err(Error::system("cannot start a shard's thread"))?);
-        }
-        Ok(Self { address, handle, threads })
-    }
-
     /// The address it listens on.
     pub const fn address(&self) -> SocketAddr {
         self.address
@@ -76,12 +36,109 @@ impl Running {
     /// Waits until the server has stopped.
     ///
     /// # Errors
-    /// [`Error::Shard`] if a shard ended by a panic.
+    /// [`Error::Shard`] if a shard ended by a panic, [`Error::System`] if the system refused it its poll. The other shards
+    /// stop when one ends so.
     pub fn join(self) -> Result<()> {
         for (index, thread) in self.threads.into_iter().enumerate() {
-            thread.join().map_err(|_| Error::Shard(index))?;
+            let result = thread.join().map_err(|_| Error::Shard(index))?;
+            result.map_err(Error::system("an event loop cannot go on"))?;
         }
         log::info!("stopped");
         Ok(())
+    }
+}
+
+/// A server whose listeners are open, and whose shards have yet to run.
+pub(super) struct Prepared {
+    address: SocketAddr,
+    handle: Handle,
+    shared: Arc<Shared>,
+    shards: Vec<Stand>,
+}
+
+/// What one shard needs to run.
+struct Stand {
+    poll: Poll,
+    inbox: Inbox,
+    listener: TcpListener,
+}
+
+impl Prepared {
+    pub(super) fn new(config: Config, handlers: Handlers, handle: Handle) -> Result<Self> {
+        let budget = budget::budget(&config);
+        let (mut mailboxes, mut shards) = (Vec::new(), Vec::new());
+        let mut address = config.listen_address();
+        let count = budget::shards(&config);
+        let sharing = if count == 1 { Sharing::Alone } else { Sharing::Shared };
+        if sharing == Sharing::Shared {
+            probe(address).map_err(|source| Error::Listen { address, source })?;
+        }
+        for _ in 0..count {
+            let poll = Poll::new().map_err(Error::system("cannot create a poll"))?;
+            let waker = Waker::new(poll.registry(), WAKER).map_err(Error::system("cannot create a waker"))?;
+            let listener =
+                listen(address, sharing, &config.limits).map_err(|source| Error::Listen { address, source })?;
+            // With port 0 the first listener's port is the one that all share.
+            address = listener.local_addr().map_err(Error::system("cannot read the listener's address"))?;
+            let (mailbox, inbox) = mailbox(waker);
+            mailboxes.push(mailbox);
+            shards.push(Stand { poll, inbox, listener });
+        }
+        let mut instance = [0; 3];
+        getrandom::fill(&mut instance)
+            .map_err(io::Error::other)
+            .map_err(Error::system("cannot draw random numbers"))?;
+        log::info!(
+            "kinglet {} listens on {address}, path {}, {} shard(s), at most {} connections",
+            env!("CARGO_PKG_VERSION"),
+            config.path,
+            shards.len(),
+            budget.max_connections
+        );
+        let shared = Arc::new(Shared::new(config, instance, Box::new(handlers), mailboxes, budget));
+        handle.start(&shared);
+        Ok(Self { address, handle, shared, shards })
+    }
+
+    /// Runs every shard on a thread of its own.
+    pub(super) fn start(self) -> Result<Running> {
+        let shards = self.shards.into_iter().enumerate();
+        let threads = shards.map(|(index, stand)| stand.spawn(&self.shared, index)).collect::<Result<_>>()?;
+        Ok(Running { address: self.address, handle: self.handle, threads })
+    }
+
+    /// Runs the first shard on this thread, so that a server of one shard is a process of one thread. `signals` has a byte
+    /// to read for each signal that asks the server to stop.
+    pub(super) fn run(mut self, signals: UnixStream) -> Result<()> {
+        let first = self.shards.remove(0);
+        let others = self.shards.into_iter().enumerate();
+        let threads = others.map(|(index, stand)| stand.spawn(&self.shared, index + 1)).collect::<Result<_>>()?;
+        let others = Running { address: self.address, handle: self.handle, threads };
+        let stop_others = StopOthers(Arc::clone(&self.shared));
+        let result = Shard::run(self.shared, 0, first.poll, &first.inbox, first.listener, Some(signals));
+        drop(stop_others);
+        result.map_err(Error::system("the event loop cannot go on"))?;
+        others.join()
+    }
+}
+
+/// Stops the other shards when one ends, by an error or a panic, too: a server with a part missing serves nobody well.
+struct StopOthers(Arc<Shared>);
+
+impl Drop for StopOthers {
+    fn drop(&mut self) {
+        self.0.send_all(|| Letter::Stop);
+    }
+}
+
+impl Stand {
+    fn spawn(self, shared: &Arc<Shared>, index: usize) -> Result<JoinHandle<io::Result<()>>> {
+        let shared = Arc::clone(shared);
+        let run = move || {
+            let _others = StopOthers(Arc::clone(&shared));
+            Shard::run(shared, index, self.poll, &self.inbox, self.listener, None)
+        };
+        let thread = thread::Builder::new().name(format!("kinglet-shard-{index}")).spawn(run);
+        thread.map_err(Error::system("cannot start a shard's thread"))
     }
 }

@@ -11,7 +11,6 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use super::connection::Connection;
 use super::core::Core;
-use super::inbox::HandOff;
 use super::keys::{ConnectionKey, TimerKey};
 use super::turn::Shard;
 use crate::config::Limits;
@@ -21,17 +20,34 @@ use crate::metrics::Limit;
 /// How long accepting rests when the process has no descriptor left.
 const REST: Duration = Duration::from_millis(100);
 
-/// Opens a listener of one shard; the kernel spreads connections over all listeners of an address.
+/// Whether an address has one listener or several, over which the kernel spreads connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sharing {
+    Alone,
+    Shared,
+}
+
+/// Fails if somebody else listens on the address: listeners that share it would not notice.
+///
+/// # Errors
+/// Whatever the system has against listening there.
+pub(crate) fn probe(address: SocketAddr) -> io::Result<()> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())
+}
+
+/// Opens a listener of one shard.
 ///
 /// What is set here is inherited by every connection that is accepted, and so costs no system call for each.
 ///
 /// # Errors
 /// Whatever the system has against it.
-pub(crate) fn listen(address: SocketAddr, limits: &Limits) -> io::Result<TcpListener> {
+pub(crate) fn listen(address: SocketAddr, sharing: Sharing, limits: &Limits) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_nonblocking(true)?;
     socket.set_reuse_address(true)?;
-    socket.set_reuse_port(true)?;
+    socket.set_reuse_port(sharing == Sharing::Shared)?;
     socket.set_tcp_nodelay(true)?;
     socket.set_send_buffer_size(limits.send_buffer)?;
     #[cfg(target_os = "linux")]
@@ -74,15 +90,6 @@ impl Shard {
         }
         self.accepting.set(true);
     }
-
-    /// Takes over a connection of another shard, with the bytes it had read.
-    pub(crate) fn take_over(self: &Rc<Self>, letter: HandOff) {
-        let stream = TcpStream::from_std(letter.stream);
-        let key = self.core.borrow_mut().adopt(stream, letter.peer);
-        if let Some(key) = key {
-            self.served(key, |shard| shard.http_bytes(key, &letter.unread));
-        }
-    }
 }
 
 impl Core {
@@ -100,7 +107,7 @@ impl Core {
         }
     }
 
-    fn adopt(&mut self, stream: TcpStream, peer: SocketAddr) -> Option<ConnectionKey> {
+    pub(crate) fn adopt(&mut self, stream: TcpStream, peer: SocketAddr) -> Option<ConnectionKey> {
         let key = self.connections.insert(Connection::new(stream, peer)).ok();
         let registered = key.and_then(|key| {
             let connection = self.connections.get_mut(key)?;

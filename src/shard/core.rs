@@ -19,8 +19,8 @@ use super::pages::{MAX_KEYS, Pages};
 use super::shared::Shared;
 use super::sockets::SocketState;
 use super::timers::Timers;
-use crate::engineio::{Effect, Lost, Millis, Session, Settings, SidSource};
-use crate::metrics::ShardMetrics;
+use crate::engineio::{Effect, Lost, Millis, Overdue, Session, Settings, SidSource};
+use crate::metrics::{Limit, ShardMetrics};
 
 /// Departures after which memory is given back to the system.
 const TRIM_AFTER: usize = 1024;
@@ -56,7 +56,7 @@ pub(crate) struct Core {
     pub(crate) doomed: Vec<ConnectionKey>,
     /// What the application must hear.
     pub(crate) calls: VecDeque<Call>,
-    /// Bytes that wait in outboxes.
+    /// Bytes that wait for clients, in outboxes and in sessions.
     pub(crate) queued: usize,
     /// Scratch space of the flush.
     pub(crate) pieces: Vec<Bytes>,
@@ -100,7 +100,9 @@ impl Core {
     ) -> Option<R> {
         let client = self.sessions.get_mut(key.0)?;
         let mut effects = std::mem::take(&mut self.effects);
+        let queued = client.session.queued_bytes();
         let result = act(&mut client.session, self.now, &self.shared.settings, &mut effects);
+        self.queued = self.queued + client.session.queued_bytes() - queued;
         for effect in effects.drain(..) {
             self.carry_out(key, effect);
         }
@@ -138,7 +140,15 @@ impl Core {
             return;
         }
         client.armed = NEVER;
-        self.session(key, |session, now, settings, effects| session.tick(now, settings, effects));
+        let overdue = self.session(key, |session, now, settings, effects| session.tick(now, settings, effects));
+        if let Some(Some(overdue)) = overdue {
+            self.metrics.hit(match overdue {
+                Overdue::Upgrade => Limit::UpgradeTimeout,
+                Overdue::Connect => Limit::ConnectTimeout,
+                Overdue::Pong => Limit::PingTimeout,
+                Overdue::Close => Limit::CloseTimeout,
+            });
+        }
     }
 
     /// Keeps a timer for the connection's deadline.

@@ -98,7 +98,7 @@ impl Core {
         }
     }
 
-    fn websocket(&mut self, key: ConnectionKey) -> Option<&mut WebSocket> {
+    pub(crate) fn websocket(&mut self, key: ConnectionKey) -> Option<&mut WebSocket> {
         match &mut self.connections.get_mut(key.0)?.stage {
             Stage::WebSocket(websocket) => Some(websocket),
             Stage::Http(_) | Stage::Lingering => None,

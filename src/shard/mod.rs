@@ -5,14 +5,22 @@
 //! Other threads reach a shard through its mailbox.
 
 mod accept;
+mod acks;
+mod answers;
 mod application;
 mod batches;
+mod bodies;
 mod calls;
 mod client;
 mod connection;
 mod core;
+mod deadlines;
+mod delivery;
+mod handoff;
 mod handshake;
+mod handshakes;
 mod inbox;
+mod joins;
 mod keys;
 mod members;
 mod messages;
@@ -22,20 +30,19 @@ mod pages;
 mod requests;
 mod shared;
 mod sockets;
+mod stop;
 mod target;
 mod timers;
 mod turn;
 mod websocket;
 mod write;
 
-pub(crate) use self::accept::listen;
+pub(crate) use self::accept::{Sharing, listen, probe};
 pub(crate) use self::application::{Application, SessionRef, SocketRef};
 pub use self::application::{Message, Refusal};
 pub use self::handshake::Handshake;
-pub(crate) use self::inbox::{Letter, mailbox};
+pub(crate) use self::inbox::{Inbox, Letter, mailbox};
 pub(crate) use self::keys::NamespaceKey;
 pub(crate) use self::shared::{Budget, Shared};
 pub(crate) use self::target::{Broadcast, Target, Urgency};
 pub(crate) use self::turn::{Shard, WAKER};
-#[cfg(test)]
-pub(crate) use self::websocket::Accept;

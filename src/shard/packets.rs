@@ -12,7 +12,7 @@ use super::core::Core;
 use super::keys::{ConnectionKey, SessionKey};
 use super::sockets::Status;
 use super::target::Urgency;
-use crate::engineio::{Inbound, Packet as EnginePacket, ParseError};
+use crate::engineio::{Inbound, Packet as EnginePacket, ParseError, Transport};
 use crate::metrics::Limit;
 use crate::socketio::{self, DecodeError, DisconnectReason, Packet};
 
@@ -67,6 +67,9 @@ impl Core {
         packet: EnginePacket<'_>,
         whole: Option<&ByteString>,
     ) {
+        if packet == EnginePacket::Upgrade && self.is_polling(key) && self.websocket(from).is_some() {
+            self.metrics.upgrades.one();
+        }
         let inbound =
             self.session(key, |session, now, settings, effects| session.receive(now, from, packet, settings, effects));
         let Some(Some(inbound)) = inbound else { return };
@@ -88,6 +91,11 @@ impl Core {
             Ok(None) => {}
             Err(error) => self.undecodable(key, error),
         }
+    }
+
+    fn is_polling(&self, key: SessionKey) -> bool {
+        let found = self.sessions.get(key.0).and_then(|client| client.session.found());
+        found.is_some_and(|found| found.transport == Transport::Polling)
     }
 
     fn bare_message(&mut self, key: SessionKey, inbound: Inbound<'_>, whole: Option<&ByteString>) {

@@ -6,22 +6,19 @@ use bytestring::ByteString;
 
 use super::Shard;
 use super::client::Lookup;
-use super::connection::{Answer, Connection, Fate, HttpState, NEVER, Post, Role, Stage, Then, WebSocket};
+use super::connection::{Answer, Connection, Fate, HttpState, NEVER, Post, Stage};
 use super::core::Core;
 use super::handshake::Handshake;
-use super::inbox::{HandOff, Letter};
 use super::keys::{ConnectionKey, SessionKey};
-use super::websocket::{Accept, CLOSE_FRAME, Incoming};
 use crate::config::HandshakeHeaders;
-use crate::engineio::{self, Code, Frames, Kind, Protocol, Purpose, Query, Request, Session, Transport, payload};
+use crate::engineio::{self, Code, Kind, Protocol, Purpose, Query, Request, payload};
 use crate::http::{
-    self, BodyError, BodyLength, BodyReader, BodyStep, Coding, Delivery, Head, HeaderLines, Method, Parsed, PollAnswer,
-    Status,
+    self, BodyLength, BodyReader, BodyStep, Delivery, Head, HeadError, HeaderLines, Method, Parsed, Status,
 };
 use crate::metrics::Limit;
 
 /// How far the handling of a connection's bytes has come.
-enum Step {
+pub(crate) enum Step {
     /// So many bytes were used; what follows may be handled.
     Used(usize),
     /// More bytes are needed, or an answer must leave first.
@@ -92,8 +89,10 @@ impl Shard {
             Err(error) => {
                 log::debug!("connection {}: {error}", key.0);
                 let mut core = self.core.borrow_mut();
-                if error.status() == Status::RequestHeaderFieldsTooLarge {
-                    core.metrics.hit(Limit::RequestHead);
+                match error {
+                    HeadError::TooLong => core.metrics.hit(Limit::RequestHead),
+                    HeadError::TooManyHeaders => core.metrics.hit(Limit::RequestHeaders),
+                    _ => {}
                 }
                 core.last_answer(key, &http::empty(error.status(), Delivery::LAST, &HeaderLines::EMPTY));
                 Step::Over
@@ -246,256 +245,8 @@ impl Core {
         Step::Used(head.length)
     }
 
-    fn open_on_polling(
-        &mut self,
-        key: ConnectionKey,
-        head: &Head<'_>,
-        protocol: Protocol,
-        handshake: Rc<Handshake>,
-    ) -> Step {
-        let opened = self.open_session(handshake, |core| Session::polling(core.now, protocol, &core.shared.settings));
-        let Some(sid) = opened else {
-            return self.answer_empty(key, head, Status::ServiceUnavailable);
-        };
-        let sid = sid.to_text();
-        let open = engineio::open_packet(&sid, Transport::Polling, &self.shared.settings);
-        let cookie = self.shared.config.cookie.as_ref().and_then(|cookie| cookie.render(&sid));
-        let Some(http) = self.connections.get_mut(key.0).and_then(Connection::http) else { return Step::Over };
-        let answer =
-            PollAnswer { payload: open.as_bytes(), coding: None, cors: &http.answer.cors, cookie: cookie.as_deref() };
-        let answer = answer.write(http.answer.delivery);
-        self.answer(key, head, &answer)
-    }
-
-    fn open_on_websocket(
-        &mut self,
-        key: ConnectionKey,
-        head: &Head<'_>,
-        protocol: Protocol,
-        handshake: Rc<Handshake>,
-    ) -> Step {
-        let accept = match Accept::check(head) {
-            Ok(accept) => accept,
-            Err(error) => {
-                self.last_answer(key, &error.answer());
-                return Step::Over;
-            }
-        };
-        let opened =
-            self.open_session(handshake, |core| Session::websocket(core.now, key, protocol, &core.shared.settings));
-        let Some(sid) = opened else {
-            self.last_answer(key, &http::empty(Status::ServiceUnavailable, Delivery::LAST, &HeaderLines::EMPTY));
-            return Step::Over;
-        };
-        let open = engineio::open_packet(&sid.to_text(), Transport::WebSocket, &self.shared.settings);
-        let frames = Frames::text(open.as_bytes());
-        self.become_websocket(key, Role::Session(SessionKey(sid.slot)), &accept, frames.bytes());
-        Step::WebSocket(head.length)
-    }
-
-    fn upgrade(&mut self, key: ConnectionKey, head: &Head<'_>, session: SessionKey) -> Step {
-        match Accept::check(head) {
-            Ok(accept) => {
-                self.become_websocket(key, Role::Session(session), &accept, &[]);
-                self.session(session, |session, now, settings, effects| {
-                    session.websocket_opened(now, key, settings, effects);
-                });
-                Step::WebSocket(head.length)
-            }
-            Err(error) => {
-                self.last_answer(key, &error.answer());
-                Step::Over
-            }
-        }
-    }
-
-    /// A WebSocket handshake that asks for polling: granted, and closed at once.
-    fn dismiss(&mut self, key: ConnectionKey, head: &Head<'_>) -> Step {
-        match Accept::check(head) {
-            Ok(accept) => {
-                self.become_websocket(key, Role::Closing, &accept, CLOSE_FRAME);
-                let deadline = self.now + self.shared.config.limits.close_timeout;
-                self.set_deadline(key, deadline);
-                Step::WebSocket(head.length)
-            }
-            Err(error) => {
-                self.last_answer(key, &error.answer());
-                Step::Over
-            }
-        }
-    }
-
-    /// Answers the handshake and makes the connection a WebSocket, with its first frames in the same write.
-    fn become_websocket(&mut self, key: ConnectionKey, role: Role, accept: &Accept<'_>, frames: &[u8]) {
-        let Some(connection) = self.connections.get_mut(key.0) else { return };
-        let Some(http) = connection.http() else { return };
-        let answer = [&accept.answer(&http.answer.cors), frames].concat();
-        connection.stage = Stage::WebSocket(WebSocket { incoming: Incoming::default(), role });
-        connection.deadline = NEVER;
-        self.push(key, &answer.into());
-    }
-
-    fn refuse(&mut self, key: ConnectionKey, head: &Head<'_>, code: Code, message: Option<&str>) -> Step {
-        let message = message.unwrap_or(code.message());
-        log::debug!("connection {}: refused: {message}", key.0);
-        self.metrics.refused.one();
-        if head.upgrade {
-            self.last_answer(key, &http::refusal(message));
-            return Step::Over;
-        }
-        let Some(http) = self.connections.get_mut(key.0).and_then(Connection::http) else { return Step::Over };
-        let answer = http::error(http.answer.delivery, &http.answer.cors, code as u8, message);
-        self.answer(key, head, &answer)
-    }
-
-    /// Answers a request without a body in the answer.
-    fn answer_empty(&mut self, key: ConnectionKey, head: &Head<'_>, status: Status) -> Step {
-        let Some(http) = self.connections.get_mut(key.0).and_then(Connection::http) else { return Step::Over };
-        let answer = http::empty(status, http.answer.delivery, &http.answer.cors);
-        self.answer(key, head, &answer)
-    }
-
-    /// Answers a request whose body, if it has one, nobody wants.
-    fn answer(&mut self, key: ConnectionKey, head: &Head<'_>, answer: &bytes::Bytes) -> Step {
-        if !matches!(head.body, BodyLength::None | BodyLength::Length(0)) {
-            let reader = BodyReader::new(head.body, self.shared.config.max_http_buffer_size);
-            self.set_state(key, HttpState::Discard(Box::new(reader)));
-        }
-        self.push(key, answer);
-        self.answered(key);
-        Step::Used(head.length)
-    }
-
-    /// Answers and closes: where the next request would begin is unknown, or not to be known.
-    pub(crate) fn last_answer(&mut self, key: ConnectionKey, answer: &bytes::Bytes) {
-        self.push(key, answer);
-        self.finish(key, Then::Linger);
-    }
-
-    /// Answers a held GET.
-    pub(crate) fn answer_poll(&mut self, key: ConnectionKey, frames: &[Frames]) {
-        let config = &self.shared.config;
-        let Some(http) = self.connections.get_mut(key.0).and_then(Connection::http) else { return };
-        let mut payload = payload::encode(frames);
-        let mut coding = None;
-        if config.http_compression
-            && payload.len() >= config.compression_threshold
-            && frames.iter().any(Frames::may_compress)
-            && let Some(wanted) = http.answer.coding
-            && let Ok(compressed) = wanted.compress(&payload)
-        {
-            payload = compressed;
-            coding = Some(wanted);
-        }
-        let answer = PollAnswer { payload: &payload, coding, cors: &http.answer.cors, cookie: None };
-        let answer = answer.write(http.answer.delivery);
-        http.state = HttpState::Head;
-        self.push(key, &answer);
-        self.answered(key);
-    }
-
-    /// Answers a POST with `ok`, unless it has been answered.
-    pub(crate) fn answer_post(&mut self, key: ConnectionKey) {
-        let Some(http) = self.connections.get_mut(key.0).and_then(Connection::http) else { return };
-        if !matches!(http.state, HttpState::Post(_)) {
-            return;
-        }
-        let answer = http::post_ok(http.answer.delivery, &http.answer.cors);
-        http.state = HttpState::Head;
-        self.push(key, &answer);
-        self.answered(key);
-    }
-
-    /// Answers a GET or a POST with 400 and nothing else; what is left of a POST is read and dropped.
-    pub(crate) fn refuse_empty(&mut self, key: ConnectionKey) {
-        self.answer_and_drop(key, Status::BadRequest);
-    }
-
-    fn answer_and_drop(&mut self, key: ConnectionKey, status: Status) {
-        let Some(http) = self.connections.get_mut(key.0).and_then(Connection::http) else { return };
-        let answer = http::empty(status, http.answer.delivery, &http.answer.cors);
-        http.state = match std::mem::replace(&mut http.state, HttpState::Head) {
-            HttpState::Post(post) => HttpState::Discard(Box::new(post.reader)),
-            _ => HttpState::Head,
-        };
-        self.push(key, &answer);
-        self.answered(key);
-    }
-
-    /// An answer has left: the next request may be handled, or the connection is done.
-    fn answered(&mut self, key: ConnectionKey) {
-        let (keep_alive, body_timeout) = (self.shared.config.limits.keep_alive, self.shared.config.limits.body_timeout);
-        let now = self.now;
-        let Some(http) = self.connections.get_mut(key.0).and_then(Connection::http) else { return };
-        let discarding = matches!(http.state, HttpState::Discard(_));
-        if http.answer.delivery.connection == http::Connection::Close {
-            self.finish(key, Then::Linger);
-            return;
-        }
-        if !http.unread.is_empty() {
-            self.resumed.push(key);
-        }
-        self.set_deadline(key, now + if discarding { body_timeout } else { keep_alive });
-    }
-
-    fn discarded(&mut self, key: ConnectionKey, result: Result<(usize, BodyStep), BodyError>) -> Step {
-        match result {
-            Ok((used, BodyStep::Done)) => {
-                self.set_state(key, HttpState::Head);
-                let deadline = self.now + self.shared.config.limits.keep_alive;
-                self.set_deadline(key, deadline);
-                Step::Used(used)
-            }
-            Ok((used, BodyStep::TooLarge)) => Step::Used(used),
-            Ok((_, BodyStep::More)) => Step::Over,
-            // The answer is given already; what follows on this connection cannot be understood.
-            Err(_) => {
-                self.finish(key, Then::Linger);
-                Step::Over
-            }
-        }
-    }
-
-    fn post_went_on(&mut self, key: ConnectionKey, result: Result<(usize, BodyStep), BodyError>) -> Step {
-        let Some(session) = self.posting(key) else { return Step::Over };
-        match result {
-            Ok((used, BodyStep::TooLarge)) => {
-                self.metrics.hit(Limit::MaxHttpBufferSize);
-                self.session(session, |session, _, _, _| session.post_too_long(key));
-                self.answer_and_drop(key, Status::PayloadTooLarge);
-                Step::Used(used)
-            }
-            Ok((_, BodyStep::More | BodyStep::Done)) => Step::Over,
-            Err(error) => {
-                log::debug!("connection {}: {error}", key.0);
-                self.set_state(key, HttpState::Head);
-                self.session(session, |session, _, _, effects| session.post_lost(key, effects));
-                self.last_answer(key, &http::empty(Status::BadRequest, Delivery::LAST, &HeaderLines::EMPTY));
-                Step::Over
-            }
-        }
-    }
-
-    /// The session whose POST is being read.
-    pub(crate) fn posting(&mut self, key: ConnectionKey) -> Option<SessionKey> {
-        match &self.connections.get_mut(key.0)?.http()?.state {
-            HttpState::Post(post) => Some(post.session),
-            _ => None,
-        }
-    }
-
-    fn is_posting(&mut self, key: ConnectionKey) -> bool {
-        self.posting(key).is_some()
-    }
-
-    fn peer(&mut self, key: ConnectionKey) -> Option<std::net::SocketAddr> {
+    pub(crate) fn peer(&mut self, key: ConnectionKey) -> Option<std::net::SocketAddr> {
         Some(self.connections.get_mut(key.0)?.http()?.peer)
-    }
-
-    pub(crate) fn set_state(&mut self, key: ConnectionKey, state: HttpState) {
-        if let Some(http) = self.connections.get_mut(key.0).and_then(Connection::http) {
-            http.state = state;
-        }
     }
 
     /// Sets when the connection's state must have ended.
@@ -523,38 +274,5 @@ impl Core {
             HttpState::Head if began => self.set_deadline(key, now + timeout),
             _ => {}
         }
-    }
-
-    /// Hands the connection to the shard that has the session its next request names.
-    fn hand_off(&mut self, key: ConnectionKey, shard: usize, unread: &[u8]) {
-        let Some(peer) = self.peer(key) else { return };
-        // Answers to earlier requests of the connection must not stay behind.
-        self.flush(key);
-        let Some(mut connection) = self.connections.remove(key.0) else { return };
-        self.metrics.connections.set(self.connections.len() as u64);
-        if connection.outbox.is_some() || connection.batch.is_some() {
-            // A client that sends requests and does not read the answers.
-            self.shared.connection_closed();
-            return;
-        }
-        if let Err(error) = self.registry.deregister(&mut connection.stream) {
-            log::debug!("connection {}: {error}", key.0);
-        }
-        let letter = HandOff { stream: connection.stream.into(), peer, unread: unread.to_vec() };
-        if let Some(mailbox) = self.shared.mailboxes.get(shard) {
-            mailbox.send(Letter::Connection(Box::new(letter)));
-        }
-    }
-}
-
-impl Answer {
-    /// How the request wants its answer.
-    fn to(head: &Head<'_>, config: &crate::config::Config) -> Self {
-        let mut cors = HeaderLines::EMPTY;
-        if let Some(settings) = &config.cors {
-            settings.headers(head.text("origin"), &mut cors);
-        }
-        let coding = head.text("accept-encoding").and_then(Coding::accepted);
-        Self { delivery: Delivery::of(head), cors, coding }
     }
 }

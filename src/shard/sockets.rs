@@ -6,16 +6,16 @@ use std::rc::Rc;
 use bytestring::ByteString;
 use serde_json::value::RawValue;
 
-use super::application::{AckCallback, Refusal, SocketRef};
+use super::acks::PendingAck;
+use super::application::{Refusal, SocketRef};
 use super::calls::Call;
 use super::connection::NEVER;
 use super::core::Core;
 use super::handshake::Handshake;
 use super::keys::{NamespaceKey, SessionKey, SocketKey};
-use super::target::{Broadcast, Target, Urgency};
-use crate::engineio::{Frames, Millis, Reason, Route, Sid, Transport};
-use crate::error::{AckError, JoinError};
-use crate::metrics::Limit;
+use super::target::Urgency;
+use crate::engineio::{Millis, Reason, Sid, Transport};
+use crate::error::AckError;
 use crate::socketio::{self, DisconnectReason, Memberships};
 
 /// A socket.
@@ -26,7 +26,7 @@ pub(crate) struct SocketState {
     /// The next socket of the same session.
     pub(crate) next: Option<SocketKey>,
     /// Where it stands among its namespace's members.
-    place: u32,
+    pub(crate) place: u32,
     pub(crate) namespace: NamespaceKey,
     pub(crate) status: Status,
     /// What most sockets have no need of.
@@ -55,15 +55,8 @@ pub(crate) struct Extra {
     pub(crate) armed: Millis,
 }
 
-/// An acknowledgement that is missing.
-pub(crate) struct PendingAck {
-    id: u64,
-    deadline: Millis,
-    callback: AckCallback,
-}
-
 impl SocketState {
-    fn extra(&mut self) -> &mut Extra {
+    pub(crate) fn extra(&mut self) -> &mut Extra {
         self.extra.get_or_insert_with(|| Box::new(Extra { armed: NEVER, ..Extra::default() }))
     }
 }
@@ -280,9 +273,6 @@ impl Core {
     /// A session has closed: its sockets leave, then it is forgotten.
     pub(crate) fn session_closed(&mut self, session: SessionKey, reason: Reason) {
         log::debug!("session {}: closed: {reason}", session.0);
-        if reason == Reason::PingTimeout {
-            self.metrics.hit(Limit::PingTimeout);
-        }
         self.leave_all(session, DisconnectReason::Session(reason));
         if let Some(session) = self.session_ref(session) {
             self.calls.push_back(Call::Forget(session));
@@ -294,196 +284,5 @@ impl Core {
         for socket in self.sockets_of(session) {
             self.leave(socket, reason);
         }
-    }
-
-    /// Sends to a socket, unless it is leaving.
-    pub(crate) fn send(&mut self, key: SocketKey, frames: &Frames, urgency: Urgency) {
-        let Some(socket) = self.sockets.get(key.0) else { return };
-        if socket.status == Status::Connected {
-            self.send_to_session(socket.session, frames, urgency);
-        }
-    }
-
-    /// Sends to a session by the transport it is on.
-    pub(crate) fn send_to_session(&mut self, key: SessionKey, frames: &Frames, urgency: Urgency) {
-        let Some(client) = self.sessions.get_mut(key.0) else { return };
-        match client.session.route() {
-            Route::WebSocket(connection) => {
-                if urgency == Urgency::Volatile && !self.is_writable(connection) {
-                    self.metrics.volatile_dropped.one();
-                    return;
-                }
-                self.push(connection, frames.bytes());
-            }
-            Route::Queue => {
-                if urgency == Urgency::Volatile && !client.session.is_writable() {
-                    self.metrics.volatile_dropped.one();
-                    return;
-                }
-                self.enqueue(key, frames);
-            }
-            Route::Gone => return,
-        }
-        self.metrics.delivered.one();
-    }
-
-    fn enqueue(&mut self, key: SessionKey, frames: &Frames) {
-        let Some(client) = self.sessions.get_mut(key.0) else { return };
-        let before = client.session.queued_bytes();
-        client.session.enqueue(frames.clone());
-        let after = client.session.queued_bytes();
-        self.queued += after - before;
-        if !client.polled {
-            client.polled = true;
-            self.polled.push(key);
-        }
-        if before > self.shared.config.limits.queued_per_client {
-            self.cut_off(key, Limit::QueuedPerClient);
-        }
-    }
-
-    /// Ends a polling session that does not fetch what waits for it.
-    pub(crate) fn cut_off(&mut self, key: SessionKey, limit: Limit) {
-        log::debug!("session {}: cut off as a slow consumer ({limit})", key.0);
-        self.metrics.hit(limit);
-        self.metrics.slow_consumers.one();
-        self.session(key, |session, _, _, effects| session.abort(Reason::TransportError, effects));
-    }
-
-    /// Sends to the sockets of this shard that a broadcast is for.
-    pub(crate) fn broadcast(&mut self, broadcast: &Broadcast) {
-        for key in self.select(broadcast.namespace, &broadcast.target) {
-            self.send(key, &broadcast.frames, broadcast.urgency);
-        }
-    }
-
-    /// The sockets of this shard that a target means.
-    pub(crate) fn select(&self, namespace: NamespaceKey, target: &Target) -> Vec<SocketKey> {
-        let mut selected = Vec::new();
-        let Some(members) = self.namespaces.get(usize::from(namespace.0)) else { return selected };
-        let own = |room: &str| {
-            let socket = self.find_sid(Sid::parse(room)?)?;
-            let state = self.socket(socket)?;
-            (state.namespace == namespace && state.status == Status::Connected).then_some(socket.key)
-        };
-        members.select(target, own, &mut selected);
-        selected
-    }
-
-    /// Puts a socket into a room.
-    ///
-    /// # Errors
-    /// At the limits of rooms, and when the socket has left.
-    pub(crate) fn join(&mut self, socket: SocketRef, room: &str) -> Result<(), JoinError> {
-        let (of_socket, of_shard) = (self.shared.config.limits.rooms_per_socket, self.shared.rooms_per_shard);
-        let sid = self.socket_sid(socket);
-        let rooms: usize = self.namespaces.iter().map(|members| members.rooms.len()).sum();
-        let state = self.sockets.get_mut(socket.key.0).filter(|state| state.random == socket.random);
-        let state = state.filter(|state| state.status != Status::Leaving).ok_or(JoinError::Disconnected)?;
-        if room == &*sid.to_text() {
-            return Ok(());
-        }
-        let members = self.namespaces.get_mut(usize::from(state.namespace.0)).ok_or(JoinError::Disconnected)?;
-        let memberships = &mut state.extra().memberships;
-        if members.rooms.has(room, socket.key.0) {
-            return Ok(());
-        }
-        if memberships.len() >= of_socket {
-            self.metrics.hit(Limit::RoomsPerSocket);
-            return Err(JoinError::RoomsOfSocket(of_socket));
-        }
-        if rooms >= of_shard && !members.rooms.contains(room) {
-            self.metrics.hit(Limit::Rooms);
-            return Err(JoinError::Rooms(of_shard));
-        }
-        members.rooms.join(socket.key.0, memberships, room);
-        Ok(())
-    }
-
-    /// Takes a socket out of a room.
-    pub(crate) fn leave_room(&mut self, socket: SocketRef, room: &str) {
-        let Some(state) = self.sockets.get_mut(socket.key.0).filter(|state| state.random == socket.random) else {
-            return;
-        };
-        let Some(members) = self.namespaces.get_mut(usize::from(state.namespace.0)) else { return };
-        if let Some(extra) = &mut state.extra {
-            members.rooms.leave(socket.key.0, &mut extra.memberships, room);
-        }
-    }
-
-    /// The rooms that a socket is in, its own first.
-    pub(crate) fn rooms(&self, socket: SocketRef) -> Vec<String> {
-        let Some(state) =
-            self.socket(socket).filter(|state| state.place != u32::MAX || state.status == Status::Joining)
-        else {
-            return Vec::new();
-        };
-        let mut names = vec![self.socket_sid(socket).to_string()];
-        if let (Some(extra), Some(members)) = (&state.extra, self.namespaces.get(usize::from(state.namespace.0))) {
-            names.extend(members.rooms.names(&extra.memberships).map(str::to_owned));
-        }
-        names
-    }
-
-    /// Every room of a namespace in this shard, the sockets' own among them.
-    pub(crate) fn all_rooms(&self, namespace: NamespaceKey) -> Vec<String> {
-        let Some(members) = self.namespaces.get(usize::from(namespace.0)) else { return Vec::new() };
-        let sockets = members.everyone().iter().filter_map(|key| {
-            let socket = SocketRef { key: *key, random: self.sockets.get(key.0)?.random };
-            Some(self.socket_sid(socket).to_string())
-        });
-        sockets.chain(members.rooms.all().map(str::to_owned)).collect()
-    }
-
-    /// Notes that a socket owes an acknowledgement.
-    pub(crate) fn expect_ack(&mut self, socket: SocketRef, id: u64, deadline: Millis, callback: AckCallback) {
-        let most = self.shared.config.limits.unanswered_acks;
-        let ack = PendingAck { id, deadline, callback };
-        let Some(state) = self.socket_mut(socket).filter(|state| state.status == Status::Connected) else {
-            self.calls.push_back(ack.settle(socket, Err(AckError::Disconnected)));
-            return;
-        };
-        let acks = &mut state.extra().acks;
-        acks.push_back(ack);
-        if acks.len() > most
-            && let Some(oldest) = acks.pop_front()
-        {
-            self.metrics.hit(Limit::UnansweredAcks);
-            self.calls.push_back(oldest.settle(socket, Err(AckError::Dropped)));
-        }
-        self.arm_socket(socket.key, deadline);
-    }
-
-    /// An acknowledgement came. One that nobody waits for is ignored.
-    pub(crate) fn acknowledged(&mut self, socket: SocketRef, id: u64, arguments: socketio::Arguments) {
-        let Some(extra) = self.socket_mut(socket).and_then(|state| state.extra.as_mut()) else { return };
-        let Some(place) = extra.acks.iter().position(|ack| ack.id == id) else { return };
-        if let Some(ack) = extra.acks.remove(place) {
-            self.calls.push_back(ack.settle(socket, Ok(arguments)));
-        }
-    }
-
-    /// A socket's timer came up: acknowledgements that are overdue are given up.
-    pub(crate) fn socket_due(&mut self, key: SocketKey) {
-        let now = self.now;
-        let Some(state) = self.sockets.get_mut(key.0) else { return };
-        let socket = SocketRef { key, random: state.random };
-        let Some(extra) = state.extra.as_mut().filter(|extra| extra.armed <= now) else { return };
-        extra.armed = NEVER;
-        let (overdue, waiting) = extra.acks.drain(..).partition(|ack| ack.deadline <= now);
-        extra.acks = waiting;
-        let next = extra.acks.iter().map(|ack| ack.deadline).min();
-        for ack in VecDeque::from_iter::<VecDeque<_>>(overdue) {
-            self.calls.push_back(ack.settle(socket, Err(AckError::Timeout)));
-        }
-        if let Some(next) = next {
-            self.arm_socket(key, next);
-        }
-    }
-}
-
-impl PendingAck {
-    fn settle(self, socket: SocketRef, result: Result<socketio::Arguments, AckError>) -> Call {
-        Call::Acknowledged { socket, callback: self.callback, result }
     }
 }

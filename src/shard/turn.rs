@@ -6,23 +6,21 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use mio::net::TcpListener;
+use mio::net::{TcpListener, UnixStream};
 use mio::{Events, Interest, Poll, Token};
 
-use super::connection::{Fate, HttpState, NEVER, Stage, Then};
+use super::connection::{Fate, Stage};
 use super::core::Core;
 use super::inbox::{Inbox, Letter};
 use super::keys::{ConnectionKey, TimerKey};
 use super::shared::Shared;
 use super::websocket::{Limits, Receiver};
-use crate::engineio::{Lost, Millis};
-use crate::http::{self, Delivery, HeaderLines, Status};
-use crate::metrics::Limit;
-use crate::socketio::DisconnectReason;
+use crate::engineio::Millis;
 
 /// The token of the shard's waker.
 pub(crate) const WAKER: Token = Token(usize::MAX);
 const LISTENER: Token = Token(usize::MAX - 1);
+const SIGNALS: Token = Token(usize::MAX - 2);
 
 /// Events taken from the kernel at once.
 const EVENTS: usize = 1024;
@@ -32,9 +30,6 @@ const READ_BUFFER: usize = 64 * 1024;
 
 /// Reads from one connection in one turn; a client that sends more waits for the others.
 const READS_PER_TURN: usize = 16;
-
-/// Time that clients have to take their close frames when the server stops.
-const STOP_TIMEOUT: Duration = Duration::from_secs(2);
 
 thread_local! {
     /// The shard that this thread runs.
@@ -52,12 +47,14 @@ pub(crate) struct Shard {
     pub(crate) accepting: Cell<bool>,
     /// Connections that had more to read than one turn may.
     unread: RefCell<Vec<ConnectionKey>>,
-    life: Cell<Life>,
+    /// Has a byte to read for each signal that asks the server to stop.
+    pub(crate) signals: RefCell<Option<UnixStream>>,
+    pub(crate) life: Cell<Life>,
 }
 
 /// Where a shard stands in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Life {
+pub(crate) enum Life {
     Serving,
     /// Clients have been let go; the loop ends when the last is gone, or when it has lasted too long.
     Stopping,
@@ -79,6 +76,11 @@ impl Shard {
             .with_borrow(|current| current.as_ref().filter(|shard| Arc::ptr_eq(&shard.shared, shared)).map(Rc::clone))
     }
 
+    /// Whether its clients have been let go.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.life.get() != Life::Serving
+    }
+
     /// Its place among the shards.
     pub(crate) const fn index(&self) -> usize {
         self.index
@@ -94,8 +96,12 @@ impl Shard {
         mut poll: Poll,
         inbox: &Inbox,
         mut listener: TcpListener,
+        mut signals: Option<UnixStream>,
     ) -> io::Result<()> {
         poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
+        if let Some(signals) = &mut signals {
+            poll.registry().register(signals, SIGNALS, Interest::READABLE)?;
+        }
         let core = Core::new(Arc::clone(&shared), index, poll.registry().try_clone()?);
         let limits = Limits {
             max_message_size: shared.config.max_http_buffer_size,
@@ -109,6 +115,7 @@ impl Shard {
             listener: RefCell::new(Some(listener)),
             accepting: Cell::new(false),
             unread: RefCell::default(),
+            signals: RefCell::new(signals),
             life: Cell::new(Life::Serving),
         });
         CURRENT.set(Some(Rc::clone(&shard)));
@@ -135,6 +142,7 @@ impl Shard {
                 match event.token() {
                     WAKER => woken = true,
                     LISTENER => accept = true,
+                    SIGNALS => self.signalled(),
                     token => self.ready(ConnectionKey(token.0 as u32), event.into(), &mut buffer),
                 }
             }
@@ -250,27 +258,6 @@ impl Shard {
         self.run_calls();
     }
 
-    /// Stops listening and closes every session, so that its client connects elsewhere.
-    fn stop(self: &Rc<Self>) {
-        if self.life.get() != Life::Serving {
-            return;
-        }
-        self.life.set(Life::Stopping);
-        self.accepting.set(false);
-        *self.listener.borrow_mut() = None;
-        let sessions: Vec<_> =
-            self.core.borrow().sessions.iter().map(|(key, _)| super::keys::SessionKey(key)).collect();
-        for session in sessions {
-            self.core.borrow_mut().leave_all(session, DisconnectReason::ServerShuttingDown);
-            self.run_calls();
-            self.core.borrow_mut().session(session, |session, _, _, effects| session.terminate(effects));
-        }
-        let mut core = self.core.borrow_mut();
-        core.close_idle();
-        let end = core.now + STOP_TIMEOUT;
-        core.timers.arm(end, TimerKey::Stop);
-    }
-
     /// Does what the turn left to its end: polls are answered, everything due is written, the dead are buried.
     fn end_turn(self: &Rc<Self>) {
         loop {
@@ -304,83 +291,6 @@ impl Core {
                 client.polled = false;
                 self.session(key, |session, _, _, effects| session.flush(effects));
             }
-        }
-    }
-
-    /// The peer has closed its half of the connection: nothing more will come, but what is due to it still leaves.
-    fn peer_closed(&mut self, key: ConnectionKey) {
-        let Some(connection) = self.connections.get_mut(key.0) else { return };
-        let role = match &connection.stage {
-            Stage::Http(http) if !matches!(http.state, HttpState::Head) => return self.doom(key, Fate::Closed),
-            Stage::WebSocket(websocket) => Some(websocket.role),
-            Stage::Http(_) | Stage::Lingering => None,
-        };
-        if let Some(role) = role {
-            self.let_go(key, role, Lost::Closed);
-        }
-        self.finish(key, Then::Close);
-    }
-
-    /// A connection's timer came up.
-    fn connection_due(&mut self, key: ConnectionKey) {
-        let now = self.now;
-        let Some(connection) = self.connections.get_mut(key.0) else { return };
-        if connection.armed > now {
-            return;
-        }
-        connection.armed = NEVER;
-        if connection.deadline > now {
-            self.arm_connection(key);
-            return;
-        }
-        if self.check_stall(key) {
-            return;
-        }
-        let Some(connection) = self.connections.get_mut(key.0) else { return };
-        let limit = match &connection.stage {
-            Stage::Http(http) => match &http.state {
-                HttpState::Head if http.unread.is_empty() => {
-                    self.metrics.hit(Limit::KeepAlive);
-                    self.doom(key, Fate::Closed);
-                    return;
-                }
-                HttpState::Head => Limit::HeaderTimeout,
-                HttpState::Post(_) | HttpState::Discard(_) => Limit::BodyTimeout,
-                HttpState::Held(_) => return,
-            },
-            Stage::WebSocket(_) => {
-                self.metrics.hit(Limit::CloseTimeout);
-                self.doom(key, Fate::Cut);
-                return;
-            }
-            Stage::Lingering => {
-                self.doom(key, Fate::Cut);
-                return;
-            }
-        };
-        self.metrics.hit(limit);
-        let posting = self.posting(key);
-        self.set_state(key, HttpState::Head);
-        if let Some(session) = posting {
-            self.session(session, |session, _, _, effects| session.post_lost(key, effects));
-        }
-        self.last_answer(key, &http::empty(Status::RequestTimeout, Delivery::LAST, &HeaderLines::EMPTY));
-    }
-
-    /// Closes the connections that carry no request now.
-    fn close_idle(&mut self) {
-        let idle: Vec<_> = self
-            .connections
-            .iter()
-            .filter(|(_, connection)| match &connection.stage {
-                Stage::Http(http) => matches!(http.state, HttpState::Head) && connection.batch.is_none(),
-                Stage::WebSocket(_) => false,
-                Stage::Lingering => true,
-            })
-            .map(|(key, _)| ConnectionKey(key))
-            .collect();
-        for key in idle {
-            self.doom(key, Fate::Closed);
         }
     }
 }

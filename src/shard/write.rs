@@ -12,7 +12,7 @@ use mio::{Interest, Token};
 
 use super::connection::{Connection, Fate, NEVER, Stage, Then};
 use super::core::Core;
-use super::keys::ConnectionKey;
+use super::keys::{ConnectionKey, SessionKey};
 use super::outbox::Outbox;
 use crate::metrics::Limit;
 
@@ -123,8 +123,10 @@ impl Core {
                     .map(|()| Some(outbox).filter(|outbox| !outbox.is_empty()))
             }
         };
+        let then = connection.then;
         self.batches.release(batch);
         match result {
+            Ok(None) if then == Then::Continue => {}
             Ok(None) => self.written(key),
             Ok(Some(outbox)) => self.blocked(key, outbox),
             Err(error) => self.broken(key, &error),
@@ -171,23 +173,30 @@ impl Core {
 
     /// While more waits for all clients than may, the ones with the longest queues are cut off.
     pub(crate) fn check_queued(&mut self) {
+        self.metrics.queued_bytes.set(self.queued as u64);
         let limit = self.shared.queued_per_shard;
         if self.queued <= limit {
             return;
         }
-        let mut queues: Vec<(usize, ConnectionKey)> = self
-            .connections
-            .iter()
-            .filter_map(|(key, connection)| Some((connection.outbox.as_ref()?.queued(), ConnectionKey(key))))
-            .collect();
-        queues.sort_unstable_by(|a, b| b.cmp(a));
+        let outboxes = self.connections.iter().filter_map(|(key, connection)| {
+            Some((connection.outbox.as_ref()?.queued(), Waiting::Connection(ConnectionKey(key))))
+        });
+        let sessions = self.sessions.iter().filter_map(|(key, client)| {
+            let queued = client.session.queued_bytes();
+            (queued > 0).then_some((queued, Waiting::Session(SessionKey(key))))
+        });
+        let mut queues: Vec<(usize, Waiting)> = outboxes.chain(sessions).collect();
+        queues.sort_unstable_by_key(|(length, _)| std::cmp::Reverse(*length));
         let mut queued = self.queued;
-        for (length, key) in queues {
+        for (length, waiting) in queues {
             if queued <= limit {
                 break;
             }
             queued -= length;
-            self.slow_consumer(key, Limit::Queued);
+            match waiting {
+                Waiting::Connection(key) => self.slow_consumer(key, Limit::Queued),
+                Waiting::Session(key) => self.cut_off(key, Limit::Queued),
+            }
         }
     }
 
@@ -236,6 +245,15 @@ impl Core {
         self.metrics.slow_consumers.one();
         self.doom(key, Fate::Error);
     }
+}
+
+/// Whose bytes wait.
+#[derive(Debug, Clone, Copy)]
+enum Waiting {
+    /// A socket does not take them.
+    Connection(ConnectionKey),
+    /// A polling client does not fetch them.
+    Session(SessionKey),
 }
 
 /// Writes `bytes` in one call; gives back what the socket would not take.

@@ -10,7 +10,7 @@ use super::super::packet::Packet;
 use super::super::reason::Reason;
 use super::super::settings::{NOOP_INTERVAL, Settings};
 use super::polling::Polling;
-use super::{Effect, Session, State};
+use super::{Effect, Overdue, Session, State};
 
 /// A WebSocket that may become the session's transport.
 #[derive(Debug)]
@@ -33,15 +33,18 @@ impl<T: Copy + Eq> Polling<T> {
         effects.extend(self.attempt.take().map(|attempt| Effect::Shut(attempt.websocket)));
     }
 
-    /// What is due in the attempt, if there is one.
-    pub(super) fn tick_attempt(&mut self, now: Millis, effects: &mut Vec<Effect<T>>) {
-        let Some(attempt) = &mut self.attempt else { return };
+    /// Does what is due in the attempt, if there is one.
+    pub(super) fn tick_attempt(&mut self, now: Millis, effects: &mut Vec<Effect<T>>) -> Option<Overdue> {
+        let attempt = self.attempt.as_mut()?;
         if attempt.expires <= now {
             self.abandon(effects);
-        } else if attempt.relief.is_some_and(|relief| relief <= now) {
+            return Some(Overdue::Upgrade);
+        }
+        if attempt.relief.is_some_and(|relief| relief <= now) {
             attempt.relief = Some(now + NOOP_INTERVAL);
             self.relieve(effects);
         }
+        None
     }
 }
 

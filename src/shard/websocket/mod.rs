@@ -1,11 +1,9 @@
-//! WebSocket on a shard's connections: the handshake, frames in, and close frames out.
+//! WebSocket on a shard's connections: frames in, and close frames out.
 
 mod frame;
-mod handshake;
 mod incoming;
 
 pub(crate) use frame::{Limits, WebSocketError};
-pub(crate) use handshake::Accept;
 pub(crate) use incoming::{Incoming, Input, Receiver};
 
 /// A close frame without a code.

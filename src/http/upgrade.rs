@@ -4,7 +4,9 @@
 use bytes::Bytes;
 use tungstenite::handshake::derive_accept_key;
 
-use crate::http::{BodyLength, Head, HeaderLines, Method, Status, is_token};
+use super::field::{HeaderLines, is_token};
+use super::head::{BodyLength, Head, Method};
+use super::response::Status;
 
 /// Why an upgrade request is not a WebSocket handshake. `Display` is the body of the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

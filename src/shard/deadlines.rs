@@ -1,0 +1,70 @@
+//! Connections whose time is up, and connections whose peer has gone.
+
+use super::connection::{Fate, HttpState, NEVER, Stage, Then};
+use super::core::Core;
+use super::keys::ConnectionKey;
+use crate::engineio::Lost;
+use crate::http::{self, Delivery, HeaderLines, Status};
+use crate::metrics::Limit;
+
+impl Core {
+    /// The peer has closed its half of the connection: nothing more will come, but what is due to it still leaves.
+    pub(crate) fn peer_closed(&mut self, key: ConnectionKey) {
+        let Some(connection) = self.connections.get_mut(key.0) else { return };
+        let role = match &connection.stage {
+            Stage::Http(http) if !matches!(http.state, HttpState::Head) => return self.doom(key, Fate::Closed),
+            Stage::WebSocket(websocket) => Some(websocket.role),
+            Stage::Http(_) | Stage::Lingering => None,
+        };
+        if let Some(role) = role {
+            self.let_go(key, role, Lost::Closed);
+        }
+        self.finish(key, Then::Close);
+    }
+
+    /// A connection's timer came up.
+    pub(crate) fn connection_due(&mut self, key: ConnectionKey) {
+        let now = self.now;
+        let Some(connection) = self.connections.get_mut(key.0) else { return };
+        if connection.armed > now {
+            return;
+        }
+        connection.armed = NEVER;
+        if connection.deadline > now {
+            self.arm_connection(key);
+            return;
+        }
+        if self.check_stall(key) {
+            return;
+        }
+        let Some(connection) = self.connections.get_mut(key.0) else { return };
+        let limit = match &connection.stage {
+            Stage::Http(http) => match &http.state {
+                HttpState::Head if http.unread.is_empty() => {
+                    self.metrics.hit(Limit::KeepAlive);
+                    self.doom(key, Fate::Closed);
+                    return;
+                }
+                HttpState::Head => Limit::HeaderTimeout,
+                HttpState::Post(_) | HttpState::Discard(_) => Limit::BodyTimeout,
+                HttpState::Held(_) => return,
+            },
+            Stage::WebSocket(_) => {
+                self.metrics.hit(Limit::CloseTimeout);
+                self.doom(key, Fate::Cut);
+                return;
+            }
+            Stage::Lingering => {
+                self.doom(key, Fate::Cut);
+                return;
+            }
+        };
+        self.metrics.hit(limit);
+        let posting = self.posting(key);
+        self.set_state(key, HttpState::Head);
+        if let Some(session) = posting {
+            self.session(session, |session, _, _, effects| session.post_lost(key, effects));
+        }
+        self.last_answer(key, &http::empty(Status::RequestTimeout, Delivery::LAST, &HeaderLines::EMPTY));
+    }
+}

@@ -1,0 +1,84 @@
+//! Messages for sockets: to one, or to all that a broadcast is for.
+
+use super::core::Core;
+use super::keys::{NamespaceKey, SessionKey, SocketKey};
+use super::sockets::Status;
+use super::target::{Broadcast, Target, Urgency};
+use crate::engineio::{Frames, Reason, Route, Sid};
+use crate::metrics::Limit;
+
+impl Core {
+    /// Sends to a socket, unless it is leaving.
+    pub(crate) fn send(&mut self, key: SocketKey, frames: &Frames, urgency: Urgency) {
+        let Some(socket) = self.sockets.get(key.0) else { return };
+        if socket.status == Status::Connected {
+            self.send_to_session(socket.session, frames, urgency);
+        }
+    }
+
+    /// Sends to a session by the transport it is on.
+    pub(crate) fn send_to_session(&mut self, key: SessionKey, frames: &Frames, urgency: Urgency) {
+        let Some(client) = self.sessions.get_mut(key.0) else { return };
+        match client.session.route() {
+            Route::WebSocket(connection) => {
+                if urgency == Urgency::Volatile && !self.is_writable(connection) {
+                    self.metrics.volatile_dropped.one();
+                    return;
+                }
+                self.push(connection, frames.bytes());
+            }
+            Route::Queue => {
+                if urgency == Urgency::Volatile && !client.session.is_writable() {
+                    self.metrics.volatile_dropped.one();
+                    return;
+                }
+                self.enqueue(key, frames);
+            }
+            Route::Gone => return,
+        }
+        self.metrics.delivered.one();
+    }
+
+    pub(crate) fn enqueue(&mut self, key: SessionKey, frames: &Frames) {
+        let Some(client) = self.sessions.get_mut(key.0) else { return };
+        let before = client.session.queued_bytes();
+        client.session.enqueue(frames.clone());
+        let after = client.session.queued_bytes();
+        self.queued += after - before;
+        if !client.polled {
+            client.polled = true;
+            self.polled.push(key);
+        }
+        if before > self.shared.config.limits.queued_per_client {
+            self.cut_off(key, Limit::QueuedPerClient);
+        }
+    }
+
+    /// Ends a polling session that does not fetch what waits for it.
+    pub(crate) fn cut_off(&mut self, key: SessionKey, limit: Limit) {
+        log::debug!("session {}: cut off as a slow consumer ({limit})", key.0);
+        self.metrics.hit(limit);
+        self.metrics.slow_consumers.one();
+        self.session(key, |session, _, _, effects| session.abort(Reason::TransportError, effects));
+    }
+
+    /// Sends to the sockets of this shard that a broadcast is for.
+    pub(crate) fn broadcast(&mut self, broadcast: &Broadcast) {
+        for key in self.select(broadcast.namespace, &broadcast.target) {
+            self.send(key, &broadcast.frames, broadcast.urgency);
+        }
+    }
+
+    /// The sockets of this shard that a target means.
+    pub(crate) fn select(&self, namespace: NamespaceKey, target: &Target) -> Vec<SocketKey> {
+        let mut selected = Vec::new();
+        let Some(members) = self.namespaces.get(usize::from(namespace.0)) else { return selected };
+        let own = |room: &str| {
+            let socket = self.find_sid(Sid::parse(room)?)?;
+            let state = self.socket(socket)?;
+            (state.namespace == namespace && state.status == Status::Connected).then_some(socket.key)
+        };
+        members.select(target, own, &mut selected);
+        selected
+    }
+}

@@ -1,0 +1,75 @@
+//! Sockets in rooms.
+
+use super::application::SocketRef;
+use super::core::Core;
+use super::keys::NamespaceKey;
+use super::sockets::Status;
+use crate::error::JoinError;
+use crate::metrics::Limit;
+
+impl Core {
+    /// Puts a socket into a room.
+    ///
+    /// # Errors
+    /// At the limits of rooms, and when the socket has left.
+    pub(crate) fn join(&mut self, socket: SocketRef, room: &str) -> Result<(), JoinError> {
+        let (of_socket, of_shard) = (self.shared.config.limits.rooms_per_socket, self.shared.rooms_per_shard);
+        let sid = self.socket_sid(socket);
+        let rooms: usize = self.namespaces.iter().map(|members| members.rooms.len()).sum();
+        let state = self.sockets.get_mut(socket.key.0).filter(|state| state.random == socket.random);
+        let state = state.filter(|state| state.status != Status::Leaving).ok_or(JoinError::Disconnected)?;
+        if room == &*sid.to_text() {
+            return Ok(());
+        }
+        let members = self.namespaces.get_mut(usize::from(state.namespace.0)).ok_or(JoinError::Disconnected)?;
+        let memberships = &mut state.extra().memberships;
+        if members.rooms.has(room, socket.key.0) {
+            return Ok(());
+        }
+        if memberships.len() >= of_socket {
+            self.metrics.hit(Limit::RoomsPerSocket);
+            return Err(JoinError::RoomsOfSocket(of_socket));
+        }
+        if rooms >= of_shard && !members.rooms.contains(room) {
+            self.metrics.hit(Limit::Rooms);
+            return Err(JoinError::Rooms(of_shard));
+        }
+        members.rooms.join(socket.key.0, memberships, room);
+        Ok(())
+    }
+
+    /// Takes a socket out of a room.
+    pub(crate) fn leave_room(&mut self, socket: SocketRef, room: &str) {
+        let Some(state) = self.sockets.get_mut(socket.key.0).filter(|state| state.random == socket.random) else {
+            return;
+        };
+        let Some(members) = self.namespaces.get_mut(usize::from(state.namespace.0)) else { return };
+        if let Some(extra) = &mut state.extra {
+            members.rooms.leave(socket.key.0, &mut extra.memberships, room);
+        }
+    }
+
+    /// The rooms that a socket is in, its own first.
+    pub(crate) fn rooms(&self, socket: SocketRef) -> Vec<String> {
+        let Some(state) =
+            self.socket(socket).filter(|state| state.place != u32::MAX || state.status == Status::Joining)
+        else {
+            return Vec::new();
+        };
+        let mut names = vec![self.socket_sid(socket).to_string()];
+        if let (Some(extra), Some(members)) = (&state.extra, self.namespaces.get(usize::from(state.namespace.0))) {
+            names.extend(members.rooms.names(&extra.memberships).map(str::to_owned));
+        }
+        names
+    }
+
+    /// Every room of a namespace in this shard, the sockets' own among them.
+    pub(crate) fn all_rooms(&self, namespace: NamespaceKey) -> Vec<String> {
+        let Some(members) = self.namespaces.get(usize::from(namespace.0)) else { return Vec::new() };
+        let sockets = members.everyone().iter().filter_map(|key| {
+            let socket = SocketRef { key: *key, random: self.sockets.get(key.0)?.random };
+            Some(self.socket_sid(socket).to_string())
+        });
+        sockets.chain(members.rooms.all().map(str::to_owned)).collect()
+    }
+}

@@ -1,0 +1,78 @@
+//! The end of a shard: it lets its clients go in a way that makes them connect elsewhere.
+
+use std::io::{self, Read};
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::connection::{Fate, HttpState, Stage};
+use super::core::Core;
+use super::inbox::Letter;
+use super::keys::{ConnectionKey, SessionKey, TimerKey};
+use super::turn::{Life, Shard};
+use crate::socketio::DisconnectReason;
+
+/// Time that clients have to take their close frames when the server stops.
+const STOP_TIMEOUT: Duration = Duration::from_secs(2);
+
+impl Shard {
+    /// A signal asks the server to stop; a second one, to stop at once.
+    pub(crate) fn signalled(self: &Rc<Self>) {
+        let mut arrivals = [0; 16];
+        let count = match self.signals.borrow_mut().as_mut().map(|signals| signals.read(&mut arrivals)) {
+            Some(Ok(count)) => count,
+            Some(Err(error)) if error.kind() != io::ErrorKind::WouldBlock => {
+                log::error!("cannot learn which signal came: {error}");
+                1
+            }
+            _ => 0,
+        };
+        for _ in 0..count {
+            if self.is_stopping() {
+                log::warn!("ending at once: a second signal came");
+                std::process::exit(1);
+            }
+            log::info!("stopping: a signal came");
+            self.stop();
+            self.shared.send_all(|| Letter::Stop);
+        }
+    }
+
+    /// Stops listening and closes every session, so that its client connects elsewhere.
+    pub(crate) fn stop(self: &Rc<Self>) {
+        if self.is_stopping() {
+            return;
+        }
+        self.life.set(Life::Stopping);
+        self.accepting.set(false);
+        *self.listener.borrow_mut() = None;
+        let sessions: Vec<_> = self.core.borrow().sessions.iter().map(|(key, _)| SessionKey(key)).collect();
+        for session in sessions {
+            self.core.borrow_mut().leave_all(session, DisconnectReason::ServerShuttingDown);
+            self.run_calls();
+            self.core.borrow_mut().session(session, |session, _, _, effects| session.terminate(effects));
+        }
+        let mut core = self.core.borrow_mut();
+        core.close_idle();
+        let end = core.now + STOP_TIMEOUT;
+        core.timers.arm(end, TimerKey::Stop);
+    }
+}
+
+impl Core {
+    /// Closes the connections that carry no request now.
+    fn close_idle(&mut self) {
+        let idle: Vec<_> = self
+            .connections
+            .iter()
+            .filter(|(_, connection)| match &connection.stage {
+                Stage::Http(http) => matches!(http.state, HttpState::Head) && connection.batch.is_none(),
+                Stage::WebSocket(_) => false,
+                Stage::Lingering => true,
+            })
+            .map(|(key, _)| ConnectionKey(key))
+            .collect();
+        for key in idle {
+            self.doom(key, Fate::Closed);
+        }
+    }
+}

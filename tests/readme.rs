@@ -1,0 +1,52 @@
+//! What the README says of the program is what the program says of itself.
+
+use std::net::Ipv4Addr;
+
+use kinglet::{Config, SETTINGS, Server};
+
+const README: &str = include_str!("../README.md");
+const CRATE: &str = include_str!("../src/lib.rs");
+
+/// The lines behind the one that is `marker`, up to the next empty one.
+fn block(marker: &str) -> Vec<&'static str> {
+    let behind = README.lines().skip_while(|line| *line != marker).skip(1);
+    behind.skip_while(|line| line.is_empty()).take_while(|line| !line.is_empty()).collect()
+}
+
+/// The first block of code of that language.
+fn code(text: &str, language: &str) -> String {
+    let lines = text.lines().skip_while(|line| *line != format!("```{language}")).skip(1);
+    lines.take_while(|line| *line != "```").flat_map(|line| [line, "\n"]).collect()
+}
+
+#[test]
+fn its_table_of_settings_is_the_program_s() {
+    let head = ["| variable | default | what it sets |".to_owned(), "|---|---|---|".to_owned()];
+    let rows = SETTINGS.iter().map(|s| format!("| `{}` | {} | {} |", s.name, s.default, s.help));
+    let expected: Vec<String> = head.into_iter().chain(rows).collect();
+    assert_eq!(block("<!-- settings -->"), expected, "the table should be:\n{}", expected.join("\n"));
+}
+
+#[test]
+fn its_list_of_counted_limits_is_the_program_s() {
+    let config = Config { address: Ipv4Addr::LOCALHOST.into(), port: 0, ..Config::default() };
+    let running = Server::new(config).unwrap().start().unwrap();
+    let counted = running.handle().metrics().limits_hit;
+    running.handle().close();
+    running.join().unwrap();
+
+    let names: Vec<String> = counted.iter().map(|(name, _)| format!("`{name}`")).collect();
+    let listed = block("<!-- limits -->").join(" ");
+    assert_eq!(listed, format!("{}.", names.join(", ")));
+}
+
+#[test]
+fn its_server_is_the_one_of_the_crate_s_documentation() {
+    let documentation: String = CRATE
+        .lines()
+        .map_while(|line| line.strip_prefix("//!"))
+        .flat_map(|l| [l.trim_start_matches(' '), "\n"])
+        .collect();
+    let unindented = |text: &str| text.lines().map(str::trim_start).collect::<Vec<_>>().join("\n");
+    assert_eq!(unindented(&code(README, "rust")), unindented(&code(&documentation, "no_run")));
+}

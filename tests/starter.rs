@@ -1,0 +1,189 @@
+//! The starter's command line and its life as a process: arguments, settings, exit codes, signals.
+
+use std::fs::{self, Permissions};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
+
+use kinglet::SETTINGS;
+
+const KINGLET: &str = env!("CARGO_BIN_EXE_kinglet");
+/// The user and the group called `nobody` nearly everywhere.
+const NOBODY: u32 = 65_534;
+
+/// How a process ended, and what it said.
+struct Ended {
+    code: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+/// Runs the program, which is expected to end by itself.
+fn run(args: &[&str], vars: &[(&str, &str)]) -> Ended {
+    let mut command = Command::new(KINGLET);
+    let output = command.args(args).env_clear().envs(vars.iter().copied()).output().expect("the program runs");
+    let text = |bytes| String::from_utf8(bytes).expect("output in UTF-8");
+    Ended { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+}
+
+/// The program, serving. Dropping it ends the process.
+struct Serving {
+    child: Child,
+    stderr: BufReader<ChildStderr>,
+    address: SocketAddr,
+}
+
+impl Serving {
+    /// Starts the program with port 0 and nothing else in its environment; its log says which port the system chose.
+    fn start(command: &mut Command) -> Self {
+        command.env_clear().env("PORT", "0").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the program starts");
+        let mut stderr = BufReader::new(child.stderr.take().expect("stderr is piped"));
+        let mut line = String::new();
+        stderr.read_line(&mut line).expect("the log is readable");
+        let port = line.split_once(" listens on 0.0.0.0:").and_then(|(_, rest)| rest.split(',').next()?.parse().ok());
+        let port: u16 = port.unwrap_or_else(|| panic!("no port in {line:?}"));
+        Self { child, stderr, address: (Ipv4Addr::LOCALHOST, port).into() }
+    }
+
+    fn get(&self) -> String {
+        let mut connection = TcpStream::connect(self.address).expect("a connection");
+        connection
+            .write_all(b"GET / HTTP/1.1\r\nHost: example.test\r\nConnection: close\r\n\r\n")
+            .expect("the request is taken");
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).expect("an answer");
+        answer
+    }
+
+    /// Sends the signal and waits for the end; gives the rest of the log, too.
+    fn stop(mut self, signal: &str) -> (ExitStatus, String) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args([signal, &pid]).status().expect("kill runs").success());
+        let mut log = String::new();
+        self.stderr.read_to_string(&mut log).expect("the log is readable");
+        (self.child.wait().expect("the end of the process"), log)
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A directory that holds the program and cannot be written to.
+struct ReadOnly(PathBuf);
+
+impl ReadOnly {
+    fn with_program() -> Self {
+        let path = std::env::temp_dir().join(format!("kinglet-read-only-{}", std::process::id()));
+        fs::create_dir(&path).expect("a new directory");
+        // By another process: a file that this one writes could not be run while a test beside has just forked.
+        let copied = Command::new("cp").arg(KINGLET).arg(path.join("kinglet")).status();
+        assert!(copied.expect("cp runs").success());
+        fs::set_permissions(&path, Permissions::from_mode(0o555)).expect("a directory that cannot be written to");
+        Self(path)
+    }
+
+    fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for ReadOnly {
+    fn drop(&mut self) {
+        let _ = fs::set_permissions(&self.0, Permissions::from_mode(0o755));
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn is_root() -> bool {
+    fs::metadata("/proc/self").expect("this process").uid() == 0
+}
+
+#[test]
+fn help_lists_every_setting() {
+    for flag in ["--help", "-h"] {
+        let ended = run(&[flag], &[]);
+        assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
+        for setting in SETTINGS {
+            let line = ended.stdout.lines().find(|line| line.split_whitespace().next() == Some(setting.name));
+            assert!(line.is_some_and(|line| line.contains(setting.help)), "{} in {}", setting.name, ended.stdout);
+        }
+    }
+}
+
+#[test]
+fn version_is_the_package_s() {
+    for flag in ["--version", "-V"] {
+        let ended = run(&[flag], &[]);
+        assert_eq!(ended.code, Some(0));
+        assert_eq!(ended.stdout, format!("kinglet {}\n", env!("CARGO_PKG_VERSION")));
+    }
+}
+
+#[test]
+fn an_argument_that_does_not_exist_ends_with_2() {
+    for argument in ["--prot", "-x", "serve"] {
+        let ended = run(&[argument], &[]);
+        assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""));
+        assert!(ended.stderr.contains(argument) && ended.stderr.contains("kinglet --help"), "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn a_wrong_setting_ends_with_2_and_names_variable_value_and_what_is_accepted() {
+    let wrong = [
+        ("PORT", "http", "a port, 0 to 65535"),
+        ("PORT", "65536", "a port, 0 to 65535"),
+        ("KINGLET_PING_INTERVAL", "soon", "milliseconds"),
+        ("KINGLET_CORS", "example.com", "origins"),
+        ("KINGLET_TRANSPORTS", "carrier pigeon", "polling, websocket"),
+    ];
+    for (name, value, accepted) in wrong {
+        let ended = run(&[], &[(name, value)]);
+        assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""));
+        for part in [name, value, accepted] {
+            assert!(ended.stderr.contains(part), "{part:?} in {:?}", ended.stderr);
+        }
+    }
+}
+
+#[test]
+fn a_port_in_use_ends_with_1_and_is_named() {
+    let other = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).expect("a free port");
+    let port = other.local_addr().expect("its address").port().to_string();
+    let ended = run(&[], &[("PORT", &port)]);
+    assert_eq!(ended.code, Some(1));
+    let message = format!("kinglet: cannot listen on 0.0.0.0:{port}: ");
+    assert!(ended.stderr.contains(&message), "{}", ended.stderr);
+}
+
+#[test]
+fn sigterm_and_sigint_end_with_0() {
+    for signal in ["-TERM", "-INT"] {
+        let server = Serving::start(&mut Command::new(KINGLET));
+        assert!(server.get().ends_with("all good"));
+        let (status, log) = server.stop(signal);
+        assert_eq!(status.code(), Some(0), "{log}");
+    }
+}
+
+#[test]
+fn it_needs_no_root_no_writable_directory_and_no_environment_but_a_port() {
+    let directory = ReadOnly::with_program();
+    let mut command = Command::new(directory.path().join("kinglet"));
+    command.current_dir(directory.path());
+    if is_root() {
+        command.uid(NOBODY).gid(NOBODY);
+    }
+    let server = Serving::start(&mut command);
+    assert!(server.get().ends_with("all good"));
+    let (status, log) = server.stop("-TERM");
+    assert_eq!(status.code(), Some(0), "{log}");
+}
