@@ -5,7 +5,7 @@
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
-use foldhash::fast::FixedState;
+use foldhash::fast::{FixedState, RandomState};
 use slab::Slab;
 
 /// A member: the socket's place in its shard.
@@ -14,7 +14,7 @@ pub type Member = u32;
 /// The rooms of one namespace in one shard. A room exists while it has members.
 #[derive(Debug, Default)]
 pub struct Rooms {
-    by_name: HashMap<Rc<str>, usize, FixedState>,
+    by_name: HashMap<Rc<str>, usize, RandomState>,
     rooms: Slab<Room>,
 }
 
