@@ -1,7 +1,7 @@
 //! Values by key, in pages that are given back: what a shard holds for each connection and session.
 //!
 //! A plain slab keeps the memory of its busiest hour forever. Here 64 neighbouring keys share one allocation, which is
-//! freed with its last value; the lowest page with room is always filled first, so that after a peak the upper pages
+//! freed after its last value; the lowest page with room is always filled first, so that after a peak the upper pages
 //! empty one by one and their memory goes back.
 
 /// Keys of one page: the bits of its mask.
@@ -21,6 +21,8 @@ pub(crate) struct Pages<T> {
     lowest: usize,
     len: usize,
     limit: u32,
+    /// The slots of a page that emptied, for the next one: clients that come and go one by one cost no page each.
+    spare: Box<[Option<T>]>,
 }
 
 /// An empty page has no slots and no allocation.
@@ -32,9 +34,9 @@ struct Page<T> {
 
 impl<T> Pages<T> {
     /// No values; keys will stay below `limit` (and below [`MAX_KEYS`]).
-    pub(crate) const fn new(limit: u32) -> Self {
-        let limit = if limit < MAX_KEYS { limit } else { MAX_KEYS };
-        Self { pages: Vec::new(), room: Vec::new(), lowest: 0, len: 0, limit }
+    pub(crate) fn new(limit: u32) -> Self {
+        let limit = limit.min(MAX_KEYS);
+        Self { pages: Vec::new(), room: Vec::new(), lowest: 0, len: 0, limit, spare: Box::default() }
     }
 
     /// How many values there are.
@@ -64,7 +66,10 @@ impl<T> Pages<T> {
         }
         let Some(page) = self.pages.get_mut(index) else { return Err(value) };
         if page.used == 0 {
-            page.slots = (0..PAGE).map(|_| None).collect();
+            page.slots = std::mem::take(&mut self.spare);
+            if page.slots.is_empty() {
+                page.slots = (0..PAGE).map(|_| None).collect();
+            }
         }
         let Some(place) = page.slots.get_mut(slot) else { return Err(value) };
         *place = Some(value);
@@ -102,7 +107,7 @@ impl<T> Pages<T> {
         page.used &= !(1 << slot);
         self.len -= 1;
         if page.used == 0 {
-            page.slots = Box::default();
+            self.spare = std::mem::take(&mut page.slots);
         }
         self.set_room(index, true);
         self.lowest = self.lowest.min(index / 64);
