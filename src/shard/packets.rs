@@ -6,7 +6,7 @@ use bytes::Bytes;
 use bytestring::ByteString;
 
 use super::Shard;
-use super::application::Message;
+use super::application::{Message, SocketRef};
 use super::calls::Call;
 use super::core::Core;
 use super::keys::{ConnectionKey, SessionKey};
@@ -136,7 +136,7 @@ impl Core {
         }
     }
 
-    fn joined(&self, session: SessionKey, namespace: &str) -> Option<super::application::SocketRef> {
+    fn joined(&self, session: SessionKey, namespace: &str) -> Option<SocketRef> {
         let namespace = self.shared.application.namespace(namespace)?;
         self.socket_in(session, namespace).filter(|(_, status)| *status == Status::Connected).map(|(socket, _)| socket)
     }

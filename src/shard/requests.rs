@@ -1,7 +1,10 @@
 //! Requests: bytes of a connection become heads and bodies, and these become handshakes, polls, posts and upgrades.
 
+use std::net::SocketAddr;
 use std::rc::Rc;
+use std::time::Duration;
 
+use bytes::Bytes;
 use bytestring::ByteString;
 
 use super::Shard;
@@ -11,11 +14,14 @@ use super::core::Core;
 use super::handshake::Handshake;
 use super::keys::{ConnectionKey, SessionKey};
 use crate::config::HandshakeHeaders;
-use crate::engineio::{self, Code, Kind, Protocol, Purpose, Query, Request, payload};
+use crate::engineio::{self, Code, Kind, Millis, Protocol, Purpose, Query, Request, payload};
 use crate::http::{
     self, BodyLength, BodyReader, BodyStep, Delivery, Head, HeadError, HeaderLines, Method, Parsed, Status,
 };
 use crate::metrics::Limit;
+
+/// How long a connection that asks for a protocol not spoken here is left, as on Node.
+const DESTROY_UPGRADE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How far the handling of a connection's bytes has come.
 pub(crate) enum Step {
@@ -35,14 +41,19 @@ impl Shard {
         let unread = self.core.borrow_mut().take_unread(key);
         let joined;
         let mut rest = bytes;
+        // A head that comes in drops has one deadline, not a new one with each drop.
+        let mut begins = unread.is_empty() || bytes.is_empty();
         if !unread.is_empty() {
             joined = [&unread, bytes].concat();
             rest = &joined;
         }
         loop {
             match self.http_step(key, rest) {
-                Step::Used(count) => rest = rest.get(count..).unwrap_or_default(),
-                Step::Wait => return self.core.borrow_mut().keep_unread(key, rest),
+                Step::Used(count) => {
+                    rest = rest.get(count..).unwrap_or_default();
+                    begins = true;
+                }
+                Step::Wait => return self.core.borrow_mut().keep_unread(key, rest, begins),
                 Step::WebSocket(count) => return self.websocket_bytes(key, rest.get(count..).unwrap_or_default()),
                 Step::Over => return,
             }
@@ -193,7 +204,7 @@ impl Shard {
             return Step::Used(head.length + body.len());
         }
         if !refused && head.expect_continue {
-            core.push(key, &bytes::Bytes::from_static(http::CONTINUE));
+            core.push(key, &Bytes::from_static(http::CONTINUE));
         }
         let deadline = core.now + self.shared.config.limits.body_timeout;
         core.set_deadline(key, deadline);
@@ -217,9 +228,7 @@ impl Shard {
 impl Core {
     /// A request that is none of Engine.IO's.
     fn foreign_request(&mut self, key: ConnectionKey, head: &Head<'_>) -> Step {
-        const DESTROY_UPGRADE_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(1);
         if head.upgrade {
-            // Whoever asks for a protocol that is not spoken here gets silence, then the end, as on Node.
             let deadline = self.now + DESTROY_UPGRADE_TIMEOUT;
             if let Some(connection) = self.connections.get_mut(key.0) {
                 connection.stage = Stage::Lingering;
@@ -245,12 +254,12 @@ impl Core {
         Step::Used(head.length)
     }
 
-    pub(crate) fn peer(&mut self, key: ConnectionKey) -> Option<std::net::SocketAddr> {
+    pub(crate) fn peer(&mut self, key: ConnectionKey) -> Option<SocketAddr> {
         Some(self.connections.get_mut(key.0)?.http()?.peer)
     }
 
     /// Sets when the connection's state must have ended.
-    pub(crate) fn set_deadline(&mut self, key: ConnectionKey, deadline: crate::engineio::Millis) {
+    pub(crate) fn set_deadline(&mut self, key: ConnectionKey, deadline: Millis) {
         if let Some(connection) = self.connections.get_mut(key.0) {
             connection.deadline = deadline;
             self.arm_connection(key);
@@ -262,16 +271,15 @@ impl Core {
         http.map(|http| std::mem::take(&mut http.unread)).unwrap_or_default()
     }
 
-    /// Keeps bytes that cannot be handled yet. More than a head's worth behind a held GET is an attack or a mistake.
-    fn keep_unread(&mut self, key: ConnectionKey, rest: &[u8]) {
+    /// Keeps bytes that cannot be handled yet; a request `begins` with them, or went on. More than a head's worth behind a held GET is an attack or a mistake.
+    fn keep_unread(&mut self, key: ConnectionKey, rest: &[u8], begins: bool) {
         let (most, timeout) = (self.shared.config.limits.request_head, self.shared.config.limits.header_timeout);
         let now = self.now;
         let Some(http) = self.connections.get_mut(key.0).and_then(Connection::http) else { return };
-        let began = http.unread.is_empty() && !rest.is_empty();
         http.unread = rest.to_vec();
         match http.state {
             HttpState::Held(_) if rest.len() > most => self.doom(key, Fate::Error),
-            HttpState::Head if began => self.set_deadline(key, now + timeout),
+            HttpState::Head if begins && !rest.is_empty() => self.set_deadline(key, now + timeout),
             _ => {}
         }
     }

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use bytestring::ByteString;
 use serde_json::value::RawValue;
@@ -182,7 +183,7 @@ impl Core {
         let Some(state) = self.socket(socket).filter(|state| state.status == Status::Joining) else { return };
         let (session, namespace) = (state.session, state.namespace);
         self.remove_socket(socket);
-        let shared = std::sync::Arc::clone(&self.shared);
+        let shared = Arc::clone(&self.shared);
         let name = shared.application.namespace_name(namespace);
         let data = refusal.data.as_deref().map(RawValue::get);
         self.send_to_session(session, &socketio::connect_error(name, &refusal.message, data), Urgency::Reliable);
