@@ -126,7 +126,7 @@ fn a_client_that_never_reads_is_cut_off_and_the_others_go_on() {
     while flooder.reasons("slow") == json!([]) {
         assert!(floods < 100, "{floods} messages of 64 KiB, and it is still connected");
         flooder.broadcast("flood", &json!(text));
-        reader.ws.expect_text(&format!("42[\"flood\",\"{text}\"]"));
+        reader.event(&format!("[\"flood\",\"{text}\"]"));
         floods += 1;
     }
     assert!(floods >= 16, "cut off after {floods} messages of 64 KiB");

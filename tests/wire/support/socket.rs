@@ -72,7 +72,9 @@ impl Socket {
     /// Waits until the socket tracked under the key has left. Gives the reasons known of the key.
     pub fn reason_of(&mut self, key: &str) -> Value {
         self.event(&format!("[\"rooms-at-disconnecting\",\"{key}\","));
-        self.reasons(key)
+        // The reason is noted behind that event, by the thread of the socket that leaves.
+        let known = (0..10_000).map(|_| self.reasons(key)).find(|reasons| *reasons != Value::Array(Vec::new()));
+        known.unwrap_or_else(|| panic!("no reason came to be known of {key}"))
     }
 
     /// The reasons known of the key by now.
