@@ -16,7 +16,7 @@ use tungstenite::protocol::{Message, Role, WebSocketConfig, WebSocketContext};
 
 /// Bytes of the context's buffer, of which what is free is zeroed for each message. The payloads of small messages are
 /// slices of it: who keeps one keeps all of it.
-const READ_BUFFER: usize = 4 * 1024;
+const READ_BUFFER: usize = 1024;
 
 /// What a client sent, pings and pongs excepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
