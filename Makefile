@@ -4,15 +4,15 @@
 
 # The clients judge the binaries as they are shipped, unless the environment names others.
 RELEASE := $(abspath $(or $(CARGO_TARGET_DIR),target))/release
-test-node test-python: export KINGLET_BIN ?= $(RELEASE)/kinglet
+test-node test-python test-perf: export KINGLET_BIN ?= $(RELEASE)/kinglet
 test-node test-python: export KINGLET_CONFORMANCE ?= $(RELEASE)/examples/conformance
 
 heading = @printf '\n=== %s ===\n' '$(1)'
 
-.PHONY: test test-rust test-node test-python setup servers check doc
+.PHONY: test test-rust test-perf test-node test-python setup servers check doc
 .NOTPARALLEL:
 
-test: test-rust test-node test-python
+test: test-rust test-node test-python test-perf
 
 test-rust:
 	$(call heading,Rust tests)
@@ -26,6 +26,10 @@ test-python: setup servers
 	$(call heading,The Python client)
 	target/venv/bin/python tests/clients/python/test_python_client.py
 
+test-perf: servers
+	$(call heading,The load generator)
+	cargo test -p perf
+
 setup:
 	$(call heading,What the tests need)
 	tests/setup.sh
@@ -35,8 +39,8 @@ servers:
 	cargo build --release --bin kinglet --example conformance
 
 check:
-	cargo fmt --check
-	cargo clippy --all-targets -- -D warnings
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
 
 doc:
 	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps
