@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::fmt;
 use std::ops::Deref;
+use std::thread::LocalKey;
 
 use bytes::Bytes;
 use serde::de::{self, Deserialize, Deserializer};
@@ -90,9 +91,11 @@ pub(super) fn append(more: &[Bytes]) -> Option<usize> {
 
 /// Serialises with `write`; gives the attachments it met beside its result.
 pub(super) fn collect<R>(write: impl FnOnce() -> R) -> (R, Vec<Bytes>) {
-    let before = WRITTEN.replace(Some(Vec::new()));
+    let lent = Lent::new(&WRITTEN, Vec::new());
     let result = write();
-    (result, WRITTEN.replace(before).unwrap_or_default())
+    let attachments = WRITTEN.take().unwrap_or_default();
+    drop(lent);
+    (result, attachments)
 }
 
 /// Deserialises with `read`, which finds `attachments` where they belong.
@@ -100,8 +103,25 @@ pub(super) fn provide<R>(attachments: &[Bytes], read: impl FnOnce() -> R) -> R {
     if attachments.is_empty() {
         return read();
     }
-    let before = READ.replace(Some(attachments.to_vec()));
-    let result = read();
-    READ.set(before);
-    result
+    let _lent = Lent::new(&READ, attachments.to_vec());
+    read()
+}
+
+/// Attachments in their place of this thread. What was there before comes back when it is dropped, by a panic of the
+/// program's own (de)serialisation, too: the next event must not meet the attachments of this one.
+struct Lent {
+    place: &'static LocalKey<RefCell<Option<Vec<Bytes>>>>,
+    before: Option<Vec<Bytes>>,
+}
+
+impl Lent {
+    fn new(place: &'static LocalKey<RefCell<Option<Vec<Bytes>>>>, attachments: Vec<Bytes>) -> Self {
+        Self { place, before: place.replace(Some(attachments)) }
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        self.place.set(self.before.take());
+    }
 }

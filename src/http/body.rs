@@ -113,7 +113,7 @@ impl BodyReader {
                     self.state = State::Data;
                     if self.fate == Fate::Kept && self.left > self.room {
                         self.fate = Fate::Dropped;
-                        self.room = self.limit;
+                        self.room += self.limit;
                         break BodyStep::TooLarge;
                     }
                 }
@@ -274,10 +274,10 @@ mod tests {
 
     #[test]
     fn a_told_length_beyond_the_limit_is_too_large_before_it_is_read() {
-        let mut reader = BodyReader::new(BodyLength::Length(11), 10);
+        let mut reader = BodyReader::new(BodyLength::Length(21), 10);
         let mut out = Vec::new();
         assert_eq!(reader.read(b"", &mut out), Ok((0, BodyStep::TooLarge)));
-        assert_eq!(reader.read(b"0123456789", &mut out), Ok((10, BodyStep::More)));
+        assert_eq!(reader.read(&[b'0'; 20], &mut out), Ok((20, BodyStep::More)));
         assert_eq!(reader.read(b"0", &mut out), Err(BodyError::Endless));
         assert!(out.is_empty());
     }
@@ -288,7 +288,7 @@ mod tests {
         let steps = vec![BodyStep::TooLarge, BodyStep::Done];
         assert_eq!(chunked(text, 5), Ok(("abcd".into(), steps, "GET".into())));
         assert_eq!(chunked(text, 4), Err(BodyError::Endless));
-        assert_eq!(chunked("ffffffffffffffff\r\nabc", 2), Err(BodyError::Endless));
+        assert_eq!(chunked("ffffffffffffffff\r\nabcde", 2), Err(BodyError::Endless));
     }
 
     #[test]

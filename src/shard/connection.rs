@@ -1,6 +1,7 @@
 //! One TCP connection: its socket, what it is being used for, and what waits to be written.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use mio::net::TcpStream;
 
@@ -145,6 +146,11 @@ impl Connection {
             Stage::Http(http) => Some(http),
             Stage::WebSocket(_) | Stage::Lingering => None,
         }
+    }
+
+    /// When something must happen: the state must have ended, or the peer must have read within `stall`.
+    pub(crate) fn due(&self, stall: Duration) -> Millis {
+        self.outbox.as_ref().map_or(self.deadline, |outbox| self.deadline.min(outbox.progress() + stall))
     }
 
     /// Whether bytes from the peer still mean anything.

@@ -151,12 +151,13 @@ impl Core {
         }
     }
 
-    /// Keeps a timer for the connection's deadline.
+    /// Keeps a timer for the instant at which the connection is due.
     pub(crate) fn arm_connection(&mut self, key: ConnectionKey) {
         let Some(connection) = self.connections.get_mut(key.0) else { return };
-        if connection.deadline < connection.armed {
-            connection.armed = connection.deadline;
-            self.timers.arm(connection.deadline, TimerKey::Connection(key));
+        let due = connection.due(self.shared.config.limits.write_stall);
+        if due < connection.armed {
+            connection.armed = due;
+            self.timers.arm(due, TimerKey::Connection(key));
         }
     }
 

@@ -1,6 +1,6 @@
 //! Connections whose time is up, and connections whose peer has gone.
 
-use super::connection::{Fate, HttpState, NEVER, Stage, Then};
+use super::connection::{Connection, Fate, HttpState, NEVER, Stage, Then};
 use super::core::Core;
 use super::keys::ConnectionKey;
 use crate::engineio::Lost;
@@ -22,6 +22,17 @@ impl Core {
         self.finish(key, Then::Close);
     }
 
+    /// If the next that is due on a connection is a request, the time it may idle begins. Says whether it does.
+    pub(crate) fn idle(&mut self, key: ConnectionKey) -> bool {
+        let deadline = self.now + self.shared.config.limits.keep_alive;
+        let http = self.connections.get_mut(key.0).and_then(Connection::http);
+        let idle = http.is_some_and(|http| matches!(http.state, HttpState::Head) && http.unread.is_empty());
+        if idle {
+            self.set_deadline(key, deadline);
+        }
+        idle
+    }
+
     /// A connection's timer came up.
     pub(crate) fn connection_due(&mut self, key: ConnectionKey) {
         let now = self.now;
@@ -30,11 +41,14 @@ impl Core {
             return;
         }
         connection.armed = NEVER;
-        if connection.deadline > now {
+        if connection.due(self.shared.config.limits.write_stall) > now {
             self.arm_connection(key);
             return;
         }
         if self.check_stall(key) {
+            return;
+        }
+        if !self.is_writable(key) && self.idle(key) {
             return;
         }
         let Some(connection) = self.connections.get_mut(key.0) else { return };

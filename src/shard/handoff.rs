@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use mio::net::TcpStream;
 
+use super::connection::Fate;
 use super::core::Core;
 use super::inbox::{HandOff, Letter};
 use super::keys::ConnectionKey;
@@ -29,13 +30,14 @@ impl Core {
         let Some(peer) = self.peer(key) else { return };
         // Answers to earlier requests of the connection must not stay behind.
         self.flush(key);
-        let Some(mut connection) = self.connections.remove(key.0) else { return };
-        self.metrics.connections.set(self.connections.len() as u64);
-        if connection.outbox.is_some() || connection.batch.is_some() {
-            // A client that sends requests and does not read the answers.
-            self.shared.connection_closed();
+        let Some(connection) = self.connections.get(key.0) else { return };
+        if connection.outbox.is_some() || connection.fate.is_some() {
+            // A client that sends requests and does not read the answers, or has gone.
+            self.doom(key, Fate::Closed);
             return;
         }
+        let Some(mut connection) = self.connections.remove(key.0) else { return };
+        self.metrics.connections.set(self.connections.len() as u64);
         if let Err(error) = self.registry.deregister(&mut connection.stream) {
             log::debug!("connection {}: {error}", key.0);
         }

@@ -71,7 +71,8 @@ impl Mailbox {
 impl Inbox {
     /// Takes the letters that are there now; those that come while they are handled wake the shard anew.
     pub(crate) fn drain(&self) -> impl Iterator<Item = Letter> {
-        self.woken.store(false, Ordering::Release);
+        // A swap, not a store: the count below must see every letter whose sender found the shard woken already.
+        self.woken.swap(false, Ordering::AcqRel);
         let count = self.receiver.len();
         self.receiver.try_iter().take(count)
     }

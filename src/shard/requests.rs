@@ -167,6 +167,10 @@ impl Shard {
     }
 
     fn handshake(self: &Rc<Self>, key: ConnectionKey, head: &Head<'_>, protocol: Protocol) -> Step {
+        if self.is_stopping() {
+            self.core.borrow_mut().last_answer(key, &Bytes::from_static(http::BUSY));
+            return Step::Over;
+        }
         let Some(peer) = self.core.borrow_mut().peer(key) else { return Step::Over };
         if self.shared.application.asks_permission() {
             let full = Handshake::new(head, peer, HandshakeHeaders::Keep);

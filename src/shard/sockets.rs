@@ -52,7 +52,7 @@ pub(crate) struct Extra {
     pub(crate) auth: Option<ByteString>,
     pub(crate) data: Option<Box<RawValue>>,
     pub(crate) acks: VecDeque<PendingAck>,
-    /// The instant for which a timer was armed last, or zero if none was yet.
+    /// The instant for which a timer was armed last.
     pub(crate) armed: Millis,
 }
 

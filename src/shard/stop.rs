@@ -37,6 +37,16 @@ impl Shard {
         }
     }
 
+    /// Ends the loop when no client is left that has yet to take its leave.
+    pub(crate) fn end_if_alone(&self) {
+        let mut core = self.core.borrow_mut();
+        core.close_idle();
+        core.bury();
+        if core.connections.is_empty() {
+            self.life.set(Life::Over);
+        }
+    }
+
     /// Stops listening and closes every session, so that its client connects elsewhere.
     pub(crate) fn stop(self: &Rc<Self>) {
         if self.is_stopping() {
@@ -52,7 +62,6 @@ impl Shard {
             self.core.borrow_mut().session(session, |session, _, _, effects| session.terminate(effects));
         }
         let mut core = self.core.borrow_mut();
-        core.close_idle();
         let end = core.now + STOP_TIMEOUT;
         core.timers.arm(end, TimerKey::Stop);
     }
@@ -65,7 +74,9 @@ impl Core {
             .connections
             .iter()
             .filter(|(_, connection)| match &connection.stage {
-                Stage::Http(http) => matches!(http.state, HttpState::Head) && connection.batch.is_none(),
+                Stage::Http(http) => {
+                    matches!(http.state, HttpState::Head) && connection.batch.is_none() && connection.outbox.is_none()
+                }
                 Stage::WebSocket(_) => false,
                 Stage::Lingering => true,
             })

@@ -267,6 +267,7 @@ impl Shard {
             core.flush_turn();
             core.check_queued();
             core.bury();
+            core.metrics.queued_bytes.set(core.queued as u64);
             let resumed = std::mem::take(&mut core.resumed);
             let quiet = core.calls.is_empty() && resumed.is_empty() && core.polled.is_empty() && core.doomed.is_empty();
             drop(core);
@@ -277,8 +278,8 @@ impl Shard {
                 break;
             }
         }
-        if self.life.get() == Life::Stopping && self.core.borrow().connections.is_empty() {
-            self.life.set(Life::Over);
+        if self.is_stopping() {
+            self.end_if_alone();
         }
     }
 }

@@ -70,6 +70,9 @@ impl Core {
         connection.then = then;
         if connection.batch.is_none() && connection.outbox.is_none() {
             self.written(key);
+        } else {
+            // Only a stall can end it before everything is written.
+            self.set_deadline(key, NEVER);
         }
     }
 
@@ -146,9 +149,7 @@ impl Core {
         match result {
             Ok(()) if outbox.is_empty() => {
                 connection.outbox = None;
-                if matches!(connection.stage, Stage::WebSocket(_)) && connection.then == Then::Continue {
-                    connection.deadline = NEVER;
-                }
+                self.idle(key);
                 self.written(key);
             }
             Ok(()) => {}
@@ -156,24 +157,19 @@ impl Core {
         }
     }
 
-    /// A connection whose peer has not read for too long is cut off.
+    /// Cuts off a connection whose peer has not read for too long. Says whether it did.
     pub(crate) fn check_stall(&mut self, key: ConnectionKey) -> bool {
         let stall = self.shared.config.limits.write_stall;
-        let Some(connection) = self.connections.get_mut(key.0) else { return false };
-        let Some(outbox) = &connection.outbox else { return false };
-        let due = outbox.progress() + stall;
-        if due > self.now {
-            connection.deadline = due;
-            self.arm_connection(key);
-        } else {
+        let outbox = self.connections.get(key.0).and_then(|connection| connection.outbox.as_ref());
+        let stalled = outbox.is_some_and(|outbox| outbox.progress() + stall <= self.now);
+        if stalled {
             self.slow_consumer(key, Limit::WriteStall);
         }
-        true
+        stalled
     }
 
     /// While more waits for all clients than may, the ones with the longest queues are cut off.
     pub(crate) fn check_queued(&mut self) {
-        self.metrics.queued_bytes.set(self.queued as u64);
         let limit = self.shared.queued_per_shard;
         if self.queued <= limit {
             return;
@@ -221,7 +217,6 @@ impl Core {
         let Some(connection) = self.connections.get_mut(key.0) else { return };
         let over = outbox.waiting() > self.shared.config.limits.queued_per_client;
         connection.outbox = Some(Box::new(outbox));
-        connection.deadline = self.now + self.shared.config.limits.write_stall;
         let interest = Interest::READABLE | Interest::WRITABLE;
         let watched = self.registry.reregister(&mut connection.stream, Token(key.0 as usize), interest);
         match watched {

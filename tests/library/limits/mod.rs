@@ -1,0 +1,58 @@
+//! Every limit, with a small value: what happens at it, and that it is counted.
+
+mod requests;
+mod sessions;
+mod slow;
+mod sockets;
+
+use kinglet::Limits;
+
+use crate::support::{Server, one_shard};
+
+/// Makes a test of each scenario, which gives back the server that it led to its limit, and one test of the list.
+macro_rules! limits {
+    ($($limit:ident: $($scenario:path),+;)+) => {
+        $(#[test]
+        fn $limit() {
+            $(assert!($scenario().hits(stringify!($limit)) > 0, stringify!($scenario));)+
+        })+
+
+        #[test]
+        fn every_limit_is_led_to() {
+            let server = Server::start(one_shard(), |_| {});
+            let metrics = server.metrics();
+            let limits: Vec<_> = metrics.limits_hit.iter().map(|(name, _)| *name).collect();
+            assert_eq!(limits, [$(stringify!($limit)),+]);
+            assert!(metrics.limits_hit.iter().all(|(_, hits)| *hits == 0));
+        }
+    };
+}
+
+limits! {
+    max_connections: requests::one_connection_too_many_gets_503;
+    request_head: requests::a_head_too_long_gets_431;
+    request_headers: requests::a_header_too_many_gets_431;
+    header_timeout: requests::a_head_that_does_not_end_gets_408, requests::a_head_that_trickles_gets_408;
+    body_timeout: requests::a_body_that_does_not_end_gets_408;
+    keep_alive: requests::an_idle_connection_is_closed, requests::a_connection_without_a_request_is_closed;
+    max_http_buffer_size: requests::a_body_too_long_gets_413, sockets::a_message_too_long_closes_with_1009;
+    fragments: sockets::a_message_of_too_many_fragments_closes_with_1008;
+    attachments: sockets::too_many_attachments_end_the_session;
+    json_depth: sockets::json_too_deep_ends_the_session;
+    namespaces_per_session: sockets::one_namespace_too_many_is_refused;
+    rooms_per_socket: sockets::a_socket_in_too_many_rooms_joins_no_more;
+    rooms: sockets::no_room_too_many_comes_into_being;
+    unanswered_acks: sockets::the_oldest_question_is_given_up;
+    queued_per_client: slow::a_websocket_that_does_not_read_is_cut_off, slow::a_polling_client_that_does_not_fetch_is_cut_off;
+    queued: slow::the_longest_of_all_queues_is_cut_off;
+    write_stall: slow::a_stalled_connection_is_cut_off;
+    close_timeout: sessions::a_close_frame_without_an_answer_ends_the_connection;
+    connect_timeout: sessions::a_client_that_joins_nothing_is_closed;
+    ping_timeout: sessions::a_client_without_a_pulse_is_closed;
+    upgrade_timeout: sessions::an_unfinished_upgrade_is_dropped_and_the_session_lives;
+}
+
+/// A server of one shard with these limits and no handlers.
+fn limited(limits: Limits) -> Server {
+    Server::start(kinglet::Config { limits, ..one_shard() }, |_| {})
+}

@@ -1,0 +1,150 @@
+//! The limits of connections and requests.
+
+use std::sync::mpsc::channel;
+use std::time::Duration;
+
+use kinglet::{Config, Limits};
+
+use super::limited;
+use crate::support::{Connection, Polling, Server, WebSocket, event, one_shard, receive};
+
+const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: example.test\r\n\r\n";
+
+/// Long enough for a client on a busy machine to have begun, short enough to be waited for.
+const SHORT: Duration = Duration::from_millis(200);
+
+fn assert_last_answer(mut connection: Connection, status: u16) {
+    let response = connection.response();
+    assert_eq!((response.status, response.header("connection").as_deref()), (status, Some("close")));
+    connection.expect_end();
+}
+
+pub fn one_connection_too_many_gets_503() -> Server {
+    let server = limited(Limits { max_connections: Some(2), ..Limits::default() });
+    let mut connections = [server.connect(), server.connect()];
+    for connection in &mut connections {
+        connection.send(REQUEST);
+        connection.response().assert_is(200, "all good");
+    }
+    let mut third = server.connect();
+    let response = third.response();
+    assert_eq!((response.status, response.header("retry-after").as_deref()), (503, Some("5")));
+    third.expect_end();
+    assert_eq!((server.hits("max_connections"), server.metrics().connections), (1, 2));
+
+    drop(connections);
+    server.wait_until("room", |metrics| metrics.connections == 0);
+    server.assert_well();
+    server
+}
+
+pub fn a_head_too_long_gets_431() -> Server {
+    let server = limited(Limits { request_head: 100, ..Limits::default() });
+    for end in ["", "\r\n\r\n"] {
+        let mut connection = server.connect();
+        connection.send(format!("GET / HTTP/1.1\r\nX-Long: {}{end}", "x".repeat(100)).as_bytes());
+        assert_last_answer(connection, 431);
+    }
+    server.assert_well();
+    assert_eq!(server.hits("request_head"), 2);
+    server
+}
+
+pub fn a_header_too_many_gets_431() -> Server {
+    let server = limited(Limits { request_headers: 2, ..Limits::default() });
+    let mut connection = server.connect();
+    connection.send(b"GET / HTTP/1.1\r\nHost: example.test\r\nA: 1\r\n\r\n");
+    connection.response().assert_is(200, "all good");
+    connection.send(b"GET / HTTP/1.1\r\nHost: example.test\r\nA: 1\r\nB: 2\r\n\r\n");
+    assert_last_answer(connection, 431);
+    assert_eq!(server.hits("request_headers"), 1);
+    server
+}
+
+pub fn a_head_that_does_not_end_gets_408() -> Server {
+    let server = limited(Limits { header_timeout: SHORT, ..Limits::default() });
+    let mut connection = server.connect();
+    connection.send(&REQUEST[..10]);
+    assert_last_answer(connection, 408);
+
+    let mut second = server.connect();
+    second.send(&[REQUEST, &REQUEST[..10]].concat());
+    second.response().assert_is(200, "all good");
+    assert_last_answer(second, 408);
+    assert_eq!((server.hits("header_timeout"), server.hits("keep_alive")), (2, 0));
+    server
+}
+
+pub fn a_head_that_trickles_gets_408() -> Server {
+    let limits = Limits { header_timeout: SHORT, ..Limits::default() };
+    let server = Server::start(Config { limits, ping_interval: SHORT / 4, ..one_shard() }, |_| {});
+    // Pings are the clock: a byte for each, so that the next comes long before the time is up.
+    let (mut clock, _) = WebSocket::open(&server);
+    let mut connection = server.connect();
+    connection.send(b"GET / HTTP/1.1\r\nX: ");
+    for _ in 0..100 {
+        clock.expect_text("2");
+        clock.send_text("3");
+        if server.hits("header_timeout") > 0 {
+            assert_last_answer(connection, 408);
+            return server;
+        }
+        connection.send(b"x");
+    }
+    panic!("a head may come as slowly as it likes");
+}
+
+pub fn a_body_that_does_not_end_gets_408() -> Server {
+    let (sender, reasons) = channel();
+    let limits = Limits { body_timeout: SHORT, ..Limits::default() };
+    let server = Server::start(Config { limits, ..one_shard() }, |server| {
+        server.of("/").on_disconnect(move |_, reason| sender.send(reason));
+    });
+    let (session, _) = Polling::connected(&server);
+    let request = session.post_request("42[\"never whole\"]");
+    let connection = session.send(&request[..request.len() - 1]);
+    assert_last_answer(connection, 408);
+    assert_eq!(receive(&reasons).to_string(), "transport error");
+    assert_eq!(server.hits("body_timeout"), 1);
+    server
+}
+
+pub fn an_idle_connection_is_closed() -> Server {
+    let server = limited(Limits { keep_alive: SHORT, ..Limits::default() });
+    let mut connection = server.connect();
+    connection.send(REQUEST);
+    connection.response().assert_is(200, "all good");
+    connection.expect_end();
+    assert_eq!(server.hits("keep_alive"), 1);
+
+    // A GET that is held is no idling.
+    let (session, _) = Polling::connected(&server);
+    let mut held = session.hold(&server);
+    let mut idle = server.connect();
+    idle.send(REQUEST);
+    idle.response().assert_is(200, "all good");
+    idle.expect_end();
+    server.handle().emit("still here", ()).expect("JSON");
+    held.response().assert_is(200, "42[\"still here\"]");
+    server
+}
+
+pub fn a_connection_without_a_request_is_closed() -> Server {
+    let server = limited(Limits { header_timeout: SHORT, ..Limits::default() });
+    server.connect().expect_end();
+    assert_eq!((server.hits("keep_alive"), server.hits("header_timeout")), (1, 0));
+    server
+}
+
+pub fn a_body_too_long_gets_413() -> Server {
+    let server = Server::start(Config { max_http_buffer_size: 100, ..one_shard() }, |_| {});
+    let (session, _) = Polling::connected(&server);
+    let body = "x".repeat(101);
+    session.post(&body).assert_is(413, "");
+    let chunked = session.post_request("").replace("Content-Length: 0", "Transfer-Encoding: chunked");
+    let mut connection = session.send(&format!("{chunked}65\r\n{body}\r\n0\r\n\r\n"));
+    connection.response().assert_is(413, "");
+    session.post_ok(&event(&format!("\"{}\"", "x".repeat(94))));
+    assert_eq!((server.hits("max_http_buffer_size"), server.metrics().sessions), (2, 1));
+    server
+}

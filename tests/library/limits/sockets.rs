@@ -1,0 +1,168 @@
+//! The limits of messages, packets, namespaces and rooms.
+
+use std::sync::mpsc::channel;
+use std::time::Duration;
+
+use kinglet::{AckError, Config, Limits};
+
+use super::limited;
+use crate::support::{Client, Frame, Server, WebSocket, one_shard, receive, socket_id};
+
+/// A server whose sockets send their test the reason why they leave, if `act` makes a client hit a limit.
+fn reason_after(config: Config, act: impl FnOnce(&mut Client)) -> (Server, String) {
+    let (sender, reasons) = channel();
+    let server = Server::start(config, |server| {
+        server.of("/").on_disconnect(move |_, reason| sender.send(reason.to_string()));
+    });
+    act(&mut Client::connect(&server));
+    let reason = receive(&reasons);
+    server.assert_well();
+    (server, reason)
+}
+
+pub fn a_message_too_long_closes_with_1009() -> Server {
+    let config = Config { max_http_buffer_size: 100, ..one_shard() };
+    let (server, reason) = reason_after(config, |client| {
+        client.ws.send(0x81, &[b'x'; 101]);
+        client.ws.expect(&Frame::close_with(1009));
+        client.ws.answer_close();
+    });
+    assert_eq!((reason.as_str(), server.hits("max_http_buffer_size")), ("transport error", 1));
+    server
+}
+
+pub fn a_message_of_too_many_fragments_closes_with_1008() -> Server {
+    let limits = Limits { fragments: 2, ..Limits::default() };
+    let (server, reason) = reason_after(Config { limits, ..one_shard() }, |client| {
+        client.ws.send(0x01, b"42[");
+        client.ws.send(0x80, b"\"two\"]");
+        client.ws.expect_nothing_more();
+        [(0x01, "42["), (0x00, "\"three\""), (0x80, "]")].iter().for_each(|(first, part)| {
+            client.ws.send(*first, part.as_bytes());
+        });
+        let close = client.ws.frame();
+        assert_eq!((close.first, close.payload.get(..2)), (0x88, Some(&1008u16.to_be_bytes()[..])));
+        client.ws.answer_close();
+    });
+    assert_eq!((reason.as_str(), server.hits("fragments")), ("transport error", 1));
+    server
+}
+
+pub fn too_many_attachments_end_the_session() -> Server {
+    let limits = Limits { attachments: 1, ..Limits::default() };
+    let (server, reason) = reason_after(Config { limits, ..one_shard() }, |client| {
+        client.ws.send_text("451-[\"one\",{\"_placeholder\":true,\"num\":0}]");
+        client.ws.send(0x82, b"data");
+        client.ws.expect_nothing_more();
+        client.ws.send_text("452-[\"two\",{\"_placeholder\":true,\"num\":0},{\"_placeholder\":true,\"num\":1}]");
+        client.ws.expect_close();
+    });
+    assert_eq!((reason.as_str(), server.hits("attachments")), ("forced close", 1));
+    server
+}
+
+pub fn json_too_deep_ends_the_session() -> Server {
+    let limits = Limits { json_depth: 3, ..Limits::default() };
+    let (server, reason) = reason_after(Config { limits, ..one_shard() }, |client| {
+        client.emit("\"three\",[{}]");
+        client.ws.expect_nothing_more();
+        client.emit("\"four\",[{\"a\":[]}]");
+        client.ws.expect_close();
+    });
+    assert_eq!((reason.as_str(), server.hits("json_depth")), ("forced close", 1));
+    server
+}
+
+pub fn one_namespace_too_many_is_refused() -> Server {
+    let limits = Limits { namespaces_per_session: 2, ..Limits::default() };
+    let server = Server::start(Config { limits, ..one_shard() }, |server| {
+        ["/a", "/b"].iter().for_each(|name| drop(server.of(name).name().to_owned()));
+    });
+    let mut client = Client::connect(&server);
+    client.ws.send_text("40/a,");
+    socket_id(&client.ws.text());
+    client.ws.send_text("40/b,");
+    client.ws.expect_text("44/b,{\"message\":\"a session may join 2 namespaces at most\"}");
+    client.ws.send_text("41/a,");
+    client.ws.send_text("40/b,");
+    socket_id(&client.ws.text());
+    assert_eq!(server.hits("namespaces_per_session"), 1);
+    server
+}
+
+/// A server whose clients join and leave rooms, and hear what came of it.
+fn with_rooms(limits: Limits) -> Server {
+    Server::start(Config { limits, ..one_shard() }, |server| {
+        let root = server.of("/");
+        root.on("join", |socket, event| {
+            let (room,): (String,) = event.args().expect("a room");
+            event.ack(socket.join(room).err().map(|error| error.to_string())).expect("JSON");
+        });
+        root.on("leave", |socket, event| {
+            let (room,): (String,) = event.args().expect("a room");
+            socket.leave(room);
+        });
+    })
+}
+
+fn join(client: &mut Client, room: &str) -> String {
+    client.ws.send_text(&format!("420[\"join\",\"{room}\"]"));
+    client.ws.text()
+}
+
+pub fn a_socket_in_too_many_rooms_joins_no_more() -> Server {
+    let server = with_rooms(Limits { rooms_per_socket: 1, ..Limits::default() });
+    let mut client = Client::connect(&server);
+    let own = client.id.clone();
+    ["a", "a", &own].iter().for_each(|room| assert_eq!(join(&mut client, room), "430[null]", "{room}"));
+    let refused = "430[\"the socket is in 1 rooms already, as many as one may be (rooms_per_socket)\"]";
+    assert_eq!(join(&mut client, "b"), refused);
+    client.emit("\"leave\",\"a\"");
+    assert_eq!(join(&mut client, "b"), "430[null]");
+    assert_eq!(server.hits("rooms_per_socket"), 1);
+    server
+}
+
+pub fn no_room_too_many_comes_into_being() -> Server {
+    let server = with_rooms(Limits { rooms: 2, ..Limits::default() });
+    let (mut one, mut other) = (Client::connect(&server), Client::connect(&server));
+    ["a", "b"].iter().for_each(|room| assert_eq!(join(&mut one, room), "430[null]"));
+    assert_eq!(join(&mut other, "c"), "430[\"there are 2 rooms already, as many as may be (rooms)\"]");
+    assert_eq!(join(&mut other, "a"), "430[null]");
+    drop(one);
+    server.wait_until("one left", |metrics| metrics.sockets == 1);
+    assert_eq!(join(&mut other, "c"), "430[null]");
+    assert_eq!(server.hits("rooms"), 1);
+    server
+}
+
+pub fn the_oldest_question_is_given_up() -> Server {
+    let (sender, answers) = channel();
+    let limits = Limits { unanswered_acks: 1, ..Limits::default() };
+    let server = Server::start(Config { limits, ..one_shard() }, |server| {
+        server.of("/").on_connect(move |socket| {
+            for number in 0..2 {
+                let sender = sender.clone();
+                let heard = move |_: &kinglet::Socket, answer: Result<_, AckError>| {
+                    let _ = sender.send((number, answer.map(drop)));
+                };
+                socket.emit_with_ack("question", number, Duration::from_secs(600), heard).expect("JSON");
+            }
+        });
+    });
+    let client = Client::connect(&server);
+    assert_eq!(receive(&answers), (0, Err(AckError::Dropped)));
+    assert_eq!(server.hits("unanswered_acks"), 1);
+    drop(client);
+    assert_eq!(receive(&answers), (1, Err(AckError::Disconnected)));
+    server
+}
+
+#[test]
+fn a_server_of_no_limits_met_has_counted_none() {
+    let server = limited(Limits::default());
+    let (mut ws, _) = WebSocket::open(&server);
+    ws.send_text("40");
+    socket_id(&ws.text());
+    assert!(server.metrics().limits_hit.iter().all(|(_, hits)| *hits == 0));
+}

@@ -1,0 +1,13 @@
+//! The library from a program's side: servers in this process, driven by raw clients over TCP.
+//!
+//! Nothing waits for a time to pass: a test waits for bytes, for what a handler sends it, or for a metric.
+
+mod acks;
+mod bookkeeping;
+mod broadcasts;
+mod handlers;
+mod handoff;
+mod handshakes;
+mod limits;
+mod stop;
+mod support;
