@@ -1,8 +1,10 @@
 //! What a Socket.IO server costs: a load generator that plays many clients, and what it is compared with.
 
 mod commands;
+mod compare;
 mod engine;
 mod error;
+mod floor;
 mod measure;
 mod net;
 mod options;
@@ -30,6 +32,8 @@ usage: perf COMMAND [URL] [OPTIONS]
   connect     clients that come and go, or all come at once  [--stampede]
   polling     questions and answers over long polling
   http        GET / over connections that are kept   [--get PATH] [--rate PER_SECOND]
+  floor       a server that costs what the kernel costs      (perf floor --help)
+  compare     every server under the same load             (perf compare --help)
 
 options of all commands
   URL                http, https, ws or wss; else https://$LOAD_BALANCER_DOMAIN,
@@ -76,10 +80,18 @@ fn command() -> Result<ExitCode> {
         "connect" => connect::main(&mut parser),
         "polling" => ack::main(&mut parser, true),
         "http" => http::main(&mut parser),
+        "floor" => done(floor::run(parser)),
+        "compare" => done(compare::run(parser)),
+        "confine" => done(compare::confine(parser)),
         "help" => {
             print!("{HELP}");
             Ok(ExitCode::SUCCESS)
         }
         unknown => Err(Error::Options(format!("there is no command {unknown:?}; see perf help"))),
     }
+}
+
+/// The exit code of a command that either does what it is for or not.
+fn done(result: std::result::Result<(), Box<dyn std::error::Error>>) -> Result<ExitCode> {
+    result.map(|()| ExitCode::SUCCESS).map_err(|error| Error::Options(error.to_string()))
 }

@@ -25,6 +25,8 @@ const DIGITS: [usize; 3] = [8, 8, 16];
 const STAMP: usize = DIGITS[0] + DIGITS[1] + DIGITS[2];
 /// How long a silence says that nothing more will come.
 const QUIET: Duration = Duration::from_secs(3);
+/// Left to the server before the first message: what the handshakes still cost is not measured.
+const SETTLING: Duration = Duration::from_millis(500);
 /// Batches written in one turn of the loop at most.
 const PER_TURN: usize = 64;
 
@@ -91,6 +93,7 @@ pub fn main(parser: &mut Parser) -> Result<ExitCode> {
 enum Phase {
     Connecting,
     AllConnected,
+    Settling { until: Instant },
     Sending { until: Instant, meter: Meter },
     AllSent(Meter),
     Draining(Meter),
@@ -270,6 +273,11 @@ impl Load for Fanout {
             }
             Phase::AllConnected => {
                 if stopped || self.run.gate.passed().is_some() {
+                    self.phase = Phase::Settling { until: engine.now() + SETTLING };
+                }
+            }
+            Phase::Settling { until } => {
+                if stopped || engine.now() >= until {
                     self.tally.senders = self.senders.len() as u64;
                     let meter = Meter::begin(&self.run);
                     self.due = nanoseconds();

@@ -15,6 +15,8 @@ pub struct Usage {
     pub user: f64,
     /// CPU seconds in the kernel.
     pub system: f64,
+    /// CPU seconds in all where they are counted apart, and exactly: then the two above only say how they divide.
+    pub total: Option<f64>,
     /// Resident bytes of the processes.
     pub rss: u64,
     /// Bytes charged to the control groups, those of the kernel included.
@@ -24,8 +26,10 @@ pub struct Usage {
 impl Usage {
     /// CPU used from `start` to this: user, and user and system together.
     pub fn cpu_since(&self, start: &Self) -> (f64, f64) {
-        let user = self.user - start.user;
-        (user, user + self.system - start.system)
+        let (user, system) = (self.user - start.user, self.system - start.system);
+        let sampled = user + system;
+        let total = self.total.zip(start.total).map_or(sampled, |(end, start)| end - start);
+        (if sampled > 0.0 { total * user / sampled } else { 0.0 }, total)
     }
 }
 
@@ -60,6 +64,9 @@ impl Sampler {
             if let Some((user, system)) = cgroup_cpu(directory).map_err(failed)? {
                 let (sum_user, sum_system) = cpu.unwrap_or((0.0, 0.0));
                 cpu = Some((sum_user + user, sum_system + system));
+            }
+            if let Some(nanoseconds) = number(&directory.join("cpuacct.usage")).map_err(failed)? {
+                *usage.total.get_or_insert(0.0) += nanoseconds as f64 / 1e9;
             }
             if let Some(memory) = cgroup_memory(directory).map_err(failed)? {
                 *usage.memory.get_or_insert(0) += memory;

@@ -1,0 +1,244 @@
+//! What is measured, and the figures gathered for it.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::server::Kind;
+
+/// The part of the results a measure stands in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Section {
+    /// Memory, with nothing limited.
+    Memory,
+    /// CPU time, with nothing limited.
+    Cpu,
+    /// What a quarter vCPU and 512 MB hold.
+    SmallTask,
+}
+
+/// How a figure is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Unit {
+    /// Milliseconds.
+    Millis,
+    /// Seconds.
+    Seconds,
+    /// Microseconds of CPU time.
+    Micros,
+    /// Megabytes of 1,000,000 bytes.
+    Megabytes,
+    /// Bytes.
+    Bytes,
+    /// How many in a second.
+    PerSecond,
+    /// How many.
+    Count,
+}
+
+impl Unit {
+    /// The figure with its unit.
+    pub fn write(self, value: f64) -> String {
+        match self {
+            Self::Millis => format!("{} ms", short(value)),
+            Self::Seconds => format!("{} s", short(value)),
+            Self::Micros => format!("{} µs", short(value)),
+            Self::Megabytes => format!("{} MB", short(value)),
+            Self::Bytes => format!("{} B", short(value)),
+            Self::PerSecond => format!("{}/s", short(value)),
+            Self::Count => short(value),
+        }
+    }
+}
+
+/// Three significant digits, thousands set apart.
+pub fn short(value: f64) -> String {
+    let decimals = match value.abs() {
+        0.0 | 100.0.. => 0,
+        10.0.. => 1,
+        1.0.. => 2,
+        _ => 3,
+    };
+    let text = format!("{value:.decimals$}");
+    let (whole, fraction) = text.split_at(text.find('.').unwrap_or(text.len()));
+    let fraction = if fraction.bytes().all(|byte| matches!(byte, b'.' | b'0')) { "" } else { fraction };
+    let mut grouped = String::new();
+    for (index, digit) in whole.char_indices() {
+        if index > 0 && (whole.len() - index) % 3 == 0 && !grouped.ends_with('-') {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped + fraction
+}
+
+/// One row of the tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Measure {
+    /// Its name in the raw results.
+    pub key: &'static str,
+    /// Its name in the tables.
+    pub title: &'static str,
+    /// How its figures are written.
+    pub unit: Unit,
+    /// Where it stands.
+    pub section: Section,
+    /// What its ratio is taken against.
+    pub floor: Kind,
+}
+
+macro_rules! measures {
+    ($($constant:ident $key:literal $section:ident $unit:ident $floor:ident $title:literal)*) => {
+        $(
+            #[doc = $title]
+            pub const $constant: Measure = Measure {
+                key: $key,
+                title: $title,
+                unit: Unit::$unit,
+                section: Section::$section,
+                floor: Kind::$floor,
+            };
+        )*
+        /// Every measure, in the order of the tables.
+        pub const MEASURES: &[Measure] = &[$($constant),*];
+    };
+}
+
+measures! {
+    START "start" Memory Millis Floor "exec to the first `200` on `/`"
+    BASE_RSS "base_rss" Memory Megabytes Floor "RSS with no client"
+    RSS_1K "rss_per_client_1000" Memory Bytes Floor "RSS per idle client, 1,000"
+    RSS_10K "rss_per_client_10000" Memory Bytes Floor "RSS per idle client, 10,000"
+    RSS_19K "rss_per_client_19000" Memory Bytes Floor "RSS per idle client, 19,000"
+    RSS_LEFT "rss_left" Memory Megabytes Floor "RSS after they left"
+    CHARGED_1K "charged_per_client_1000" Memory Bytes Floor "charged to the cgroup, kernel included, per idle client, 1,000"
+    CHARGED_10K "charged_per_client_10000" Memory Bytes Floor "the same, 10,000"
+    CHARGED_19K "charged_per_client_19000" Memory Bytes Floor "the same, 19,000"
+    CHARGED_LEFT "charged_left" Memory Megabytes Floor "charged after they left, above the start"
+    HANDSHAKE_USER "handshake_user" Cpu Micros Floor "handshake and close: user"
+    HANDSHAKE "handshake_total" Cpu Micros Floor "handshake and close: total"
+    ONE_100_USER "delivery_one_100_user" Cpu Micros Floor "delivery, 100 clients, one message at a time: user"
+    ONE_100 "delivery_one_100_total" Cpu Micros Floor "delivery, 100 clients, one message at a time: total"
+    ONE_1K_USER "delivery_one_1000_user" Cpu Micros Floor "delivery, 1,000 clients, one message at a time: user"
+    ONE_1K "delivery_one_1000_total" Cpu Micros Floor "delivery, 1,000 clients, one message at a time: total"
+    ONE_10K_USER "delivery_one_10000_user" Cpu Micros Floor "delivery, 10,000 clients, one message at a time: user"
+    ONE_10K "delivery_one_10000_total" Cpu Micros Floor "delivery, 10,000 clients, one message at a time: total"
+    TEN_1K_USER "delivery_ten_1000_user" Cpu Micros CoalescingFloor "delivery, 1,000 clients, ten due at once: user"
+    TEN_1K "delivery_ten_1000_total" Cpu Micros CoalescingFloor "delivery, 1,000 clients, ten due at once: total"
+    TEN_10K_USER "delivery_ten_10000_user" Cpu Micros CoalescingFloor "delivery, 10,000 clients, ten due at once: user"
+    TEN_10K "delivery_ten_10000_total" Cpu Micros CoalescingFloor "delivery, 10,000 clients, ten due at once: total"
+    LOST "lost" Cpu Count Floor "deliveries lost in all of these"
+    ACK "ack_total" Cpu Micros Floor "ack round trip: total"
+    GET "get_total" Cpu Micros Floor "`GET /`: total"
+    IDLE_HOUR "idle_hour" Cpu Seconds Floor "10,000 idle clients, for an hour: total"
+    MOST_ONE "most_one" SmallTask PerSecond CoalescingFloor "most deliveries to 1,000 clients, one message a write"
+    MOST_TEN "most_ten" SmallTask PerSecond CoalescingFloor "most deliveries to 1,000 clients, ten a write"
+    SLOW_P50 "latency_1_p50" SmallTask Millis Floor "1 message/s to 1,000 clients: p50"
+    SLOW_P99 "latency_1_p99" SmallTask Millis Floor "1 message/s to 1,000 clients: p99"
+    FAST_P50 "latency_10_p50" SmallTask Millis Floor "10 messages/s to 1,000 clients: p50"
+    FAST_P99 "latency_10_p99" SmallTask Millis Floor "10 messages/s to 1,000 clients: p99"
+    SMALL_LOST "small_lost" SmallTask Count Floor "deliveries lost at 1 and 10 messages/s"
+    HANDSHAKES "handshakes" SmallTask PerSecond Floor "handshakes"
+    BACK "back" SmallTask Seconds Floor "10,000 clients cut off reconnect at once: all back after"
+    BACK_GET "back_get_p99" SmallTask Millis Floor "`GET /` meanwhile: p99"
+}
+
+/// The figures of a run.
+#[derive(Default)]
+pub struct Figures {
+    values: BTreeMap<(Measure, Kind), Vec<f64>>,
+    failures: Vec<String>,
+}
+
+/// Several figures of one measure and server as one.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Summary {
+    /// The middle one.
+    pub median: f64,
+    /// The least.
+    pub min: f64,
+    /// The greatest.
+    pub max: f64,
+    /// How many there are.
+    pub count: usize,
+}
+
+impl Figures {
+    /// Adds what one round found.
+    pub fn add(&mut self, measure: Measure, kind: Kind, value: f64) {
+        self.values.entry((measure, kind)).or_default().push(value);
+    }
+
+    /// Notes what could not be measured.
+    pub fn fail(&mut self, failure: String) {
+        eprintln!("  {failure}");
+        self.failures.push(failure);
+    }
+
+    /// What could not be measured.
+    pub fn failures(&self) -> &[String] {
+        &self.failures
+    }
+
+    /// The servers with any figure, in the order of the tables.
+    pub fn kinds(&self) -> Vec<Kind> {
+        Kind::ALL.into_iter().filter(|kind| self.values.keys().any(|(_, of)| of == kind)).collect()
+    }
+
+    /// All rounds of a measure as one.
+    pub fn summary(&self, measure: Measure, kind: Kind) -> Option<Summary> {
+        let mut values = self.values.get(&(measure, kind))?.clone();
+        values.sort_by(f64::total_cmp);
+        let (min, max) = (*values.first()?, *values.last()?);
+        let half = values.len() / 2;
+        let median = if values.len() % 2 == 1 { values[half] } else { f64::midpoint(values[half - 1], values[half]) };
+        Some(Summary { median, min, max, count: values.len() })
+    }
+
+    /// A median as a multiple of the measure's floor, where that has one above zero.
+    pub fn against_floor(&self, measure: Measure, kind: Kind) -> Option<f64> {
+        let floor = self.summary(measure, measure.floor)?.median;
+        (kind != measure.floor && floor > 0.0).then_some(self.summary(measure, kind)?.median / floor)
+    }
+
+    /// Everything, for other programs.
+    pub fn json(&self) -> Value {
+        let mut measures = serde_json::Map::new();
+        for measure in MEASURES {
+            let servers: serde_json::Map<_, _> = Kind::ALL
+                .into_iter()
+                .filter_map(|kind| Some((kind.name().to_owned(), json!(self.values.get(&(*measure, kind))?))))
+                .collect();
+            if !servers.is_empty() {
+                let unit = format!("{:?}", measure.unit).to_lowercase();
+                measures
+                    .insert(measure.key.to_owned(), json!({"title": measure.title, "unit": unit, "values": servers}));
+            }
+        }
+        json!({"measures": measures, "failures": self.failures})
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_keep_three_digits() {
+        assert_eq!(
+            [0.0, 0.0812, 3.39, 12.0, 62.45, 14_917.4, 1_259_845.0].map(short),
+            ["0", "0.081", "3.39", "12", "62.5", "14,917", "1,259,845"]
+        );
+    }
+
+    #[test]
+    fn a_summary_is_the_median_with_its_spread_and_ratio() {
+        let mut figures = Figures::default();
+        [4.0, 2.0, 3.0].into_iter().for_each(|value| figures.add(ACK, Kind::Floor, value));
+        [6.0, 3.0].into_iter().for_each(|value| figures.add(ACK, Kind::Kinglet, value));
+        let summary = Summary { median: 4.5, min: 3.0, max: 6.0, count: 2 };
+        assert_eq!(figures.summary(ACK, Kind::Kinglet), Some(summary));
+        assert_eq!(figures.against_floor(ACK, Kind::Kinglet), Some(1.5));
+        assert_eq!(figures.against_floor(ACK, Kind::Floor), None);
+    }
+}

@@ -1,0 +1,143 @@
+//! `perf compare`: every server in turn, each in a cgroup of its own, under the same load.
+//!
+//! The server has the machine's first core and the load its last. Rounds are interleaved, all servers and then all of
+//! them again, so that the machine's noise is shared; a figure is the median of its rounds and stands with the least
+//! and the greatest. What is written: `perf/RESULTS.md`, plots and the raw figures in `perf/results/`.
+
+mod cgroup;
+mod confine;
+mod figures;
+mod load;
+mod measure;
+mod plot;
+mod report;
+mod server;
+mod stop;
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+pub use confine::run as confine;
+
+use cgroup::{Cgroup, Limits};
+use confine::Cores;
+use figures::Figures;
+use measure::Bench;
+use server::{Cgroups, Kind, Place};
+
+/// What `perf compare --help` prints.
+pub const HELP: &str = "\
+perf compare: what kinglet costs, beside other servers and beside the kernel's floor
+
+Usage: perf compare [--servers LIST] [--quick]
+
+  --servers LIST  kinglet, floor, node, socketioxide, separated by commas; floor brings the coalescing floor along
+                  [kinglet,floor,node,socketioxide]
+  --quick         fewer rounds, for a first look
+
+Builds and installs what it compares. Needs cargo, npm for node, and the right to make cgroups: without that nothing is
+limited and the figures come from /proc. Writes perf/RESULTS.md and perf/results/.
+";
+
+/// How often each part is repeated.
+#[derive(Clone, Copy)]
+struct Rounds {
+    cpu: usize,
+    small_task: usize,
+}
+
+/// Compares and writes the results.
+pub fn run(mut arguments: lexopt::Parser) -> Result<(), Box<dyn Error>> {
+    use lexopt::prelude::{Long, Short, ValueExt};
+    let (mut kinds, mut rounds) = (Kind::ALL.to_vec(), Rounds { cpu: 5, small_task: 3 });
+    while let Some(argument) = arguments.next()? {
+        match argument {
+            Long("servers") => kinds = servers(&arguments.value()?.string()?)?,
+            Long("quick") => rounds = Rounds { cpu: 3, small_task: 1 },
+            Short('h') | Long("help") => {
+                print!("{HELP}");
+                return Ok(());
+            }
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    stop::listen()?;
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().ok_or("perf has no repository around it")?;
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+    let place = Place { root: root.to_owned(), target, cores: Cores::choose()?, cgroups: cgroups() };
+    if place.cgroups == Cgroups::Denied {
+        eprintln!("no permission to make cgroups: nothing is limited, and the figures come from /proc");
+    }
+    let begun = Instant::now();
+    let figures = compare(kinds, rounds, &place)?;
+    report::write(&figures, rounds, &place, begun.elapsed())?;
+    eprintln!("perf/RESULTS.md and perf/results/ are written");
+    Ok(())
+}
+
+fn compare(mut kinds: Vec<Kind>, rounds: Rounds, place: &Place) -> Result<Figures, Box<dyn Error>> {
+    let mut figures = Figures::default();
+    kinds.retain(|kind| match kind.build(&place.root, &place.target) {
+        Ok(()) => true,
+        Err(error) => {
+            figures.fail(format!("{} is left out: {error}", kind.name()));
+            false
+        }
+    });
+    stop::check()?;
+    // What is started from here on has the load's core, unless it is told otherwise.
+    confine::bind(place.cores.load)?;
+    let mut bench = Bench { place, figures };
+    let alone: Vec<_> = kinds.iter().copied().filter(|kind| *kind != Kind::CoalescingFloor).collect();
+    for round in 1..=rounds.cpu {
+        each(&mut bench, &kinds, &format!("CPU, round {round} of {}", rounds.cpu), Bench::cpu)?;
+    }
+    each(&mut bench, &alone, "memory and heartbeats", Bench::memory)?;
+    for round in 1..=rounds.small_task {
+        each(&mut bench, &kinds, &format!("small task, round {round} of {}", rounds.small_task), Bench::small_task)?;
+    }
+    each(&mut bench, &alone, "reconnection", Bench::reconnection)?;
+    Ok(bench.figures)
+}
+
+/// Measures every server once; what fails for one does not keep the others from it.
+fn each<'a>(
+    bench: &mut Bench<'a>,
+    kinds: &[Kind],
+    part: &str,
+    measure: impl Fn(&mut Bench<'a>, Kind) -> Result<(), Box<dyn Error>>,
+) -> Result<(), Box<dyn Error>> {
+    for kind in kinds {
+        let begun = Instant::now();
+        let result = measure(bench, *kind);
+        stop::check()?;
+        if let Err(error) = result {
+            bench.figures.fail(format!("{}, {part}: {error}", kind.name()));
+        }
+        eprintln!("{part}: {} took {:.0} s", kind.name(), begun.elapsed().as_secs_f64());
+    }
+    Ok(())
+}
+
+fn servers(list: &str) -> Result<Vec<Kind>, String> {
+    let mut kinds = Vec::new();
+    for name in list.split(',') {
+        let kind = Kind::ALL.into_iter().find(|kind| kind.name() == name);
+        kinds.push(kind.ok_or_else(|| format!("{name:?} is no server: kinglet, floor, node, socketioxide"))?);
+        if kind == Some(Kind::Floor) {
+            kinds.push(Kind::CoalescingFloor);
+        }
+    }
+    kinds.sort();
+    kinds.dedup();
+    Ok(kinds)
+}
+
+/// Finds out by making one.
+fn cgroups() -> Cgroups {
+    match Cgroup::create(&format!("kinglet-perf-{}", std::process::id()), Limits::SmallTask) {
+        Ok(cgroup) => Cgroups::Version(cgroup.version()),
+        Err(_) => Cgroups::Denied,
+    }
+}

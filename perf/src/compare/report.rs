@@ -1,0 +1,222 @@
+//! What a comparison leaves behind: `perf/RESULTS.md`, the plots and the raw figures in `perf/results/`.
+
+use std::error::Error;
+use std::fmt::Write;
+use std::fs;
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::Rounds;
+use super::figures::{self as of, Figures, MEASURES, Measure, Section, Unit};
+use super::plot::{self, Line, Start, Stroke, Titles};
+use super::server::{Cgroups, Kind, Place};
+
+/// Writes everything.
+pub fn write(figures: &Figures, rounds: Rounds, place: &Place, took: Duration) -> Result<(), Box<dyn Error>> {
+    let machine = Machine::look();
+    let directory = place.root.join("perf/results");
+    fs::create_dir_all(&directory)?;
+    fs::write(place.root.join("perf/RESULTS.md"), page(figures, rounds, place, &machine, took)?)?;
+    fs::write(directory.join("memory.svg"), memory_plot(figures))?;
+    fs::write(directory.join("cpu-per-delivery.svg"), cpu_plot(figures))?;
+    fs::write(directory.join("small-task-deliveries.svg"), deliveries_plot(figures))?;
+    fs::write(directory.join("small-task-latency.svg"), latency_plot(figures))?;
+    let raw = json!({
+        "date": machine.date,
+        "processor": machine.processor,
+        "cores": machine.cores,
+        "memory": machine.memory,
+        "kernel": machine.kernel,
+        "command": command(),
+        "seconds": took.as_secs(),
+        "cgroups": match place.cgroups {
+            Cgroups::Version(version) => json!(version),
+            Cgroups::Denied => json!(null),
+        },
+        "servers": figures.kinds().into_iter().map(|kind| {
+            json!({"name": kind.name(), "description": kind.description(), "version": kind.version(&place.root)})
+        }).collect::<Vec<_>>(),
+        "results": figures.json(),
+    });
+    fs::write(directory.join("results.json"), format!("{raw:#}\n"))?;
+    Ok(())
+}
+
+/// What the figures were measured on.
+struct Machine {
+    processor: String,
+    cores: usize,
+    memory: String,
+    kernel: String,
+    date: String,
+}
+
+impl Machine {
+    fn look() -> Self {
+        let field = |file: &str, name: &str| {
+            let text = fs::read_to_string(file).unwrap_or_default();
+            let line = text.lines().find_map(|line| line.strip_prefix(name)?.trim_start().strip_prefix(':'));
+            line.map_or_else(|| "unknown".to_owned(), |value| value.trim().to_owned())
+        };
+        let cpus = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+        let memory = field("/proc/meminfo", "MemTotal");
+        let kilobytes = memory.strip_suffix("kB").and_then(|number| number.trim().parse::<f64>().ok());
+        let date = Command::new("date").args(["-u", "+%Y-%m-%d %H:%M UTC"]).output();
+        Self {
+            processor: field("/proc/cpuinfo", "model name"),
+            cores: cpus.lines().filter(|line| line.starts_with("processor")).count(),
+            memory: kilobytes.map_or(memory, |kilobytes| format!("{:.0} GiB", kilobytes / 1024.0 / 1024.0)),
+            kernel: fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned(),
+            date: date
+                .map_or_else(|_| "unknown".to_owned(), |date| String::from_utf8_lossy(&date.stdout).trim().to_owned()),
+        }
+    }
+}
+
+fn command() -> String {
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    format!("cargo run --release -p perf -- {}", arguments.join(" "))
+}
+
+fn page(
+    figures: &Figures,
+    rounds: Rounds,
+    place: &Place,
+    machine: &Machine,
+    took: Duration,
+) -> Result<String, std::fmt::Error> {
+    let mut page = String::from("# What it costs\n\n");
+    writeln!(page, "Written by `{}` on {} in {:.0} minutes.\n", command(), machine.date, took.as_secs_f64() / 60.0)?;
+    writeln!(
+        page,
+        "- Machine: {} ({} cores, {}), Linux {}",
+        machine.processor, machine.cores, machine.memory, machine.kernel
+    )?;
+    writeln!(
+        page,
+        "- Server on core {}, load on core {}, over loopback; messages of 100 bytes over WebSocket",
+        place.cores.server, place.cores.load
+    )?;
+    match place.cgroups {
+        Cgroups::Version(version) => writeln!(
+            page,
+            "- Each server in a cgroup (version {version}) of its own; CPU time is the cgroup's, RSS the process's"
+        )?,
+        Cgroups::Denied => writeln!(
+            page,
+            "- **Without cgroups, for want of permission**: nothing was limited, and CPU times are those of `/proc`, in \
+             hundredths of a second"
+        )?,
+    }
+    writeln!(
+        page,
+        "- A figure is the median of its rounds ({} for CPU time, {} for the small task, one for memory, heartbeats and \
+         the reconnection), the least and the greatest in brackets; `×` is the median against the floor, or against the \
+         coalescing floor where messages fall due together. How CPU time divides into user and system is sampled by \
+         the kernel's tick and scatters; the total is exact\n",
+        rounds.cpu, rounds.small_task
+    )?;
+    for kind in figures.kinds() {
+        let version = kind.version(&place.root).map(|version| format!(" ({version})")).unwrap_or_default();
+        writeln!(page, "- **{}**: {}{version}", kind.name(), kind.description())?;
+    }
+    table(&mut page, figures, Section::Memory, "Start and memory, unlimited")?;
+    page += "\n![Memory against connections](results/memory.svg)\n";
+    table(&mut page, figures, Section::Cpu, "CPU time, unlimited")?;
+    page += "\n![CPU time per delivery against connections](results/cpu-per-delivery.svg)\n";
+    let small = match place.cgroups {
+        Cgroups::Version(_) => "In 0.25 vCPU and 512 MB",
+        Cgroups::Denied => "The loads for 0.25 vCPU and 512 MB, but unlimited",
+    };
+    table(&mut page, figures, Section::SmallTask, small)?;
+    page += "\n![Most deliveries a second](results/small-task-deliveries.svg)\n";
+    page += "\n![Latency](results/small-task-latency.svg)\n";
+    if !figures.failures().is_empty() {
+        page += "\n## What could not be measured\n\n";
+        for failure in figures.failures() {
+            writeln!(page, "- {failure}")?;
+        }
+    }
+    Ok(page)
+}
+
+fn table(page: &mut String, figures: &Figures, section: Section, title: &str) -> std::fmt::Result {
+    let kinds = figures.kinds();
+    writeln!(page, "\n## {title}\n")?;
+    writeln!(page, "| | {} |", kinds.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(" | "))?;
+    writeln!(page, "|---|{}", "---|".repeat(kinds.len()))?;
+    for measure in MEASURES.iter().filter(|measure| measure.section == section) {
+        let cells: Vec<_> = kinds.iter().map(|kind| cell(figures, *measure, *kind)).collect();
+        if cells.iter().any(|cell| !cell.is_empty()) {
+            writeln!(page, "| {} | {} |", measure.title, cells.join(" | "))?;
+        }
+    }
+    Ok(())
+}
+
+fn cell(figures: &Figures, measure: Measure, kind: Kind) -> String {
+    let Some(summary) = figures.summary(measure, kind) else { return String::new() };
+    let mut cell = measure.unit.write(summary.median);
+    if summary.count > 1 && summary.min < summary.max {
+        let _ = write!(cell, " ({}–{})", of::short(summary.min), of::short(summary.max));
+    }
+    if let Some(ratio) = figures.against_floor(measure, kind) {
+        let _ = write!(cell, " · {}×", of::short(ratio));
+    }
+    cell
+}
+
+fn memory_plot(figures: &Figures) -> String {
+    let median = |measure, kind| figures.summary(measure, kind).map(|summary| summary.median);
+    let mut lines = Vec::new();
+    for kind in figures.kinds() {
+        let Some(base) = median(of::BASE_RSS, kind) else { continue };
+        let each = [(1e3, of::RSS_1K), (1e4, of::RSS_10K), (1.9e4, of::RSS_19K)];
+        let points =
+            each.into_iter().filter_map(|(clients, each)| Some((clients, base + clients * median(each, kind)? / 1e6)));
+        // The scale has no zero: the first point stands for no client.
+        let points = std::iter::once((100.0, base)).chain(points).collect();
+        lines.push(Line { label: kind.name().to_owned(), kind, stroke: Stroke::Solid, points });
+    }
+    let titles =
+        Titles { title: "Resident memory", x: "idle WebSocket clients", unit: Unit::Megabytes, start: Start::None };
+    plot::lines(&titles, &lines)
+}
+
+fn cpu_plot(figures: &Figures) -> String {
+    let one = [(100.0, of::ONE_100), (1e3, of::ONE_1K), (1e4, of::ONE_10K)];
+    let ten = [(1e3, of::TEN_1K), (1e4, of::TEN_10K)];
+    let mut lines = Vec::new();
+    for kind in figures.kinds() {
+        for (name, stroke, measures) in [("", Stroke::Solid, &one[..]), (", ten", Stroke::Dashed, &ten[..])] {
+            let point = |(clients, measure): &(f64, Measure)| Some((*clients, figures.summary(*measure, kind)?.median));
+            let points: Vec<_> = measures.iter().filter_map(point).collect();
+            if !points.is_empty() {
+                lines.push(Line { label: format!("{}{name}", kind.name()), kind, stroke, points });
+            }
+        }
+    }
+    let title = "CPU time per delivery: one message at a time, and (dashed) ten due at once";
+    plot::lines(&Titles { title, x: "WebSocket clients", unit: Unit::Micros, start: Start::Some }, &lines)
+}
+
+fn deliveries_plot(figures: &Figures) -> String {
+    let groups = [group(figures, "one message a write", of::MOST_ONE), group(figures, "ten a write", of::MOST_TEN)];
+    plot::bars("Most deliveries a second to 1,000 clients, in 0.25 vCPU", Unit::PerSecond, &groups)
+}
+
+fn latency_plot(figures: &Figures) -> String {
+    let groups = [
+        group(figures, "1 message a second", of::SLOW_P99),
+        group(figures, "10 messages a second", of::FAST_P99),
+        group(figures, "GET / while 10,000 clients reconnect at once", of::BACK_GET),
+    ];
+    plot::bars("Latency with 1,000 clients, p99, in 0.25 vCPU", Unit::Millis, &groups)
+}
+
+fn group<'a>(figures: &Figures, title: &'a str, measure: Measure) -> (&'a str, Vec<(Kind, f64)>) {
+    let bar = |kind| Some((kind, figures.summary(measure, kind)?.median));
+    (title, figures.kinds().into_iter().filter_map(bar).collect())
+}
