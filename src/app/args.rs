@@ -2,7 +2,6 @@
 
 use bytes::Bytes;
 use serde::Serialize;
-use serde_json::value::RawValue;
 
 use super::binary::{self, Binary};
 use crate::error::EmitError;
@@ -58,9 +57,13 @@ impl Writer {
         serde_json::to_writer(&mut self.json, value).map_err(EmitError::Json)
     }
 
-    fn received(&mut self, arguments: &Arguments) -> Result<(), EmitError> {
+    fn received(&mut self, arguments: &Arguments) {
         binary::append(arguments.attachments());
-        arguments.elements().into_iter().try_for_each(|element: &RawValue| self.value(element))
+        let list = arguments.list().trim_ascii();
+        if !list.is_empty() && self.json.len() > 1 {
+            self.json.push(b',');
+        }
+        self.json.extend_from_slice(list.as_bytes());
     }
 }
 
@@ -92,7 +95,8 @@ impl<T: Serialize + ?Sized> Args for &T {
 
 impl Args for Arguments {
     fn write(&self, writer: &mut Writer) -> Result<(), EmitError> {
-        writer.received(self)
+        writer.received(self);
+        Ok(())
     }
 }
 
@@ -176,7 +180,7 @@ mod tests {
         let arguments =
             Arguments::named(r#"["old", 1, {"_placeholder":true,"num":0}]"#.into(), [Bytes::from("b")].into());
         let written = write(Some("new"), &arguments).unwrap();
-        assert_eq!(written.json, r#"["new",1,{"_placeholder":true,"num":0}]"#);
+        assert_eq!(written.json, r#"["new",1, {"_placeholder":true,"num":0}]"#);
         assert_eq!(written.attachments, [Bytes::from("b")]);
     }
 

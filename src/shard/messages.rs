@@ -3,12 +3,11 @@
 use std::rc::Rc;
 
 use bytes::Bytes;
-use bytestring::ByteString;
 
 use super::Shard;
 use super::connection::{Connection, Role, Stage, Then, WebSocket};
 use super::core::Core;
-use super::keys::{ConnectionKey, SessionKey};
+use super::keys::ConnectionKey;
 use super::websocket::{CLOSE_FRAME, Incoming, Input, WebSocketError, close_frame};
 use crate::engineio::Lost;
 use crate::metrics::Limit;
@@ -25,7 +24,7 @@ impl Shard {
             let Some(role) = self.core.borrow_mut().role(key) else { break };
             self.core.borrow_mut().reply(key, role, &mut reply);
             match (step, role) {
-                (Ok(Input::Text(text)), Role::Session(session)) => self.websocket_text(session, key, text.into()),
+                (Ok(Input::Text(text)), Role::Session(session)) => self.text_packet(session, key, &text),
                 (Ok(Input::Binary(data)), Role::Session(session)) => self.binary_packet(session, key, &data),
                 (Ok(Input::Text(_) | Input::Binary(_)), Role::Closing) => {}
                 (Ok(Input::Close(_)), role) => self.core.borrow_mut().websocket_closed(key, role),
@@ -39,14 +38,6 @@ impl Shard {
         }
         self.core.borrow_mut().keep_incoming(key, incoming);
         self.run_calls();
-    }
-
-    fn websocket_text(self: &Rc<Self>, session: SessionKey, from: ConnectionKey, text: Bytes) {
-        // The receiver has found it to be UTF-8; looking again costs less than a type that remembers it.
-        match ByteString::try_from(text) {
-            Ok(text) => self.text_packet(session, from, &text),
-            Err(error) => log::error!("a text message that is not UTF-8 got past the receiver: {error}"),
-        }
     }
 }
 

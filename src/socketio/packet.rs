@@ -98,6 +98,17 @@ impl Arguments {
         &self.attachments
     }
 
+    /// The text of the arguments with the commas between them, without the event's name and the brackets: what stands
+    /// in another array as it is.
+    pub fn list(&self) -> &str {
+        let inside =
+            self.json.trim_ascii().strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or_default();
+        match self.first {
+            First::Name => behind_first(inside),
+            First::Argument => inside,
+        }
+    }
+
     /// The arguments one by one, without the event's name.
     pub fn elements(&self) -> Vec<&RawValue> {
         self.parse().unwrap_or_default()
@@ -117,6 +128,27 @@ impl Arguments {
     pub(super) fn attach(&mut self, attachments: Box<[Bytes]>) {
         self.attachments = attachments;
     }
+}
+
+/// What stands behind the first of the elements, a text or a number, and its comma.
+fn behind_first(elements: &str) -> &str {
+    let elements = elements.trim_ascii_start();
+    let name = match elements.strip_prefix('"') {
+        Some(text) => 1 + text_length(text),
+        None => 0,
+    };
+    elements.get(name..).and_then(|rest| rest.split_once(',')).map_or("", |(_, rest)| rest)
+}
+
+/// Bytes of a JSON text behind its opening quote, the closing one included.
+fn text_length(text: &str) -> usize {
+    let mut escaped = false;
+    let end = text.bytes().position(|byte| {
+        let ends = byte == b'"' && !escaped;
+        escaped = byte == b'\\' && !escaped;
+        ends
+    });
+    end.map_or(text.len(), |end| end + 1)
 }
 
 struct ArgumentsVisitor<T> {
@@ -204,6 +236,16 @@ mod tests {
         named(r#"["save",1,2,3]"#).parse::<()>().unwrap();
         named(r#"["save"]"#).parse::<()>().unwrap();
         assert_eq!(named(r#"["save",1,2,3]"#).parse::<(u8,)>().unwrap(), (1,));
+    }
+
+    #[test]
+    fn the_list_is_what_stands_behind_the_name() {
+        let list = |json: &str| Arguments::named(json.to_owned().into(), Box::default()).list().to_owned();
+        assert_eq!(list(r#"["x"]"#), "");
+        assert_eq!(list(r#" [ "x" , 1,[2,"]"] ] "#), r#" 1,[2,"]"] "#);
+        assert_eq!(list(r#"["a\"],\\",{"b":","}]"#), r#"{"b":","}"#);
+        assert_eq!(list("[12,null]"), "null");
+        assert_eq!(Arguments::unnamed("[1,2]".into(), Box::default()).list(), "1,2");
     }
 
     #[test]

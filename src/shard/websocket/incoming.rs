@@ -1,17 +1,18 @@
 //! WebSocket bytes in, messages out, at no memory for an idle connection.
 //!
-//! A server's `WebSocketContext` that stands between two messages remembers nothing of its connection, so one context
-//! serves all connections of a shard, as long as it is only ever given whole messages. What stands here finds their
+//! A message of one frame, as nearly all are, is unmasked into its place at once. What else there is, messages in fragments
+//! and control frames, is tungstenite's: a server's `WebSocketContext` that stands between two messages remembers nothing
+//! of its connection, so one context serves all connections of a shard, as long as it is only ever given whole messages. What stands here finds their
 //! ends: it walks the headers of the frames, refuses from the header alone what would be refused anyway, and keeps the
 //! raw bytes of an unfinished message with its connection. Control frames between the fragments of a message are cut
 //! out and handled at once.
 
 use super::frame::{Frame, Limits, Progress, WebSocketError};
 use bytes::Bytes;
+use bytestring::ByteString;
 use std::io::{self, Read, Write};
 use tungstenite::error::ProtocolError;
-use tungstenite::protocol::frame::Utf8Bytes;
-use tungstenite::protocol::frame::coding::OpCode;
+use tungstenite::protocol::frame::coding::{Data, OpCode};
 use tungstenite::protocol::{Message, Role, WebSocketConfig, WebSocketContext};
 
 /// Bytes of the context's buffer, of which what is free is zeroed for each message. The payloads of small messages are
@@ -22,7 +23,7 @@ const READ_BUFFER: usize = 1024;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Input {
     /// A text message.
-    Text(Utf8Bytes),
+    Text(ByteString),
     /// A binary message.
     Binary(Bytes),
     /// A close frame, with the client's code if it gave one. Nothing comes after it.
@@ -97,7 +98,10 @@ impl Receiver {
             self.context = context(self.limits);
         }
         match message {
-            Ok(Message::Text(text)) => Ok(Some(Input::Text(text))),
+            Ok(Message::Text(text)) => match ByteString::try_from(Bytes::from(text)) {
+                Ok(text) => Ok(Some(Input::Text(text))),
+                Err(_) => Err(WebSocketError::NotUtf8),
+            },
             Ok(Message::Binary(data)) => Ok(Some(Input::Binary(data))),
             Ok(Message::Close(frame)) => Ok(Some(Input::Close(frame.map(|frame| frame.code.into())))),
             Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)) => Ok(None),
@@ -108,6 +112,30 @@ impl Receiver {
             Err(_) => Err(ProtocolError::ResetWithoutClosingHandshake.into()),
         }
     }
+}
+
+/// The message that one frame is.
+fn whole(data: Data, mask: [u8; 4], payload: &[u8]) -> Result<Input, WebSocketError> {
+    let payload = unmasked(payload, mask);
+    if data != Data::Text {
+        return Ok(Input::Binary(payload.into()));
+    }
+    String::from_utf8(payload).map(|text| Input::Text(text.into())).map_err(|_| WebSocketError::NotUtf8)
+}
+
+/// The payload behind the mask (RFC 6455, section 5.3), eight bytes at a time.
+fn unmasked(payload: &[u8], mask: [u8; 4]) -> Vec<u8> {
+    let [a, b, c, d] = mask;
+    let wide = u64::from_ne_bytes([a, b, c, d, a, b, c, d]);
+    let mut data = payload.to_vec();
+    let (words, rest) = data.as_chunks_mut::<8>();
+    for word in words {
+        *word = (u64::from_ne_bytes(*word) ^ wide).to_ne_bytes();
+    }
+    for (byte, mask) in rest.iter_mut().zip(mask.iter().cycle()) {
+        *byte ^= mask;
+    }
+    data
 }
 
 /// A context that stands between two messages.
@@ -150,6 +178,10 @@ impl Feed<'_> {
             let Some(frame) = Frame::parse(bytes, message.progress, self.receiver.limits)? else { return Ok(None) };
             let input = match frame.header.opcode {
                 OpCode::Control(_) => self.receiver.read(frame.raw, &[], reply)?,
+                // The one case that every other message is: nothing to put together, and nothing to remember.
+                OpCode::Data(data) if frame.header.is_final && message.progress.fragments == 0 => {
+                    Some(whole(data, frame.header.mask.unwrap_or_default(), frame.payload)?)
+                }
                 OpCode::Data(_) if frame.header.is_final => {
                     self.receiver.read(&std::mem::take(message).raw, frame.raw, reply)?
                 }
