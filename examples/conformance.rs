@@ -64,6 +64,10 @@ fn contract(server: &mut Server) {
     for name in ["/", "/custom", "/auth"] {
         app.serve(server.of(name));
     }
+    app.serve_dynamic(server.of_dynamic(|name| {
+        let digits = name.strip_prefix("/dynamic-").unwrap_or_default();
+        !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
+    }));
     server.of("/auth").middleware(|socket| match socket.auth::<Value>() {
         Some(auth) if auth["token"] == "secret" => Ok(()),
         _ => {
@@ -80,6 +84,16 @@ impl App {
         self.life(namespace);
         broadcasts(namespace);
         payloads(namespace);
+    }
+
+    fn serve_dynamic(&self, namespace: &mut Namespace) {
+        namespace.on_connect(|socket| socket.emit("auth", auth(socket)));
+        namespace.on("message", |socket, event| socket.emit("message-back", event.arguments().clone()));
+        namespace.on("message-with-ack", |_, event| event.ack(event.arguments().clone()));
+        on(namespace, "emit-all", |socket, event| {
+            let (name,): (String,) = event.args()?;
+            Ok(everybody(socket).emit(&name, event.arguments().skip(1))?)
+        });
     }
 
     fn echoes(&self, namespace: &mut Namespace) {

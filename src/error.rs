@@ -65,7 +65,9 @@ pub enum EmitError {
     #[error("the arguments cannot be written as JSON: {0}")]
     Json(#[from] serde_json::Error),
     /// No such namespace was declared.
-    #[error("no namespace {0:?}: declare it with Server::of before the server runs")]
+    #[error(
+        "no namespace {0:?}: declare it with Server::of before the server runs, or wait until a client has brought it into being"
+    )]
     UnknownNamespace(String),
     /// The socket has left.
     #[error("the socket has disconnected")]

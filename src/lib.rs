@@ -119,7 +119,8 @@
 //!
 //! # Namespaces and middleware
 //!
-//! [`Server::of`] declares a namespace; a client that asks for one that was not declared is refused. A middleware lets
+//! [`Server::of`] declares a namespace, [`Server::of_dynamic`] all those whose names fit a predicate; a client that asks
+//! for any other is refused. A middleware lets
 //! a socket in, or refuses it with a message and data that the client gets in its `connect_error`. To refuse clients
 //! earlier, at the handshake, there is [`Server::allow_request`].
 //!

@@ -126,6 +126,8 @@ pub(crate) enum Limit {
     Attachments,
     JsonDepth,
     NamespacesPerSession,
+    DynamicNamespaces,
+    NamespaceLength,
     RoomsPerSocket,
     Rooms,
     UnansweredAcks,
@@ -139,7 +141,7 @@ pub(crate) enum Limit {
 }
 
 impl Limit {
-    pub(crate) const ALL: [Self; 21] = [
+    pub(crate) const ALL: [Self; 23] = [
         Self::MaxConnections,
         Self::RequestHead,
         Self::RequestHeaders,
@@ -151,6 +153,8 @@ impl Limit {
         Self::Attachments,
         Self::JsonDepth,
         Self::NamespacesPerSession,
+        Self::DynamicNamespaces,
+        Self::NamespaceLength,
         Self::RoomsPerSocket,
         Self::Rooms,
         Self::UnansweredAcks,
@@ -177,6 +181,8 @@ impl Limit {
             Self::Attachments => "attachments",
             Self::JsonDepth => "json_depth",
             Self::NamespacesPerSession => "namespaces_per_session",
+            Self::DynamicNamespaces => "dynamic_namespaces",
+            Self::NamespaceLength => "namespace_length",
             Self::RoomsPerSocket => "rooms_per_socket",
             Self::Rooms => "rooms",
             Self::UnansweredAcks => "unanswered_acks",

@@ -6,7 +6,7 @@ use super::args::{self, Args};
 use super::event::Event;
 use crate::engineio::{Frames, Sid};
 use crate::error::EmitError;
-use crate::shard::{self, Letter, NamespaceKey, Shard, Shared, Target, Urgency};
+use crate::shard::{self, Letter, NamespaceRef, Shard, Shared, Target, Urgency};
 use crate::socketio;
 
 /// A message for many sockets of one namespace: first whom it is for, then what it is.
@@ -23,7 +23,7 @@ use crate::socketio;
 pub struct Broadcast {
     /// `None` before the server has started: nobody is there to be reached.
     shared: Option<Arc<Shared>>,
-    namespace: Result<NamespaceKey, String>,
+    namespace: Result<NamespaceRef, String>,
     target: Target,
     urgency: Urgency,
     compress: bool,
@@ -32,7 +32,7 @@ pub struct Broadcast {
 impl Broadcast {
     pub(super) fn new(
         shared: Option<Arc<Shared>>,
-        namespace: Result<NamespaceKey, String>,
+        namespace: Result<NamespaceRef, String>,
         sender: Option<Sid>,
     ) -> Self {
         let target = Target { sender, ..Target::default() };
@@ -96,8 +96,11 @@ impl Broadcast {
     fn send(self, encode: impl FnOnce(&str) -> Frames) -> Result<(), EmitError> {
         let Some(shared) = self.shared else { return Ok(()) };
         let namespace = self.namespace.map_err(EmitError::UnknownNamespace)?;
-        let frames = encode(shared.application.namespace_name(namespace)).compress(self.compress);
-        deliver(&shared, shard::Broadcast { namespace, target: self.target, frames, urgency: self.urgency });
+        let frames = encode(namespace.name(&shared)).compress(self.compress);
+        deliver(
+            &shared,
+            shard::Broadcast { namespace: namespace.key(), target: self.target, frames, urgency: self.urgency },
+        );
         Ok(())
     }
 }

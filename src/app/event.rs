@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::args::{self, Args};
 use crate::engineio::{Frames, Sid};
 use crate::error::EmitError;
-use crate::shard::{Letter, NamespaceKey, Shard, Shared, SocketRef, Urgency};
+use crate::shard::{Letter, NamespaceRef, Shard, Shared, SocketRef, Urgency};
 use crate::socketio::{self, Arguments};
 
 /// An event that a client sent.
@@ -92,12 +92,12 @@ impl fmt::Debug for Event {
 pub struct Ack {
     shared: Arc<Shared>,
     socket: Sid,
-    namespace: NamespaceKey,
+    namespace: NamespaceRef,
     id: u64,
 }
 
 impl Ack {
-    pub(super) fn new(shared: &Rc<Shard>, socket: Sid, namespace: NamespaceKey, id: u64) -> Self {
+    pub(super) fn new(shared: &Rc<Shard>, socket: Sid, namespace: NamespaceRef, id: u64) -> Self {
         Self { shared: Arc::clone(&shared.shared), socket, namespace, id }
     }
 
@@ -107,7 +107,7 @@ impl Ack {
     /// If the arguments cannot be written as JSON.
     pub fn send(self, args: impl Args) -> Result<(), EmitError> {
         let written = args::write(None, &args)?;
-        let namespace = self.shared.application.namespace_name(self.namespace);
+        let namespace = self.namespace.name(&self.shared);
         let frames = socketio::ack(namespace, self.id, &written.json, &written.attachments);
         let shard = usize::from(self.socket.shard);
         match Shard::current(&self.shared).filter(|current| current.index() == shard) {

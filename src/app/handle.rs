@@ -126,7 +126,7 @@ impl Emitter {
     /// Everybody in the namespace.
     fn everybody(&self) -> Broadcast {
         let shared = self.handle.shared().map(Arc::clone);
-        let key = shared.as_ref().and_then(|shared| shared.application.namespace(&self.namespace));
+        let key = shared.as_ref().and_then(|shared| shared.application.find_namespace(&self.namespace));
         Broadcast::new(shared, key.ok_or_else(|| self.namespace.clone()), None)
     }
 
@@ -168,7 +168,8 @@ impl Emitter {
     /// not at all if the server stops meanwhile.
     pub fn all_rooms(&self, receive: impl FnOnce(Vec<String>) + Send + 'static) {
         let Some(shared) = self.handle.shared() else { return receive(Vec::new()) };
-        let Some(namespace) = shared.application.namespace(&self.namespace) else { return receive(Vec::new()) };
+        let Some(namespace) = shared.application.find_namespace(&self.namespace) else { return receive(Vec::new()) };
+        let namespace = namespace.key();
         gather(
             shared,
             move |shard| shard.core.borrow().all_rooms(namespace),

@@ -3,15 +3,21 @@
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 
+use super::children::Children;
 use super::event::{Ack, Event};
 use super::namespace::Namespace;
 use super::outcome::{Failure, Outcome};
 use super::session::Session;
 use super::socket::Socket;
-use crate::shard::{Application, Handshake, Message, NamespaceKey, Refusal, SessionRef, Shard, SocketRef};
+use crate::config::Config;
+use crate::shard::{
+    Application, Child, Handshake, Message, NamespaceKey, NamespaceRef, NoNamespace, Refusal, SessionRef, Shard,
+    SocketRef,
+};
 use crate::socketio::{self, DisconnectReason};
 
 type Permission = Box<dyn Fn(&Handshake) -> Result<(), String> + Send + Sync>;
@@ -22,6 +28,7 @@ type MessageHandler = Box<dyn Fn(&Session, Message) -> Failure + Send + Sync>;
 pub(crate) struct Handlers {
     namespaces: Vec<Namespace>,
     by_name: HashMap<String, NamespaceKey, FixedState>,
+    children: Children,
     permission: Option<Permission>,
     message: Option<MessageHandler>,
 }
@@ -31,16 +38,22 @@ impl Handlers {
     pub(crate) fn namespace_mut(&mut self, name: &str) -> &mut Namespace {
         let name = if name.starts_with('/') { name.to_owned() } else { format!("/{name}") };
         let place = match self.by_name.get(&name) {
-            Some(key) => usize::from(key.0),
+            Some(key) => key.0 as usize,
             None => {
                 let place = self.namespaces.len();
-                let key = u16::try_from(place).expect("a program declares less than 65 536 namespaces");
+                let key = u32::try_from(place).expect("a program declares less than 2^32 namespaces");
                 self.by_name.insert(name.clone(), NamespaceKey(key));
                 self.namespaces.push(Namespace::new(name));
                 place
             }
         };
         &mut self.namespaces[place]
+    }
+
+    /// What the namespaces whose names fit have in common.
+    pub(crate) fn dynamic_mut(&mut self, fits: impl Fn(&str) -> bool + Send + Sync + 'static) -> &mut Namespace {
+        let name = format!("/_{}", self.children.parents.len());
+        self.children.add_parent(Box::new(fits), Namespace::new(name))
     }
 
     pub(crate) fn set_permission(&mut self, permission: Permission) {
@@ -52,7 +65,10 @@ impl Handlers {
     }
 
     fn of(&self, socket: &Socket) -> &Namespace {
-        &self.namespaces[usize::from(socket.namespace_key().0)]
+        match socket.namespace_ref() {
+            NamespaceRef::Declared(key) => &self.namespaces[key.0 as usize],
+            NamespaceRef::Child(child) => &self.children.parents[child.parent].namespace,
+        }
     }
 }
 
@@ -62,11 +78,36 @@ impl Application for Handlers {
     }
 
     fn namespace_name(&self, namespace: NamespaceKey) -> &str {
-        self.namespaces.get(usize::from(namespace.0)).map_or("/", Namespace::name)
+        self.namespaces.get(namespace.0 as usize).map_or("/", Namespace::name)
     }
 
     fn namespaces(&self) -> usize {
         self.namespaces.len()
+    }
+
+    fn find_namespace(&self, name: &str) -> Option<NamespaceRef> {
+        let child = || self.children.find(name).map(NamespaceRef::Child);
+        self.namespace(name).map(NamespaceRef::Declared).or_else(child)
+    }
+
+    fn makes_namespaces(&self) -> bool {
+        !self.children.parents.is_empty()
+    }
+
+    fn enter_namespace(&self, shard: &Rc<Shard>, name: &str) -> Result<Arc<Child>, NoNamespace> {
+        let limits = &shard.shared.config.limits;
+        if name.len() > limits.namespace_length {
+            return Err(NoNamespace::TooLong);
+        }
+        let declared = u32::try_from(self.namespaces.len()).unwrap_or(u32::MAX);
+        self.children.enter(name, limits.dynamic_namespaces, declared, |parent| {
+            shard.core.borrow().metrics.handler_panics.one();
+            log::error!("the predicate of {} panicked: {name:?} does not fit", parent.name());
+        })
+    }
+
+    fn exit_namespace(&self, child: &Child, config: &Config) {
+        self.children.exit(child, config.cleanup_empty_child_namespaces);
     }
 
     fn asks_permission(&self) -> bool {
@@ -124,7 +165,7 @@ impl Application for Handlers {
         if own.is_empty() && namespace.any.is_empty() {
             return;
         }
-        let ack = ack.map(|id| Ack::new(shard, socket.sid(), socket.namespace_key(), id));
+        let ack = ack.map(|id| Ack::new(shard, socket.sid(), socket.namespace_ref().clone(), id));
         let event = Event::new(event, ack);
         for handler in namespace.any.iter().chain(own) {
             guard(shard, event.name(), || handler(&socket, &event));

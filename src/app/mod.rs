@@ -4,6 +4,7 @@ mod args;
 mod arguments;
 mod binary;
 mod broadcast;
+mod children;
 mod event;
 mod handle;
 mod handlers;

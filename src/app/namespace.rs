@@ -43,7 +43,8 @@ impl Namespace {
         }
     }
 
-    /// The namespace's name, which begins with a slash.
+    /// The namespace's name, which begins with a slash. Those by predicate have a placeholder in its stead, as `/_0`;
+    /// [`Socket::namespace`] is the name of the one that came into being.
     pub fn name(&self) -> &str {
         &self.name
     }

@@ -13,7 +13,7 @@ use super::broadcast::Broadcast;
 use super::handle::Handle;
 use crate::engineio::{Sid, SidText, Transport};
 use crate::error::{AckError, EmitError, JoinError};
-use crate::shard::{Handshake, NamespaceKey, Shard, SocketRef, Urgency};
+use crate::shard::{Handshake, NamespaceRef, Shard, SocketRef, Urgency};
 use crate::socketio::{self, Arguments};
 
 /// A client's place in a namespace.
@@ -24,7 +24,7 @@ use crate::socketio::{self, Arguments};
 pub struct Socket {
     shard: Rc<Shard>,
     socket: SocketRef,
-    namespace: NamespaceKey,
+    namespace: NamespaceRef,
     flags: Flags,
 }
 
@@ -37,7 +37,9 @@ struct Flags {
 
 impl Socket {
     pub(super) fn new(shard: &Rc<Shard>, socket: SocketRef) -> Option<Self> {
-        let namespace = shard.core.borrow().socket(socket)?.namespace;
+        let core = shard.core.borrow();
+        let namespace = core.namespace_ref(core.socket(socket)?.namespace);
+        drop(core);
         let flags = Flags { urgency: Urgency::Reliable, compress: true };
         Some(Self { shard: Rc::clone(shard), socket, namespace, flags })
     }
@@ -46,8 +48,8 @@ impl Socket {
         self.shard.core.borrow().socket_sid(self.socket)
     }
 
-    pub(super) const fn namespace_key(&self) -> NamespaceKey {
-        self.namespace
+    pub(super) const fn namespace_ref(&self) -> &NamespaceRef {
+        &self.namespace
     }
 
     /// The socket's id: 20 characters, other than the id of its session, which is a secret of the client.
@@ -57,7 +59,7 @@ impl Socket {
 
     /// The name of its namespace.
     pub fn namespace(&self) -> &str {
-        self.shard.shared.application.namespace_name(self.namespace)
+        self.namespace.name(&self.shard.shared)
     }
 
     /// Whether it is a member of its namespace: not before the middlewares let it in, nor once it began to leave.
@@ -109,7 +111,7 @@ impl Socket {
         timeout: Duration,
         callback: impl FnOnce(&Self, Result<Arguments, AckError>) + 'static,
     ) -> Result<(), EmitError> {
-        let id = self.shard.shared.next_ack_id(self.namespace);
+        let id = self.namespace.next_ack_id(&self.shard.shared);
         self.emit_frames(event, Some(id), &args)?;
         let this = self.clone();
         let callback = move |_: &Rc<Shard>, _: SocketRef, result| {
@@ -138,7 +140,7 @@ impl Socket {
 
     /// Everybody else in the namespace.
     pub fn broadcast(&self) -> Broadcast {
-        Broadcast::new(Some(Arc::clone(&self.shard.shared)), Ok(self.namespace), Some(self.sid()))
+        Broadcast::new(Some(Arc::clone(&self.shard.shared)), Ok(self.namespace.clone()), Some(self.sid()))
     }
 
     /// Everybody else in a room.

@@ -102,6 +102,13 @@ pub const SETTINGS: &[Setting] = &[
         parse::headers,
         "`keep` a handshake's headers for handlers, or `forget` them"
     ),
+    setting!(
+        "KINGLET_CLEANUP_EMPTY_CHILD_NAMESPACES",
+        "0",
+        cleanup_empty_child_namespaces,
+        parse::switch,
+        "a namespace made by predicate goes with its last socket"
+    ),
     setting!("KINGLET_MEMORY", "container's limit", memory, given(parse::size), "memory the server may use"),
     setting!(
         "KINGLET_MAX_CONNECTIONS",
@@ -162,6 +169,20 @@ pub const SETTINGS: &[Setting] = &[
         limits.namespaces_per_session,
         count,
         "namespaces of one session; then CONNECT_ERROR"
+    ),
+    setting!(
+        "KINGLET_DYNAMIC_NAMESPACES",
+        "10000",
+        limits.dynamic_namespaces,
+        count,
+        "namespaces made by predicate; then CONNECT_ERROR"
+    ),
+    setting!(
+        "KINGLET_NAMESPACE_LENGTH",
+        "256",
+        limits.namespace_length,
+        parse::size,
+        "longest name of a namespace made by predicate; then CONNECT_ERROR"
     ),
     setting!(
         "KINGLET_ROOMS_PER_SOCKET",

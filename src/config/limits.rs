@@ -35,6 +35,11 @@ pub struct Limits {
     pub json_depth: usize,
     /// Namespaces one session may join, 32 by default. Beyond: the client gets a CONNECT_ERROR.
     pub namespaces_per_session: usize,
+    /// Namespaces that clients may bring into being ([`Server::of_dynamic`](crate::Server::of_dynamic)), 10 000 by default.
+    /// Beyond: the client gets a CONNECT_ERROR.
+    pub dynamic_namespaces: usize,
+    /// Longest name of such a namespace, in bytes, 256 by default. Beyond: the client gets a CONNECT_ERROR.
+    pub namespace_length: usize,
     /// Rooms one socket may be in, 1024 by default. Beyond: the join fails.
     pub rooms_per_socket: usize,
     /// Rooms in all, 250 000 by default, shared out among the shards. Beyond: the join fails.
@@ -75,6 +80,8 @@ impl Default for Limits {
             attachments: 10,
             json_depth: 128,
             namespaces_per_session: 32,
+            dynamic_namespaces: 10_000,
+            namespace_length: 256,
             rooms_per_socket: 1024,
             rooms: 250_000,
             unanswered_acks: 1024,

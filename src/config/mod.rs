@@ -58,6 +58,9 @@ pub struct Config {
     /// Whether a session remembers the headers of its handshake, for [`Handshake::headers`](crate::Handshake::headers).
     /// Default [`Keep`](HandshakeHeaders::Keep); a browser's headers are about a kilobyte for each client.
     pub handshake_headers: HandshakeHeaders,
+    /// Whether a namespace that a client brought into being ([`Server::of_dynamic`](crate::Server::of_dynamic)) goes with its
+    /// last socket. Default no: it stays, as long as the server runs.
+    pub cleanup_empty_child_namespaces: bool,
     /// The memory the server may use, in bytes. Default `None`: the container's limit.
     pub memory: Option<usize>,
     /// Everything that is bounded.
@@ -92,6 +95,7 @@ impl Default for Config {
             cors: None,
             cookie: None,
             handshake_headers: HandshakeHeaders::Keep,
+            cleanup_empty_child_namespaces: false,
             memory: None,
             limits: Limits::default(),
         }

@@ -58,6 +58,26 @@ impl Server {
         self.handlers.namespace_mut(namespace)
     }
 
+    /// Namespaces by a predicate on their names (`io.of(/regex/)` in JavaScript), to give them handlers: each comes into
+    /// being when the first client asks for it, with the middlewares and handlers that are declared here, and stays, or
+    /// goes with its last socket ([`Config::cleanup_empty_child_namespaces`]). A namespace declared by [`of`](Self::of) wins,
+    /// and of several predicates that fit, the first. Clients choose the names, so their number and their length are bounded
+    /// ([`Limits::dynamic_namespaces`](crate::Limits::dynamic_namespaces)).
+    ///
+    /// ```no_run
+    /// # let mut server = kinglet::Server::new(kinglet::Config::default())?;
+    /// let is_game = |name: &str| name.strip_prefix("/game-").is_some_and(|id| id.parse::<u32>().is_ok());
+    /// server.of_dynamic(is_game).on_connect(|socket| {
+    ///     log::info!("{} plays in {}", socket.id(), socket.namespace());
+    /// });
+    /// # Ok::<(), kinglet::Error>(())
+    /// ```
+    ///
+    /// A handle reaches such a namespace by its name as long as it is there.
+    pub fn of_dynamic(&mut self, fits: impl Fn(&str) -> bool + Send + Sync + 'static) -> &mut Namespace {
+        self.handlers.dynamic_mut(fits)
+    }
+
     /// Sets the hook that lets handshakes in, or refuses them with a message (an empty one stands for `Forbidden`).
     pub fn allow_request(
         &mut self,

@@ -1,23 +1,38 @@
 //! What a shard asks of the application: the handlers, without their types.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use super::Shard;
 use super::handshake::Handshake;
 use super::keys::{NamespaceKey, SessionKey, SocketKey};
+use super::namespaces::{Child, NamespaceRef, NoNamespace};
+use crate::config::Config;
 use crate::error::AckError;
 use crate::socketio::{Arguments, DisconnectReason, Event};
 
 /// The handlers of a server. They are called while no shard state is borrowed.
 pub(crate) trait Application: Send + Sync {
-    /// The namespace of that name, if there is one.
+    /// The declared namespace of that name, if there is one.
     fn namespace(&self, name: &str) -> Option<NamespaceKey>;
 
-    /// The name of a namespace.
+    /// The name of a declared namespace.
     fn namespace_name(&self, namespace: NamespaceKey) -> &str;
 
-    /// How many namespaces there are.
+    /// How many namespaces were declared.
     fn namespaces(&self) -> usize;
+
+    /// The namespace of that name, declared or not, if it is there now.
+    fn find_namespace(&self, name: &str) -> Option<NamespaceRef>;
+
+    /// Whether names that were not declared may become namespaces.
+    fn makes_namespaces(&self) -> bool;
+
+    /// Lets a shard into a namespace that was not declared. It comes into being if the application wants it.
+    fn enter_namespace(&self, shard: &Rc<Shard>, name: &str) -> Result<Arc<Child>, NoNamespace>;
+
+    /// A shard has no sockets any more in a namespace that it was let into.
+    fn exit_namespace(&self, child: &Child, config: &Config);
 
     /// Whether [`allow`](Self::allow) is to be asked.
     fn asks_permission(&self) -> bool;

@@ -2,6 +2,8 @@
 
 use std::rc::Rc;
 
+use bytestring::ByteString;
+
 use super::Shard;
 use super::application::{AckCallback, Message, SessionRef, SocketRef};
 use crate::error::AckError;
@@ -9,6 +11,8 @@ use crate::socketio::{Arguments, DisconnectReason, Event};
 
 /// One thing that the application must hear.
 pub(crate) enum Call {
+    /// A client asks for a namespace that is none of this shard's.
+    Enter { session: SessionRef, name: ByteString, auth: Option<ByteString> },
     /// A socket asks to join its namespace.
     Connect(SocketRef),
     /// A socket received an event.
@@ -35,6 +39,10 @@ impl Shard {
     fn run_call(self: &Rc<Self>, call: Call) {
         let application = &self.shared.application;
         match call {
+            Call::Enter { session, name, auth } => {
+                let child = application.enter_namespace(self, &name);
+                self.core.borrow_mut().enter_namespace(session, &name, auth, child);
+            }
             Call::Connect(socket) => {
                 if self.core.borrow().socket(socket).is_none() {
                     return;

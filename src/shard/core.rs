@@ -15,6 +15,7 @@ use super::client::Client;
 use super::connection::{Connection, Fate, HttpState, NEVER, Role, Stage};
 use super::keys::{ConnectionKey, NamespaceKey, SessionKey, SocketKey, TimerKey};
 use super::members::Members;
+use super::namespaces::Namespaces;
 use super::pages::{MAX_KEYS, Pages};
 use super::shared::Shared;
 use super::sockets::SocketState;
@@ -38,7 +39,7 @@ pub(crate) struct Core {
     pub(crate) connections: Pages<Connection>,
     pub(crate) sessions: Pages<Client>,
     pub(crate) sockets: Pages<SocketState>,
-    pub(crate) namespaces: Vec<Members>,
+    pub(crate) namespaces: Namespaces,
     pub(crate) sids: SidSource,
     pub(crate) timers: Timers<TimerKey>,
     pub(crate) batches: Batches,
@@ -73,7 +74,7 @@ impl Core {
             connections: Pages::new(MAX_KEYS),
             sessions: Pages::new(MAX_KEYS),
             sockets: Pages::new(MAX_KEYS),
-            namespaces: (0..shared.application.namespaces()).map(|_| Members::default()).collect(),
+            namespaces: Namespaces::new(shared.application.namespaces()),
             sids: SidSource::new(shared.instance, u8::try_from(index).unwrap_or(u8::MAX)),
             timers: Timers::new(),
             batches: Batches::default(),
@@ -218,7 +219,7 @@ impl Core {
 
     /// The members of a namespace.
     pub(crate) fn members(&mut self, namespace: NamespaceKey) -> Option<&mut Members> {
-        self.namespaces.get_mut(usize::from(namespace.0))
+        self.namespaces.get_mut(namespace)
     }
 
     /// Keeps a timer for the earliest acknowledgement that a socket waits for.

@@ -72,7 +72,7 @@ impl Core {
     /// The sockets of this shard that a target means.
     pub(crate) fn select(&self, namespace: NamespaceKey, target: &Target) -> Vec<SocketKey> {
         let mut selected = Vec::new();
-        let Some(members) = self.namespaces.get(usize::from(namespace.0)) else { return selected };
+        let Some(members) = self.namespaces.get(namespace) else { return selected };
         let own = |room: &str| {
             let socket = self.find_sid(Sid::parse(room)?)?;
             let state = self.socket(socket)?;

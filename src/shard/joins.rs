@@ -15,13 +15,13 @@ impl Core {
     pub(crate) fn join(&mut self, socket: SocketRef, room: &str) -> Result<(), JoinError> {
         let (of_socket, of_shard) = (self.shared.config.limits.rooms_per_socket, self.shared.rooms_per_shard);
         let sid = self.socket_sid(socket);
-        let rooms: usize = self.namespaces.iter().map(|members| members.rooms.len()).sum();
+        let rooms = self.namespaces.rooms;
         let state = self.sockets.get_mut(socket.key.0).filter(|state| state.random == socket.random);
         let state = state.filter(|state| state.status != Status::Leaving).ok_or(JoinError::Disconnected)?;
         if room == &*sid.to_text() {
             return Ok(());
         }
-        let members = self.namespaces.get_mut(usize::from(state.namespace.0)).ok_or(JoinError::Disconnected)?;
+        let members = self.namespaces.get_mut(state.namespace).ok_or(JoinError::Disconnected)?;
         let memberships = &mut state.extra().memberships;
         if members.rooms.has(room, socket.key.0) {
             return Ok(());
@@ -34,7 +34,9 @@ impl Core {
             self.metrics.hit(Limit::Rooms);
             return Err(JoinError::Rooms(of_shard));
         }
+        let before = members.rooms.len();
         members.rooms.join(socket.key.0, memberships, room);
+        self.namespaces.rooms += members.rooms.len() - before;
         Ok(())
     }
 
@@ -43,9 +45,11 @@ impl Core {
         let Some(state) = self.sockets.get_mut(socket.key.0).filter(|state| state.random == socket.random) else {
             return;
         };
-        let Some(members) = self.namespaces.get_mut(usize::from(state.namespace.0)) else { return };
+        let Some(members) = self.namespaces.get_mut(state.namespace) else { return };
         if let Some(extra) = &mut state.extra {
+            let before = members.rooms.len();
             members.rooms.leave(socket.key.0, &mut extra.memberships, room);
+            self.namespaces.rooms -= before - members.rooms.len();
         }
     }
 
@@ -57,7 +61,7 @@ impl Core {
             return Vec::new();
         };
         let mut names = vec![self.socket_sid(socket).to_string()];
-        if let (Some(extra), Some(members)) = (&state.extra, self.namespaces.get(usize::from(state.namespace.0))) {
+        if let (Some(extra), Some(members)) = (&state.extra, self.namespaces.get(state.namespace)) {
             names.extend(members.rooms.names(&extra.memberships).map(str::to_owned));
         }
         names
@@ -65,7 +69,7 @@ impl Core {
 
     /// Every room of a namespace in this shard, the sockets' own among them.
     pub(crate) fn all_rooms(&self, namespace: NamespaceKey) -> Vec<String> {
-        let Some(members) = self.namespaces.get(usize::from(namespace.0)) else { return Vec::new() };
+        let Some(members) = self.namespaces.get(namespace) else { return Vec::new() };
         let sockets = members.everyone().iter().filter_map(|key| {
             let socket = SocketRef { key: *key, random: self.sockets.get(key.0)?.random };
             Some(self.socket_sid(socket).to_string())

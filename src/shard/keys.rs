@@ -23,7 +23,7 @@ key! {
 }
 key! {
     /// A namespace, the same in every shard.
-    NamespaceKey(u16)
+    NamespaceKey(u32)
 }
 
 /// What a timer wakes.

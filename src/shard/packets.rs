@@ -137,16 +137,12 @@ impl Core {
     }
 
     fn joined(&self, session: SessionKey, namespace: &str) -> Option<SocketRef> {
-        let namespace = self.shared.application.namespace(namespace)?;
+        let namespace = self.namespace(namespace)?;
         self.socket_in(session, namespace).filter(|(_, status)| *status == Status::Connected).map(|(socket, _)| socket)
     }
 
-    fn connect(&mut self, session: SessionKey, name: &str, auth: Option<ByteString>) {
-        let Some(namespace) = self.shared.application.namespace(name) else {
-            let error = socketio::connect_error(name, "Invalid namespace", None);
-            self.send_to_session(session, &error, Urgency::Reliable);
-            return;
-        };
+    pub(crate) fn connect(&mut self, session: SessionKey, name: &str, auth: Option<ByteString>) {
+        let Some(namespace) = self.namespace(name) else { return self.ask_namespace(session, name, auth) };
         if self.socket_in(session, namespace).is_some_and(|(_, status)| status != Status::Leaving) {
             self.violation(session, "a second CONNECT to one namespace");
             return;

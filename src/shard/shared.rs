@@ -86,9 +86,9 @@ impl Shared {
         self.connections.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// The next id of an event that wants an acknowledgement: one sequence for each namespace.
+    /// The next id of an event that wants an acknowledgement, in a declared namespace.
     pub(crate) fn next_ack_id(&self, namespace: NamespaceKey) -> u64 {
-        self.ack_ids.get(usize::from(namespace.0)).map_or(0, |id| id.fetch_add(1, Ordering::Relaxed) as u64)
+        self.ack_ids.get(namespace.0 as usize).map_or(0, |id| id.fetch_add(1, Ordering::Relaxed) as u64)
     }
 
     /// Hands a letter to every shard.

@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 use std::rc::Rc;
-use std::sync::Arc;
 
 use bytestring::ByteString;
 use serde_json::value::RawValue;
@@ -158,6 +157,7 @@ impl Core {
         }
         let key = SocketKey(self.sockets.insert(socket).ok()?);
         client.sockets = Some(key);
+        self.namespaces.entered(namespace);
         self.metrics.sockets.set(self.sockets.len() as u64);
         Some(SocketRef { key, random })
     }
@@ -172,7 +172,7 @@ impl Core {
         if let Some(state) = self.socket_mut(socket) {
             state.place = place;
         }
-        let answer = socketio::connect(self.shared.application.namespace_name(namespace), &sid, None);
+        let answer = socketio::connect(self.namespace_name(namespace), &sid, None);
         self.send_to_session(session, &answer, Urgency::Reliable);
         self.session(session, |session, _, _, _| session.joined());
         true
@@ -182,11 +182,10 @@ impl Core {
     pub(crate) fn refuse_socket(&mut self, socket: SocketRef, refusal: &Refusal) {
         let Some(state) = self.socket(socket).filter(|state| state.status == Status::Joining) else { return };
         let (session, namespace) = (state.session, state.namespace);
-        self.remove_socket(socket);
-        let shared = Arc::clone(&self.shared);
-        let name = shared.application.namespace_name(namespace);
         let data = refusal.data.as_deref().map(RawValue::get);
-        self.send_to_session(session, &socketio::connect_error(name, &refusal.message, data), Urgency::Reliable);
+        let error = socketio::connect_error(self.namespace_name(namespace), &refusal.message, data);
+        self.remove_socket(socket);
+        self.send_to_session(session, &error, Urgency::Reliable);
     }
 
     /// The server makes a socket leave its namespace, and its whole session end if `close`.
@@ -196,7 +195,7 @@ impl Core {
         let leaving = if close { self.sockets_of(session) } else { vec![socket] };
         for socket in leaving {
             let Some(state) = self.socket(socket).filter(|state| state.status != Status::Leaving) else { continue };
-            let packet = socketio::disconnect(self.shared.application.namespace_name(state.namespace));
+            let packet = socketio::disconnect(self.namespace_name(state.namespace));
             self.send_to_session(session, &packet, Urgency::Reliable);
             self.leave(socket, DisconnectReason::ServerNamespaceDisconnect);
         }
@@ -224,14 +223,17 @@ impl Core {
         let (namespace, place) = (state.namespace, std::mem::replace(&mut state.place, u32::MAX));
         let mut extra = state.extra.take();
         if let Some(members) = self.members(namespace) {
+            let before = members.rooms.len();
             if let Some(extra) = &mut extra {
                 members.rooms.leave_all(socket.key.0, &mut extra.memberships);
             }
+            let gone = before - members.rooms.len();
             if let Some(moved) = members.remove(place)
                 && let Some(moved) = self.sockets.get_mut(moved.0)
             {
                 moved.place = place;
             }
+            self.namespaces.rooms -= gone;
         }
         if let Some(mut extra) = extra {
             for ack in std::mem::take(&mut extra.acks) {
@@ -247,7 +249,7 @@ impl Core {
     pub(crate) fn remove_socket(&mut self, socket: SocketRef) {
         self.clear_socket(socket);
         let Some(state) = self.socket(socket) else { return };
-        let (session, next) = (state.session, state.next);
+        let (session, next, namespace) = (state.session, state.next, state.namespace);
         let mut before = None;
         for other in self.sockets_of(session) {
             if other == socket {
@@ -268,6 +270,8 @@ impl Core {
             }
         }
         self.sockets.remove(socket.key.0);
+        self.namespaces.left(namespace);
+        self.leave_empty(namespace);
         self.metrics.sockets.set(self.sockets.len() as u64);
     }
 

@@ -125,6 +125,22 @@ describe("namespaces", async () => {
       assert.deepEqual([...heard], []);
     });
 
+    test("a namespace comes into being when its name fits a predicate", async (t) => {
+      const nsp = `/dynamic-${Date.now()}`;
+      const one = client(t, server, way, { nsp, auth: { a: 1 } });
+      assert.deepEqual(await next(one, "auth"), [{ a: 1 }]);
+      const other = await connected(t, server, way, { nsp });
+      const elsewhere = await connected(t, server, way, { nsp: `${nsp}0` });
+      const args = ["text", Buffer.from([1])];
+      assert.deepEqual(await askAll(one, "message-with-ack", ...args), args);
+      const heard = collect(elsewhere, "news");
+      const news = next(other, "news");
+      one.emit("emit-all", "news", 1);
+      assert.deepEqual(await news, [1]);
+      await settle(elsewhere, [elsewhere]);
+      assert.deepEqual([...heard], []);
+    });
+
     test("leaving one namespace keeps the others", async (t) => {
       const main = await connected(t, server, way);
       const custom = await alsoIn(main, "/custom");
