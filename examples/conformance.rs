@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use kinglet::{
-    Ack, AckError, Arguments, Binary, Broadcast, Config, Cors, Emitter, Event, Namespace, Origin, Refusal, Server,
-    Socket,
+    Ack, AckError, Answers, Arguments, Binary, Broadcast, Config, Cors, Emitter, Event, MissingAnswers, Namespace,
+    Origin, Refusal, RemoteSocket, Server, Socket,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -153,6 +153,28 @@ impl App {
             emitter(socket).all_rooms(move |rooms| answer(ack, &rooms));
             Ok(())
         });
+        on(namespace, "fetch-sockets", |socket, event| {
+            let (selection,): (Selection,) = event.args()?;
+            let ack = event.take_ack();
+            selection.apply(everybody(socket)).fetch_sockets(move |sockets| answer(ack, &described(&sockets)));
+            Ok(())
+        });
+        on(namespace, "sockets-join", |socket, event| {
+            let (selection, room): (Selection, String) = event.args()?;
+            selection.apply(everybody(socket)).sockets_join([room]);
+            Ok(event.ack("ok")?)
+        });
+        on(namespace, "sockets-leave", |socket, event| {
+            let (selection, room): (Selection, String) = event.args()?;
+            selection.apply(everybody(socket)).sockets_leave([room]);
+            Ok(event.ack("ok")?)
+        });
+        on(namespace, "disconnect-sockets", |socket, event| {
+            let (selection, close): (Selection, bool) = event.args()?;
+            event.ack("ok")?;
+            selection.apply(everybody(socket)).disconnect_sockets(close);
+            Ok(())
+        });
         on(namespace, "rooms", |socket, event| Ok(event.ack(sorted_rooms(socket))?));
     }
 
@@ -201,6 +223,22 @@ fn broadcasts(namespace: &mut Namespace) {
     on(namespace, "in", |socket, event| {
         let (selection, name): (Selection, String) = event.args()?;
         Ok(selection.apply(everybody(socket)).emit(&name, event.arguments().skip(2))?)
+    });
+    on(namespace, "broadcast-ack", |socket, event| {
+        let (selection, name): (Selection, String) = event.args()?;
+        let ack = event.take_ack();
+        let timeout = Duration::from_millis(selection.timeout);
+        let answered = move |result: Result<Answers, MissingAnswers>| {
+            let sent = match result {
+                Ok(answers) => ack.map(|ack| ack.send(&((), answers))),
+                Err(late) => ack.map(|ack| ack.send(&(late.to_string(), late.answers))),
+            };
+            if let Some(Err(error)) = sent {
+                log::warn!("an acknowledgement failed: {error}");
+            }
+        };
+        let selected = selection.apply(everybody(socket));
+        Ok(selected.emit_with_ack(&name, event.arguments().skip(2), timeout, answered)?)
     });
     on(namespace, "emit-all", |socket, event| {
         let (name,): (String,) = event.args()?;
@@ -293,6 +331,20 @@ fn emitter(socket: &Socket) -> Emitter {
     socket.server().of(socket.namespace())
 }
 
+fn described(sockets: &[RemoteSocket]) -> Vec<Value> {
+    let mut described: Vec<Value> = sockets
+        .iter()
+        .map(|socket| {
+            let mut rooms = socket.rooms().to_vec();
+            rooms.sort();
+            let auth = socket.auth::<Value>().unwrap_or_else(|| json!({}));
+            json!({"id": &*socket.id(), "rooms": rooms, "data": socket.data().unwrap_or_else(|| json!({})), "auth": auth})
+        })
+        .collect();
+    described.sort_by(|a, b| a["id"].as_str().cmp(&b["id"].as_str()));
+    described
+}
+
 fn sorted_rooms(socket: &Socket) -> Vec<String> {
     let mut rooms = socket.rooms();
     rooms.sort();
@@ -307,6 +359,8 @@ struct Selection {
     except: OneOrMany,
     local: bool,
     volatile: bool,
+    /// Milliseconds that acknowledgements are waited for.
+    timeout: u64,
 }
 
 impl Selection {

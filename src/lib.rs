@@ -117,6 +117,9 @@
 //! # Ok::<(), kinglet::Error>(())
 //! ```
 //!
+//! [`Broadcast::emit_with_ack`] asks all of them and collects what they answer. [`Broadcast::fetch_sockets`] tells who they
+//! are; `sockets_join`, `sockets_leave` and `disconnect_sockets` act on them.
+//!
 //! # Namespaces and middleware
 //!
 //! [`Server::of`] declares a namespace, [`Server::of_dynamic`] all those whose names fit a predicate; a client that asks
@@ -142,7 +145,7 @@
 //!
 //! A [`Socket`] belongs to the thread that serves it. A [`Handle`] goes anywhere: it can be cloned, sent and shared,
 //! and is there before the server starts. What is sent before the start reaches nobody. To reach one socket, keep its
-//! id: an id is a room.
+//! [`handle`](Socket::handle), or its id: an id is a room.
 //!
 //! ```no_run
 //! use std::{thread, time::Duration};
@@ -208,7 +211,10 @@ mod server;
 mod shard;
 pub mod socketio;
 
-pub use app::{Ack, Args, Binary, Broadcast, Emitter, Event, Handle, Namespace, Outcome, Session, Socket, Writer};
+pub use app::{
+    Ack, Answers, Args, Binary, Broadcast, Emitter, Event, Handle, MissingAnswers, Namespace, Outcome, RemoteSocket,
+    Session, Socket, SocketHandle, Writer,
+};
 pub use config::{Config, HandshakeHeaders, Limits, SETTINGS, Setting};
 pub use error::{AckError, EmitError, Error, JoinError, Result};
 pub use http::{Cookie, Cors, Origin, SameSite};

@@ -45,21 +45,48 @@ impl Serialize for Arguments {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let elements = self.elements();
         let mut list = serializer.serialize_seq(Some(elements.len()))?;
-        let offset = match self.attachments() {
-            [] => 0,
-            attachments => binary::append(attachments)
-                .ok_or_else(|| S::Error::custom("binary data outside of an event's arguments"))?,
-        };
-        for element in elements {
-            if offset == 0 {
-                list.serialize_element(element)?;
-            } else {
-                let mut value = serde_json::from_str(element.get()).map_err(S::Error::custom)?;
-                shift(&mut value, offset);
-                list.serialize_element(&value)?;
-            }
-        }
+        let offset = attach(self)?;
+        elements.into_iter().try_for_each(|json| list.serialize_element(&Element { json, offset }))?;
         list.end()
+    }
+}
+
+/// The first of received arguments as one value, `null` if there is none.
+pub(super) struct First<'a>(pub(super) &'a Arguments);
+
+impl Serialize for First<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0.elements().first() {
+            Some(json) => Element { json, offset: attach(self.0)? }.serialize(serializer),
+            None => serializer.serialize_unit(),
+        }
+    }
+}
+
+/// One received argument, whose first attachment has become the one at `offset`.
+struct Element<'a> {
+    json: &'a RawValue,
+    offset: usize,
+}
+
+impl Serialize for Element<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if self.offset == 0 {
+            return self.json.serialize(serializer);
+        }
+        let mut value = serde_json::from_str(self.json.get()).map_err(S::Error::custom)?;
+        shift(&mut value, self.offset);
+        value.serialize(serializer)
+    }
+}
+
+/// Adds the attachments to those of the event that is being written; gives the place of the first.
+fn attach<E: Error>(arguments: &Arguments) -> Result<usize, E> {
+    match arguments.attachments() {
+        [] => Ok(0),
+        attachments => {
+            binary::append(attachments).ok_or_else(|| E::custom("binary data outside of an event's arguments"))
+        }
     }
 }
 

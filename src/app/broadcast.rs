@@ -22,11 +22,11 @@ use crate::socketio;
 #[must_use = "a broadcast does nothing until it is emitted"]
 pub struct Broadcast {
     /// `None` before the server has started: nobody is there to be reached.
-    shared: Option<Arc<Shared>>,
-    namespace: Result<NamespaceRef, String>,
-    target: Target,
-    urgency: Urgency,
-    compress: bool,
+    pub(super) shared: Option<Arc<Shared>>,
+    pub(super) namespace: Result<NamespaceRef, String>,
+    pub(super) target: Target,
+    pub(super) urgency: Urgency,
+    pub(super) compress: bool,
 }
 
 impl Broadcast {

@@ -1,14 +1,12 @@
 //! The server, from any thread.
 
 use std::fmt;
-use std::rc::Rc;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
-use super::args::Args;
 use super::broadcast::Broadcast;
-use crate::error::EmitError;
+use super::everywhere::gather;
 use crate::metrics::Metrics;
-use crate::shard::{Letter, Shard, Shared};
+use crate::shard::{Letter, Shared};
 
 /// A way to the server from any thread, as long as one likes.
 ///
@@ -53,17 +51,9 @@ impl Handle {
         Emitter { handle: self.clone(), namespace: namespace.to_owned() }
     }
 
-    /// Sends an event to everybody in the namespace `/`.
-    ///
-    /// # Errors
-    /// As [`Broadcast::emit`].
-    pub fn emit(&self, event: &str, args: impl Args) -> Result<(), EmitError> {
-        self.of("/").emit(event, args)
-    }
-
-    /// Everybody in a room of the namespace `/`.
-    pub fn to(&self, room: impl Into<String>) -> Broadcast {
-        self.of("/").to(room)
+    /// Everybody in the namespace `/`.
+    pub(super) fn everybody(&self) -> Broadcast {
+        self.of("/").everybody()
     }
 
     /// Stops the server: it stops listening, and closes every session in a way that makes its client connect elsewhere.
@@ -91,30 +81,6 @@ impl fmt::Debug for Handle {
     }
 }
 
-/// Asks every shard, and hands the answers to `finish` when the last has come.
-fn gather<T: Send + 'static>(
-    shared: &Arc<Shared>,
-    ask: impl Fn(&Rc<Shard>) -> T + Send + Clone + 'static,
-    finish: impl FnOnce(Vec<T>) + Send + 'static,
-) {
-    let (count, gathered) = (shared.mailboxes.len(), Arc::new(Mutex::new((Vec::new(), Some(finish)))));
-    shared.send_all(|| {
-        let (ask, gathered) = (ask.clone(), Arc::clone(&gathered));
-        Letter::Run(Box::new(move |shard| {
-            let answer = ask(shard);
-            let mut gathered = gathered.lock().unwrap_or_else(PoisonError::into_inner);
-            gathered.0.push(answer);
-            if gathered.0.len() == count
-                && let Some(finish) = gathered.1.take()
-            {
-                let answers = std::mem::take(&mut gathered.0);
-                drop(gathered);
-                finish(answers);
-            }
-        }))
-    });
-}
-
 /// A namespace to send to, from any thread.
 #[derive(Debug, Clone)]
 pub struct Emitter {
@@ -124,48 +90,15 @@ pub struct Emitter {
 
 impl Emitter {
     /// Everybody in the namespace.
-    fn everybody(&self) -> Broadcast {
+    pub(super) fn everybody(&self) -> Broadcast {
         let shared = self.handle.shared().map(Arc::clone);
         let key = shared.as_ref().and_then(|shared| shared.application.find_namespace(&self.namespace));
         Broadcast::new(shared, key.ok_or_else(|| self.namespace.clone()), None)
     }
 
-    /// Sends an event to everybody in the namespace.
-    ///
-    /// # Errors
-    /// As [`Broadcast::emit`].
-    pub fn emit(&self, event: &str, args: impl Args) -> Result<(), EmitError> {
-        self.everybody().emit(event, args)
-    }
-
-    /// Everybody in a room.
-    pub fn to(&self, room: impl Into<String>) -> Broadcast {
-        self.everybody().to(room)
-    }
-
-    /// The same as [`to`](Self::to); it is called `in` in JavaScript, which is a keyword here.
-    pub fn within(&self, room: impl Into<String>) -> Broadcast {
-        self.to(room)
-    }
-
-    /// Everybody but those in a room.
-    pub fn except(&self, room: impl Into<String>) -> Broadcast {
-        self.everybody().except(room)
-    }
-
-    /// Everybody who is ready to receive.
-    pub fn volatile(&self) -> Broadcast {
-        self.everybody().volatile()
-    }
-
-    /// Everybody on this server of a cluster.
-    pub fn local(&self) -> Broadcast {
-        self.everybody().local()
-    }
-
     /// Gathers the names of all rooms of the namespace, in no particular order; each socket's own room, named by its id, is
-    /// among them. A namespace that does not exist has none. `receive` is called with them on one of the server's threads, and
-    /// not at all if the server stops meanwhile.
+    /// among them. A namespace that does not exist has none. `receive` is called with them on one of the server's threads,
+    /// perhaps before this returns, and not at all if the server stops meanwhile.
     pub fn all_rooms(&self, receive: impl FnOnce(Vec<String>) + Send + 'static) {
         let Some(shared) = self.handle.shared() else { return receive(Vec::new()) };
         let Some(namespace) = shared.application.find_namespace(&self.namespace) else { return receive(Vec::new()) };
@@ -180,10 +113,5 @@ impl Emitter {
                 receive(rooms);
             },
         );
-    }
-
-    /// Everybody; polling answers may or may not be compressed.
-    pub fn compress(&self, compress: bool) -> Broadcast {
-        self.everybody().compress(compress)
     }
 }

@@ -1,19 +1,26 @@
 //! What a program writes against: namespaces, sockets, events, broadcasts, the handle.
 
+mod answers;
 mod args;
 mod arguments;
 mod binary;
 mod broadcast;
 mod children;
 mod event;
+mod everyone;
+mod everywhere;
 mod handle;
 mod handlers;
 mod namespace;
 mod outcome;
 mod refusal;
+mod remote_socket;
+mod selection;
 mod session;
 mod socket;
+mod socket_handle;
 
+pub use answers::{Answers, MissingAnswers};
 pub use args::{Args, Writer};
 pub use binary::Binary;
 pub use broadcast::Broadcast;
@@ -22,5 +29,7 @@ pub use handle::{Emitter, Handle};
 pub(crate) use handlers::Handlers;
 pub use namespace::Namespace;
 pub use outcome::Outcome;
+pub use remote_socket::RemoteSocket;
 pub use session::Session;
 pub use socket::Socket;
+pub use socket_handle::SocketHandle;

@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use super::args::{self, Args};
 use super::broadcast::Broadcast;
 use super::handle::Handle;
+use super::socket_handle::SocketHandle;
 use crate::engineio::{Sid, SidText, Transport};
 use crate::error::{AckError, EmitError, JoinError};
 use crate::shard::{Handshake, NamespaceRef, Shard, SocketRef, Urgency};
@@ -19,7 +20,8 @@ use crate::socketio::{self, Arguments};
 /// A client's place in a namespace.
 ///
 /// It belongs to the thread that serves it: handlers get it by reference and use it then. To reach a socket later, or from
-/// another thread, keep its [`id`](Self::id): an id is a room, so [`Handle::of`] and [`Broadcast::to`] reach it.
+/// another thread, keep its [`handle`](Self::handle), or its [`id`](Self::id): an id is a room, so [`Handle::of`] and
+/// [`Broadcast::to`] reach it.
 #[derive(Clone)]
 pub struct Socket {
     shard: Rc<Shard>,
@@ -70,6 +72,11 @@ impl Socket {
     /// Whether its client is told apart by a connection that is gone for good.
     pub fn disconnected(&self) -> bool {
         !self.connected()
+    }
+
+    /// A way to this socket from any thread.
+    pub fn handle(&self) -> SocketHandle {
+        SocketHandle::new(&self.shard.shared, self.sid(), self.namespace.clone())
     }
 
     /// Sends an event to the client.
@@ -183,7 +190,7 @@ impl Socket {
     }
 
     /// The request that opened the session. `None` once the session is forgotten.
-    pub fn handshake(&self) -> Option<Rc<Handshake>> {
+    pub fn handshake(&self) -> Option<Arc<Handshake>> {
         self.shard.core.borrow().handshake(self.socket)
     }
 

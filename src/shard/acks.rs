@@ -1,9 +1,11 @@
 //! Acknowledgements that clients owe.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use super::application::{AckCallback, SocketRef};
 use super::calls::Call;
+use super::collections::Collection;
 use super::connection::NEVER;
 use super::core::Core;
 use super::keys::SocketKey;
@@ -17,22 +19,47 @@ use crate::socketio::Arguments;
 pub(crate) struct PendingAck {
     id: u64,
     deadline: Millis,
-    callback: AckCallback,
+    waiter: Waiter,
+}
+
+/// Who waits for an acknowledgement.
+enum Waiter {
+    Callback(AckCallback),
+    /// A broadcast that asked many.
+    Collection(Arc<Collection>),
 }
 
 impl PendingAck {
-    pub(crate) fn settle(self, socket: SocketRef, result: Result<Arguments, AckError>) -> Call {
-        Call::Acknowledged { socket, callback: self.callback, result }
+    /// What the application must hear of an acknowledgement that came, or will not come. A broadcast's ends by its timer
+    /// alone when one will not.
+    pub(crate) fn settle(self, socket: SocketRef, result: Result<Arguments, AckError>) -> Option<Call> {
+        match (self.waiter, result) {
+            (Waiter::Callback(callback), result) => Some(Call::Acknowledged { socket, callback, result }),
+            (Waiter::Collection(collection), Ok(answer)) => {
+                collection.answered(answer).then_some(Call::Collected(collection))
+            }
+            (Waiter::Collection(_), Err(_)) => None,
+        }
     }
 }
 
 impl Core {
     /// Notes that a socket owes an acknowledgement.
     pub(crate) fn expect_ack(&mut self, socket: SocketRef, id: u64, deadline: Millis, callback: AckCallback) {
-        let most = self.shared.config.limits.unanswered_acks;
-        let ack = PendingAck { id, deadline, callback };
+        self.expect(socket, PendingAck { id, deadline, waiter: Waiter::Callback(callback) });
+    }
+
+    /// Notes that a socket owes one of the answers to a broadcast.
+    pub(crate) fn expect_answer(&mut self, key: SocketKey, id: u64, deadline: Millis, collection: &Arc<Collection>) {
+        let Some(random) = self.sockets.get(key.0).map(|state| state.random) else { return };
+        let waiter = Waiter::Collection(Arc::clone(collection));
+        self.expect(SocketRef { key, random }, PendingAck { id, deadline, waiter });
+    }
+
+    fn expect(&mut self, socket: SocketRef, ack: PendingAck) {
+        let (most, deadline) = (self.shared.config.limits.unanswered_acks, ack.deadline);
         let Some(state) = self.socket_mut(socket).filter(|state| state.status == Status::Connected) else {
-            self.calls.push_back(ack.settle(socket, Err(AckError::Disconnected)));
+            self.calls.extend(ack.settle(socket, Err(AckError::Disconnected)));
             return;
         };
         let acks = &mut state.extra().acks;
@@ -41,7 +68,7 @@ impl Core {
             && let Some(oldest) = acks.pop_front()
         {
             self.metrics.hit(Limit::UnansweredAcks);
-            self.calls.push_back(oldest.settle(socket, Err(AckError::Dropped)));
+            self.calls.extend(oldest.settle(socket, Err(AckError::Dropped)));
         }
         self.arm_socket(socket.key, deadline);
     }
@@ -51,7 +78,7 @@ impl Core {
         let Some(extra) = self.socket_mut(socket).and_then(|state| state.extra.as_mut()) else { return };
         let Some(place) = extra.acks.iter().position(|ack| ack.id == id) else { return };
         if let Some(ack) = extra.acks.remove(place) {
-            self.calls.push_back(ack.settle(socket, Ok(arguments)));
+            self.calls.extend(ack.settle(socket, Ok(arguments)));
         }
     }
 
@@ -66,7 +93,7 @@ impl Core {
         extra.acks = waiting;
         let next = extra.acks.iter().map(|ack| ack.deadline).min();
         for ack in VecDeque::from_iter::<VecDeque<_>>(overdue) {
-            self.calls.push_back(ack.settle(socket, Err(AckError::Timeout)));
+            self.calls.extend(ack.settle(socket, Err(AckError::Timeout)));
         }
         if let Some(next) = next {
             self.arm_socket(key, next);

@@ -1,11 +1,13 @@
 //! What the application must hear, in the order in which it happened.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use bytestring::ByteString;
 
 use super::Shard;
 use super::application::{AckCallback, Message, SessionRef, SocketRef};
+use super::collections::Collection;
 use crate::error::AckError;
 use crate::socketio::{Arguments, DisconnectReason, Event};
 
@@ -19,6 +21,8 @@ pub(crate) enum Call {
     Event { socket: SocketRef, event: Event, ack: Option<u64> },
     /// An acknowledgement came, or will not come.
     Acknowledged { socket: SocketRef, callback: AckCallback, result: Result<Arguments, AckError> },
+    /// All answers to a broadcast came, or its time is up.
+    Collected(Arc<Collection>),
     /// A socket leaves.
     Disconnect { socket: SocketRef, reason: DisconnectReason },
     /// A bare session received a message.
@@ -58,6 +62,7 @@ impl Shard {
             }
             Call::Event { socket, event, ack } => application.event(self, socket, event, ack),
             Call::Acknowledged { socket, callback, result } => callback(self, socket, result),
+            Call::Collected(collection) => collection.end(self),
             Call::Disconnect { socket, reason } => {
                 application.disconnecting(self, socket, reason);
                 self.core.borrow_mut().clear_socket(socket);

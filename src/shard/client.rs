@@ -1,6 +1,6 @@
 //! A client: its session, and what Socket.IO keeps for it across namespaces.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use super::application::SessionRef;
 use super::connection::NEVER;
@@ -17,7 +17,7 @@ pub(crate) struct Client {
     pub(crate) random: u64,
     /// The instant for which a timer was armed last.
     pub(crate) armed: Millis,
-    pub(crate) handshake: Rc<Handshake>,
+    pub(crate) handshake: Arc<Handshake>,
     pub(crate) decoder: Decoder,
     /// The first of its sockets; each knows the next.
     pub(crate) sockets: Option<SocketKey>,
@@ -26,7 +26,7 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    pub(crate) fn new(session: Session<ConnectionKey>, random: u64, handshake: Rc<Handshake>) -> Self {
+    pub(crate) fn new(session: Session<ConnectionKey>, random: u64, handshake: Arc<Handshake>) -> Self {
         let decoder = Decoder::default();
         Self { session, random, armed: NEVER, handshake, decoder, sockets: None, polled: false }
     }
@@ -65,7 +65,7 @@ impl Core {
     /// Opens a session for a handshake. `None` when no more fit, or the system has no random numbers.
     pub(crate) fn open_session(
         &mut self,
-        handshake: Rc<Handshake>,
+        handshake: Arc<Handshake>,
         begin: impl FnOnce(&Self) -> Session<ConnectionKey>,
     ) -> Option<Sid> {
         let slot = self.sessions.vacant_key()?;

@@ -8,10 +8,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use mio::Registry;
+use slab::Slab;
 
 use super::batches::Batches;
 use super::calls::Call;
 use super::client::Client;
+use super::collections::Collection;
 use super::connection::{Connection, Fate, HttpState, NEVER, Role, Stage};
 use super::keys::{ConnectionKey, NamespaceKey, SessionKey, SocketKey, TimerKey};
 use super::members::Members;
@@ -59,6 +61,8 @@ pub(crate) struct Core {
     pub(crate) calls: VecDeque<Call>,
     /// Bytes that wait for clients, in outboxes and in sessions.
     pub(crate) queued: usize,
+    /// Broadcasts whose answers are awaited, of which this shard keeps the time.
+    pub(crate) collections: Slab<Arc<Collection>>,
     /// Scratch space of the flush.
     pub(crate) pieces: Vec<Bytes>,
     effects: Vec<Effect<ConnectionKey>>,
@@ -86,6 +90,7 @@ impl Core {
             doomed: Vec::new(),
             calls: VecDeque::new(),
             queued: 0,
+            collections: Slab::new(),
             pieces: Vec::new(),
             effects: Vec::new(),
             departed: 0,

@@ -1,6 +1,6 @@
 //! Handshakes: requests that open a session, or bring a WebSocket to one.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use super::connection::{Connection, NEVER, Role, Stage, WebSocket};
 use super::core::Core;
@@ -17,7 +17,7 @@ impl Core {
         key: ConnectionKey,
         head: &Head<'_>,
         protocol: Protocol,
-        handshake: Rc<Handshake>,
+        handshake: Arc<Handshake>,
     ) -> Step {
         let opened = self.open_session(handshake, |core| Session::polling(core.now, protocol, &core.shared.settings));
         let Some(sid) = opened else {
@@ -38,7 +38,7 @@ impl Core {
         key: ConnectionKey,
         head: &Head<'_>,
         protocol: Protocol,
-        handshake: Rc<Handshake>,
+        handshake: Arc<Handshake>,
     ) -> Step {
         let accept = match Accept::check(head) {
             Ok(accept) => accept,

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -182,7 +183,7 @@ impl Shard {
         if let Err(code) = engineio::check_protocol(protocol) {
             return core.refuse(key, head, code, None);
         }
-        let handshake = Rc::new(Handshake::new(head, peer, self.shared.config.handshake_headers));
+        let handshake = Arc::new(Handshake::new(head, peer, self.shared.config.handshake_headers));
         if head.upgrade {
             core.open_on_websocket(key, head, protocol, handshake)
         } else {

@@ -1,7 +1,7 @@
 //! Sockets: a client's places in namespaces. They join, are sent to, wait for acknowledgements, and leave.
 
 use std::collections::VecDeque;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use bytestring::ByteString;
 use serde_json::value::RawValue;
@@ -78,9 +78,9 @@ impl Core {
     }
 
     /// The request that opened a socket's session.
-    pub(crate) fn handshake(&self, socket: SocketRef) -> Option<Rc<Handshake>> {
+    pub(crate) fn handshake(&self, socket: SocketRef) -> Option<Arc<Handshake>> {
         let client = self.sessions.get(self.socket(socket)?.session.0)?;
-        Some(Rc::clone(&client.handshake))
+        Some(Arc::clone(&client.handshake))
     }
 
     /// The transport that a socket's client is on.
@@ -237,7 +237,7 @@ impl Core {
         }
         if let Some(mut extra) = extra {
             for ack in std::mem::take(&mut extra.acks) {
-                self.calls.push_back(ack.settle(socket, Err(AckError::Disconnected)));
+                self.calls.extend(ack.settle(socket, Err(AckError::Disconnected)));
             }
             if let Some(state) = self.socket_mut(socket) {
                 state.extra = Some(extra);

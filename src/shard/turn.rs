@@ -240,6 +240,7 @@ impl Shard {
                 TimerKey::Session(key) => self.core.borrow_mut().session_due(key),
                 TimerKey::Connection(key) => self.core.borrow_mut().connection_due(key),
                 TimerKey::Socket(key) => self.core.borrow_mut().socket_due(key),
+                TimerKey::Collection(key) => self.core.borrow_mut().collection_due(key),
                 TimerKey::Accept => self.accepting.set(true),
                 TimerKey::Trim => trim(),
                 TimerKey::Stop => self.life.set(Life::Over),

@@ -75,6 +75,11 @@ impl Client {
     pub fn expect(&mut self, text: &str) {
         assert_eq!(self.text(), text);
     }
+
+    /// Waits until the server has closed the connection.
+    pub fn closed(&mut self) {
+        while self.0.read().is_ok() {}
+    }
 }
 
 fn prefix(namespace: &str) -> String {

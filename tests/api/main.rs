@@ -1,11 +1,15 @@
 //! The library as a program uses it: a server in this process, on a free port and with two shards, and bare clients.
 
+#![expect(clippy::unwrap_used, reason = "a test ends where something fails; handlers of tests, too")]
+
 mod client;
 mod dynamic_namespaces;
+mod many_sockets;
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use client::Client;
 use kinglet::{Config, Handle, Running, Server};
 
 /// Bound on every wait: no correct answer takes as long, however loaded the machine.
@@ -32,10 +36,26 @@ fn serve(config: Config, declare: impl FnOnce(&mut Server)) -> Served {
 }
 
 impl Served {
+    /// A client that has joined the namespace `/`.
+    fn client(&self) -> Client {
+        let mut client = Client::open(self.address, &[]);
+        client.join("/");
+        client
+    }
+
     /// How often a limit was met.
     fn hit(&self, limit: &str) -> u64 {
         let hits = self.handle.metrics().limits_hit;
         hits.into_iter().find(|(name, _)| *name == limit).expect("a limit of that name").1
+    }
+
+    /// Waits until something holds that nothing announces.
+    fn until(&self, holds: impl Fn(&Handle) -> bool) {
+        let begin = Instant::now();
+        while !holds(&self.handle) {
+            assert!(begin.elapsed() < PATIENCE, "it does not come to hold: {:?}", self.handle.metrics());
+            std::thread::yield_now();
+        }
     }
 
     fn stop(&mut self) {

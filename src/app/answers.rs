@@ -1,0 +1,69 @@
+//! What many clients answered.
+
+use serde::de::DeserializeOwned;
+use serde::ser::{Serialize, SerializeSeq, Serializer};
+
+use super::arguments::First;
+use crate::socketio::Arguments;
+
+/// The acknowledgements of a broadcast, in the order in which they came.
+///
+/// As one value, they are the list of every client's first argument, `null` for one who acknowledged without.
+#[derive(Debug, Clone, Default)]
+pub struct Answers(Vec<Arguments>);
+
+/// Some clients that got a broadcast did not answer in time, or have left: what the others answered.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("operation has timed out")]
+pub struct MissingAnswers {
+    /// The answers that came in time.
+    pub answers: Answers,
+    /// How many clients got the event and did not answer.
+    pub missing: usize,
+}
+
+impl Answers {
+    pub(super) fn new(answers: Vec<Arguments>) -> Self {
+        Self(answers)
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The arguments of each.
+    pub fn iter(&self) -> std::slice::Iter<'_, Arguments> {
+        self.0.iter()
+    }
+
+    /// The first argument of each.
+    ///
+    /// # Errors
+    /// If a client answered with another type, or without an argument.
+    pub fn values<T: DeserializeOwned>(&self) -> Result<Vec<T>, serde_json::Error> {
+        self.0.iter().map(|answer| answer.args().map(|(first,): (T,)| first)).collect()
+    }
+}
+
+impl<'a> IntoIterator for &'a Answers {
+    type Item = &'a Arguments;
+    type IntoIter = std::slice::Iter<'a, Arguments>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+impl Serialize for Answers {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut list = serializer.serialize_seq(Some(self.len()))?;
+        self.iter().try_for_each(|answer| list.serialize_element(&First(answer)))?;
+        list.end()
+    }
+}

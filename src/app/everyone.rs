@@ -1,0 +1,101 @@
+//! The operators of a server and of a namespace: each is one of everybody.
+
+use std::time::Duration;
+
+use super::answers::{Answers, MissingAnswers};
+use super::args::Args;
+use super::broadcast::Broadcast;
+use super::handle::{Emitter, Handle};
+use super::remote_socket::RemoteSocket;
+use crate::error::EmitError;
+
+/// Operators that mean everybody.
+macro_rules! everyone {
+    ($type:ty, $whose:literal) => {
+        impl $type {
+            #[doc = concat!("Everybody in a room of ", $whose, ".")]
+            pub fn to(&self, room: impl Into<String>) -> Broadcast {
+                self.everybody().to(room)
+            }
+
+            /// The same as [`to`](Self::to); it is called `in` in JavaScript, which is a keyword here.
+            pub fn within(&self, room: impl Into<String>) -> Broadcast {
+                self.to(room)
+            }
+
+            #[doc = concat!("Everybody in ", $whose, " but those in a room.")]
+            pub fn except(&self, room: impl Into<String>) -> Broadcast {
+                self.everybody().except(room)
+            }
+
+            #[doc = concat!("Everybody in ", $whose, " who is ready to receive.")]
+            pub fn volatile(&self) -> Broadcast {
+                self.everybody().volatile()
+            }
+
+            #[doc = concat!("Everybody in ", $whose, " on this server of a cluster.")]
+            pub fn local(&self) -> Broadcast {
+                self.everybody().local()
+            }
+
+            #[doc = concat!("Everybody in ", $whose, "; polling answers may or may not be compressed.")]
+            pub fn compress(&self, compress: bool) -> Broadcast {
+                self.everybody().compress(compress)
+            }
+
+            #[doc = concat!("Sends an event to everybody in ", $whose, ".")]
+            ///
+            /// # Errors
+            /// As [`Broadcast::emit`].
+            pub fn emit(&self, event: &str, args: impl Args) -> Result<(), EmitError> {
+                self.everybody().emit(event, args)
+            }
+
+            /// Sends an event `message`, as [`emit`](Self::emit) does.
+            ///
+            /// # Errors
+            /// As [`Broadcast::emit`].
+            pub fn send(&self, args: impl Args) -> Result<(), EmitError> {
+                self.emit("message", args)
+            }
+
+            #[doc = concat!("Sends an event to everybody in ", $whose, " and collects the acknowledgements: see")]
+            /// [`Broadcast::emit_with_ack`].
+            ///
+            /// # Errors
+            /// As [`Broadcast::emit`].
+            pub fn emit_with_ack(
+                &self,
+                event: &str,
+                args: impl Args,
+                timeout: Duration,
+                callback: impl FnOnce(Result<Answers, MissingAnswers>) + Send + 'static,
+            ) -> Result<(), EmitError> {
+                self.everybody().emit_with_ack(event, args, timeout, callback)
+            }
+
+            #[doc = concat!("Gathers what is known of the sockets of ", $whose, ": see [`Broadcast::fetch_sockets`].")]
+            pub fn fetch_sockets(&self, receive: impl FnOnce(Vec<RemoteSocket>) + Send + 'static) {
+                self.everybody().fetch_sockets(receive);
+            }
+
+            #[doc = concat!("Makes the sockets of ", $whose, " join rooms: see [`Broadcast::sockets_join`].")]
+            pub fn sockets_join<R: Into<String>>(&self, rooms: impl IntoIterator<Item = R>) {
+                self.everybody().sockets_join(rooms);
+            }
+
+            #[doc = concat!("Makes the sockets of ", $whose, " leave rooms.")]
+            pub fn sockets_leave<R: Into<String>>(&self, rooms: impl IntoIterator<Item = R>) {
+                self.everybody().sockets_leave(rooms);
+            }
+
+            #[doc = concat!("Disconnects the sockets of ", $whose, ": see [`Broadcast::disconnect_sockets`].")]
+            pub fn disconnect_sockets(&self, close: bool) {
+                self.everybody().disconnect_sockets(close);
+            }
+        }
+    };
+}
+
+everyone!(Emitter, "the namespace");
+everyone!(Handle, "the namespace `/`");

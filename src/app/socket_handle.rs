@@ -1,0 +1,188 @@
+//! A socket, from any thread.
+
+use std::fmt;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::args::{self, Args};
+use super::broadcast::Broadcast;
+use super::handle::Handle;
+use super::handlers::guard;
+use crate::engineio::{Sid, SidText};
+use crate::error::{AckError, EmitError};
+use crate::shard::{Letter, NamespaceRef, Shard, Shared, SocketRef, Urgency};
+use crate::socketio::{self, Arguments};
+
+/// A way to one socket from any thread, as long as one likes ([`Socket::handle`](crate::Socket::handle)).
+///
+/// What is asked of it is done by the thread that serves the socket, in the order in which one thread asked for it. For
+/// a socket that has left, nothing is done.
+///
+/// ```no_run
+/// # let mut server = kinglet::Server::new(kinglet::Config::default())?;
+/// server.of("/").on("watch", |socket, _| {
+///     let socket = socket.handle();
+///     std::thread::spawn(move || {
+///         std::thread::sleep(std::time::Duration::from_secs(60));
+///         socket.emit("minute", "over")
+///     });
+/// });
+/// # Ok::<(), kinglet::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct SocketHandle {
+    shared: Arc<Shared>,
+    sid: Sid,
+    namespace: NamespaceRef,
+}
+
+impl SocketHandle {
+    pub(super) fn new(shared: &Arc<Shared>, sid: Sid, namespace: NamespaceRef) -> Self {
+        Self { shared: Arc::clone(shared), sid, namespace }
+    }
+
+    /// The socket's id.
+    pub fn id(&self) -> SidText {
+        self.sid.to_text()
+    }
+
+    /// The name of its namespace.
+    pub fn namespace(&self) -> &str {
+        self.namespace.name(&self.shared)
+    }
+
+    /// Sends an event to the client.
+    ///
+    /// # Errors
+    /// If the name is reserved or the arguments cannot be written as JSON.
+    pub fn emit(&self, event: &str, args: impl Args) -> Result<(), EmitError> {
+        let frames = self.encode(event, None, &args)?;
+        self.run(move |shard, socket| shard.core.borrow_mut().send(socket.key, &frames, Urgency::Reliable));
+        Ok(())
+    }
+
+    /// Sends an event and waits at most `timeout` for its acknowledgement, which `callback` gets on the thread that serves
+    /// the socket, or why there is none. Of a socket that had left already, it hears nothing.
+    ///
+    /// # Errors
+    /// As [`emit`](Self::emit); then `callback` is not called.
+    pub fn emit_with_ack(
+        &self,
+        event: &str,
+        args: impl Args,
+        timeout: Duration,
+        callback: impl FnOnce(Result<Arguments, AckError>) + Send + 'static,
+    ) -> Result<(), EmitError> {
+        let id = self.namespace.next_ack_id(&self.shared);
+        let frames = self.encode(event, Some(id), &args)?;
+        self.run(move |shard, socket| {
+            let mut core = shard.core.borrow_mut();
+            core.send(socket.key, &frames, Urgency::Reliable);
+            let deadline = core.now + timeout;
+            let callback = |shard: &Rc<Shard>, _: SocketRef, result| {
+                guard(shard, "acknowledgement", || {
+                    callback(result);
+                    None
+                });
+            };
+            core.expect_ack(socket, id, deadline, Box::new(callback));
+        });
+        Ok(())
+    }
+
+    /// Makes the socket join a room. A join that meets a limit of rooms fails and is counted.
+    pub fn join(&self, room: impl Into<String>) {
+        let room = room.into();
+        self.run(move |shard, socket| {
+            if let Err(error) = shard.core.borrow_mut().join(socket, &room) {
+                log::debug!("socket {}: {error}", socket.key.0);
+            }
+        });
+    }
+
+    /// Makes the socket leave a room.
+    pub fn leave(&self, room: impl Into<String>) {
+        let room = room.into();
+        self.run(move |shard, socket| shard.core.borrow_mut().leave_room(socket, &room));
+    }
+
+    /// Keeps data with the socket, as [`Socket::set_data`](crate::Socket::set_data) does.
+    ///
+    /// # Errors
+    /// If it cannot be written as JSON.
+    pub fn set_data(&self, data: &(impl Serialize + ?Sized)) -> Result<(), serde_json::Error> {
+        let data = serde_json::value::to_raw_value(data)?;
+        self.run(move |shard, socket| shard.core.borrow_mut().set_data(socket, data));
+        Ok(())
+    }
+
+    /// Makes the socket leave its namespace, and if `close`, the client's connection end, as
+    /// [`Socket::disconnect`](crate::Socket::disconnect) does.
+    pub fn disconnect(&self, close: bool) {
+        self.run(move |shard, socket| shard.core.borrow_mut().disconnect(socket, close));
+    }
+
+    /// Everybody else in the namespace.
+    pub fn broadcast(&self) -> Broadcast {
+        Broadcast::new(Some(Arc::clone(&self.shared)), Ok(self.namespace.clone()), Some(self.sid))
+    }
+
+    /// Everybody else in a room.
+    pub fn to(&self, room: impl Into<String>) -> Broadcast {
+        self.broadcast().to(room)
+    }
+
+    /// The same as [`to`](Self::to); it is called `in` in JavaScript, which is a keyword here.
+    pub fn within(&self, room: impl Into<String>) -> Broadcast {
+        self.to(room)
+    }
+
+    /// Everybody else but those in a room.
+    pub fn except(&self, room: impl Into<String>) -> Broadcast {
+        self.broadcast().except(room)
+    }
+
+    /// The server.
+    pub fn server(&self) -> Handle {
+        Handle::started(&self.shared)
+    }
+
+    fn encode(&self, event: &str, ack: Option<u64>, args: &impl Args) -> Result<crate::engineio::Frames, EmitError> {
+        if socketio::is_reserved(event) {
+            return Err(EmitError::Reserved(event.to_owned()));
+        }
+        let written = args::write(Some(event), args)?;
+        Ok(socketio::event(self.namespace(), ack, &written.json, &written.attachments))
+    }
+
+    /// Acts on the socket where it is served: at once if that is this thread.
+    fn run(&self, act: impl FnOnce(&Rc<Shard>, SocketRef) + Send + 'static) {
+        let (sid, owner) = (self.sid, usize::from(self.sid.shard));
+        let act = move |shard: &Rc<Shard>| {
+            let socket = shard.core.borrow().find_sid(sid);
+            if let Some(socket) = socket {
+                act(shard, socket);
+            }
+        };
+        match Shard::current(&self.shared).filter(|current| current.index() == owner) {
+            Some(current) => act(&current),
+            None => {
+                if let Some(mailbox) = self.shared.mailboxes.get(owner) {
+                    mailbox.send(Letter::Run(Box::new(act)));
+                }
+            }
+        }
+    }
+}
+
+impl fmt::Debug for SocketHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SocketHandle")
+            .field("id", &self.id())
+            .field("namespace", &self.namespace())
+            .finish_non_exhaustive()
+    }
+}

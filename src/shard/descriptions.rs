@@ -1,0 +1,52 @@
+//! Sockets as other threads see them.
+
+use std::sync::Arc;
+
+use bytestring::ByteString;
+use serde_json::value::RawValue;
+
+use super::application::SocketRef;
+use super::core::Core;
+use super::handshake::Handshake;
+use super::keys::NamespaceKey;
+use super::sockets::Status;
+use super::target::Target;
+use crate::engineio::Sid;
+
+/// What a socket was when it was asked for.
+pub(crate) struct Description {
+    pub(crate) sid: Sid,
+    pub(crate) rooms: Vec<String>,
+    pub(crate) handshake: Arc<Handshake>,
+    pub(crate) auth: Option<ByteString>,
+    pub(crate) data: Option<Box<RawValue>>,
+}
+
+impl Core {
+    /// The connected sockets of this shard that a target means.
+    pub(crate) fn selected(&self, namespace: NamespaceKey, target: &Target) -> Vec<SocketRef> {
+        let connected = |key| {
+            let state = self.sockets.get(key)?;
+            (state.status == Status::Connected).then_some(state.random)
+        };
+        let keys = self.select(namespace, target).into_iter();
+        keys.filter_map(|key| Some(SocketRef { key, random: connected(key.0)? })).collect()
+    }
+
+    /// Describes the sockets of this shard that a target means.
+    pub(crate) fn describe(&self, namespace: NamespaceKey, target: &Target) -> Vec<Description> {
+        self.selected(namespace, target)
+            .into_iter()
+            .filter_map(|socket| {
+                let extra = self.socket(socket)?.extra.as_deref();
+                Some(Description {
+                    sid: self.socket_sid(socket),
+                    rooms: self.rooms(socket),
+                    handshake: self.handshake(socket)?,
+                    auth: extra.and_then(|extra| extra.auth.clone()),
+                    data: extra.and_then(|extra| extra.data.clone()),
+                })
+            })
+            .collect()
+    }
+}
