@@ -166,8 +166,19 @@
 //!
 //! Handlers run on the event loop that serves the socket. While one runs, nobody else on that loop is served: no
 //! message is read, no ping is answered. So a handler must not sleep, wait for a lock that is held for long, ask a
-//! database or read a file. Take what the work needs (the socket's id, [`Event::arguments`], [`Event::take_ack`]), hand
-//! it to a thread of your own, and answer through the [`Ack`] or a [`Handle`].
+//! database or read a file. [`Namespace::on_blocking`] runs a handler on a thread that may:
+//!
+//! ```no_run
+//! # let mut server = kinglet::Server::new(kinglet::Config::default())?;
+//! server.of("/").on_blocking("read", |socket, event| {
+//!     let (page,): (u32,) = event.args()?;
+//!     socket.emit("page", std::fs::read_to_string(format!("pages/{page}"))?)?;
+//!     Ok::<(), Box<dyn std::error::Error>>(())
+//! });
+//! # Ok::<(), kinglet::Error>(())
+//! ```
+//!
+//! Or take what the work needs ([`Socket::handle`], [`Event::arguments`], [`Event::take_ack`]) to a thread of your own.
 //!
 //! # Testing
 //!

@@ -131,6 +131,8 @@ pub(crate) enum Limit {
     RoomsPerSocket,
     Rooms,
     UnansweredAcks,
+    BlockingQueue,
+    BlockingQueueBytes,
     QueuedPerClient,
     Queued,
     WriteStall,
@@ -141,7 +143,7 @@ pub(crate) enum Limit {
 }
 
 impl Limit {
-    pub(crate) const ALL: [Self; 23] = [
+    pub(crate) const ALL: [Self; 25] = [
         Self::MaxConnections,
         Self::RequestHead,
         Self::RequestHeaders,
@@ -158,6 +160,8 @@ impl Limit {
         Self::RoomsPerSocket,
         Self::Rooms,
         Self::UnansweredAcks,
+        Self::BlockingQueue,
+        Self::BlockingQueueBytes,
         Self::QueuedPerClient,
         Self::Queued,
         Self::WriteStall,
@@ -186,6 +190,8 @@ impl Limit {
             Self::RoomsPerSocket => "rooms_per_socket",
             Self::Rooms => "rooms",
             Self::UnansweredAcks => "unanswered_acks",
+            Self::BlockingQueue => "blocking_queue",
+            Self::BlockingQueueBytes => "blocking_queue_bytes",
             Self::QueuedPerClient => "queued_per_client",
             Self::Queued => "queued",
             Self::WriteStall => "write_stall",

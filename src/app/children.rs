@@ -102,8 +102,8 @@ mod tests {
 
     fn children() -> Children {
         let mut children = Children::default();
-        children.add_parent(Box::new(|name| name.starts_with("/a")), Namespace::new("/_0".into()));
-        children.add_parent(Box::new(|name| panic!("{name}")), Namespace::new("/_1".into()));
+        children.add_parent(Box::new(|name| name.starts_with("/a")), Namespace::new("/_0".into(), &Arc::default()));
+        children.add_parent(Box::new(|name| panic!("{name}")), Namespace::new("/_1".into(), &Arc::default()));
         children
     }
 

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use bytestring::ByteString;
 use serde::Deserialize;
 
 use super::args::{self, Args};
@@ -23,6 +24,13 @@ pub struct Event {
 impl Event {
     pub(super) fn new(inner: socketio::Event, ack: Option<Ack>) -> Self {
         Self { inner, ack: Cell::new(ack) }
+    }
+
+    /// The event on its own, with the acknowledgement: it shares no buffer with others of its message.
+    pub(super) fn to_owned(&self) -> Self {
+        let own = |text: &str| ByteString::from(text);
+        let arguments = Arguments::named(own(self.raw()), self.attachments().into());
+        Self::new(socketio::Event { name: own(self.name()), arguments }, self.take_ack())
     }
 
     /// The event's name.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 
+use super::blocking::Pool;
 use super::children::Children;
 use super::event::{Ack, Event};
 use super::namespace::Namespace;
@@ -29,6 +30,7 @@ pub(crate) struct Handlers {
     namespaces: Vec<Namespace>,
     by_name: HashMap<String, NamespaceKey, FixedState>,
     children: Children,
+    pool: Arc<Pool>,
     permission: Option<Permission>,
     message: Option<MessageHandler>,
 }
@@ -43,7 +45,7 @@ impl Handlers {
                 let place = self.namespaces.len();
                 let key = u32::try_from(place).expect("a program declares less than 2^32 namespaces");
                 self.by_name.insert(name.clone(), NamespaceKey(key));
-                self.namespaces.push(Namespace::new(name));
+                self.namespaces.push(Namespace::new(name, &self.pool));
                 place
             }
         };
@@ -53,7 +55,12 @@ impl Handlers {
     /// What the namespaces whose names fit have in common.
     pub(crate) fn dynamic_mut(&mut self, fits: impl Fn(&str) -> bool + Send + Sync + 'static) -> &mut Namespace {
         let name = format!("/_{}", self.children.parents.len());
-        self.children.add_parent(Box::new(fits), Namespace::new(name))
+        self.children.add_parent(Box::new(fits), Namespace::new(name, &self.pool))
+    }
+
+    /// The threads for blocking handlers.
+    pub(crate) fn pool(&self) -> Arc<Pool> {
+        Arc::clone(&self.pool)
     }
 
     pub(crate) fn set_permission(&mut self, permission: Permission) {
@@ -125,6 +132,10 @@ impl Application for Handlers {
         }
     }
 
+    fn stopping(&self) {
+        self.pool.close();
+    }
+
     fn is_bare(&self) -> bool {
         self.message.is_some()
     }
@@ -187,9 +198,17 @@ impl Application for Handlers {
     }
 }
 
+/// How a handler ended.
+pub(super) type Caught = std::thread::Result<Failure>;
+
 /// Calls a handler; its failure or panic is counted and logged, and goes no further.
 pub(super) fn guard(shard: &Rc<Shard>, what: &str, handler: impl FnOnce() -> Failure) {
-    match catch_unwind(AssertUnwindSafe(handler)) {
+    record(shard, what, catch_unwind(AssertUnwindSafe(handler)));
+}
+
+/// Counts and logs a handler's failure or panic.
+pub(super) fn record(shard: &Rc<Shard>, what: &str, caught: Caught) {
+    match caught {
         Ok(None) => {}
         Ok(Some(error)) => {
             shard.core.borrow().metrics.handler_errors.one();

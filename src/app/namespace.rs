@@ -2,12 +2,15 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 
+use super::blocking::{BlockingHandler, Pool};
 use super::event::Event;
 use super::outcome::{Failure, Outcome};
 use super::socket::Socket;
+use super::socket_handle::SocketHandle;
 use crate::shard::Refusal;
 use crate::socketio::DisconnectReason;
 
@@ -22,6 +25,7 @@ type DisconnectHandler = Box<dyn Fn(&Socket, DisconnectReason) -> Failure + Send
 /// return nothing, or a `Result`, whose error is logged and counted. One that panics is logged and counted, too.
 pub struct Namespace {
     pub(super) name: String,
+    pool: Arc<Pool>,
     pub(super) middlewares: Vec<Middleware>,
     pub(super) connect: Vec<ConnectHandler>,
     pub(super) any: Vec<EventHandler>,
@@ -31,9 +35,10 @@ pub struct Namespace {
 }
 
 impl Namespace {
-    pub(super) fn new(name: String) -> Self {
+    pub(super) fn new(name: String, pool: &Arc<Pool>) -> Self {
         Self {
             name,
+            pool: Arc::clone(pool),
             middlewares: Vec::new(),
             connect: Vec::new(),
             any: Vec::new(),
@@ -87,6 +92,39 @@ impl Namespace {
         let handlers = self.events.entry(event.into()).or_default();
         handlers.push(Box::new(move |socket, event| handler(socket, event).failure()));
         self
+    }
+
+    /// Adds a handler that may block, for an event: it runs on one of a few threads that the server keeps for it
+    /// ([`Config::blocking_threads`](crate::Config::blocking_threads)), and what it emits and acknowledges goes back to the
+    /// thread that serves the socket, in order. It takes the acknowledgement, so that handlers added behind it have none.
+    /// Several events of one client may be handled at the same time, and in any order.
+    ///
+    /// While the threads are busy, events wait, up to bounds ([`Limits::blocking_queue`](crate::Limits::blocking_queue));
+    /// beyond, they are refused: the handler does not hear of them, a client that asked for an acknowledgement gets none,
+    /// and they are counted as handler errors and under the limit's name. When the server stops, what waits has two
+    /// seconds.
+    ///
+    /// ```no_run
+    /// # let mut server = kinglet::Server::new(kinglet::Config::default())?;
+    /// server.of("/").on_blocking("read", |socket, event| {
+    ///     let (page,): (u32,) = event.args()?;
+    ///     let text = std::fs::read_to_string(format!("pages/{page}"))?;
+    ///     socket.emit("page", (page, &text))?;
+    ///     event.ack(text.len())?;
+    ///     Ok::<(), Box<dyn std::error::Error>>(())
+    /// });
+    /// # Ok::<(), kinglet::Error>(())
+    /// ```
+    pub fn on_blocking<R: Outcome>(
+        &mut self,
+        event: &str,
+        handler: impl Fn(&SocketHandle, &Event) -> R + Send + Sync + 'static,
+    ) -> &mut Self {
+        let (pool, handler) =
+            (Arc::clone(&self.pool), move |socket: &SocketHandle, event: &Event| handler(socket, event).failure());
+        pool.want();
+        let handler: Arc<BlockingHandler> = Arc::new(handler);
+        self.on(event, move |socket, event| pool.dispatch(socket, event, &handler))
     }
 
     /// Adds a handler for every event, called before the event's own handlers.

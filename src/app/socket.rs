@@ -14,6 +14,7 @@ use super::handle::Handle;
 use super::socket_handle::SocketHandle;
 use crate::engineio::{Sid, SidText, Transport};
 use crate::error::{AckError, EmitError, JoinError};
+use crate::metrics::Limit;
 use crate::shard::{Handshake, NamespaceRef, Shard, SocketRef, Urgency};
 use crate::socketio::{self, Arguments};
 
@@ -72,6 +73,13 @@ impl Socket {
     /// Whether its client is told apart by a connection that is gone for good.
     pub fn disconnected(&self) -> bool {
         !self.connected()
+    }
+
+    /// Counts an event that was refused at a limit.
+    pub(super) fn count_refused(&self, limit: Limit) {
+        let core = self.shard.core.borrow();
+        core.metrics.handler_errors.one();
+        core.metrics.hit(limit);
     }
 
     /// A way to this socket from any thread.

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::args::{self, Args};
 use super::broadcast::Broadcast;
 use super::handle::Handle;
-use super::handlers::guard;
+use super::handlers::{Caught, guard, record};
 use crate::engineio::{Sid, SidText};
 use crate::error::{AckError, EmitError};
 use crate::shard::{Letter, NamespaceRef, Shard, Shared, SocketRef, Urgency};
@@ -158,15 +158,25 @@ impl SocketHandle {
         Ok(socketio::event(self.namespace(), ack, &written.json, &written.attachments))
     }
 
-    /// Acts on the socket where it is served: at once if that is this thread.
+    /// Counts and logs how a handler of the socket ended, on the thread that serves it.
+    pub(super) fn record(&self, what: String, caught: Caught) {
+        self.on_shard(move |shard| record(shard, &what, caught));
+    }
+
+    /// Acts on the socket where it is served, if it is there.
     fn run(&self, act: impl FnOnce(&Rc<Shard>, SocketRef) + Send + 'static) {
-        let (sid, owner) = (self.sid, usize::from(self.sid.shard));
-        let act = move |shard: &Rc<Shard>| {
+        let sid = self.sid;
+        self.on_shard(move |shard| {
             let socket = shard.core.borrow().find_sid(sid);
             if let Some(socket) = socket {
                 act(shard, socket);
             }
-        };
+        });
+    }
+
+    /// Acts where the socket is served: at once if that is this thread.
+    fn on_shard(&self, act: impl FnOnce(&Rc<Shard>) + Send + 'static) {
+        let owner = usize::from(self.sid.shard);
         match Shard::current(&self.shared).filter(|current| current.index() == owner) {
             Some(current) => act(&current),
             None => {

@@ -103,6 +103,13 @@ pub const SETTINGS: &[Setting] = &[
         "`keep` a handshake's headers for handlers, or `forget` them"
     ),
     setting!(
+        "KINGLET_BLOCKING_THREADS",
+        "4",
+        blocking_threads,
+        count,
+        "threads for blocking handlers, started if there are such handlers"
+    ),
+    setting!(
         "KINGLET_CLEANUP_EMPTY_CHILD_NAMESPACES",
         "0",
         cleanup_empty_child_namespaces,
@@ -198,6 +205,20 @@ pub const SETTINGS: &[Setting] = &[
         limits.unanswered_acks,
         count,
         "missing acknowledgements of one socket; then the oldest is given up"
+    ),
+    setting!(
+        "KINGLET_BLOCKING_QUEUE",
+        "1024",
+        limits.blocking_queue,
+        count,
+        "events that wait for a thread of blocking handlers; then they are refused"
+    ),
+    setting!(
+        "KINGLET_BLOCKING_QUEUE_BYTES",
+        "16MiB",
+        limits.blocking_queue_bytes,
+        parse::size,
+        "bytes of events that wait so; then they are refused"
     ),
     setting!(
         "KINGLET_QUEUED_PER_CLIENT",

@@ -46,6 +46,11 @@ pub struct Limits {
     pub rooms: usize,
     /// Events of one socket whose acknowledgement may be missing, 1024 by default. Beyond: the oldest is given up.
     pub unanswered_acks: usize,
+    /// Events that may wait for a thread of the blocking handlers
+    /// ([`Namespace::on_blocking`](crate::Namespace::on_blocking)), 1024 by default. Beyond: they are refused.
+    pub blocking_queue: usize,
+    /// Bytes of the events that may wait so, 16 MiB by default; one alone may be longer. Beyond: they are refused.
+    pub blocking_queue_bytes: usize,
     /// Bytes that may wait for one client that does not read, 1 MiB by default; each message counts 64 bytes more than its
     /// length. Beyond: volatile messages are dropped, for others the client is cut off as a slow consumer.
     pub queued_per_client: usize,
@@ -85,6 +90,8 @@ impl Default for Limits {
             rooms_per_socket: 1024,
             rooms: 250_000,
             unanswered_acks: 1024,
+            blocking_queue: 1024,
+            blocking_queue_bytes: 16 * 1024 * 1024,
             queued_per_client: 1024 * 1024,
             queued: None,
             write_stall: Duration::from_secs(10),

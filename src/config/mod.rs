@@ -58,6 +58,9 @@ pub struct Config {
     /// Whether a session remembers the headers of its handshake, for [`Handshake::headers`](crate::Handshake::headers).
     /// Default [`Keep`](HandshakeHeaders::Keep); a browser's headers are about a kilobyte for each client.
     pub handshake_headers: HandshakeHeaders,
+    /// Threads that run blocking handlers ([`Namespace::on_blocking`](crate::Namespace::on_blocking)), 1 to 1024, default 4.
+    /// They are started only if such a handler was declared.
+    pub blocking_threads: usize,
     /// Whether a namespace that a client brought into being ([`Server::of_dynamic`](crate::Server::of_dynamic)) goes with its
     /// last socket. Default no: it stays, as long as the server runs.
     pub cleanup_empty_child_namespaces: bool,
@@ -95,6 +98,7 @@ impl Default for Config {
             cors: None,
             cookie: None,
             handshake_headers: HandshakeHeaders::Keep,
+            blocking_threads: 4,
             cleanup_empty_child_namespaces: false,
             memory: None,
             limits: Limits::default(),
@@ -139,6 +143,7 @@ impl Config {
         }
         for (name, count, most) in [
             ("KINGLET_REQUEST_HEADERS", self.limits.request_headers, 96),
+            ("KINGLET_BLOCKING_THREADS", self.blocking_threads, 1024),
             ("KINGLET_ACCEPTS_PER_TURN", self.limits.accepts_per_turn, usize::MAX),
             ("KINGLET_WRITES_PER_TURN", self.limits.writes_per_turn, usize::MAX),
         ] {

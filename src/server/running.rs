@@ -1,5 +1,6 @@
 //! A server that runs.
 
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use mio::net::{TcpListener, UnixStream};
 use mio::{Poll, Waker};
 
 use super::budget;
-use crate::app::{Handle, Handlers};
+use crate::app::{Handle, Handlers, Pool};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::shard::{Inbox, Letter, Shard, Shared, Sharing, WAKER, listen, mailbox, probe};
@@ -19,6 +20,7 @@ use crate::shard::{Inbox, Letter, Shard, Shared, Sharing, WAKER, listen, mailbox
 pub struct Running {
     address: SocketAddr,
     handle: Handle,
+    blocking: Workers,
     threads: Vec<JoinHandle<io::Result<()>>>,
 }
 
@@ -43,8 +45,18 @@ impl Running {
             let result = thread.join().map_err(|_| Error::Shard(index))?;
             result.map_err(Error::system("an event loop cannot go on"))?;
         }
+        self.blocking.0.join();
         log::info!("stopped");
         Ok(())
+    }
+}
+
+/// The threads of blocking handlers.
+struct Workers(Arc<Pool>);
+
+impl fmt::Debug for Workers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Workers")
     }
 }
 
@@ -52,6 +64,7 @@ impl Running {
 pub(super) struct Prepared {
     address: SocketAddr,
     handle: Handle,
+    blocking: Workers,
     shared: Arc<Shared>,
     shards: Vec<Stand>,
 }
@@ -95,16 +108,21 @@ impl Prepared {
             shards.len(),
             budget.max_connections
         );
+        let pool = handlers.pool();
+        let started = pool.start(&config).inspect_err(|_| pool.close());
+        started.map_err(Error::system("cannot start a thread for blocking handlers"))?;
+        let blocking = Workers(pool);
         let shared = Arc::new(Shared::new(config, instance, Box::new(handlers), mailboxes, budget));
         handle.start(&shared);
-        Ok(Self { address, handle, shared, shards })
+        Ok(Self { address, handle, blocking, shared, shards })
     }
 
     /// Runs every shard on a thread of its own.
     pub(super) fn start(self) -> Result<Running> {
         let shards = self.shards.into_iter().enumerate();
-        let threads = shards.map(|(index, stand)| stand.spawn(&self.shared, index)).collect::<Result<_>>()?;
-        Ok(Running { address: self.address, handle: self.handle, threads })
+        let threads: Result<_> = shards.map(|(index, stand)| stand.spawn(&self.shared, index)).collect();
+        let threads = threads.inspect_err(|_| self.blocking.0.close())?;
+        Ok(Running { address: self.address, handle: self.handle, blocking: self.blocking, threads })
     }
 
     /// Runs the first shard on this thread, so that a server of one shard is a process of one thread. `signals` has a byte
@@ -113,7 +131,7 @@ impl Prepared {
         let first = self.shards.remove(0);
         let others = self.shards.into_iter().enumerate();
         let threads = others.map(|(index, stand)| stand.spawn(&self.shared, index + 1)).collect::<Result<_>>()?;
-        let others = Running { address: self.address, handle: self.handle, threads };
+        let others = Running { address: self.address, handle: self.handle, blocking: self.blocking, threads };
         let stop_others = StopOthers(Arc::clone(&self.shared));
         let result = Shard::run(self.shared, 0, first.poll, &first.inbox, first.listener, Some(signals));
         drop(stop_others);

@@ -34,6 +34,9 @@ pub(crate) trait Application: Send + Sync {
     /// A shard has no sockets any more in a namespace that it was let into.
     fn exit_namespace(&self, child: &Child, config: &Config);
 
+    /// The server stops.
+    fn stopping(&self);
+
     /// Whether [`allow`](Self::allow) is to be asked.
     fn asks_permission(&self) -> bool;
 

@@ -53,6 +53,7 @@ impl Shard {
             return;
         }
         self.life.set(Life::Stopping);
+        self.shared.application.stopping();
         self.accepting.set(false);
         *self.listener.borrow_mut() = None;
         let sessions: Vec<_> = self.core.borrow().sessions.iter().map(|(key, _)| SessionKey(key)).collect();

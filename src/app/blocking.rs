@@ -1,0 +1,175 @@
+//! Threads for handlers that block: few, with a bounded queue before them.
+
+use std::collections::VecDeque;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::event::Event;
+use super::handlers::Caught;
+use super::outcome::Failure;
+use super::socket::Socket;
+use super::socket_handle::SocketHandle;
+use crate::config::Config;
+use crate::metrics::Limit;
+
+/// Time that blocking handlers have to end when the server stops; what waits for a thread then is dropped.
+const STOP_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// A handler that may block.
+pub(super) type BlockingHandler = dyn Fn(&SocketHandle, &Event) -> Failure + Send + Sync;
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// The threads that run blocking handlers, and the events that wait for one.
+#[derive(Default)]
+pub(crate) struct Pool {
+    /// Whether a blocking handler was declared; else no thread is started.
+    wanted: AtomicBool,
+    state: Mutex<State>,
+    /// Something waits, or the pool closes.
+    work: Condvar,
+    /// A thread has ended.
+    ended: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    queue: VecDeque<(Job, usize)>,
+    /// Bytes of the events that wait.
+    bytes: usize,
+    most: usize,
+    most_bytes: usize,
+    threads: usize,
+    /// Whether the last event was refused: a burst is one line in the log.
+    refusing: bool,
+    /// When the pool closes: the instant until which what waits may still begin.
+    until: Option<Instant>,
+}
+
+impl State {
+    fn take(&mut self) -> Option<Job> {
+        let (job, size) = self.queue.pop_front()?;
+        self.bytes -= size;
+        Some(job)
+    }
+
+    /// The bound that an event would exceed. One of any size fits when none waits.
+    fn exceeded(&self, size: usize) -> Option<Limit> {
+        if self.queue.len() >= self.most {
+            Some(Limit::BlockingQueue)
+        } else if !self.queue.is_empty() && self.bytes + size > self.most_bytes {
+            Some(Limit::BlockingQueueBytes)
+        } else {
+            None
+        }
+    }
+}
+
+impl Pool {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A blocking handler was declared.
+    pub(super) fn want(&self) {
+        self.wanted.store(true, Ordering::Relaxed);
+    }
+
+    /// Starts the threads, if a blocking handler was declared.
+    ///
+    /// # Errors
+    /// If the system refuses a thread.
+    pub(crate) fn start(self: &Arc<Self>, config: &Config) -> io::Result<()> {
+        if !self.wanted.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let mut state = self.state();
+        state.most = config.limits.blocking_queue;
+        state.most_bytes = config.limits.blocking_queue_bytes;
+        for index in 0..config.blocking_threads {
+            let pool = Arc::clone(self);
+            thread::Builder::new().name(format!("kinglet-blocking-{index}")).spawn(move || pool.work())?;
+            state.threads += 1;
+        }
+        Ok(())
+    }
+
+    fn work(&self) {
+        let mut state = self.state();
+        loop {
+            if state.until.is_some_and(|until| Instant::now() >= until) {
+                break;
+            }
+            if let Some(job) = state.take() {
+                drop(state);
+                job();
+                state = self.state();
+            } else if state.until.is_some() {
+                break;
+            } else {
+                state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
+            }
+        }
+        state.threads -= 1;
+        self.ended.notify_all();
+    }
+
+    /// Hands an event to a thread, or refuses it: then its handler never hears of it.
+    pub(super) fn dispatch(&self, socket: &Socket, event: &Event, handler: &Arc<BlockingHandler>) {
+        let (handle, event, handler) = (socket.handle(), event.to_owned(), Arc::clone(handler));
+        let size = event.raw().len() + event.attachments().iter().map(bytes::Bytes::len).sum::<usize>();
+        let job = move || {
+            let caught: Caught = catch_unwind(AssertUnwindSafe(|| handler(&handle, &event)));
+            if !matches!(caught, Ok(None)) {
+                handle.record(event.name().to_owned(), caught);
+            }
+        };
+        let mut state = self.state();
+        if state.until.is_some() {
+            return;
+        }
+        let Some(limit) = state.exceeded(size) else {
+            state.bytes += size;
+            state.queue.push_back((Box::new(job), size));
+            state.refusing = false;
+            drop(state);
+            self.work.notify_one();
+            return;
+        };
+        let first = !std::mem::replace(&mut state.refusing, true);
+        drop(state);
+        socket.count_refused(limit);
+        if first {
+            log::warn!(
+                "an event for a blocking handler was refused, and so will be others: the threads are busy ({limit})"
+            );
+        }
+    }
+
+    /// Takes no more events. What waits may still begin, for a while.
+    pub(crate) fn close(&self) {
+        self.state().until.get_or_insert_with(|| Instant::now() + STOP_TIMEOUT);
+        self.work.notify_all();
+    }
+
+    /// Waits until the threads have ended, at most as long as they have; leaves behind those that go on.
+    pub(crate) fn join(&self) {
+        self.close();
+        let mut state = self.state();
+        while state.threads > 0 {
+            let left = state.until.map_or(Duration::ZERO, |until| until.saturating_duration_since(Instant::now()));
+            if left.is_zero() {
+                log::warn!("{} blocking handlers go on, {} events are dropped", state.threads, state.queue.len());
+                break;
+            }
+            state = self.ended.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        let dropped = std::mem::take(&mut state.queue);
+        drop(state);
+        drop(dropped);
+    }
+}
