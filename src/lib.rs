@@ -141,6 +141,8 @@
 //! # Ok::<(), kinglet::Error>(())
 //! ```
 //!
+//! [`Namespace::event_middleware`] lets each event through to its handlers, or refuses it.
+//!
 //! # From another thread
 //!
 //! A [`Socket`] belongs to the thread that serves it. A [`Handle`] goes anywhere: it can be cloned, sent and shared,

@@ -5,7 +5,8 @@ use serde::Serialize;
 
 use super::binary::{self, Binary};
 use crate::error::EmitError;
-use crate::socketio::Arguments;
+use crate::shard::{NamespaceRef, Shared};
+use crate::socketio::{self, Arguments};
 
 /// The arguments of an event or an acknowledgement.
 ///
@@ -64,6 +65,16 @@ impl Writer {
             self.json.push(b',');
         }
         self.json.extend_from_slice(list.as_bytes());
+    }
+}
+
+impl Written {
+    /// The event that was written, if the application hears of those that go out in the namespace.
+    pub(super) fn heard(&self, shared: &Shared, namespace: &NamespaceRef, name: &str) -> Option<socketio::Event> {
+        shared.application.hears_outgoing(namespace).then(|| {
+            let arguments = Arguments::named(self.json.as_str().into(), self.attachments.as_slice().into());
+            socketio::Event { name: name.into(), arguments }
+        })
     }
 }
 

@@ -82,7 +82,10 @@ impl Broadcast {
             return Err(EmitError::Reserved(event.to_owned()));
         }
         let written = args::write(Some(event), &args)?;
-        self.send(|namespace| socketio::event(namespace, None, &written.json, &written.attachments))
+        self.send(
+            |namespace| socketio::event(namespace, None, &written.json, &written.attachments),
+            |shared, namespace| written.heard(shared, namespace, event),
+        )
     }
 
     /// Sends a received event on as it is: its JSON is not parsed and its attachments are not copied.
@@ -90,17 +93,23 @@ impl Broadcast {
     /// # Errors
     /// If the namespace does not exist.
     pub fn relay(self, event: &Event) -> Result<(), EmitError> {
-        self.send(|namespace| socketio::event(namespace, None, event.raw(), event.attachments()))
+        self.send(
+            |namespace| socketio::event(namespace, None, event.raw(), event.attachments()),
+            |shared, namespace| shared.application.hears_outgoing(namespace).then(|| event.inner().clone()),
+        )
     }
 
-    fn send(self, encode: impl FnOnce(&str) -> Frames) -> Result<(), EmitError> {
+    fn send(
+        self,
+        encode: impl FnOnce(&str) -> Frames,
+        heard: impl FnOnce(&Shared, &NamespaceRef) -> Option<socketio::Event>,
+    ) -> Result<(), EmitError> {
         let Some(shared) = self.shared else { return Ok(()) };
         let namespace = self.namespace.map_err(EmitError::UnknownNamespace)?;
         let frames = encode(namespace.name(&shared)).compress(self.compress);
-        deliver(
-            &shared,
-            shard::Broadcast { namespace: namespace.key(), target: self.target, frames, urgency: self.urgency },
-        );
+        let heard = heard(&shared, &namespace);
+        let (namespace, target, urgency) = (namespace.key(), self.target, self.urgency);
+        deliver(&shared, shard::Broadcast { namespace, target, frames, urgency, heard });
         Ok(())
     }
 }

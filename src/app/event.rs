@@ -15,7 +15,7 @@ use crate::error::EmitError;
 use crate::shard::{Letter, NamespaceRef, Shard, Shared, SocketRef, Urgency};
 use crate::socketio::{self, Arguments};
 
-/// An event that a client sent.
+/// An event: one that a client sent, or, for [`on_any_outgoing`](crate::Namespace::on_any_outgoing), one that is sent to it.
 pub struct Event {
     inner: socketio::Event,
     ack: Cell<Option<Ack>>,
@@ -24,6 +24,10 @@ pub struct Event {
 impl Event {
     pub(super) fn new(inner: socketio::Event, ack: Option<Ack>) -> Self {
         Self { inner, ack: Cell::new(ack) }
+    }
+
+    pub(super) const fn inner(&self) -> &socketio::Event {
+        &self.inner
     }
 
     /// The event on its own, with the acknowledgement: it shares no buffer with others of its message.

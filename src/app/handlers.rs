@@ -72,7 +72,11 @@ impl Handlers {
     }
 
     fn of(&self, socket: &Socket) -> &Namespace {
-        match socket.namespace_ref() {
+        self.handlers_of(socket.namespace_ref())
+    }
+
+    fn handlers_of(&self, namespace: &NamespaceRef) -> &Namespace {
+        match namespace {
             NamespaceRef::Declared(key) => &self.namespaces[key.0 as usize],
             NamespaceRef::Child(child) => &self.children.parents[child.parent].namespace,
         }
@@ -173,12 +177,30 @@ impl Application for Handlers {
         let Some(socket) = Socket::new(shard, socket) else { return };
         let namespace = self.of(&socket);
         let own = namespace.events.get(&*event.name).map_or(&[][..], Vec::as_slice);
-        if own.is_empty() && namespace.any.is_empty() {
+        if own.is_empty() && namespace.any.is_empty() && namespace.event_middlewares.is_empty() {
             return;
         }
         let ack = ack.map(|id| Ack::new(shard, socket.sid(), socket.namespace_ref().clone(), id));
         let event = Event::new(event, ack);
+        for middleware in &namespace.event_middlewares {
+            let caught = catch_unwind(AssertUnwindSafe(|| middleware(&socket, &event)));
+            if !matches!(caught, Ok(None)) {
+                return record(shard, event.name(), caught);
+            }
+        }
         for handler in namespace.any.iter().chain(own) {
+            guard(shard, event.name(), || handler(&socket, &event));
+        }
+    }
+
+    fn hears_outgoing(&self, namespace: &NamespaceRef) -> bool {
+        !self.handlers_of(namespace).any_outgoing.is_empty()
+    }
+
+    fn outgoing(&self, shard: &Rc<Shard>, socket: SocketRef, event: socketio::Event) {
+        let Some(socket) = Socket::new(shard, socket) else { return };
+        let event = Event::new(event, None);
+        for handler in &self.of(&socket).any_outgoing {
             guard(shard, event.name(), || handler(&socket, &event));
         }
     }

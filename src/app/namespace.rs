@@ -28,7 +28,9 @@ pub struct Namespace {
     pool: Arc<Pool>,
     pub(super) middlewares: Vec<Middleware>,
     pub(super) connect: Vec<ConnectHandler>,
+    pub(super) event_middlewares: Vec<EventHandler>,
     pub(super) any: Vec<EventHandler>,
+    pub(super) any_outgoing: Vec<EventHandler>,
     pub(super) events: HashMap<Box<str>, Vec<EventHandler>, FixedState>,
     pub(super) disconnecting: Vec<DisconnectHandler>,
     pub(super) disconnect: Vec<DisconnectHandler>,
@@ -41,7 +43,9 @@ impl Namespace {
             pool: Arc::clone(pool),
             middlewares: Vec::new(),
             connect: Vec::new(),
+            event_middlewares: Vec::new(),
             any: Vec::new(),
+            any_outgoing: Vec::new(),
             events: HashMap::default(),
             disconnecting: Vec::new(),
             disconnect: Vec::new(),
@@ -130,6 +134,36 @@ impl Namespace {
     /// Adds a handler for every event, called before the event's own handlers.
     pub fn on_any<R: Outcome>(&mut self, handler: impl Fn(&Socket, &Event) -> R + Send + Sync + 'static) -> &mut Self {
         self.any.push(Box::new(move |socket, event| handler(socket, event).failure()));
+        self
+    }
+
+    /// Adds a middleware for events (`socket.use` in JavaScript): it lets an event through to the handlers, or refuses it by
+    /// an error. A refused event is logged and counted as a handler's error; its client learns nothing, and gets no
+    /// acknowledgement unless the middleware gives it. They are asked in the order in which they were added.
+    ///
+    /// ```no_run
+    /// # let mut server = kinglet::Server::new(kinglet::Config::default())?;
+    /// server.of("/").event_middleware(|socket, event| match event.name() {
+    ///     "save" if !socket.rooms().iter().any(|room| room == "editors") => Err("not an editor"),
+    ///     _ => Ok(()),
+    /// });
+    /// # Ok::<(), kinglet::Error>(())
+    /// ```
+    pub fn event_middleware<E: std::fmt::Display>(
+        &mut self,
+        middleware: impl Fn(&Socket, &Event) -> Result<(), E> + Send + Sync + 'static,
+    ) -> &mut Self {
+        self.event_middlewares.push(Box::new(move |socket, event| middleware(socket, event).failure()));
+        self
+    }
+
+    /// Adds a handler for every event that is sent to a socket of the namespace, a broadcast once for each receiver; a
+    /// volatile one that is dropped counts as sent. It is called soon after. Events that it sends itself are heard, too.
+    pub fn on_any_outgoing<R: Outcome>(
+        &mut self,
+        handler: impl Fn(&Socket, &Event) -> R + Send + Sync + 'static,
+    ) -> &mut Self {
+        self.any_outgoing.push(Box::new(move |socket, event| handler(socket, event).failure()));
         self
     }
 

@@ -59,8 +59,9 @@ impl Broadcast {
         let id = namespace.next_ack_id(&shared);
         let frames = socketio::event(namespace.name(&shared), Some(id), &written.json, &written.attachments);
         let frames = frames.compress(self.compress);
-        let broadcast =
-            shard::Broadcast { namespace: namespace.key(), target: self.target, frames, urgency: self.urgency };
+        let heard = written.heard(&shared, &namespace, event);
+        let (namespace, target, urgency) = (namespace.key(), self.target, self.urgency);
+        let broadcast = shard::Broadcast { namespace, target, frames, urgency, heard };
         let collection = Collection::new(
             shared.mailboxes.len(),
             Box::new(|shard, answers, missing| {

@@ -155,7 +155,9 @@ impl Socket {
 
     /// Everybody else in the namespace.
     pub fn broadcast(&self) -> Broadcast {
-        Broadcast::new(Some(Arc::clone(&self.shard.shared)), Ok(self.namespace.clone()), Some(self.sid()))
+        let server = Some(Arc::clone(&self.shard.shared));
+        let everybody = Broadcast::new(server, Ok(self.namespace.clone()), Some(self.sid()));
+        Broadcast { urgency: self.flags.urgency, compress: self.flags.compress, ..everybody }
     }
 
     /// Everybody else in a room.
@@ -171,6 +173,11 @@ impl Socket {
     /// Everybody else but those in a room.
     pub fn except(&self, room: impl Into<String>) -> Broadcast {
         self.broadcast().except(room)
+    }
+
+    /// Everybody else on this server of a cluster.
+    pub fn local(&self) -> Broadcast {
+        self.broadcast().local()
     }
 
     /// Joins a room.
@@ -244,7 +251,8 @@ impl Socket {
         let frames = socketio::event(self.namespace(), ack, &written.json, &written.attachments);
         let mut core = self.shard.core.borrow_mut();
         if core.socket(self.socket).is_some() {
-            core.send(self.socket.key, &frames.compress(self.flags.compress), self.flags.urgency);
+            let heard = written.heard(&self.shard.shared, &self.namespace, event);
+            core.send_event(self.socket.key, &frames.compress(self.flags.compress), self.flags.urgency, heard.as_ref());
         }
         Ok(())
     }

@@ -11,7 +11,7 @@ use super::args::{self, Args};
 use super::broadcast::Broadcast;
 use super::handle::Handle;
 use super::handlers::{Caught, guard, record};
-use crate::engineio::{Sid, SidText};
+use crate::engineio::{Frames, Sid, SidText};
 use crate::error::{AckError, EmitError};
 use crate::shard::{Letter, NamespaceRef, Shard, Shared, SocketRef, Urgency};
 use crate::socketio::{self, Arguments};
@@ -59,8 +59,10 @@ impl SocketHandle {
     /// # Errors
     /// If the name is reserved or the arguments cannot be written as JSON.
     pub fn emit(&self, event: &str, args: impl Args) -> Result<(), EmitError> {
-        let frames = self.encode(event, None, &args)?;
-        self.run(move |shard, socket| shard.core.borrow_mut().send(socket.key, &frames, Urgency::Reliable));
+        let (frames, heard) = self.encode(event, None, &args)?;
+        self.run(move |shard, socket| {
+            shard.core.borrow_mut().send_event(socket.key, &frames, Urgency::Reliable, heard.as_ref());
+        });
         Ok(())
     }
 
@@ -77,10 +79,10 @@ impl SocketHandle {
         callback: impl FnOnce(Result<Arguments, AckError>) + Send + 'static,
     ) -> Result<(), EmitError> {
         let id = self.namespace.next_ack_id(&self.shared);
-        let frames = self.encode(event, Some(id), &args)?;
+        let (frames, heard) = self.encode(event, Some(id), &args)?;
         self.run(move |shard, socket| {
             let mut core = shard.core.borrow_mut();
-            core.send(socket.key, &frames, Urgency::Reliable);
+            core.send_event(socket.key, &frames, Urgency::Reliable, heard.as_ref());
             let deadline = core.now + timeout;
             let callback = |shard: &Rc<Shard>, _: SocketRef, result| {
                 guard(shard, "acknowledgement", || {
@@ -150,12 +152,18 @@ impl SocketHandle {
         Handle::started(&self.shared)
     }
 
-    fn encode(&self, event: &str, ack: Option<u64>, args: &impl Args) -> Result<crate::engineio::Frames, EmitError> {
+    fn encode(
+        &self,
+        event: &str,
+        ack: Option<u64>,
+        args: &impl Args,
+    ) -> Result<(Frames, Option<socketio::Event>), EmitError> {
         if socketio::is_reserved(event) {
             return Err(EmitError::Reserved(event.to_owned()));
         }
         let written = args::write(Some(event), args)?;
-        Ok(socketio::event(self.namespace(), ack, &written.json, &written.attachments))
+        let frames = socketio::event(self.namespace(), ack, &written.json, &written.attachments);
+        Ok((frames, written.heard(&self.shared, &self.namespace, event)))
     }
 
     /// Counts and logs how a handler of the socket ended, on the thread that serves it.

@@ -58,6 +58,12 @@ pub(crate) trait Application: Send + Sync {
     /// A socket received an event; `ack` is the id to acknowledge it with.
     fn event(&self, shard: &Rc<Shard>, socket: SocketRef, event: Event, ack: Option<u64>);
 
+    /// Whether [`outgoing`](Self::outgoing) is to be called for a namespace.
+    fn hears_outgoing(&self, namespace: &NamespaceRef) -> bool;
+
+    /// An event was sent to a socket.
+    fn outgoing(&self, shard: &Rc<Shard>, socket: SocketRef, event: Event);
+
     /// A socket is about to leave; it is still in its rooms.
     fn disconnecting(&self, shard: &Rc<Shard>, socket: SocketRef, reason: DisconnectReason);
 

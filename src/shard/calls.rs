@@ -19,6 +19,8 @@ pub(crate) enum Call {
     Connect(SocketRef),
     /// A socket received an event.
     Event { socket: SocketRef, event: Event, ack: Option<u64> },
+    /// An event was sent to a socket.
+    Outgoing { socket: SocketRef, event: Event },
     /// An acknowledgement came, or will not come.
     Acknowledged { socket: SocketRef, callback: AckCallback, result: Result<Arguments, AckError> },
     /// All answers to a broadcast came, or its time is up.
@@ -61,6 +63,7 @@ impl Shard {
                 }
             }
             Call::Event { socket, event, ack } => application.event(self, socket, event, ack),
+            Call::Outgoing { socket, event } => application.outgoing(self, socket, event),
             Call::Acknowledged { socket, callback, result } => callback(self, socket, result),
             Call::Collected(collection) => collection.end(self),
             Call::Disconnect { socket, reason } => {

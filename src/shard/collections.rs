@@ -105,7 +105,7 @@ impl Core {
         let mut receivers = self.select(broadcast.namespace, &broadcast.target);
         receivers.retain(|key| self.sockets.get(key.0).is_some_and(|state| state.status == Status::Connected));
         for &key in &receivers {
-            self.send(key, &broadcast.frames, broadcast.urgency);
+            self.send_event(key, &broadcast.frames, broadcast.urgency, broadcast.heard.as_ref());
             self.expect_answer(key, id, deadline, collection);
         }
         if collection.asked(receivers.len()) {

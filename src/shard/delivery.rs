@@ -65,7 +65,7 @@ impl Core {
     /// Sends to the sockets of this shard that a broadcast is for.
     pub(crate) fn broadcast(&mut self, broadcast: &Broadcast) {
         for key in self.select(broadcast.namespace, &broadcast.target) {
-            self.send(key, &broadcast.frames, broadcast.urgency);
+            self.send_event(key, &broadcast.frames, broadcast.urgency, broadcast.heard.as_ref());
         }
     }
 

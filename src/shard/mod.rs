@@ -29,6 +29,7 @@ mod members;
 mod messages;
 mod namespaces;
 mod outbox;
+mod outgoing;
 mod packets;
 mod pages;
 mod requests;

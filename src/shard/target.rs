@@ -2,6 +2,7 @@
 
 use super::keys::NamespaceKey;
 use crate::engineio::{Frames, Sid};
+use crate::socketio::Event;
 
 /// Frames for many sockets of one namespace.
 #[derive(Debug, Clone)]
@@ -10,6 +11,8 @@ pub(crate) struct Broadcast {
     pub(crate) target: Target,
     pub(crate) frames: Frames,
     pub(crate) urgency: Urgency,
+    /// The event itself, if the application hears of those that go out.
+    pub(crate) heard: Option<Event>,
 }
 
 /// Which sockets of a namespace are meant.

@@ -5,6 +5,7 @@
 mod blocking;
 mod client;
 mod dynamic_namespaces;
+mod events;
 mod many_sockets;
 
 use std::net::{Ipv4Addr, SocketAddr};
