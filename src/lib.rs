@@ -125,7 +125,7 @@
 //! [`Server::of`] declares a namespace, [`Server::of_dynamic`] all those whose names fit a predicate; a client that asks
 //! for any other is refused. A middleware lets
 //! a socket in, or refuses it with a message and data that the client gets in its `connect_error`. To refuse clients
-//! earlier, at the handshake, there is [`Server::allow_request`].
+//! earlier, at the handshake, there are [`Server::allow_request`] and [`Config::allowed_origins`].
 //!
 //! ```no_run
 //! use kinglet::Refusal;

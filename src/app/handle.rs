@@ -69,6 +69,11 @@ impl Handle {
         receive(1);
     }
 
+    /// How many clients have a session now, in all namespaces or none (`io.engine.clientsCount` in JavaScript).
+    pub fn clients_count(&self) -> u64 {
+        self.shared().map_or(0, |shared| shared.metrics.iter().map(|shard| shard.sessions.get()).sum())
+    }
+
     /// What the server has counted since it started.
     pub fn metrics(&self) -> Metrics {
         self.shared().map(|shared| Metrics::sum(&shared.metrics)).unwrap_or_default()

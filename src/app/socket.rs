@@ -1,6 +1,7 @@
 //! A socket, as its handlers see it.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -207,6 +208,12 @@ impl Socket {
     /// The request that opened the session. `None` once the session is forgotten.
     pub fn handshake(&self) -> Option<Arc<Handshake>> {
         self.shard.core.borrow().handshake(self.socket)
+    }
+
+    /// The client's address: that of the TCP connection, or the one that proxies tell
+    /// ([`Config::trusted_proxies`](crate::Config::trusted_proxies)). `None` once the session is forgotten.
+    pub fn client_address(&self) -> Option<IpAddr> {
+        self.handshake().map(|handshake| handshake.address().ip())
     }
 
     /// What the client sent along to be let into the namespace (`auth` of the JavaScript client). `None` if it sent

@@ -96,6 +96,20 @@ pub const SETTINGS: &[Setting] = &[
         "`*`, or allowed origins with commas between (these with credentials)"
     ),
     setting!(
+        "KINGLET_ALLOWED_ORIGINS",
+        "all",
+        allowed_origins,
+        given(parse::origins),
+        "origins whose pages may open a session, with commas between; others get 403 (WebSocket: 400)"
+    ),
+    setting!(
+        "KINGLET_TRUSTED_PROXIES",
+        "0",
+        trusted_proxies,
+        count,
+        "proxies whose entries in `X-Forwarded-For` are trusted"
+    ),
+    setting!(
         "KINGLET_HANDSHAKE_HEADERS",
         "keep",
         handshake_headers,

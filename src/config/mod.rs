@@ -53,6 +53,14 @@ pub struct Config {
     pub compression_threshold: usize,
     /// Cross-origin requests. Default none: no CORS header is sent and preflights are not answered.
     pub cors: Option<Cors>,
+    /// Origins whose pages may open a session, compared exactly. Default `None`: all. A handshake with another `Origin` is
+    /// refused (`403`, a WebSocket's with `400`); one without, which no browser's page makes, is not. Unlike
+    /// [`cors`](Self::cors), which browsers do not ask about WebSockets, this keeps other sites' pages out on each transport.
+    pub allowed_origins: Option<Vec<String>>,
+    /// Proxies in front of the server that append to `X-Forwarded-For` and cannot be gone around, default 0. A client's
+    /// address ([`Handshake::address`](crate::Handshake::address)) is the one that the outermost of them saw: so many
+    /// entries from the right. With 0 it is that of the TCP connection.
+    pub trusted_proxies: usize,
     /// Cookie that carries the session's id, set by the answer to a polling handshake. Default none.
     pub cookie: Option<Cookie>,
     /// Whether a session remembers the headers of its handshake, for [`Handshake::headers`](crate::Handshake::headers).
@@ -96,6 +104,8 @@ impl Default for Config {
             http_compression: true,
             compression_threshold: 1024,
             cors: None,
+            allowed_origins: None,
+            trusted_proxies: 0,
             cookie: None,
             handshake_headers: HandshakeHeaders::Keep,
             blocking_threads: 4,
@@ -152,6 +162,12 @@ impl Config {
             }
         }
         Ok(self)
+    }
+
+    /// Whether a page of these origins may open a session: of none, or of one, unless a request repeats its header.
+    pub(crate) fn admits_origins<'a>(&self, mut origins: impl Iterator<Item = &'a [u8]>) -> bool {
+        let Some(allowed) = &self.allowed_origins else { return true };
+        origins.all(|origin| allowed.iter().any(|allowed| allowed.as_bytes() == origin))
     }
 
     /// The settings of the Engine.IO layer.

@@ -60,14 +60,20 @@ pub(super) fn transports(text: &str) -> Result<Transports, Expected> {
 
 /// `*`, or a list of origins, whose pages may send credentials.
 pub(super) fn cors(text: &str) -> Result<Cors, Expected> {
-    let origins: Vec<String> = text.split(',').map(|origin| origin.trim().to_owned()).collect();
-    match &origins[..] {
-        [any] if any == "*" => Ok(Cors::new(Origin::Any)),
-        origins if origins.iter().all(|origin| origin.contains("://")) => {
-            Ok(Cors::new(Origin::List(origins.to_vec())).credentials(true))
-        }
-        _ => Err("*, or origins with commas between: https://a.example,https://b.example"),
+    match text.trim() {
+        "*" => Ok(Cors::new(Origin::Any)),
+        list => match origins(list) {
+            Ok(origins) => Ok(Cors::new(Origin::List(origins)).credentials(true)),
+            Err(_) => Err("*, or origins with commas between: https://a.example,https://b.example"),
+        },
     }
+}
+
+/// A list of origins.
+pub(super) fn origins(text: &str) -> Result<Vec<String>, Expected> {
+    let origins: Vec<String> = text.split(',').map(|origin| origin.trim().to_owned()).collect();
+    let all = origins.iter().all(|origin| origin.contains("://"));
+    all.then_some(origins).ok_or("origins with commas between: https://a.example,https://b.example")
 }
 
 pub(super) fn headers(text: &str) -> Result<HandshakeHeaders, Expected> {

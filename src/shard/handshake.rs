@@ -57,7 +57,9 @@ impl Handshake {
         self.headers().find_map(|(found, value)| (found == name).then_some(value))
     }
 
-    /// The address of the peer of the TCP connection; behind a load balancer, the balancer's.
+    /// The address of the client: that of the peer of the TCP connection, which behind a load balancer is the balancer's;
+    /// or the one that proxies tell, with port 0 if they tell none
+    /// ([`Config::trusted_proxies`](crate::Config::trusted_proxies)).
     pub const fn address(&self) -> SocketAddr {
         self.address
     }
@@ -70,6 +72,11 @@ impl Handshake {
     /// Whether the connection is encrypted. The server ends no TLS itself: always false, as Node's is behind a balancer.
     pub const fn is_secure(&self) -> bool {
         false
+    }
+
+    /// When the session was opened.
+    pub fn time(&self) -> SystemTime {
+        UNIX_EPOCH + self.issued
     }
 
     /// When the session was opened: time since the Unix epoch.

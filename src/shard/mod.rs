@@ -12,6 +12,7 @@ mod batches;
 mod bodies;
 mod calls;
 mod client;
+mod client_address;
 mod collections;
 mod connection;
 mod core;

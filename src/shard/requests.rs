@@ -10,6 +10,7 @@ use bytestring::ByteString;
 
 use super::Shard;
 use super::client::Lookup;
+use super::client_address::client_address;
 use super::connection::{Answer, Connection, Fate, HttpState, NEVER, Post, Stage};
 use super::core::Core;
 use super::handshake::Handshake;
@@ -173,6 +174,10 @@ impl Shard {
             return Step::Over;
         }
         let Some(peer) = self.core.borrow_mut().peer(key) else { return Step::Over };
+        let peer = client_address(head, peer, self.shared.config.trusted_proxies);
+        if !self.shared.config.admits_origins(head.values("origin")) {
+            return self.core.borrow_mut().refuse(key, head, Code::Forbidden, None);
+        }
         if self.shared.application.asks_permission() {
             let full = Handshake::new(head, peer, HandshakeHeaders::Keep);
             if let Err(message) = self.shared.application.allow(&full) {

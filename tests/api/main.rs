@@ -6,6 +6,7 @@ mod blocking;
 mod client;
 mod dynamic_namespaces;
 mod events;
+mod handshakes;
 mod many_sockets;
 
 use std::net::{Ipv4Addr, SocketAddr};
