@@ -226,7 +226,7 @@ pub mod socketio;
 
 pub use app::{
     Ack, Answers, Args, Binary, Broadcast, Emitter, Event, Handle, MissingAnswers, Namespace, Outcome, RemoteSocket,
-    Session, Socket, SocketHandle, Writer,
+    Room, Session, Socket, SocketHandle, Writer,
 };
 pub use config::{Config, HandshakeHeaders, Limits, SETTINGS, Setting};
 pub use error::{AckError, EmitError, Error, JoinError, Result};

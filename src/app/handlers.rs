@@ -16,8 +16,8 @@ use super::session::Session;
 use super::socket::Socket;
 use crate::config::Config;
 use crate::shard::{
-    Application, Child, Handshake, Message, NamespaceKey, NamespaceRef, NoNamespace, Refusal, SessionRef, Shard,
-    SocketRef,
+    Application, Child, Handshake, Message, NamespaceKey, NamespaceRef, NoNamespace, Refusal, RoomChange, SessionRef,
+    Shard, SocketRef,
 };
 use crate::socketio::{self, DisconnectReason};
 
@@ -203,6 +203,14 @@ impl Application for Handlers {
         for handler in &self.of(&socket).any_outgoing {
             guard(shard, event.name(), || handler(&socket, &event));
         }
+    }
+
+    fn hears_rooms(&self, namespace: &NamespaceRef) -> bool {
+        !self.handlers_of(namespace).rooms.is_empty()
+    }
+
+    fn room_changed(&self, shard: &Rc<Shard>, namespace: &NamespaceRef, room: &str, change: RoomChange) {
+        self.handlers_of(namespace).rooms.changed(shard, namespace, room, change);
     }
 
     fn disconnecting(&self, shard: &Rc<Shard>, socket: SocketRef, reason: DisconnectReason) {

@@ -9,6 +9,7 @@ use foldhash::fast::FixedState;
 use super::blocking::{BlockingHandler, Pool};
 use super::event::Event;
 use super::outcome::{Failure, Outcome};
+use super::rooms::{Room, RoomHandlers};
 use super::socket::Socket;
 use super::socket_handle::SocketHandle;
 use crate::shard::Refusal;
@@ -32,6 +33,7 @@ pub struct Namespace {
     pub(super) any: Vec<EventHandler>,
     pub(super) any_outgoing: Vec<EventHandler>,
     pub(super) events: HashMap<Box<str>, Vec<EventHandler>, FixedState>,
+    pub(super) rooms: RoomHandlers,
     pub(super) disconnecting: Vec<DisconnectHandler>,
     pub(super) disconnect: Vec<DisconnectHandler>,
 }
@@ -47,6 +49,7 @@ impl Namespace {
             any: Vec::new(),
             any_outgoing: Vec::new(),
             events: HashMap::default(),
+            rooms: RoomHandlers::default(),
             disconnecting: Vec::new(),
             disconnect: Vec::new(),
         }
@@ -164,6 +167,52 @@ impl Namespace {
         handler: impl Fn(&Socket, &Event) -> R + Send + Sync + 'static,
     ) -> &mut Self {
         self.any_outgoing.push(Box::new(move |socket, event| handler(socket, event).failure()));
+        self
+    }
+
+    /// Adds a handler for each room that comes into being in this process, with its first member. It is called soon after, on
+    /// the thread that serves the member; a room that comes and goes on several threads at once may be told of in any order,
+    /// but always as often deleted as created. The room that each socket has under its own id is not told of.
+    pub fn on_create_room<R: Outcome>(
+        &mut self,
+        handler: impl Fn(&Room<'_>) -> R + Send + Sync + 'static,
+    ) -> &mut Self {
+        self.rooms.create.push(Box::new(move |room| handler(room).failure()));
+        self
+    }
+
+    /// Adds a handler for each room that is no more in this process, as its last member has left. See
+    /// [`on_create_room`](Self::on_create_room).
+    pub fn on_delete_room<R: Outcome>(
+        &mut self,
+        handler: impl Fn(&Room<'_>) -> R + Send + Sync + 'static,
+    ) -> &mut Self {
+        self.rooms.delete.push(Box::new(move |room| handler(room).failure()));
+        self
+    }
+
+    /// Adds a handler for each socket that has joined a room; it gets the room and the socket's id, and is called soon
+    /// after. What one socket does is told of in order.
+    ///
+    /// ```no_run
+    /// # let mut server = kinglet::Server::new(kinglet::Config::default())?;
+    /// server.of("/").on_join_room(|room, id| log::info!("{id} has joined {}", room.name()));
+    /// # Ok::<(), kinglet::Error>(())
+    /// ```
+    pub fn on_join_room<R: Outcome>(
+        &mut self,
+        handler: impl Fn(&Room<'_>, &str) -> R + Send + Sync + 'static,
+    ) -> &mut Self {
+        self.rooms.join.push(Box::new(move |room, id| handler(room, id).failure()));
+        self
+    }
+
+    /// Adds a handler for each socket that has left a room, also by disconnecting. See [`on_join_room`](Self::on_join_room).
+    pub fn on_leave_room<R: Outcome>(
+        &mut self,
+        handler: impl Fn(&Room<'_>, &str) -> R + Send + Sync + 'static,
+    ) -> &mut Self {
+        self.rooms.leave.push(Box::new(move |room, id| handler(room, id).failure()));
         self
     }
 

@@ -7,6 +7,7 @@ use super::Shard;
 use super::handshake::Handshake;
 use super::keys::{NamespaceKey, SessionKey, SocketKey};
 use super::namespaces::{Child, NamespaceRef, NoNamespace};
+use super::room_changes::RoomChange;
 use crate::config::Config;
 use crate::error::AckError;
 use crate::socketio::{Arguments, DisconnectReason, Event};
@@ -63,6 +64,12 @@ pub(crate) trait Application: Send + Sync {
 
     /// An event was sent to a socket.
     fn outgoing(&self, shard: &Rc<Shard>, socket: SocketRef, event: Event);
+
+    /// Whether [`room_changed`](Self::room_changed) is to be called for a namespace.
+    fn hears_rooms(&self, namespace: &NamespaceRef) -> bool;
+
+    /// A shard's part of a room has changed.
+    fn room_changed(&self, shard: &Rc<Shard>, namespace: &NamespaceRef, room: &str, change: RoomChange);
 
     /// A socket is about to leave; it is still in its rooms.
     fn disconnecting(&self, shard: &Rc<Shard>, socket: SocketRef, reason: DisconnectReason);

@@ -8,6 +8,8 @@ use bytestring::ByteString;
 use super::Shard;
 use super::application::{AckCallback, Message, SessionRef, SocketRef};
 use super::collections::Collection;
+use super::namespaces::NamespaceRef;
+use super::room_changes::RoomChange;
 use crate::error::AckError;
 use crate::socketio::{Arguments, DisconnectReason, Event};
 
@@ -25,6 +27,8 @@ pub(crate) enum Call {
     Acknowledged { socket: SocketRef, callback: AckCallback, result: Result<Arguments, AckError> },
     /// All answers to a broadcast came, or its time is up.
     Collected(Arc<Collection>),
+    /// A room came, went, or has other members in this shard.
+    Room { namespace: NamespaceRef, room: Box<str>, change: RoomChange },
     /// A socket leaves.
     Disconnect { socket: SocketRef, reason: DisconnectReason },
     /// A bare session received a message.
@@ -66,6 +70,7 @@ impl Shard {
             Call::Outgoing { socket, event } => application.outgoing(self, socket, event),
             Call::Acknowledged { socket, callback, result } => callback(self, socket, result),
             Call::Collected(collection) => collection.end(self),
+            Call::Room { namespace, room, change } => application.room_changed(self, &namespace, &room, change),
             Call::Disconnect { socket, reason } => {
                 application.disconnecting(self, socket, reason);
                 self.core.borrow_mut().clear_socket(socket);

@@ -21,7 +21,8 @@ impl Core {
         if room == &*sid.to_text() {
             return Ok(());
         }
-        let members = self.namespaces.get_mut(state.namespace).ok_or(JoinError::Disconnected)?;
+        let namespace = state.namespace;
+        let members = self.namespaces.get_mut(namespace).ok_or(JoinError::Disconnected)?;
         let memberships = &mut state.extra().memberships;
         if members.rooms.has(room, socket.key.0) {
             return Ok(());
@@ -37,6 +38,7 @@ impl Core {
         let before = members.rooms.len();
         members.rooms.join(socket.key.0, memberships, room);
         self.namespaces.rooms += members.rooms.len() - before;
+        self.joined_room(namespace, room, sid, rooms);
         Ok(())
     }
 
@@ -45,11 +47,14 @@ impl Core {
         let Some(state) = self.sockets.get_mut(socket.key.0).filter(|state| state.random == socket.random) else {
             return;
         };
-        let Some(members) = self.namespaces.get_mut(state.namespace) else { return };
-        if let Some(extra) = &mut state.extra {
-            let before = members.rooms.len();
-            members.rooms.leave(socket.key.0, &mut extra.memberships, room);
-            self.namespaces.rooms -= before - members.rooms.len();
+        let namespace = state.namespace;
+        let Some(members) = self.namespaces.get_mut(namespace) else { return };
+        let Some(extra) = &mut state.extra else { return };
+        let before = members.rooms.len();
+        let left = members.rooms.leave(socket.key.0, &mut extra.memberships, room);
+        self.namespaces.rooms -= before - members.rooms.len();
+        if left {
+            self.left_rooms(namespace, &[room], self.socket_sid(socket));
         }
     }
 

@@ -222,6 +222,7 @@ impl Core {
         let Some(state) = self.socket_mut(socket) else { return };
         let (namespace, place) = (state.namespace, std::mem::replace(&mut state.place, u32::MAX));
         let mut extra = state.extra.take();
+        let rooms = extra.as_ref().map_or_else(Vec::new, |extra| self.heard_rooms(namespace, &extra.memberships));
         if let Some(members) = self.members(namespace) {
             let before = members.rooms.len();
             if let Some(extra) = &mut extra {
@@ -235,6 +236,7 @@ impl Core {
             }
             self.namespaces.rooms -= gone;
         }
+        self.left_rooms(namespace, &rooms, self.socket_sid(socket));
         if let Some(mut extra) = extra {
             for ack in std::mem::take(&mut extra.acks) {
                 self.calls.extend(ack.settle(socket, Err(AckError::Disconnected)));

@@ -8,6 +8,7 @@ mod dynamic_namespaces;
 mod events;
 mod handshakes;
 mod many_sockets;
+mod room_events;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};

@@ -1,0 +1,108 @@
+//! Rooms that come and go, as a program may hear of them.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::{Mutex, PoisonError};
+
+use foldhash::fast::RandomState;
+
+use super::handle::Handle;
+use super::handlers::guard;
+use super::outcome::Failure;
+use crate::shard::{NamespaceKey, NamespaceRef, RoomChange, Shard, Shared};
+
+pub(super) type RoomHandler = Box<dyn Fn(&Room<'_>) -> Failure + Send + Sync>;
+pub(super) type MemberHandler = Box<dyn Fn(&Room<'_>, &str) -> Failure + Send + Sync>;
+
+/// A room that came, went, or has other members now.
+#[derive(Clone, Copy)]
+pub struct Room<'a> {
+    name: &'a str,
+    namespace: &'a NamespaceRef,
+    shard: &'a Rc<Shard>,
+}
+
+/// The handlers of a namespace's rooms.
+#[derive(Default)]
+pub(super) struct RoomHandlers {
+    pub(super) create: Vec<RoomHandler>,
+    pub(super) delete: Vec<RoomHandler>,
+    pub(super) join: Vec<MemberHandler>,
+    pub(super) leave: Vec<MemberHandler>,
+    /// Shards that have members in a room; a room that none has is not there.
+    shards: Mutex<HashMap<(NamespaceKey, Box<str>), usize, RandomState>>,
+}
+
+impl Room<'_> {
+    /// The room's name.
+    pub fn name(&self) -> &str {
+        self.name
+    }
+
+    /// The name of its namespace.
+    pub fn namespace(&self) -> &str {
+        let shared: &Shared = &self.shard.shared;
+        self.namespace.name(shared)
+    }
+
+    /// The server.
+    pub fn server(&self) -> Handle {
+        Handle::started(&self.shard.shared)
+    }
+}
+
+impl std::fmt::Debug for Room<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Room").field("name", &self.name()).field("namespace", &self.namespace()).finish_non_exhaustive()
+    }
+}
+
+impl RoomHandlers {
+    pub(super) fn is_empty(&self) -> bool {
+        self.create.is_empty() && self.delete.is_empty() && self.join.is_empty() && self.leave.is_empty()
+    }
+
+    /// A shard's part of a room has changed.
+    pub(super) fn changed(&self, shard: &Rc<Shard>, namespace: &NamespaceRef, name: &str, change: RoomChange) {
+        let room = Room { name, namespace, shard };
+        match change {
+            RoomChange::Created if self.came(namespace.key(), name) => each(shard, "create-room", &self.create, &room),
+            RoomChange::Deleted if self.went(namespace.key(), name) => each(shard, "delete-room", &self.delete, &room),
+            RoomChange::Created | RoomChange::Deleted => {}
+            RoomChange::Joined(sid) => {
+                let id = sid.to_text();
+                self.join.iter().for_each(|handler| guard(shard, "join-room", || handler(&room, &id)));
+            }
+            RoomChange::Left(sid) => {
+                let id = sid.to_text();
+                self.leave.iter().for_each(|handler| guard(shard, "leave-room", || handler(&room, &id)));
+            }
+        }
+    }
+
+    /// Whether the shard that has members in the room now is the first.
+    fn came(&self, namespace: NamespaceKey, name: &str) -> bool {
+        let mut shards = self.shards.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = shards.entry((namespace, name.into())).or_default();
+        *count += 1;
+        *count == 1
+    }
+
+    /// Whether the shard that has no members in the room any more was the last.
+    fn went(&self, namespace: NamespaceKey, name: &str) -> bool {
+        let mut shards = self.shards.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = (namespace, name.into());
+        let left = shards.get_mut(&place).map_or(0, |count| {
+            *count -= 1;
+            *count
+        });
+        if left == 0 {
+            shards.remove(&place);
+        }
+        left == 0
+    }
+}
+
+fn each(shard: &Rc<Shard>, what: &str, handlers: &[RoomHandler], room: &Room<'_>) {
+    handlers.iter().for_each(|handler| guard(shard, what, || handler(room)));
+}
