@@ -1,5 +1,6 @@
 //! Every limit, with a small value: what happens at it, and that it is counted.
 
+mod names;
 mod requests;
 mod sessions;
 mod slow;
@@ -40,9 +41,13 @@ limits! {
     attachments: sockets::too_many_attachments_end_the_session;
     json_depth: sockets::json_too_deep_ends_the_session;
     namespaces_per_session: sockets::one_namespace_too_many_is_refused;
+    dynamic_namespaces: names::one_namespace_too_many_is_not_made;
+    namespace_length: names::a_namespace_with_a_name_too_long_is_not_made;
     rooms_per_socket: sockets::a_socket_in_too_many_rooms_joins_no_more;
     rooms: sockets::no_room_too_many_comes_into_being;
     unanswered_acks: sockets::the_oldest_question_is_given_up;
+    blocking_queue: names::an_event_too_many_for_the_threads_is_refused;
+    blocking_queue_bytes: names::an_event_too_long_for_the_threads_is_refused;
     queued_per_client: slow::a_websocket_that_does_not_read_is_cut_off, slow::a_polling_client_that_does_not_fetch_is_cut_off;
     queued: slow::the_longest_of_all_queues_is_cut_off;
     write_stall: slow::a_stalled_connection_is_cut_off;
