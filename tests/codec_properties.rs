@@ -1,7 +1,7 @@
 //! What holds of both codecs for any input: nothing panics, and what was written is read.
 
 use bytes::Bytes;
-use kinglet::engineio::{Frames, FramesBuilder, Packet, Part, payload};
+use kinglet::engineio::{Encoding, Frames, FramesBuilder, Packet, ParseError, Part, PayloadKind, payload, v3};
 use kinglet::socketio::{self, DecodeLimits, Decoder, ack, connect_error, event};
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
@@ -53,6 +53,17 @@ fn decoded(frames: &Frames) -> socketio::Packet {
     assert!(!decoder.is_pending());
     assert_eq!(packets.len(), 1);
     packets.remove(0)
+}
+
+/// Messages as they were sent: texts, and binary data.
+fn messages<'a>(packets: impl Iterator<Item = Result<Packet<'a>, ParseError>>) -> Vec<Result<String, Vec<u8>>> {
+    packets
+        .map(|packet| match packet {
+            Ok(Packet::Text(text)) => Ok(text.to_owned()),
+            Ok(Packet::Binary(data)) => Err(data),
+            other => panic!("{other:?}"),
+        })
+        .collect()
 }
 
 proptest! {
@@ -113,12 +124,12 @@ proptest! {
             frames.finish()
         }).collect();
         let body = String::from_utf8(payload::encode(&frames)).expect("UTF-8");
-        let decoded: Vec<_> = payload::decode(&body).map(|packet| match packet {
-            Ok(Packet::Text(text)) => Ok(text.to_owned()),
-            Ok(Packet::Binary(data)) => Err(data),
-            other => panic!("{other:?}"),
-        }).collect();
-        prop_assert_eq!(decoded, packets);
+        prop_assert_eq!(messages(payload::decode(&body)), &packets[..]);
+        let (body, _) = Encoding::V3Base64.payload(&frames);
+        prop_assert_eq!(messages(v3::decode_text_payload(str::from_utf8(&body).expect("UTF-8"))), &packets[..]);
+        if let (body, PayloadKind::Binary) = Encoding::V3.payload(&frames) {
+            prop_assert_eq!(messages(v3::decode_binary_payload(&body)), packets);
+        }
     }
 
     #[test]
@@ -135,8 +146,13 @@ proptest! {
         for text in texts {
             let _ = Packet::decode(&text);
             let _ = payload::decode(&text).count();
+            let _ = v3::decode_text_payload(&text).count();
+            let _ = v3::decode_text_payload(&format!("{}:{text}", data.len())).count();
             let _ = decoder.text(text.into(), &limits);
             let _ = decoder.binary(&data, &limits);
         }
+        let _ = v3::decode_binary(&data);
+        let _ = v3::decode_binary_payload(&data).count();
+        let _ = v3::decode_binary_payload(&[&[0, 3, 0xff], &data[..]].concat()).count();
     }
 }

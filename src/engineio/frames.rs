@@ -28,6 +28,8 @@ impl Frames {
     pub const CLOSE: Self = Self::of(b"\x81\x011");
     /// The packet `2`: ping.
     pub const PING: Self = Self::of(b"\x81\x012");
+    /// The packet `3`: pong, which only protocol 3 has the server send.
+    pub const PONG: Self = Self::of(b"\x81\x013");
     /// The packet `3probe`: the answer to a probe.
     pub const PROBE: Self = Self::of(b"\x81\x063probe");
     /// The packet `6`: noop.
@@ -68,6 +70,11 @@ impl Frames {
     /// Whether there is no frame at all.
     pub const fn is_empty(&self) -> bool {
         self.bytes.is_empty()
+    }
+
+    /// Whether any of the packets is binary.
+    pub fn has_binary(&self) -> bool {
+        self.parts().any(|part| matches!(part, Part::Binary(_)))
     }
 
     /// The packets inside, in order.
@@ -125,6 +132,13 @@ impl FramesBuilder {
         self.buffer.extend_from_slice(data);
     }
 
+    /// Appends a binary packet of protocol 3: its type as a number, and its data.
+    pub(super) fn typed_binary(&mut self, kind: u8, data: &[u8]) {
+        self.header(Data::Binary, 1 + data.len());
+        self.buffer.push(kind);
+        self.buffer.extend_from_slice(data);
+    }
+
     /// The frames written so far.
     pub fn finish(self) -> Frames {
         Frames { bytes: self.buffer.into(), compress: true }
@@ -157,9 +171,13 @@ mod tests {
 
     #[test]
     fn constants_are_frames() {
-        for (frames, packet) in
-            [(Frames::CLOSE, &b"1"[..]), (Frames::PING, b"2"), (Frames::PROBE, b"3probe"), (Frames::NOOP, b"6")]
-        {
+        for (frames, packet) in [
+            (Frames::CLOSE, &b"1"[..]),
+            (Frames::PING, b"2"),
+            (Frames::PONG, b"3"),
+            (Frames::PROBE, b"3probe"),
+            (Frames::NOOP, b"6"),
+        ] {
             assert_eq!(frames, Frames::text(packet));
         }
     }

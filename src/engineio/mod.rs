@@ -1,8 +1,9 @@
-//! Engine.IO, protocol 4: packets, payloads, sessions. No I/O happens here: bytes and instants come in, bytes and
+//! Engine.IO, protocols 4 and 3: packets, payloads, sessions. No I/O happens here: bytes and instants come in, bytes and
 //! effects go out.
 #![forbid(unsafe_code)]
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
+mod encoding;
 mod frames;
 mod handshake;
 mod millis;
@@ -12,7 +13,9 @@ mod reason;
 mod session;
 mod settings;
 mod sid;
+pub mod v3;
 
+pub use encoding::{Encoding, PayloadKind};
 pub use frames::{Frames, FramesBuilder, Part};
 pub use handshake::{
     Code, Found, Kind, Method, Protocol, Purpose, Query, Request, check, check_protocol, open_packet, query_pairs,

@@ -38,6 +38,12 @@ pub enum ParseError {
     /// The type is none of `0` to `6` and `b`.
     #[error("unknown packet type {0:?}")]
     UnknownType(char),
+    /// The packet has another length than its payload says; protocol 3 only.
+    #[error("packet of another length than said")]
+    BadLength,
+    /// The text in a payload of bytes is not UTF-8; protocol 3 only.
+    #[error("text is not UTF-8")]
+    NotUtf8,
 }
 
 impl<'a> Packet<'a> {
@@ -72,7 +78,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 
 /// Decodes base64 as leniently as Node: foreign characters are skipped, the URL alphabet and missing padding are fine,
 /// the first `=` ends the data, and a last symbol too few for a byte is dropped.
-fn decode_base64(text: &str) -> Vec<u8> {
+pub(super) fn decode_base64(text: &str) -> Vec<u8> {
     BASE64.decode(text).unwrap_or_else(|_| {
         let mut symbols: Vec<u8> = text
             .bytes()

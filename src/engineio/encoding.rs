@@ -1,0 +1,88 @@
+//! How the packets of one session are written and read: as its protocol says, and as its client can take binary data.
+
+use super::frames::{Frames, FramesBuilder, Part};
+use super::handshake::Protocol;
+use super::packet::{Packet, ParseError};
+use super::{payload, v3};
+
+/// The form of a session's packets, settled by its handshake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Encoding {
+    /// Protocol 4.
+    V4,
+    /// Protocol 3, for a client that takes binary data as it is.
+    V3,
+    /// Protocol 3, for a client that takes binary data as base64 only (`b64` on the handshake).
+    V3Base64,
+}
+
+/// What a polling payload is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum PayloadKind {
+    /// Text, of content type `text/plain`.
+    Text,
+    /// Bytes, of content type `application/octet-stream`; protocol 3 only.
+    Binary,
+}
+
+impl Encoding {
+    /// The protocol it belongs to.
+    pub const fn protocol(self) -> Protocol {
+        match self {
+            Self::V4 => Protocol::V4,
+            Self::V3 | Self::V3Base64 => Protocol::V3,
+        }
+    }
+
+    /// Decodes a text message of a WebSocket.
+    ///
+    /// # Errors
+    /// If it is no packet.
+    pub fn decode_text(self, text: &str) -> Result<Packet<'_>, ParseError> {
+        match self {
+            Self::V4 => Packet::decode(text),
+            Self::V3 | Self::V3Base64 => v3::decode_text(text),
+        }
+    }
+
+    /// Decodes a binary message of a WebSocket.
+    ///
+    /// # Errors
+    /// If it is no packet, which only protocol 3 knows of.
+    pub fn decode_binary(self, data: &[u8]) -> Result<Packet<'static>, ParseError> {
+        match self {
+            Self::V4 => Ok(Packet::Binary(data.to_vec())),
+            Self::V3 | Self::V3Base64 => v3::decode_binary(data),
+        }
+    }
+
+    /// The frames as they go to a WebSocket. Only binary data differs from what [`Frames`] are; without any, the bytes are
+    /// shared.
+    pub fn frames(self, frames: &Frames) -> Frames {
+        if self == Self::V4 || !frames.has_binary() {
+            return frames.clone();
+        }
+        let mut written = FramesBuilder::with_capacity(frames.len());
+        for part in frames.parts() {
+            match part {
+                Part::Text(packet) => written.text(&[packet]),
+                Part::Binary(data) if self == Self::V3Base64 => {
+                    let mut packet = Vec::new();
+                    v3::write_base64(data, &mut packet);
+                    written.text(&[&packet]);
+                }
+                Part::Binary(data) => written.typed_binary(v3::MESSAGE, data),
+            }
+        }
+        written.finish().compress(frames.may_compress())
+    }
+
+    /// The body of the answer to a GET: all packets of `frames`.
+    pub fn payload(self, frames: &[Frames]) -> (Vec<u8>, PayloadKind) {
+        match self {
+            Self::V4 => (payload::encode(frames), PayloadKind::Text),
+            Self::V3 if frames.iter().any(Frames::has_binary) => (v3::encode_binary(frames), PayloadKind::Binary),
+            Self::V3 | Self::V3Base64 => (v3::encode_text(frames), PayloadKind::Text),
+        }
+    }
+}
