@@ -37,6 +37,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         upgrade_timeout: millis("CONFORMANCE_UPGRADE_TIMEOUT", 10_000)?,
         connect_timeout: millis("CONFORMANCE_CONNECT_TIMEOUT", 45_000)?,
         max_http_buffer_size: setting("CONFORMANCE_MAX_PAYLOAD", 1_000_000)?,
+        allow_eio3: setting("CONFORMANCE_EIO3", 0_u8)? == 1,
         cors: Some(cors(&text("CONFORMANCE_CORS", "*"))),
         ..Config::default()
     };

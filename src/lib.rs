@@ -1,8 +1,9 @@
 //! A Socket.IO server that is at home on the smallest machine money can rent.
 //!
-//! Socket.IO clients talk to it as they do to the Node server (Engine.IO protocol 4, Socket.IO protocol 5). A
-//! connection is data, not a thread, a task or a stack: each core that the container grants runs one event loop, which
-//! owns its connections. There is no async runtime; handlers are closures.
+//! Socket.IO clients talk to it as they do to the Node server (Engine.IO protocol 4, Socket.IO protocol 5; those of
+//! Socket.IO 2 if [`Config::allow_eio3`] lets them). A connection is data, not a thread, a task or a stack: each core
+//! that the container grants runs one event loop, which owns its connections. There is no async runtime; handlers are
+//! closures.
 //!
 //! # A first server
 //!
@@ -234,4 +235,4 @@ pub use http::{Cookie, Cors, Origin, SameSite};
 pub use metrics::Metrics;
 pub use server::{Running, Server};
 pub use shard::{Handshake, Message, Refusal};
-pub use socketio::{Arguments, DisconnectReason};
+pub use socketio::{Arguments, DisconnectReason, SocketId};

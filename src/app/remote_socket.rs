@@ -18,7 +18,7 @@ pub struct RemoteSocket {
 
 impl RemoteSocket {
     pub(super) fn new(shared: &Arc<Shared>, namespace: &NamespaceRef, described: Description) -> Self {
-        Self { handle: SocketHandle::new(shared, described.sid, namespace.clone()), described }
+        Self { handle: SocketHandle::new(shared, described.sid, described.id.clone(), namespace.clone()), described }
     }
 
     /// The rooms it was in, its own first.

@@ -69,12 +69,10 @@ impl RoomHandlers {
             RoomChange::Created if self.came(namespace.key(), name) => each(shard, "create-room", &self.create, &room),
             RoomChange::Deleted if self.went(namespace.key(), name) => each(shard, "delete-room", &self.delete, &room),
             RoomChange::Created | RoomChange::Deleted => {}
-            RoomChange::Joined(sid) => {
-                let id = sid.to_text();
+            RoomChange::Joined(id) => {
                 self.join.iter().for_each(|handler| guard(shard, "join-room", || handler(&room, &id)));
             }
-            RoomChange::Left(sid) => {
-                let id = sid.to_text();
+            RoomChange::Left(id) => {
                 self.leave.iter().for_each(|handler| guard(shard, "leave-room", || handler(&room, &id)));
             }
         }

@@ -13,11 +13,11 @@ use super::args::{self, Args};
 use super::broadcast::Broadcast;
 use super::handle::Handle;
 use super::socket_handle::SocketHandle;
-use crate::engineio::{Sid, SidText, Transport};
+use crate::engineio::{Sid, Transport};
 use crate::error::{AckError, EmitError, JoinError};
 use crate::metrics::Limit;
 use crate::shard::{Handshake, NamespaceRef, Shard, SocketRef, Urgency};
-use crate::socketio::{self, Arguments};
+use crate::socketio::{self, Arguments, SocketId};
 
 /// A client's place in a namespace.
 ///
@@ -56,9 +56,11 @@ impl Socket {
         &self.namespace
     }
 
-    /// The socket's id: 20 characters, other than the id of its session, which is a secret of the client.
-    pub fn id(&self) -> SidText {
-        self.sid().to_text()
+    /// The socket's id, which is also a room with the socket in it: 20 characters, other than the id of its session, which
+    /// is a secret of the client. 2.x clients, though, make it from the session's id, so for them it is that
+    /// ([`Config::allow_eio3`](crate::Config::allow_eio3)).
+    pub fn id(&self) -> SocketId {
+        self.shard.core.borrow().socket_id(self.socket)
     }
 
     /// The name of its namespace.
@@ -85,7 +87,7 @@ impl Socket {
 
     /// A way to this socket from any thread.
     pub fn handle(&self) -> SocketHandle {
-        SocketHandle::new(&self.shard.shared, self.sid(), self.namespace.clone())
+        SocketHandle::new(&self.shard.shared, self.sid(), self.id(), self.namespace.clone())
     }
 
     /// Sends an event to the client.

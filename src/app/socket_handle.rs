@@ -11,10 +11,10 @@ use super::args::{self, Args};
 use super::broadcast::Broadcast;
 use super::handle::Handle;
 use super::handlers::{Caught, guard, record};
-use crate::engineio::{Frames, Sid, SidText};
+use crate::engineio::{Frames, Sid};
 use crate::error::{AckError, EmitError};
 use crate::shard::{Letter, NamespaceRef, Shard, Shared, SocketRef, Urgency};
-use crate::socketio::{self, Arguments};
+use crate::socketio::{self, Arguments, SocketId};
 
 /// A way to one socket from any thread, as long as one likes ([`Socket::handle`](crate::Socket::handle)).
 ///
@@ -36,17 +36,18 @@ use crate::socketio::{self, Arguments};
 pub struct SocketHandle {
     shared: Arc<Shared>,
     sid: Sid,
+    id: SocketId,
     namespace: NamespaceRef,
 }
 
 impl SocketHandle {
-    pub(super) fn new(shared: &Arc<Shared>, sid: Sid, namespace: NamespaceRef) -> Self {
-        Self { shared: Arc::clone(shared), sid, namespace }
+    pub(super) fn new(shared: &Arc<Shared>, sid: Sid, id: SocketId, namespace: NamespaceRef) -> Self {
+        Self { shared: Arc::clone(shared), sid, id, namespace }
     }
 
-    /// The socket's id.
-    pub fn id(&self) -> SidText {
-        self.sid.to_text()
+    /// The socket's id, as [`Socket::id`](crate::Socket::id) gives it.
+    pub fn id(&self) -> &SocketId {
+        &self.id
     }
 
     /// The name of its namespace.

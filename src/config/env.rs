@@ -63,6 +63,7 @@ pub const SETTINGS: &[Setting] = &[
     setting!("KINGLET_SHARDS", "granted cores", shards, given(count), "event loops, each on its own thread"),
     setting!("KINGLET_TRANSPORTS", "polling,websocket", transports, parse::transports, "transports clients may use"),
     setting!("KINGLET_ALLOW_UPGRADES", "1", allow_upgrades, parse::switch, "tell polling clients they may upgrade"),
+    setting!("KINGLET_ALLOW_EIO3", "0", allow_eio3, parse::switch, "serve clients of Socket.IO 2 (Engine.IO 3)"),
     setting!("KINGLET_PING_INTERVAL", "25s", ping_interval, parse::duration, "time between two pings"),
     setting!("KINGLET_PING_TIMEOUT", "20s", ping_timeout, parse::duration, "time to answer a ping; then closed"),
     setting!("KINGLET_UPGRADE_TIMEOUT", "10s", upgrade_timeout, parse::duration, "life of an unfinished upgrade"),

@@ -37,6 +37,10 @@ pub struct Config {
     pub transports: Transports,
     /// Whether polling clients are told that they may upgrade to WebSocket. Default yes.
     pub allow_upgrades: bool,
+    /// Whether clients of Engine.IO 3 are served, that is, those of Socket.IO 2 and older. Default no: they are refused with
+    /// code 5. JSONP is left out: its parameter `j` is ignored. The ids of such clients' sockets hold the ids of their
+    /// sessions, as on Node: who is told such an id could take the session over.
+    pub allow_eio3: bool,
     /// Time between two pings. Default 25 s. Keep it below a load balancer's idle timeout.
     pub ping_interval: Duration,
     /// Time that a client has to answer a ping. Default 20 s.
@@ -96,6 +100,7 @@ impl Default for Config {
             shards: None,
             transports: Transports::ALL,
             allow_upgrades: true,
+            allow_eio3: false,
             ping_interval: Duration::from_secs(25),
             ping_timeout: Duration::from_secs(20),
             upgrade_timeout: Duration::from_secs(10),
@@ -180,6 +185,7 @@ impl Config {
             max_payload: self.max_http_buffer_size,
             transports: self.transports,
             allow_upgrades: self.allow_upgrades,
+            allow_eio3: self.allow_eio3,
         }
     }
 

@@ -8,6 +8,7 @@ use std::fmt;
 
 use memchr::memchr2;
 
+use super::encoding::Encoding;
 use super::settings::{Settings, Transport};
 
 /// The version of Engine.IO that a client speaks.
@@ -46,6 +47,15 @@ impl<'a> Query<'a> {
             }
         }
         parsed
+    }
+
+    /// The form of the packets of a session that this handshake opens.
+    pub const fn encoding(&self) -> Encoding {
+        match (self.protocol, self.b64) {
+            (Protocol::V4, _) => Encoding::V4,
+            (Protocol::V3, false) => Encoding::V3,
+            (Protocol::V3, true) => Encoding::V3Base64,
+        }
     }
 }
 
@@ -238,9 +248,10 @@ pub fn check(request: Request<'_>, settings: &Settings, found: Option<Found>) ->
 }
 
 /// The last check on a handshake, behind the application's hook: the protocol must be one that this server speaks.
-pub fn check_protocol(protocol: Protocol) -> Result<(), Code> {
+pub fn check_protocol(protocol: Protocol, settings: &Settings) -> Result<(), Code> {
     match protocol {
         Protocol::V4 => Ok(()),
+        Protocol::V3 if settings.allow_eio3 => Ok(()),
         Protocol::V3 => Err(Code::UnsupportedProtocolVersion),
     }
 }

@@ -14,6 +14,7 @@ mod upgrade;
 
 use self::heartbeat::{Beat, Heartbeat};
 use self::polling::Polling;
+use super::encoding::Encoding;
 use super::frames::Frames;
 use super::handshake::{Found, Protocol};
 use super::millis::Millis;
@@ -55,6 +56,8 @@ pub enum Inbound<'a> {
 pub enum Route<T> {
     /// Straight to this WebSocket.
     WebSocket(T),
+    /// Straight to this WebSocket, in the form that [`Encoding::frames`] gives.
+    Translated(T, Encoding),
     /// Into the session, by [`Session::enqueue`].
     Queue,
     /// Nowhere: the session is closed, or closing.
@@ -68,7 +71,7 @@ pub enum Overdue {
     Upgrade,
     /// No namespace was joined in time.
     Connect,
-    /// No pong came in time.
+    /// No pong came in time; on protocol 3, no ping.
     Pong,
     /// The client did not fetch the news that its session is closed.
     Close,
@@ -88,9 +91,10 @@ pub enum Lost {
 pub struct Session<T> {
     state: State<T>,
     heartbeat: Heartbeat,
-    /// When the session is closed unless the client has joined a namespace; `None` once it has.
+    /// When the session is closed unless the client has joined a namespace; `None` once it has, and on protocol 3, where
+    /// the server has it join.
     join_by: Option<Millis>,
-    protocol: Protocol,
+    encoding: Encoding,
 }
 
 #[derive(Debug)]
@@ -102,23 +106,25 @@ enum State<T> {
 
 impl<T: Copy + Eq> Session<T> {
     /// A session that begins on polling. The caller answers the handshake, open packet included.
-    pub fn polling(now: Millis, protocol: Protocol, settings: &Settings) -> Self {
-        Self::new(now, State::Polling(Box::new(Polling::new())), protocol, settings)
+    pub fn polling(now: Millis, encoding: Encoding, settings: &Settings) -> Self {
+        Self::new(now, State::Polling(Box::new(Polling::new())), encoding, settings)
     }
 
     /// A session that begins on `websocket`. The caller sends the open packet there.
-    pub fn websocket(now: Millis, websocket: T, protocol: Protocol, settings: &Settings) -> Self {
-        Self::new(now, State::WebSocket(websocket), protocol, settings)
+    pub fn websocket(now: Millis, websocket: T, encoding: Encoding, settings: &Settings) -> Self {
+        Self::new(now, State::WebSocket(websocket), encoding, settings)
     }
 
-    fn new(now: Millis, state: State<T>, protocol: Protocol, settings: &Settings) -> Self {
-        let heartbeat = Heartbeat::new(now, settings);
-        Self { state, heartbeat, join_by: Some(now + settings.connect_timeout), protocol }
+    fn new(now: Millis, state: State<T>, encoding: Encoding, settings: &Settings) -> Self {
+        let protocol = encoding.protocol();
+        let heartbeat = Heartbeat::new(now, protocol, settings);
+        let join_by = (protocol == Protocol::V4).then(|| now + settings.connect_timeout);
+        Self { state, heartbeat, join_by, encoding }
     }
 
-    /// The protocol that the client spoke on its handshake.
-    pub const fn protocol(&self) -> Protocol {
-        self.protocol
+    /// The form of the packets, settled by the handshake.
+    pub const fn encoding(&self) -> Encoding {
+        self.encoding
     }
 
     /// What [`check`](super::check) needs to know; `None` when the session is closed.
@@ -128,14 +134,17 @@ impl<T: Copy + Eq> Session<T> {
             State::WebSocket(_) => Transport::WebSocket,
             State::Closed => return None,
         };
-        Some(Found { protocol: self.protocol, transport })
+        Some(Found { protocol: self.encoding.protocol(), transport })
     }
 
     /// Where messages for the client go now.
     #[inline]
     pub const fn route(&self) -> Route<T> {
         match &self.state {
-            State::WebSocket(websocket) => Route::WebSocket(*websocket),
+            State::WebSocket(websocket) => match self.encoding {
+                Encoding::V4 => Route::WebSocket(*websocket),
+                encoding => Route::Translated(*websocket, encoding),
+            },
             State::Polling(polling) if polling.closing.is_none() => Route::Queue,
             State::Polling(_) | State::Closed => Route::Gone,
         }
@@ -194,15 +203,21 @@ impl<T: Copy + Eq> Session<T> {
             }
             Origin::Stranger => return None,
         }
-        match packet {
-            Packet::Pong(_) => self.heartbeat.pong(now, settings),
+        let protocol = self.encoding.protocol();
+        match (&packet, protocol) {
+            // A pong, asked for or not, and a ping where the client pings.
+            (Packet::Pong(_), Protocol::V4) | (Packet::Ping(_), Protocol::V3) => {
+                self.heartbeat = Heartbeat::new(now, protocol, settings);
+            }
             _ => self.heartbeat.packet(now, settings),
         }
         match packet {
             Packet::Text(data) => return Some(Inbound::Text(data)),
             Packet::Binary(data) => return Some(Inbound::Binary(data)),
-            // A client of protocol 4 does not ping.
+            Packet::Ping(_) if protocol == Protocol::V3 => self.pong(effects),
+            // The wrong direction: a client of protocol 4 does not ping, one of protocol 3 is not pinged.
             Packet::Ping(_) => self.end(Reason::TransportError, Frames::CLOSE, effects),
+            Packet::Pong(_) if protocol == Protocol::V3 => self.end(Reason::TransportError, Frames::CLOSE, effects),
             // A WebSocket has its close frame for this; the packet is not heeded there.
             Packet::Close if matches!(self.state, State::Polling(_)) => {
                 self.end(Reason::TransportClose, Frames::NOOP, effects);
@@ -320,6 +335,21 @@ impl<T: Copy + Eq> Session<T> {
             State::WebSocket(websocket) => effects.push(Effect::Send(*websocket, Frames::PING)),
             State::Polling(polling) => {
                 polling.enqueue(Frames::PING);
+                polling.flush(effects);
+            }
+            State::Closed => {}
+        }
+    }
+
+    /// Answers a client's ping. While a pong waits for a GET, a second one behind it would tell the client nothing, and a
+    /// client that only pings must not fill its queue.
+    fn pong(&mut self, effects: &mut Vec<Effect<T>>) {
+        match &mut self.state {
+            State::WebSocket(websocket) => effects.push(Effect::Send(*websocket, Frames::PONG)),
+            State::Polling(polling) => {
+                if polling.last_queued() != Some(&Frames::PONG) {
+                    polling.enqueue(Frames::PONG);
+                }
                 polling.flush(effects);
             }
             State::Closed => {}

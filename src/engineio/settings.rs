@@ -33,6 +33,8 @@ pub struct Settings {
     /// Whether the open packet offers the upgrade from polling to WebSocket. An upgrade attempted without the offer
     /// succeeds all the same, as on Node. Default: true.
     pub allow_upgrades: bool,
+    /// Whether clients of protocol 3 are served. Default: false.
+    pub allow_eio3: bool,
 }
 
 impl Default for Settings {
@@ -45,6 +47,7 @@ impl Default for Settings {
             max_payload: 1_000_000,
             transports: Transports::ALL,
             allow_upgrades: true,
+            allow_eio3: false,
         }
     }
 }

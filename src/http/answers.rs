@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::compress::Coding;
 use super::field::HeaderLines;
 use super::response::{Agent, Delivery, Response, Status};
+use crate::engineio::PayloadKind;
 
 /// The code of a refusal by the application: the only one answered with 403.
 const FORBIDDEN: u8 = 4;
@@ -14,6 +15,7 @@ const FORBIDDEN: u8 = 4;
 pub(crate) struct PollAnswer<'a> {
     /// The body as it is sent, that is, compressed if `coding` says so.
     pub(crate) payload: &'a [u8],
+    pub(crate) kind: PayloadKind,
     pub(crate) coding: Option<Coding>,
     pub(crate) cors: &'a HeaderLines,
     /// The value of `Set-Cookie`, on handshakes.
@@ -23,9 +25,12 @@ pub(crate) struct PollAnswer<'a> {
 impl PollAnswer<'_> {
     /// The whole answer.
     pub(crate) fn write(self, delivery: Delivery) -> Bytes {
-        let mut answer = Response::new(Status::Ok, delivery, self.payload)
-            .lines(self.cors)
-            .header("Content-Type", b"text/plain; charset=UTF-8");
+        let content_type: &[u8] = match self.kind {
+            PayloadKind::Text => b"text/plain; charset=UTF-8",
+            PayloadKind::Binary => b"application/octet-stream",
+        };
+        let mut answer =
+            Response::new(Status::Ok, delivery, self.payload).lines(self.cors).header("Content-Type", content_type);
         if let Some(coding) = self.coding {
             answer = answer.header("Content-Encoding", coding.as_str().as_bytes());
         }
@@ -86,8 +91,9 @@ mod tests {
 
     #[test]
     fn a_poll_answer_tells_its_coding_and_calms_internet_explorer() {
+        let kind = PayloadKind::Text;
         let answer =
-            PollAnswer { payload: b"zip", coding: Some(Coding::Gzip), cors: &HeaderLines::EMPTY, cookie: None };
+            PollAnswer { payload: b"zip", kind, coding: Some(Coding::Gzip), cors: &HeaderLines::EMPTY, cookie: None };
         assert_eq!(
             answer.write(DELIVERY),
             "HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=UTF-8\r\nContent-Encoding: gzip\r\n\

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::Accept;
 use super::*;
+use crate::engineio::PayloadKind;
 
 /// A recorded exchange.
 struct Exchange {
@@ -87,7 +88,13 @@ fn answer(head: &Head<'_>, id: &str, recorded: &str) -> Bytes {
     }
     if is("text/plain") {
         let cookie = cookie.and_then(|cookie| cookie.render(&body[9..29]));
-        let answer = PollAnswer { payload: body.as_bytes(), coding: None, cors: &lines, cookie: cookie.as_deref() };
+        let answer = PollAnswer {
+            payload: body.as_bytes(),
+            kind: PayloadKind::Text,
+            coding: None,
+            cors: &lines,
+            cookie: cookie.as_deref(),
+        };
         return answer.write(delivery);
     }
     if is("application/json") {

@@ -7,7 +7,7 @@ use super::core::Core;
 use super::keys::ConnectionKey;
 use super::requests::Step;
 use crate::config::Config;
-use crate::engineio::{Code, Frames, payload};
+use crate::engineio::{Code, Encoding, Frames};
 use crate::http::{self, BodyLength, BodyReader, Coding, Delivery, Head, HeaderLines, PollAnswer, Status};
 
 impl Core {
@@ -49,10 +49,10 @@ impl Core {
     }
 
     /// Answers a held GET.
-    pub(crate) fn answer_poll(&mut self, key: ConnectionKey, frames: &[Frames]) {
+    pub(crate) fn answer_poll(&mut self, key: ConnectionKey, encoding: Encoding, frames: &[Frames]) {
         let config = &self.shared.config;
         let Some(http) = self.connections.get_mut(key.0).and_then(Connection::http) else { return };
-        let mut payload = payload::encode(frames);
+        let (mut payload, kind) = encoding.payload(frames);
         let mut coding = None;
         if config.http_compression
             && payload.len() >= config.compression_threshold
@@ -63,7 +63,7 @@ impl Core {
             payload = compressed;
             coding = Some(wanted);
         }
-        let answer = PollAnswer { payload: &payload, coding, cors: &http.answer.cors, cookie: None };
+        let answer = PollAnswer { payload: &payload, kind, coding, cors: &http.answer.cors, cookie: None };
         let answer = answer.write(http.answer.delivery);
         http.state = HttpState::Head;
         self.push(key, &answer);

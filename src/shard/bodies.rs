@@ -4,6 +4,7 @@ use super::connection::{Connection, HttpState, Then};
 use super::core::Core;
 use super::keys::{ConnectionKey, SessionKey};
 use super::requests::Step;
+use crate::engineio::PayloadKind;
 use crate::http::{self, BodyError, BodyStep, Delivery, HeaderLines, Status};
 use crate::metrics::Limit;
 
@@ -48,8 +49,13 @@ impl Core {
 
     /// The session whose POST is being read.
     pub(crate) fn posting(&mut self, key: ConnectionKey) -> Option<SessionKey> {
+        self.post_being_read(key).map(|(session, _)| session)
+    }
+
+    /// The same, and what the POST's body is made of.
+    pub(crate) fn post_being_read(&mut self, key: ConnectionKey) -> Option<(SessionKey, PayloadKind)> {
         match &self.connections.get_mut(key.0)?.http()?.state {
-            HttpState::Post(post) => Some(post.session),
+            HttpState::Post(post) => Some((post.session, post.kind)),
             _ => None,
         }
     }

@@ -76,6 +76,7 @@ impl Core {
         self.metrics.sessions.set(self.sessions.len() as u64);
         log::debug!("session {sid}: opened");
         self.session(SessionKey(key), |_, _, _, _| ());
+        self.greet(SessionKey(key));
         Some(sid)
     }
 

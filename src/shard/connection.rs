@@ -9,7 +9,7 @@ use super::batches::BatchId;
 use super::keys::SessionKey;
 use super::outbox::Outbox;
 use super::websocket::Incoming;
-use crate::engineio::Millis;
+use crate::engineio::{Millis, PayloadKind};
 use crate::http::{BodyReader, Coding, Delivery, HeaderLines};
 
 /// A deadline that never comes.
@@ -81,6 +81,7 @@ pub(crate) enum HttpState {
 #[derive(Debug)]
 pub(crate) struct Post {
     pub(crate) session: SessionKey,
+    pub(crate) kind: PayloadKind,
     pub(crate) reader: BodyReader,
     pub(crate) body: Vec<u8>,
 }

@@ -22,6 +22,7 @@ use super::pages::{MAX_KEYS, Pages};
 use super::shared::Shared;
 use super::sockets::SocketState;
 use super::timers::Timers;
+use super::translation::Translation;
 use crate::engineio::{Effect, Lost, Millis, Overdue, Session, Settings, SidSource};
 use crate::metrics::{Limit, ShardMetrics};
 
@@ -45,6 +46,8 @@ pub(crate) struct Core {
     pub(crate) sids: SidSource,
     pub(crate) timers: Timers<TimerKey>,
     pub(crate) batches: Batches,
+    /// The last frames translated for a client of protocol 3 this turn.
+    pub(crate) translation: Option<Translation>,
     /// The connection whose bytes are being handled: what it is sent are answers, which leave first.
     pub(crate) serving: Option<ConnectionKey>,
     /// Connections that were sent answers this turn.
@@ -82,6 +85,7 @@ impl Core {
             sids: SidSource::new(shared.instance, u8::try_from(index).unwrap_or(u8::MAX)),
             timers: Timers::new(),
             batches: Batches::default(),
+            translation: None,
             serving: None,
             replies: Vec::new(),
             fanout: VecDeque::new(),
@@ -119,7 +123,7 @@ impl Core {
 
     fn carry_out(&mut self, session: SessionKey, effect: Effect<ConnectionKey>) {
         match effect {
-            Effect::Answer(to, frames) => self.answer_poll(to, &frames),
+            Effect::Answer(to, frames) => self.answer_poll(to, self.encoding(session), &frames),
             Effect::Accept(to) => self.answer_post(to),
             Effect::Refuse(to) => self.refuse_empty(to),
             Effect::Send(to, frames) => self.push(to, frames.bytes()),

@@ -4,7 +4,7 @@ use super::core::Core;
 use super::keys::{NamespaceKey, SessionKey, SocketKey};
 use super::sockets::Status;
 use super::target::{Broadcast, Target, Urgency};
-use crate::engineio::{Frames, Reason, Route, Sid};
+use crate::engineio::{Frames, Reason, Route};
 use crate::metrics::Limit;
 
 impl Core {
@@ -26,6 +26,14 @@ impl Core {
                     return;
                 }
                 self.push(connection, frames.bytes());
+            }
+            Route::Translated(connection, encoding) => {
+                if urgency == Urgency::Volatile && !self.is_writable(connection) {
+                    self.metrics.volatile_dropped.one();
+                    return;
+                }
+                let translated = self.translated(frames, encoding);
+                self.push(connection, &translated);
             }
             Route::Queue => {
                 if urgency == Urgency::Volatile && !client.session.is_writable() {
@@ -73,12 +81,7 @@ impl Core {
     pub(crate) fn select(&self, namespace: NamespaceKey, target: &Target) -> Vec<SocketKey> {
         let mut selected = Vec::new();
         let Some(members) = self.namespaces.get(namespace) else { return selected };
-        let own = |room: &str| {
-            let socket = self.find_sid(Sid::parse(room)?)?;
-            let state = self.socket(socket)?;
-            (state.namespace == namespace && state.status == Status::Connected).then_some(socket.key)
-        };
-        members.select(target, own, &mut selected);
+        members.select(target, |room| self.socket_of_id(namespace, room), &mut selected);
         selected
     }
 }

@@ -12,10 +12,12 @@ use super::keys::NamespaceKey;
 use super::sockets::Status;
 use super::target::Target;
 use crate::engineio::Sid;
+use crate::socketio::SocketId;
 
 /// What a socket was when it was asked for.
 pub(crate) struct Description {
     pub(crate) sid: Sid,
+    pub(crate) id: SocketId,
     pub(crate) rooms: Vec<String>,
     pub(crate) handshake: Arc<Handshake>,
     pub(crate) auth: Option<ByteString>,
@@ -41,6 +43,7 @@ impl Core {
                 let extra = self.socket(socket)?.extra.as_deref();
                 Some(Description {
                     sid: self.socket_sid(socket),
+                    id: self.socket_id(socket),
                     rooms: self.rooms(socket),
                     handshake: self.handshake(socket)?,
                     auth: extra.and_then(|extra| extra.auth.clone()),

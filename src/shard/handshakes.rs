@@ -8,7 +8,7 @@ use super::handshake::Handshake;
 use super::keys::{ConnectionKey, SessionKey};
 use super::requests::Step;
 use super::websocket::{CLOSE_FRAME, Incoming};
-use crate::engineio::{self, Frames, Protocol, Session, Transport};
+use crate::engineio::{self, Encoding, Frames, PayloadKind, Session, Transport};
 use crate::http::{self, Accept, Delivery, Head, HeaderLines, PollAnswer, Status};
 
 impl Core {
@@ -16,19 +16,28 @@ impl Core {
         &mut self,
         key: ConnectionKey,
         head: &Head<'_>,
-        protocol: Protocol,
+        encoding: Encoding,
         handshake: Arc<Handshake>,
     ) -> Step {
-        let opened = self.open_session(handshake, |core| Session::polling(core.now, protocol, &core.shared.settings));
+        let opened = self.open_session(handshake, |core| Session::polling(core.now, encoding, &core.shared.settings));
         let Some(sid) = opened else {
             return self.answer_empty(key, head, Status::ServiceUnavailable);
         };
         let sid = sid.to_text();
         let open = engineio::open_packet(&sid, Transport::Polling, &self.shared.settings);
+        let payload = match encoding {
+            Encoding::V4 => open.into_bytes(),
+            Encoding::V3 | Encoding::V3Base64 => encoding.payload(&[Frames::text(open.as_bytes())]).0,
+        };
         let cookie = self.shared.config.cookie.as_ref().and_then(|cookie| cookie.render(&sid));
         let Some(http) = self.connections.get_mut(key.0).and_then(Connection::http) else { return Step::Over };
-        let answer =
-            PollAnswer { payload: open.as_bytes(), coding: None, cors: &http.answer.cors, cookie: cookie.as_deref() };
+        let answer = PollAnswer {
+            payload: &payload,
+            kind: PayloadKind::Text,
+            coding: None,
+            cors: &http.answer.cors,
+            cookie: cookie.as_deref(),
+        };
         let answer = answer.write(http.answer.delivery);
         self.answer(key, head, &answer)
     }
@@ -37,7 +46,7 @@ impl Core {
         &mut self,
         key: ConnectionKey,
         head: &Head<'_>,
-        protocol: Protocol,
+        encoding: Encoding,
         handshake: Arc<Handshake>,
     ) -> Step {
         let accept = match Accept::check(head) {
@@ -48,14 +57,24 @@ impl Core {
             }
         };
         let opened =
-            self.open_session(handshake, |core| Session::websocket(core.now, key, protocol, &core.shared.settings));
+            self.open_session(handshake, |core| Session::websocket(core.now, key, encoding, &core.shared.settings));
         let Some(sid) = opened else {
             self.last_answer(key, &http::empty(Status::ServiceUnavailable, Delivery::LAST, &HeaderLines::EMPTY));
             return Step::Over;
         };
         let open = engineio::open_packet(&sid.to_text(), Transport::WebSocket, &self.shared.settings);
         let frames = Frames::text(open.as_bytes());
-        self.become_websocket(key, Role::Session(SessionKey(sid.slot)), &accept, frames.bytes());
+        let role = Role::Session(SessionKey(sid.slot));
+        match encoding {
+            Encoding::V4 => self.become_websocket(key, role, &accept, frames.bytes()),
+            // Apart, as old clients know it from the Node server: some look for the open packet only once they have seen
+            // the answer.
+            Encoding::V3 | Encoding::V3Base64 => {
+                self.become_websocket(key, role, &accept, &[]);
+                self.flush(key);
+                self.push(key, frames.bytes());
+            }
+        }
         Step::WebSocket(head.length)
     }
 

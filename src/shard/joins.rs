@@ -14,11 +14,11 @@ impl Core {
     /// At the limits of rooms, and when the socket has left.
     pub(crate) fn join(&mut self, socket: SocketRef, room: &str) -> Result<(), JoinError> {
         let (of_socket, of_shard) = (self.shared.config.limits.rooms_per_socket, self.shared.rooms_per_shard);
-        let sid = self.socket_sid(socket);
+        let id = self.socket_id(socket);
         let rooms = self.namespaces.rooms;
         let state = self.sockets.get_mut(socket.key.0).filter(|state| state.random == socket.random);
         let state = state.filter(|state| state.status != Status::Leaving).ok_or(JoinError::Disconnected)?;
-        if room == &*sid.to_text() {
+        if room == &*id {
             return Ok(());
         }
         let namespace = state.namespace;
@@ -38,7 +38,7 @@ impl Core {
         let before = members.rooms.len();
         members.rooms.join(socket.key.0, memberships, room);
         self.namespaces.rooms += members.rooms.len() - before;
-        self.joined_room(namespace, room, sid, rooms);
+        self.joined_room(namespace, room, id, rooms);
         Ok(())
     }
 
@@ -54,7 +54,7 @@ impl Core {
         let left = members.rooms.leave(socket.key.0, &mut extra.memberships, room);
         self.namespaces.rooms -= before - members.rooms.len();
         if left {
-            self.left_rooms(namespace, &[room], self.socket_sid(socket));
+            self.left_rooms(namespace, &[room], &self.socket_id(socket));
         }
     }
 
@@ -65,7 +65,7 @@ impl Core {
         else {
             return Vec::new();
         };
-        let mut names = vec![self.socket_sid(socket).to_string()];
+        let mut names = vec![self.socket_id(socket).to_string()];
         if let (Some(extra), Some(members)) = (&state.extra, self.namespaces.get(state.namespace)) {
             names.extend(members.rooms.names(&extra.memberships).map(str::to_owned));
         }
@@ -77,7 +77,7 @@ impl Core {
         let Some(members) = self.namespaces.get(namespace) else { return Vec::new() };
         let sockets = members.everyone().iter().filter_map(|key| {
             let socket = SocketRef { key: *key, random: self.sockets.get(key.0)?.random };
-            Some(self.socket_sid(socket).to_string())
+            Some(self.socket_id(socket).to_string())
         });
         sockets.chain(members.rooms.all().map(str::to_owned)).collect()
     }

@@ -11,33 +11,38 @@ use super::calls::Call;
 use super::core::Core;
 use super::keys::{ConnectionKey, SessionKey};
 use super::sockets::Status;
-use super::target::Urgency;
 use crate::engineio::{Inbound, Packet as EnginePacket, ParseError, Transport};
 use crate::metrics::Limit;
-use crate::socketio::{self, DecodeError, DisconnectReason, Packet};
+use crate::socketio::{self, DecodeError, DisconnectReason, Packet, v4};
 
 impl Shard {
     /// Handles a text packet of a session, and what the application does about it.
     pub(crate) fn text_packet(self: &Rc<Self>, session: SessionKey, from: ConnectionKey, text: &ByteString) {
-        self.core.borrow_mut().decoded_packet(session, from, EnginePacket::decode(text), Some(text));
+        let mut core = self.core.borrow_mut();
+        let packet = core.encoding(session).decode_text(text);
+        core.decoded_packet(session, from, packet, Some(text));
+        drop(core);
         self.run_calls();
     }
 
-    /// Handles one packet of a POST, and what the application does about it. `whole` is the POST's body.
+    /// Handles one packet of a POST, and what the application does about it. `whole` is the POST's body if that is text.
     pub(crate) fn post_packet(
         self: &Rc<Self>,
         session: SessionKey,
         from: ConnectionKey,
         packet: Result<EnginePacket<'_>, ParseError>,
-        whole: &ByteString,
+        whole: Option<&ByteString>,
     ) {
-        self.core.borrow_mut().decoded_packet(session, from, packet, Some(whole));
+        self.core.borrow_mut().decoded_packet(session, from, packet, whole);
         self.run_calls();
     }
 
     /// Handles a binary WebSocket message of a session, and what the application does about it.
     pub(crate) fn binary_packet(self: &Rc<Self>, session: SessionKey, from: ConnectionKey, data: &Bytes) {
-        self.core.borrow_mut().engine_packet(session, from, EnginePacket::Binary(data.to_vec()), None);
+        let mut core = self.core.borrow_mut();
+        let packet = core.encoding(session).decode_binary(data);
+        core.decoded_packet(session, from, packet, None);
+        drop(core);
         self.run_calls();
     }
 }
@@ -87,7 +92,10 @@ impl Core {
             Inbound::Binary(data) => client.decoder.binary(&data, &limits),
         };
         match decoded {
-            Ok(Some(packet)) => self.packet(key, packet),
+            Ok(Some(packet)) => {
+                let packet = if self.is_v3(key) { v4::without_query(packet) } else { packet };
+                self.packet(key, packet);
+            }
             Ok(None) => {}
             Err(error) => self.undecodable(key, error),
         }
@@ -151,17 +159,14 @@ impl Core {
         if self.sockets_of(session).len() >= most {
             self.metrics.hit(Limit::NamespacesPerSession);
             let message = format!("a session may join {most} namespaces at most");
-            self.send_to_session(session, &socketio::connect_error(name, &message, None), Urgency::Reliable);
+            self.send_connect_error(session, name, &message, None);
             return;
         }
         // The text shares the buffer of its message; what is kept must not keep that.
         let auth = auth.map(|auth| ByteString::from(&*auth));
         match self.create_socket(session, namespace, auth) {
             Some(socket) => self.calls.push_back(Call::Connect(socket)),
-            None => {
-                let error = socketio::connect_error(name, "no more sockets can be made", None);
-                self.send_to_session(session, &error, Urgency::Reliable);
-            }
+            None => self.send_connect_error(session, name, "no more sockets can be made", None),
         }
     }
 

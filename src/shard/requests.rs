@@ -16,7 +16,9 @@ use super::core::Core;
 use super::handshake::Handshake;
 use super::keys::{ConnectionKey, SessionKey};
 use crate::config::HandshakeHeaders;
-use crate::engineio::{self, Code, Kind, Millis, Protocol, Purpose, Query, Request, payload};
+use crate::engineio::{
+    self, Code, Encoding, Kind, Millis, PayloadKind, Protocol, Purpose, Query, Request, payload, v3,
+};
 use crate::http::{
     self, BodyLength, BodyReader, BodyStep, Delivery, Head, HeadError, HeaderLines, Method, Parsed, Status,
 };
@@ -160,7 +162,10 @@ impl Shard {
             (Ok(Purpose::UnknownMethod), _) => core.answer_empty(key, head, Status::InternalServerError),
             (Ok(Purpose::Handshake), _) => {
                 drop(core);
-                self.handshake(key, head, query.protocol)
+                let step = self.handshake(key, head, query.encoding());
+                // What the server joined a client of protocol 3 to is joined before the client's next packet.
+                self.run_calls();
+                step
             }
             (Ok(Purpose::Poll | Purpose::Post | Purpose::Upgrade), None) => {
                 core.refuse(key, head, Code::UnknownSid, None)
@@ -168,7 +173,7 @@ impl Shard {
         }
     }
 
-    fn handshake(self: &Rc<Self>, key: ConnectionKey, head: &Head<'_>, protocol: Protocol) -> Step {
+    fn handshake(self: &Rc<Self>, key: ConnectionKey, head: &Head<'_>, encoding: Encoding) -> Step {
         if self.is_stopping() {
             self.core.borrow_mut().last_answer(key, &Bytes::from_static(http::BUSY));
             return Step::Over;
@@ -185,14 +190,14 @@ impl Shard {
             }
         }
         let mut core = self.core.borrow_mut();
-        if let Err(code) = engineio::check_protocol(protocol) {
+        if let Err(code) = engineio::check_protocol(encoding.protocol(), &self.shared.settings) {
             return core.refuse(key, head, code, None);
         }
         let handshake = Arc::new(Handshake::new(head, peer, self.shared.config.handshake_headers));
         if head.upgrade {
-            core.open_on_websocket(key, head, protocol, handshake)
+            core.open_on_websocket(key, head, encoding, handshake)
         } else {
-            core.open_on_polling(key, head, protocol, handshake)
+            core.open_on_polling(key, head, encoding, handshake)
         }
     }
 
@@ -200,10 +205,12 @@ impl Shard {
         let limit = self.shared.config.max_http_buffer_size;
         let mut core = self.core.borrow_mut();
         let reader = BodyReader::new(head.body, limit);
-        core.set_state(key, HttpState::Post(Box::new(Post { session, reader, body: Vec::new() })));
-        core.session(session, |session, _, _, effects| session.post_begin(key, effects));
         let octets = |kind: &[u8]| kind.trim_ascii().eq_ignore_ascii_case(b"application/octet-stream");
-        if head.header("content-type").is_some_and(octets) {
+        let kind =
+            if head.header("content-type").is_some_and(octets) { PayloadKind::Binary } else { PayloadKind::Text };
+        core.set_state(key, HttpState::Post(Box::new(Post { session, kind, reader, body: Vec::new() })));
+        core.session(session, |session, _, _, effects| session.post_begin(key, effects));
+        if (kind, core.encoding(session).protocol()) == (PayloadKind::Binary, Protocol::V4) {
             core.session(session, |session, _, _, effects| session.post_invalid(key, effects));
         }
         let refused = !core.is_posting(key);
@@ -223,11 +230,22 @@ impl Shard {
 
     /// Handles the packets of a POST that was read whole.
     fn post_body(self: &Rc<Self>, key: ConnectionKey, body: &[u8]) {
-        let Some(session) = self.core.borrow_mut().posting(key) else { return };
+        let Some((session, kind)) = self.core.borrow_mut().post_being_read(key) else { return };
         self.core.borrow_mut().session(session, |session, _, _, _| session.post_read(key));
-        let text = ByteString::from(&*String::from_utf8_lossy(body));
-        for packet in payload::decode(&text) {
-            self.post_packet(session, key, packet, &text);
+        let protocol = self.core.borrow().encoding(session).protocol();
+        let text = || ByteString::from(&*String::from_utf8_lossy(body));
+        match (protocol, kind) {
+            (Protocol::V4, _) => {
+                let text = text();
+                payload::decode(&text).for_each(|packet| self.post_packet(session, key, packet, Some(&text)));
+            }
+            (Protocol::V3, PayloadKind::Text) => {
+                let text = text();
+                v3::decode_text_payload(&text).for_each(|packet| self.post_packet(session, key, packet, Some(&text)));
+            }
+            (Protocol::V3, PayloadKind::Binary) => {
+                v3::decode_binary_payload(body).for_each(|packet| self.post_packet(session, key, packet, None));
+            }
         }
         let mut core = self.core.borrow_mut();
         core.session(session, |session, _, _, effects| session.post_accept(key, effects));

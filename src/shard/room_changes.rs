@@ -3,41 +3,40 @@
 use super::calls::Call;
 use super::core::Core;
 use super::keys::NamespaceKey;
-use crate::engineio::Sid;
-use crate::socketio::Memberships;
+use crate::socketio::{Memberships, SocketId};
 
 /// What became of a room in this shard.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) enum RoomChange {
     /// It has its first member.
     Created,
     /// Its last member has left.
     Deleted,
     /// This socket has joined.
-    Joined(Sid),
+    Joined(SocketId),
     /// This socket has left.
-    Left(Sid),
+    Left(SocketId),
 }
 
 impl Core {
     /// A socket has joined a room; the application is told if it wants to hear. `rooms` is how many there were before.
-    pub(crate) fn joined_room(&mut self, namespace: NamespaceKey, room: &str, sid: Sid, rooms: usize) {
+    pub(crate) fn joined_room(&mut self, namespace: NamespaceKey, room: &str, id: SocketId, rooms: usize) {
         if !self.hears_rooms(namespace) {
             return;
         }
         if self.namespaces.rooms > rooms {
             self.room_changed(namespace, room, RoomChange::Created);
         }
-        self.room_changed(namespace, room, RoomChange::Joined(sid));
+        self.room_changed(namespace, room, RoomChange::Joined(id));
     }
 
     /// A socket has left rooms; the application is told if it wants to hear.
-    pub(crate) fn left_rooms(&mut self, namespace: NamespaceKey, rooms: &[impl AsRef<str>], sid: Sid) {
+    pub(crate) fn left_rooms(&mut self, namespace: NamespaceKey, rooms: &[impl AsRef<str>], id: &SocketId) {
         if rooms.is_empty() || !self.hears_rooms(namespace) {
             return;
         }
         for room in rooms.iter().map(AsRef::as_ref) {
-            self.room_changed(namespace, room, RoomChange::Left(sid));
+            self.room_changed(namespace, room, RoomChange::Left(id.clone()));
             if self.namespaces.get(namespace).is_none_or(|members| !members.rooms.contains(room)) {
                 self.room_changed(namespace, room, RoomChange::Deleted);
             }

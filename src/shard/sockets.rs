@@ -164,7 +164,7 @@ impl Core {
 
     /// The middlewares let the socket in. Says whether it is there to be let in.
     pub(crate) fn admit_socket(&mut self, socket: SocketRef) -> bool {
-        let sid = self.socket_sid(socket).to_text();
+        let id = self.socket_id(socket);
         let Some(state) = self.socket_mut(socket).filter(|state| state.status == Status::Joining) else { return false };
         let (session, namespace) = (state.session, state.namespace);
         state.status = Status::Connected;
@@ -172,8 +172,7 @@ impl Core {
         if let Some(state) = self.socket_mut(socket) {
             state.place = place;
         }
-        let answer = socketio::connect(self.namespace_name(namespace), &sid, None);
-        self.send_to_session(session, &answer, Urgency::Reliable);
+        self.send_connect(session, namespace, &id);
         self.session(session, |session, _, _, _| session.joined());
         true
     }
@@ -183,9 +182,9 @@ impl Core {
         let Some(state) = self.socket(socket).filter(|state| state.status == Status::Joining) else { return };
         let (session, namespace) = (state.session, state.namespace);
         let data = refusal.data.as_deref().map(RawValue::get);
-        let error = socketio::connect_error(self.namespace_name(namespace), &refusal.message, data);
+        let name = self.namespace_name(namespace).to_owned();
         self.remove_socket(socket);
-        self.send_to_session(session, &error, Urgency::Reliable);
+        self.send_connect_error(session, &name, &refusal.message, data);
     }
 
     /// The server makes a socket leave its namespace, and its whole session end if `close`.
@@ -236,7 +235,7 @@ impl Core {
             }
             self.namespaces.rooms -= gone;
         }
-        self.left_rooms(namespace, &rooms, self.socket_sid(socket));
+        self.left_rooms(namespace, &rooms, &self.socket_id(socket));
         if let Some(mut extra) = extra {
             for ack in std::mem::take(&mut extra.acks) {
                 self.calls.extend(ack.settle(socket, Err(AckError::Disconnected)));

@@ -78,6 +78,7 @@ impl Core {
 
     /// Writes what this turn queued: all answers, and of the rest as much as one turn may.
     pub(crate) fn flush_turn(&mut self) {
+        self.translation = None;
         let mut replies = std::mem::take(&mut self.replies);
         for key in replies.drain(..) {
             self.flush(key);

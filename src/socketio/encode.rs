@@ -48,15 +48,15 @@ pub fn ack(namespace: &str, id: u64, json: &str, attachments: &[Bytes]) -> Frame
 }
 
 /// The namespace as it is written: not at all for `/`.
-fn address(namespace: &str) -> &str {
+pub(super) fn address(namespace: &str) -> &str {
     if namespace == "/" { "" } else { namespace }
 }
 
-fn comma(namespace: &str) -> &'static str {
+pub(super) fn comma(namespace: &str) -> &'static str {
     if namespace == "/" { "" } else { "," }
 }
 
-fn packet<const N: usize>(pieces: &[&str; N], attachments: &[Bytes]) -> Frames {
+pub(super) fn packet<const N: usize>(pieces: &[&str; N], attachments: &[Bytes]) -> Frames {
     let pieces = pieces.map(str::as_bytes);
     let text = frame_len(pieces.iter().map(|piece| piece.len()).sum());
     let capacity = text + attachments.iter().map(|attachment| frame_len(attachment.len())).sum::<usize>();

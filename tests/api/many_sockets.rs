@@ -132,7 +132,7 @@ fn sockets_of_every_shard_are_found_with_what_they_keep() {
     let sockets = fetch(&server);
     assert_eq!(sockets.len(), 8);
     for (number, (_, id)) in clients.iter().enumerate() {
-        let socket = sockets.iter().find(|socket| *socket.id() == **id).expect("the socket of that id");
+        let socket = sockets.iter().find(|socket| **socket.id() == **id).expect("the socket of that id");
         let rooms: &[&str] = if number == 3 { &[id, "a"] } else { &[id] };
         assert_eq!(socket.rooms(), rooms);
         assert_eq!(socket.data(), Some(json!({"number": number})));
@@ -140,7 +140,7 @@ fn sockets_of_every_shard_are_found_with_what_they_keep() {
         assert!(socket.handshake().url().contains("transport=websocket"));
     }
     sockets[0].emit("hello", 1).unwrap();
-    let found = clients.iter_mut().find(|(_, id)| **id == *sockets[0].id()).unwrap();
+    let found = clients.iter_mut().find(|(_, id)| **id == **sockets[0].id()).unwrap();
     found.0.expect(r#"42["hello",1]"#);
 }
 

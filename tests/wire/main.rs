@@ -13,6 +13,7 @@ mod http_sessions;
 mod lifetime;
 mod limits;
 mod packets;
+mod protocol_3;
 mod segments;
 mod support;
 mod upgrade;

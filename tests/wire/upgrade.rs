@@ -4,7 +4,7 @@
 use serde_json::json;
 
 use crate::support::{Frame, Polling, Server, Socket, Vectors, WebSocket, assert_covers};
-use crate::{compression, heartbeat, lifetime, packets, websocket};
+use crate::{compression, heartbeat, lifetime, packets, protocol_3, websocket};
 
 /// The entries judged here.
 const JUDGED: &[&str] = &[
@@ -19,12 +19,8 @@ const SKIPPED: &[(&str, &str)] = &[
     ("eb-016", "transports is not one of its settings"),
     ("eb-017", "transports is not one of its settings"),
     ("eb-018", "allowUpgrades is not one of its settings"),
-    ("eb-073", "protocol 3"),
-    ("eb-074", "protocol 3"),
-    ("eb-075", "protocol 3 and JSONP"),
+    ("eb-075", "JSONP"),
     ("eb-076", "JSONP"),
-    ("eb-077", "protocol 3"),
-    ("eb-078", "protocol 3"),
 ];
 
 #[test]
@@ -35,6 +31,7 @@ fn every_entry_is_judged_or_listed_as_skipped() {
         &skipped,
         heartbeat::JUDGED,
         lifetime::JUDGED,
+        protocol_3::JUDGED,
         compression::JUDGED,
         &websocket::judged(),
         &packets::judged(),

@@ -105,8 +105,10 @@ fn a_transport_outside_the_list_is_unknown() {
 
 #[test]
 fn the_protocol_is_checked_last() {
-    assert_eq!(check_protocol(Protocol::V4), Ok(()));
-    assert_eq!(check_protocol(Protocol::V3), Err(Code::UnsupportedProtocolVersion));
+    let (strict, lenient) = (Settings::default(), Settings { allow_eio3: true, ..Settings::default() });
+    assert_eq!(check_protocol(Protocol::V4, &strict), Ok(()));
+    assert_eq!(check_protocol(Protocol::V3, &strict), Err(Code::UnsupportedProtocolVersion));
+    assert_eq!(check_protocol(Protocol::V3, &lenient), Ok(()));
 }
 
 #[test]

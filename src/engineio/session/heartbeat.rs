@@ -1,5 +1,7 @@
-//! The heartbeat of protocol 4: the server pings, the client answers in time or is given up.
+//! The heartbeat. On protocol 4 the server pings, and the client answers in time or is given up; on protocol 3 the client
+//! pings in time or is given up.
 
+use super::super::handshake::Protocol;
 use super::super::millis::Millis;
 use super::super::settings::Settings;
 
@@ -18,6 +20,8 @@ enum Phase {
     Awaiting,
     /// `due` is when the pong must be there, and was moved already.
     Extended,
+    /// `due` is when the client must have pinged.
+    Listening,
 }
 
 /// What a heartbeat asks for when it is due.
@@ -25,14 +29,18 @@ enum Phase {
 pub(super) enum Beat {
     /// Send a ping.
     Ping,
-    /// Close the session: no pong came.
+    /// Close the session: no pong, or no ping of the client's, came.
     Timeout,
 }
 
 impl Heartbeat {
-    /// A heartbeat whose first ping leaves one interval from now.
-    pub(super) fn new(now: Millis, settings: &Settings) -> Self {
-        Self { due: now + settings.ping_interval, phase: Phase::Resting }
+    /// A heartbeat that begins now, or anew: the next ping of the server's leaves in one interval, or the client's must be
+    /// there in one interval and one timeout.
+    pub(super) fn new(now: Millis, protocol: Protocol, settings: &Settings) -> Self {
+        match protocol {
+            Protocol::V4 => Self { due: now + settings.ping_interval, phase: Phase::Resting },
+            Protocol::V3 => Self { due: now + settings.ping_interval + settings.ping_timeout, phase: Phase::Listening },
+        }
     }
 
     /// When [`Heartbeat::tick`] has something to say.
@@ -40,12 +48,7 @@ impl Heartbeat {
         self.due
     }
 
-    /// A pong came, asked for or not: the next ping counts from it.
-    pub(super) fn pong(&mut self, now: Millis, settings: &Settings) {
-        *self = Self::new(now, settings);
-    }
-
-    /// A packet other than a pong came: it extends the wait for a pong, once for each ping.
+    /// A packet that is no heartbeat came: it extends the wait for a pong, once for each ping.
     pub(super) fn packet(&mut self, now: Millis, settings: &Settings) {
         if self.phase == Phase::Awaiting {
             *self = Self { due: now + settings.ping_timeout, phase: Phase::Extended };

@@ -1,5 +1,6 @@
 //! A session on HTTP long polling: the GET that is held, the POST under way, the queue between two GETs.
 
+use super::super::encoding::Encoding;
 use super::super::frames::Frames;
 use super::super::millis::Millis;
 use super::super::reason::Reason;
@@ -67,6 +68,10 @@ impl<T: Copy + Eq> Polling<T> {
         self.queue.push(frames);
     }
 
+    pub(super) fn last_queued(&self) -> Option<&Frames> {
+        self.queue.last()
+    }
+
     /// Answers the held GET with all that is queued, if there is such a GET and anything queued.
     pub(super) fn flush(&mut self, effects: &mut Vec<Effect<T>>) {
         if !self.queue.is_empty()
@@ -101,14 +106,14 @@ impl<T: Copy + Eq> Polling<T> {
 
     /// The session goes on with `websocket`, and takes the queue there. A client that still has a GET open does not heed
     /// its answer any more, so nothing else must go that way.
-    pub(super) fn hand_over(self, websocket: T, effects: &mut Vec<Effect<T>>) {
+    pub(super) fn hand_over(self, websocket: T, encoding: Encoding, effects: &mut Vec<Effect<T>>) {
         if let Some(get) = self.held {
             effects.push(Effect::Answer(get, vec![Frames::CLOSE]));
         }
         if let Some(post) = self.post {
             post.release(effects);
         }
-        effects.extend(self.queue.into_iter().map(|frames| Effect::Send(websocket, frames)));
+        effects.extend(self.queue.into_iter().map(|frames| Effect::Send(websocket, encoding.frames(&frames))));
     }
 
     /// The earliest deadline that polling itself has.

@@ -7,6 +7,7 @@ mod closing;
 mod heartbeat;
 mod interleavings;
 mod polling;
+mod protocol_3;
 mod upgrade;
 
 const GET: u32 = 1;
@@ -27,13 +28,13 @@ impl Bench {
     /// A session that began on polling at instant 0 and has joined a namespace.
     fn polling() -> Self {
         let settings = Settings::default();
-        Self::joined(Session::polling(Millis(0), Protocol::V4, &settings), settings)
+        Self::joined(Session::polling(Millis(0), Encoding::V4, &settings), settings)
     }
 
     /// A session that began on `WEBSOCKET` at instant 0 and has joined a namespace.
     fn websocket() -> Self {
         let settings = Settings::default();
-        Self::joined(Session::websocket(Millis(0), WEBSOCKET, Protocol::V4, &settings), settings)
+        Self::joined(Session::websocket(Millis(0), WEBSOCKET, Encoding::V4, &settings), settings)
     }
 
     fn joined(mut session: Session<u32>, settings: Settings) -> Self {
@@ -80,6 +81,9 @@ impl Bench {
     fn emit(&mut self, message: &str) {
         match self.session.route() {
             Route::WebSocket(websocket) => self.effects.push(Send(websocket, text(message))),
+            Route::Translated(websocket, encoding) => {
+                self.effects.push(Send(websocket, encoding.frames(&text(message))));
+            }
             Route::Queue => self.session.enqueue(text(message)),
             Route::Gone => {}
         }

@@ -88,7 +88,7 @@ impl<T: Copy + Eq> Session<T> {
     fn upgrade(&mut self, websocket: T, effects: &mut Vec<Effect<T>>) {
         if let State::Polling(polling) = std::mem::replace(&mut self.state, State::WebSocket(websocket)) {
             let was_closing = polling.closing.is_some();
-            polling.hand_over(websocket, effects);
+            polling.hand_over(websocket, self.encoding, effects);
             if was_closing {
                 self.end(Reason::ForcedClose, Frames::CLOSE, effects);
             }

@@ -19,6 +19,11 @@ impl Vectors {
         Self::read(include_str!("../../vectors/engine-io-behaviour.json"))
     }
 
+    /// Sessions of protocol 3.
+    pub fn v3_sessions() -> Self {
+        Self::read(include_str!("../../vectors/engine-io-v3-sessions.json"))
+    }
+
     fn read(text: &str) -> Self {
         Self(serde_json::from_str(text).expect("vectors are JSON"))
     }

@@ -165,20 +165,20 @@ fn a_client_that_is_given_up_is_cut() {
 fn a_session_that_joins_no_namespace_is_closed() {
     let settings = Settings { connect_timeout: std::time::Duration::from_millis(300), ..Settings::default() };
     let mut websocket = Bench::websocket();
-    websocket.session = Session::websocket(Millis(0), WEBSOCKET, Protocol::V4, &settings);
+    websocket.session = Session::websocket(Millis(0), WEBSOCKET, Encoding::V4, &settings);
     websocket.wait_until(299);
     assert_eq!(websocket.take(), []);
     websocket.wait_until(300);
     assert_eq!(websocket.take(), [Shut(WEBSOCKET), Closed(Reason::ForcedClose)]);
 
     let mut polling = Bench::polling();
-    polling.session = Session::polling(Millis(0), Protocol::V4, &settings);
+    polling.session = Session::polling(Millis(0), Encoding::V4, &settings);
     polling.poll(GET);
     polling.wait_until(300);
     assert_eq!(polling.take(), [answer(GET, &["1"]), Closed(Reason::ForcedClose)]);
 
     let mut polling = Bench::polling();
-    polling.session = Session::polling(Millis(0), Protocol::V4, &settings);
+    polling.session = Session::polling(Millis(0), Encoding::V4, &settings);
     polling.wait_until(30_299);
     assert_eq!(polling.take(), []);
     polling.wait_until(30_300);

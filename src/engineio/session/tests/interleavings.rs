@@ -142,7 +142,7 @@ impl World {
                     let message = self.next_message();
                     self.bench.session.enqueue(message);
                 }
-                Route::Gone => {}
+                Route::Translated(..) | Route::Gone => {}
             },
             Step::Flush => self.bench.session.flush(&mut self.bench.effects),
             Step::Poll if self.get.is_none() && self.upgraded().is_none() => {

@@ -1,0 +1,32 @@
+//! Sessions of 2.x clients (Engine.IO 3): joined to `/` by the server, and answered as they understand it.
+
+use super::core::Core;
+use super::keys::{NamespaceKey, SessionKey};
+use super::target::Urgency;
+use crate::socketio::{self, SocketId, v4};
+
+impl Core {
+    /// Joins a session that has just opened to `/`, if its client expects the server to.
+    pub(crate) fn greet(&mut self, session: SessionKey) {
+        if self.is_v3(session) && !self.shared.application.is_bare() {
+            self.connect(session, "/", None);
+        }
+    }
+
+    /// Tells a client that it has joined a namespace.
+    pub(crate) fn send_connect(&mut self, session: SessionKey, namespace: NamespaceKey, id: &SocketId) {
+        let name = self.namespace_name(namespace);
+        let answer = if self.is_v3(session) { v4::connect(name) } else { socketio::connect(name, id, None) };
+        self.send_to_session(session, &answer, Urgency::Reliable);
+    }
+
+    /// Tells a client that it may not join a namespace that there is. `data` is the text of a JSON value.
+    pub(crate) fn send_connect_error(&mut self, session: SessionKey, name: &str, message: &str, data: Option<&str>) {
+        let error = if self.is_v3(session) {
+            v4::connect_error(name, message, data)
+        } else {
+            socketio::connect_error(name, message, data)
+        };
+        self.send_to_session(session, &error, Urgency::Reliable);
+    }
+}

@@ -1,0 +1,71 @@
+//! The text of a socket's id.
+
+use std::fmt;
+use std::ops::Deref;
+
+use crate::engineio::SidText;
+
+/// A socket's id, which is the name of a room, too.
+///
+/// For clients of protocol 5 it is 20 characters. 2.x clients know their sockets by the id of their session: that is the id
+/// in the namespace `/`, and elsewhere it is the namespace, `#`, and that.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SocketId(Text);
+
+#[derive(Clone, PartialEq, Eq)]
+enum Text {
+    Sid(SidText),
+    InNamespace(Box<str>),
+}
+
+impl SocketId {
+    /// The id that a 2.x client's socket has in a namespace.
+    pub fn of_session(namespace: &str, session: SidText) -> Self {
+        match namespace {
+            "/" => Self(Text::Sid(session)),
+            _ => Self(Text::InNamespace(format!("{namespace}#{session}").into_boxed_str())),
+        }
+    }
+}
+
+impl From<SidText> for SocketId {
+    fn from(sid: SidText) -> Self {
+        Self(Text::Sid(sid))
+    }
+}
+
+impl Deref for SocketId {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        match &self.0 {
+            Text::Sid(sid) => sid,
+            Text::InNamespace(id) => id,
+        }
+    }
+}
+
+impl fmt::Display for SocketId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self)
+    }
+}
+
+impl fmt::Debug for SocketId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&**self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engineio::Sid;
+
+    #[test]
+    fn a_session_s_id_has_the_namespace_in_front_unless_it_is_the_main_one() {
+        let sid = Sid { instance: [0; 3], shard: 0, slot: 0, random: 0 }.to_text();
+        assert_eq!(&*SocketId::of_session("/", sid), "AAAAAAAAAAAAAAAAAAAA");
+        assert_eq!(SocketId::of_session("/chat", sid).to_string(), "/chat#AAAAAAAAAAAAAAAAAAAA");
+    }
+}
