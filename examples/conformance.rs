@@ -339,7 +339,7 @@ fn described(sockets: &[RemoteSocket]) -> Vec<Value> {
             let mut rooms = socket.rooms().to_vec();
             rooms.sort();
             let auth = socket.auth::<Value>().unwrap_or_else(|| json!({}));
-            json!({"id": &*socket.id(), "rooms": rooms, "data": socket.data().unwrap_or_else(|| json!({})), "auth": auth})
+            json!({"id": &**socket.id(), "rooms": rooms, "data": socket.data().unwrap_or_else(|| json!({})), "auth": auth})
         })
         .collect();
     described.sort_by(|a, b| a["id"].as_str().cmp(&b["id"].as_str()));
