@@ -6,9 +6,12 @@ use super::target::Urgency;
 use crate::socketio::{self, SocketId, v4};
 
 impl Core {
-    /// Joins a session that has just opened to `/`, if its client expects the server to.
+    /// Joins a session that has just opened to `/`, if its client expects the server to. Where there are no namespaces,
+    /// none has to be joined in time.
     pub(crate) fn greet(&mut self, session: SessionKey) {
-        if self.is_v3(session) && !self.shared.application.is_bare() {
+        if self.shared.application.is_bare() {
+            self.session(session, |session, _, _, _| session.joined());
+        } else if self.is_v3(session) {
             self.connect(session, "/", None);
         }
     }

@@ -146,3 +146,20 @@ fn an_upgrade_that_is_not_offered_is_granted_all_the_same() {
     socket_id(&ws.text());
     assert_eq!(server.metrics().upgrades, 1);
 }
+
+#[test]
+fn a_bare_session_has_no_namespace_to_join_in_time() {
+    let config = kinglet::Config {
+        connect_timeout: std::time::Duration::from_millis(1),
+        ping_interval: std::time::Duration::from_millis(50),
+        ..one_shard()
+    };
+    let server = Server::start(config, |server| {
+        server.on_message(|session, message| session.send(&message));
+    });
+    let (mut ws, _) = WebSocket::open(&server);
+    ws.expect_text("2");
+    ws.send_text("4hello");
+    ws.expect_text("4hello");
+    assert_eq!(server.hits("connect_timeout"), 0);
+}

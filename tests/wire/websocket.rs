@@ -94,12 +94,18 @@ impl<'a> Replay<'a> {
             (false, _) => self.fence(&mut ws),
         }
         // A server may take a session as alive until both ends of the connection are closed.
-        let _open = (!closed).then_some(ws);
+        let open = (!closed).then_some(ws);
+        let stays = tracked && self.reason.is_none();
         match self.reason {
             Some(reason) if tracked => assert_eq!(observer.reason_of(self.id), json!([reason]), "{}", self.id),
             _ => assert_eq!(observer.reasons(self.id), json!([]), "{}", self.id),
         }
         assert_eq!(Polling::knows(&mut server.connect(), &sid), !closed, "{}: the session", self.id);
+        drop(open);
+        if stays {
+            // Its farewell must not come between the frames of the next replay.
+            observer.reason_of(self.id);
+        }
     }
 
     /// Panics unless all that was sent has been handled without an answer.
