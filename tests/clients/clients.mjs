@@ -20,30 +20,37 @@ export function overEachWay(declare) {
   for (const way of WAYS) describe(way.name, () => declare(way));
 }
 
-/** A client that is not connected yet; it is closed when the test ends. `options` are the official client's. */
-export function client(t, server, way, { nsp = "/", ...options } = {}) {
-  const socket = io(server.url + nsp, {
-    path: server.path,
-    transports: way.transports,
-    forceNew: true,
-    reconnection: false,
-    ...options,
-  });
-  // A manager without reconnection keeps nothing alive once it is closed.
-  t.after(() => {
-    socket.io.reconnection(false);
-    socket.disconnect();
-    socket.io.engine?.close();
-  });
-  return socket;
+/** What makes clients, for the official library `io` of a generation. */
+export function makersOf(io) {
+  /** A client that is not connected yet; it is closed when the test ends. `options` are the official client's. */
+  function client(t, server, way, { nsp = "/", ...options } = {}) {
+    const socket = io(server.url + nsp, {
+      path: server.path,
+      transports: way.transports,
+      forceNew: true,
+      reconnection: false,
+      ...options,
+    });
+    // A manager without reconnection keeps nothing alive once it is closed.
+    t.after(() => {
+      socket.io.reconnection(false);
+      socket.disconnect();
+      socket.io.engine?.close();
+    });
+    return socket;
+  }
+
+  /** A connected client; where an upgrade is due, it has happened. */
+  async function connected(t, server, way, options) {
+    const socket = client(t, server, way, options);
+    await Promise.all([isConnected(socket), isSettled(socket, way)]);
+    return socket;
+  }
+
+  return { client, connected };
 }
 
-/** A connected client; where an upgrade is due, it has happened. */
-export async function connected(t, server, way, options) {
-  const socket = client(t, server, way, options);
-  await Promise.all([isConnected(socket), isSettled(socket, way)]);
-  return socket;
-}
+export const { client, connected } = makersOf(io);
 
 /** `count` connected clients. */
 export const severalConnected = (t, server, way, count, options) =>
