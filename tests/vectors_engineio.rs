@@ -1,7 +1,10 @@
 //! Packets and payloads of Engine.IO 4 and 3, byte for byte as Node's parsers have them.
 
+mod vectors;
+
 use kinglet::engineio::{Encoding, Frames, FramesBuilder, Packet, ParseError, Part, PayloadKind, payload, v3};
 use serde_json::{Value, json};
+use vectors::{hex, unhex};
 
 const VECTORS: &str = include_str!("vectors/engine-io-packets.json");
 
@@ -15,15 +18,6 @@ fn entries_of(protocol: &str, of: impl Fn(&Value) -> bool) -> Vec<Value> {
         vectors[protocol].as_array().expect("a list").iter().filter(|entry| of(entry)).cloned().collect::<Vec<_>>();
     assert!(!entries.is_empty());
     entries
-}
-
-fn unhex(hex: &Value) -> Vec<u8> {
-    let hex = hex.as_str().expect("a text").as_bytes();
-    hex.chunks(2).map(|pair| u8::from_str_radix(&String::from_utf8_lossy(pair), 16).expect("hex")).collect()
-}
-
-fn hex(data: &[u8]) -> String {
-    data.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn described(packet: &Packet<'_>) -> Value {

@@ -1,11 +1,14 @@
 //! Packets of Socket.IO, byte for byte as Node's parser has them.
 
+mod vectors;
+
 use bytes::Bytes;
 use kinglet::engineio::{Frames, FramesBuilder};
 use kinglet::socketio::{
     Arguments, DecodeError, DecodeLimits, Decoder, Packet, ack, connect, connect_error, disconnect, event,
 };
 use serde_json::{Value, json};
+use vectors::{hex, unhex};
 
 const VECTORS: &str = include_str!("vectors/socket-io-packets.json");
 
@@ -20,15 +23,6 @@ fn entries(member: &str) -> Vec<Value> {
     let entries = vectors[member].as_array().expect("a list").clone();
     assert!(!entries.is_empty());
     entries
-}
-
-fn unhex(hex: &Value) -> Vec<u8> {
-    let hex = hex.as_str().expect("a text").as_bytes();
-    hex.chunks(2).map(|pair| u8::from_str_radix(&String::from_utf8_lossy(pair), 16).expect("hex")).collect()
-}
-
-fn hex(data: &[u8]) -> String {
-    data.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The packets an entry's frames make, and whether attachments are still awaited behind them.
