@@ -194,11 +194,11 @@ impl Load for Ack {
                 if stopped || self.run.gate.passed().is_some() {
                     self.tally.measured = meter.end(&self.run);
                     self.phase = Phase::Leaving;
-                    (0..self.count).for_each(|id| engine.leave(id));
+                    engine.leave_all();
                 }
             }
             Phase::Leaving => {
-                if (0..self.count).all(|id| !engine.is_connected(id)) {
+                if engine.is_deserted() {
                     return Flow::Done;
                 }
             }

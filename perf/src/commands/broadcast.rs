@@ -199,12 +199,12 @@ impl Load for Broadcast {
             }
             Phase::AllHeard => {
                 if stopped || self.run.gate.passed().is_some() {
-                    (0..all).for_each(|id| engine.leave(id));
+                    engine.leave_all();
                     self.phase = Phase::Leaving(engine.now() + PATIENCE);
                 }
             }
             Phase::Leaving(until) => {
-                if self.away >= all || (0..all).all(|id| !engine.is_connected(id)) || engine.now() > until {
+                if self.away >= all || engine.is_deserted() || engine.now() > until {
                     return Flow::Done;
                 }
             }

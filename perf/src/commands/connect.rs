@@ -194,12 +194,12 @@ impl Load for Connect {
             Phase::Ended(meter) => {
                 if stopped || self.run.gate.passed().is_some() {
                     self.tally.measured = meter.end(&self.run);
-                    (0..self.count).for_each(|id| engine.leave(id));
+                    engine.leave_all();
                     self.phase = Phase::Leaving;
                 }
             }
             Phase::Leaving => {
-                if (0..self.count).all(|id| !engine.is_connected(id)) {
+                if engine.is_deserted() {
                     return Flow::Done;
                 }
             }

@@ -159,13 +159,13 @@ impl Load for Idle {
             }
             Phase::AllHeld => {
                 if stopped || self.run.gate.passed().is_some() {
-                    (0..self.count).for_each(|id| engine.leave(id));
+                    engine.leave_all();
                     self.phase = Phase::Leaving;
                 }
             }
             Phase::Leaving => {
                 self.run.progress.update("left", (self.count - self.here) as u64, Some(self.count as u64));
-                if (0..self.count).all(|id| !engine.is_connected(id)) {
+                if engine.is_deserted() {
                     self.phase = Phase::Settling(engine.now() + SETTLING);
                 }
             }

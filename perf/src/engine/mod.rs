@@ -186,6 +186,11 @@ impl Engine {
         self.clients[id].stage != Stage::Absent
     }
 
+    /// Whether no client is there, or on its way in or out.
+    pub fn is_deserted(&self) -> bool {
+        (0..self.clients.len()).all(|id| !self.is_connected(id))
+    }
+
     /// How long client `id` took from the first byte of its last attempt until it had joined.
     pub fn handshake(&self, id: usize) -> Duration {
         self.clients[id].handshake

@@ -22,6 +22,11 @@ impl Engine {
         }
     }
 
+    /// Makes every client leave.
+    pub fn leave_all(&mut self) {
+        (0..self.clients.len()).for_each(|id| self.leave(id));
+    }
+
     /// Leaves as the official client does: the namespace, then the session. The load is told when the server has
     /// closed the connection.
     pub fn leave(&mut self, id: usize) {
