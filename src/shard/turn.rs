@@ -136,6 +136,7 @@ impl Shard {
                 Err(error) => return Err(error),
             }
             self.core.borrow_mut().now = millis(origin.elapsed());
+            let unread = self.take_unread();
             let mut woken = false;
             let mut accept = self.accepting.get();
             for event in &events {
@@ -146,9 +147,7 @@ impl Shard {
                     token => self.ready(ConnectionKey(token.0 as u32), event.into(), &mut buffer),
                 }
             }
-            for key in std::mem::take(&mut *self.unread.borrow_mut()) {
-                self.read(key, true, &mut buffer);
-            }
+            unread.into_iter().for_each(|key| self.read(key, true, &mut buffer));
             self.timers(&mut due);
             if woken {
                 inbox.drain().for_each(|letter| self.letter(letter));
@@ -169,6 +168,15 @@ impl Shard {
         }
         let due = core.timers.next_due()?;
         Some((due - millis(origin.elapsed())).min(Duration::from_secs(3600)))
+    }
+
+    /// The connections that the turn before had not read to their end, each once. Those that this turn does not read to
+    /// their end, either, wait for the next.
+    fn take_unread(&self) -> Vec<ConnectionKey> {
+        let mut unread = self.unread.take();
+        unread.sort_unstable();
+        unread.dedup();
+        unread
     }
 
     fn ready(self: &Rc<Self>, key: ConnectionKey, readiness: Readiness, buffer: &mut [u8]) {

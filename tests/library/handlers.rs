@@ -1,11 +1,12 @@
 //! Handlers: what they get, what their failures cost, in which order they run.
 
 use std::sync::mpsc::channel;
+use std::thread;
 
 use kinglet::{Binary, DisconnectReason, Refusal};
 use serde::{Deserialize, Serialize};
 
-use crate::support::{Client, Frame, Handled, Server, WebSocket, one_shard, receive};
+use crate::support::{Client, Frame, Handled, Server, WebSocket, event, one_shard, receive};
 
 #[test]
 fn a_handler_that_panics_or_fails_is_counted_and_the_server_goes_on() {
@@ -26,6 +27,34 @@ fn a_handler_that_panics_or_fails_is_counted_and_the_server_goes_on() {
     assert_eq!((metrics.handler_panics, metrics.handler_errors), (1, 2));
     drop(client);
     server.wait_until("a panic counted", |metrics| metrics.handler_panics == 2 && metrics.sockets == 0);
+    server.assert_well();
+}
+
+#[test]
+fn a_client_that_sends_faster_than_it_is_read_keeps_nobody_from_being_served() {
+    // Many times what one turn may read of one connection, in events that are quickly handled.
+    const EVENTS: usize = 800;
+    let (sender, received) = channel();
+    let server = Server::start(one_shard(), move |server| {
+        let root = server.of("/");
+        root.on("flood", |_, _| ());
+        root.on("end", move |_, _| sender.send(()));
+        root.on("echo", |socket, event| socket.emit("echo", event.arguments().clone()));
+    });
+    let (mut fast, mut other) = (Client::connect(&server), Client::connect(&server));
+    let before = server.metrics().received;
+    let flood = thread::spawn(move || {
+        let frame = WebSocket::masked_frame(0x81, event(&format!("\"flood\",\"{}\"", "x".repeat(60_000))).as_bytes());
+        fast.ws.connection.send(&frame.repeat(EVENTS));
+        fast.emit("\"end\"");
+        fast
+    });
+    server.wait_until("the flood begun", |metrics| metrics.received > before);
+    other.emit("\"echo\",1");
+    other.expect("\"echo\",1");
+    receive(&received);
+    assert_eq!(server.metrics().received, before + EVENTS as u64 + 2);
+    flood.join().expect("everything was sent");
     server.assert_well();
 }
 
