@@ -1,6 +1,6 @@
 //! The listener and the connections it brings.
 
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
@@ -66,6 +66,9 @@ fn set_unsent(socket: &Socket, unsent: u32) -> io::Result<()> {
 impl Shard {
     /// Accepts what waits, as much as one turn may; the rest is accepted in the next.
     pub(crate) fn accept(self: &Rc<Self>) {
+        if self.resting.get() {
+            return;
+        }
         let mut core = self.core.borrow_mut();
         let listener = self.listener.borrow();
         let Some(listener) = listener.as_ref() else { return };
@@ -81,6 +84,7 @@ impl Shard {
                     _ => {
                         log::warn!("cannot accept: {error}; trying again in {} ms", REST.as_millis());
                         self.accepting.set(false);
+                        self.resting.set(true);
                         let again = core.now + REST;
                         core.timers.arm(again, TimerKey::Accept);
                         return;
@@ -97,7 +101,9 @@ impl Core {
         self.metrics.accepted.one();
         if !self.shared.connection_opened() {
             self.metrics.hit(Limit::MaxConnections);
-            // The socket's buffer is empty: the answer fits, and whether it arrives is the client's concern.
+            // What has come is taken first: closing on it would reset the connection, and the answer with it. The socket's
+            // buffer is empty, so the answer fits; whether it arrives is the client's concern.
+            let _ = stream.read(&mut [0; 4096]);
             let _ = stream.write(http::BUSY);
             return;
         }

@@ -45,6 +45,8 @@ pub(crate) struct Shard {
     pub(crate) listener: RefCell<Option<TcpListener>>,
     /// Whether connections wait that the last turn had no room for.
     pub(crate) accepting: Cell<bool>,
+    /// Whether accepting rests after an error, until a timer ends that.
+    pub(crate) resting: Cell<bool>,
     /// Connections that had more to read than one turn may.
     unread: RefCell<Vec<ConnectionKey>>,
     /// Has a byte to read for each signal that asks the server to stop.
@@ -114,6 +116,7 @@ impl Shard {
             receiver: RefCell::new(Receiver::new(limits)),
             listener: RefCell::new(Some(listener)),
             accepting: Cell::new(false),
+            resting: Cell::new(false),
             unread: RefCell::default(),
             signals: RefCell::new(signals),
             life: Cell::new(Life::Serving),
@@ -249,7 +252,10 @@ impl Shard {
                 TimerKey::Connection(key) => self.core.borrow_mut().connection_due(key),
                 TimerKey::Socket(key) => self.core.borrow_mut().socket_due(key),
                 TimerKey::Collection(key) => self.core.borrow_mut().collection_due(key),
-                TimerKey::Accept => self.accepting.set(true),
+                TimerKey::Accept => {
+                    self.resting.set(false);
+                    self.accepting.set(true);
+                }
                 TimerKey::Trim => trim(),
                 TimerKey::Stop => self.life.set(Life::Over),
             }
