@@ -60,7 +60,12 @@ impl Core {
                     return;
                 }
                 HttpState::Head => Limit::HeaderTimeout,
-                HttpState::Post(_) | HttpState::Discard(_) => Limit::BodyTimeout,
+                HttpState::Post(_) => Limit::BodyTimeout,
+                HttpState::Discard(_) => {
+                    // The request that the body belongs to is answered already.
+                    self.metrics.hit(Limit::BodyTimeout);
+                    return self.finish(key, Then::Linger);
+                }
                 HttpState::Held(_) => return,
             },
             Stage::WebSocket(_) => {

@@ -34,7 +34,8 @@ limits! {
     request_head: requests::a_head_too_long_gets_431;
     request_headers: requests::a_header_too_many_gets_431;
     header_timeout: requests::a_head_that_does_not_end_gets_408, requests::a_head_that_trickles_gets_408;
-    body_timeout: requests::a_body_that_does_not_end_gets_408;
+    body_timeout: requests::a_body_that_does_not_end_gets_408,
+        requests::a_refused_body_that_does_not_end_gets_no_second_answer;
     keep_alive: requests::an_idle_connection_is_closed, requests::a_connection_without_a_request_is_closed;
     max_http_buffer_size: requests::a_body_too_long_gets_413, sockets::a_message_too_long_closes_with_1009;
     fragments: sockets::a_message_of_too_many_fragments_closes_with_1008;

@@ -109,6 +109,18 @@ pub fn a_body_that_does_not_end_gets_408() -> Server {
     server
 }
 
+pub fn a_refused_body_that_does_not_end_gets_no_second_answer() -> Server {
+    let limits = Limits { body_timeout: SHORT, ..Limits::default() };
+    let server = Server::start(Config { limits, max_http_buffer_size: 16, ..one_shard() }, |_| {});
+    let (session, _) = Polling::connected(&server);
+    let request = session.post_request(&"x".repeat(17));
+    let mut connection = session.send(&request[..request.len() - 1]);
+    connection.response().assert_is(413, "");
+    connection.expect_end();
+    assert_eq!((server.hits("max_http_buffer_size"), server.hits("body_timeout")), (1, 1));
+    server
+}
+
 pub fn an_idle_connection_is_closed() -> Server {
     let server = limited(Limits { keep_alive: SHORT, ..Limits::default() });
     let mut connection = server.connect();
