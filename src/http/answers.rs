@@ -5,10 +5,7 @@ use bytes::Bytes;
 use super::compress::Coding;
 use super::field::HeaderLines;
 use super::response::{Agent, Delivery, Response, Status};
-use crate::engineio::PayloadKind;
-
-/// The code of a refusal by the application: the only one answered with 403.
-const FORBIDDEN: u8 = 4;
+use crate::engineio::{Code, PayloadKind};
 
 /// Answer to a polling GET: a payload.
 #[derive(Debug, Clone, Copy)]
@@ -48,10 +45,11 @@ pub(crate) fn post_ok(delivery: Delivery, cors: &HeaderLines) -> Bytes {
     session_headers(answer, delivery.agent).finish()
 }
 
-/// Answer to a plain request that was refused with an Engine.IO error code.
-pub(crate) fn error(delivery: Delivery, cors: &HeaderLines, code: u8, message: &str) -> Bytes {
-    let status = if code == FORBIDDEN { Status::Forbidden } else { Status::BadRequest };
-    let body = format!(r#"{{"code":{code},"message":{}}}"#, serde_json::Value::from(message));
+/// Answer to a plain request that was refused with an Engine.IO error code; `message` replaces the code's own. Only a
+/// refusal by the application is answered with 403.
+pub(crate) fn error(delivery: Delivery, cors: &HeaderLines, code: Code, message: Option<&str>) -> Bytes {
+    let status = if code == Code::Forbidden { Status::Forbidden } else { Status::BadRequest };
+    let body = code.json_body(message);
     let answer = Response::new(status, delivery, body.as_bytes()).lines(cors);
     answer.header("Content-Type", b"application/json").length().finish()
 }
@@ -103,7 +101,7 @@ mod tests {
 
     #[test]
     fn the_message_of_a_hook_is_escaped() {
-        let answer = error(DELIVERY, &HeaderLines::EMPTY, 4, "say \"no\"\r\n");
+        let answer = error(DELIVERY, &HeaderLines::EMPTY, Code::Forbidden, Some("say \"no\"\r\n"));
         assert!(answer.starts_with(b"HTTP/1.1 403 Forbidden\r\n"));
         assert!(answer.ends_with(br#"{"code":4,"message":"say \"no\"\r\n"}"#));
     }

@@ -8,7 +8,17 @@ use serde_json::Value;
 
 use super::Accept;
 use super::*;
-use crate::engineio::PayloadKind;
+use crate::engineio::{Code, PayloadKind};
+
+/// The codes that recorded refusals have.
+const CODES: [Code; 6] = [
+    Code::UnknownTransport,
+    Code::UnknownSid,
+    Code::BadHandshakeMethod,
+    Code::BadRequest,
+    Code::Forbidden,
+    Code::UnsupportedProtocolVersion,
+];
 
 /// A recorded exchange.
 struct Exchange {
@@ -99,8 +109,8 @@ fn answer(head: &Head<'_>, id: &str, recorded: &str) -> Bytes {
     }
     if is("application/json") {
         let body: Value = serde_json::from_str(body).expect("the body is JSON");
-        let code = body["code"].as_u64().and_then(|code| u8::try_from(code).ok());
-        return error(delivery, &lines, code.expect("a code"), body["message"].as_str().expect("a message"));
+        let code = CODES.into_iter().find(|code| body["code"] == *code as u8).expect("a code");
+        return error(delivery, &lines, code, body["message"].as_str());
     }
     match fields.split(' ').nth(1) {
         Some("200") => post_ok(delivery, &lines),

@@ -12,15 +12,15 @@ use crate::http::{self, BodyLength, BodyReader, Coding, Delivery, Head, HeaderLi
 
 impl Core {
     pub(crate) fn refuse(&mut self, key: ConnectionKey, head: &Head<'_>, code: Code, message: Option<&str>) -> Step {
-        let message = message.unwrap_or(code.message());
-        log::debug!("connection {}: refused: {message}", key.0);
+        let text = message.unwrap_or(code.message());
+        log::debug!("connection {}: refused: {text}", key.0);
         self.metrics.refused.one();
         if head.upgrade {
-            self.last_answer(key, &http::refusal(message));
+            self.last_answer(key, &http::refusal(text));
             return Step::Over;
         }
         let Some(http) = self.connections.get_mut(key.0).and_then(Connection::http) else { return Step::Over };
-        let answer = http::error(http.answer.delivery, &http.answer.cors, code as u8, message);
+        let answer = http::error(http.answer.delivery, &http.answer.cors, code, message);
         self.answer(key, head, &answer)
     }
 

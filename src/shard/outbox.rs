@@ -5,10 +5,7 @@ use std::io::{self, IoSlice, Write};
 
 use bytes::{Buf, Bytes};
 
-use crate::engineio::Millis;
-
-/// What a message in a queue counts beside its length: the queue's own cost.
-pub(crate) const MESSAGE_COST: usize = 64;
+use crate::engineio::{MESSAGE_OVERHEAD, Millis};
 
 /// Most pieces given to one `writev`.
 const PIECES_PER_WRITE: usize = 64;
@@ -29,13 +26,13 @@ impl Outbox {
 
     /// Puts a message behind what waits.
     pub(crate) fn push(&mut self, piece: Bytes) {
-        self.queued += piece.len() + MESSAGE_COST;
+        self.queued += piece.len() + MESSAGE_OVERHEAD;
         self.pieces.push_back(piece);
     }
 
     /// Bytes that wait, with each message's cost; the message now being written does not count.
     pub(crate) fn waiting(&self) -> usize {
-        self.queued - self.pieces.front().map_or(0, |first| first.len() + MESSAGE_COST)
+        self.queued - self.pieces.front().map_or(0, |first| first.len() + MESSAGE_OVERHEAD)
     }
 
     /// Bytes that wait, with each message's cost.
@@ -82,7 +79,7 @@ impl Outbox {
                 return;
             }
             written -= first.len();
-            self.queued -= first.len() + MESSAGE_COST;
+            self.queued -= first.len() + MESSAGE_OVERHEAD;
             self.pieces.pop_front();
         }
     }
@@ -134,6 +131,6 @@ mod tests {
         outbox.push(Bytes::from_static(&[0; 1000]));
         assert_eq!(outbox.waiting(), 0);
         outbox.push(Bytes::from_static(&[0; 10]));
-        assert_eq!(outbox.waiting(), 10 + MESSAGE_COST);
+        assert_eq!(outbox.waiting(), 10 + MESSAGE_OVERHEAD);
     }
 }
