@@ -82,6 +82,9 @@ impl Core {
         let mut selected = Vec::new();
         let Some(members) = self.namespaces.get(namespace) else { return selected };
         members.select(target, |room| self.socket_of_id(namespace, room), &mut selected);
+        if let Some(sender) = target.sender.and_then(|sid| self.find_sid(sid)) {
+            selected.retain(|&socket| socket != sender.key);
+        }
         selected
     }
 }

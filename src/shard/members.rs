@@ -37,7 +37,7 @@ impl Members {
         self.everyone.get(place).copied()
     }
 
-    /// Appends the sockets that `target` means to `out`, each once. `own` finds the socket whose id is the room's name.
+    /// Appends the sockets that `target` means to `out`, each once, the sender among them. `own` finds the socket whose id is the room's name.
     pub(crate) fn select(&self, target: &Target, own: impl Fn(&str) -> Option<SocketKey>, out: &mut Vec<SocketKey>) {
         match &target.rooms[..] {
             [] => out.extend_from_slice(&self.everyone),
@@ -47,9 +47,6 @@ impl Members {
         if !target.rooms.is_empty() {
             out.sort_unstable();
             out.dedup();
-        }
-        if let Some(sender) = target.sender.and_then(|sid| own(&sid.to_text())) {
-            out.retain(|&socket| socket != sender);
         }
         for room in &target.except {
             let barred = own(room);

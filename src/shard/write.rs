@@ -54,7 +54,8 @@ impl Core {
         } else if first {
             self.fanout.push_back(key);
         }
-        if self.batches.len(batch) > WRITE_THROUGH {
+        // One message, however long, is memory that its receivers share: it may wait for its turn.
+        if !first && self.batches.len(batch) > WRITE_THROUGH {
             self.flush(key);
         }
     }
