@@ -78,8 +78,11 @@ impl Written {
     }
 }
 
-/// Writes an event's name, if there is one, and its arguments.
+/// Writes an event's name, if there is one, and its arguments. A name that Socket.IO keeps for itself is refused.
 pub(super) fn write(name: Option<&str>, args: &impl Args) -> Result<Written, EmitError> {
+    if let Some(name) = name.filter(|name| socketio::is_reserved(name)) {
+        return Err(EmitError::Reserved(name.to_owned()));
+    }
     let mut writer = Writer { json: Vec::with_capacity(128) };
     writer.json.push(b'[');
     let (result, attachments) = binary::collect(|| {

@@ -78,9 +78,6 @@ impl Broadcast {
     /// # Errors
     /// If the name is reserved, the arguments cannot be written as JSON, or the namespace does not exist.
     pub fn emit(self, event: &str, args: impl Args) -> Result<(), EmitError> {
-        if socketio::is_reserved(event) {
-            return Err(EmitError::Reserved(event.to_owned()));
-        }
         let written = args::write(Some(event), &args)?;
         self.send(
             |namespace| socketio::event(namespace, None, &written.json, &written.attachments),

@@ -10,9 +10,10 @@ use bytestring::ByteString;
 use serde::Deserialize;
 
 use super::args::{self, Args};
+use super::everywhere::on_shard;
 use crate::engineio::{Frames, Sid};
 use crate::error::EmitError;
-use crate::shard::{Letter, NamespaceRef, Shard, Shared, SocketRef, Urgency};
+use crate::shard::{NamespaceRef, Shard, Shared, SocketRef, Urgency};
 use crate::socketio::{self, Arguments};
 
 /// An event: one that a client sent, or, for [`on_any_outgoing`](crate::Namespace::on_any_outgoing), one that is sent to it.
@@ -121,15 +122,7 @@ impl Ack {
         let written = args::write(None, &args)?;
         let namespace = self.namespace.name(&self.shared);
         let frames = socketio::ack(namespace, self.id, &written.json, &written.attachments);
-        let shard = usize::from(self.socket.shard);
-        match Shard::current(&self.shared).filter(|current| current.index() == shard) {
-            Some(current) => send_to(&current, self.socket, &frames),
-            None => {
-                if let Some(mailbox) = self.shared.mailboxes.get(shard) {
-                    mailbox.send(Letter::Run(Box::new(move |shard| send_to(shard, self.socket, &frames))));
-                }
-            }
-        }
+        on_shard(&self.shared, self.socket.shard, move |shard| send_to(shard, self.socket, &frames));
         Ok(())
     }
 }

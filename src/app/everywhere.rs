@@ -1,10 +1,23 @@
-//! Work for all shards.
+//! Work for one shard, or for all.
 
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::handlers::guard;
 use crate::shard::{Letter, Shard, Shared};
+
+/// Acts on one shard: at once if that is this thread's.
+pub(super) fn on_shard(shared: &Arc<Shared>, index: u8, act: impl FnOnce(&Rc<Shard>) + Send + 'static) {
+    let index = usize::from(index);
+    match Shard::current(shared).filter(|current| current.index() == index) {
+        Some(current) => act(&current),
+        None => {
+            if let Some(mailbox) = shared.mailboxes.get(index) {
+                mailbox.send(Letter::Run(Box::new(act)));
+            }
+        }
+    }
+}
 
 /// Acts on every shard: on this thread's at once, on the others when they read their letters.
 pub(super) fn everywhere(shared: &Arc<Shared>, act: impl Fn(&Rc<Shard>) + Send + Sync + 'static) {

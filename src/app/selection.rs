@@ -47,9 +47,6 @@ impl Broadcast {
         timeout: Duration,
         callback: impl FnOnce(Result<Answers, MissingAnswers>) + Send + 'static,
     ) -> Result<(), EmitError> {
-        if socketio::is_reserved(event) {
-            return Err(EmitError::Reserved(event.to_owned()));
-        }
         let written = args::write(Some(event), &args)?;
         let Some(shared) = self.shared else {
             callback(Ok(Answers::default()));

@@ -253,9 +253,6 @@ impl Socket {
     }
 
     fn emit_frames(&self, event: &str, ack: Option<u64>, args: &impl Args) -> Result<(), EmitError> {
-        if socketio::is_reserved(event) {
-            return Err(EmitError::Reserved(event.to_owned()));
-        }
         let written = args::write(Some(event), args)?;
         let frames = socketio::event(self.namespace(), ack, &written.json, &written.attachments);
         let mut core = self.shard.core.borrow_mut();

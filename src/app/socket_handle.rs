@@ -9,11 +9,12 @@ use serde::Serialize;
 
 use super::args::{self, Args};
 use super::broadcast::Broadcast;
+use super::everywhere::on_shard;
 use super::handle::Handle;
 use super::handlers::{Caught, guard, record};
 use crate::engineio::{Frames, Sid};
 use crate::error::{AckError, EmitError};
-use crate::shard::{Letter, NamespaceRef, Shard, Shared, SocketRef, Urgency};
+use crate::shard::{NamespaceRef, Shard, Shared, SocketRef, Urgency};
 use crate::socketio::{self, Arguments, SocketId};
 
 /// A way to one socket from any thread, as long as one likes ([`Socket::handle`](crate::Socket::handle)).
@@ -159,9 +160,6 @@ impl SocketHandle {
         ack: Option<u64>,
         args: &impl Args,
     ) -> Result<(Frames, Option<socketio::Event>), EmitError> {
-        if socketio::is_reserved(event) {
-            return Err(EmitError::Reserved(event.to_owned()));
-        }
         let written = args::write(Some(event), args)?;
         let frames = socketio::event(self.namespace(), ack, &written.json, &written.attachments);
         Ok((frames, written.heard(&self.shared, &self.namespace, event)))
@@ -169,31 +167,18 @@ impl SocketHandle {
 
     /// Counts and logs how a handler of the socket ended, on the thread that serves it.
     pub(super) fn record(&self, what: String, caught: Caught) {
-        self.on_shard(move |shard| record(shard, &what, caught));
+        on_shard(&self.shared, self.sid.shard, move |shard| record(shard, &what, caught));
     }
 
     /// Acts on the socket where it is served, if it is there.
     fn run(&self, act: impl FnOnce(&Rc<Shard>, SocketRef) + Send + 'static) {
         let sid = self.sid;
-        self.on_shard(move |shard| {
+        on_shard(&self.shared, self.sid.shard, move |shard| {
             let socket = shard.core.borrow().find_sid(sid);
             if let Some(socket) = socket {
                 act(shard, socket);
             }
         });
-    }
-
-    /// Acts where the socket is served: at once if that is this thread.
-    fn on_shard(&self, act: impl FnOnce(&Rc<Shard>) + Send + 'static) {
-        let owner = usize::from(self.sid.shard);
-        match Shard::current(&self.shared).filter(|current| current.index() == owner) {
-            Some(current) => act(&current),
-            None => {
-                if let Some(mailbox) = self.shared.mailboxes.get(owner) {
-                    mailbox.send(Letter::Run(Box::new(act)));
-                }
-            }
-        }
     }
 }
 
