@@ -78,8 +78,16 @@ impl RoomHandlers {
         }
     }
 
+    /// Whether a room that comes or goes as a whole is of interest: only then is it worth the lock that shards share.
+    fn tells_of_rooms(&self) -> bool {
+        !(self.create.is_empty() && self.delete.is_empty())
+    }
+
     /// Whether the shard that has members in the room now is the first.
     fn came(&self, namespace: NamespaceKey, name: &str) -> bool {
+        if !self.tells_of_rooms() {
+            return false;
+        }
         let mut shards = self.shards.lock().unwrap_or_else(PoisonError::into_inner);
         let count = shards.entry((namespace, name.into())).or_default();
         *count += 1;
@@ -88,6 +96,9 @@ impl RoomHandlers {
 
     /// Whether the shard that has no members in the room any more was the last.
     fn went(&self, namespace: NamespaceKey, name: &str) -> bool {
+        if !self.tells_of_rooms() {
+            return false;
+        }
         let mut shards = self.shards.lock().unwrap_or_else(PoisonError::into_inner);
         let place = (namespace, name.into());
         let left = shards.get_mut(&place).map_or(0, |count| {
