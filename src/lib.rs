@@ -209,8 +209,8 @@
 //!
 //! # Limits
 //!
-//! Everything is bounded: [`Limits`] lists each bound, its default and what happens there, and [`Metrics::limits_hit`]
-//! counts how often it was met. [`Handle::metrics`] reads the counters.
+//! What one client can make the server keep is bounded: [`Limits`] lists each bound, its default and what happens there,
+//! and [`Metrics::limits_hit`] counts how often it was met. [`Handle::metrics`] reads the counters.
 //!
 //! The protocols' own layers, [`engineio`] and [`socketio`], do no I/O. `ARCHITECTURE.md` in the repository describes
 //! how the parts fit together.

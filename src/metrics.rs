@@ -83,7 +83,7 @@ metrics! {
     refused;
     /// Upgrades from polling to WebSocket that were completed.
     upgrades;
-    /// Events and messages received from clients.
+    /// Messages received from clients: packets of Socket.IO of every type, each attachment, and bare messages.
     received;
     /// Messages handed to clients: one for each receiver.
     delivered;

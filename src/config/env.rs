@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 pub struct Setting {
     /// The variable's name.
     pub name: &'static str,
-    /// Its default, as it would be written.
+    /// Its default, as it would be written, or in words what it follows from.
     pub default: &'static str,
     /// What it sets, and what happens at the limit.
     pub help: &'static str,
@@ -38,6 +38,14 @@ macro_rules! setting {
             },
         }
     };
+}
+
+/// Turns a parser into one for a setting that a word leaves unset.
+fn unless<T>(
+    word: &'static str,
+    parse: impl Fn(&str) -> Result<T, Expected>,
+) -> impl Fn(&str) -> Result<Option<T>, Expected> {
+    move |text| if text.trim() == word { Ok(None) } else { parse(text).map(Some) }
 }
 
 /// Turns a parser into one for a setting that is automatic unless given.
@@ -93,14 +101,14 @@ pub const SETTINGS: &[Setting] = &[
         "KINGLET_CORS",
         "off",
         cors,
-        given(parse::cors),
-        "`*`, or allowed origins with commas between (these with credentials)"
+        unless("off", parse::cors),
+        "`*`, or allowed origins with commas between (these with credentials), or off"
     ),
     setting!(
         "KINGLET_ALLOWED_ORIGINS",
         "all",
         allowed_origins,
-        given(parse::origins),
+        unless("all", parse::origins),
         "origins whose pages may open a session, with commas between; others get 403 (WebSocket: 400)"
     ),
     setting!(
@@ -131,7 +139,13 @@ pub const SETTINGS: &[Setting] = &[
         parse::switch,
         "a namespace made by predicate goes with its last socket"
     ),
-    setting!("KINGLET_MEMORY", "container's limit", memory, given(parse::size), "memory the server may use"),
+    setting!(
+        "KINGLET_MEMORY",
+        "container's limit, or the machine's",
+        memory,
+        given(parse::size),
+        "memory the server may use"
+    ),
     setting!(
         "KINGLET_MAX_CONNECTIONS",
         "by memory and descriptors",

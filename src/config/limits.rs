@@ -11,7 +11,7 @@ pub struct Limits {
     /// TCP connections at one time. At the limit a new one is answered `503` with `Retry-After` and closed.
     ///
     /// Default `None`: as many as descriptors allow (the open-file limit less a reserve of 256, but at most an eighth of it) and
-    /// memory allows (one for each 6 KiB of the container's limit), whichever is less.
+    /// memory allows (one for each 6 KiB of [`Config::memory`](super::Config::memory)), whichever is less.
     pub max_connections: Option<usize>,
     /// Connections accepted in one turn of the loop; the rest waits in the kernel's backlog. Default 64.
     pub accepts_per_turn: usize,

@@ -76,7 +76,8 @@ pub struct Config {
     /// Whether a namespace that a client brought into being ([`Server::of_dynamic`](crate::Server::of_dynamic)) goes with its
     /// last socket. Default no: it stays, as long as the server runs.
     pub cleanup_empty_child_namespaces: bool,
-    /// The memory the server may use, in bytes. Default `None`: the container's limit.
+    /// The memory the server may use, in bytes. Default `None`: the container's limit, or the
+    /// machine's memory.
     pub memory: Option<usize>,
     /// Everything that is bounded.
     pub limits: Limits,

@@ -64,7 +64,7 @@ pub(super) fn cors(text: &str) -> Result<Cors, Expected> {
         "*" => Ok(Cors::new(Origin::Any)),
         list => match origins(list) {
             Ok(origins) => Ok(Cors::new(Origin::List(origins)).credentials(true)),
-            Err(_) => Err("*, or origins with commas between: https://a.example,https://b.example"),
+            Err(_) => Err("*, origins with commas between (https://a.example,https://b.example), or off"),
         },
     }
 }
@@ -73,7 +73,7 @@ pub(super) fn cors(text: &str) -> Result<Cors, Expected> {
 pub(super) fn origins(text: &str) -> Result<Vec<String>, Expected> {
     let origins: Vec<String> = text.split(',').map(|origin| origin.trim().to_owned()).collect();
     let all = origins.iter().all(|origin| origin.contains("://"));
-    all.then_some(origins).ok_or("origins with commas between: https://a.example,https://b.example")
+    all.then_some(origins).ok_or("origins with commas between (https://a.example,https://b.example), or all")
 }
 
 pub(super) fn headers(text: &str) -> Result<HandshakeHeaders, Expected> {

@@ -1,6 +1,7 @@
 //! What the machine grants: cores, descriptors, memory.
 
 use std::fs;
+use std::path::Path;
 use std::thread;
 
 use crate::config::Config;
@@ -19,7 +20,7 @@ pub(super) fn shards(config: &Config) -> usize {
 
 /// The bounds that follow from what the machine grants.
 pub(super) fn budget(config: &Config) -> Budget {
-    let memory = config.memory.or_else(container_memory);
+    let memory = config.memory.or_else(granted_memory);
     let descriptors = raise_descriptors();
     let by_descriptors = descriptors - RESERVE.min(descriptors / 8);
     let by_memory = memory.map_or(usize::MAX, |memory| memory / MEMORY_PER_CONNECTION);
@@ -46,19 +47,48 @@ fn raise_descriptors() -> usize {
     usize::try_from(raised).unwrap_or(usize::MAX)
 }
 
-/// The container's memory limit, in bytes; `None` if there is none.
+/// The container's memory limit, or the machine's memory if that is less, in bytes; `None` if the system says neither.
+fn granted_memory() -> Option<usize> {
+    [container_memory(), machine_memory()].into_iter().flatten().min()
+}
+
+/// The least limit among the control group of this process and those around it.
 fn container_memory() -> Option<usize> {
-    /// What cgroup v1 says when there is no limit, and everything near it.
-    const UNLIMITED: usize = 1 << 60;
     let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
     let unified = groups.lines().find_map(|line| line.strip_prefix("0::"));
     let memory = groups.lines().find_map(|line| line.split_once(":memory:").map(|(_, path)| path));
-    let files = [
-        unified.map(|path| format!("/sys/fs/cgroup{path}/memory.max")),
-        Some("/sys/fs/cgroup/memory.max".to_owned()),
-        memory.map(|path| format!("/sys/fs/cgroup/memory{path}/memory.limit_in_bytes")),
-        Some("/sys/fs/cgroup/memory/memory.limit_in_bytes".to_owned()),
-    ];
-    let limits = files.into_iter().flatten().filter_map(|file| fs::read_to_string(file).ok()?.trim().parse().ok());
-    limits.filter(|limit| *limit < UNLIMITED).min()
+    let version_2 = unified.into_iter().flat_map(|path| files("/sys/fs/cgroup", path, "memory.max"));
+    let version_1 = memory.into_iter().flat_map(|path| files("/sys/fs/cgroup/memory", path, "memory.limit_in_bytes"));
+    // Without a limit, version 2 says `max`, and version 1 a number that no machine has.
+    version_2.chain(version_1).filter_map(|file| fs::read_to_string(file).ok()?.trim().parse().ok()).min()
+}
+
+/// The same file of a group and of all groups around it.
+fn files(root: &str, group: &str, file: &str) -> impl Iterator<Item = String> {
+    Path::new(group).ancestors().map(move |group| format!("{root}{}/{file}", group.display()))
+}
+
+fn machine_memory() -> Option<usize> {
+    let memory = fs::read_to_string("/proc/meminfo").ok()?;
+    let total = memory.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    let kibibytes: usize = total.trim().strip_suffix(" kB")?.parse().ok()?;
+    Some(kibibytes * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_groups_around_one_bound_it_too() {
+        let all: Vec<_> = files("/sys/fs/cgroup", "/task/container", "memory.max").collect();
+        let expected = ["/task/container/memory.max", "/task/memory.max", "//memory.max"];
+        assert_eq!(all, expected.map(|file| format!("/sys/fs/cgroup{file}")));
+    }
+
+    #[test]
+    fn there_is_a_bound_without_a_container_too() {
+        let granted = granted_memory().expect("every Linux says how much memory it has");
+        assert!(granted > 0 && granted <= machine_memory().expect("MemTotal"));
+    }
 }

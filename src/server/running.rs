@@ -130,7 +130,8 @@ impl Prepared {
     pub(super) fn run(mut self, signals: UnixStream) -> Result<()> {
         let first = self.shards.remove(0);
         let others = self.shards.into_iter().enumerate();
-        let threads = others.map(|(index, stand)| stand.spawn(&self.shared, index + 1)).collect::<Result<_>>()?;
+        let threads: Result<_> = others.map(|(index, stand)| stand.spawn(&self.shared, index + 1)).collect();
+        let threads = threads.inspect_err(|_| self.blocking.0.close())?;
         let others = Running { address: self.address, handle: self.handle, blocking: self.blocking, threads };
         let stop_others = StopOthers(Arc::clone(&self.shared));
         let result = Shard::run(self.shared, 0, first.poll, &first.inbox, first.listener, Some(signals));
@@ -140,7 +141,8 @@ impl Prepared {
     }
 }
 
-/// Stops the other shards when one ends, by an error or a panic, too: a server with a part missing serves nobody well.
+/// Stops the other shards when one ends, by an error or a panic, or has no thread to begin on: a server with a part missing
+/// serves nobody well.
 struct StopOthers(Arc<Shared>);
 
 impl Drop for StopOthers {
@@ -152,8 +154,9 @@ impl Drop for StopOthers {
 impl Stand {
     fn spawn(self, shared: &Arc<Shared>, index: usize) -> Result<JoinHandle<io::Result<()>>> {
         let shared = Arc::clone(shared);
+        let others = StopOthers(Arc::clone(&shared));
         let run = move || {
-            let _others = StopOthers(Arc::clone(&shared));
+            let _others = others;
             Shard::run(shared, index, self.poll, &self.inbox, self.listener, None)
         };
         let thread = thread::Builder::new().name(format!("kinglet-shard-{index}")).spawn(run);
