@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::broadcast::Broadcast;
 use super::everywhere::gather;
+use super::handlers::full_name;
 use crate::metrics::Metrics;
 use crate::shard::{Letter, Shared};
 
@@ -48,7 +49,7 @@ impl Handle {
 
     /// A namespace of the server, to send to. What is sent before the server has started reaches nobody.
     pub fn of(&self, namespace: &str) -> Emitter {
-        Emitter { handle: self.clone(), namespace: namespace.to_owned() }
+        Emitter { handle: self.clone(), namespace: full_name(namespace) }
     }
 
     /// Everybody in the namespace `/`.

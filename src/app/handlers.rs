@@ -24,6 +24,11 @@ use crate::socketio::{self, DisconnectReason};
 type Permission = Box<dyn Fn(&Handshake) -> Result<(), String> + Send + Sync>;
 type MessageHandler = Box<dyn Fn(&Session, Message) -> Failure + Send + Sync>;
 
+/// A namespace's name as clients say it: a program may leave out the slash before it.
+pub(super) fn full_name(name: &str) -> String {
+    if name.starts_with('/') { name.to_owned() } else { format!("/{name}") }
+}
+
 /// Every handler of a server.
 #[derive(Default)]
 pub(crate) struct Handlers {
@@ -38,7 +43,7 @@ pub(crate) struct Handlers {
 impl Handlers {
     /// The namespace of that name, declared now if it was not yet.
     pub(crate) fn namespace_mut(&mut self, name: &str) -> &mut Namespace {
-        let name = if name.starts_with('/') { name.to_owned() } else { format!("/{name}") };
+        let name = full_name(name);
         let place = match self.by_name.get(&name) {
             Some(key) => key.0 as usize,
             None => {
@@ -125,11 +130,12 @@ impl Application for Handlers {
         self.permission.is_some()
     }
 
-    fn allow(&self, handshake: &Handshake) -> Result<(), Option<String>> {
+    fn allow(&self, shard: &Rc<Shard>, handshake: &Handshake) -> Result<(), Option<String>> {
         let Some(permission) = &self.permission else { return Ok(()) };
         match catch_unwind(AssertUnwindSafe(|| permission(handshake))) {
             Ok(decision) => decision.map_err(|message| Some(message).filter(|message| !message.is_empty())),
             Err(_) => {
+                shard.core.borrow().metrics.handler_panics.one();
                 log::error!("the handler of allow_request panicked: the handshake is refused");
                 Err(None)
             }

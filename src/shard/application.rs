@@ -42,7 +42,7 @@ pub(crate) trait Application: Send + Sync {
     fn asks_permission(&self) -> bool;
 
     /// Whether a handshake may go on; else the message to refuse it with, if not the usual one.
-    fn allow(&self, handshake: &Handshake) -> Result<(), Option<String>>;
+    fn allow(&self, shard: &Rc<Shard>, handshake: &Handshake) -> Result<(), Option<String>>;
 
     /// Whether messages go to [`message`](Self::message) as they are, rather than to Socket.IO.
     fn is_bare(&self) -> bool;

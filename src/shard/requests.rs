@@ -37,6 +37,8 @@ pub(crate) enum Step {
     WebSocket(usize),
     /// The connection takes no more bytes here.
     Over,
+    /// The connection has moved to another shard, and its request with it.
+    Moved,
 }
 
 impl Shard {
@@ -59,7 +61,7 @@ impl Shard {
                 }
                 Step::Wait => return self.core.borrow_mut().keep_unread(key, rest, begins),
                 Step::WebSocket(count) => return self.websocket_bytes(key, rest.get(count..).unwrap_or_default()),
-                Step::Over => return,
+                Step::Over | Step::Moved => return,
             }
         }
     }
@@ -99,7 +101,13 @@ impl Shard {
     fn head(self: &Rc<Self>, key: ConnectionKey, bytes: &[u8]) -> Step {
         let mut scratch = http::scratch();
         match http::parse(bytes, &self.shared.head_limits, &mut scratch) {
-            Ok(Parsed::Complete(head)) => self.request(key, &head, bytes),
+            Ok(Parsed::Complete(head)) => {
+                let step = self.request(key, &head, bytes);
+                if !matches!(step, Step::Moved) {
+                    self.core.borrow().metrics.requests.one();
+                }
+                step
+            }
             Ok(Parsed::Partial) => Step::Wait,
             Err(error) => {
                 log::debug!("connection {}: {error}", key.0);
@@ -117,7 +125,6 @@ impl Shard {
 
     fn request(self: &Rc<Self>, key: ConnectionKey, head: &Head<'_>, bytes: &[u8]) -> Step {
         let mut core = self.core.borrow_mut();
-        core.metrics.requests.one();
         let answer = Answer::to(head, &self.shared.config);
         let delivery = answer.delivery;
         if let Some(http) = core.connections.get_mut(key.0).and_then(Connection::http) {
@@ -134,7 +141,7 @@ impl Shard {
         let session = match query.sid.as_deref().map_or(Lookup::Unknown, |sid| core.find_session(sid)) {
             Lookup::Elsewhere(shard) => {
                 core.hand_off(key, shard, bytes);
-                return Step::Over;
+                return Step::Moved;
             }
             Lookup::Here(session) => Some(session),
             Lookup::Unknown => None,
@@ -183,17 +190,20 @@ impl Shard {
         if !self.shared.config.admits_origins(head.values("origin")) {
             return self.core.borrow_mut().refuse(key, head, Code::Forbidden, None);
         }
-        if self.shared.application.asks_permission() {
-            let full = Handshake::new(head, peer, HandshakeHeaders::Keep);
-            if let Err(message) = self.shared.application.allow(&full) {
-                return self.core.borrow_mut().refuse(key, head, Code::Forbidden, message.as_deref());
-            }
+        let asked = self.shared.application.asks_permission();
+        let full = asked.then(|| Handshake::new(head, peer, HandshakeHeaders::Keep));
+        if let Some(full) = &full
+            && let Err(message) = self.shared.application.allow(self, full)
+        {
+            return self.core.borrow_mut().refuse(key, head, Code::Forbidden, message.as_deref());
         }
         let mut core = self.core.borrow_mut();
         if let Err(code) = engineio::check_protocol(encoding.protocol(), &self.shared.settings) {
             return core.refuse(key, head, code, None);
         }
-        let handshake = Arc::new(Handshake::new(head, peer, self.shared.config.handshake_headers));
+        let kept = self.shared.config.handshake_headers;
+        let full = full.filter(|_| kept == HandshakeHeaders::Keep);
+        let handshake = Arc::new(full.unwrap_or_else(|| Handshake::new(head, peer, kept)));
         if head.upgrade {
             core.open_on_websocket(key, head, encoding, handshake)
         } else {

@@ -203,6 +203,7 @@ fn a_namespace_that_was_not_declared_and_a_reserved_name_are_errors() {
     let (server, mut clients) = crowd(3);
     let nowhere = server.handle().of("/undeclared").emit("e", ());
     assert!(matches!(nowhere, Err(EmitError::UnknownNamespace(name)) if name == "/undeclared"));
+    assert!(server.handle().of("other").emit("e", ()).is_ok(), "the slash may be left out, as in Server::of");
     for name in ["connect", "connect_error", "disconnect", "disconnecting"] {
         assert!(matches!(server.handle().emit(name, ()), Err(EmitError::Reserved(_))), "{name}");
     }

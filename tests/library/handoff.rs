@@ -51,6 +51,8 @@ fn one_connection_serves_sessions_of_all_shards_in_turn() {
         }
     }
     assert!(server.metrics().connections <= 1 + sessions.len() as u64);
+    // Three requests to connect, and two in each round: one that moves between shards is not counted by both.
+    assert_eq!(server.metrics().requests, sessions.len() as u64 * (3 + 3 * 2));
 }
 
 #[test]

@@ -78,6 +78,16 @@ fn the_hook_is_asked_once_for_each_session_and_sees_its_request() {
 }
 
 #[test]
+fn a_hook_that_panics_refuses_the_handshake_and_is_counted() {
+    let server = Server::start(one_shard(), |server| {
+        server.allow_request(|_| -> Result<(), String> { panic!("a hook that panics") });
+    });
+    assert_eq!(handshake(&server, "").status, 403);
+    assert_eq!((server.metrics().handler_panics, server.metrics().handshakes), (1, 0));
+    server.assert_well();
+}
+
+#[test]
 fn the_cookie_is_set_by_the_handshake_alone() {
     let server = Server::start(Config { cookie: Some(Cookie::default()), ..one_shard() }, |_| {});
     let response = handshake(&server, "");
