@@ -201,6 +201,13 @@ impl Core {
         }
     }
 
+    /// Lets the loop sleep when the last client has gone: what is armed for clients would wake it for nothing.
+    pub(crate) fn rest_if_alone(&mut self) {
+        if self.connections.is_empty() && self.sessions.is_empty() {
+            self.timers.retain(TimerKey::outlives_clients);
+        }
+    }
+
     fn tell_session(&mut self, key: ConnectionKey, connection: &Connection) {
         let lost = match connection.fate {
             Some(Fate::Closed) => Lost::Closed,

@@ -44,3 +44,10 @@ pub(crate) enum TimerKey {
     /// Memory that many connections left behind goes back to the system.
     Trim,
 }
+
+impl TimerKey {
+    /// Whether what it wakes may wait while there is no client.
+    pub(crate) const fn outlives_clients(&self) -> bool {
+        !matches!(self, Self::Connection(_) | Self::Session(_) | Self::Socket(_))
+    }
+}

@@ -96,6 +96,31 @@ impl<K: Copy + Eq> Timers<K> {
         Millis(at.0.checked_next_multiple_of(grain).unwrap_or(at.0))
     }
 
+    /// Forgets the keys that `keep` refuses. It looks at each entry, so it is for when the owners of most have gone.
+    pub(crate) fn retain(&mut self, keep: impl Fn(&K) -> bool) {
+        let mut kept = Vec::new();
+        while let Some(ahead) = self.occupied.next(self.cursor % BUCKETS) {
+            let bucket = (self.cursor + ahead) % BUCKETS;
+            self.occupied.clear(bucket);
+            let mut link = self.buckets.get_mut(bucket as usize).map_or(NONE, |first| std::mem::replace(first, NONE));
+            while let Some(entry) = self.entry(link) {
+                if keep(&entry.key) {
+                    kept.push((entry.at, entry.key));
+                }
+                link = entry.next;
+            }
+        }
+        self.empty();
+        kept.into_iter().for_each(|(at, key)| self.arm(at, key));
+    }
+
+    fn empty(&mut self) {
+        self.len = 0;
+        self.entries.clear();
+        self.entries.shrink_to(KEPT);
+        self.free = NONE;
+    }
+
     fn entry(&self, link: u32) -> Option<&Entry<K>> {
         self.entries.get((link as usize).wrapping_sub(1))
     }
@@ -142,9 +167,7 @@ impl<K: Copy + Eq> Timers<K> {
             beyond = next;
         }
         if self.len == 0 {
-            self.entries.clear();
-            self.entries.shrink_to(KEPT);
-            self.free = NONE;
+            self.empty();
         }
     }
 
@@ -275,6 +298,21 @@ mod tests {
             assert_eq!(expire(&mut timers, due.0).is_empty(), due.0 < 200_000);
         }
         assert_eq!(wakes, 4);
+    }
+
+    #[test]
+    fn keys_whose_owners_have_gone_are_forgotten() {
+        let mut timers = Timers::new();
+        expire(&mut timers, 5000);
+        for at in 0..100_000 {
+            timers.arm(Millis(5000 + at), at);
+        }
+        timers.retain(|key| key % 50_000 == 7);
+        assert_eq!(timers.len(), 2);
+        assert!(timers.entries.capacity() <= KEPT);
+        assert_eq!(timers.next_due(), Some(Millis(5007)));
+        assert_eq!(expire(&mut timers, 200_000), [7, 50_007]);
+        assert_eq!(timers.next_due(), None);
     }
 
     #[test]

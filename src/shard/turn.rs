@@ -293,6 +293,7 @@ impl Shard {
                 break;
             }
         }
+        self.core.borrow_mut().rest_if_alone();
         if self.is_stopping() {
             self.end_if_alone();
         }
