@@ -135,6 +135,7 @@ pub(crate) enum Limit {
     BlockingQueueBytes,
     QueuedPerClient,
     Queued,
+    Unfinished,
     WriteStall,
     CloseTimeout,
     ConnectTimeout,
@@ -143,7 +144,7 @@ pub(crate) enum Limit {
 }
 
 impl Limit {
-    pub(crate) const ALL: [Self; 25] = [
+    pub(crate) const ALL: [Self; 26] = [
         Self::MaxConnections,
         Self::RequestHead,
         Self::RequestHeaders,
@@ -164,6 +165,7 @@ impl Limit {
         Self::BlockingQueueBytes,
         Self::QueuedPerClient,
         Self::Queued,
+        Self::Unfinished,
         Self::WriteStall,
         Self::CloseTimeout,
         Self::ConnectTimeout,
@@ -194,6 +196,7 @@ impl Limit {
             Self::BlockingQueueBytes => "blocking_queue_bytes",
             Self::QueuedPerClient => "queued_per_client",
             Self::Queued => "queued",
+            Self::Unfinished => "unfinished",
             Self::WriteStall => "write_stall",
             Self::CloseTimeout => "close_timeout",
             Self::ConnectTimeout => "connect_timeout",

@@ -264,6 +264,13 @@ pub const SETTINGS: &[Setting] = &[
         "bytes that wait for all clients; then the longest queues are cut off"
     ),
     setting!(
+        "KINGLET_UNFINISHED",
+        "memory / 8",
+        limits.unfinished,
+        given(parse::size),
+        "bytes that all clients have half sent; then those with the most are cut off"
+    ),
+    setting!(
         "KINGLET_WRITE_STALL",
         "10s",
         limits.write_stall,

@@ -23,7 +23,8 @@ pub struct Limits {
     pub request_headers: usize,
     /// Time in which a request's head must have arrived. Default 10 s. Beyond: `408` and close.
     pub header_timeout: Duration,
-    /// Time in which a request's body must have arrived. Default 20 s. Beyond: `408` and close.
+    /// Time in which a request's body must have arrived. Default 20 s. Beyond: `408` and close. Each attachment of a packet
+    /// has it, too, and up to a heartbeat more. Beyond: the session is closed.
     pub body_timeout: Duration,
     /// Time a connection may idle between requests. Default 75 s: longer than a load balancer's 60 s. Beyond: close.
     pub keep_alive: Duration,
@@ -57,6 +58,9 @@ pub struct Limits {
     /// Bytes that may wait for all clients. Default `None`: a quarter of the memory budget. Beyond: the clients with the
     /// longest queues are cut off.
     pub queued: Option<usize>,
+    /// Bytes of messages and requests that all clients together may have half sent. Default `None`: an eighth of the memory
+    /// budget. Beyond, by up to an eighth of the bound: the clients with the most are cut off.
+    pub unfinished: Option<usize>,
     /// Time a client may leave what waits for it untouched. Default 10 s. Beyond: it is cut off as a slow consumer.
     pub write_stall: Duration,
     /// The kernel's send buffer of a connection (`SO_SNDBUF`), 128 KiB by default.
@@ -94,6 +98,7 @@ impl Default for Limits {
             blocking_queue_bytes: 16 * 1024 * 1024,
             queued_per_client: 1024 * 1024,
             queued: None,
+            unfinished: None,
             write_stall: Duration::from_secs(10),
             send_buffer: 128 * 1024,
             unsent: 16 * 1024,

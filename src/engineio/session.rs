@@ -51,6 +51,21 @@ pub enum Inbound<'a> {
     Binary(Vec<u8>),
 }
 
+impl Inbound<'_> {
+    /// Bytes of the data.
+    pub const fn len(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Binary(data) => data.len(),
+        }
+    }
+
+    /// Whether there is no data.
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
 /// Where messages for the client go now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Route<T> {

@@ -29,7 +29,8 @@ pub(super) fn budget(config: &Config) -> Budget {
         log::warn!("max_connections is {max_connections}, but the open-file limit is only {descriptors}");
     }
     let queued = config.limits.queued.unwrap_or_else(|| memory.map_or(usize::MAX, |memory| memory / 4));
-    Budget { max_connections, queued }
+    let unfinished = config.limits.unfinished.unwrap_or_else(|| memory.map_or(usize::MAX, |memory| memory / 8));
+    Budget { max_connections, queued, unfinished }
 }
 
 /// Raises the soft limit of open files to the hard one; gives the limit in force.

@@ -64,6 +64,8 @@ pub(crate) struct Core {
     pub(crate) calls: VecDeque<Call>,
     /// Bytes that wait for clients, in outboxes and in sessions.
     pub(crate) queued: usize,
+    /// Bytes of unfinished messages and requests that came since the last look at all of them.
+    pub(crate) kept: usize,
     /// Broadcasts whose answers are awaited, of which this shard keeps the time.
     pub(crate) collections: Slab<Arc<Collection>>,
     /// Scratch space of the flush.
@@ -94,6 +96,7 @@ impl Core {
             doomed: Vec::new(),
             calls: VecDeque::new(),
             queued: 0,
+            kept: 0,
             collections: Slab::new(),
             pieces: Vec::new(),
             effects: Vec::new(),
@@ -159,6 +162,7 @@ impl Core {
                 Overdue::Close => Limit::CloseTimeout,
             });
         }
+        self.check_attachments(key);
     }
 
     /// Keeps a timer for the instant at which the connection is due.

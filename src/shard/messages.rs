@@ -36,7 +36,7 @@ impl Shard {
         if let Some(role) = role {
             self.core.borrow_mut().reply(key, role, &mut reply);
         }
-        self.core.borrow_mut().keep_incoming(key, incoming);
+        self.core.borrow_mut().keep_incoming(key, incoming, bytes.len());
         self.run_calls();
     }
 }
@@ -107,7 +107,11 @@ impl Core {
         self.websocket(key).map(|websocket| std::mem::take(&mut websocket.incoming))
     }
 
-    fn keep_incoming(&mut self, key: ConnectionKey, incoming: Incoming) {
+    /// Keeps what is left after `read` bytes more.
+    fn keep_incoming(&mut self, key: ConnectionKey, incoming: Incoming, read: usize) {
+        if incoming.held() > 0 {
+            self.kept += read;
+        }
         if let Some(websocket) = self.websocket(key) {
             websocket.incoming = incoming;
         }

@@ -44,6 +44,7 @@ mod target;
 mod timers;
 mod translation;
 mod turn;
+mod unfinished;
 mod websocket;
 mod write;
 

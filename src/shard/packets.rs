@@ -85,6 +85,7 @@ impl Core {
         }
         let limits = self.shared.decode_limits;
         let Some(client) = self.sessions.get_mut(key.0) else { return };
+        let length = inbound.len();
         let decoded = match inbound {
             // The decoder would take it for a CONNECT; the Node server does not hand it on.
             Inbound::Text("") => Err(DecodeError::InvalidPayload),
@@ -96,7 +97,7 @@ impl Core {
                 let packet = if self.is_v3(key) { v4::without_query(packet) } else { packet };
                 self.packet(key, packet);
             }
-            Ok(None) => {}
+            Ok(None) => self.kept += length,
             Err(error) => self.undecodable(key, error),
         }
     }
@@ -179,6 +180,17 @@ impl Core {
             _ => {}
         }
         self.session(session, |session, now, _, effects| session.close(now, effects));
+    }
+
+    /// A packet whose attachments do not come ends the session. This is looked at with the heartbeat.
+    pub(crate) fn check_attachments(&mut self, session: SessionKey) {
+        let patience = self.shared.config.limits.body_timeout;
+        let Some(client) = self.sessions.get_mut(session.0) else { return };
+        if client.decoder.is_overdue(self.now, patience) {
+            log::debug!("session {}: attachments are missing for too long", session.0);
+            self.metrics.hit(Limit::BodyTimeout);
+            self.session(session, |session, now, _, effects| session.close(now, effects));
+        }
     }
 
     /// A packet that is out of place ends the session; its sockets hear at once even if the session must wait for the

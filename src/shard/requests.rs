@@ -88,7 +88,10 @@ impl Shard {
                         self.post_body(key, &body);
                         Step::Used(used)
                     }
-                    result => core.post_went_on(key, result),
+                    result => {
+                        core.kept += bytes.len();
+                        core.post_went_on(key, result)
+                    }
                 }
             }
             HttpState::Head => {
@@ -315,6 +318,7 @@ impl Core {
         let now = self.now;
         let Some(http) = self.connections.get_mut(key.0).and_then(Connection::http) else { return };
         http.unread = rest.to_vec();
+        self.kept += rest.len();
         match http.state {
             HttpState::Held(_) if rest.len() > most => self.doom(key, Fate::Error),
             HttpState::Head if begins && !rest.is_empty() => self.set_deadline(key, now + timeout),

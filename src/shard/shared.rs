@@ -25,6 +25,8 @@ pub(crate) struct Shared {
     pub(crate) metrics: Vec<Arc<ShardMetrics>>,
     pub(crate) max_connections: usize,
     pub(crate) queued_per_shard: usize,
+    /// Bytes that all clients of a shard may have half sent.
+    pub(crate) unfinished_per_shard: usize,
     pub(crate) rooms_per_shard: usize,
     connections: AtomicUsize,
     ack_ids: Vec<AtomicUsize>,
@@ -36,6 +38,8 @@ pub(crate) struct Budget {
     pub(crate) max_connections: usize,
     /// Bytes that may wait for all clients.
     pub(crate) queued: usize,
+    /// Bytes that all clients may have half sent.
+    pub(crate) unfinished: usize,
 }
 
 impl Shared {
@@ -66,6 +70,7 @@ impl Shared {
             mailboxes,
             max_connections: budget.max_connections,
             queued_per_shard: budget.queued / shards,
+            unfinished_per_shard: budget.unfinished / shards,
             rooms_per_shard: config.limits.rooms.div_ceil(shards),
             connections: AtomicUsize::new(0),
             config,

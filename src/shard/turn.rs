@@ -281,6 +281,7 @@ impl Shard {
             core.answer_polls();
             core.flush_turn();
             core.check_queued();
+            core.check_unfinished();
             core.bury();
             core.metrics.queued_bytes.set(core.queued as u64);
             let resumed = std::mem::take(&mut core.resumed);

@@ -5,6 +5,7 @@
 //! 0.5 stays in the arguments as it is.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use bytes::Bytes;
 use bytestring::ByteString;
@@ -12,6 +13,7 @@ use thiserror::Error;
 
 use super::json;
 use super::packet::{Arguments, Event, Packet, is_reserved};
+use crate::engineio::Millis;
 
 /// Bounds of what a client may send in one packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,6 +81,8 @@ struct Partial {
     attachments: Vec<Bytes>,
     count: usize,
     bytes: usize,
+    /// When it was first looked at after its text or the latest attachment came.
+    waiting_since: Option<Millis>,
 }
 
 impl Decoder {
@@ -123,7 +127,7 @@ impl Decoder {
         if bytes > limits.max_bytes {
             return Err(DecodeError::TooLarge);
         }
-        self.partial = Some(Box::new(Partial { packet, attachments: Vec::new(), count, bytes }));
+        self.partial = Some(Box::new(Partial { packet, attachments: Vec::new(), count, bytes, waiting_since: None }));
         Ok(None)
     }
 
@@ -137,6 +141,7 @@ impl Decoder {
         if partial.bytes > limits.max_bytes {
             return Err(DecodeError::TooLarge);
         }
+        partial.waiting_since = None;
         // A copy, so that a small attachment does not keep a large receive buffer alive.
         partial.attachments.push(Bytes::copy_from_slice(data));
         if partial.attachments.len() < partial.count {
@@ -144,6 +149,18 @@ impl Decoder {
             return Ok(None);
         }
         partial.finish().map(Some)
+    }
+
+    /// Bytes held of a packet whose attachments are awaited.
+    pub fn held(&self) -> usize {
+        self.partial.as_ref().map_or(0, |partial| partial.bytes)
+    }
+
+    /// Whether the next attachment is awaited for `patience` or longer; the time begins with the first call that finds it
+    /// missing.
+    pub fn is_overdue(&mut self, now: Millis, patience: Duration) -> bool {
+        let Some(partial) = &mut self.partial else { return false };
+        *partial.waiting_since.get_or_insert(now) + patience <= now
     }
 
     /// Whether attachments are awaited.

@@ -38,7 +38,6 @@ pub(crate) struct Incoming {
 
 impl Incoming {
     /// Bytes held for this connection.
-    #[cfg(test)]
     pub(crate) fn held(&self) -> usize {
         self.pending.as_ref().map_or(0, |pending| pending.message.raw.capacity() + pending.rest.capacity())
     }

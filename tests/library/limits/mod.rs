@@ -5,6 +5,7 @@ mod requests;
 mod sessions;
 mod slow;
 mod sockets;
+mod unfinished;
 
 use kinglet::Limits;
 
@@ -35,7 +36,8 @@ limits! {
     request_headers: requests::a_header_too_many_gets_431;
     header_timeout: requests::a_head_that_does_not_end_gets_408, requests::a_head_that_trickles_gets_408;
     body_timeout: requests::a_body_that_does_not_end_gets_408,
-        requests::a_refused_body_that_does_not_end_gets_no_second_answer;
+        requests::a_refused_body_that_does_not_end_gets_no_second_answer,
+        unfinished::attachments_that_do_not_come_end_the_session;
     keep_alive: requests::an_idle_connection_is_closed, requests::a_connection_without_a_request_is_closed;
     max_http_buffer_size: requests::a_body_too_long_gets_413, sockets::a_message_too_long_closes_with_1009;
     fragments: sockets::a_message_of_too_many_fragments_closes_with_1008;
@@ -51,6 +53,8 @@ limits! {
     blocking_queue_bytes: names::an_event_too_long_for_the_threads_is_refused;
     queued_per_client: slow::a_websocket_that_does_not_read_is_cut_off, slow::a_polling_client_that_does_not_fetch_is_cut_off;
     queued: slow::the_longest_of_all_queues_is_cut_off;
+    unfinished: unfinished::those_with_the_most_half_sent_are_cut_off,
+        unfinished::a_packet_that_hoards_attachments_is_cut_off;
     write_stall: slow::a_stalled_connection_is_cut_off;
     close_timeout: sessions::a_close_frame_without_an_answer_ends_the_connection;
     connect_timeout: sessions::a_client_that_joins_nothing_is_closed;
