@@ -47,7 +47,7 @@ fn decoded(frames: &Frames) -> socketio::Packet {
                 let text = str::from_utf8(text).expect("UTF-8").strip_prefix('4').expect("a message");
                 decoder.text(text.into(), &limits).expect("a packet")
             }
-            Part::Binary(data) => decoder.binary(data, &limits).expect("a packet"),
+            Part::Binary(data) => decoder.binary(Bytes::copy_from_slice(data), &limits).expect("a packet"),
         })
         .collect();
     assert!(!decoder.is_pending());
@@ -60,7 +60,7 @@ fn messages<'a>(packets: impl Iterator<Item = Result<Packet<'a>, ParseError>>) -
     packets
         .map(|packet| match packet {
             Ok(Packet::Text(text)) => Ok(text.to_owned()),
-            Ok(Packet::Binary(data)) => Err(data),
+            Ok(Packet::Binary(data)) => Err(data.into()),
             other => panic!("{other:?}"),
         })
         .collect()
@@ -143,13 +143,14 @@ proptest! {
     ) {
         let limits = DecodeLimits::default();
         let mut decoder = Decoder::default();
+        let data = Bytes::from(data);
         for text in texts {
             let _ = Packet::decode(&text);
             let _ = payload::decode(&text).count();
             let _ = v3::decode_text_payload(&text).count();
             let _ = v3::decode_text_payload(&format!("{}:{text}", data.len())).count();
             let _ = decoder.text(text.into(), &limits);
-            let _ = decoder.binary(&data, &limits);
+            let _ = decoder.binary(data.clone(), &limits);
         }
         let _ = v3::decode_binary(&data);
         let _ = v3::decode_binary_payload(&data).count();

@@ -2,6 +2,7 @@
 
 mod vectors;
 
+use bytes::Bytes;
 use kinglet::engineio::{Encoding, Frames, FramesBuilder, Packet, ParseError, Part, PayloadKind, payload, v3};
 use serde_json::{Value, json};
 use vectors::{hex, unhex};
@@ -133,7 +134,7 @@ fn packets_of_protocol_3_go_to_a_websocket_as_node_writes_them() {
                 }
                 [Part::Binary(data)] => {
                     assert_eq!(hex(data), entry[form]["hex"], "{}", entry["id"]);
-                    encoding.decode_binary(data)
+                    encoding.decode_binary(&Bytes::copy_from_slice(data))
                 }
                 _ => panic!("{parts:?}"),
             };

@@ -32,7 +32,7 @@ fn decode(entry: &Value, limits: &DecodeLimits) -> Result<(Vec<Packet>, bool), D
     for frame in entry["frames"].as_array().expect("a list") {
         let data = unhex(&frame["hex"]);
         packets.extend(if frame["kind"] == "binary" {
-            decoder.binary(&data, limits)?
+            decoder.binary(data.into(), limits)?
         } else {
             decoder.text(String::from_utf8(data).expect("UTF-8").into(), limits)?
         });

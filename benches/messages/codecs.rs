@@ -70,7 +70,7 @@ fn decode_attachment() -> io::Result<Step> {
     let text = received(WITH_ATTACHMENT);
     repeat(move || {
         let announced = decoder.text(black_box(&text).clone(), &limits);
-        (announced, decoder.binary(black_box(ATTACHMENT), &limits))
+        (announced, decoder.binary(Bytes::from_static(black_box(ATTACHMENT)), &limits))
     })
 }
 

@@ -1,5 +1,7 @@
 //! How the packets of one session are written and read: as its protocol says, and as its client can take binary data.
 
+use bytes::Bytes;
+
 use super::frames::{Frames, FramesBuilder, Part};
 use super::handshake::Protocol;
 use super::packet::{Packet, ParseError};
@@ -45,13 +47,13 @@ impl Encoding {
         }
     }
 
-    /// Decodes a binary message of a WebSocket.
+    /// Decodes a binary message of a WebSocket. The packet shares its buffer.
     ///
     /// # Errors
     /// If it is no packet, which only protocol 3 knows of.
-    pub fn decode_binary(self, data: &[u8]) -> Result<Packet<'static>, ParseError> {
+    pub fn decode_binary(self, data: &Bytes) -> Result<Packet<'static>, ParseError> {
         match self {
-            Self::V4 => Ok(Packet::Binary(data.to_vec())),
+            Self::V4 => Ok(Packet::Binary(data.clone())),
             Self::V3 | Self::V3Base64 => v3::decode_binary(data),
         }
     }

@@ -6,6 +6,7 @@ use base64::Engine;
 use base64::alphabet::STANDARD;
 use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
+use bytes::Bytes;
 use thiserror::Error;
 
 /// A packet, borrowed from the text it arrived in. Data of the types that have none is ignored, as Node does.
@@ -22,7 +23,7 @@ pub enum Packet<'a> {
     /// `4`: a message of text.
     Text(&'a str),
     /// `b`: a message of binary data, decoded from base64.
-    Binary(Vec<u8>),
+    Binary(Bytes),
     /// `5`: the client switches to the transport this came by.
     Upgrade,
     /// `6`: nothing.
@@ -63,7 +64,7 @@ impl<'a> Packet<'a> {
             '4' => Self::Text(data),
             '5' => Self::Upgrade,
             '6' => Self::Noop,
-            'b' => Self::Binary(decode_base64(data)),
+            'b' => Self::Binary(decode_base64(data).into()),
             unknown => return Err(ParseError::UnknownType(unknown)),
         })
     }

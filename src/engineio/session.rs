@@ -12,6 +12,8 @@ mod heartbeat;
 mod polling;
 mod upgrade;
 
+use bytes::Bytes;
+
 use self::heartbeat::{Beat, Heartbeat};
 use self::polling::Polling;
 use super::encoding::Encoding;
@@ -48,7 +50,7 @@ pub enum Inbound<'a> {
     /// The data of a text message.
     Text(&'a str),
     /// The data of a binary message.
-    Binary(Vec<u8>),
+    Binary(Bytes),
 }
 
 impl Inbound<'_> {

@@ -9,6 +9,7 @@ use std::iter::FusedIterator;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 
 use super::packet::decode_base64;
 use super::{Frames, Packet, ParseError, Part};
@@ -35,20 +36,20 @@ pub fn decode_text(text: &str) -> Result<Packet<'_>, ParseError> {
     let kind = chars.next().ok_or(ParseError::Empty)?;
     let number =
         kind.to_digit(TYPES).and_then(|digit| u8::try_from(digit).ok()).ok_or(ParseError::UnknownType(kind))?;
-    typed_packet(number, || decode_base64(chars.as_str()))
+    typed_packet(number, || decode_base64(chars.as_str()).into())
 }
 
 /// Decodes a binary packet.
 ///
 /// # Errors
 /// If it is empty or its type is unknown.
-pub fn decode_binary(packet: &[u8]) -> Result<Packet<'static>, ParseError> {
-    let (&kind, data) = packet.split_first().ok_or(ParseError::Empty)?;
-    typed_packet(kind, || data.to_vec())
+pub fn decode_binary(packet: &Bytes) -> Result<Packet<'static>, ParseError> {
+    let &kind = packet.first().ok_or(ParseError::Empty)?;
+    typed_packet(kind, || packet.slice(1..))
 }
 
 /// Only messages carry binary data; that of other types is ignored.
-fn typed_packet(kind: u8, data: impl FnOnce() -> Vec<u8>) -> Result<Packet<'static>, ParseError> {
+fn typed_packet(kind: u8, data: impl FnOnce() -> Bytes) -> Result<Packet<'static>, ParseError> {
     Ok(match kind {
         0 => Packet::Open(""),
         1 => Packet::Close,
@@ -134,7 +135,7 @@ impl<'a> Iterator for BinaryPackets<'a> {
         let Some((packet, behind)) = split_binary(rest) else { return Some(Err(ParseError::BadLength)) };
         let packet = match kind {
             0 => str::from_utf8(packet).map_err(|_| ParseError::NotUtf8).and_then(decode_text),
-            _ => decode_binary(packet),
+            _ => decode_binary(&Bytes::copy_from_slice(packet)),
         };
         if packet.is_ok() {
             self.rest = behind;
@@ -254,14 +255,14 @@ mod tests {
         assert_eq!(decode_text("b"), Err(ParseError::Empty));
         assert_eq!(decode_text("bAQID"), Err(ParseError::UnknownType('A')));
         assert_eq!(decode_text("b7"), Err(ParseError::UnknownType('7')));
-        assert_eq!(decode_binary(b""), Err(ParseError::Empty));
-        assert_eq!(decode_binary(b"\x07"), Err(ParseError::UnknownType('\x07')));
+        assert_eq!(decode_binary(&Bytes::new()), Err(ParseError::Empty));
+        assert_eq!(decode_binary(&"\x07".into()), Err(ParseError::UnknownType('\x07')));
         assert_eq!(decode_binary_payload(b"\0\x02\xff4\xc3").next(), Some(Err(ParseError::NotUtf8)));
     }
 
     #[test]
     fn binary_data_of_other_types_is_ignored() {
         assert_eq!(decode_text("b2AQID"), Ok(Packet::Ping("")));
-        assert_eq!(decode_binary(b"\x02\x01"), Ok(Packet::Ping("")));
+        assert_eq!(decode_binary(&"\x02\x01".into()), Ok(Packet::Ping("")));
     }
 }

@@ -90,7 +90,7 @@ impl Core {
             // The decoder would take it for a CONNECT; the Node server does not hand it on.
             Inbound::Text("") => Err(DecodeError::InvalidPayload),
             Inbound::Text(text) => client.decoder.text(share(text, whole), &limits),
-            Inbound::Binary(data) => client.decoder.binary(&data, &limits),
+            Inbound::Binary(data) => client.decoder.binary(data, &limits),
         };
         match decoded {
             Ok(Some(packet)) => {
@@ -110,7 +110,7 @@ impl Core {
     fn bare_message(&mut self, key: SessionKey, inbound: Inbound<'_>, whole: Option<&ByteString>) {
         let message = match inbound {
             Inbound::Text(text) => Message::Text(share(text, whole)),
-            Inbound::Binary(data) => Message::Binary(data.into()),
+            Inbound::Binary(data) => Message::Binary(data),
         };
         if let Some(session) = self.session_ref(key) {
             self.calls.push_back(Call::Message { session, message });

@@ -135,15 +135,14 @@ impl Decoder {
     ///
     /// # Errors
     /// If no attachment is awaited, the packet grows too large, or its placeholders do not fit.
-    pub fn binary(&mut self, data: &[u8], limits: &DecodeLimits) -> Result<Option<Packet>, DecodeError> {
+    pub fn binary(&mut self, data: Bytes, limits: &DecodeLimits) -> Result<Option<Packet>, DecodeError> {
         let mut partial = self.partial.take().ok_or(DecodeError::UnexpectedBinary)?;
         partial.bytes = partial.bytes.saturating_add(data.len());
         if partial.bytes > limits.max_bytes {
             return Err(DecodeError::TooLarge);
         }
         partial.waiting_since = None;
-        // A copy, so that a small attachment does not keep a large receive buffer alive.
-        partial.attachments.push(Bytes::copy_from_slice(data));
+        partial.attachments.push(data);
         if partial.attachments.len() < partial.count {
             self.partial = Some(partial);
             return Ok(None);
@@ -358,8 +357,8 @@ mod tests {
         let limits = DecodeLimits { max_bytes: 12, ..DecodeLimits::default() };
         let mut decoder = Decoder::default();
         assert_eq!(decoder.text("52-[\"x\"]".into(), &limits), Ok(None));
-        assert_eq!(decoder.binary(b"1234", &limits), Ok(None));
-        assert_eq!(decoder.binary(b"5", &limits), Err(DecodeError::TooLarge));
+        assert_eq!(decoder.binary(Bytes::from_static(b"1234"), &limits), Ok(None));
+        assert_eq!(decoder.binary(Bytes::from_static(b"5"), &limits), Err(DecodeError::TooLarge));
         assert!(!decoder.is_pending());
         assert_eq!(decoder.text("52-[\"longer\"]".into(), &limits), Err(DecodeError::TooLarge));
     }

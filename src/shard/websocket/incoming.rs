@@ -101,6 +101,8 @@ impl Receiver {
                 Ok(text) => Ok(Some(Input::Text(text))),
                 Err(_) => Err(WebSocketError::NotUtf8),
             },
+            // A small one is a part of the context's buffer, which it must not keep alive.
+            Ok(Message::Binary(data)) if !large => Ok(Some(Input::Binary(Bytes::copy_from_slice(&data)))),
             Ok(Message::Binary(data)) => Ok(Some(Input::Binary(data))),
             Ok(Message::Close(frame)) => Ok(Some(Input::Close(frame.map(|frame| frame.code.into())))),
             Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)) => Ok(None),

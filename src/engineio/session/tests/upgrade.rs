@@ -121,7 +121,8 @@ fn a_second_websocket_is_shut_after_the_upgrade() {
 
 #[test]
 fn any_other_packet_ends_the_attempt_but_not_the_session() {
-    for packet in [Packet::Text(""), Packet::Ping(""), Packet::Close, Packet::Pong("probe"), Packet::Binary(vec![])] {
+    for packet in [Packet::Text(""), Packet::Ping(""), Packet::Close, Packet::Pong("probe"), Packet::Binary("".into())]
+    {
         let mut bench = Bench::probing();
         assert_eq!(bench.receive(WEBSOCKET, packet), None);
         assert_eq!(bench.take(), [Shut(WEBSOCKET)]);
