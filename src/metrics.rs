@@ -136,6 +136,7 @@ pub(crate) enum Limit {
     QueuedPerClient,
     Queued,
     Unfinished,
+    Inbox,
     WriteStall,
     CloseTimeout,
     ConnectTimeout,
@@ -144,7 +145,7 @@ pub(crate) enum Limit {
 }
 
 impl Limit {
-    pub(crate) const ALL: [Self; 26] = [
+    pub(crate) const ALL: [Self; 27] = [
         Self::MaxConnections,
         Self::RequestHead,
         Self::RequestHeaders,
@@ -166,6 +167,7 @@ impl Limit {
         Self::QueuedPerClient,
         Self::Queued,
         Self::Unfinished,
+        Self::Inbox,
         Self::WriteStall,
         Self::CloseTimeout,
         Self::ConnectTimeout,
@@ -197,6 +199,7 @@ impl Limit {
             Self::QueuedPerClient => "queued_per_client",
             Self::Queued => "queued",
             Self::Unfinished => "unfinished",
+            Self::Inbox => "inbox",
             Self::WriteStall => "write_stall",
             Self::CloseTimeout => "close_timeout",
             Self::ConnectTimeout => "connect_timeout",

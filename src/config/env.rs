@@ -271,6 +271,13 @@ pub const SETTINGS: &[Setting] = &[
         "bytes that all clients have half sent; then those with the most are cut off"
     ),
     setting!(
+        "KINGLET_INBOX",
+        "16MiB",
+        limits.inbox,
+        parse::size,
+        "bytes that wait for one event loop; then those who emit wait"
+    ),
+    setting!(
         "KINGLET_WRITE_STALL",
         "10s",
         limits.write_stall,

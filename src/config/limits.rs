@@ -61,6 +61,9 @@ pub struct Limits {
     /// Bytes of messages and requests that all clients together may have half sent. Default `None`: an eighth of the memory
     /// budget. Beyond, by up to an eighth of the bound: the clients with the most are cut off.
     pub unfinished: Option<usize>,
+    /// Bytes of what other threads and event loops hand to one event loop and it has not come to, 16 MiB by default. Beyond:
+    /// threads that emit wait, and event loops that do read nothing of their clients meanwhile.
+    pub inbox: usize,
     /// Time a client may leave what waits for it untouched. Default 10 s. Beyond: it is cut off as a slow consumer.
     pub write_stall: Duration,
     /// The kernel's send buffer of a connection (`SO_SNDBUF`), 128 KiB by default.
@@ -99,6 +102,7 @@ impl Default for Limits {
             queued_per_client: 1024 * 1024,
             queued: None,
             unfinished: None,
+            inbox: 16 * 1024 * 1024,
             write_stall: Duration::from_secs(10),
             send_buffer: 128 * 1024,
             unsent: 16 * 1024,

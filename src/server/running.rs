@@ -93,7 +93,7 @@ impl Prepared {
                 listen(address, sharing, &config.limits).map_err(|source| Error::Listen { address, source })?;
             // With port 0 the first listener's port is the one that all share.
             address = listener.local_addr().map_err(Error::system("cannot read the listener's address"))?;
-            let (mailbox, inbox) = mailbox(waker);
+            let (mailbox, inbox) = mailbox(waker, config.limits.inbox);
             mailboxes.push(mailbox);
             shards.push(Stand { poll, inbox, listener });
         }

@@ -1,9 +1,13 @@
 //! What reaches a shard from other threads: a channel, and a waker for the loop that sleeps in its poll.
+//!
+//! What waits there is bounded in bytes. A thread of the program waits until there is room again. A shard must not wait for
+//! another, which may wait for it: it hands its letter over in any case, and reads nothing more of its clients while the
+//! other has no room (see [`Shard`]'s loop).
 
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use crossbeam_channel::{Receiver, Sender};
 use mio::Waker;
@@ -26,6 +30,20 @@ pub(crate) enum Letter {
     Stop,
 }
 
+/// What a letter is reckoned with beside its bytes: its place in the channel, and what it stands in.
+const COST: usize = 256;
+
+impl Letter {
+    /// Bytes that it takes while it waits.
+    fn cost(&self) -> usize {
+        COST + match self {
+            Self::Broadcast(broadcast) => broadcast.frames.len(),
+            Self::Connection(hand_off) => hand_off.unread.len(),
+            Self::Run(_) | Self::Stop => 0,
+        }
+    }
+}
+
 /// A connection on its way from one shard to another.
 pub(crate) struct HandOff {
     pub(crate) stream: std::net::TcpStream,
@@ -39,32 +57,70 @@ pub(crate) struct HandOff {
 pub(crate) struct Mailbox {
     sender: Sender<Letter>,
     waker: Arc<Waker>,
-    /// Whether the waker was used since the shard last looked, so that a burst costs one wake-up.
-    woken: Arc<AtomicBool>,
+    state: Arc<State>,
 }
 
 /// The shard's end of its mailbox.
 pub(crate) struct Inbox {
     receiver: Receiver<Letter>,
-    woken: Arc<AtomicBool>,
+    state: Arc<State>,
 }
 
-/// Makes a mailbox and its inbox.
-pub(crate) fn mailbox(waker: Waker) -> (Mailbox, Inbox) {
+/// What both ends know.
+struct State {
+    /// Whether the waker was used since the shard last looked, so that a burst costs one wake-up.
+    woken: AtomicBool,
+    /// Bytes of the letters that wait.
+    waiting: AtomicUsize,
+    /// How many may wait.
+    limit: usize,
+    /// Those who wait for room.
+    queue: Mutex<Queue>,
+    /// There is room again, or there will be none.
+    changed: Condvar,
+}
+
+/// The threads that wait for room.
+#[derive(Default)]
+struct Queue {
+    /// How many there are.
+    length: usize,
+    /// Whether the shard has ended.
+    closed: bool,
+}
+
+/// Makes a mailbox and its inbox, for letters of `limit` bytes.
+pub(crate) fn mailbox(waker: Waker, limit: usize) -> (Mailbox, Inbox) {
     let (sender, receiver) = crossbeam_channel::unbounded();
-    let woken = Arc::new(AtomicBool::new(false));
-    (Mailbox { sender, waker: Arc::new(waker), woken: Arc::clone(&woken) }, Inbox { receiver, woken })
+    let state = Arc::new(State {
+        woken: AtomicBool::new(false),
+        waiting: AtomicUsize::new(0),
+        limit,
+        queue: Mutex::default(),
+        changed: Condvar::new(),
+    });
+    (Mailbox { sender, waker: Arc::new(waker), state: Arc::clone(&state) }, Inbox { receiver, state })
 }
 
 impl Mailbox {
-    /// Hands a letter to the shard. A shard that has stopped loses it: there is nobody left to serve.
+    /// Hands a letter to the shard. A thread that is no shard's waits while there is no room. A shard that has stopped
+    /// loses the letter: there is nobody left to serve.
     pub(crate) fn send(&self, letter: Letter) {
-        if self.sender.send(letter).is_err() || self.woken.swap(true, Ordering::AcqRel) {
+        if self.is_full() && !Shard::runs_here() {
+            self.state.wait_for_room();
+        }
+        self.state.waiting.fetch_add(letter.cost(), Ordering::AcqRel);
+        if self.sender.send(letter).is_err() || self.state.woken.swap(true, Ordering::AcqRel) {
             return;
         }
         if let Err(error) = self.waker.wake() {
             log::error!("cannot wake a shard: {error}");
         }
+    }
+
+    /// Whether more waits for the shard than may.
+    pub(crate) fn is_full(&self) -> bool {
+        self.state.is_full()
     }
 }
 
@@ -72,8 +128,52 @@ impl Inbox {
     /// Takes the letters that are there now; those that come while they are handled wake the shard anew.
     pub(crate) fn drain(&self) -> impl Iterator<Item = Letter> {
         // A swap, not a store: the count below must see every letter whose sender found the shard woken already.
-        self.woken.swap(false, Ordering::AcqRel);
+        self.state.woken.swap(false, Ordering::AcqRel);
         let count = self.receiver.len();
-        self.receiver.try_iter().take(count)
+        self.receiver.try_iter().take(count).inspect(|letter| self.state.taken(letter.cost()))
+    }
+
+    /// Whether no letter waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.receiver.is_empty()
+    }
+
+    /// Whether more waits than may.
+    pub(crate) fn is_full(&self) -> bool {
+        self.state.is_full()
+    }
+}
+
+impl Drop for Inbox {
+    fn drop(&mut self) {
+        self.state.queue.lock().unwrap_or_else(PoisonError::into_inner).closed = true;
+        self.state.changed.notify_all();
+    }
+}
+
+impl State {
+    fn is_full(&self) -> bool {
+        self.waiting.load(Ordering::Acquire) > self.limit
+    }
+
+    fn wait_for_room(&self) {
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        queue.length += 1;
+        while self.is_full() && !queue.closed {
+            queue = self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        }
+        queue.length -= 1;
+    }
+
+    /// Notes that a letter has been taken out. The threads that wait are let go when there is room.
+    fn taken(&self, cost: usize) {
+        let before = self.waiting.fetch_sub(cost, Ordering::AcqRel);
+        if before > self.limit && before - cost <= self.limit {
+            // Whoever found no room holds the lock until it waits.
+            let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+            if queue.length > 0 {
+                self.changed.notify_all();
+            }
+        }
     }
 }

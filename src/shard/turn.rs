@@ -16,6 +16,7 @@ use super::keys::{ConnectionKey, TimerKey};
 use super::shared::Shared;
 use super::websocket::{Limits, Receiver};
 use crate::engineio::Millis;
+use crate::metrics::Limit;
 
 /// The token of the shard's waker.
 pub(crate) const WAKER: Token = Token(usize::MAX);
@@ -27,6 +28,10 @@ const EVENTS: usize = 1024;
 
 /// Bytes read at once.
 const READ_BUFFER: usize = 64 * 1024;
+
+/// How long one turn handles letters before it looks at its other work, and how long a shard rests that finds no room for
+/// its own.
+const SLICE: Duration = Duration::from_millis(1);
 
 /// Reads from one connection in one turn; a client that sends more waits for the others.
 const READS_PER_TURN: usize = 16;
@@ -47,7 +52,9 @@ pub(crate) struct Shard {
     pub(crate) accepting: Cell<bool>,
     /// Whether accepting rests after an error, until a timer ends that.
     pub(crate) resting: Cell<bool>,
-    /// Connections that had more to read than one turn may.
+    /// Whether letters wait that the last turn had no time for.
+    letters_wait: Cell<bool>,
+    /// Connections that had more to read than one turn may, or that came up while nothing was read.
     unread: RefCell<Vec<ConnectionKey>>,
     /// Has a byte to read for each signal that asks the server to stop.
     pub(crate) signals: RefCell<Option<UnixStream>>,
@@ -72,6 +79,11 @@ struct Readiness {
 }
 
 impl Shard {
+    /// Whether this thread runs a shard, of any server.
+    pub(crate) fn runs_here() -> bool {
+        CURRENT.with_borrow(Option::is_some)
+    }
+
     /// The shard of this thread, if it belongs to the server that `shared` is of.
     pub(crate) fn current(shared: &Arc<Shared>) -> Option<Rc<Self>> {
         CURRENT
@@ -117,6 +129,7 @@ impl Shard {
             listener: RefCell::new(Some(listener)),
             accepting: Cell::new(false),
             resting: Cell::new(false),
+            letters_wait: Cell::new(false),
             unread: RefCell::default(),
             signals: RefCell::new(signals),
             life: Cell::new(Life::Serving),
@@ -140,7 +153,7 @@ impl Shard {
             }
             self.core.borrow_mut().now = millis(origin.elapsed());
             let unread = self.take_unread();
-            let mut woken = false;
+            let mut woken = self.letters_wait.get();
             let mut accept = self.accepting.get();
             for event in &events {
                 match event.token() {
@@ -153,7 +166,7 @@ impl Shard {
             unread.into_iter().for_each(|key| self.read(key, true, &mut buffer));
             self.timers(&mut due);
             if woken {
-                inbox.drain().for_each(|letter| self.letter(letter));
+                self.letters(inbox);
             }
             if accept {
                 self.accept();
@@ -166,8 +179,11 @@ impl Shard {
     /// How long the loop may sleep: not at all while work is left, else until the next timer.
     fn sleep(&self, origin: Instant) -> Option<Duration> {
         let core = self.core.borrow();
-        if core.has_unwritten() || self.accepting.get() || !self.unread.borrow().is_empty() {
+        if core.has_unwritten() || self.letters_wait.get() || self.accepting.get() {
             return Some(Duration::ZERO);
+        }
+        if !self.unread.borrow().is_empty() {
+            return Some(if self.others_are_full() { SLICE } else { Duration::ZERO });
         }
         let due = core.timers.next_due()?;
         Some((due - millis(origin.elapsed())).min(Duration::from_secs(3600)))
@@ -182,6 +198,12 @@ impl Shard {
         unread
     }
 
+    /// Whether another shard has no room for letters: then nothing is read that could lead to more of them.
+    fn others_are_full(&self) -> bool {
+        let others = self.shared.mailboxes.iter().enumerate().filter(|(index, _)| *index != self.index);
+        others.into_iter().any(|(_, mailbox)| mailbox.is_full())
+    }
+
     fn ready(self: &Rc<Self>, key: ConnectionKey, readiness: Readiness, buffer: &mut [u8]) {
         if readiness.writable {
             self.core.borrow_mut().writable(key);
@@ -193,6 +215,9 @@ impl Shard {
 
     /// Reads what a connection has, and handles it. After a short read nothing is left, unless the peer has closed.
     fn read(self: &Rc<Self>, key: ConnectionKey, read_closed: bool, buffer: &mut [u8]) {
+        if self.others_are_full() {
+            return self.unread.borrow_mut().push(key);
+        }
         for _ in 0..READS_PER_TURN {
             let mut core = self.core.borrow_mut();
             let Some(connection) = core.connections.get_mut(key.0) else { return };
@@ -261,6 +286,21 @@ impl Shard {
             }
             self.run_calls();
         }
+    }
+
+    /// Handles letters for a slice of time.
+    fn letters(self: &Rc<Self>, inbox: &Inbox) {
+        if inbox.is_full() {
+            self.core.borrow().metrics.hit(Limit::Inbox);
+        }
+        let started = Instant::now();
+        for letter in inbox.drain() {
+            self.letter(letter);
+            if started.elapsed() >= SLICE {
+                break;
+            }
+        }
+        self.letters_wait.set(!inbox.is_empty());
     }
 
     fn letter(self: &Rc<Self>, letter: Letter) {

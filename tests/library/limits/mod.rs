@@ -1,5 +1,6 @@
 //! Every limit, with a small value: what happens at it, and that it is counted.
 
+mod inbox;
 mod names;
 mod requests;
 mod sessions;
@@ -55,6 +56,8 @@ limits! {
     queued: slow::the_longest_of_all_queues_is_cut_off;
     unfinished: unfinished::those_with_the_most_half_sent_are_cut_off,
         unfinished::a_packet_that_hoards_attachments_is_cut_off;
+    inbox: inbox::a_thread_that_emits_to_a_busy_loop_waits,
+        inbox::a_loop_that_fills_another_s_inbox_reads_nothing_meanwhile;
     write_stall: slow::a_stalled_connection_is_cut_off;
     close_timeout: sessions::a_close_frame_without_an_answer_ends_the_connection;
     connect_timeout: sessions::a_client_that_joins_nothing_is_closed;
