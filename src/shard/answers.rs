@@ -7,8 +7,8 @@ use super::core::Core;
 use super::keys::ConnectionKey;
 use super::requests::Step;
 use crate::config::Config;
-use crate::engineio::{Code, Encoding, Frames};
-use crate::http::{self, BodyLength, BodyReader, Coding, Delivery, Head, HeaderLines, PollAnswer, Status};
+use crate::engineio::Code;
+use crate::http::{self, BodyLength, BodyReader, Coding, Delivery, Head, HeaderLines, Status};
 
 impl Core {
     pub(crate) fn refuse(&mut self, key: ConnectionKey, head: &Head<'_>, code: Code, message: Option<&str>) -> Step {
@@ -46,28 +46,6 @@ impl Core {
     pub(crate) fn last_answer(&mut self, key: ConnectionKey, answer: &Bytes) {
         self.push(key, answer);
         self.finish(key, Then::Linger);
-    }
-
-    /// Answers a held GET.
-    pub(crate) fn answer_poll(&mut self, key: ConnectionKey, encoding: Encoding, frames: &[Frames]) {
-        let config = &self.shared.config;
-        let Some(http) = self.connections.get_mut(key.0).and_then(Connection::http) else { return };
-        let (mut payload, kind) = encoding.payload(frames);
-        let mut coding = None;
-        if config.http_compression
-            && payload.len() >= config.compression_threshold
-            && frames.iter().any(Frames::may_compress)
-            && let Some(wanted) = http.answer.coding
-            && let Ok(compressed) = wanted.compress(&payload)
-        {
-            payload = compressed;
-            coding = Some(wanted);
-        }
-        let answer = PollAnswer { payload: &payload, kind, coding, cors: &http.answer.cors, cookie: None };
-        let answer = answer.write(http.answer.delivery);
-        http.state = HttpState::Head;
-        self.push(key, &answer);
-        self.answered(key);
     }
 
     /// Answers a POST with `ok`, unless it has been answered.

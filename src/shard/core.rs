@@ -19,6 +19,7 @@ use super::keys::{ConnectionKey, NamespaceKey, SessionKey, SocketKey, TimerKey};
 use super::members::Members;
 use super::namespaces::Namespaces;
 use super::pages::{MAX_KEYS, Pages};
+use super::polls::CommonAnswer;
 use super::shared::Shared;
 use super::sockets::SocketState;
 use super::timers::Timers;
@@ -54,8 +55,10 @@ pub(crate) struct Core {
     pub(crate) replies: Vec<ConnectionKey>,
     /// Connections that were sent anything else.
     pub(crate) fanout: VecDeque<ConnectionKey>,
-    /// Polling sessions for which something was queued this turn.
-    pub(crate) polled: Vec<SessionKey>,
+    /// Polling sessions for which something was queued, and who have not been answered.
+    pub(crate) polled: VecDeque<SessionKey>,
+    /// The answer that the last of them got, for those who get the same.
+    pub(crate) common_answer: Option<CommonAnswer>,
     /// Connections that may have whole requests left in what was read from them.
     pub(crate) resumed: Vec<ConnectionKey>,
     /// Connections to bury at the end of the turn.
@@ -91,7 +94,8 @@ impl Core {
             serving: None,
             replies: Vec::new(),
             fanout: VecDeque::new(),
-            polled: Vec::new(),
+            polled: VecDeque::new(),
+            common_answer: None,
             resumed: Vec::new(),
             doomed: Vec::new(),
             calls: VecDeque::new(),

@@ -55,7 +55,7 @@ impl Core {
         self.queued += after - before;
         if !client.polled {
             client.polled = true;
-            self.polled.push(key);
+            self.polled.push_back(key);
         }
         if before > self.shared.config.limits.queued_per_client {
             self.cut_off(key, Limit::QueuedPerClient);

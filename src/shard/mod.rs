@@ -35,6 +35,7 @@ mod outbox;
 mod outgoing;
 mod packets;
 mod pages;
+mod polls;
 mod requests;
 mod room_changes;
 mod shared;

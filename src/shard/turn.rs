@@ -15,6 +15,7 @@ use super::inbox::{Inbox, Letter};
 use super::keys::{ConnectionKey, TimerKey};
 use super::shared::Shared;
 use super::websocket::{Limits, Receiver};
+use super::write::SLICE;
 use crate::engineio::Millis;
 use crate::metrics::Limit;
 
@@ -28,10 +29,6 @@ const EVENTS: usize = 1024;
 
 /// Bytes read at once.
 const READ_BUFFER: usize = 64 * 1024;
-
-/// How long one turn handles letters before it looks at its other work, and how long a shard rests that finds no room for
-/// its own.
-const SLICE: Duration = Duration::from_millis(1);
 
 /// Reads from one connection in one turn; a client that sends more waits for the others.
 const READS_PER_TURN: usize = 16;
@@ -325,7 +322,7 @@ impl Shard {
             core.bury();
             core.metrics.queued_bytes.set(core.queued as u64);
             let resumed = std::mem::take(&mut core.resumed);
-            let quiet = core.calls.is_empty() && resumed.is_empty() && core.polled.is_empty() && core.doomed.is_empty();
+            let quiet = core.calls.is_empty() && resumed.is_empty() && core.doomed.is_empty();
             drop(core);
             for key in resumed {
                 self.served(key, |shard| shard.received(key, &[]));
@@ -337,18 +334,6 @@ impl Shard {
         self.core.borrow_mut().rest_if_alone();
         if self.is_stopping() {
             self.end_if_alone();
-        }
-    }
-}
-
-impl Core {
-    /// Answers the held GETs of sessions for which something was queued.
-    fn answer_polls(&mut self) {
-        for key in std::mem::take(&mut self.polled) {
-            if let Some(client) = self.sessions.get_mut(key.0) {
-                client.polled = false;
-                self.session(key, |session, _, _, effects| session.flush(effects));
-            }
         }
     }
 }

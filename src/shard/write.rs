@@ -19,11 +19,11 @@ use crate::metrics::Limit;
 /// From this length on, what a turn queues for one connection is written on the way.
 const WRITE_THROUGH: usize = 64 * 1024;
 
-/// How long one turn writes before it looks at its other work.
-const SLICE: Duration = Duration::from_millis(1);
+/// How long one turn writes, answers polls, or handles letters before it looks at its other work.
+pub(super) const SLICE: Duration = Duration::from_millis(1);
 
 /// Writes between two looks at the clock.
-const WRITES_PER_LOOK: usize = 64;
+pub(super) const WRITES_PER_LOOK: usize = 64;
 
 /// Time a peer has to close after our half is closed.
 const LINGER: Duration = Duration::from_secs(5);
@@ -100,7 +100,7 @@ impl Core {
 
     /// Whether some of what was queued is left for the next turn.
     pub(crate) fn has_unwritten(&self) -> bool {
-        !self.fanout.is_empty() || !self.replies.is_empty()
+        !self.fanout.is_empty() || !self.replies.is_empty() || !self.polled.is_empty()
     }
 
     /// Writes what is queued for one connection.

@@ -9,5 +9,6 @@ mod handlers;
 mod handoff;
 mod handshakes;
 mod limits;
+mod polls;
 mod stop;
 mod support;

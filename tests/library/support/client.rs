@@ -127,8 +127,13 @@ impl Polling {
 
     /// A GET that is held by the server, which must have one shard.
     pub fn hold(&self, server: &Server) -> Connection {
+        self.hold_with(server, "")
+    }
+
+    /// The same, with more lines of headers.
+    pub fn hold_with(&self, server: &Server, headers: &str) -> Connection {
         let before = server.metrics().requests;
-        let connection = self.send(&self.get_request());
+        let connection = self.send(&raw("GET", &format!("polling&sid={}", self.sid), headers));
         server.wait_until("a GET held", |metrics| metrics.requests > before);
         connection
     }
