@@ -37,6 +37,19 @@ pub fn event(namespace: &str, id: Option<u64>, json: &str, attachments: &[Bytes]
     packet(&["45", count.as_str(), "-", address(namespace), comma(namespace), id, json], attachments)
 }
 
+/// EVENT, or BINARY_EVENT if there are attachments, for a client that may have to be told again: `offset` is one more
+/// argument, the last. `json` is as for [`event`].
+pub fn event_at(namespace: &str, offset: &str, json: &str, attachments: &[Bytes]) -> Frames {
+    let json = json.trim_end();
+    let json = json.strip_suffix(']').unwrap_or(json);
+    let [comma, address] = [comma(namespace), address(namespace)];
+    if attachments.is_empty() {
+        return packet(&["42", address, comma, json, ",\"", offset, "\"]"], &[]);
+    }
+    let count = Digits::of(attachments.len() as u64);
+    packet(&["45", count.as_str(), "-", address, comma, json, ",\"", offset, "\"]"], attachments)
+}
+
 /// ACK, or BINARY_ACK if there are attachments: the answer to the client's event `id`. `json` is the text of a JSON array.
 pub fn ack(namespace: &str, id: u64, json: &str, attachments: &[Bytes]) -> Frames {
     let id = Digits::of(id);
@@ -111,6 +124,20 @@ mod tests {
         for number in [0, 7, 10, 1_234_567_890, u64::MAX] {
             assert_eq!(Digits::of(number).as_str(), number.to_string());
         }
+    }
+
+    #[test]
+    fn an_offset_is_the_last_argument() {
+        let frames = |text: &str, data: &[u8]| {
+            let mut frames = FramesBuilder::default();
+            frames.text(&[text.as_bytes()]);
+            data.chunks(1).for_each(|data| frames.binary(data));
+            frames.finish()
+        };
+        assert_eq!(event_at("/", "Q8AGDxC", r#"["one","x"]"#, &[]), frames(r#"42["one","x","Q8AGDxC"]"#, b""));
+        let json = r#"["bin",{"_placeholder":true,"num":0}] "#;
+        let expected = r#"451-/a,["bin",{"_placeholder":true,"num":0},"1.0"]"#;
+        assert_eq!(event_at("/a", "1.0", json, &[Bytes::from_static(b"b")]), frames(expected, b"b"));
     }
 
     #[test]

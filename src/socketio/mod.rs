@@ -1,4 +1,4 @@
-//! Socket.IO, protocol 5, and 4 where it differs: the packet codec, rooms. No I/O happens here.
+//! Socket.IO, protocol 5, and 4 where it differs: the packet codec, rooms, offsets. No I/O happens here.
 #![forbid(unsafe_code)]
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
@@ -6,14 +6,16 @@ mod decoder;
 mod encode;
 mod id;
 mod json;
+mod offset;
 mod packet;
 mod reason;
 mod rooms;
 pub mod v4;
 
 pub use decoder::{DecodeError, DecodeLimits, Decoder};
-pub use encode::{ack, connect, connect_error, disconnect, event};
+pub use encode::{ack, connect, connect_error, disconnect, event, event_at};
 pub use id::SocketId;
+pub use offset::{Offset, OffsetSource, OffsetText};
 pub use packet::{Arguments, Event, Packet, is_reserved};
 pub use reason::DisconnectReason;
 pub use rooms::{Member, Memberships, Rooms};

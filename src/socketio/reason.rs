@@ -20,6 +20,16 @@ pub enum DisconnectReason {
 }
 
 impl DisconnectReason {
+    /// Whether the client may be on its way back, so that connection state recovery keeps its socket: whether the connection
+    /// was lost, rather than given up or spoilt by one of the two.
+    pub const fn is_recoverable(self) -> bool {
+        match self {
+            Self::ClientNamespaceDisconnect | Self::ServerNamespaceDisconnect => false,
+            Self::ServerShuttingDown | Self::ForcedServerClose => true,
+            Self::Session(reason) => !matches!(reason, Reason::ParseError),
+        }
+    }
+
     /// The reason as the Node server spells it.
     pub const fn as_str(self) -> &'static str {
         match self {
