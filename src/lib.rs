@@ -144,6 +144,31 @@
 //!
 //! [`Namespace::event_middleware`] lets each event through to its handlers, or refuses it.
 //!
+//! # Clients that come back
+//!
+//! With [`Config::recovery`] a client that lost its connection and comes back in time is who it was: its socket has the
+//! same id, is in the same rooms, has the same data, and gets the events that it missed. Middlewares are not asked
+//! again; the handlers of [`Namespace::on_connect`] are called, and [`Socket::recovered`] tells them. What a program keeps
+//! for a socket elsewhere it has forgotten when the socket left, so it is the program's to restore.
+//!
+//! ```no_run
+//! use kinglet::{Config, Recovery, Server};
+//!
+//! let config = Config { recovery: Some(Recovery::default()), ..Config::default() };
+//! let mut server = Server::new(config)?;
+//! server.of("/").on_connect(|socket| match socket.recovered() {
+//!     true => log::info!("{} is back in {:?}", socket.id(), socket.rooms()),
+//!     false => log::info!("{} is new", socket.id()),
+//! });
+//! # Ok::<(), kinglet::Error>(())
+//! ```
+//!
+//! As with the Node server, an event that is volatile or asks for an acknowledgement is not kept. All others have one more
+//! argument, a text that the client shows when it comes back. So a client can come back only if it has received such an
+//! event and the last of them is still kept, and the last argument of an event without that text should not be a text, or
+//! the client takes it for one. Nor does a client come back whose loss the server has yet to notice, as when a network
+//! vanishes and no ping was due since. Whoever fails is a new client. 2.x clients always are. Nothing outlives the process.
+//!
 //! # From another thread
 //!
 //! A [`Socket`] belongs to the thread that serves it. A [`Handle`] goes anywhere: it can be cloned, sent and shared,
@@ -229,7 +254,7 @@ pub use app::{
     Ack, Answers, Args, Binary, Broadcast, Emitter, Event, Handle, MissingAnswers, Namespace, Outcome, RemoteSocket,
     Room, Session, Socket, SocketHandle, Writer,
 };
-pub use config::{Config, HandshakeHeaders, Limits, SETTINGS, Setting};
+pub use config::{Config, HandshakeHeaders, Limits, Recovery, SETTINGS, Setting};
 pub use error::{AckError, EmitError, Error, JoinError, Result};
 pub use http::{Cookie, Cors, Origin, SameSite};
 pub use metrics::Metrics;

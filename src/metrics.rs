@@ -97,6 +97,10 @@ metrics! {
     slow_consumers;
     /// Sessions that ended.
     sessions_closed;
+    /// Clients that came back and got their sockets again.
+    recovered;
+    /// Clients that came back and are new ones all the same: too late, or what they missed is not kept any more.
+    not_recovered;
 }
 
 impl ShardMetrics {
@@ -142,10 +146,12 @@ pub(crate) enum Limit {
     ConnectTimeout,
     PingTimeout,
     UpgradeTimeout,
+    RecoveryPackets,
+    RecoverySessions,
 }
 
 impl Limit {
-    pub(crate) const ALL: [Self; 27] = [
+    pub(crate) const ALL: [Self; 29] = [
         Self::MaxConnections,
         Self::RequestHead,
         Self::RequestHeaders,
@@ -173,6 +179,8 @@ impl Limit {
         Self::ConnectTimeout,
         Self::PingTimeout,
         Self::UpgradeTimeout,
+        Self::RecoveryPackets,
+        Self::RecoverySessions,
     ];
 
     /// The limit's name, as in the settings.
@@ -205,6 +213,8 @@ impl Limit {
             Self::ConnectTimeout => "connect_timeout",
             Self::PingTimeout => "ping_timeout",
             Self::UpgradeTimeout => "upgrade_timeout",
+            Self::RecoveryPackets => "recovery_packets",
+            Self::RecoverySessions => "recovery_sessions",
         }
     }
 }

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::args::{self, Args};
 use super::event::Event;
 use crate::engineio::{Frames, Sid};
 use crate::error::EmitError;
-use crate::shard::{self, Letter, NamespaceRef, Shard, Shared, Target, Urgency};
+use crate::shard::{self, Letter, NamespaceRef, Shard, Shared, Target, Urgency, broadcast_recoverable};
 use crate::socketio;
 
 /// A message for many sockets of one namespace: first whom it is for, then what it is.
@@ -79,10 +81,8 @@ impl Broadcast {
     /// If the name is reserved, the arguments cannot be written as JSON, or the namespace does not exist.
     pub fn emit(self, event: &str, args: impl Args) -> Result<(), EmitError> {
         let written = args::write(Some(event), &args)?;
-        self.send(
-            |namespace| socketio::event(namespace, None, &written.json, &written.attachments),
-            |shared, namespace| written.heard(shared, namespace, event),
-        )
+        let heard = |shared: &Shared, namespace: &NamespaceRef| written.heard(shared, namespace, event);
+        self.send(&written.json, &written.attachments, heard)
     }
 
     /// Sends a received event on as it is: its JSON is not parsed and its attachments are not copied.
@@ -90,23 +90,31 @@ impl Broadcast {
     /// # Errors
     /// If the namespace does not exist.
     pub fn relay(self, event: &Event) -> Result<(), EmitError> {
-        self.send(
-            |namespace| socketio::event(namespace, None, event.raw(), event.attachments()),
-            |shared, namespace| shared.application.hears_outgoing(namespace).then(|| event.inner().clone()),
-        )
+        self.send(event.raw(), event.attachments(), |shared, namespace| {
+            shared.application.hears_outgoing(namespace).then(|| event.inner().clone())
+        })
     }
 
     fn send(
         self,
-        encode: impl FnOnce(&str) -> Frames,
+        json: &str,
+        attachments: &[Bytes],
         heard: impl FnOnce(&Shared, &NamespaceRef) -> Option<socketio::Event>,
     ) -> Result<(), EmitError> {
         let Some(shared) = self.shared else { return Ok(()) };
         let namespace = self.namespace.map_err(EmitError::UnknownNamespace)?;
-        let frames = encode(namespace.name(&shared)).compress(self.compress);
         let heard = heard(&shared, &namespace);
-        let (namespace, target, urgency) = (namespace.key(), self.target, self.urgency);
-        deliver(&shared, shard::Broadcast { namespace, target, frames, urgency, heard });
+        let (name, key, target, urgency) = (namespace.name(&shared), namespace.key(), self.target, self.urgency);
+        let broadcast = |frames: Frames| {
+            let frames = frames.compress(self.compress);
+            shard::Broadcast { namespace: key, target, frames, urgency, heard }
+        };
+        match shared.recovery.as_ref().filter(|_| urgency == Urgency::Reliable) {
+            Some(recovery) => broadcast_recoverable(&shared, recovery, |offset| {
+                broadcast(socketio::event_at(name, offset, json, attachments))
+            }),
+            None => deliver(&shared, broadcast(socketio::event(name, None, json, attachments))),
+        }
         Ok(())
     }
 }

@@ -129,7 +129,7 @@ impl Ack {
 
 fn send_to(shard: &Rc<Shard>, socket: Sid, frames: &Frames) {
     let mut core = shard.core.borrow_mut();
-    if let Some(SocketRef { key, .. }) = core.find_sid(socket) {
+    if let Some(SocketRef { key, .. }) = core.socket_at(socket) {
         core.send(key, frames, Urgency::Reliable);
     }
 }

@@ -186,7 +186,7 @@ impl Application for Handlers {
         if own.is_empty() && namespace.any.is_empty() && namespace.event_middlewares.is_empty() {
             return;
         }
-        let ack = ack.map(|id| Ack::new(shard, socket.sid(), socket.namespace_ref().clone(), id));
+        let ack = ack.map(|id| Ack::new(shard, socket.location(), socket.namespace_ref().clone(), id));
         let event = Event::new(event, ack);
         for middleware in &namespace.event_middlewares {
             let caught = catch_unwind(AssertUnwindSafe(|| middleware(&socket, &event)));

@@ -18,7 +18,8 @@ pub struct RemoteSocket {
 
 impl RemoteSocket {
     pub(super) fn new(shared: &Arc<Shared>, namespace: &NamespaceRef, described: Description) -> Self {
-        Self { handle: SocketHandle::new(shared, described.sid, described.id.clone(), namespace.clone()), described }
+        let Description { location, sid, id, .. } = &described;
+        Self { handle: SocketHandle::new(shared, *location, *sid, id.clone(), namespace.clone()), described }
     }
 
     /// The rooms it was in, its own first.

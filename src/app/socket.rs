@@ -52,6 +52,11 @@ impl Socket {
         self.shard.core.borrow().socket_sid(self.socket)
     }
 
+    /// Where it is, for what goes to it alone.
+    pub(super) fn location(&self) -> Sid {
+        self.shard.core.borrow().location(self.socket)
+    }
+
     pub(super) const fn namespace_ref(&self) -> &NamespaceRef {
         &self.namespace
     }
@@ -78,6 +83,12 @@ impl Socket {
         !self.connected()
     }
 
+    /// Whether the client came back after its connection was lost, and the socket has its id, rooms and data again
+    /// ([`Config::recovery`](crate::Config::recovery)).
+    pub fn recovered(&self) -> bool {
+        self.shard.core.borrow().restored_sid(self.socket).is_some()
+    }
+
     /// Counts an event that was refused at a limit.
     pub(super) fn count_refused(&self, limit: Limit) {
         let core = self.shard.core.borrow();
@@ -87,7 +98,7 @@ impl Socket {
 
     /// A way to this socket from any thread.
     pub fn handle(&self) -> SocketHandle {
-        SocketHandle::new(&self.shard.shared, self.sid(), self.id(), self.namespace.clone())
+        SocketHandle::new(&self.shard.shared, self.location(), self.sid(), self.id(), self.namespace.clone())
     }
 
     /// Sends an event to the client.
@@ -254,11 +265,20 @@ impl Socket {
 
     fn emit_frames(&self, event: &str, ack: Option<u64>, args: &impl Args) -> Result<(), EmitError> {
         let written = args::write(Some(event), args)?;
-        let frames = socketio::event(self.namespace(), ack, &written.json, &written.attachments);
+        let (shared, Flags { urgency, compress }) = (&self.shard.shared, self.flags);
         let mut core = self.shard.core.borrow_mut();
-        if core.socket(self.socket).is_some() {
-            let heard = written.heard(&self.shard.shared, &self.namespace, event);
-            core.send_event(self.socket.key, &frames.compress(self.flags.compress), self.flags.urgency, heard.as_ref());
+        if core.socket(self.socket).is_none() {
+            return Ok(());
+        }
+        let heard = written.heard(shared, &self.namespace, event);
+        let is_kept = ack.is_none() && urgency == Urgency::Reliable;
+        if let Some(recovery) = shared.recovery.as_ref().filter(|_| is_kept && core.pid(self.socket).is_some()) {
+            let offset = recovery.next_offset();
+            let frames = socketio::event_at(self.namespace(), &offset.to_text(), &written.json, &written.attachments);
+            core.emit_logged(self.socket, offset, &frames.compress(compress), heard.as_ref());
+        } else {
+            let frames = socketio::event(self.namespace(), ack, &written.json, &written.attachments);
+            core.send_event(self.socket.key, &frames.compress(compress), urgency, heard.as_ref());
         }
         Ok(())
     }

@@ -20,7 +20,8 @@ use crate::socketio::{self, Arguments, SocketId};
 /// A way to one socket from any thread, as long as one likes ([`Socket::handle`](crate::Socket::handle)).
 ///
 /// What is asked of it is done by the thread that serves the socket, in the order in which one thread asked for it. For
-/// a socket that has left, nothing is done.
+/// a socket that has left, nothing is done. But if clients may come back ([`Config::recovery`](crate::Config::recovery)), what
+/// [`emit`](Self::emit) sends waits for that, and is for the socket that has come back, too: it goes to the room of its id.
 ///
 /// ```no_run
 /// # let mut server = kinglet::Server::new(kinglet::Config::default())?;
@@ -36,14 +37,16 @@ use crate::socketio::{self, Arguments, SocketId};
 #[derive(Clone)]
 pub struct SocketHandle {
     shared: Arc<Shared>,
+    /// Where the socket is, and what it is known by; they differ if it has come back.
+    location: Sid,
     sid: Sid,
     id: SocketId,
     namespace: NamespaceRef,
 }
 
 impl SocketHandle {
-    pub(super) fn new(shared: &Arc<Shared>, sid: Sid, id: SocketId, namespace: NamespaceRef) -> Self {
-        Self { shared: Arc::clone(shared), sid, id, namespace }
+    pub(super) fn new(shared: &Arc<Shared>, location: Sid, sid: Sid, id: SocketId, namespace: NamespaceRef) -> Self {
+        Self { shared: Arc::clone(shared), location, sid, id, namespace }
     }
 
     /// The socket's id, as [`Socket::id`](crate::Socket::id) gives it.
@@ -61,6 +64,9 @@ impl SocketHandle {
     /// # Errors
     /// If the name is reserved or the arguments cannot be written as JSON.
     pub fn emit(&self, event: &str, args: impl Args) -> Result<(), EmitError> {
+        if self.shared.recovery.is_some() {
+            return self.own_room().emit(event, args);
+        }
         let (frames, heard) = self.encode(event, None, &args)?;
         self.run(move |shard, socket| {
             shard.core.borrow_mut().send_event(socket.key, &frames, Urgency::Reliable, heard.as_ref());
@@ -129,6 +135,11 @@ impl SocketHandle {
         self.run(move |shard, socket| shard.core.borrow_mut().disconnect(socket, close));
     }
 
+    /// The room that it is in alone, by its id.
+    fn own_room(&self) -> Broadcast {
+        Broadcast::new(Some(Arc::clone(&self.shared)), Ok(self.namespace.clone()), None).to(&*self.id)
+    }
+
     /// Everybody else in the namespace.
     pub fn broadcast(&self) -> Broadcast {
         Broadcast::new(Some(Arc::clone(&self.shared)), Ok(self.namespace.clone()), Some(self.sid))
@@ -167,14 +178,14 @@ impl SocketHandle {
 
     /// Counts and logs how a handler of the socket ended, on the thread that serves it.
     pub(super) fn record(&self, what: String, caught: Caught) {
-        on_shard(&self.shared, self.sid.shard, move |shard| record(shard, &what, caught));
+        on_shard(&self.shared, self.location.shard, move |shard| record(shard, &what, caught));
     }
 
     /// Acts on the socket where it is served, if it is there.
     fn run(&self, act: impl FnOnce(&Rc<Shard>, SocketRef) + Send + 'static) {
-        let sid = self.sid;
-        on_shard(&self.shared, self.sid.shard, move |shard| {
-            let socket = shard.core.borrow().find_sid(sid);
+        let location = self.location;
+        on_shard(&self.shared, location.shard, move |shard| {
+            let socket = shard.core.borrow().socket_at(location);
             if let Some(socket) = socket {
                 act(shard, socket);
             }

@@ -3,8 +3,8 @@
 use std::ffi::OsString;
 use std::fmt;
 
-use super::Config;
 use super::parse::{self, Expected};
+use super::{Config, Recovery};
 use crate::error::{Error, Result};
 
 /// One variable of the environment.
@@ -139,6 +139,18 @@ pub const SETTINGS: &[Setting] = &[
         parse::switch,
         "a namespace made by predicate goes with its last socket"
     ),
+    Setting {
+        name: "KINGLET_RECOVERY",
+        default: "off",
+        help: "time that a client may be away and find its state again; 2m is Node's default",
+        apply: |config, text| {
+            let time = unless("off", parse::duration)(text);
+            let time = time.map_err(|_| "off, or milliseconds, or a number with a unit: 500ms, 25s, 2m")?;
+            let set = config.recovery.take().unwrap_or_default();
+            config.recovery = time.map(|time| Recovery { max_disconnection_duration: time, ..set });
+            Ok(())
+        },
+    },
     setting!(
         "KINGLET_MEMORY",
         "container's limit, or the machine's",
@@ -293,6 +305,20 @@ pub const SETTINGS: &[Setting] = &[
         "unsent bytes in the kernel's send buffer"
     ),
     setting!("KINGLET_CLOSE_TIMEOUT", "30s", limits.close_timeout, parse::duration, "time to answer a close; then cut"),
+    setting!(
+        "KINGLET_RECOVERY_PACKETS",
+        "16MiB",
+        limits.recovery_packets,
+        parse::size,
+        "bytes of events kept for clients that may come back; then the oldest go"
+    ),
+    setting!(
+        "KINGLET_RECOVERY_SESSIONS",
+        "16MiB",
+        limits.recovery_sessions,
+        parse::size,
+        "bytes of sockets kept for clients that may come back; then the oldest go"
+    ),
     setting!(
         "KINGLET_WRITES_PER_TURN",
         "1024",

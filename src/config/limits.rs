@@ -73,6 +73,13 @@ pub struct Limits {
     /// Time that a client has to answer a close frame; then it is cut off. Default 30 s. A polling client has 30 s, too, to
     /// fetch the news that its session is closed.
     pub close_timeout: Duration,
+    /// Bytes of events kept for clients that may come back ([`Config::recovery`](crate::Config::recovery)), 16 MiB by default,
+    /// shared out among the shards. An event for one client counts some 200 bytes more than its length, one for many some 400,
+    /// in each shard. Beyond: the oldest are dropped, and clients that would need them connect as new ones.
+    pub recovery_packets: usize,
+    /// Bytes of the sockets kept for clients that may come back, with their rooms and data, 16 MiB by default; each counts
+    /// some 300 bytes more than these. Beyond: the oldest are dropped, and their clients connect as new ones.
+    pub recovery_sessions: usize,
     /// Writes of one turn of the loop; the rest goes out in the next turns. Default 1024.
     pub writes_per_turn: usize,
 }
@@ -107,6 +114,8 @@ impl Default for Limits {
             send_buffer: 128 * 1024,
             unsent: 16 * 1024,
             close_timeout: Duration::from_secs(30),
+            recovery_packets: 16 * 1024 * 1024,
+            recovery_sessions: 16 * 1024 * 1024,
             writes_per_turn: 1024,
         }
     }

@@ -6,9 +6,11 @@
 mod env;
 mod limits;
 mod parse;
+mod recovery;
 
 pub use env::{SETTINGS, Setting};
 pub use limits::Limits;
+pub use recovery::Recovery;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -76,6 +78,8 @@ pub struct Config {
     /// Whether a namespace that a client brought into being ([`Server::of_dynamic`](crate::Server::of_dynamic)) goes with its
     /// last socket. Default no: it stays, as long as the server runs.
     pub cleanup_empty_child_namespaces: bool,
+    /// Connection state recovery. Default none: a client that comes back is a new one.
+    pub recovery: Option<Recovery>,
     /// The memory the server may use, in bytes. Default `None`: the container's limit, or the
     /// machine's memory.
     pub memory: Option<usize>,
@@ -116,6 +120,7 @@ impl Default for Config {
             handshake_headers: HandshakeHeaders::Keep,
             blocking_threads: 4,
             cleanup_empty_child_namespaces: false,
+            recovery: None,
             memory: None,
             limits: Limits::default(),
         }
@@ -151,7 +156,10 @@ impl Config {
         if let Some(shards) = self.shards.filter(|shards| !(1..=256).contains(shards)) {
             return Err(refused("KINGLET_SHARDS", &shards.to_string(), "1 to 256"));
         }
+        let recovery = self.recovery.as_ref().map(|recovery| ("KINGLET_RECOVERY", recovery.max_disconnection_duration));
         for (name, time) in [("KINGLET_PING_INTERVAL", self.ping_interval), ("KINGLET_PING_TIMEOUT", self.ping_timeout)]
+            .into_iter()
+            .chain(recovery)
         {
             if time.is_zero() {
                 return Err(refused(name, "0", "a time above zero"));

@@ -57,13 +57,9 @@ impl Shard {
                 if self.core.borrow().socket(socket).is_none() {
                     return;
                 }
-                match application.admit(self, socket) {
-                    Ok(()) => {
-                        if self.core.borrow_mut().admit_socket(socket) {
-                            application.connected(self, socket);
-                        }
-                    }
-                    Err(refusal) => self.core.borrow_mut().refuse_socket(socket, &refusal),
+                match &self.shared.recovery {
+                    Some(recovery) => self.connect_recoverable(recovery, socket),
+                    None => self.admit(socket),
                 }
             }
             Call::Event { socket, event, ack } => application.event(self, socket, event, ack),
@@ -73,12 +69,26 @@ impl Shard {
             Call::Room { namespace, room, change } => application.room_changed(self, &namespace, &room, change),
             Call::Disconnect { socket, reason } => {
                 application.disconnecting(self, socket, reason);
+                self.core.borrow_mut().keep_lost(socket, reason);
                 self.core.borrow_mut().clear_socket(socket);
                 application.disconnected(self, socket, reason);
                 self.core.borrow_mut().remove_socket(socket);
             }
             Call::Message { session, message } => application.message(self, session, message),
             Call::Forget(session) => self.core.borrow_mut().forget_session(session),
+        }
+    }
+
+    /// Has the middlewares decide about a socket that asks to join its namespace.
+    pub(crate) fn admit(self: &Rc<Self>, socket: SocketRef) {
+        let application = &self.shared.application;
+        match application.admit(self, socket) {
+            Ok(()) => {
+                if self.core.borrow_mut().admit_socket(socket) {
+                    application.connected(self, socket);
+                }
+            }
+            Err(refusal) => self.core.borrow_mut().refuse_socket(socket, &refusal),
         }
     }
 }

@@ -20,6 +20,7 @@ use super::members::Members;
 use super::namespaces::Namespaces;
 use super::pages::{MAX_KEYS, Pages};
 use super::polls::CommonAnswer;
+use super::recovery::Recovering;
 use super::shared::Shared;
 use super::sockets::SocketState;
 use super::timers::Timers;
@@ -71,6 +72,8 @@ pub(crate) struct Core {
     pub(crate) kept: usize,
     /// Broadcasts whose answers are awaited, of which this shard keeps the time.
     pub(crate) collections: Slab<Arc<Collection>>,
+    /// What recovery needs of this shard.
+    pub(crate) recovering: Recovering,
     /// Scratch space of the flush.
     pub(crate) pieces: Vec<Bytes>,
     effects: Vec<Effect<ConnectionKey>>,
@@ -102,6 +105,7 @@ impl Core {
             queued: 0,
             kept: 0,
             collections: Slab::new(),
+            recovering: Recovering::default(),
             pieces: Vec::new(),
             effects: Vec::new(),
             departed: 0,

@@ -17,6 +17,8 @@ use crate::socketio::SocketId;
 /// What a socket was when it was asked for.
 pub(crate) struct Description {
     pub(crate) sid: Sid,
+    /// The sid that says where it was.
+    pub(crate) location: Sid,
     pub(crate) id: SocketId,
     pub(crate) rooms: Vec<String>,
     pub(crate) handshake: Arc<Handshake>,
@@ -43,6 +45,7 @@ impl Core {
                 let extra = self.socket(socket)?.extra.as_deref();
                 Some(Description {
                     sid: self.socket_sid(socket),
+                    location: self.location(socket),
                     id: self.socket_id(socket),
                     rooms: self.rooms(socket),
                     handshake: self.handshake(socket)?,

@@ -13,6 +13,7 @@ use crossbeam_channel::{Receiver, Sender};
 use mio::Waker;
 
 use super::Shard;
+use super::recovery::Stamp;
 use super::target::Broadcast;
 
 /// Something to be done on a shard's thread.
@@ -22,6 +23,8 @@ type Act = Box<dyn FnOnce(&Rc<Shard>) + Send>;
 pub(crate) enum Letter {
     /// Frames for the shard's share of the receivers.
     Broadcast(Arc<Broadcast>),
+    /// The same for clients that may have to be told again: the shard logs it.
+    Recoverable(Stamp, Arc<Broadcast>),
     /// A connection whose next request names a session of this shard.
     Connection(Box<HandOff>),
     /// Anything else that a program asks of the shard.
@@ -37,7 +40,7 @@ impl Letter {
     /// Bytes that it takes while it waits.
     fn cost(&self) -> usize {
         COST + match self {
-            Self::Broadcast(broadcast) => broadcast.frames.len(),
+            Self::Broadcast(broadcast) | Self::Recoverable(_, broadcast) => broadcast.frames.len(),
             Self::Connection(hand_off) => hand_off.unread.len(),
             Self::Run(_) | Self::Stop => 0,
         }

@@ -41,6 +41,8 @@ pub(crate) enum TimerKey {
     Accept,
     /// The shard stops, whoever is still there.
     Stop,
+    /// Something kept for recovery may have grown too old.
+    Recovery,
     /// Memory that many connections left behind goes back to the system.
     Trim,
 }

@@ -3,6 +3,7 @@
 use super::core::Core;
 use super::keys::{NamespaceKey, SessionKey};
 use super::target::Urgency;
+use crate::engineio::Sid;
 use crate::socketio::{self, SocketId, v4};
 
 impl Core {
@@ -16,10 +17,17 @@ impl Core {
         }
     }
 
-    /// Tells a client that it has joined a namespace.
-    pub(crate) fn send_connect(&mut self, session: SessionKey, namespace: NamespaceKey, id: &SocketId) {
+    /// Tells a client that it has joined a namespace, and its private id there if it may come back.
+    pub(crate) fn send_connect(
+        &mut self,
+        session: SessionKey,
+        namespace: NamespaceKey,
+        id: &SocketId,
+        pid: Option<Sid>,
+    ) {
         let name = self.namespace_name(namespace);
-        let answer = if self.is_v3(session) { v4::connect(name) } else { socketio::connect(name, id, None) };
+        let pid = pid.map(Sid::to_text);
+        let answer = if self.is_v3(session) { v4::connect(name) } else { socketio::connect(name, id, pid.as_deref()) };
         self.send_to_session(session, &answer, Urgency::Reliable);
     }
 

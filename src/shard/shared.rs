@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::application::Application;
 use super::inbox::{Letter, Mailbox};
 use super::keys::NamespaceKey;
+use super::recovery::Recovery;
 use crate::config::Config;
 use crate::engineio::Settings;
 use crate::http::HeadLimits;
@@ -28,6 +29,7 @@ pub(crate) struct Shared {
     /// Bytes that all clients of a shard may have half sent.
     pub(crate) unfinished_per_shard: usize,
     pub(crate) rooms_per_shard: usize,
+    pub(crate) recovery: Option<Recovery>,
     connections: AtomicUsize,
     ack_ids: Vec<AtomicUsize>,
 }
@@ -72,6 +74,7 @@ impl Shared {
             queued_per_shard: budget.queued / shards,
             unfinished_per_shard: budget.unfinished / shards,
             rooms_per_shard: config.limits.rooms.div_ceil(shards),
+            recovery: Recovery::new(&config, shards),
             connections: AtomicUsize::new(0),
             config,
         }

@@ -13,6 +13,7 @@ use super::connection::NEVER;
 use super::core::Core;
 use super::handshake::Handshake;
 use super::keys::{NamespaceKey, SessionKey, SocketKey};
+use super::recovery::Identity;
 use super::target::Urgency;
 use crate::engineio::{Millis, Reason, Sid, Transport};
 use crate::error::AckError;
@@ -51,6 +52,8 @@ pub(crate) struct Extra {
     pub(crate) auth: Option<ByteString>,
     pub(crate) data: Option<Box<RawValue>>,
     pub(crate) acks: VecDeque<PendingAck>,
+    /// What recovery knows it by; `None` while recovery is off.
+    pub(crate) identity: Option<Box<Identity>>,
     /// The instant for which a timer was armed last.
     pub(crate) armed: Millis,
 }
@@ -96,16 +99,26 @@ impl Core {
         }
     }
 
-    /// The sid of a socket.
+    /// The sid of a socket: what it is known by. That of a socket that has come back says where it was.
     pub(crate) fn socket_sid(&self, socket: SocketRef) -> Sid {
+        self.restored_sid(socket).unwrap_or_else(|| self.location(socket))
+    }
+
+    /// The sid that says where a socket is.
+    pub(crate) fn location(&self, socket: SocketRef) -> Sid {
         Sid { slot: socket.key.0, random: socket.random, instance: self.shared.instance, shard: self.sids.shard() }
     }
 
-    /// The socket of this shard that a sid names.
-    pub(crate) fn find_sid(&self, sid: Sid) -> Option<SocketRef> {
-        let here = sid.instance == self.shared.instance && sid.shard == self.sids.shard();
-        let socket = SocketRef { key: SocketKey(sid.slot), random: sid.random };
+    /// The socket of this shard that is where a sid says.
+    pub(crate) fn socket_at(&self, location: Sid) -> Option<SocketRef> {
+        let here = location.instance == self.shared.instance && location.shard == self.sids.shard();
+        let socket = SocketRef { key: SocketKey(location.slot), random: location.random };
         (here && self.socket(socket).is_some()).then_some(socket)
+    }
+
+    /// The socket of this shard that is known by a sid.
+    pub(crate) fn find_sid(&self, sid: Sid) -> Option<SocketRef> {
+        self.socket_at(sid).or_else(|| self.find_restored(sid))
     }
 
     /// The sockets of a session.
@@ -164,7 +177,7 @@ impl Core {
 
     /// The middlewares let the socket in. Says whether it is there to be let in.
     pub(crate) fn admit_socket(&mut self, socket: SocketRef) -> bool {
-        let id = self.socket_id(socket);
+        let (id, pid) = (self.socket_id(socket), self.pid(socket));
         let Some(state) = self.socket_mut(socket).filter(|state| state.status == Status::Joining) else { return false };
         let (session, namespace) = (state.session, state.namespace);
         state.status = Status::Connected;
@@ -172,7 +185,7 @@ impl Core {
         if let Some(state) = self.socket_mut(socket) {
             state.place = place;
         }
-        self.send_connect(session, namespace, &id);
+        self.send_connect(session, namespace, &id, pid);
         self.session(session, |session, _, _, _| session.joined());
         true
     }
@@ -218,6 +231,7 @@ impl Core {
 
     /// Takes a leaving socket out of its rooms and gives up the acknowledgements it owes.
     pub(crate) fn clear_socket(&mut self, socket: SocketRef) {
+        let id = self.socket_id(socket);
         let Some(state) = self.socket_mut(socket) else { return };
         let (namespace, place) = (state.namespace, std::mem::replace(&mut state.place, u32::MAX));
         let mut extra = state.extra.take();
@@ -235,7 +249,7 @@ impl Core {
             }
             self.namespaces.rooms -= gone;
         }
-        self.left_rooms(namespace, &rooms, &self.socket_id(socket));
+        self.left_rooms(namespace, &rooms, &id);
         if let Some(mut extra) = extra {
             for ack in std::mem::take(&mut extra.acks) {
                 self.calls.extend(ack.settle(socket, Err(AckError::Disconnected)));
@@ -270,6 +284,7 @@ impl Core {
                 }
             }
         }
+        self.forget_recovering(socket);
         self.sockets.remove(socket.key.0);
         self.namespaces.left(namespace);
         self.leave_empty(namespace);

@@ -278,6 +278,7 @@ impl Shard {
                     self.resting.set(false);
                     self.accepting.set(true);
                 }
+                TimerKey::Recovery => self.core.borrow_mut().recovery_due(),
                 TimerKey::Trim => trim(),
                 TimerKey::Stop => self.life.set(Life::Over),
             }
@@ -303,6 +304,7 @@ impl Shard {
     fn letter(self: &Rc<Self>, letter: Letter) {
         match letter {
             Letter::Broadcast(broadcast) => self.core.borrow_mut().broadcast(&broadcast),
+            Letter::Recoverable(stamp, broadcast) => self.core.borrow_mut().broadcast_logged(stamp, &broadcast),
             Letter::Connection(hand_off) => self.take_over(*hand_off),
             Letter::Run(act) => act(self),
             Letter::Stop => self.stop(),

@@ -10,5 +10,6 @@ mod handoff;
 mod handshakes;
 mod limits;
 mod polls;
+mod recovery;
 mod stop;
 mod support;

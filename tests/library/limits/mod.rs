@@ -2,6 +2,7 @@
 
 mod inbox;
 mod names;
+mod recovery;
 mod requests;
 mod sessions;
 mod slow;
@@ -63,6 +64,8 @@ limits! {
     connect_timeout: sessions::a_client_that_joins_nothing_is_closed;
     ping_timeout: sessions::a_client_without_a_pulse_is_closed;
     upgrade_timeout: sessions::an_unfinished_upgrade_is_dropped_and_the_session_lives;
+    recovery_packets: recovery::the_oldest_events_are_dropped;
+    recovery_sessions: recovery::the_longest_lost_sockets_are_dropped;
 }
 
 /// A server of one shard with these limits and no handlers.

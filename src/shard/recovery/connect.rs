@@ -1,0 +1,227 @@
+//! CONNECT while recovery is on: every socket gets a private id, and one that names a lost socket may take its place.
+
+use std::borrow::Cow;
+use std::rc::Rc;
+
+use serde::Deserialize;
+
+use super::Recovery;
+use super::inquiry::Inquiry;
+use super::restoration::Restoration;
+use crate::engineio::{MESSAGE_OVERHEAD, Sid};
+use crate::metrics::Limit;
+use crate::shard::calls::Call;
+use crate::shard::core::Core;
+use crate::shard::sockets::Status;
+use crate::shard::{Shard, SocketRef, Urgency};
+use crate::socketio::Offset;
+
+/// What a client says of the socket that it had, in the auth of its CONNECT.
+#[derive(Deserialize)]
+struct Auth<'a> {
+    #[serde(borrow)]
+    pid: Cow<'a, str>,
+    #[serde(borrow)]
+    offset: Cow<'a, str>,
+}
+
+/// The socket that a client claims, and the last event that it received there.
+#[derive(Debug, Clone, Copy)]
+struct Claim {
+    pid: Sid,
+    offset: Offset,
+}
+
+/// A socket that waits for its shard to catch up with the one that lost it. The wait is for letters that are on their way.
+#[derive(Debug)]
+pub(super) struct Pending {
+    pub(super) socket: SocketRef,
+    pub(super) pid: Sid,
+    pub(super) restoration: Restoration,
+}
+
+/// Whether all shards have told which sockets they lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asked {
+    NotYet,
+    All,
+}
+
+/// How a socket joins.
+enum Way {
+    /// As a new one.
+    New,
+    /// That is seen when all shards have been asked.
+    Ask,
+    /// Not now: when its shard has caught up, or not at all if it has joined.
+    Later,
+    /// As the one it was.
+    Back(Pending),
+}
+
+impl Shard {
+    /// A socket asks to join its namespace. `recovery` is on.
+    pub(crate) fn connect_recoverable(self: &Rc<Self>, recovery: &Recovery, socket: SocketRef) {
+        // Clients of protocol 3 know nothing of it.
+        let is_v3 = |core: &Core| core.socket(socket).is_some_and(|state| core.is_v3(state.session));
+        if is_v3(&self.core.borrow()) {
+            return self.admit(socket);
+        }
+        self.connect_asked(recovery, socket, Asked::NotYet);
+    }
+
+    pub(super) fn connect_asked(self: &Rc<Self>, recovery: &Recovery, socket: SocketRef, asked: Asked) {
+        let way = self.core.borrow_mut().way(recovery, socket, asked);
+        match way {
+            Way::New => {
+                if self.core.borrow_mut().identify(socket) {
+                    self.admit(socket);
+                }
+            }
+            Way::Ask => Inquiry::begin(self, socket),
+            Way::Later => {}
+            Way::Back(pending) => self.bring_back(recovery, socket, pending),
+        }
+    }
+
+    fn bring_back(self: &Rc<Self>, recovery: &Recovery, socket: SocketRef, pending: Pending) {
+        let application = &self.shared.application;
+        self.core.borrow_mut().restore(socket, &pending);
+        if !recovery.settings.skip_middlewares
+            && let Err(refusal) = application.admit(self, socket)
+        {
+            let mut core = self.core.borrow_mut();
+            core.refuse_socket(socket, &refusal);
+            core.keep(pending.pid, pending.restoration.lost);
+            return;
+        }
+        let admitted = self.core.borrow_mut().admit_restored(recovery, socket, pending.restoration);
+        if admitted {
+            application.connected(self, socket);
+        }
+    }
+}
+
+impl Core {
+    fn way(&mut self, recovery: &Recovery, socket: SocketRef, asked: Asked) -> Way {
+        // One that waited may have been called twice.
+        let Some(state) = self.socket(socket).filter(|state| state.status == Status::Joining) else {
+            return Way::Later;
+        };
+        let namespace = state.namespace;
+        let mut pending = match self.take_pending(socket) {
+            Some(pending) => pending,
+            None => {
+                let Some(Claim { pid, offset }) = self.claim(socket) else { return Way::New };
+                let Some(lost) = recovery.lost().take(recovery.now(), pid, namespace) else {
+                    if asked == Asked::NotYet && self.may_be_elsewhere(pid) {
+                        return Way::Ask;
+                    }
+                    self.metrics.not_recovered.one();
+                    return Way::New;
+                };
+                // A lost socket whose client needs what is forgotten is of no use any more.
+                let begun = recovery.log(lost.shard).and_then(|log| Restoration::begin(lost, offset, &log));
+                let Some(restoration) = begun.filter(|restoration| self.has_room_for(restoration)) else {
+                    self.metrics.not_recovered.one();
+                    return Way::New;
+                };
+                Pending { socket, pid, restoration }
+            }
+        };
+        if !self.is_ready(recovery, &pending.restoration) {
+            self.recovering.pending.push(pending);
+            return Way::Later;
+        }
+        match self.go_on(recovery, &mut pending.restoration) {
+            Some(()) => Way::Back(pending),
+            None => {
+                self.metrics.not_recovered.one();
+                Way::New
+            }
+        }
+    }
+
+    /// The socket that a client claims to have had, if its words may be true.
+    fn claim(&self, socket: SocketRef) -> Option<Claim> {
+        let auth = self.socket(socket)?.extra.as_ref()?.auth.as_ref()?;
+        let Auth { pid, offset } = serde_json::from_str(auth).ok()?;
+        Some(Claim { pid: Sid::parse(&pid)?, offset: Offset::parse(&offset)? })
+    }
+
+    /// Whether a socket of that private id may be one that another shard is about to lose.
+    fn may_be_elsewhere(&self, pid: Sid) -> bool {
+        pid.instance == self.shared.instance && self.shared.mailboxes.len() > 1
+    }
+
+    /// Whether what a socket missed may wait for it: to send it more would be to cut it off.
+    fn has_room_for(&self, restoration: &Restoration) -> bool {
+        let fits = restoration.bytes(MESSAGE_OVERHEAD) <= self.shared.config.limits.queued_per_client;
+        if !fits {
+            self.metrics.hit(Limit::QueuedPerClient);
+        }
+        fits
+    }
+
+    fn is_ready(&self, recovery: &Recovery, restoration: &Restoration) -> bool {
+        recovery.log(self.index()).is_some_and(|log| restoration.is_ready(&log))
+    }
+
+    fn go_on(&self, recovery: &Recovery, restoration: &mut Restoration) -> Option<()> {
+        restoration.go_on(&*recovery.log(self.index())?)
+    }
+
+    pub(super) fn take_pending(&mut self, socket: SocketRef) -> Option<Pending> {
+        let place = self.recovering.pending.iter().position(|pending| pending.socket == socket)?;
+        Some(self.recovering.pending.swap_remove(place))
+    }
+
+    /// Has sockets that wait for the shard to catch up ask again, if it has.
+    pub(super) fn call_pending(&mut self) {
+        if self.recovering.pending.is_empty() {
+            return;
+        }
+        let Some(log) = self.shared.recovery.as_ref().and_then(|recovery| recovery.log(self.index())) else { return };
+        let ready = self.recovering.pending.iter().filter(|pending| pending.restoration.is_ready(&log));
+        self.calls.extend(ready.map(|pending| Call::Connect(pending.socket)));
+    }
+
+    /// Gives a socket that has come back what it had.
+    fn restore(&mut self, socket: SocketRef, pending: &Pending) {
+        let lost = &pending.restoration.lost;
+        self.identify_again(socket, pending.pid, lost.sid);
+        if let Some(data) = &lost.data {
+            self.set_data(socket, data.clone());
+        }
+        for room in &lost.rooms {
+            if let Err(error) = self.join(socket, room) {
+                log::warn!("socket {}: a room is lost with the connection: {error}", lost.sid);
+            }
+        }
+    }
+
+    /// A socket that has come back joins: what it missed goes before the answer to its CONNECT. Says whether it is there to
+    /// be let in.
+    fn admit_restored(&mut self, recovery: &Recovery, socket: SocketRef, mut restoration: Restoration) -> bool {
+        let Some(state) = self.socket(socket).filter(|state| state.status == Status::Joining) else { return false };
+        let session = state.session;
+        // A middleware may have broadcast, even so much that the log has forgotten where this client stands.
+        if self.go_on(recovery, &mut restoration).is_none() {
+            self.metrics.not_recovered.one();
+            self.session(session, |session, now, _, effects| session.close(now, effects));
+            return false;
+        }
+        let here = self.index();
+        let Some((missed, dropped)) = recovery.log(here).map(|mut log| restoration.end(here, self.now, &mut log))
+        else {
+            return false;
+        };
+        self.metrics.limit(Limit::RecoveryPackets).add(dropped);
+        self.metrics.recovered.one();
+        self.arm_recovery();
+        for frames in missed {
+            self.send_to_session(session, &frames, Urgency::Reliable);
+        }
+        self.admit_socket(socket)
+    }
+}

@@ -1,0 +1,67 @@
+//! What a socket is known by while recovery is on: its private id, and the id of one that has come back.
+
+use crate::engineio::Sid;
+use crate::shard::SocketRef;
+use crate::shard::core::Core;
+
+/// What a socket has for recovery.
+#[derive(Debug)]
+pub(crate) struct Identity {
+    /// Its private id, which its client shows to get the socket back.
+    pub(crate) pid: Sid,
+    /// The id of a socket that has come back: the one it had.
+    pub(crate) restored: Option<Sid>,
+}
+
+impl Core {
+    fn identity(&self, socket: SocketRef) -> Option<&Identity> {
+        self.socket(socket)?.extra.as_ref()?.identity.as_deref()
+    }
+
+    /// The private id of a socket that may come back.
+    pub(crate) fn pid(&self, socket: SocketRef) -> Option<Sid> {
+        self.identity(socket).map(|identity| identity.pid)
+    }
+
+    /// Gives a socket its private id, a new one. Says whether there is such a socket, and a number for it.
+    pub(super) fn identify(&mut self, socket: SocketRef) -> bool {
+        match self.sids.next(socket.key.0) {
+            Ok(pid) => self.set_identity(socket, Identity { pid, restored: None }),
+            Err(error) => {
+                log::error!("no random numbers: {error}");
+                self.remove_socket(socket);
+                false
+            }
+        }
+    }
+
+    /// Gives a socket that has come back the ids it had. Says whether there is such a socket.
+    pub(super) fn identify_again(&mut self, socket: SocketRef, pid: Sid, sid: Sid) -> bool {
+        let is_there = self.set_identity(socket, Identity { pid, restored: Some(sid) });
+        if is_there {
+            self.recovering.restored.insert(sid, socket);
+        }
+        is_there
+    }
+
+    fn set_identity(&mut self, socket: SocketRef, identity: Identity) -> bool {
+        let Some(state) = self.socket_mut(socket) else { return false };
+        state.extra().identity = Some(Box::new(identity));
+        true
+    }
+
+    /// The id that a socket had before it came back, if it has.
+    pub(crate) fn restored_sid(&self, socket: SocketRef) -> Option<Sid> {
+        // While no socket of the shard has come back, this costs no look at the socket.
+        if self.recovering.restored.is_empty() {
+            return None;
+        }
+        self.identity(socket)?.restored
+    }
+
+    /// The socket of this shard that has come back with that id.
+    pub(crate) fn find_restored(&self, sid: Sid) -> Option<SocketRef> {
+        let restored = &self.recovering.restored;
+        if restored.is_empty() { None } else { restored.get(&sid).copied() }
+    }
+}

@@ -1,0 +1,146 @@
+//! Sockets that were lost and may come back.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::time::Duration;
+
+use foldhash::fast::{FixedState, RandomState};
+use serde_json::value::RawValue;
+
+use crate::engineio::{Millis, Sid};
+use crate::shard::{Broadcast, NamespaceKey};
+
+/// What is reckoned for a socket beside the names of its rooms and its data: it, its places in the two indexes, and what the
+/// allocator and the spare room of the indexes take.
+const ENTRY: usize = size_of::<Kept>() + 2 * size_of::<Sid>() + size_of::<Place>() + 192;
+
+/// What is kept of a socket.
+#[derive(Debug)]
+pub(super) struct Lost {
+    pub(super) namespace: NamespaceKey,
+    pub(super) sid: Sid,
+    /// Its rooms, its own among them.
+    pub(super) rooms: Box<[Box<str>]>,
+    pub(super) data: Option<Box<RawValue>>,
+    /// The shard that lost it, whose log tells what it was sent.
+    pub(super) shard: usize,
+    /// When it was lost.
+    pub(super) at: Millis,
+}
+
+/// A lost socket about which much is to be asked.
+pub(super) struct Addressee<'a> {
+    lost: &'a Lost,
+    rooms: HashSet<&'a str, RandomState>,
+}
+
+impl Lost {
+    /// The socket, to be asked what was meant for it.
+    pub(super) fn addressee(&self) -> Addressee<'_> {
+        Addressee { lost: self, rooms: self.rooms.iter().map(|room| &**room).collect() }
+    }
+
+    fn bytes(&self) -> usize {
+        let rooms: usize = self.rooms.iter().map(|room| room.len() + size_of::<Box<str>>()).sum();
+        ENTRY + rooms + self.data.as_ref().map_or(0, |data| data.get().len())
+    }
+}
+
+impl Addressee<'_> {
+    /// Whether a broadcast would have reached the socket.
+    pub(super) fn is_meant_by(&self, broadcast: &Broadcast) -> bool {
+        let target = &broadcast.target;
+        let is_in = |rooms: &[Box<str>]| rooms.iter().any(|room| self.rooms.contains(&**room));
+        broadcast.namespace == self.lost.namespace
+            && (target.rooms.is_empty() || is_in(&target.rooms))
+            && target.sender != Some(self.lost.sid)
+            && !is_in(&target.except)
+    }
+
+    /// Whether it is the socket of that id in that namespace.
+    pub(super) fn is(&self, namespace: NamespaceKey, sid: Sid) -> bool {
+        self.lost.namespace == namespace && self.lost.sid == sid
+    }
+}
+
+/// The lost sockets of a server, by their private ids. One that comes back is taken out, so no two have one id.
+#[derive(Debug)]
+pub(super) struct LostSockets {
+    by_pid: HashMap<Sid, Kept, FixedState>,
+    /// The same in the order in which they were lost.
+    order: BTreeMap<Place, Sid>,
+    next: u64,
+    bytes: usize,
+    max_bytes: usize,
+    keep: Duration,
+}
+
+/// When a socket was lost, and a number that tells it from others of the same instant.
+type Place = (Millis, u64);
+
+#[derive(Debug)]
+struct Kept {
+    lost: Lost,
+    number: u64,
+}
+
+impl Kept {
+    fn place(&self) -> Place {
+        (self.lost.at, self.number)
+    }
+}
+
+impl LostSockets {
+    pub(super) fn new(max_bytes: usize, keep: Duration) -> Self {
+        Self { by_pid: HashMap::default(), order: BTreeMap::new(), next: 0, bytes: 0, max_bytes, keep }
+    }
+
+    /// Keeps a socket under its private id. Says how many had to go for it.
+    pub(super) fn keep(&mut self, now: Millis, pid: Sid, lost: Lost) -> u64 {
+        self.expire(now);
+        self.forget(pid);
+        self.bytes += lost.bytes();
+        let kept = Kept { lost, number: self.next };
+        self.next += 1;
+        self.order.insert(kept.place(), pid);
+        self.by_pid.insert(pid, kept);
+        let mut dropped = 0;
+        while self.bytes > self.max_bytes && self.forget_oldest() {
+            dropped += 1;
+        }
+        dropped
+    }
+
+    /// Takes out the socket of that private id, if it was one of that namespace and is not too old.
+    pub(super) fn take(&mut self, now: Millis, pid: Sid, namespace: NamespaceKey) -> Option<Lost> {
+        let lost = &self.by_pid.get(&pid)?.lost;
+        if lost.namespace != namespace || lost.at + self.keep < now {
+            return None;
+        }
+        self.forget(pid)
+    }
+
+    /// Forgets those that may not come back any more. Says how many are left.
+    pub(super) fn expire(&mut self, now: Millis) -> usize {
+        while let Some(((at, _), _)) = self.order.first_key_value()
+            && *at + self.keep < now
+        {
+            self.forget_oldest();
+        }
+        if self.by_pid.is_empty() {
+            self.by_pid = HashMap::default();
+        }
+        self.by_pid.len()
+    }
+
+    fn forget_oldest(&mut self) -> bool {
+        let Some(pid) = self.order.first_key_value().map(|(_, pid)| *pid) else { return false };
+        self.forget(pid).is_some()
+    }
+
+    fn forget(&mut self, pid: Sid) -> Option<Lost> {
+        let kept = self.by_pid.remove(&pid)?;
+        self.order.remove(&kept.place());
+        self.bytes -= kept.lost.bytes();
+        Some(kept.lost)
+    }
+}

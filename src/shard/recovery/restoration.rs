@@ -1,0 +1,57 @@
+//! What a socket that comes back is sent.
+//!
+//! It was lost by one shard, *the old one*, and comes back to another or the same, *the new one*. What it has
+//! received is told by the old one's log, up to the offset that its client names. So it gets what follows there; then what
+//! the new shard has broadcast beyond that; and from then on what the new shard broadcasts. If the old shard is ahead
+//! of the new one, the new one must catch up first, or its next broadcasts would come a second time.
+
+use super::log::{Log, Missed};
+use super::lost::Lost;
+use crate::engineio::{Frames, Millis};
+use crate::socketio::Offset;
+
+/// A socket on its way back.
+#[derive(Debug)]
+pub(super) struct Restoration {
+    pub(super) lost: Lost,
+    /// The last event that its client received.
+    offset: Offset,
+    pub(super) missed: Missed,
+}
+
+impl Restoration {
+    /// Begins at the old shard's log. `None` if that does not know the offset.
+    pub(super) fn begin(lost: Lost, offset: Offset, old: &Log) -> Option<Self> {
+        let missed = old.since(&lost, offset)?;
+        Some(Self { lost, offset, missed })
+    }
+
+    /// Whether the new shard has caught up with the old one.
+    pub(super) fn is_ready(&self, new: &Log) -> bool {
+        new.has_reached(&self.missed.until)
+    }
+
+    /// Adds what the new shard has broadcast meanwhile. `None` if it has forgotten some of it.
+    pub(super) fn go_on(&mut self, new: &Log) -> Option<()> {
+        new.go_on(&self.lost, &mut self.missed)
+    }
+
+    /// What the socket missed, in bytes: each event counts `overhead` more than its length.
+    pub(super) fn bytes(&self, overhead: usize) -> usize {
+        self.missed.events.iter().map(|(_, frames)| frames.len() + overhead).sum()
+    }
+
+    /// The socket is back in the shard `here`: gives what it missed, in order. A log that was not the socket's before notes
+    /// all of it, and where it begins, for the next time. Says how many entries had to go for that, too.
+    pub(super) fn end(self, here: usize, now: Millis, new: &mut Log) -> (Vec<Frames>, u64) {
+        let Self { lost, offset, missed } = self;
+        let mut dropped = 0;
+        if lost.shard != here {
+            dropped += new.emit(now, offset, lost.namespace, lost.sid, None);
+            for (offset, frames) in &missed.events {
+                dropped += new.emit(now, *offset, lost.namespace, lost.sid, Some(frames.clone()));
+            }
+        }
+        (missed.events.into_iter().map(|(_, frames)| frames).collect(), dropped)
+    }
+}

@@ -1,0 +1,373 @@
+//! Logs and lost sockets under a clock of the test's own; and whole servers of them, against what clients may expect.
+
+use std::collections::VecDeque;
+
+use proptest::prelude::*;
+
+use super::log::Missed;
+use super::restoration::Restoration;
+use super::*;
+use crate::shard::connection::Connection;
+use crate::shard::sockets::{Extra, SocketState};
+use crate::shard::{NamespaceKey, Target, Urgency, client};
+
+const KEEP: std::time::Duration = std::time::Duration::from_millis(1000);
+const NAMESPACE: NamespaceKey = NamespaceKey(0);
+
+fn sid(slot: u32) -> Sid {
+    Sid { instance: [0; 3], shard: 0, slot, random: 7 }
+}
+
+fn lost(slot: u32, rooms: &[&str]) -> Lost {
+    lost_at(Millis(0), slot, rooms)
+}
+
+fn lost_at(at: Millis, slot: u32, rooms: &[&str]) -> Lost {
+    let own = sid(slot).to_string();
+    let rooms = [&*own].iter().chain(rooms).map(|&room| room.into()).collect();
+    Lost { namespace: NAMESPACE, sid: sid(slot), rooms, data: None, shard: 0, at }
+}
+
+fn broadcast(rooms: &[&str], except: &[&str], sender: Option<Sid>) -> Arc<Broadcast> {
+    let boxed = |names: &[&str]| names.iter().map(|&name| name.into()).collect();
+    let target = Target { rooms: boxed(rooms), except: boxed(except), sender };
+    Arc::new(Broadcast { namespace: NAMESPACE, target, frames: Frames::PING, urgency: Urgency::Reliable, heard: None })
+}
+
+fn offsets(missed: &Missed) -> Vec<Offset> {
+    missed.events.iter().map(|(offset, _)| *offset).collect()
+}
+
+fn source() -> impl FnMut() -> Offset {
+    let source = OffsetSource::default();
+    move || source.next(1)
+}
+
+/// A log into which these were broadcast, one a millisecond.
+fn log_of(max_bytes: usize, broadcasts: &[Arc<Broadcast>]) -> (Log, Vec<Offset>, u64) {
+    let (mut log, mut next, mut dropped) = (Log::new(1, max_bytes, KEEP), source(), 0);
+    let offsets = broadcasts.iter().zip(0..).map(|(broadcast, now)| {
+        let stamp = Stamp { offset: next(), origin: 0 };
+        dropped += log.broadcast(Millis(now), stamp, Arc::clone(broadcast));
+        stamp.offset
+    });
+    let offsets = offsets.collect();
+    (log, offsets, dropped)
+}
+
+#[test]
+fn without_recovery_a_client_is_as_small_as_ever() {
+    let sizes = [size_of::<Connection>(), size_of::<client::Client>(), size_of::<SocketState>()];
+    assert_eq!(sizes, [64, 104, 40]);
+    // The C library gives 120 bytes to whoever asks for 105 or more.
+    assert_eq!(size_of::<Extra>(), 120);
+}
+
+#[test]
+fn what_was_meant_for_the_socket_is_missed() {
+    let own = sid(1).to_string();
+    let (log, offsets_of, _) = log_of(
+        usize::MAX,
+        &[
+            broadcast(&[], &[], None),
+            broadcast(&["a"], &[], None),
+            broadcast(&["b"], &[], None),
+            broadcast(&["b", &own], &[], None),
+            broadcast(&[], &["a"], None),
+            broadcast(&[], &[&own], None),
+            broadcast(&[], &[], Some(sid(1))),
+            broadcast(&[], &["b"], Some(sid(2))),
+        ],
+    );
+    let missed = log.since(&lost(1, &["a"]), offsets_of[0]).unwrap();
+    assert_eq!(offsets(&missed), [1, 3, 7].map(|place: usize| offsets_of[place]));
+    let elsewhere = Lost { namespace: NamespaceKey(1), ..lost(1, &["a"]) };
+    assert!(log.since(&elsewhere, offsets_of[0]).is_none(), "an offset of another namespace");
+}
+
+#[test]
+fn events_for_one_socket_are_its_own() {
+    let (mut log, mut next) = (Log::new(1, usize::MAX, KEEP), source());
+    let [first, second, third] = [1, 2, 1].map(|to| {
+        let offset = next();
+        log.emit(Millis(0), offset, NAMESPACE, sid(to), Some(Frames::PING));
+        offset
+    });
+    assert_eq!(offsets(&log.since(&lost(1, &[]), first).unwrap()), [third]);
+    assert!(log.since(&lost(1, &[]), second).is_none());
+}
+
+#[test]
+fn events_are_forgotten_when_they_are_too_old() {
+    let (mut log, offsets_of, _) = log_of(usize::MAX, &vec![broadcast(&[], &[], None); 3]);
+    assert_eq!(log.expire(Millis(1001)), 2);
+    assert!(log.since(&lost(1, &[]), offsets_of[0]).is_none());
+    assert_eq!(offsets(&log.since(&lost(1, &[]), offsets_of[1]).unwrap()), [offsets_of[2]]);
+    assert_eq!(log.expire(Millis(1003)), 0);
+}
+
+#[test]
+fn the_oldest_events_make_room_for_new_ones() {
+    let (_, _, none) = log_of(2000, &vec![broadcast(&[], &[], None); 3]);
+    let (log, offsets_of, dropped) = log_of(2000, &vec![broadcast(&[], &[], None); 100]);
+    assert!((none, dropped > 90) == (0, true), "{dropped}");
+    let kept = |offset| log.since(&lost(1, &[]), offset).is_some();
+    assert_eq!(offsets_of.into_iter().filter(|offset| kept(*offset)).count() as u64, 100 - dropped);
+}
+
+#[test]
+fn a_log_that_forgot_what_lies_beyond_cannot_go_on() {
+    let (old, offsets_of, _) = log_of(usize::MAX, &[broadcast(&[], &[], None)]);
+    let mut missed = old.since(&lost(1, &[]), offsets_of[0]).unwrap();
+    let (mut new, offsets_of, _) = log_of(usize::MAX, &vec![broadcast(&[], &[], None); 3]);
+    assert_eq!((new.go_on(&lost(1, &[]), &mut missed), offsets(&missed)), (Some(()), offsets_of[1..].to_vec()));
+    assert_eq!((new.go_on(&lost(1, &[]), &mut missed), missed.events.len()), (Some(()), 2), "nothing twice");
+    let mut missed = old.since(&lost(1, &[]), offsets_of[0]).unwrap();
+    new.expire(Millis(1001));
+    assert_eq!(new.go_on(&lost(1, &[]), &mut missed), Some(()), "what it forgot was received");
+    let mut missed = old.since(&lost(1, &[]), offsets_of[0]).unwrap();
+    new.expire(Millis(1002));
+    assert_eq!(new.go_on(&lost(1, &[]), &mut missed), None);
+}
+
+#[test]
+fn a_lost_socket_is_found_once_and_until_it_is_too_old() {
+    let mut sockets = LostSockets::new(usize::MAX, KEEP);
+    sockets.keep(Millis(0), sid(10), lost(1, &["a"]));
+    sockets.keep(Millis(500), sid(20), lost_at(Millis(500), 2, &[]));
+    assert!(sockets.take(Millis(1000), sid(10), NamespaceKey(1)).is_none(), "another namespace");
+    assert!(sockets.take(Millis(1001), sid(10), NAMESPACE).is_none(), "too old");
+    assert_eq!(sockets.take(Millis(1000), sid(10), NAMESPACE).unwrap().sid, sid(1));
+    assert!(sockets.take(Millis(1000), sid(10), NAMESPACE).is_none(), "taken already");
+    assert_eq!(sockets.expire(Millis(1500)), 1);
+    assert_eq!(sockets.expire(Millis(1501)), 0);
+}
+
+#[test]
+fn a_socket_that_is_put_back_gets_no_longer_life() {
+    let mut sockets = LostSockets::new(usize::MAX, KEEP);
+    sockets.keep(Millis(500), sid(20), lost_at(Millis(500), 2, &[]));
+    sockets.keep(Millis(900), sid(10), lost_at(Millis(0), 1, &[]));
+    assert_eq!(sockets.expire(Millis(1001)), 1);
+    assert!(sockets.take(Millis(1001), sid(20), NAMESPACE).is_some());
+}
+
+#[test]
+fn a_socket_lost_again_takes_its_own_place() {
+    let mut sockets = LostSockets::new(usize::MAX, KEEP);
+    for now in (0..500).step_by(100).map(Millis) {
+        sockets.keep(now, sid(10), lost_at(now, 1, &["a"]));
+    }
+    assert_eq!(sockets.expire(Millis(1400)), 1);
+    assert_eq!(sockets.expire(Millis(1401)), 0);
+}
+
+#[test]
+fn the_longest_lost_make_room_for_others() {
+    let mut sockets = LostSockets::new(2000, KEEP);
+    let dropped: u64 = (0..50).map(|slot| sockets.keep(Millis(0), sid(slot), lost(slot, &["a"]))).sum();
+    assert!(dropped > 30 && dropped < 50, "{dropped}");
+    assert_eq!(sockets.expire(Millis(0)) as u64, 50 - dropped);
+    assert!(sockets.take(Millis(0), sid(dropped as u32 - 1), NAMESPACE).is_none());
+    let oldest = sockets.take(Millis(0), sid(dropped as u32), NAMESPACE).expect("the oldest of those left");
+    sockets.keep(Millis(0), sid(50), oldest);
+    assert_eq!(sockets.keep(Millis(0), sid(99), lost(99, &vec!["a"; 1000])), 50 - dropped + 1, "too large for all");
+}
+
+const SHARDS: usize = 3;
+const ROOMS: [&str; 3] = ["a", "b", "c"];
+
+/// What may happen to a server.
+#[derive(Debug, Clone)]
+enum Step {
+    /// A broadcast from a shard or from outside, to some of the rooms or to all sockets.
+    Broadcast { origin: usize, rooms: Vec<usize> },
+    /// An event for one client, by the shard that it is on.
+    Emit { client: usize },
+    /// A shard reads some of its letters.
+    Read { shard: usize, letters: usize },
+    /// A client loses its connection, and with it the last so many events that it was sent.
+    Lose { client: usize, unread: usize },
+    /// A client comes back, to this shard.
+    Return { client: usize, shard: usize },
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        4 => (0..=SHARDS, proptest::collection::vec(0..ROOMS.len(), 0..3))
+            .prop_map(|(origin, rooms)| Step::Broadcast { origin, rooms }),
+        2 => (0..ROOMS.len()).prop_map(|client| Step::Emit { client }),
+        3 => (0..SHARDS, 0..5usize).prop_map(|(shard, letters)| Step::Read { shard, letters }),
+        2 => (0..ROOMS.len(), 0..4usize).prop_map(|(client, unread)| Step::Lose { client, unread }),
+        3 => (0..ROOMS.len(), 0..SHARDS).prop_map(|(client, shard)| Step::Return { client, shard }),
+    ];
+    proptest::collection::vec(step, 0..200)
+}
+
+/// A client, the only one in its room.
+#[derive(Debug)]
+struct Client {
+    /// The shard that it is on, unless it is lost.
+    on: Option<usize>,
+    /// What it received in all its lives, each with its sender.
+    received: Vec<(Offset, usize)>,
+    /// What it was sent in this life and may still lose.
+    unread: Vec<(Offset, usize)>,
+    /// What was meant for it.
+    expected: Vec<(Offset, usize)>,
+}
+
+struct World {
+    next: Box<dyn FnMut() -> Offset>,
+    logs: Vec<Log>,
+    letters: Vec<VecDeque<(Stamp, Arc<Broadcast>)>>,
+    lost: LostSockets,
+    clients: Vec<Client>,
+    senders: HashMap<Offset, usize>,
+}
+
+impl World {
+    fn new() -> Self {
+        let mut world = Self {
+            next: Box::new(source()),
+            logs: (0..SHARDS).map(|_| Log::new(SHARDS + 1, usize::MAX, KEEP)).collect(),
+            letters: (0..SHARDS).map(|_| VecDeque::new()).collect(),
+            lost: LostSockets::new(usize::MAX, KEEP),
+            clients: Vec::new(),
+            senders: HashMap::new(),
+        };
+        for client in 0..ROOMS.len() {
+            let on = Some(client % SHARDS);
+            world.clients.push(Client { on, received: Vec::new(), unread: Vec::new(), expected: Vec::new() });
+            // Whoever received nothing has no offset to come back with.
+            world.emit(client);
+            world.read_all(client);
+        }
+        world
+    }
+
+    fn read_all(&mut self, client: usize) {
+        let client = &mut self.clients[client];
+        client.received.append(&mut client.unread);
+    }
+
+    fn emit(&mut self, client: usize) {
+        let Some(shard) = self.clients[client].on else { return };
+        let event = ((self.next)(), shard);
+        self.senders.insert(event.0, shard);
+        self.logs[shard].emit(Millis(0), event.0, NAMESPACE, sid(client as u32), Some(Frames::PING));
+        self.clients[client].expected.push(event);
+        self.clients[client].unread.push(event);
+    }
+
+    fn broadcast(&mut self, origin: usize, rooms: &[usize]) {
+        let names: Vec<_> = rooms.iter().map(|room| ROOMS[*room]).collect();
+        let (broadcast, stamp) = (broadcast(&names, &[], None), Stamp { offset: (self.next)(), origin });
+        self.senders.insert(stamp.offset, origin);
+        for (place, client) in self.clients.iter_mut().enumerate() {
+            if rooms.is_empty() || rooms.contains(&place) {
+                client.expected.push((stamp.offset, origin));
+            }
+        }
+        for shard in 0..SHARDS {
+            self.letters[shard].push_back((stamp, Arc::clone(&broadcast)));
+        }
+        if origin < SHARDS {
+            // The sender's own shard needs no letter.
+            let (stamp, broadcast) = self.letters[origin].pop_back().unwrap();
+            self.deliver(origin, stamp, broadcast);
+        }
+    }
+
+    fn deliver(&mut self, shard: usize, stamp: Stamp, broadcast: Arc<Broadcast>) {
+        for (client, room) in self.clients.iter_mut().zip(ROOMS) {
+            let rooms = &broadcast.target.rooms;
+            if client.on == Some(shard) && (rooms.is_empty() || rooms.contains(&room.into())) {
+                client.unread.push((stamp.offset, stamp.origin));
+            }
+        }
+        self.logs[shard].broadcast(Millis(0), stamp, broadcast);
+    }
+
+    fn read(&mut self, shard: usize, letters: usize) {
+        for _ in 0..letters {
+            let Some((stamp, broadcast)) = self.letters[shard].pop_front() else { return };
+            self.deliver(shard, stamp, broadcast);
+        }
+    }
+
+    fn lose(&mut self, client: usize, unread: usize) {
+        let pid = sid(100 + client as u32);
+        let state = &mut self.clients[client];
+        let Some(shard) = state.on.take() else { return };
+        state.unread.truncate(state.unread.len().saturating_sub(unread));
+        self.read_all(client);
+        self.lost.keep(Millis(0), pid, Lost { shard, ..lost(client as u32, &[ROOMS[client]]) });
+    }
+
+    fn come_back(&mut self, client: usize, here: usize) {
+        if self.clients[client].on.is_some() {
+            return;
+        }
+        let pid = sid(100 + client as u32);
+        let lost = self.lost.take(Millis(0), pid, NAMESPACE).expect("it was lost");
+        let offset = self.clients[client].received.last().expect("a welcome").0;
+        let old = &self.logs[lost.shard];
+        let mut restoration = Restoration::begin(lost, offset, old).expect("a known offset");
+        while !restoration.is_ready(&self.logs[here]) {
+            assert!(!self.letters[here].is_empty(), "it waits for something that is not on its way");
+            self.read(here, 1);
+        }
+        restoration.go_on(&self.logs[here]).expect("nothing is forgotten");
+        let missed = restoration.events();
+        restoration.end(here, Millis(0), &mut self.logs[here]);
+        let state = &mut self.clients[client];
+        state.on = Some(here);
+        state.unread.extend(missed.into_iter().map(|offset| (offset, self.senders[&offset])));
+    }
+
+    fn take(&mut self, step: Step) {
+        match step {
+            Step::Broadcast { origin, rooms } => self.broadcast(origin, &rooms),
+            Step::Emit { client } => self.emit(client),
+            Step::Read { shard, letters } => self.read(shard, letters),
+            Step::Lose { client, unread } => self.lose(client, unread),
+            Step::Return { client, shard } => self.come_back(client, shard),
+        }
+    }
+}
+
+impl Restoration {
+    fn events(&self) -> Vec<Offset> {
+        offsets(&self.missed)
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+    /// Whatever is lost and wherever it comes back: each client receives all that is meant for it, nothing twice, and of
+    /// each sender in order.
+    #[test]
+    fn every_event_arrives_once_and_in_order(steps in steps()) {
+        let mut world = World::new();
+        for step in steps {
+            world.take(step);
+        }
+        for client in 0..ROOMS.len() {
+            world.come_back(client, client % SHARDS);
+        }
+        for shard in 0..SHARDS {
+            world.read(shard, usize::MAX);
+        }
+        for client in 0..ROOMS.len() {
+            world.read_all(client);
+            let Client { received, expected, .. } = &world.clients[client];
+            for sender in 0..=SHARDS {
+                let of_sender = |events: &[(Offset, usize)]| -> Vec<_> {
+                    events.iter().filter(|event| event.1 == sender).map(|event| event.0).collect()
+                };
+                prop_assert_eq!(of_sender(received), of_sender(expected), "client {}, sender {}", client, sender);
+            }
+        }
+    }
+}

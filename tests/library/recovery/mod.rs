@@ -1,0 +1,380 @@
+//! Connection state recovery: what was captured from the Node server, and what a program sees.
+
+mod claims;
+mod shards;
+
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use kinglet::{Binary, Config, Limits, Recovery, Refusal};
+use serde_json::Value;
+
+use crate::support::{Client, Frame, Handled, Server, WebSocket, config, receive};
+
+const VECTORS: &str = include_str!("../../vectors/socket-io-recovery.json");
+
+fn on(shards: usize) -> Config {
+    Config { recovery: Some(Recovery::default()), ..config(shards) }
+}
+
+/// What the answer to a CONNECT says.
+struct Answer {
+    sid: String,
+    pid: String,
+}
+
+impl Answer {
+    fn parse(packet: &str) -> Self {
+        let answer: Value = serde_json::from_str(packet.strip_prefix("40").expect("CONNECT")).expect("JSON");
+        assert_eq!(answer.as_object().map(serde_json::Map::len), Some(2), "{answer}");
+        let [sid, pid] = ["sid", "pid"].map(|name| answer[name].as_str().expect("a text").to_owned());
+        assert_eq!((sid.len(), pid.len()), (20, 20));
+        Self { sid, pid }
+    }
+
+    /// The CONNECT of a client that had this.
+    fn claim(&self, offset: &str) -> String {
+        format!("40{{\"pid\":\"{}\",\"offset\":\"{offset}\"}}", self.pid)
+    }
+}
+
+/// The offset of an event's packet; panics unless the packet is that event.
+fn offset_of(packet: &str, event: &str) -> String {
+    let offset = packet.strip_prefix(&format!("{},\"", event.strip_suffix(']').expect("an event")));
+    offset.and_then(|rest| rest.strip_suffix("\"]")).unwrap_or_else(|| panic!("{packet} is not {event}")).to_owned()
+}
+
+/// Reads an event; gives its offset.
+fn event(ws: &mut WebSocket, event: &str) -> String {
+    let packet = ws.text();
+    offset_of(&packet, event)
+}
+
+/// A server whose sockets have a room, data, and events to ask for, and whose test hears of them.
+fn start(config: Config) -> (Server, Receiver<String>) {
+    let (sender, heard) = channel();
+    let server = Server::start(config, |server| {
+        let left = sender.clone();
+        let namespace = server.of("/");
+        namespace
+            .on_connect(move |socket| -> Handled {
+                let mut rooms = socket.rooms();
+                rooms.sort();
+                if !socket.recovered() {
+                    socket.join("room1")?;
+                    socket.set_data(&serde_json::json!({"n": 1}))?;
+                }
+                let data: Option<Value> = socket.data();
+                sender.send(format!("{} {} {}", socket.recovered(), rooms.len(), data.unwrap_or_default()))?;
+                Ok(())
+            })
+            .on_disconnect(move |_, reason| left.send(reason.to_string()))
+            .on("direct", |socket, event| {
+                socket.emit("direct", event.args::<(u32,)>()?.0).map_err(Box::<dyn std::error::Error>::from)
+            })
+            .on("ask", |socket, event| -> Handled {
+                event.ack(socket.rooms())?;
+                Ok(socket.to("room1").emit("asked", ())?)
+            });
+    });
+    (server, heard)
+}
+
+#[test]
+fn a_client_comes_back_as_with_the_node_server() {
+    let vectors: Value = serde_json::from_str(VECTORS).expect("JSON");
+    let vector = &vectors["entries"][0];
+    let (sender, heard) = channel();
+    let server = Server::start(on(2), |server| {
+        server.of("/").on_connect(move |socket| -> Handled {
+            if socket.recovered() {
+                return Ok(sender.send(format!("{:?} {:?}", socket.rooms(), socket.data::<Value>()))?);
+            }
+            let ignore = |_: &kinglet::Socket, _| {};
+            socket.join("room1")?;
+            socket.set_data(&serde_json::json!({"n": 1}))?;
+            let everybody = socket.server().of("/");
+            everybody.emit("one", "x")?;
+            socket.emit_with_ack("acked", (), Duration::from_secs(60), ignore)?;
+            socket.emit("direct", 1)?;
+            socket.emit_with_ack("direct-ack", 2, Duration::from_secs(60), ignore)?;
+            Ok(everybody.to("room1").emit("bin", Binary::from(vec![1]))?)
+        });
+    });
+    let observed = server.handle().clone();
+    let (mut ws, _) = WebSocket::open(&server);
+    ws.send_text("40");
+    let first = Answer::parse(&ws.text());
+    let captured: Vec<_> = vector["first_connection"].as_array().expect("packets").iter().collect();
+    let (one, direct) = (event(&mut ws, r#"42["one","x"]"#), 2);
+    ws.expect_text(captured[direct + 1].as_str().expect("a text"));
+    let offset_of_direct = event(&mut ws, r#"42["direct",1]"#);
+    ws.expect_text(captured[direct + 3].as_str().expect("a text"));
+    let bin = event(&mut ws, r#"451-["bin",{"_placeholder":true,"num":0}]"#);
+    ws.expect(&Frame { first: 0x82, payload: vec![1] });
+    drop(ws);
+    server.wait_until("gone", |metrics| metrics.sessions == 0);
+    observed.emit("missed", 1).expect("an event");
+
+    for _ in 0..8 {
+        let (mut ws, _) = WebSocket::open(&server);
+        ws.send_text(&first.claim(&one));
+        assert_eq!(event(&mut ws, r#"42["direct",1]"#), offset_of_direct);
+        assert_eq!(event(&mut ws, r#"451-["bin",{"_placeholder":true,"num":0}]"#), bin);
+        ws.expect(&Frame { first: 0x82, payload: vec![1] });
+        event(&mut ws, r#"42["missed",1]"#);
+        let second = Answer::parse(&ws.text());
+        assert_eq!((&second.sid, &second.pid), (&first.sid, &first.pid));
+        let expected = format!("{:?} {:?}", [&*first.sid, "room1"], Some(serde_json::json!({"n": 1})));
+        assert_eq!(receive(&heard), expected);
+        drop(ws);
+        server.wait_until("gone", |metrics| metrics.sessions == 0);
+    }
+    assert_eq!((server.metrics().recovered, server.metrics().not_recovered), (8, 0));
+
+    // Unknown pid, then a known one with an unknown offset.
+    let unknown = Answer {
+        pid: "A".repeat(20),
+        ..Answer::parse(&format!("40{{\"sid\":\"{}\",\"pid\":\"{}\"}}", first.sid, first.pid))
+    };
+    for claim in [
+        unknown.claim(&one),
+        first.claim("0"),
+        first.claim(""),
+        format!("40{{\"pid\":\"{}\",\"offset\":1}}", first.pid),
+    ] {
+        let (mut ws, _) = WebSocket::open(&server);
+        ws.send_text(&claim);
+        let fresh = Answer::parse(&ws.text());
+        assert!(fresh.sid != first.sid && fresh.pid != first.pid, "{claim}");
+        event(&mut ws, r#"42["one","x"]"#);
+    }
+    // Only the first two were claims that might have been true.
+    assert_eq!(server.metrics().not_recovered, 2);
+}
+
+#[test]
+fn only_lost_sockets_come_back() {
+    let (server, heard) = start(on(1));
+    let recovers = |lose: &dyn Fn(WebSocket), reason: &str| {
+        let (mut ws, _) = WebSocket::open(&server);
+        ws.send_text("40");
+        let answer = Answer::parse(&ws.text());
+        assert_eq!(receive(&heard), r#"false 1 {"n":1}"#);
+        ws.send_text(r#"42["direct",1]"#);
+        let offset = event(&mut ws, r#"42["direct",1]"#);
+        lose(ws);
+        assert_eq!(receive(&heard), reason);
+        let (mut ws, _) = WebSocket::open(&server);
+        ws.send_text(&answer.claim(&offset));
+        let recovered = Answer::parse(&ws.text()).sid == answer.sid;
+        assert_eq!(receive(&heard), if recovered { r#"true 2 {"n":1}"# } else { r#"false 1 {"n":1}"# });
+        drop(ws);
+        receive(&heard);
+        recovered
+    };
+    assert!(recovers(&drop, "transport close"));
+    assert!(recovers(&|mut ws| ws.send(0xff, b""), "transport error"));
+    assert!(recovers(&|mut ws| ws.send_text("40"), "forced close"));
+    assert!(!recovers(&|mut ws| ws.send_text("41"), "client namespace disconnect"));
+    assert!(!recovers(&|mut ws| ws.send_text("x"), "parse error"));
+}
+
+#[test]
+fn middlewares_are_skipped_unless_they_are_to_be_asked() {
+    for skip_middlewares in [true, false] {
+        let recovery = Recovery { skip_middlewares, ..Recovery::default() };
+        let (sender, left) = channel();
+        let server = Server::start(Config { recovery: Some(recovery), ..config(1) }, |server| {
+            server
+                .of("/")
+                .middleware(|socket| match socket.recovered() {
+                    true => Err(Refusal::new("not again")),
+                    false => Ok(()),
+                })
+                .on_connect(|socket| socket.emit("welcome", ()))
+                .on_disconnect(move |_, _| sender.send(()));
+        });
+        let (mut ws, _) = WebSocket::open(&server);
+        ws.send_text("40");
+        let first = Answer::parse(&ws.text());
+        let offset = event(&mut ws, r#"42["welcome"]"#);
+        drop(ws);
+        receive(&left);
+        server.handle().emit("missed", ()).expect("an event");
+        let (mut ws, _) = WebSocket::open(&server);
+        ws.send_text(&first.claim(&offset));
+        if skip_middlewares {
+            event(&mut ws, r#"42["missed"]"#);
+            assert_eq!(Answer::parse(&ws.text()).sid, first.sid);
+        } else {
+            ws.expect_text(r#"44{"message":"not again"}"#);
+            assert_eq!(server.all_rooms("/").len(), 0);
+        }
+    }
+}
+
+#[test]
+fn a_client_that_missed_too_much_is_a_new_one() {
+    let limits = Limits { queued_per_client: 10_000, ..Limits::default() };
+    let (server, heard) = start(Config { limits, ..on(1) });
+    let (mut ws, _) = WebSocket::open(&server);
+    ws.send_text("40");
+    let first = Answer::parse(&ws.text());
+    ws.send_text(r#"42["direct",1]"#);
+    let offset = event(&mut ws, r#"42["direct",1]"#);
+    drop(ws);
+    receive(&heard);
+    assert_eq!(receive(&heard), "transport close");
+    server.handle().emit("missed", "x".repeat(10_000)).expect("an event");
+    let (mut ws, _) = WebSocket::open(&server);
+    ws.send_text(&first.claim(&offset));
+    assert_ne!(Answer::parse(&ws.text()).sid, first.sid);
+    assert_eq!(server.hits("queued_per_client"), 1);
+}
+
+#[test]
+fn what_is_kept_is_forgotten_in_time() {
+    let recovery = Recovery { max_disconnection_duration: Duration::from_millis(1), ..Recovery::default() };
+    let (server, heard) = start(Config { recovery: Some(recovery), ..config(1) });
+    let (mut ws, _) = WebSocket::open(&server);
+    ws.send_text("40");
+    let first = Answer::parse(&ws.text());
+    ws.send_text(r#"42["direct",1]"#);
+    let offset = event(&mut ws, r#"42["direct",1]"#);
+    drop(ws);
+    receive(&heard);
+    assert_eq!(receive(&heard), "transport close");
+    // At some time it is too late for good.
+    let sid = || {
+        let (mut ws, _) = WebSocket::open(&server);
+        ws.send_text(&first.claim(&offset));
+        Answer::parse(&ws.text()).sid
+    };
+    while sid() == first.sid {}
+    assert_ne!(sid(), first.sid);
+}
+
+#[test]
+fn volatile_events_and_acknowledgements_have_no_offset() {
+    let server = Server::start(on(1), |server| {
+        server.of("/").on("ask", |socket, event| -> Handled {
+            socket.volatile().emit("volatile", ())?;
+            socket.server().of("/").volatile().emit("volatile", ())?;
+            Ok(event.ack("yes")?)
+        });
+    });
+    let (mut ws, _) = WebSocket::open(&server);
+    ws.send_text("40");
+    Answer::parse(&ws.text());
+    ws.send_text(r#"421["ask"]"#);
+    for packet in [r#"42["volatile"]"#, r#"42["volatile"]"#, r#"431["yes"]"#] {
+        ws.expect_text(packet);
+    }
+}
+
+#[test]
+fn without_recovery_a_claim_is_nothing_but_auth() {
+    let server = Server::start(config(1), |server| {
+        server.of("/").on_connect(|socket| socket.emit("recovered", socket.recovered()));
+    });
+    let mut client = Client::connect(&server);
+    client.expect("\"recovered\",false");
+    let (mut ws, _) = WebSocket::open(&server);
+    ws.send_text(&format!("40{{\"pid\":\"{}\",\"offset\":\"0\"}}", "A".repeat(20)));
+    assert!(!ws.text().contains("pid"));
+    ws.expect_text("42[\"recovered\",false]");
+}
+
+#[test]
+fn what_is_sent_to_a_socket_while_it_leaves_waits_for_it() {
+    let (sender, left) = channel();
+    let server = Server::start(on(1), |server| {
+        let (after, handles) = (sender.clone(), sender);
+        server
+            .of("/")
+            .on_connect(|socket| socket.emit("welcome", socket.recovered()))
+            .on_disconnecting(|socket, _| socket.emit("leaving", socket.rooms().len()))
+            .on_disconnect(move |socket, _| -> Handled {
+                after.send(socket.handle())?;
+                Ok(socket.emit("left", socket.rooms().len())?)
+            })
+            .on("handle", move |socket, _| handles.send(socket.handle()));
+    });
+    let (mut ws, _) = WebSocket::open(&server);
+    ws.send_text("40");
+    let first = Answer::parse(&ws.text());
+    let offset = event(&mut ws, r#"42["welcome",false]"#);
+    ws.send_text(r#"42["handle"]"#);
+    let handle = receive(&left);
+    drop(ws);
+    receive(&left);
+    server.wait_until("gone", |metrics| metrics.sessions == 0);
+    handle.emit("handle", ()).expect("an event");
+    let (mut ws, _) = WebSocket::open(&server);
+    ws.send_text(&first.claim(&offset));
+    for missed in [r#"42["leaving",1]"#, r#"42["left",0]"#, r#"42["handle"]"#] {
+        event(&mut ws, missed);
+    }
+    assert_eq!(Answer::parse(&ws.text()).sid, first.sid);
+    event(&mut ws, r#"42["welcome",true]"#);
+    // A handle from before sends to the socket of now, and does nothing else to it.
+    handle.disconnect(false);
+    handle.emit("handle", ()).expect("an event");
+    event(&mut ws, r#"42["handle"]"#);
+}
+
+#[test]
+fn clients_of_protocol_3_are_as_they_were() {
+    let server = Server::start(Config { allow_eio3: true, ..on(1) }, |server| {
+        server.of("/").on_connect(|socket| -> Handled {
+            socket.emit("to it", socket.recovered())?;
+            Ok(socket.server().emit("to all", ())?)
+        });
+    });
+    for query in ["", "&pid=AAAAAAAAAAAAAAAAAAAA&offset=0"] {
+        let mut connection = server.connect();
+        connection.send(WebSocket::request(query).replace("EIO=4", "EIO=3").as_bytes());
+        assert_eq!(connection.response().status, 101);
+        let mut ws = WebSocket { connection };
+        ws.opened();
+        ws.expect_text("40");
+        ws.expect_text(r#"42["to it",false]"#);
+        // A broadcast is written once for all clients.
+        event(&mut ws, r#"42["to all"]"#);
+        drop(ws);
+        server.wait_until("gone", |metrics| metrics.sessions == 0);
+    }
+    assert_eq!(server.metrics().not_recovered, 0);
+}
+
+#[test]
+fn rooms_are_joined_and_left_under_the_id_that_came_back() {
+    let (joins, changes) = channel();
+    let server = Server::start(on(1), |server| {
+        let leaves = joins.clone();
+        server
+            .of("/")
+            .on_join_room(move |room, id| joins.send(format!("{id} joins {}", room.name())))
+            .on_leave_room(move |room, id| leaves.send(format!("{id} leaves {}", room.name())))
+            .on_connect(|socket| -> Handled {
+                socket.join("room")?;
+                Ok(socket.emit("welcome", ())?)
+            });
+    });
+    let mut known: Option<(Answer, String)> = None;
+    for _ in 0..3 {
+        let (mut ws, _) = WebSocket::open(&server);
+        ws.send_text(&known.as_ref().map_or("40".to_owned(), |(answer, offset)| answer.claim(offset)));
+        let answer = Answer::parse(&ws.text());
+        let offset = event(&mut ws, r#"42["welcome"]"#);
+        drop(ws);
+        let (first, _) = known.get_or_insert((answer, String::new()));
+        for change in ["joins", "leaves"] {
+            assert_eq!(receive(&changes), format!("{} {change} room", first.sid));
+        }
+        known = known.map(|(first, _)| (first, offset));
+        server.wait_until("gone", |metrics| metrics.sessions == 0);
+    }
+    assert_eq!(server.metrics().recovered, 2);
+}
