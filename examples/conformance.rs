@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use kinglet::{
     Ack, AckError, Answers, Arguments, Binary, Broadcast, Config, Cors, Emitter, Event, MissingAnswers, Namespace,
-    Origin, Refusal, RemoteSocket, Server, Socket,
+    Origin, Recovery, Refusal, RemoteSocket, Server, Socket,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -39,6 +39,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         max_http_buffer_size: setting("CONFORMANCE_MAX_PAYLOAD", 1_000_000)?,
         allow_eio3: setting("CONFORMANCE_EIO3", 0_u8)? == 1,
         cors: Some(cors(&text("CONFORMANCE_CORS", "*"))),
+        recovery: recovery()?,
         ..Config::default()
     };
     let mut server = Server::new(config)?;
@@ -412,6 +413,13 @@ fn cors(origins: &str) -> Cors {
         "*" => Cors::new(Origin::Any),
         list => Cors::new(Origin::List(list.split(',').map(str::to_owned).collect())).credentials(true),
     }
+}
+
+/// How long the state of clients that were lost is kept, if at all.
+fn recovery() -> Result<Option<Recovery>, String> {
+    let max_disconnection_duration = millis("CONFORMANCE_RECOVERY_MS", 10_000)?;
+    let recovery = Recovery { max_disconnection_duration, ..Recovery::default() };
+    Ok((setting("CONFORMANCE_RECOVERY", 0)? != 0).then_some(recovery))
 }
 
 fn text(name: &str, default: &str) -> String {
