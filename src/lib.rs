@@ -118,15 +118,44 @@
 //! # Ok::<(), kinglet::Error>(())
 //! ```
 //!
-//! [`Broadcast::emit_with_ack`] asks all of them and collects what they answer. [`Broadcast::fetch_sockets`] tells who they
-//! are; `sockets_join`, `sockets_leave` and `disconnect_sockets` act on them.
+//! [`Broadcast::emit_with_ack`] asks all of them and collects what they answer: all answers, or those that came in time
+//! and how many are missing.
+//!
+//! ```no_run
+//! use std::time::Duration;
+//!
+//! # let mut server = kinglet::Server::new(kinglet::Config::default())?;
+//! server.of("/").on("call-vote", |socket, _| {
+//!     socket.to("voters").emit_with_ack("vote", "tea?", Duration::from_secs(10), |answers| match answers {
+//!         Ok(answers) => log::info!("all have voted: {:?}", answers.values::<bool>()),
+//!         Err(late) => log::info!("{} have voted, {} have not", late.answers.len(), late.missing),
+//!     })
+//! });
+//! # Ok::<(), kinglet::Error>(())
+//! ```
+//!
+//! [`Broadcast::fetch_sockets`] tells who they are, whichever thread serves them; each that it finds can be acted on, and
+//! `sockets_join`, `sockets_leave` and `disconnect_sockets` act on all of them.
+//!
+//! ```no_run
+//! # let mut server = kinglet::Server::new(kinglet::Config::default())?;
+//! server.of("/").on("close-lobby", |socket, _| {
+//!     let lobby = socket.server().to("lobby");
+//!     lobby.clone().fetch_sockets(|sockets| {
+//!         for socket in sockets {
+//!             log::info!("{} was in {:?}", socket.id(), socket.rooms());
+//!         }
+//!     });
+//!     lobby.sockets_leave(["lobby"]);
+//! });
+//! # Ok::<(), kinglet::Error>(())
+//! ```
 //!
 //! # Namespaces and middleware
 //!
-//! [`Server::of`] declares a namespace, [`Server::of_dynamic`] all those whose names fit a predicate; a client that asks
-//! for any other is refused. A middleware lets
-//! a socket in, or refuses it with a message and data that the client gets in its `connect_error`. To refuse clients
-//! earlier, at the handshake, there are [`Server::allow_request`] and [`Config::allowed_origins`].
+//! [`Server::of`] declares a namespace; a client that asks for any other is refused. A middleware lets a socket in, or
+//! refuses it with a message and data that the client gets in its `connect_error`. To refuse clients earlier, at the
+//! handshake, there are [`Server::allow_request`] and [`Config::allowed_origins`].
 //!
 //! ```no_run
 //! use kinglet::Refusal;
@@ -143,6 +172,17 @@
 //! ```
 //!
 //! [`Namespace::event_middleware`] lets each event through to its handlers, or refuses it.
+//!
+//! [`Server::of_dynamic`] declares all namespaces whose names fit a predicate: each comes into being with its first client.
+//!
+//! ```no_run
+//! # let mut server = kinglet::Server::new(kinglet::Config::default())?;
+//! let is_game = |name: &str| name.strip_prefix("/game-").is_some_and(|id| id.parse::<u32>().is_ok());
+//! server.of_dynamic(is_game).on_connect(|socket| {
+//!     socket.server().of(socket.namespace()).emit("player", &*socket.id())
+//! });
+//! # Ok::<(), kinglet::Error>(())
+//! ```
 //!
 //! # Clients that come back
 //!
@@ -208,6 +248,17 @@
 //!
 //! Or take what the work needs ([`Socket::handle`], [`Event::arguments`], [`Event::take_ack`]) to a thread of your own.
 //!
+//! # Clients of Socket.IO 2
+//!
+//! They speak Engine.IO 3 and are served, by the same handlers, if the settings let them; [`Config::allow_eio3`] says what
+//! is different for them.
+//!
+//! ```no_run
+//! let server = kinglet::Server::new(kinglet::Config { allow_eio3: true, ..kinglet::Config::default() })?;
+//! # server.run()?;
+//! # Ok::<(), kinglet::Error>(())
+//! ```
+//!
 //! # Testing
 //!
 //! [`Server::start`] runs the server on threads of its own, and port 0 lets the system choose a free port:
@@ -238,7 +289,8 @@
 //! and [`Metrics::limits_hit`] counts how often it was met. [`Handle::metrics`] reads the counters.
 //!
 //! The protocols' own layers, [`engineio`] and [`socketio`], do no I/O. `ARCHITECTURE.md` in the repository describes
-//! how the parts fit together.
+//! how the parts fit together; `docs/migrating-from-node.md` sets each name of Node's server beside the one here, and
+//! `docs/compatibility.md` says what is supported.
 
 mod app;
 mod config;
@@ -261,3 +313,8 @@ pub use metrics::Metrics;
 pub use server::{Running, Server};
 pub use shard::{Handshake, Message, Refusal};
 pub use socketio::{Arguments, DisconnectReason, SocketId};
+
+/// The snippets of the page for those who come from Node.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/migrating-from-node.md")]
+struct MigratingFromNode;
