@@ -36,7 +36,7 @@ setup:
 
 servers:
 	$(call heading,The servers under test)
-	cargo build --release --bin kinglet --example conformance
+	cargo build --release --bin kinglet --examples
 
 check:
 	cargo fmt --all --check

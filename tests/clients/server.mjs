@@ -5,6 +5,7 @@ import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { get } from "node:http";
 import { createServer } from "node:net";
+import { dirname, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 
 const STARTS_WITHIN_MS = 10_000;
@@ -12,16 +13,24 @@ const ENDS_WITHIN_MS = 10_000;
 const ATTEMPTS = 5;
 
 /** The conformance application. `env` holds its `CONFORMANCE_*` settings. */
-export const startConformance = (options) => start("KINGLET_CONFORMANCE", options);
+export const startConformance = (options) => start(named("KINGLET_CONFORMANCE"), options);
 
 /** The starter application. */
-export const startStarter = (options) => start("KINGLET_BIN", options);
+export const startStarter = (options) => start(named("KINGLET_BIN"), options);
 
-async function start(variable, { env = {}, port: wanted } = {}) {
+/** The example of that name, which is built beside the conformance application. */
+export const startExample = (name, options) =>
+  start(join(dirname(named("KINGLET_CONFORMANCE")), name), { path: "/socket.io", ...options });
+
+function named(variable) {
   const binary = process.env[variable];
   if (!binary) throw new Error(`${variable} must name the binary under test`);
+  return binary;
+}
+
+async function start(binary, { env = {}, port: wanted, path = env.CONFORMANCE_PATH ?? "/websockets" } = {}) {
   for (let attempt = 1; ; attempt++) {
-    const server = new Server(binary, env, wanted ?? (await claimPort()));
+    const server = new Server(binary, env, wanted ?? (await claimPort()), path);
     try {
       await server.accepts();
       return server;
@@ -34,10 +43,10 @@ async function start(variable, { env = {}, port: wanted } = {}) {
 }
 
 class Server {
-  constructor(binary, env, port) {
+  constructor(binary, env, port, path) {
     this.port = port;
     this.url = `http://127.0.0.1:${port}`;
-    this.path = env.CONFORMANCE_PATH ?? "/websockets";
+    this.path = path;
     this.stdout = "";
     this.stderr = "";
     this.child = spawn(binary, { env: { ...process.env, ...env, PORT: String(port) } });
