@@ -5,7 +5,7 @@ import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { get } from "node:http";
 import { createServer } from "node:net";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 
 const STARTS_WITHIN_MS = 10_000;
@@ -18,14 +18,14 @@ export const startConformance = (options) => start(named("KINGLET_CONFORMANCE"),
 /** The starter application. */
 export const startStarter = (options) => start(named("KINGLET_BIN"), options);
 
-/** The example of that name, which is built beside the conformance application. */
+/** The example of that name, from the folder of examples. */
 export const startExample = (name, options) =>
-  start(join(dirname(named("KINGLET_CONFORMANCE")), name), { path: "/socket.io", ...options });
+  start(join(named("KINGLET_EXAMPLES"), name), { path: "/socket.io", ...options });
 
 function named(variable) {
-  const binary = process.env[variable];
-  if (!binary) throw new Error(`${variable} must name the binary under test`);
-  return binary;
+  const value = process.env[variable];
+  if (!value) throw new Error(`${variable} must name what is under test`);
+  return value;
 }
 
 async function start(binary, { env = {}, port: wanted, path = env.CONFORMANCE_PATH ?? "/websockets" } = {}) {

@@ -1,41 +1,15 @@
-// The examples, each with the official client, and their pages in a browser.
+// The examples, each with the official client.
 
 import assert from "node:assert/strict";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readFile, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after, before, describe, test } from "node:test";
-import { fileURLToPath } from "node:url";
-import { chromium } from "playwright-core";
-import { ask, connected, next, overEachWay, severalConnected, WAYS } from "../clients.mjs";
+import { describe, test } from "node:test";
+import { ask, client, collect, connected, next, overEachWay, severalConnected, WAYS } from "../clients.mjs";
 import { startExample } from "../server.mjs";
 
-const CLIENT = fileURLToPath(new URL("../node_modules/socket.io-client/dist/socket.io.min.js", import.meta.url));
-const QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-  "--disable-component-update", "--disable-sync"];
-
-/** Opens pages of examples from disk; the client that they load from afar is the installed one. */
-async function startBrowser() {
-  const profile = await mkdtemp(join(tmpdir(), "kinglet-browser-"));
-  const browser = await chromium.launchPersistentContext(profile, { executablePath: "/usr/bin/chromium", args: QUIET });
-  await browser.route(/^https:/, (route) => route.fulfill({ path: CLIENT, contentType: "text/javascript" }));
-  return {
-    async open(name, server) {
-      const page = await browser.newPage();
-      page.setDefaultTimeout(10_000);
-      const file = new URL(`../../../examples/${name}.html`, import.meta.url);
-      await page.goto(`${file}?server=${encodeURIComponent(server.url)}`);
-      return page;
-    },
-    async close() {
-      await browser.close();
-      await rm(profile, { recursive: true, force: true });
-    },
-  };
-}
-
-async function started(t, name) {
-  const server = await startExample(name);
+async function started(t, name, options) {
+  const server = await startExample(name, options);
   t.after(() => server.stopSound());
   return server;
 }
@@ -76,32 +50,174 @@ describe("chat", () => {
   });
 });
 
-describe("the page of chat", async () => {
-  let browser, server;
-  before(async () => ([browser, server] = await Promise.all([startBrowser(), startExample("chat")])));
-  after(async () => {
-    await browser.close();
-    await server.stopSound();
+describe("rooms", () => {
+  overEachWay((way) => {
+    test("members hear who joins, speaks and leaves, and nobody else does", async (t) => {
+      const server = await started(t, "rooms");
+      const [ada, grace, alan] = await severalConnected(t, server, way, 3);
+      alan.onAny((event) => assert.fail(`who is in another room heard "${event}"`));
+      assert.deepEqual(await ask(ada, "join", "tea"), { members: [ada.id] });
+      assert.deepEqual(await ask(alan, "join", "coffee"), { members: [alan.id] });
+      const joined = next(ada, "joined");
+      assert.deepEqual(new Set((await ask(grace, "join", "tea")).members), new Set([ada.id, grace.id]));
+      assert.deepEqual(await joined, ["tea", grace.id]);
+      const said = next(ada, "said");
+      assert.equal(await ask(grace, "say", "tea", "Hello"), true);
+      assert.deepEqual(await said, ["tea", grace.id, "Hello"]);
+      assert.equal(await ask(alan, "say", "tea", "May I?"), false);
+      const left = next(ada, "left");
+      await ask(grace, "leave", "tea");
+      assert.deepEqual(await left, ["tea", grace.id]);
+      const [back, gone] = [next(ada, "joined"), next(ada, "left")];
+      await ask(grace, "join", "tea");
+      const [room, id] = await back;
+      grace.disconnect();
+      assert.deepEqual(await gone, [room, id]);
+      assert.deepEqual(await ask(ada, "join", "tea"), { members: [ada.id] });
+    });
   });
 
-  test("two of them talk to each other", async () => {
-    const [ada, grace] = await Promise.all([browser.open("chat", server), browser.open("chat", server)]);
-    for (const [page, name, users] of [[ada, "Ada", "1 user"], [grace, "Grace", "2 users"]]) {
-      await page.locator("#status", { hasText: "Choose a name." }).waitFor();
-      await page.fill("#name", name);
-      await page.press("#name", "Enter");
-      await page.locator("#status", { hasText: users }).waitFor();
-      await page.locator("#join").waitFor({ state: "hidden" });
+  test("nobody can join the room of another's id", async (t) => {
+    const server = await started(t, "rooms");
+    const [ada, eve] = await severalConnected(t, server, WAYS[2], 2);
+    assert.deepEqual(await ask(eve, "join", ada.id), { members: [eve.id] });
+    assert.deepEqual(await ask(eve, "join", ""), { error: "A room's name has 1 to 32 characters." });
+    assert.deepEqual(await ask(eve, "join", "x".repeat(33)), { error: "A room's name has 1 to 32 characters." });
+  });
+
+  test("the server's bound of rooms is told to the client", async (t) => {
+    const server = await started(t, "rooms", { env: { KINGLET_ROOMS_PER_SOCKET: "2" } });
+    const ada = await connected(t, server, WAYS[2]);
+    const answers = [await ask(ada, "join", "a"), await ask(ada, "join", "b"), await ask(ada, "join", "c")];
+    assert.match(answers.at(-1).error, /rooms_per_socket/);
+  });
+});
+
+describe("auth", () => {
+  overEachWay((way) => {
+    test("who shows a good token is welcome, and comes back with a new one when it has expired", async (t) => {
+      const server = await started(t, "auth", { env: { TOKEN_LIFETIME_MS: "200" } });
+      const logins = await connected(t, server, way, { nsp: "/login" });
+      let token;
+      const logIn = async () => ({ token } = await ask(logins, "login", "ada", "engine"));
+      const socket = client(t, server, way, { autoConnect: false, auth: (show) => show({ token }) });
+      socket.on("disconnect", (reason) => reason === "io server disconnect" && socket.connect());
+      const refusals = collect(socket, "connect_error");
+      socket.on("connect_error", () => logIn().then(() => socket.connect()));
+      const welcomes = collect(socket, "welcome");
+      socket.connect();
+      await welcomes.until(2);
+      assert.deepEqual(welcomes.slice(0, 2), [["ada"], ["ada"]]);
+      // The first time it had no token yet, the second time an old one.
+      const [[missing], [expired]] = await refusals.until(2);
+      for (const error of [missing, expired]) {
+        assert.equal(error.message, "The token is missing, wrong or expired.");
+        assert.deepEqual(error.data, { code: "TOKEN" });
+      }
+    });
+
+    test("a token that was never issued is refused, and a wrong password gets none", async (t) => {
+      const server = await started(t, "auth");
+      const logins = await connected(t, server, way, { nsp: "/login" });
+      for (const [name, password] of [["ada", "compiler"], ["grace", ""], ["", ""]]) {
+        assert.deepEqual(await ask(logins, "login", name, password), { error: "Wrong name or password." });
+      }
+      for (const auth of [{}, { token: "0".repeat(32) }, { token: 1 }]) {
+        const [error] = await next(client(t, server, way, { auth }), "connect_error");
+        assert.deepEqual(error.data, { code: "TOKEN" });
+      }
+    });
+  });
+});
+
+describe("upload", () => {
+  const BYTES = Buffer.from(Uint8Array.from({ length: 500_000 }, (_, index) => index % 251));
+
+  async function withFolder(t, env) {
+    const folder = await mkdtemp(join(tmpdir(), "kinglet-uploads-"));
+    const server = await started(t, "upload", { env: { ...env, UPLOAD_FOLDER: folder } });
+    t.after(() => rm(folder, { recursive: true }));
+    return { server, folder };
+  }
+
+  overEachWay((way) => {
+    test("a file in chunks, each sent when the last is acknowledged, is whole", async (t) => {
+      const { server, folder } = await withFolder(t);
+      const socket = await connected(t, server, way);
+      const { name } = await ask(socket, "begin", BYTES.length);
+      for (let offset = 0; offset < BYTES.length; ) {
+        const chunk = BYTES.subarray(offset, offset + 100_000);
+        const { received } = await ask(socket, "chunk", offset, chunk);
+        assert.equal(received, offset + chunk.length);
+        // What is acknowledged is written.
+        assert.equal((await readFile(join(folder, name))).length, received);
+        offset = received;
+      }
+      assert.deepEqual(await readFile(join(folder, name)), BYTES);
+      assert.deepEqual(await ask(socket, "chunk", 0, BYTES), { error: "Begin first." });
+    });
+  });
+
+  test("a chunk that comes twice, or before its turn, does no harm", async (t) => {
+    const { server, folder } = await withFolder(t);
+    const socket = await connected(t, server, WAYS[2]);
+    const { name } = await ask(socket, "begin", 6);
+    assert.deepEqual(await ask(socket, "chunk", 3, BYTES.subarray(3, 6)), { received: 0 });
+    assert.deepEqual(await ask(socket, "chunk", 0, BYTES.subarray(0, 3)), { received: 3 });
+    assert.deepEqual(await ask(socket, "chunk", 0, BYTES.subarray(0, 3)), { received: 3 });
+    assert.deepEqual(await ask(socket, "chunk", 3, BYTES.subarray(3, 6)), { received: 6 });
+    assert.deepEqual(await readFile(join(folder, name)), BYTES.subarray(0, 6));
+  });
+
+  test("what does not become whole is removed", async (t) => {
+    const { server, folder } = await withFolder(t);
+    const [first, second] = await severalConnected(t, server, WAYS[2], 2);
+    for (const socket of [first, second]) {
+      await ask(socket, "begin", 10);
+      await ask(socket, "chunk", 0, BYTES.subarray(0, 5));
     }
-    await ada.locator("#log", { hasText: "Grace has joined" }).waitFor();
-    await grace.fill("#text", "Hello <b>Ada</b>");
-    await ada.locator("#typing", { hasText: "Grace typing" }).waitFor();
-    await grace.press("#text", "Enter");
-    await ada.locator("#log li", { hasText: "Grace: Hello <b>Ada</b>" }).waitFor();
-    await grace.locator("#log li", { hasText: "Grace: Hello <b>Ada</b>" }).waitFor();
-    assert.equal(await ada.textContent("#typing"), "");
-    await grace.close();
-    await ada.locator("#log", { hasText: "Grace has left" }).waitFor();
-    await ada.locator("#status", { hasText: "1 user" }).waitFor();
+    assert.equal((await readdir(folder)).length, 2);
+    assert.deepEqual(await ask(first, "begin", 10), { error: "Another upload is under way." });
+    const { error } = await ask(first, "chunk", 5, BYTES.subarray(5, 11));
+    assert.equal(error, "The file is longer than it was said to be.");
+    second.disconnect();
+    const deadline = Date.now() + 10_000;
+    while ((await readdir(folder)).length > 0) assert.ok(Date.now() < deadline, "a file is left behind");
+  });
+
+  test("a file that is empty or too long is refused", async (t) => {
+    const { server } = await withFolder(t);
+    const socket = await connected(t, server, WAYS[2]);
+    for (const size of [0, 100_000_001]) {
+      assert.deepEqual(await ask(socket, "begin", size), { error: "A file has 1 to 100000000 bytes." });
+    }
+  });
+});
+
+describe("push", () => {
+  overEachWay((way) => {
+    test("who follows a price hears of it until it is unfollowed, and of no other", async (t) => {
+      const server = await started(t, "push", { env: { PUSH_INTERVAL_MS: "10" } });
+      const [one, both] = await severalConnected(t, server, way, 2);
+      const [heard, all] = [collect(one, "price"), collect(both, "price")];
+      assert.equal(await ask(one, "follow", "apples"), true);
+      for (const name of ["apples", "pears"]) assert.equal(await ask(both, "follow", name), true);
+      await heard.until(3);
+      assert.ok(heard.every(([name, cents]) => name === "apples" && cents >= 250 && cents < 350), `${heard}`);
+      await ask(one, "unfollow", "apples");
+      const before = heard.length;
+      all.length = 0;
+      await all.until(6);
+      assert.deepEqual(new Set(all.map(([name]) => name)), new Set(["apples", "pears"]));
+      await ask(one, "unfollow", "pears");
+      assert.equal(heard.length, before);
+    });
+  });
+
+  test("only what has a price can be followed", async (t) => {
+    const server = await started(t, "push");
+    const [socket, other] = await severalConnected(t, server, WAYS[2], 2);
+    assert.equal(await ask(socket, "follow", other.id), false);
+    assert.equal(await ask(socket, "unfollow", "coffee"), false);
   });
 });

@@ -1,0 +1,65 @@
+//! Push: a thread beside the server feeds prices to those who follow them, through a `Handle`. Its page is `push.html`.
+//!
+//! `cargo run --example push`, then open `examples/push.html`. `PUSH_INTERVAL_MS` sets the time between two prices.
+
+use std::error::Error;
+use std::thread;
+use std::time::Duration;
+
+use kinglet::{Config, Cors, Event, Handle, Origin, Server};
+
+type Outcome = Result<(), Box<dyn Error>>;
+
+/// What can be followed, with its lowest price in cents. Who follows it is in the room of that name.
+const GOODS: &[(&str, u32)] = &[("apples", 250), ("pears", 320), ("plums", 480)];
+
+fn main() -> Outcome {
+    env_logger::init();
+    let interval = std::env::var("PUSH_INTERVAL_MS").map_or(Ok(1_000), |text| text.parse())?;
+    // Pages that are opened from disk come from another origin; `KINGLET_CORS` may let in fewer.
+    let config = Config { cors: Some(Cors::new(Origin::Any)), ..Config::default() };
+    let mut server = Server::new(config.with_env()?)?;
+    server
+        .of("/")
+        .on("follow", |socket, event| -> Outcome {
+            let good = good_named_by(event)?;
+            if let Some(good) = good {
+                socket.join(good)?;
+            }
+            Ok(event.ack(good.is_some())?)
+        })
+        .on("unfollow", |socket, event| -> Outcome {
+            let good = good_named_by(event)?;
+            if let Some(good) = good {
+                socket.leave(good);
+            }
+            Ok(event.ack(good.is_some())?)
+        });
+
+    // A handle goes to any thread, and may be cloned and kept. It is there before the server runs; what is sent until then
+    // reaches nobody.
+    let handle = server.handle();
+    thread::spawn(move || push(&handle, Duration::from_millis(interval)));
+    Ok(server.run()?)
+}
+
+/// What the event's first argument names. Only these are rooms that a client may join: its own id is one, too.
+fn good_named_by(event: &Event) -> Result<Option<&'static str>, serde_json::Error> {
+    let (name,): (String,) = event.args()?;
+    Ok(GOODS.iter().map(|(good, _)| *good).find(|good| *good == name))
+}
+
+/// Sends `price(name, cents)` to those who follow it, for ever. This thread serves nobody, so unlike a handler it may sleep,
+/// read from a queue or ask a database.
+fn push(handle: &Handle, interval: Duration) {
+    for tick in 0.. {
+        thread::sleep(interval);
+        for (good, lowest) in GOODS {
+            let cents = lowest + tick * 37 % 100;
+            // This does not wait, however slow the clients are: one that does not read is cut off when too much waits for it.
+            if let Err(error) = handle.to(*good).emit("price", (*good, cents)) {
+                log::error!("the price of {good} was not sent: {error}");
+            }
+        }
+    }
+}

@@ -1,0 +1,36 @@
+// A browser in which the pages of examples are opened.
+
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { chromium } from "playwright-core";
+
+const WAIT_MS = 10_000;
+const CLIENT = fileURLToPath(new URL("node_modules/socket.io-client/dist/socket.io.min.js", import.meta.url));
+const QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+  "--disable-component-update", "--disable-sync"];
+
+/** Opens pages of examples from disk; the client that they load from afar is the installed one. */
+export async function startBrowser() {
+  const profile = await mkdtemp(join(tmpdir(), "kinglet-browser-"));
+  const browser = await chromium.launchPersistentContext(profile, { executablePath: "/usr/bin/chromium", args: QUIET });
+  await browser.route(/^https:/, (route) => route.fulfill({ path: CLIENT, contentType: "text/javascript" }));
+  return {
+    /** The page of that example, served by this server. An error in its script fails what waits for it. */
+    async open(name, server) {
+      const page = await browser.newPage();
+      page.setDefaultTimeout(WAIT_MS);
+      page.on("pageerror", (error) => {
+        throw error;
+      });
+      const file = new URL(`../../examples/${name}.html`, import.meta.url);
+      await page.goto(`${file}?server=${encodeURIComponent(server.url)}`);
+      return page;
+    },
+    async close() {
+      await browser.close();
+      await rm(profile, { recursive: true, force: true });
+    },
+  };
+}
