@@ -39,6 +39,8 @@ describe("the page of", async () => {
       await page.locator("#join").waitFor({ state: "hidden" });
     }
     await shows(ada, "#log", "Grace has joined");
+    // Who types is volatile: it may be lost while a client upgrades.
+    await ada.waitForFunction(() => socket.io.engine.transport.name === "websocket");
     await grace.fill("#text", "Hello <b>Ada</b>");
     await shows(ada, "#typing", "Grace typing");
     await grace.press("#text", "Enter");
