@@ -28,6 +28,14 @@ export async function startBrowser() {
       await page.goto(`${file}?server=${encodeURIComponent(server.url)}`);
       return page;
     },
+    /** A page of the server's own origin, with the client and nothing else. */
+    async blank(server) {
+      const page = await browser.newPage();
+      page.setDefaultTimeout(WAIT_MS);
+      await page.goto(server.url);
+      await page.addScriptTag({ path: CLIENT });
+      return page;
+    },
     async close() {
       await browser.close();
       await rm(profile, { recursive: true, force: true });

@@ -1,4 +1,4 @@
-// The pages of the examples, in a browser, each with its example.
+// What a browser shows: the pages of the examples, and what only browsers do with answers.
 
 import assert from "node:assert/strict";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
@@ -8,7 +8,7 @@ import { after, before, describe, test } from "node:test";
 import { startBrowser } from "../browser.mjs";
 import { startExample } from "../server.mjs";
 
-describe("the page of", async () => {
+describe("in a browser,", async () => {
   let browser;
   before(async () => (browser = await startBrowser()));
   after(() => browser.close());
@@ -29,7 +29,7 @@ describe("the page of", async () => {
 
   const shows = (page, selector, hasText) => page.locator(selector, { hasText }).first().waitFor();
 
-  test("chat: two talk to each other", async (t) => {
+  test("the page of chat: two talk to each other", async (t) => {
     const [ada, grace] = await opened(t, "chat", { count: 2 });
     for (const [page, name, users] of [[ada, "Ada", "1 user"], [grace, "Grace", "2 users"]]) {
       await shows(page, "#status", "Choose a name.");
@@ -52,7 +52,7 @@ describe("the page of", async () => {
     await shows(ada, "#status", "1 user");
   });
 
-  test("rooms: what is said in one is not heard in the other", async (t) => {
+  test("the page of rooms: what is said in one is not heard in the other", async (t) => {
     const [one, two] = await opened(t, "rooms", { count: 2 });
     const room = (page, name) => page.locator("section", { has: page.locator("h2", { hasText: name }) });
     for (const [page, name] of [[one, "tea"], [two, "tea"], [one, "coffee"]]) {
@@ -76,7 +76,7 @@ describe("the page of", async () => {
     await room(two, "tea").waitFor({ state: "detached" });
   });
 
-  test("auth: who knows the password is welcome, and again when the token has expired", async (t) => {
+  test("the page of auth: who knows the password is welcome, and again when the token has expired", async (t) => {
     const [page] = await opened(t, "auth", { env: { TOKEN_LIFETIME_MS: "300" } });
     const logIn = async (password) => {
       await page.fill("#name", "ada");
@@ -98,7 +98,7 @@ describe("the page of", async () => {
     ]);
   });
 
-  test("upload: a file arrives as it was", async (t) => {
+  test("the page of upload: a file arrives as it was", async (t) => {
     const path = await folder(t);
     const [page] = await opened(t, "upload", { env: { UPLOAD_FOLDER: path } });
     const bytes = Buffer.from(Uint8Array.from({ length: 600_000 }, (_, index) => index % 251));
@@ -110,7 +110,7 @@ describe("the page of", async () => {
     assert.equal(await page.locator("#progress").evaluate((progress) => progress.value), 1);
   });
 
-  test("push: the prices that are chosen move", async (t) => {
+  test("the page of push: the prices that are chosen move", async (t) => {
     const [page] = await opened(t, "push", { env: { PUSH_INTERVAL_MS: "50" } });
     const price = (name) => page.locator("label", { hasText: name }).locator("output");
     await shows(page, "#status", "Choose");
@@ -121,5 +121,41 @@ describe("the page of", async () => {
     assert.equal(await price("pears").textContent(), "");
     await page.uncheck("[name=apples]");
     await price("apples").filter({ hasNotText: /./ }).waitFor({ state: "attached" });
+  });
+
+  /** A page of the server's own origin, with the client and nothing else. */
+  async function bare(t, server) {
+    t.after(() => server.stopSound());
+    const page = await browser.blank(server);
+    t.after(() => page.close());
+    return page;
+  }
+
+  test("the cookie of a session is set, kept from scripts, and sent along with the next", async (t) => {
+    const page = await bare(t, await startExample("reference"));
+    const connect = () =>
+      page.evaluate(async () => {
+        const socket = io({ forceNew: true, transports: ["polling"] });
+        const { cookie } = await socket.emitWithAck("socket.handshake");
+        const { id } = socket.io.engine;
+        socket.disconnect();
+        return { id, cookie, seen: document.cookie };
+      });
+    const first = await connect();
+    assert.deepEqual({ ...first, id: "" }, { id: "", cookie: null, seen: "" });
+    assert.equal((await connect()).cookie, `io=${first.id}`);
+  });
+
+  test("polling answers come compressed, and are read", async (t) => {
+    const page = await bare(t, await startExample("reference"));
+    const compressed = page.waitForResponse((response) => response.headers()["content-encoding"] === "gzip");
+    const text = "long ".repeat(1_000);
+    const heard = page.evaluate(async (text) => {
+      const socket = io({ transports: ["polling"] });
+      socket.emit("socket.send", text);
+      return new Promise((resolve) => socket.on("message", resolve));
+    }, text);
+    await compressed;
+    assert.equal(await heard, text);
   });
 });
