@@ -37,12 +37,12 @@ fn join(socket: &Socket, event: &Event) -> Outcome {
         if let Err(error) = socket.join(&room) {
             return Ok(event.ack(json!({ "error": error.to_string() }))?);
         }
-        socket.to(&room).emit("joined", (shown(&room), &*socket.id()))?;
+        socket.to(&room).emit("joined", (shown(&room), socket.id()))?;
     }
     // Other threads may serve the other members, so who they are comes to a callback, and the acknowledgement with it.
     let ack = event.take_ack();
     socket.server().to(&room).fetch_sockets(move |members| {
-        let ids: Vec<&str> = members.iter().map(|member| &**member.id()).collect();
+        let ids: Vec<_> = members.iter().map(|member| member.id()).collect();
         if let Some(Err(error)) = ack.map(|ack| ack.send(json!({ "members": ids }))) {
             log::warn!("the members were not told: {error}");
         }
@@ -65,13 +65,13 @@ fn say(socket: &Socket, event: &Event) -> Outcome {
     let (_, text): (String, String) = event.args()?;
     let room = room_named_by(event)?.filter(|room| socket.rooms().contains(room));
     if let Some(room) = &room {
-        socket.to(room).emit("said", (shown(room), &*socket.id(), text))?;
+        socket.to(room).emit("said", (shown(room), socket.id(), text))?;
     }
     Ok(event.ack(room.is_some())?)
 }
 
 fn tell_that_it_leaves(socket: &Socket, room: &str) -> Result<(), EmitError> {
-    socket.to(room).emit("left", (shown(room), &*socket.id()))
+    socket.to(room).emit("left", (shown(room), socket.id()))
 }
 
 /// The room whose name is the event's first argument, as it is called here.

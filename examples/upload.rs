@@ -13,7 +13,7 @@ use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use kinglet::{Binary, Config, Cors, Event, Origin, Server, Socket, SocketHandle};
+use kinglet::{Binary, Config, Cors, Event, Origin, Server, Socket, SocketHandle, SocketId};
 use serde_json::json;
 
 type Outcome = Result<(), Box<dyn Error>>;
@@ -29,7 +29,7 @@ struct Upload {
 
 /// The upload of each socket, by the socket's id. Each has a lock of its own, which is held while the disk is written to.
 #[derive(Clone, Default)]
-struct Uploads(Arc<Mutex<HashMap<String, Arc<Mutex<Upload>>>>>);
+struct Uploads(Arc<Mutex<HashMap<SocketId, Arc<Mutex<Upload>>>>>);
 
 fn main() -> kinglet::Result<()> {
     env_logger::init();
@@ -48,7 +48,7 @@ fn main() -> kinglet::Result<()> {
         // Blocking: it waits for the disk, on a thread that serves nobody.
         .on_blocking("chunk", move |socket, event| of_chunk.chunk(socket, event))
         .on_disconnect(move |socket, _| {
-            uploads.all().remove(&*socket.id()).map_or(Ok(()), |upload| abandon.send(upload))
+            uploads.all().remove(&socket.id()).map_or(Ok(()), |upload| abandon.send(upload))
         });
     server.run()
 }
@@ -61,12 +61,12 @@ impl Uploads {
         if size == 0 || size > MAX_FILE_BYTES {
             return Ok(event.ack(json!({ "error": format!("A file has 1 to {MAX_FILE_BYTES} bytes.") }))?);
         }
-        if self.all().contains_key(&*socket.id()) {
+        if self.all().contains_key(&socket.id()) {
             return Ok(event.ack(json!({ "error": "Another upload is under way." }))?);
         }
         let name = format!("upload-{:016x}", getrandom::u64()?);
         let upload = Upload { path: folder.join(&name), size, received: 0 };
-        self.all().insert(socket.id().to_string(), Arc::new(Mutex::new(upload)));
+        self.all().insert(socket.id(), Arc::new(Mutex::new(upload)));
         Ok(event.ack(json!({ "name": name }))?)
     }
 
@@ -74,13 +74,13 @@ impl Uploads {
     /// begins elsewhere is not written: so one that comes twice, or before its turn, does no harm.
     fn chunk(&self, socket: &SocketHandle, event: &Event) -> Outcome {
         let (offset, bytes): (u64, Binary) = event.args()?;
-        let Some(upload) = self.all().get(&**socket.id()).cloned() else {
+        let Some(upload) = self.all().get(socket.id()).cloned() else {
             return Ok(event.ack(json!({ "error": "Begin first." }))?);
         };
         let mut upload = upload.lock().unwrap_or_else(PoisonError::into_inner);
         let written = upload.write(offset, &bytes);
         if written.is_err() || upload.received == upload.size {
-            self.all().remove(&**socket.id());
+            self.all().remove(socket.id());
         }
         match written {
             Ok(()) => Ok(event.ack(json!({ "received": upload.received }))?),
@@ -88,7 +88,7 @@ impl Uploads {
         }
     }
 
-    fn all(&self) -> MutexGuard<'_, HashMap<String, Arc<Mutex<Upload>>>> {
+    fn all(&self) -> MutexGuard<'_, HashMap<SocketId, Arc<Mutex<Upload>>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

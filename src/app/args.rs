@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::binary::{self, Binary};
 use crate::error::EmitError;
 use crate::shard::{NamespaceRef, Shared};
-use crate::socketio::{self, Arguments};
+use crate::socketio::{self, Arguments, SocketId};
 
 /// The arguments of an event or an acknowledgement.
 ///
@@ -125,7 +125,8 @@ macro_rules! one_argument {
     };
 }
 
-one_argument!(bool, u8, u16, u32, u64, usize, i8, i16, i32, i64, isize, f32, f64, String, Binary, serde_json::Value);
+one_argument!(bool, u8, u16, u32, u64, usize, i8, i16, i32, i64, isize, f32, f64);
+one_argument!(String, Binary, SocketId, serde_json::Value);
 
 impl<T: Serialize> Args for Vec<T> {
     fn write(&self, writer: &mut Writer) -> Result<(), EmitError> {
@@ -165,6 +166,7 @@ many_arguments!(A B C D E F G H);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engineio::Sid;
 
     fn json(args: impl Args) -> String {
         write(Some("x"), &args).unwrap().json
@@ -179,6 +181,15 @@ mod tests {
         let pair = &(1, 2);
         assert_eq!(json(pair), r#"["x",[1,2]]"#);
         assert_eq!(write(None, &(1, 2)).unwrap().json, "[1,2]");
+    }
+
+    #[test]
+    fn an_id_is_its_text() {
+        let sid = Sid { instance: [0; 3], shard: 0, slot: 0, random: 0 }.to_text();
+        let id = SocketId::of_session("/a", sid);
+        assert_eq!(json(id.clone()), r#"["x","/a#AAAAAAAAAAAAAAAAAAAA"]"#);
+        assert_eq!(json((1, &id)), r#"["x",1,"/a#AAAAAAAAAAAAAAAAAAAA"]"#);
+        assert_eq!(String::from(id), "/a#AAAAAAAAAAAAAAAAAAAA");
     }
 
     #[test]

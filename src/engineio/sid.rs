@@ -64,7 +64,7 @@ impl fmt::Display for Sid {
 }
 
 /// The text of a [`Sid`]: a small string that lives on the stack.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SidText([u8; SID_LENGTH]);
 
 impl Deref for SidText {

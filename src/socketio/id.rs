@@ -3,16 +3,27 @@
 use std::fmt;
 use std::ops::Deref;
 
+use serde::{Serialize, Serializer};
+
 use crate::engineio::SidText;
 
 /// A socket's id, which is the name of a room, too.
 ///
 /// For clients of protocol 5 it is 20 characters. 2.x clients know their sockets by the id of their session: that is the id
 /// in the namespace `/`, and elsewhere it is the namespace, `#`, and that.
-#[derive(Clone, PartialEq, Eq)]
+///
+/// It can be an argument of an event, the name of a room, and the key of a map of the program's own:
+///
+/// ```no_run
+/// # fn handler(socket: &kinglet::Socket) -> Result<(), kinglet::EmitError> {
+/// socket.broadcast().emit("joined", socket.id())?;
+/// socket.server().to(socket.id()).emit("welcome", ())
+/// # }
+/// ```
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct SocketId(Text);
 
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 enum Text {
     Sid(SidText),
     InNamespace(Box<str>),
@@ -31,6 +42,18 @@ impl SocketId {
 impl From<SidText> for SocketId {
     fn from(sid: SidText) -> Self {
         Self(Text::Sid(sid))
+    }
+}
+
+impl From<SocketId> for String {
+    fn from(id: SocketId) -> Self {
+        (*id).to_owned()
+    }
+}
+
+impl Serialize for SocketId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self)
     }
 }
 

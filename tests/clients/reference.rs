@@ -30,7 +30,7 @@ fn sending(namespace: &mut Namespace) {
     namespace
         .on_connect(|socket| socket.emit("socket.connected", (socket.connected(), socket.disconnected())))
         .on_disconnect(|socket, _| {
-            socket.server().emit("socket.disconnected", (&*socket.id(), socket.connected(), socket.disconnected()))
+            socket.server().emit("socket.disconnected", (socket.id(), socket.connected(), socket.disconnected()))
         })
         .on("socket.send", |socket, event| socket.send(event.arguments().clone()))
         .on("server.send", |socket, event| socket.server().send(event.arguments().clone()))
