@@ -30,17 +30,20 @@
 //!
 //! # Events and their arguments
 //!
-//! [`Event::args`] reads the arguments into a tuple of anything that serde deserialises; arguments beyond the tuple are
-//! ignored, as in JavaScript. Until then they stay the text that came, so passing an event on with [`Broadcast::relay`]
+//! [`Event::args`] reads the arguments into a tuple of anything that serde deserialises, one argument into a tuple of one:
+//! `let (name,): (String,) = event.args()?`. Arguments beyond the tuple are ignored, as in JavaScript. Until then they stay the text that came, so passing an event on with [`Broadcast::relay`]
 //! parses nothing. To send, a tuple is several arguments, and a reference to anything that serde serialises is one: see
 //! [`Args`]. [`Binary`] travels as an attachment, wherever it stands in the arguments.
 //!
-//! A handler returns nothing, or a `Result`. Its error is logged and counted, and so is a panic; the client learns
-//! nothing of either, and the server goes on.
+//! A handler returns nothing, or a `Result` of any error. Its error is logged as a warning and counted, and so is a panic;
+//! the client learns nothing of either, not even by an acknowledgement, and the server goes on. So when a client waits for
+//! an answer in vain, look at the log (`RUST_LOG=info` for `env_logger`).
 //!
 //! ```no_run
 //! use kinglet::{Binary, Config, Server};
 //! use serde::{Deserialize, Serialize};
+//!
+//! type Outcome = Result<(), Box<dyn std::error::Error>>;
 //!
 //! #[derive(Deserialize, Serialize)]
 //! struct Position {
@@ -51,15 +54,13 @@
 //! let mut server = Server::new(Config::default())?;
 //! server
 //!     .of("/")
-//!     .on("move", |socket, event| {
+//!     .on("move", |socket, event| -> Outcome {
 //!         let (name, position): (String, Position) = event.args()?;
-//!         socket.broadcast().emit("moved", (name, position))?;
-//!         Ok::<(), Box<dyn std::error::Error>>(())
+//!         Ok(socket.broadcast().emit("moved", (name, position))?)
 //!     })
-//!     .on("picture", |socket, event| {
+//!     .on("picture", |socket, event| -> Outcome {
 //!         let (picture,): (Binary,) = event.args()?;
-//!         socket.emit("picture-length", picture.len())?;
-//!         Ok::<(), Box<dyn std::error::Error>>(())
+//!         Ok(socket.emit("picture-length", picture.len())?)
 //!     });
 //! # Ok::<(), kinglet::Error>(())
 //! ```
@@ -111,7 +112,7 @@
 //!     .on("join", |socket, event| {
 //!         let (room,): (String,) = event.args()?;
 //!         socket.join(&room)?;
-//!         socket.to(&room).except("muted").emit("joined", &*socket.id())?;
+//!         socket.to(&room).except("muted").emit("joined", socket.id())?;
 //!         Ok::<(), Box<dyn std::error::Error>>(())
 //!     })
 //!     .on("cursor", |socket, event| socket.to("editors").volatile().relay(event));
@@ -179,7 +180,7 @@
 //! # let mut server = kinglet::Server::new(kinglet::Config::default())?;
 //! let is_game = |name: &str| name.strip_prefix("/game-").is_some_and(|id| id.parse::<u32>().is_ok());
 //! server.of_dynamic(is_game).on_connect(|socket| {
-//!     socket.server().of(socket.namespace()).emit("player", &*socket.id())
+//!     socket.server().of(socket.namespace()).emit("player", socket.id())
 //! });
 //! # Ok::<(), kinglet::Error>(())
 //! ```
@@ -208,6 +209,33 @@
 //! event and the last of them is still kept, and the last argument of an event without that text should not be a text, or
 //! the client takes it for one. Nor does a client come back whose loss the server has yet to notice, as when a network
 //! vanishes and no ping was due since. Whoever fails is a new client. 2.x clients always are. Nothing outlives the process.
+//!
+//! # What handlers share
+//!
+//! What belongs to one socket is kept with it, as JSON: [`Socket::set_data`]. For all else there is what Rust has: handlers
+//! are called by the threads of several event loops, so they share what is behind an `Arc` and a lock, which is held for
+//! moments only.
+//!
+//! ```no_run
+//! use std::collections::HashMap;
+//! use std::sync::{Arc, Mutex, PoisonError};
+//!
+//! # let mut server = kinglet::Server::new(kinglet::Config::default())?;
+//! let names = Arc::new(Mutex::new(HashMap::new()));
+//! let names_of_leavers = Arc::clone(&names);
+//! server
+//!     .of("/")
+//!     .on("name", move |socket, event| -> Result<(), serde_json::Error> {
+//!         let (name,): (String,) = event.args()?;
+//!         names.lock().unwrap_or_else(PoisonError::into_inner).insert(socket.id(), name);
+//!         Ok(())
+//!     })
+//!     .on_disconnect(move |socket, reason| {
+//!         let name = names_of_leavers.lock().unwrap_or_else(PoisonError::into_inner).remove(&socket.id());
+//!         log::info!("{name:?} left: {reason}");
+//!     });
+//! # Ok::<(), kinglet::Error>(())
+//! ```
 //!
 //! # From another thread
 //!

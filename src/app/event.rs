@@ -43,7 +43,8 @@ impl Event {
         &self.inner.name
     }
 
-    /// The arguments, as a tuple. Arguments beyond the tuple's members are ignored, as JavaScript does.
+    /// The arguments, as a tuple; one argument is a tuple of one. Arguments beyond the tuple's members are ignored, as
+    /// JavaScript does.
     ///
     /// ```no_run
     /// # fn handler(event: &kinglet::Event) -> Result<(), serde_json::Error> {
