@@ -56,7 +56,7 @@ fn push(handle: &Handle, interval: Duration) {
         thread::sleep(interval);
         for (good, lowest) in GOODS {
             let cents = lowest + tick * 37 % 100;
-            // This does not wait, however slow the clients are: one that does not read is cut off when too much waits for it.
+            // A slow client holds nobody up: it is cut off when too much waits for it. Only for a busy event loop is waited.
             if let Err(error) = handle.to(*good).emit("price", (*good, cents)) {
                 log::error!("the price of {good} was not sent: {error}");
             }
