@@ -316,11 +316,12 @@
 //! What one client can make the server keep is bounded: [`Limits`] lists each bound, its default and what happens there,
 //! and [`Metrics::limits_hit`] counts how often it was met. [`Handle::metrics`] reads the counters.
 //!
-//! The protocols' own layers, [`engineio`] and [`socketio`], do no I/O. `ARCHITECTURE.md` in the repository describes
-//! how the parts fit together; `docs/migrating-from-node.md` sets each name of Node's server beside the one here, and
+//! The protocols' own layers, [`engineio`], [`socketio`] and [`cluster`], do no I/O. `ARCHITECTURE.md` in the repository
+//! describes how the parts fit together; `docs/migrating-from-node.md` sets each name of Node's server beside the one here, and
 //! `docs/compatibility.md` says what is supported.
 
 mod app;
+pub mod cluster;
 mod config;
 pub mod engineio;
 mod error;

@@ -5,7 +5,7 @@
 mod decoder;
 mod encode;
 mod id;
-mod json;
+pub(crate) mod json;
 mod offset;
 mod packet;
 mod reason;

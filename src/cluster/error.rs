@@ -1,0 +1,63 @@
+//! Why messages of the cluster cannot be read or written.
+
+use thiserror::Error;
+
+use super::msgpack::{MsgpackError, PackError};
+
+/// Why a message from Redis is not what its channel is for. It is to be dropped; nothing else is the matter.
+#[derive(Debug, Error)]
+pub enum DecodeError {
+    /// It is not MessagePack of the right shape.
+    #[error("no MessagePack of an adapter: {0}")]
+    Msgpack(#[from] MsgpackError),
+    /// It is not JSON of the right shape.
+    #[error("no JSON of an adapter: {0}")]
+    Json(#[from] serde_json::Error),
+    /// It begins like JSON but is not UTF-8.
+    #[error("not UTF-8: {0}")]
+    Utf8(#[from] std::str::Utf8Error),
+    /// A broadcast has not three parts.
+    #[error("{0} parts instead of uid, packet and opts")]
+    Parts(u32),
+    /// A member that the message cannot do without is missing.
+    #[error("no member {0:?}")]
+    Missing(&'static str),
+    /// The packet is none that carries an event.
+    #[error("a packet of type {0} instead of 2, an event")]
+    PacketType(u64),
+    /// The data is no list that begins with an event's name.
+    #[error("the data does not begin with an event's name")]
+    NoEvent,
+    /// The event's name is one that the receiver keeps for itself.
+    #[error("{0:?} is a reserved event name")]
+    Reserved(String),
+    /// Arguments nest deeper than [`MAX_DEPTH`](super::msgpack::MAX_DEPTH).
+    #[error("the data nests deeper than {} levels", super::msgpack::MAX_DEPTH)]
+    TooDeep,
+    /// There is no such type of request, or not in MessagePack.
+    #[error("a request of unknown type {0}")]
+    RequestType(u64),
+    /// There is no such type of response, or not in MessagePack.
+    #[error("a response of unknown type {0}")]
+    ResponseType(u64),
+}
+
+/// Why a message cannot be published.
+#[derive(Debug, Error)]
+pub enum EncodeError {
+    /// The arguments cannot be MessagePack.
+    #[error(transparent)]
+    Pack(#[from] PackError),
+    /// A text that ought to be JSON is none.
+    #[error("no JSON: {0}")]
+    Json(#[from] serde_json::Error),
+    /// The data is no list that begins with an event's name.
+    #[error("the data is no list that begins with an event's name")]
+    NoEvent,
+    /// The event's name is one that servers keep for themselves.
+    #[error("{0:?} is a reserved event name: choose another")]
+    Reserved(String),
+    /// Binary data among the arguments of a message that is JSON.
+    #[error("events for servers cannot hold binary data")]
+    Binary,
+}

@@ -1,0 +1,34 @@
+//! What servers that share a Redis tell each other, as Node's classic adapter (`@socket.io/redis-adapter`) and the emitter
+//! have it: names of channels, broadcasts, requests and responses. No I/O happens here; the bytes come from Redis and go
+//! there.
+//!
+//! A [`Broadcast`] is MessagePack, published on the namespace's channel or on that of one room. A [`Request`] asks the other
+//! servers for something, a [`Response`] is what one of them answers; most are JSON, those that may hold binary data are
+//! MessagePack. Arguments inside are what they are in [`socketio`](crate::socketio): JSON text and attachments.
+//! [`msgpack`] says how one becomes the other.
+#![forbid(unsafe_code)]
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+
+mod broadcast;
+mod channels;
+mod data;
+mod date;
+mod error;
+mod id;
+pub mod msgpack;
+mod number;
+mod opts;
+mod remote_socket;
+mod request;
+mod response;
+
+pub use broadcast::Broadcast;
+pub use channels::{Channels, Incoming};
+pub use data::Data;
+pub use date::date_text;
+pub use error::{DecodeError, EncodeError};
+pub use id::ClusterId;
+pub use opts::{Flags, Opts};
+pub use remote_socket::{RemoteHandshake, RemoteSocket};
+pub use request::{Operation, Request, is_reserved_server_side};
+pub use response::{Answer, Response};

@@ -1,0 +1,113 @@
+//! What a server asks the others for, or tells them to do. JSON, but for the broadcast with acknowledgements: that one is
+//! MessagePack, as it may hold binary data.
+
+mod decode;
+mod encode;
+
+use super::broadcast::Broadcast;
+use super::opts::Opts;
+use crate::socketio::Event;
+
+pub(super) use decode::within_depth;
+
+/// A request and who sent it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// The sender's uid in the namespace. Emitters have none, or `emitter`.
+    pub uid: Option<Box<str>>,
+    /// What is asked for.
+    pub operation: Operation,
+}
+
+/// What is asked for. Those with a `request_id` are answered with a [`Response`](super::Response) by the same id; those
+/// with `opts` and without it are carried out by every server, the sender included.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Operation {
+    /// Type 0, of version 7 and older: which sockets are in one of these rooms? Answered by every other server.
+    Sockets {
+        /// The id of the request.
+        request_id: Box<str>,
+        /// The rooms; none: all sockets.
+        rooms: Vec<Box<str>>,
+    },
+    /// Type 1: which rooms are there? Answered by every other server.
+    AllRooms {
+        /// The id of the request.
+        request_id: Box<str>,
+    },
+    /// Type 2: sockets join rooms.
+    Join {
+        /// The sockets.
+        opts: Opts,
+        /// The rooms to join.
+        rooms: Vec<Box<str>>,
+    },
+    /// Type 2, old form: one socket joins a room. Answered by the server that has the socket.
+    JoinOne {
+        /// The id of the request.
+        request_id: Box<str>,
+        /// The id of the socket.
+        sid: Box<str>,
+        /// The room to join.
+        room: Box<str>,
+    },
+    /// Type 3: sockets leave rooms.
+    Leave {
+        /// The sockets.
+        opts: Opts,
+        /// The rooms to leave.
+        rooms: Vec<Box<str>>,
+    },
+    /// Type 3, old form: one socket leaves a room. Answered by the server that has the socket.
+    LeaveOne {
+        /// The id of the request.
+        request_id: Box<str>,
+        /// The id of the socket.
+        sid: Box<str>,
+        /// The room to leave.
+        room: Box<str>,
+    },
+    /// Type 4: sockets are put out of the namespace.
+    Disconnect {
+        /// The sockets.
+        opts: Opts,
+        /// Whether their connections are closed as well.
+        close: bool,
+    },
+    /// Type 4, old form: one socket is put out of the namespace. Answered by the server that has the socket.
+    DisconnectOne {
+        /// The id of the request.
+        request_id: Box<str>,
+        /// The id of the socket.
+        sid: Box<str>,
+        /// Whether its connection is closed as well.
+        close: bool,
+    },
+    /// Type 5: describe sockets. Answered by every other server.
+    Fetch {
+        /// The id of the request.
+        request_id: Box<str>,
+        /// The sockets.
+        opts: Opts,
+    },
+    /// Type 6: an event for the other servers themselves.
+    ServerSideEmit {
+        /// The id of the request, if an acknowledgement is asked for: then every other server answers.
+        request_id: Option<Box<str>>,
+        /// The event. It holds no binary data, and its name is none of those that are [reserved](is_reserved_server_side).
+        event: Event,
+    },
+    /// Type 7: a broadcast with acknowledgements. Every other server answers with the number of its clients that got it,
+    /// then with what each of them said.
+    Broadcast {
+        /// The id of the request.
+        request_id: Box<str>,
+        /// The broadcast.
+        broadcast: Broadcast,
+    },
+}
+
+/// Whether a name is kept for what servers hear of themselves: such events are refused in both directions.
+pub fn is_reserved_server_side(event: &str) -> bool {
+    matches!(event, "connect" | "connection" | "new_namespace")
+}

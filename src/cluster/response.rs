@@ -1,0 +1,281 @@
+//! What a server answers to a [`Request`](super::Request). JSON, but for a client's acknowledgement: that one is
+//! MessagePack, as it may hold binary data.
+
+use bytes::Bytes;
+use bytestring::ByteString;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::value::RawValue;
+
+use super::msgpack::{self, Packed, Reader, Transcoder};
+use super::opts::RoomName;
+use super::remote_socket::RemoteSocket;
+use super::request::within_depth;
+use super::{Data, DecodeError, EncodeError};
+use crate::socketio::Arguments;
+
+/// A response, and to which request.
+#[derive(Debug, Clone)]
+pub struct Response {
+    /// The id of the request. A response to a request that is not known here is another server's.
+    pub request_id: Box<str>,
+    /// What is answered.
+    pub answer: Answer,
+}
+
+/// What is answered.
+#[derive(Debug, Clone)]
+pub enum Answer {
+    /// To type 0: the ids of sockets. An empty list cannot be told from that of [`Sockets`](Self::Sockets), and is read as one.
+    SocketIds(Vec<Box<str>>),
+    /// To type 1: all rooms of the server, those of single sockets included.
+    Rooms(Vec<Box<str>>),
+    /// To the old forms of types 2, 3 and 4: it is done. So is read what lacks the answer that was asked for.
+    Done,
+    /// To type 5: sockets.
+    Sockets(Vec<RemoteSocket>),
+    /// To type 6: the value that the acknowledgement was called with, if any, as JSON. It goes to the channel of all
+    /// responses in any case.
+    ServerSideEmit(Option<Box<RawValue>>),
+    /// To type 7, first: how many of the server's clients got the broadcast. Of type 8.
+    ClientCount(u64),
+    /// To type 7, then, for each client: its acknowledgement, of which only the first argument travels. Of type 9.
+    Ack(Arguments),
+}
+
+/// A response of JSON as it comes, whichever it is.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Received<'a> {
+    #[serde(rename = "type")]
+    kind: Option<u64>,
+    request_id: Box<str>,
+    #[serde(borrow)]
+    sockets: Option<&'a RawValue>,
+    rooms: Option<Vec<RoomName>>,
+    client_count: Option<u64>,
+    #[serde(borrow, default, deserialize_with = "null_or_more")]
+    data: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "null_or_more")]
+    packet: Option<&'a RawValue>,
+}
+
+/// Reads a value that is there, even if it is `null`.
+fn null_or_more<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
+    <&RawValue>::deserialize(deserializer).map(Some)
+}
+
+/// A response of JSON as it is sent, in the order of the members that Node has.
+#[derive(Serialize, Default)]
+#[serde(rename_all = "camelCase")]
+struct Sent<'a> {
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    kind: Option<u8>,
+    request_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sockets: Option<SentSockets<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rooms: Option<&'a [Box<str>]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_count: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<&'a RawValue>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum SentSockets<'a> {
+    Ids(&'a [Box<str>]),
+    Described(&'a [RemoteSocket]),
+}
+
+impl Response {
+    /// Decodes a response. Attachments share the message's buffer.
+    ///
+    /// # Errors
+    /// If the message is not exactly one response of a known type, or lacks what the type needs.
+    pub fn decode(message: &Bytes) -> Result<Self, DecodeError> {
+        if message.first() == Some(&b'{') {
+            return serde_json::from_str::<Received<'_>>(str::from_utf8(message)?)?.into_response();
+        }
+        decode_msgpack(message)
+    }
+
+    /// Encodes the response, for the channel of all [responses](super::Channels::response) or that of
+    /// [the server that asked](super::Channels::response_to). Of an acknowledgement the first argument is written, or nil.
+    ///
+    /// # Errors
+    /// If an acknowledgement is no JSON or does not go with its attachments.
+    pub fn encode(&self) -> Result<Vec<u8>, EncodeError> {
+        let sent = Sent { request_id: &self.request_id, ..Sent::default() };
+        let sent = match &self.answer {
+            Answer::SocketIds(ids) => Sent { sockets: Some(SentSockets::Ids(ids)), ..sent },
+            Answer::Rooms(rooms) => Sent { rooms: Some(rooms), ..sent },
+            Answer::Done => sent,
+            Answer::Sockets(sockets) => Sent { sockets: Some(SentSockets::Described(sockets)), ..sent },
+            Answer::ServerSideEmit(data) => Sent { kind: Some(6), data: data.as_deref(), ..sent },
+            Answer::ClientCount(count) => Sent { kind: Some(8), client_count: Some(*count), ..sent },
+            Answer::Ack(arguments) => return encode_ack(&self.request_id, arguments),
+        };
+        Ok(serde_json::to_vec(&sent)?)
+    }
+}
+
+impl Received<'_> {
+    fn into_response(self) -> Result<Response, DecodeError> {
+        let answer = match self.kind {
+            None => match (self.sockets, self.rooms) {
+                (Some(sockets), _) => sockets_of(sockets.get())?,
+                (None, Some(rooms)) => Answer::Rooms(rooms.into_iter().map(|room| room.0).collect()),
+                (None, None) => Answer::Done,
+            },
+            Some(6) => {
+                let data = self.data.map(|data| within_depth(data).map(|_| data.to_owned())).transpose()?;
+                Answer::ServerSideEmit(data)
+            }
+            Some(8) => Answer::ClientCount(self.client_count.ok_or(DecodeError::Missing("clientCount"))?),
+            Some(9) => {
+                let packet = self.packet.map(within_depth).transpose()?.unwrap_or_default();
+                Answer::Ack(acknowledgement(packet, Box::default()))
+            }
+            Some(kind) => return Err(DecodeError::ResponseType(kind)),
+        };
+        Ok(Response { request_id: self.request_id, answer })
+    }
+}
+
+/// The sockets of a JSON list: the ids alone if it begins with one.
+fn sockets_of(json: &str) -> Result<Answer, serde_json::Error> {
+    let first = json.trim_ascii_start().strip_prefix('[').map(str::trim_ascii_start);
+    if first.is_some_and(|first| first.starts_with('"')) {
+        return serde_json::from_str(json).map(Answer::SocketIds);
+    }
+    serde_json::from_str(json).map(Answer::Sockets)
+}
+
+/// The arguments of an acknowledgement that was called with one value, or with none if its text is empty.
+fn acknowledgement(value: &str, attachments: Box<[Bytes]>) -> Arguments {
+    Arguments::unnamed(ByteString::from(format!("[{value}]")), attachments)
+}
+
+/// Reads the one response that is MessagePack.
+fn decode_msgpack(message: &Bytes) -> Result<Response, DecodeError> {
+    let mut reader = Reader::new(message);
+    let (mut request_id, mut kind, mut packet) = (None, None, None);
+    reader.map(|reader, key| {
+        match key {
+            b"requestId" => request_id = Some(reader.text()?.into()),
+            b"type" => kind = Some(reader.uint()?),
+            b"packet" => {
+                let mut transcoder = Transcoder::new(message, message.len() - reader.at());
+                transcoder.value(reader)?;
+                packet = Some(transcoder.finish()?);
+            }
+            _ => reader.skip()?,
+        }
+        Ok::<_, DecodeError>(())
+    })?;
+    reader.end()?;
+    match kind {
+        Some(9) => {}
+        Some(kind) => return Err(DecodeError::ResponseType(kind)),
+        None => return Err(DecodeError::Missing("type")),
+    }
+    let request_id = request_id.ok_or(DecodeError::Missing("requestId"))?;
+    let (json, attachments) = packet.unwrap_or_default();
+    Ok(Response { request_id, answer: Answer::Ack(acknowledgement(&json, attachments.into_boxed_slice())) })
+}
+
+fn encode_ack(request_id: &str, arguments: &Arguments) -> Result<Vec<u8>, EncodeError> {
+    let json = arguments.elements().first().map_or("null", |value| value.get());
+    let packed = Packed::pack(Data { json, attachments: arguments.attachments() })?;
+    let mut out = Vec::with_capacity(packed.capacity() + request_id.len() + 40);
+    msgpack::map(&mut out, 3);
+    msgpack::text(&mut out, "type")?;
+    msgpack::uint(&mut out, 9);
+    msgpack::text(&mut out, "requestId")?;
+    msgpack::text(&mut out, request_id)?;
+    msgpack::text(&mut out, "packet")?;
+    packed.write(&mut out);
+    Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decode(message: &[u8]) -> Result<Response, DecodeError> {
+        Response::decode(&Bytes::copy_from_slice(message))
+    }
+
+    fn answer(message: &[u8]) -> Answer {
+        decode(message).unwrap().answer
+    }
+
+    fn encode(answer: Answer) -> Vec<u8> {
+        Response { request_id: "r".into(), answer }.encode().unwrap()
+    }
+
+    #[test]
+    fn lists_of_sockets_are_told_apart_by_their_first() {
+        assert!(
+            matches!(answer(br#"{"requestId":"r","sockets":[ "a","b"]}"#), Answer::SocketIds(ids) if ids.len() == 2)
+        );
+        assert!(matches!(answer(br#"{"requestId":"r","sockets":[{"id":"a"}]}"#), Answer::Sockets(s) if s.len() == 1));
+        assert!(matches!(answer(br#"{"requestId":"r","sockets":[]}"#), Answer::Sockets(sockets) if sockets.is_empty()));
+        assert!(decode(br#"{"requestId":"r","sockets":["a",{"id":"b"}]}"#).is_err());
+        assert!(decode(br#"{"requestId":"r","sockets":{"id":"b"}}"#).is_err());
+    }
+
+    #[test]
+    fn a_missing_answer_is_done() {
+        assert!(matches!(answer(br#"{"requestId":"r"}"#), Answer::Done));
+        assert!(matches!(answer(br#"{"requestId":"r","sockets":null}"#), Answer::Done));
+        assert!(matches!(decode(br#"{"requestId":"r","type":8}"#), Err(DecodeError::Missing("clientCount"))));
+        assert!(matches!(decode(br#"{"sockets":[]}"#), Err(DecodeError::Json(_))));
+    }
+
+    #[test]
+    fn null_is_a_value_and_none_is_not() {
+        let data = |json: &str| match answer(json.as_bytes()) {
+            Answer::ServerSideEmit(data) => data.map(|data| data.get().to_owned()),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(data(r#"{"type":6,"requestId":"r","data":null}"#).as_deref(), Some("null"));
+        assert_eq!(data(r#"{"type":6,"requestId":"r","data":{ "a":1 }}"#).as_deref(), Some(r#"{ "a":1 }"#));
+        assert_eq!(data(r#"{"type":6,"requestId":"r"}"#), None);
+        assert_eq!(encode(Answer::ServerSideEmit(None)), br#"{"type":6,"requestId":"r"}"#);
+    }
+
+    #[test]
+    fn an_acknowledgement_is_its_first_argument() {
+        let attachments = [Bytes::from("a"), Bytes::from("b")];
+        let json = r#"[{"_placeholder":true,"num":1},{"_placeholder":true,"num":0}]"#;
+        let message = encode(Answer::Ack(Arguments::unnamed(json.into(), attachments.into())));
+        assert_eq!(message, b"\x83\xa4type\x09\xa9requestId\xa1r\xa6packet\xc4\x01b");
+        let Answer::Ack(arguments) = answer(&message) else { panic!("{message:?}") };
+        assert_eq!(
+            arguments,
+            Arguments::unnamed(r#"[{"_placeholder":true,"num":0}]"#.into(), [Bytes::from("b")].into())
+        );
+    }
+
+    #[test]
+    fn an_acknowledgement_may_be_without_arguments() {
+        let none = encode(Answer::Ack(Arguments::unnamed("[]".into(), Box::default())));
+        assert_eq!(none, b"\x83\xa4type\x09\xa9requestId\xa1r\xa6packet\xc0");
+        let json = |message: &[u8]| match answer(message) {
+            Answer::Ack(arguments) => arguments.json().clone(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(json(&none), "[null]");
+        assert_eq!(json(b"\x82\xa4type\x09\xa9requestId\xa1r"), "[]");
+        assert_eq!(json(br#"{"type":9,"requestId":"r","packet":{"a":[1]}}"#), r#"[{"a":[1]}]"#);
+        assert_eq!(json(br#"{"type":9,"requestId":"r","packet":null}"#), "[null]");
+    }
+
+    #[test]
+    fn unknown_types_are_refused() {
+        assert!(matches!(decode(br#"{"type":7,"requestId":"r"}"#), Err(DecodeError::ResponseType(7))));
+        assert!(matches!(decode(b"\x82\xa4type\x08\xa9requestId\xa1r"), Err(DecodeError::ResponseType(8))));
+    }
+}
