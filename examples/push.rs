@@ -52,10 +52,10 @@ fn good_named_by(event: &Event) -> Result<Option<&'static str>, serde_json::Erro
 /// Sends `price(name, cents)` to those who follow it, for ever. This thread serves nobody, so unlike a handler it may sleep,
 /// read from a queue or ask a database.
 fn push(handle: &Handle, interval: Duration) {
-    for tick in 0.. {
+    for step in (0..100).cycle() {
         thread::sleep(interval);
         for (good, lowest) in GOODS {
-            let cents = lowest + tick * 37 % 100;
+            let cents = lowest + step * 37 % 100;
             // A slow client holds nobody up: it is cut off when too much waits for it. Only for a busy event loop is waited.
             if let Err(error) = handle.to(*good).emit("price", (*good, cents)) {
                 log::error!("the price of {good} was not sent: {error}");
