@@ -78,7 +78,7 @@ impl Socket {
         self.shard.core.borrow().is_connected(self.socket)
     }
 
-    /// Whether its client is told apart by a connection that is gone for good.
+    /// Whether it is no member of its namespace: the opposite of [`connected`](Self::connected).
     pub fn disconnected(&self) -> bool {
         !self.connected()
     }
