@@ -109,9 +109,19 @@ impl Mailbox {
     /// Hands a letter to the shard. A thread that is no shard's waits while there is no room. A shard that has stopped
     /// loses the letter: there is nobody left to serve.
     pub(crate) fn send(&self, letter: Letter) {
+        self.wait_for_room();
+        self.hand_over(letter);
+    }
+
+    /// Waits while there is no room, unless this thread is a shard's.
+    pub(crate) fn wait_for_room(&self) {
         if self.is_full() && !Shard::runs_here() {
             self.state.wait_for_room();
         }
+    }
+
+    /// Hands a letter to the shard, whether there is room or not.
+    pub(crate) fn hand_over(&self, letter: Letter) {
         self.state.waiting.fetch_add(letter.cost(), Ordering::AcqRel);
         if self.sender.send(letter).is_err() || self.state.woken.swap(true, Ordering::AcqRel) {
             return;

@@ -99,8 +99,8 @@ impl Shared {
         self.ack_ids.get(namespace.0 as usize).map_or(0, |id| id.fetch_add(1, Ordering::Relaxed) as u64)
     }
 
-    /// Hands a letter to every shard.
+    /// Hands a letter to every shard, whether there is room or not: it is their last, and one that has ended makes none.
     pub(crate) fn send_all(&self, letter: impl Fn() -> Letter) {
-        self.mailboxes.iter().for_each(|mailbox| mailbox.send(letter()));
+        self.mailboxes.iter().for_each(|mailbox| mailbox.hand_over(letter()));
     }
 }

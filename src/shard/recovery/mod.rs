@@ -27,7 +27,7 @@ pub(crate) use self::log::Stamp;
 use self::lost::{Lost, LostSockets};
 use super::application::SocketRef;
 use super::core::Core;
-use super::inbox::Letter;
+use super::inbox::{Letter, Mailbox};
 use super::keys::TimerKey;
 use super::shared::Shared;
 use super::sockets::Status;
@@ -108,6 +108,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// gets the offset to write into the frames.
 pub(crate) fn broadcast(shared: &Arc<Shared>, recovery: &Recovery, make: impl FnOnce(&str) -> Broadcast) {
     let current = Shard::current(shared);
+    // Not while the lock is held: a shard of another server waits for that, too.
+    shared.mailboxes.iter().for_each(Mailbox::wait_for_room);
     let _in_order = current.is_none().then(|| lock(&recovery.outside));
     let here = current.as_ref().map(|shard| shard.index());
     let stamp = Stamp { offset: recovery.next_offset(), origin: here.unwrap_or(recovery.logs.len()) };
@@ -117,7 +119,7 @@ pub(crate) fn broadcast(shared: &Arc<Shared>, recovery: &Recovery, make: impl Fn
     }
     for (index, mailbox) in shared.mailboxes.iter().enumerate() {
         if Some(index) != here {
-            mailbox.send(Letter::Recoverable(stamp, Arc::clone(&broadcast)));
+            mailbox.hand_over(Letter::Recoverable(stamp, Arc::clone(&broadcast)));
         }
     }
 }

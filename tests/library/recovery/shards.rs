@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use kinglet::engineio::Sid;
+use kinglet::{Config, Limits};
 
 use super::{Answer, event, on, start};
 use crate::support::{Handled, Server, WebSocket, receive};
@@ -24,9 +25,13 @@ struct Busy {
 
 impl Busy {
     fn start() -> Self {
+        Self::with(Limits::default())
+    }
+
+    fn with(limits: Limits) -> Self {
         let ((hold, held), (go_on, wait)) = (channel(), channel());
         let wait = Mutex::new(wait);
-        let server = Server::start(on(2), |server| {
+        let server = Server::start(Config { limits, ..on(2) }, |server| {
             let namespace = server.of("/");
             namespace.on_connect(|socket| socket.emit("welcome", socket.recovered()));
             namespace.on("hold", move |_, _| -> Handled {
@@ -115,6 +120,37 @@ fn a_shard_that_is_behind_catches_up_before_a_client_is_back() {
     let of = |name: &str| packets.iter().filter(|packet| packet.starts_with(&format!("42[\"{name}\""))).count();
     assert_eq!((of("while held up"), of("again"), packets.len()), (1, 1, 4), "{packets:?}");
     assert_eq!(Answer::parse(&packets[2]).sid, first.sid);
+}
+
+#[test]
+fn a_shard_waits_for_no_thread_that_waits_for_another_server() {
+    let busy = Busy::with(Limits { inbox: 1, ..Limits::default() });
+    let (mut holder, ..) = busy.connect(0);
+    let passed_on = busy.server.handle().of("/");
+    let other = Server::start(on(1), |server| {
+        server.of("/").on("pass on", move |_, event| -> Handled {
+            passed_on.emit("passed on", ())?;
+            Ok(event.ack(())?)
+        });
+    });
+    busy.hold(&mut holder);
+    let everybody = busy.server.handle().of("/");
+    let (first, sent) = channel();
+    let thread = std::thread::spawn(move || {
+        everybody.emit("first", ()).expect("an event");
+        first.send(()).expect("a test that waits");
+        everybody.emit("when there is room", ()).expect("an event");
+    });
+    receive(&sent);
+    let (mut client, _) = WebSocket::open(&other);
+    client.send_text("40");
+    Answer::parse(&client.text());
+    for id in 0..100 {
+        client.send_text(&format!(r#"42{id}["pass on"]"#));
+        client.expect_text(&format!("43{id}[]"));
+    }
+    busy.let_go();
+    thread.join().expect("there is room");
 }
 
 #[test]
