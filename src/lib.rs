@@ -335,7 +335,9 @@ pub use app::{
     Ack, Answers, Args, Binary, Broadcast, Emitter, Event, Handle, MissingAnswers, Namespace, Outcome, RemoteSocket,
     Room, Session, Socket, SocketHandle, Writer,
 };
-pub use config::{Config, HandshakeHeaders, Limits, Recovery, SETTINGS, Setting};
+pub use config::{
+    Config, HandshakeHeaders, Limits, Password, Recovery, RedisSecurity, RedisServer, RedisServerError, SETTINGS, Setting,
+};
 pub use error::{AckError, EmitError, Error, JoinError, Result};
 pub use http::{Cookie, Cors, Origin, SameSite};
 pub use metrics::Metrics;

@@ -155,6 +155,16 @@ fn a_wrong_setting_ends_with_2_and_names_variable_value_and_what_is_accepted() {
 }
 
 #[test]
+fn a_wrong_address_of_redis_ends_with_2_and_is_not_shown() {
+    for name in ["REDIS_URL", "STP_REDIS_REDIS_URL", "STP_REDIS_CONNECTION_STRING"] {
+        let ended = run(&[], &[(name, "redis://default:hunter2@cache:port"), ("RUST_LOG", "trace")]);
+        assert_eq!(ended.code, Some(2));
+        assert!(ended.stderr.contains(name) && ended.stderr.contains("a port, 1 to 65535"), "{:?}", ended.stderr);
+        assert!(!ended.stderr.contains("hunter2"), "{:?}", ended.stderr);
+    }
+}
+
+#[test]
 fn a_port_in_use_ends_with_1_and_is_named() {
     let other = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).expect("a free port");
     let port = other.local_addr().expect("its address").port().to_string();

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::fmt;
 
 use super::parse::{self, Expected};
-use super::{Config, Recovery};
+use super::{Config, Recovery, redis};
 use crate::error::{Error, Result};
 
 /// One variable of the environment.
@@ -51,6 +51,11 @@ fn unless<T>(
 /// Turns a parser into one for a setting that is automatic unless given.
 fn given<T>(parse: impl Fn(&str) -> Result<T, Expected>) -> impl Fn(&str) -> Result<Option<T>, Expected> {
     move |text| parse(text).map(Some)
+}
+
+/// A variable that tells where Redis is. Which of them counts is known when all are: see [`redis::from_variables`].
+const fn redis_variable(name: &'static str, help: &'static str) -> Setting {
+    Setting { name, default: "none", help, apply: |_, _| Ok(()) }
 }
 
 fn count(text: &str) -> Result<usize, Expected> {
@@ -151,6 +156,20 @@ pub const SETTINGS: &[Setting] = &[
             Ok(())
         },
     },
+    redis_variable("REDIS_URL", "Redis: `redis://user:password@host:6379/0`, or `rediss://` for TLS"),
+    redis_variable("STP_REDIS_REDIS_URL", "the same, if `REDIS_URL` is not set"),
+    redis_variable("STP_REDIS_CONNECTION_STRING", "the same, if neither is set"),
+    redis_variable("STP_REDIS_HOST", "Redis's host, if none of these is set"),
+    redis_variable("STP_REDIS_PORT", "port at that host, 6379 if not set"),
+    redis_variable("STP_REDIS_PASSWORD", "password for that host; with it TLS is used unless the host is this machine"),
+    setting!("KINGLET_REDIS_KEY", "socket.io", redis_key, parse::text, "first part of the names of channels in Redis"),
+    setting!(
+        "KINGLET_REDIS_CA",
+        "none",
+        redis_ca,
+        unless("none", |t| Ok(t.into())),
+        "file of certificates (PEM) to trust for Redis, beside those that browsers trust"
+    ),
     setting!(
         "KINGLET_MEMORY",
         "container's limit, or the machine's",
@@ -326,11 +345,63 @@ pub const SETTINGS: &[Setting] = &[
         count,
         "writes in one turn of the loop; the rest follows"
     ),
+    setting!(
+        "KINGLET_REDIS_CONNECT_TIMEOUT",
+        "2s",
+        limits.redis_connect_timeout,
+        parse::duration,
+        "time to connect to Redis and log in; then tried again"
+    ),
+    setting!(
+        "KINGLET_REDIS_PING_INTERVAL",
+        "15s",
+        limits.redis_ping_interval,
+        parse::duration,
+        "silence of Redis after which it is pinged"
+    ),
+    setting!(
+        "KINGLET_REDIS_PING_TIMEOUT",
+        "10s",
+        limits.redis_ping_timeout,
+        parse::duration,
+        "silence of Redis while an answer is due; then connected anew"
+    ),
+    setting!(
+        "KINGLET_REDIS_BACKOFF",
+        "5s",
+        limits.redis_backoff,
+        parse::duration,
+        "longest time between two attempts to reach Redis; the first follows after 100ms"
+    ),
+    setting!(
+        "KINGLET_REDIS_QUEUE",
+        "8MiB",
+        limits.redis_queue,
+        parse::size,
+        "bytes that wait to be published; then the oldest volatile are dropped, then the newest"
+    ),
+    setting!(
+        "KINGLET_REDIS_MESSAGE",
+        "16MiB",
+        limits.redis_message,
+        parse::size,
+        "longest message taken from Redis; then connected anew"
+    ),
 ];
 
 /// Overrides `config` with the variables among `vars` that are settings.
 pub(super) fn apply(mut config: Config, vars: impl Iterator<Item = (OsString, OsString)>) -> Result<Config> {
-    for (name, value) in vars {
+    let vars: Vec<(OsString, OsString)> = vars.collect();
+    // Text that is not UTF-8 is no address either, and refused as such.
+    let variable =
+        |name: &str| vars.iter().find(|(set, _)| set == name).map(|(_, value)| value.to_str().unwrap_or("?"));
+    let redis = redis::from_variables(variable).map_err(|(name, expected)| Error::Setting {
+        name,
+        value: redis::NOT_SHOWN.to_owned(),
+        expected: expected.to_owned(),
+    })?;
+    config.redis = redis.or(config.redis);
+    for (name, value) in &vars {
         let Some(name) = name.to_str() else { continue };
         let Some(setting) = SETTINGS.iter().find(|setting| setting.name == name) else {
             if name.starts_with("KINGLET_") {
@@ -371,6 +442,15 @@ mod tests {
     fn a_wrong_value_names_variable_value_and_what_is_accepted() {
         let error = read(&[("PORT", "http")]).unwrap_err().to_string();
         assert_eq!(error, r#"PORT="http" is not accepted: expected a port, 0 to 65535"#);
+    }
+
+    #[test]
+    fn a_wrong_address_of_redis_is_refused_without_being_shown() {
+        let error = read(&[("REDIS_URL", "hunter2@cache:6379")]).unwrap_err().to_string();
+        assert!(error.starts_with(r#"REDIS_URL="(not shown)" is not accepted: expected redis:// or"#), "{error}");
+        let config = read(&[("REDIS_URL", "redis://:hunter2@cache")]).unwrap();
+        assert!(!format!("{config:?}").contains("hunter2"));
+        assert_eq!(config.redis.unwrap().host, "cache");
     }
 
     #[test]

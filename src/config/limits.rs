@@ -82,6 +82,21 @@ pub struct Limits {
     pub recovery_sessions: usize,
     /// Writes of one turn of the loop; the rest goes out in the next turns. Default 1024.
     pub writes_per_turn: usize,
+    /// Time in which a connection to Redis must be made: TCP, TLS and log-in. Default 2 s. Beyond: given up, and tried again
+    /// after [`redis_backoff`](Self::redis_backoff).
+    pub redis_connect_timeout: Duration,
+    /// Time without a word from Redis after which it is sent a PING. Default 15 s.
+    pub redis_ping_interval: Duration,
+    /// Time that Redis may be silent while an answer is due. Default 10 s. Beyond: the connection is given up.
+    pub redis_ping_timeout: Duration,
+    /// Longest time between two attempts to reach Redis, 5 s by default. The first follows a tenth of a second (or this, if
+    /// it is less) after the loss; each doubles it, and is at random up to a half earlier.
+    pub redis_backoff: Duration,
+    /// Bytes that may wait to be published, 8 MiB by default; each message counts 64 bytes more than it is long. Beyond: the
+    /// oldest volatile ones are dropped, then the newest.
+    pub redis_queue: usize,
+    /// Longest message taken from Redis, 16 MiB by default. Beyond: the connection is given up.
+    pub redis_message: usize,
 }
 
 impl Default for Limits {
@@ -117,6 +132,12 @@ impl Default for Limits {
             recovery_packets: 16 * 1024 * 1024,
             recovery_sessions: 16 * 1024 * 1024,
             writes_per_turn: 1024,
+            redis_connect_timeout: Duration::from_secs(2),
+            redis_ping_interval: Duration::from_secs(15),
+            redis_ping_timeout: Duration::from_secs(10),
+            redis_backoff: Duration::from_secs(5),
+            redis_queue: 8 * 1024 * 1024,
+            redis_message: 16 * 1024 * 1024,
         }
     }
 }

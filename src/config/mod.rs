@@ -7,12 +7,15 @@ mod env;
 mod limits;
 mod parse;
 mod recovery;
+mod redis;
 
 pub use env::{SETTINGS, Setting};
 pub use limits::Limits;
 pub use recovery::Recovery;
+pub use redis::{Password, RedisSecurity, RedisServer, RedisServerError};
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::engineio::{Settings, Transports};
@@ -80,6 +83,12 @@ pub struct Config {
     pub cleanup_empty_child_namespaces: bool,
     /// Connection state recovery. Default none: a client that comes back is a new one.
     pub recovery: Option<Recovery>,
+    /// Where Redis is. Default `None`: no Redis.
+    pub redis: Option<RedisServer>,
+    /// First part of the names of channels in Redis, default `socket.io`; the same for all that shall hear each other.
+    pub redis_key: String,
+    /// File of certificates in PEM that are trusted beside those that browsers trust, to know Redis by. Default none.
+    pub redis_ca: Option<PathBuf>,
     /// The memory the server may use, in bytes. Default `None`: the container's limit, or the
     /// machine's memory.
     pub memory: Option<usize>,
@@ -121,6 +130,9 @@ impl Default for Config {
             blocking_threads: 4,
             cleanup_empty_child_namespaces: false,
             recovery: None,
+            redis: None,
+            redis_key: "socket.io".to_owned(),
+            redis_ca: None,
             memory: None,
             limits: Limits::default(),
         }
@@ -128,7 +140,7 @@ impl Default for Config {
 }
 
 impl Config {
-    /// The settings of the environment: `PORT` and the `KINGLET_*` variables of [`SETTINGS`]; defaults for the rest.
+    /// The settings of the environment: the variables of [`SETTINGS`]; defaults for the rest.
     ///
     /// # Errors
     /// [`Error::Setting`] names the variable, its value and what is accepted. A `KINGLET_*` variable that is no
@@ -157,10 +169,15 @@ impl Config {
             return Err(refused("KINGLET_SHARDS", &shards.to_string(), "1 to 256"));
         }
         let recovery = self.recovery.as_ref().map(|recovery| ("KINGLET_RECOVERY", recovery.max_disconnection_duration));
-        for (name, time) in [("KINGLET_PING_INTERVAL", self.ping_interval), ("KINGLET_PING_TIMEOUT", self.ping_timeout)]
-            .into_iter()
-            .chain(recovery)
-        {
+        let times = [
+            ("KINGLET_PING_INTERVAL", self.ping_interval),
+            ("KINGLET_PING_TIMEOUT", self.ping_timeout),
+            ("KINGLET_REDIS_CONNECT_TIMEOUT", self.limits.redis_connect_timeout),
+            ("KINGLET_REDIS_PING_INTERVAL", self.limits.redis_ping_interval),
+            ("KINGLET_REDIS_PING_TIMEOUT", self.limits.redis_ping_timeout),
+            ("KINGLET_REDIS_BACKOFF", self.limits.redis_backoff),
+        ];
+        for (name, time) in times.into_iter().chain(recovery) {
             if time.is_zero() {
                 return Err(refused(name, "0", "a time above zero"));
             }
