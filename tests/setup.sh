@@ -1,6 +1,6 @@
 #!/bin/bash
-# Installs what the tests need beside Rust: Node and npm, Python's venv, Redis and Chromium (from Debian's packages), and
-# the clients of tests/clients. Quick when all is there already.
+# Installs what the tests need beside Rust: Node and npm, Python's venv, Redis, openssl for certificates and Chromium (from
+# Debian's packages), and the clients of tests/clients. Quick when all is there already.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -10,6 +10,7 @@ node_major=$(node --version 2>/dev/null | sed -E 's/^v([0-9]+).*/\1/' || true)
 python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3 python3-venv)
 command -v redis-server >/dev/null || missing+=(redis-server)
 [ -x /usr/bin/chromium ] || missing+=(chromium)
+command -v openssl >/dev/null || missing+=(openssl)
 
 if [ ${#missing[@]} -gt 0 ]; then
     echo "installing ${missing[*]}"

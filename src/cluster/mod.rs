@@ -18,6 +18,7 @@ mod id;
 pub mod msgpack;
 mod number;
 mod opts;
+pub mod redis;
 mod remote_socket;
 mod request;
 mod response;

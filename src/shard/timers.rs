@@ -264,7 +264,7 @@ mod tests {
         let mut timers = Timers::new();
         timers.arm(Millis(100), 'a');
         assert_eq!(timers.next_due(), Some(Millis(100)));
-        assert_eq!(expire(&mut timers, 99), []);
+        assert!(expire(&mut timers, 99).is_empty());
         assert_eq!(expire(&mut timers, 100), ['a']);
         assert_eq!((timers.next_due(), timers.len()), (None, 0));
     }
@@ -332,9 +332,9 @@ mod tests {
     fn the_ends_of_time_are_no_trouble() {
         let mut timers = Timers::new();
         timers.arm(Millis(u64::MAX), 'a');
-        assert_eq!(expire(&mut timers, u64::MAX - 1), []);
+        assert!(expire(&mut timers, u64::MAX - 1).is_empty());
         timers.arm(Millis(0), 'b');
-        assert_eq!(expire(&mut timers, 0), []);
+        assert!(expire(&mut timers, 0).is_empty());
         assert_eq!(timers.len(), 2);
     }
 

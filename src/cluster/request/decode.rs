@@ -208,7 +208,7 @@ mod tests {
         assert_eq!((&*broadcast.namespace, &*broadcast.event.name), ("/", "x"));
         assert_eq!(&**broadcast.event.arguments.json(), r#"["x", {"_placeholder":true,"num":0}]"#);
         assert_eq!(broadcast.event.arguments.attachments().len(), 0);
-        assert_eq!(broadcast.opts.rooms, ["b".into()]);
+        assert_eq!(broadcast.opts.rooms, [Box::from("b")]);
         assert!(broadcast.flags.volatile && broadcast.flags.timeout.is_some());
     }
 

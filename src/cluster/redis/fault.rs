@@ -1,0 +1,70 @@
+//! Why there is no connection to Redis.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Why a connection to Redis could not be made, or ended. Its text says what to look at, and holds no password.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum Fault {
+    /// The host's name has no address, or the name server did not tell it.
+    #[error("no address is known for {host}: {reason}")]
+    Name {
+        /// The host.
+        host: String,
+        /// What the resolver said.
+        reason: Arc<io::Error>,
+    },
+    /// Nobody takes connections there, or the way is barred.
+    #[error("cannot connect to {address}: {reason}")]
+    Connect {
+        /// The address tried last.
+        address: SocketAddr,
+        /// What the operating system said.
+        reason: Arc<io::Error>,
+    },
+    /// Connecting and logging in took too long (`redis_connect_timeout`).
+    #[error("no connection within {0:?} (KINGLET_REDIS_CONNECT_TIMEOUT)")]
+    ConnectTimeout(Duration),
+    /// The other side does not speak TLS as it should, or its certificate is not trusted.
+    #[error("TLS failed: {0}; KINGLET_REDIS_CA names further certificates to trust, redis:// is without TLS")]
+    Tls(String),
+    /// The connection was closed before Redis had answered anything.
+    #[error("closed before it answered anything; where TLS is expected, the address begins with rediss://")]
+    Unwelcome,
+    /// Redis refused a command without which there is no use in the connection.
+    #[error("{command} was refused: {answer}")]
+    Refused {
+        /// The command.
+        command: &'static str,
+        /// Redis's error.
+        answer: String,
+    },
+    /// Redis was silent for so long while an answer was due (`redis_ping_timeout`).
+    #[error("silent for {0:?} while an answer was due")]
+    Silent(Duration),
+    /// Redis closed the connection.
+    #[error("Redis closed the connection")]
+    Closed,
+    /// The connection broke.
+    #[error("the connection broke: {0}")]
+    Broken(Arc<io::Error>),
+    /// What came is not Redis's protocol, or no answer to what was asked.
+    #[error("not what Redis would say: {0}")]
+    Protocol(&'static str),
+    /// A message was longer than allowed (`redis_message`).
+    #[error("a message is longer than {0} bytes (KINGLET_REDIS_MESSAGE)")]
+    TooLong(usize),
+    /// It was stopped, or its thread has ended.
+    #[error("stopped")]
+    Stopped,
+}
+
+impl Fault {
+    /// A connection that ended by an error of the operating system.
+    pub(super) fn broken(error: io::Error) -> Self {
+        Self::Broken(Arc::new(error))
+    }
+}

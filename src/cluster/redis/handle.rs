@@ -1,0 +1,244 @@
+//! The two threads from outside: started, used from any thread, stopped.
+
+use std::fmt;
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering::Release};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use crossbeam_channel::{Receiver, bounded};
+use mio::Waker;
+
+use super::fault::Fault;
+use super::metrics::{Counters, RedisMetrics};
+use super::queue::{Ask, AskError, Kind, Queue, Wake};
+use super::settings::Settings;
+use super::sleep::Sleep;
+use super::status::{Side, State, Status};
+use super::subscriber::Incoming;
+use super::topics::{Topic, Topics};
+use super::{publisher, subscriber};
+use crate::config::Config;
+use crate::error::{Error, Result};
+
+/// How much longer than it may take the threads to end they are waited for.
+const GRACE: Duration = Duration::from_millis(500);
+
+/// Starts the way to Redis, if the settings name one ([`Config::redis`]). It returns at once: whether Redis is there shows
+/// later, and does not matter to who starts.
+///
+/// `sink` is called on the subscriber's thread with all that comes. While it runs nothing else is received, and Redis cuts
+/// off a subscriber that is far behind (by default 32 MB, or 8 MB for a minute), so it should hand on rather than work.
+///
+/// # Errors
+/// [`Error::Setting`] if TLS is asked for and the file of certificates or the host's name is no use, [`Error::System`] if the
+/// system refuses a thread or a poll.
+pub fn start(config: &Config, sink: impl FnMut(Incoming) + Send + 'static) -> Result<Option<Handle>> {
+    let Some(server) = config.redis.clone() else { return Ok(None) };
+    let address = server.to_string();
+    let settings = Settings::new(config, server)?;
+    let poll = |side: io::Result<_>| side.map_err(Error::system("cannot create a poll for Redis"));
+    let (subscriber_sleep, subscriber) = poll(Sleep::new())?;
+    let (publisher_sleep, publisher) = poll(Sleep::new())?;
+    let counters = Arc::<Counters>::default();
+    let shared = Arc::new(Shared {
+        queue: Queue::new(settings.queue, Arc::clone(&counters)),
+        settings,
+        topics: Topics::default(),
+        status: Status::new(address),
+        counters,
+        stop: AtomicBool::new(false),
+        subscriber,
+        publisher,
+    });
+    // Dropped when the second thread cannot be started, it ends the first.
+    let owner = Owner { shared: Arc::clone(&shared), threads: Mutex::default() };
+    let of_subscriber = Arc::clone(&shared);
+    let sink = Box::new(sink);
+    owner
+        .spawn("kinglet-redis-s", Side::Subscriber, move || subscriber::run(&of_subscriber, subscriber_sleep, sink))?;
+    owner.spawn("kinglet-redis-p", Side::Publisher, move || publisher::run(&shared, publisher_sleep))?;
+    Ok(Some(Handle(Arc::new(owner))))
+}
+
+/// What the threads and the handles share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) settings: Settings,
+    pub(super) queue: Queue,
+    pub(super) topics: Topics,
+    pub(super) status: Status,
+    pub(super) counters: Arc<Counters>,
+    /// Whether the subscriber is to stop.
+    pub(super) stop: AtomicBool,
+    subscriber: Arc<Waker>,
+    publisher: Arc<Waker>,
+}
+
+impl Shared {
+    /// Notes how one side is. The subscriber's thread tells it to the sink.
+    pub(super) fn set_state(&self, side: Side, state: State) {
+        if matches!(state, State::Down(Fault::Silent(_))) {
+            self.counters.silences.one();
+        }
+        self.status.set(side, state);
+        if side == Side::Publisher {
+            wake(&self.subscriber);
+        }
+    }
+
+    /// Counts a connection that was made.
+    pub(super) fn connected(&self, side: Side, connections: &mut u32) {
+        if *connections > 0 {
+            self.counters.reconnections.one();
+        }
+        *connections = connections.saturating_add(1);
+        log::debug!("the connection of the {side:?} to Redis is made");
+    }
+
+    /// Counts an attempt that failed.
+    pub(super) fn failed(&self, fault: &Fault) {
+        if !matches!(fault, Fault::Stopped) {
+            self.counters.failed_connections.one();
+        }
+    }
+
+    fn stop(&self, until: Instant) {
+        self.queue.end(until);
+        self.stop.store(true, Release);
+        wake(&self.publisher);
+        wake(&self.subscriber);
+    }
+}
+
+fn wake(waker: &Waker) {
+    if let Err(error) = waker.wake() {
+        log::error!("cannot wake a thread of Redis: {error}");
+    }
+}
+
+/// A way to Redis from any thread. No call waits for Redis, other than [`stop`](Self::stop). When the last handle is dropped
+/// without that, the threads end soon, and what waits is dropped.
+#[derive(Debug, Clone)]
+pub struct Handle(Arc<Owner>);
+
+impl Handle {
+    /// Subscribes to these; those that are subscribed to already are left alone. It is remembered, and repeated after each
+    /// reconnection. [`Incoming::Subscribed`] tells when each is in effect.
+    pub fn subscribe(&self, topics: impl IntoIterator<Item = Topic>) {
+        self.0.shared.topics.want(topics);
+        wake(&self.0.shared.subscriber);
+    }
+
+    /// Ends subscriptions to these. Messages that are on their way may still come.
+    pub fn unsubscribe(&self, topics: impl IntoIterator<Item = Topic>) {
+        self.0.shared.topics.unwant(topics);
+        wake(&self.0.shared.subscriber);
+    }
+
+    /// Publishes a message: one PUBLISH, after those that were given before. It waits in a bounded queue while Redis is away
+    /// ([`Limits::redis_queue`](crate::Limits::redis_queue)).
+    pub fn publish(&self, channel: impl Into<Bytes>, payload: impl Into<Bytes>, kind: Kind) {
+        if self.0.shared.queue.push(channel.into(), payload.into(), kind) == Wake::Needed {
+            wake(&self.0.shared.publisher);
+        }
+    }
+
+    /// Asks how many connections are subscribed to a channel by its exact name (`PUBSUB NUMSUB`). It passes by the messages
+    /// that wait. `receive` is called with the answer, at the latest after `timeout`, on the publisher's thread; at once on
+    /// this one if it cannot be asked.
+    pub fn count_subscribers(
+        &self,
+        channel: impl Into<Bytes>,
+        timeout: Duration,
+        receive: impl FnOnce(Result<u64, AskError>) + Send + 'static,
+    ) {
+        let ask = Ask { channel: channel.into(), until: Instant::now() + timeout, reply: Box::new(receive) };
+        match self.0.shared.queue.ask(ask) {
+            Ok(()) => wake(&self.0.shared.publisher),
+            Err((ask, error)) => (ask.reply)(Err(error)),
+        }
+    }
+
+    /// Whether Redis is there now.
+    pub fn state(&self) -> State {
+        self.0.shared.status.get()
+    }
+
+    /// What was counted since the start.
+    pub fn metrics(&self) -> RedisMetrics {
+        let mut metrics = self.0.shared.counters.read();
+        metrics.up = u64::from(matches!(self.state(), State::Up));
+        metrics.queued_bytes = self.0.shared.queue.bytes() as u64;
+        metrics
+    }
+
+    /// Ends it: the subscriber unsubscribes at once, and the publisher when it has published what waits, at the latest after
+    /// `timeout`. Returns when both threads have ended. Nothing is published and the sink is not called any more, even if a
+    /// thread is left behind: one that waits for the system's resolver cannot be woken, and ends by itself.
+    pub fn stop(&self, timeout: Duration) {
+        let until = Instant::now() + timeout;
+        self.0.shared.stop(until);
+        let threads = std::mem::take(&mut *self.0.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        for Thread { ended, handle } in threads {
+            if ended.recv_deadline(until + GRACE) == Err(crossbeam_channel::RecvTimeoutError::Disconnected) {
+                // A panic has been reported by its hook.
+                let _ = handle.join();
+            }
+        }
+    }
+}
+
+/// A thread, and a channel that closes when it is about to end.
+struct Thread {
+    handle: JoinHandle<()>,
+    ended: Receiver<()>,
+}
+
+/// What all handles share.
+struct Owner {
+    shared: Arc<Shared>,
+    threads: Mutex<Vec<Thread>>,
+}
+
+impl fmt::Debug for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Owner").field("state", &self.shared.status.get()).finish_non_exhaustive()
+    }
+}
+
+impl Owner {
+    fn spawn(&self, name: &str, side: Side, run: impl FnOnce() + Send + 'static) -> Result<()> {
+        let (ending, ended) = bounded(0);
+        let gone = Gone { shared: Arc::clone(&self.shared), side };
+        let run = move || {
+            let _ending = ending;
+            let _gone = gone;
+            run();
+        };
+        let handle = thread::Builder::new().name(name.to_owned()).spawn(run);
+        let handle = handle.map_err(Error::system("cannot start a thread for Redis"))?;
+        self.threads.lock().unwrap_or_else(PoisonError::into_inner).push(Thread { handle, ended });
+        Ok(())
+    }
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        self.shared.stop(Instant::now());
+    }
+}
+
+/// Says that a side is gone when its thread ends, by a panic too.
+struct Gone {
+    shared: Arc<Shared>,
+    side: Side,
+}
+
+impl Drop for Gone {
+    fn drop(&mut self) {
+        self.shared.set_state(self.side, State::Down(Fault::Stopped));
+    }
+}

@@ -1,0 +1,241 @@
+//! The thread that publishes, and asks how many subscribe.
+//!
+//! It takes what waits in the queue, writes it in one go, one PUBLISH for each message, and reads the replies as they come.
+//! At most [`WINDOW`] bytes are on their way without a reply. When the connection breaks, what the socket had taken is
+//! uncertain: Redis may have published it or not. It is counted and not sent again, so a message is published at most once.
+//! What the socket had not taken whole goes back to the queue, in its order.
+//!
+//! The connection has the same heartbeat as the subscriber's: a PING when nothing was said for `redis_ping_interval`, as
+//! Redis may be set to close idle connections, and so that a dead one is known before the next message is entrusted to it.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+
+use redis::Value;
+
+use super::Shared;
+use super::attempt;
+use super::backoff::Backoff;
+use super::fault::Fault;
+use super::queue::{Ask, AskError, Line, Waiting};
+use super::sleep::Sleep;
+use super::status::{Side, State};
+use super::wire::{self, Beat, Wire};
+
+/// Bytes of messages that may be on their way without a reply; as much is uncertain at most when a connection breaks.
+const WINDOW: usize = 256 * 1024;
+
+/// Runs the publisher until it is to end and nothing waits, or its time is up.
+pub(super) fn run(shared: &Arc<Shared>, mut sleep: Sleep) {
+    let mut backoff = Backoff::new(shared.settings.backoff);
+    let mut connections = 0_u32;
+    let quit = || shared.queue.ends();
+    let done = || quit().is_some_and(|end| end <= Instant::now());
+    while !done() {
+        let (fault, lived) = match attempt::open(&shared.settings, &mut sleep, &quit) {
+            Ok(wire) => {
+                let began = Instant::now();
+                shared.connected(Side::Publisher, &mut connections);
+                shared.set_state(Side::Publisher, State::Up);
+                (Talk::new(shared, wire).run(&mut sleep), Some(began.elapsed()))
+            }
+            Err(fault) => {
+                shared.failed(&fault);
+                (fault, None)
+            }
+        };
+        shared.set_state(Side::Publisher, State::Down(fault));
+        let until = Instant::now() + backoff.wait(lived);
+        while !done() && Instant::now() < until {
+            if sleep.until(quit().map_or(until, |end| end.min(until))).is_err() {
+                return;
+            }
+        }
+    }
+    shared.queue.clear();
+}
+
+/// What was sent and has no reply yet.
+#[derive(Debug)]
+enum Sent {
+    Message(Waiting),
+    /// A question, by its number in [`Talk::asked`].
+    Ask(u64),
+    Ping,
+}
+
+/// What is said over one connection.
+struct Talk<'a> {
+    shared: &'a Shared,
+    wire: Wire,
+    /// In the order of the replies; each with the place in the stream where it ends.
+    flight: VecDeque<(u64, Sent)>,
+    /// Bytes of messages in it.
+    in_flight: usize,
+    /// Questions in it that have not run out of time.
+    asked: Vec<(u64, Ask)>,
+    number: u64,
+    refusals: u64,
+}
+
+impl<'a> Talk<'a> {
+    fn new(shared: &'a Shared, wire: Wire) -> Self {
+        let (flight, asked) = (VecDeque::new(), Vec::new());
+        Self { shared, wire, flight, in_flight: 0, asked, number: 0, refusals: 0 }
+    }
+
+    fn run(mut self, sleep: &mut Sleep) -> Fault {
+        self.shared.queue.set_line(Line::Open);
+        let fault = loop {
+            if self.is_done() {
+                break Fault::Stopped;
+            }
+            if let Err(fault) = self.turn(sleep) {
+                break fault;
+            }
+        };
+        self.end();
+        fault
+    }
+
+    /// Whether it is to end, and all is published or the time is up.
+    fn is_done(&self) -> bool {
+        let ends = if self.flight.is_empty() { self.shared.queue.ends() } else { self.shared.queue.deadline() };
+        ends.is_some_and(|end| end <= Instant::now())
+    }
+
+    fn turn(&mut self, sleep: &mut Sleep) -> Result<(), Fault> {
+        self.fill();
+        self.wire.flush()?;
+        while let Some(value) = self.wire.next()? {
+            self.take(value)?;
+        }
+        let next_expiry = self.expire();
+        let mut until = match self.wire.beat()? {
+            Beat::Rest(until) => until,
+            Beat::Ping => {
+                let end = self.wire.push(&[b"PING"], 1);
+                self.flight.push_back((end, Sent::Ping));
+                return Ok(());
+            }
+        };
+        if self.is_done() || self.room() > 0 && !self.shared.queue.may_sleep() {
+            return Ok(());
+        }
+        for instant in [next_expiry, self.shared.queue.deadline()].into_iter().flatten() {
+            until = until.min(instant);
+        }
+        let woken = sleep.until(until).map_err(Fault::broken)?;
+        self.wire.woken(woken);
+        Ok(())
+    }
+
+    /// Bytes of messages that may be sent now.
+    fn room(&self) -> usize {
+        if self.wire.is_flushed() { WINDOW.saturating_sub(self.in_flight) } else { 0 }
+    }
+
+    /// Takes from the queue what may be sent.
+    fn fill(&mut self) {
+        let mut messages = Vec::new();
+        for ask in self.shared.queue.take(self.room(), &mut messages) {
+            let end = self.wire.push(&[b"PUBSUB", b"NUMSUB", &ask.channel], 1);
+            self.number += 1;
+            self.flight.push_back((end, Sent::Ask(self.number)));
+            self.asked.push((self.number, ask));
+        }
+        for message in messages {
+            let end = self.wire.push(&[b"PUBLISH", &message.channel, &message.payload], 1);
+            self.in_flight += message.size();
+            self.flight.push_back((end, Sent::Message(message)));
+        }
+    }
+
+    /// Takes a reply.
+    fn take(&mut self, value: Value) -> Result<(), Fault> {
+        let Some((_, sent)) = self.flight.pop_front() else {
+            return Err(unasked(value));
+        };
+        self.wire.answered();
+        match (sent, value) {
+            (Sent::Message(message), Value::Int(_)) => {
+                self.in_flight -= message.size();
+                self.shared.counters.published.one();
+            }
+            (Sent::Message(message), Value::ServerError(error)) => {
+                self.in_flight -= message.size();
+                self.shared.counters.refused.one();
+                self.refusals += 1;
+                if self.refusals == 1 {
+                    log::warn!(
+                        "Redis refuses to publish, the metric `refused` counts how often: {}",
+                        wire::text(&error)
+                    );
+                }
+            }
+            (Sent::Message(_), _) => return Err(Fault::Protocol("no answer to PUBLISH")),
+            (Sent::Ask(number), value) => {
+                if let Some(place) = self.asked.iter().position(|(asked, _)| *asked == number) {
+                    let (_, ask) = self.asked.swap_remove(place);
+                    self.shared.queue.answered();
+                    (ask.reply)(count(value));
+                }
+            }
+            (Sent::Ping, _) => {}
+        }
+        Ok(())
+    }
+
+    /// Answers the questions whose time is up; gives the time of the next.
+    fn expire(&mut self) -> Option<Instant> {
+        if self.asked.is_empty() {
+            return None;
+        }
+        let now = Instant::now();
+        for (_, ask) in self.asked.extract_if(.., |(_, ask)| ask.until <= now) {
+            self.shared.queue.answered();
+            (ask.reply)(Err(AskError::Timeout));
+        }
+        self.asked.iter().map(|(_, ask)| ask.until).min()
+    }
+
+    fn end(self) {
+        let handed = self.wire.handed();
+        let messages = self.flight.into_iter().filter_map(|(end, sent)| match sent {
+            Sent::Message(message) => Some((end, message)),
+            Sent::Ask(_) | Sent::Ping => None,
+        });
+        let (uncertain, unsent): (Vec<_>, Vec<_>) = messages.partition(|(end, _)| *end <= handed);
+        if !uncertain.is_empty() {
+            self.shared.counters.uncertain.add(uncertain.len() as u64);
+            log::warn!("{} messages were on their way to Redis and may be lost", uncertain.len());
+        }
+        self.shared.queue.give_back(unsent.into_iter().map(|(_, message)| message));
+        let waiting = self.shared.queue.set_line(Line::Closed);
+        for ask in self.asked.into_iter().map(|(_, ask)| ask).chain(waiting) {
+            (ask.reply)(Err(AskError::Away));
+        }
+        self.wire.close();
+    }
+}
+
+/// What Redis said without having been asked.
+pub(super) fn unasked(value: Value) -> Fault {
+    match value {
+        Value::ServerError(error) => Fault::Refused { command: "the connection", answer: wire::text(&error) },
+        _ => Fault::Protocol("a reply to nothing"),
+    }
+}
+
+/// The number in the answer to `PUBSUB NUMSUB` of one channel.
+fn count(value: Value) -> Result<u64, AskError> {
+    match value {
+        Value::ServerError(error) => Err(AskError::Refused(wire::text(&error))),
+        Value::Array(items) => match items.as_slice() {
+            [_, Value::Int(count)] => Ok(u64::try_from(*count).unwrap_or(0)),
+            _ => Err(AskError::Refused("no number".to_owned())),
+        },
+        _ => Err(AskError::Refused("no number".to_owned())),
+    }
+}

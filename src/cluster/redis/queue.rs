@@ -1,0 +1,426 @@
+//! What waits to be published or asked: filled by any thread without blocking, emptied by the publisher.
+//!
+//! It is bounded in bytes. When it is full, the oldest volatile messages make room, and if that is not enough, the newest
+//! message is dropped. Messages leave in the order in which they came, whatever their kind.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use super::metrics::Counters;
+
+/// What each message counts beside its channel and payload.
+const OVERHEAD: usize = 64;
+/// Questions that may wait for an answer, asked or not.
+const ASKS: usize = 1024;
+/// Room for so many messages is kept when none waits; what an outage made of it beyond that is given back.
+const KEPT: usize = 1024;
+
+/// What may become of a message when too many wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// It may be dropped for others.
+    Volatile,
+    /// It is dropped only if there is no room for it when it comes.
+    Lasting,
+}
+
+/// A message that waits.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    order: u64,
+    pub(super) channel: Bytes,
+    pub(super) payload: Bytes,
+    pub(super) kind: Kind,
+}
+
+impl Waiting {
+    pub(super) fn size(&self) -> usize {
+        self.channel.len() + self.payload.len() + OVERHEAD
+    }
+}
+
+/// Why a question was not answered.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AskError {
+    /// Redis is not there, or went before it answered.
+    #[error("Redis is away")]
+    Away,
+    /// Redis did not answer in time.
+    #[error("Redis did not answer in time")]
+    Timeout,
+    /// Redis answered something else.
+    #[error("Redis refused to answer: {0}")]
+    Refused(String),
+    /// As many questions as may wait for an answer do so already.
+    #[error("too many questions wait for Redis's answers already")]
+    Full,
+}
+
+/// What is called with the answer to a question.
+pub(super) type Reply = Box<dyn FnOnce(Result<u64, AskError>) + Send>;
+
+/// A question for the number of a channel's subscribers.
+pub(super) struct Ask {
+    pub(super) channel: Bytes,
+    pub(super) until: Instant,
+    pub(super) reply: Reply,
+}
+
+impl fmt::Debug for Ask {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ask").field("channel", &self.channel).field("until", &self.until).finish_non_exhaustive()
+    }
+}
+
+/// Whether the publisher must be woken for what it was just given.
+#[must_use]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wake {
+    /// It sleeps.
+    Needed,
+    /// It will look by itself, or could do nothing now.
+    Needless,
+}
+
+/// Whether the publisher is connected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Line {
+    Open,
+    Closed,
+}
+
+#[derive(Debug)]
+pub(super) struct Queue {
+    most: usize,
+    counters: Arc<Counters>,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    lasting: VecDeque<Waiting>,
+    volatile: VecDeque<Waiting>,
+    bytes: usize,
+    volatile_bytes: usize,
+    order: u64,
+    asks: VecDeque<Ask>,
+    /// Questions without an answer, those that were taken too.
+    unanswered: usize,
+    line: Line,
+    /// Whether the publisher sleeps and wants to be woken for what comes.
+    asleep: bool,
+    /// Until when what waits is still sent; then nothing is.
+    end: Option<Instant>,
+}
+
+impl Queue {
+    pub(super) fn new(most: usize, counters: Arc<Counters>) -> Self {
+        let inner = Inner {
+            lasting: VecDeque::new(),
+            volatile: VecDeque::new(),
+            bytes: 0,
+            volatile_bytes: 0,
+            order: 0,
+            asks: VecDeque::new(),
+            unanswered: 0,
+            line: Line::Closed,
+            asleep: false,
+            end: None,
+        };
+        Self { most, counters, inner: Mutex::new(inner) }
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn dropped(&self, kind: Kind) {
+        match kind {
+            Kind::Volatile => self.counters.dropped_volatile.one(),
+            Kind::Lasting => self.counters.dropped_lasting.one(),
+        }
+    }
+
+    /// Adds a message, or drops it or older ones, as the bound has it.
+    pub(super) fn push(&self, channel: Bytes, payload: Bytes, kind: Kind) -> Wake {
+        let mut inner = self.inner();
+        let message = Waiting { order: inner.order, channel, payload, kind };
+        let size = message.size();
+        let room_at_best = self.most.saturating_sub(inner.bytes - inner.volatile_bytes);
+        if inner.end.is_some() || size > room_at_best {
+            self.dropped(kind);
+            return Wake::Needless;
+        }
+        while inner.bytes + size > self.most {
+            // There is one, as without them there would be room.
+            let Some(oldest) = inner.volatile.pop_front() else { break };
+            inner.forget(&oldest);
+            self.dropped(Kind::Volatile);
+        }
+        inner.order += 1;
+        inner.remember(&message);
+        match kind {
+            Kind::Volatile => inner.volatile.push_back(message),
+            Kind::Lasting => inner.lasting.push_back(message),
+        }
+        inner.wake()
+    }
+
+    /// Adds a question, for which the publisher is to be woken in any case. It is given back with the reason if it cannot be
+    /// asked.
+    pub(super) fn ask(&self, ask: Ask) -> Result<(), (Ask, AskError)> {
+        let mut inner = self.inner();
+        if inner.line == Line::Closed || inner.end.is_some() {
+            return Err((ask, AskError::Away));
+        }
+        if inner.unanswered >= ASKS {
+            return Err((ask, AskError::Full));
+        }
+        inner.unanswered += 1;
+        inner.asks.push_back(ask);
+        Ok(())
+    }
+
+    /// A question that was taken has its answer.
+    pub(super) fn answered(&self) {
+        let mut inner = self.inner();
+        inner.unanswered = inner.unanswered.saturating_sub(1);
+    }
+
+    /// Takes the questions, and messages of `room` bytes, but at least one if there is any room.
+    pub(super) fn take(&self, mut room: usize, messages: &mut Vec<Waiting>) -> VecDeque<Ask> {
+        let mut inner = self.inner();
+        while room > 0
+            && let Some(message) = inner.pop()
+        {
+            room = room.saturating_sub(message.size());
+            messages.push(message);
+        }
+        if inner.bytes == 0 {
+            inner.lasting.shrink_to(KEPT);
+            inner.volatile.shrink_to(KEPT);
+        }
+        std::mem::take(&mut inner.asks)
+    }
+
+    /// Gives back messages that were taken last, in their order: they have not been sent.
+    pub(super) fn give_back(&self, messages: impl DoubleEndedIterator<Item = Waiting>) {
+        let mut inner = self.inner();
+        for message in messages.rev() {
+            inner.remember(&message);
+            match message.kind {
+                Kind::Volatile => inner.volatile.push_front(message),
+                Kind::Lasting => inner.lasting.push_front(message),
+            }
+        }
+    }
+
+    /// Says that the publisher is about to sleep, and wants to be woken for what comes; `false` if something has come already.
+    pub(super) fn may_sleep(&self) -> bool {
+        let mut inner = self.inner();
+        inner.asleep = inner.is_empty();
+        inner.asleep
+    }
+
+    /// Notes whether there is a connection. Questions that wait when it has gone are given back; those that were taken are
+    /// answered by whoever took them.
+    pub(super) fn set_line(&self, line: Line) -> VecDeque<Ask> {
+        let mut inner = self.inner();
+        inner.line = line;
+        // Without a connection there is nothing to be woken for.
+        inner.asleep = false;
+        inner.unanswered = 0;
+        if line == Line::Closed { std::mem::take(&mut inner.asks) } else { VecDeque::new() }
+    }
+
+    /// Takes no more, and lets what waits leave until then.
+    pub(super) fn end(&self, until: Instant) {
+        let mut inner = self.inner();
+        inner.end = Some(inner.end.map_or(until, |end| end.min(until)));
+    }
+
+    /// Until when there is something to do, if it is to end: until nothing waits, or the time is up.
+    pub(super) fn ends(&self) -> Option<Instant> {
+        let inner = self.inner();
+        inner.end.map(|end| if inner.is_empty() { Instant::now().min(end) } else { end })
+    }
+
+    /// The time that is given to what was sent, if it is to end.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.inner().end
+    }
+
+    /// Drops what is left.
+    pub(super) fn clear(&self) {
+        let mut inner = self.inner();
+        while let Some(message) = inner.pop() {
+            self.dropped(message.kind);
+        }
+    }
+
+    /// Bytes that wait.
+    pub(super) fn bytes(&self) -> usize {
+        self.inner().bytes
+    }
+}
+
+impl Inner {
+    fn is_empty(&self) -> bool {
+        self.lasting.is_empty() && self.volatile.is_empty() && self.asks.is_empty()
+    }
+
+    fn wake(&mut self) -> Wake {
+        if std::mem::take(&mut self.asleep) { Wake::Needed } else { Wake::Needless }
+    }
+
+    /// Takes the oldest message.
+    fn pop(&mut self) -> Option<Waiting> {
+        let message = match (self.lasting.front(), self.volatile.front()) {
+            (Some(lasting), Some(volatile)) if volatile.order < lasting.order => self.volatile.pop_front(),
+            (None, _) => self.volatile.pop_front(),
+            _ => self.lasting.pop_front(),
+        }?;
+        self.forget(&message);
+        Some(message)
+    }
+
+    fn remember(&mut self, message: &Waiting) {
+        self.bytes += message.size();
+        if message.kind == Kind::Volatile {
+            self.volatile_bytes += message.size();
+        }
+    }
+
+    fn forget(&mut self, message: &Waiting) {
+        self.bytes -= message.size();
+        if message.kind == Kind::Volatile {
+            self.volatile_bytes -= message.size();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A queue with room for `count` messages of one byte.
+    fn queue(count: usize) -> Queue {
+        Queue::new(count * (1 + OVERHEAD), Arc::default())
+    }
+
+    fn push(queue: &Queue, payload: &'static str, kind: Kind) -> Wake {
+        queue.push(Bytes::new(), Bytes::from(payload), kind)
+    }
+
+    fn fill(queue: &Queue, messages: &[(&'static str, Kind)]) {
+        for (payload, kind) in messages {
+            assert_eq!(push(queue, payload, *kind), Wake::Needless);
+        }
+    }
+
+    fn taken(queue: &Queue, room: usize) -> Vec<Waiting> {
+        let mut messages = Vec::new();
+        queue.take(room, &mut messages);
+        messages
+    }
+
+    fn text(messages: &[Waiting]) -> String {
+        messages.iter().map(|message| std::str::from_utf8(&message.payload).unwrap()).collect()
+    }
+
+    fn drops(queue: &Queue) -> (u64, u64) {
+        let counted = queue.counters.read();
+        (counted.dropped_volatile, counted.dropped_lasting)
+    }
+
+    use Kind::{Lasting, Volatile};
+
+    #[test]
+    fn messages_leave_in_the_order_in_which_they_came() {
+        let queue = queue(9);
+        fill(&queue, &[("a", Lasting), ("b", Volatile), ("c", Volatile), ("d", Lasting), ("e", Volatile)]);
+        assert_eq!(text(&taken(&queue, usize::MAX)), "abcde");
+        assert_eq!(queue.bytes(), 0);
+    }
+
+    #[test]
+    fn at_the_bound_the_oldest_volatile_goes_then_the_newest() {
+        let queue = queue(3);
+        fill(&queue, &[("a", Lasting), ("b", Volatile), ("c", Volatile), ("d", Lasting)]);
+        assert_eq!(drops(&queue), (1, 0));
+        fill(&queue, &[("e", Volatile), ("f", Lasting), ("g", Lasting), ("h", Volatile)]);
+        assert_eq!(drops(&queue), (4, 1), "b, c, e and h; g");
+        assert_eq!(text(&taken(&queue, usize::MAX)), "adf");
+    }
+
+    #[test]
+    fn a_message_without_room_drops_no_others_in_vain() {
+        let queue = queue(3);
+        fill(&queue, &[("a", Lasting), ("b", Volatile)]);
+        let long = Bytes::from(vec![0; 3 * (1 + OVERHEAD)]);
+        assert_eq!(queue.push(Bytes::new(), long, Lasting), Wake::Needless);
+        assert_eq!(drops(&queue), (0, 1));
+        assert_eq!(text(&taken(&queue, usize::MAX)), "ab");
+    }
+
+    #[test]
+    fn what_was_taken_and_not_sent_comes_first_again() {
+        let queue = queue(9);
+        fill(&queue, &[("a", Lasting), ("b", Volatile), ("c", Lasting), ("d", Volatile), ("e", Lasting)]);
+        let mut sent = taken(&queue, 3 * (1 + OVERHEAD)).into_iter();
+        assert_eq!(sent.next().map(|message| message.payload), Some(Bytes::from("a")));
+        queue.give_back(sent);
+        fill(&queue, &[("f", Lasting)]);
+        assert_eq!(text(&taken(&queue, usize::MAX)), "bcdef");
+        assert_eq!(queue.bytes(), 0);
+    }
+
+    #[test]
+    fn a_message_longer_than_the_room_is_taken_alone() {
+        let queue = queue(9);
+        fill(&queue, &[("a", Lasting), ("b", Lasting)]);
+        assert_eq!(text(&taken(&queue, 1)), "a");
+        assert_eq!(text(&taken(&queue, 0)), "");
+    }
+
+    #[test]
+    fn only_a_sleeping_publisher_is_woken_and_only_once() {
+        let queue = queue(9);
+        assert!(queue.may_sleep());
+        assert_eq!(push(&queue, "a", Lasting), Wake::Needed);
+        assert_eq!(push(&queue, "b", Lasting), Wake::Needless);
+        assert!(!queue.may_sleep());
+    }
+
+    #[test]
+    fn an_ending_queue_takes_nothing_and_is_done_when_empty() {
+        let queue = queue(9);
+        fill(&queue, &[("a", Lasting)]);
+        queue.end(Instant::now() + std::time::Duration::from_secs(60));
+        fill(&queue, &[("b", Lasting)]);
+        assert_eq!(drops(&queue), (0, 1));
+        assert!(queue.ends().is_some_and(|end| end > Instant::now()));
+        taken(&queue, usize::MAX);
+        assert!(queue.ends().is_some_and(|end| end <= Instant::now()));
+    }
+
+    #[test]
+    fn nothing_is_asked_without_a_connection() {
+        let queue = queue(9);
+        let ask = || Ask { channel: Bytes::new(), until: Instant::now(), reply: Box::new(|_| {}) };
+        assert_eq!(queue.ask(ask()).unwrap_err().1, AskError::Away);
+        queue.set_line(Line::Open);
+        for _ in 0..ASKS {
+            assert!(queue.ask(ask()).is_ok());
+        }
+        assert_eq!(queue.take(0, &mut Vec::new()).len(), ASKS);
+        assert_eq!(queue.ask(ask()).unwrap_err().1, AskError::Full);
+        queue.answered();
+        assert!(queue.ask(ask()).is_ok());
+        assert_eq!(queue.set_line(Line::Closed).len(), 1);
+    }
+}

@@ -1,0 +1,117 @@
+//! A byte stream to Redis that never blocks, plain or in TLS.
+
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use mio::net::TcpStream;
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection};
+use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
+
+/// How to prove that the other side is the one that is meant.
+#[derive(Debug, Clone)]
+pub(super) struct Tls {
+    pub(super) config: Arc<ClientConfig>,
+    pub(super) name: ServerName<'static>,
+}
+
+/// A TCP connection, and the TLS within.
+#[derive(Debug)]
+pub(super) struct Stream {
+    tcp: TcpStream,
+    tls: Option<Box<ClientConnection>>,
+}
+
+/// Begins a TCP connection. It is made when it can be written to; then [`TcpStream::take_error`] tells how it went.
+///
+/// The kernel asks after a silent peer each `interval`, and ends the connection when data was not acknowledged for `limit`.
+pub(super) fn connect(address: SocketAddr, interval: Duration, limit: Duration) -> io::Result<TcpStream> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM.nonblocking().cloexec(), Some(Protocol::TCP))?;
+    socket.set_tcp_nodelay(true)?;
+    // The kernel counts whole seconds.
+    let second = Duration::from_secs(1);
+    let keepalive = TcpKeepalive::new().with_time(interval.max(second)).with_interval((limit / 2).max(second));
+    socket.set_tcp_keepalive(&keepalive.with_retries(2))?;
+    socket.set_tcp_user_timeout(Some(limit))?;
+    match socket.connect(&address.into()) {
+        Err(error) if error.raw_os_error() != Some(libc::EINPROGRESS) => Err(error),
+        _ => Ok(TcpStream::from_std(socket.into())),
+    }
+}
+
+impl Stream {
+    /// What to speak on a TCP connection that has been made. A TLS handshake goes along with the first reads and writes.
+    pub(super) fn new(tcp: TcpStream, tls: Option<&Tls>) -> Result<Self, rustls::Error> {
+        let tls = tls.map(|tls| ClientConnection::new(Arc::clone(&tls.config), tls.name.clone())).transpose()?;
+        Ok(Self { tcp, tls: tls.map(Box::new) })
+    }
+
+    /// Hands on what TLS has ready; an error of the kind `WouldBlock` if not all of it could be taken.
+    fn hand_on(tls: &mut ClientConnection, tcp: &mut TcpStream) -> io::Result<()> {
+        while tls.wants_write() {
+            if tls.write_tls(tcp)? == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether TLS has not been agreed on yet.
+    pub(super) fn is_handshaking(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.is_handshaking())
+    }
+
+    /// Ends the connection; what cannot be said at once is left unsaid.
+    pub(super) fn close(mut self) {
+        if let Some(tls) = &mut self.tls {
+            tls.send_close_notify();
+            let _ = Self::hand_on(tls, &mut self.tcp);
+        }
+        let _ = self.tcp.shutdown(Shutdown::Both);
+    }
+}
+
+impl Read for Stream {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let Some(tls) = &mut self.tls else { return self.tcp.read(buffer) };
+        loop {
+            match tls.reader().read(buffer) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                // An end without TLS's farewell; Redis's protocol tells whether something is missing.
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(0),
+                result => return result,
+            }
+            let end = tls.read_tls(&mut self.tcp)? == 0;
+            let processed =
+                tls.process_new_packets().map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error));
+            // The handshake's next flight, or the alert that says what was wrong.
+            match Self::hand_on(tls, &mut self.tcp) {
+                Err(error) if error.kind() != io::ErrorKind::WouldBlock && processed.is_ok() => return Err(error),
+                _ => {}
+            }
+            if processed?.plaintext_bytes_to_read() == 0 && end {
+                return Ok(0);
+            }
+        }
+    }
+}
+
+impl Write for Stream {
+    /// Takes bytes to send. In TLS they are taken before they are on their way: see [`flush`](Self::flush).
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let Some(tls) = &mut self.tls else { return self.tcp.write(bytes) };
+        Self::hand_on(tls, &mut self.tcp)?;
+        match tls.writer().write(bytes)? {
+            // The handshake is not done, and enough waits for it.
+            0 => Err(io::ErrorKind::WouldBlock.into()),
+            taken => Ok(taken),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let Some(tls) = &mut self.tls else { return Ok(()) };
+        Self::hand_on(tls, &mut self.tcp)
+    }
+}

@@ -1,0 +1,289 @@
+//! The thread that is subscribed, and hands on what comes.
+//!
+//! It sleeps in the kernel until something comes, somebody wants another subscription, or a PING is due. A connection that
+//! is made anew begins with all subscriptions; it counts as there when Redis has confirmed them.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Acquire;
+use std::time::Instant;
+
+use bytes::Bytes;
+use redis::Value;
+
+use super::Shared;
+use super::attempt;
+use super::backoff::Backoff;
+use super::fault::Fault;
+use super::publisher::unasked;
+use super::sleep::Sleep;
+use super::status::{Side, State, Told};
+use super::topics::{Change, Topic, Verb};
+use super::wire::{self, Beat, Wire};
+
+/// Names in one command.
+const NAMES: usize = 512;
+/// Values read before the thread looks at what else there is to do.
+const VALUES: usize = 256;
+
+/// What the subscriber tells.
+#[derive(Debug)]
+pub enum Incoming {
+    /// A message. One that fits several subscriptions comes once for each.
+    Message {
+        /// The channel it was published to.
+        channel: Bytes,
+        /// What was published.
+        payload: Bytes,
+    },
+    /// Redis has confirmed a subscription: what is published from now on comes. So for each subscription, and again after
+    /// each reconnection, before [`Up`](Self::Up).
+    Subscribed(Topic),
+    /// Redis is there, and all subscriptions are in effect.
+    Up,
+    /// Redis is away; what others publish meanwhile is missed.
+    Down(Fault),
+}
+
+/// What is called with what comes.
+pub(super) type Sink = Box<dyn FnMut(Incoming) + Send>;
+
+/// Runs the subscriber until it is to stop.
+pub(super) fn run(shared: &Arc<Shared>, sleep: Sleep, sink: Sink) {
+    Subscriber { shared, sleep, sink, told: Told::Nothing }.run();
+}
+
+struct Subscriber<'a> {
+    shared: &'a Shared,
+    sleep: Sleep,
+    sink: Sink,
+    told: Told,
+}
+
+/// A reply that is due.
+#[derive(Debug)]
+enum Due {
+    Change(Change),
+    Pong,
+}
+
+/// One connection.
+struct Listening {
+    wire: Wire,
+    due: VecDeque<Due>,
+    phase: Phase,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// The subscriptions it began with are not all confirmed yet.
+    Beginning,
+    InEffect,
+}
+
+impl Subscriber<'_> {
+    fn run(&mut self) {
+        let shared = self.shared;
+        let stopped = || shared.stop.load(Acquire);
+        let quit = || stopped().then(Instant::now);
+        let mut backoff = Backoff::new(shared.settings.backoff);
+        let mut connections = 0_u32;
+        while !stopped() {
+            let (fault, lived) = match attempt::open(&shared.settings, &mut self.sleep, &quit) {
+                Ok(wire) => {
+                    let began = Instant::now();
+                    shared.connected(Side::Subscriber, &mut connections);
+                    let fault = self.serve(wire);
+                    shared.topics.end();
+                    (fault, Some(began.elapsed()))
+                }
+                Err(fault) => {
+                    shared.failed(&fault);
+                    (fault, None)
+                }
+            };
+            shared.set_state(Side::Subscriber, State::Down(fault));
+            let until = Instant::now() + backoff.wait(lived);
+            while !stopped() && Instant::now() < until {
+                self.report();
+                if self.sleep.until(until).is_err() {
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Tells whether Redis is there, if that has changed.
+    fn report(&mut self) {
+        match self.shared.status.news(&mut self.told) {
+            Some(State::Up) => (self.sink)(Incoming::Up),
+            Some(State::Down(fault)) => (self.sink)(Incoming::Down(fault)),
+            Some(State::Connecting) | None => {}
+        }
+    }
+
+    fn serve(&mut self, wire: Wire) -> Fault {
+        let mut listening = Listening { wire, due: VecDeque::new(), phase: Phase::Beginning };
+        listening.send(self.shared.topics.begin());
+        let fault = loop {
+            if self.shared.stop.load(Acquire) {
+                listening.wire.push(&[b"UNSUBSCRIBE"], 1);
+                listening.wire.push(&[b"PUNSUBSCRIBE"], 1);
+                // Closing the connection says the same.
+                let _ = listening.wire.flush();
+                break Fault::Stopped;
+            }
+            if let Err(fault) = self.turn(&mut listening) {
+                break fault;
+            }
+        };
+        listening.wire.close();
+        fault
+    }
+
+    fn turn(&mut self, listening: &mut Listening) -> Result<(), Fault> {
+        listening.send(self.shared.topics.take());
+        listening.wire.flush()?;
+        for _ in 0..VALUES {
+            let Some(value) = listening.wire.next()? else {
+                self.settle(listening);
+                return self.rest(listening);
+            };
+            match listening.understand(value)? {
+                Meaning::Message(channel, payload) => {
+                    self.shared.counters.received.one();
+                    (self.sink)(Incoming::Message { channel, payload });
+                }
+                Meaning::Done(Change { verb: Verb::Subscribe, topic, ticket })
+                    if self.shared.topics.stands(&topic, ticket) =>
+                {
+                    (self.sink)(Incoming::Subscribed(topic));
+                }
+                Meaning::Done(_) | Meaning::Pong => {}
+            }
+        }
+        self.settle(listening);
+        Ok(())
+    }
+
+    /// Notes and tells what has come of the state.
+    fn settle(&mut self, listening: &mut Listening) {
+        if listening.phase == Phase::Beginning && listening.due.is_empty() {
+            listening.phase = Phase::InEffect;
+            self.shared.set_state(Side::Subscriber, State::Up);
+        }
+        self.report();
+    }
+
+    /// Sends a PING if one is due, else sleeps.
+    fn rest(&mut self, listening: &mut Listening) -> Result<(), Fault> {
+        match listening.wire.beat()? {
+            Beat::Ping => {
+                listening.wire.push(&[b"PING"], 1);
+                listening.due.push_back(Due::Pong);
+            }
+            Beat::Rest(until) => {
+                let woken = self.sleep.until(until).map_err(Fault::broken)?;
+                listening.wire.woken(woken);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a value from Redis means.
+#[derive(Debug)]
+enum Meaning {
+    Message(Bytes, Bytes),
+    Done(Change),
+    Pong,
+}
+
+impl Listening {
+    /// Sends what is to be changed, many names in a command.
+    fn send(&mut self, changes: Vec<Change>) {
+        for run in changes.chunk_by(|one, next| command(one) == command(next)) {
+            for part in run.chunks(NAMES) {
+                let names = part.iter().map(|change| &change.topic.name()[..]);
+                let command: Vec<&[u8]> = part.first().map(command).into_iter().chain(names).collect();
+                self.wire.push(&command, part.len());
+            }
+        }
+        self.due.extend(changes.into_iter().map(Due::Change));
+    }
+
+    fn understand(&mut self, value: Value) -> Result<Meaning, Fault> {
+        let mut items = match value {
+            Value::Array(items) => items.into_iter(),
+            // What a PING gets while there are no subscriptions.
+            Value::SimpleString(_) => return self.pong(),
+            Value::ServerError(error) => return self.refused(&error),
+            _ => return Err(unknown()),
+        };
+        let mut text = || match items.next() {
+            Some(Value::BulkString(text)) => Ok(Bytes::from(text)),
+            _ => Err(unknown()),
+        };
+        match &text()?[..] {
+            b"message" => Ok(Meaning::Message(text()?, text()?)),
+            b"pmessage" => {
+                let _pattern = text()?;
+                Ok(Meaning::Message(text()?, text()?))
+            }
+            kind @ (b"subscribe" | b"psubscribe" | b"unsubscribe" | b"punsubscribe") => {
+                let name = text()?;
+                self.wire.answered();
+                match self.due.pop_front() {
+                    Some(Due::Change(change))
+                        if command(&change).eq_ignore_ascii_case(kind) && *change.topic.name() == name =>
+                    {
+                        Ok(Meaning::Done(change))
+                    }
+                    _ => Err(unknown()),
+                }
+            }
+            b"pong" => self.pong(),
+            _ => Err(unknown()),
+        }
+    }
+
+    fn pong(&mut self) -> Result<Meaning, Fault> {
+        self.wire.answered();
+        match self.due.pop_front() {
+            Some(Due::Pong) => Ok(Meaning::Pong),
+            _ => Err(unknown()),
+        }
+    }
+
+    fn refused(&mut self, error: &redis::ServerError) -> Result<Meaning, Fault> {
+        match self.due.pop_front() {
+            // Whoever may not PING is let in all the same, and has an answer.
+            Some(Due::Pong) => {
+                self.wire.answered();
+                Ok(Meaning::Pong)
+            }
+            Some(Due::Change(change)) => {
+                let command = match (change.verb, change.topic) {
+                    (Verb::Subscribe, Topic::Channel(_)) => "SUBSCRIBE",
+                    (Verb::Subscribe, Topic::Pattern(_)) => "PSUBSCRIBE",
+                    (Verb::Unsubscribe, _) => "UNSUBSCRIBE",
+                };
+                Err(Fault::Refused { command, answer: wire::text(error) })
+            }
+            None => Err(unasked(Value::ServerError(error.clone()))),
+        }
+    }
+}
+
+fn command(change: &Change) -> &'static [u8] {
+    match (change.verb, &change.topic) {
+        (Verb::Subscribe, Topic::Channel(_)) => b"SUBSCRIBE",
+        (Verb::Subscribe, Topic::Pattern(_)) => b"PSUBSCRIBE",
+        (Verb::Unsubscribe, Topic::Channel(_)) => b"UNSUBSCRIBE",
+        (Verb::Unsubscribe, Topic::Pattern(_)) => b"PUNSUBSCRIBE",
+    }
+}
+
+fn unknown() -> Fault {
+    Fault::Protocol("neither a message nor an answer to what was asked")
+}

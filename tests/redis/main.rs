@@ -1,0 +1,10 @@
+//! The way to Redis against real servers, each test with one of its own.
+#![expect(clippy::unwrap_used, reason = "a test ends where something fails")]
+
+mod log_in;
+mod outages;
+mod publishing;
+mod stopping;
+mod subscribing;
+mod support;
+mod tls;

@@ -1,0 +1,13 @@
+//! What the tests need: a `redis-server` of their own, a bare client, certificates, the log.
+
+pub mod certificates;
+pub mod client;
+pub mod forgetful;
+pub mod listener;
+pub mod logs;
+pub mod server;
+
+use std::time::Duration;
+
+/// How long a test waits for what must happen, at most.
+pub const PATIENCE: Duration = Duration::from_secs(30);
