@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use kinglet::{
-    Ack, AckError, Answers, Arguments, Binary, Broadcast, Config, Cors, Emitter, Event, MissingAnswers, Namespace,
-    Origin, Recovery, Refusal, RemoteSocket, Server, Socket,
+    Ack, AckError, Answers, Arguments, Binary, Broadcast, Config, Cors, Emitter, Event, Limits, MissingAnswers,
+    MissingServers, Namespace, Origin, Recovery, Refusal, RemoteSocket, ResponseChannel, Server, Socket,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -28,7 +28,15 @@ struct App {
 
 fn main() -> Result<(), Box<dyn Error>> {
     env_logger::init();
+    let limits = Limits { requests_timeout: millis("CONFORMANCE_REQUESTS_TIMEOUT", 2000)?, ..Limits::default() };
     let config = Config {
+        limits,
+        redis: std::env::var("REDIS_URL").ok().map(|url| url.parse()).transpose()?,
+        redis_key: text("CONFORMANCE_REDIS_KEY", "socket.io"),
+        response_channel: match setting("CONFORMANCE_SPECIFIC_RESPONSE", 0_u8)? {
+            0 => ResponseChannel::Shared,
+            _ => ResponseChannel::Specific,
+        },
         address: Ipv4Addr::LOCALHOST.into(),
         port: setting("PORT", 3000)?,
         path: text("CONFORMANCE_PATH", "/websockets"),
@@ -42,6 +50,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         recovery: recovery()?,
         ..Config::default()
     };
+    match text("CONFORMANCE_ADAPTER", "redis").as_str() {
+        "redis" => {}
+        other => return Err(format!("CONFORMANCE_ADAPTER={other:?} is not accepted: redis").into()),
+    }
     let mut server = Server::new(config)?;
     server.allow_request(|handshake| match handshake.header("x-conformance-forbid") {
         Some(_) => Err("forbidden by app".to_owned()),
@@ -85,6 +97,7 @@ impl App {
         self.rooms(namespace);
         self.life(namespace);
         broadcasts(namespace);
+        self.servers(namespace);
         payloads(namespace);
     }
 
@@ -108,11 +121,6 @@ impl App {
             Ok(event.ack(who)?)
         });
         on(namespace, "handshake", |socket, event| Ok(event.ack(handshake(socket))?));
-        on(namespace, "server-count", |socket, event| {
-            let ack = event.take_ack();
-            socket.server().server_count(move |count| answer(ack, &count));
-            Ok(())
-        });
         on(namespace, "set-data", |socket, event| {
             let (data,): (Value,) = event.args()?;
             socket.set_data(&data)?;
@@ -152,13 +160,19 @@ impl App {
         });
         on(namespace, "all-rooms", |socket, event| {
             let ack = event.take_ack();
-            emitter(socket).all_rooms(move |rooms| answer(ack, &rooms));
+            emitter(socket).all_rooms(move |rooms| match rooms {
+                Ok(rooms) => answer(ack, &rooms),
+                Err(partial) => answer(ack, &json!({"error": partial.to_string()})),
+            });
             Ok(())
         });
         on(namespace, "fetch-sockets", |socket, event| {
             let (selection,): (Selection,) = event.args()?;
             let ack = event.take_ack();
-            selection.apply(everybody(socket)).fetch_sockets(move |sockets| answer(ack, &described(&sockets)));
+            selection.apply(everybody(socket)).fetch_sockets(move |sockets| match sockets {
+                Ok(sockets) => answer(ack, &described(&sockets)),
+                Err(partial) => answer(ack, &json!({"error": partial.to_string()})),
+            });
             Ok(())
         });
         on(namespace, "sockets-join", |socket, event| {
@@ -178,6 +192,39 @@ impl App {
             Ok(())
         });
         on(namespace, "rooms", |socket, event| Ok(event.ack(sorted_rooms(socket))?));
+    }
+
+    fn servers(&self, namespace: &mut Namespace) {
+        on(namespace, "server-count", |socket, event| {
+            let ack = event.take_ack();
+            emitter(socket).server_count(move |count| answer(ack, &count));
+            Ok(())
+        });
+        on(namespace, "server-side-emit", |socket, event| {
+            let (name,): (String,) = event.args()?;
+            Ok(emitter(socket).server_side_emit(&name, event.arguments().skip(1))?)
+        });
+        on(namespace, "server-side-emit-ack", |socket, event| {
+            let (name,): (String,) = event.args()?;
+            let ack = event.take_ack();
+            let answered = move |result: Result<Answers, MissingServers<Answers>>| match result {
+                Ok(answers) => answer(ack, &((), answers)),
+                Err(partial) => answer(ack, &(partial.to_string(), partial.answers)),
+            };
+            Ok(emitter(socket).server_side_emit_with_ack(&name, event.arguments().skip(1), answered)?)
+        });
+        let name = Arc::clone(&self.name);
+        namespace.on_server_side_emit("sse-note", move |namespace, event| {
+            namespace.local().emit("sse-note", event.arguments().prepend(&*name)?)?;
+            Ok::<_, Box<dyn Error>>(())
+        });
+        let name = Arc::clone(&self.name);
+        namespace.on_server_side_emit("sse-ask", move |_, event| {
+            let (arg,): (Value,) = event.args()?;
+            event.ack(json!({"server": &*name, "arg": arg}))?;
+            Ok::<_, Box<dyn Error>>(())
+        });
+        namespace.on_server_side_emit("sse-mute", |_, _| {});
     }
 
     fn life(&self, namespace: &mut Namespace) {

@@ -42,6 +42,8 @@ fn join(socket: &Socket, event: &Event) -> Outcome {
     // Other threads may serve the other members, so who they are comes to a callback, and the acknowledgement with it.
     let ack = event.take_ack();
     socket.server().to(&room).fetch_sockets(move |members| {
+        // A server of the cluster that does not answer in time leaves its members out.
+        let members = members.unwrap_or_else(|partial| partial.answers);
         let ids: Vec<_> = members.iter().map(|member| member.id()).collect();
         if let Some(Err(error)) = ack.map(|ack| ack.send(json!({ "members": ids }))) {
             log::warn!("the members were not told: {error}");

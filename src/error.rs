@@ -64,6 +64,9 @@ pub enum EmitError {
     /// The arguments cannot be written as JSON.
     #[error("the arguments cannot be written as JSON: {0}")]
     Json(#[from] serde_json::Error),
+    /// The event is for other servers, and has binary data among its arguments.
+    #[error("binary data cannot travel in an event for servers: send it to sockets, or as text")]
+    Binary,
     /// No such namespace was declared.
     #[error(
         "no namespace {0:?}: declare it with Server::of before the server runs, or wait until a client has brought it into being"

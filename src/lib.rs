@@ -143,7 +143,7 @@
 //! server.of("/").on("close-lobby", |socket, _| {
 //!     let lobby = socket.server().to("lobby");
 //!     lobby.clone().fetch_sockets(|sockets| {
-//!         for socket in sockets {
+//!         for socket in sockets.unwrap_or_else(|partial| partial.answers) {
 //!             log::info!("{} was in {:?}", socket.id(), socket.rooms());
 //!         }
 //!     });
@@ -311,12 +311,32 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # Several servers
+//!
+//! With [`Config::redis`] (`REDIS_URL`) servers become one, Node's with the Redis adapter among them: all that is sent to
+//! many reaches the sockets of all servers, unless it is [`local`](Broadcast::local), and so do the calls that find sockets
+//! or do something to them. Servers talk to each other by events of their own:
+//!
+//! ```no_run
+//! # let mut server = kinglet::Server::new(kinglet::Config::default())?;
+//! server.of("/").on_server_side_emit("load", |_, event| event.ack(0.5));
+//!
+//! let handle = server.handle();
+//! std::thread::spawn(move || {
+//!     handle.server_side_emit_with_ack("load", (), |answers| match answers {
+//!         Ok(answers) => log::info!("the others' loads are {:?}", answers.values::<f64>()),
+//!         Err(partial) => log::warn!("{partial}"),
+//!     })
+//! });
+//! # Ok::<(), kinglet::Error>(())
+//! ```
+//!
 //! # Limits
 //!
 //! What one client can make the server keep is bounded: [`Limits`] lists each bound, its default and what happens there,
 //! and [`Metrics::limits_hit`] counts how often it was met. [`Handle::metrics`] reads the counters.
 //!
-//! The protocols' own layers, [`engineio`], [`socketio`] and [`cluster`], do no I/O. `ARCHITECTURE.md` in the repository
+//! The protocols' own layers, [`engineio`] and [`socketio`], and the messages in [`cluster`] do no I/O. `ARCHITECTURE.md` in the repository
 //! describes how the parts fit together; `docs/migrating-from-node.md` sets each name of Node's server beside the one here, and
 //! `docs/compatibility.md` says what is supported.
 
@@ -332,11 +352,13 @@ mod shard;
 pub mod socketio;
 
 pub use app::{
-    Ack, Answers, Args, Binary, Broadcast, Emitter, Event, Handle, MissingAnswers, Namespace, Outcome, RemoteSocket,
-    Room, Session, Socket, SocketHandle, Writer,
+    Ack, Answers, Args, Binary, Broadcast, Emitter, Event, Handle, MissingAnswers, MissingServers, Namespace, Outcome,
+    RemoteSocket, Room, Session, Socket, SocketHandle, Writer,
 };
+pub use cluster::ClusterMetrics;
 pub use config::{
-    Config, HandshakeHeaders, Limits, Password, Recovery, RedisSecurity, RedisServer, RedisServerError, SETTINGS, Setting,
+    Config, HandshakeHeaders, Limits, Password, Recovery, RedisSecurity, RedisServer, RedisServerError,
+    ResponseChannel, SETTINGS, Setting,
 };
 pub use error::{AckError, EmitError, Error, JoinError, Result};
 pub use http::{Cookie, Cors, Origin, SameSite};

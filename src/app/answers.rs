@@ -6,7 +6,7 @@ use serde::ser::{Serialize, SerializeSeq, Serializer};
 use super::arguments::First;
 use crate::socketio::Arguments;
 
-/// The acknowledgements of a broadcast, in the order in which they came.
+/// The acknowledgements of a broadcast, or of an event for other servers, in the order in which they came.
 ///
 /// As one value, they are the list of every client's first argument, `null` for one who acknowledged without.
 #[derive(Debug, Clone, Default)]
@@ -48,6 +48,15 @@ impl Answers {
     /// If a client answered with another type, or without an argument.
     pub fn values<T: DeserializeOwned>(&self) -> Result<Vec<T>, serde_json::Error> {
         self.0.iter().map(|answer| answer.args().map(|(first,): (T,)| first)).collect()
+    }
+}
+
+impl IntoIterator for Answers {
+    type Item = Arguments;
+    type IntoIter = std::vec::IntoIter<Arguments>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
     }
 }
 

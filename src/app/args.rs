@@ -69,6 +69,14 @@ impl Writer {
 }
 
 impl Written {
+    /// The arguments, as they travel between servers without binary data.
+    pub(super) fn without_binary(self) -> Result<Arguments, EmitError> {
+        if !self.attachments.is_empty() {
+            return Err(EmitError::Binary);
+        }
+        Ok(Arguments::unnamed(self.json.into(), Box::default()))
+    }
+
     /// The event that was written, if the application hears of those that go out in the namespace.
     pub(super) fn heard(&self, shared: &Shared, namespace: &NamespaceRef, name: &str) -> Option<socketio::Event> {
         shared.application.hears_outgoing(namespace).then(|| {

@@ -1,11 +1,13 @@
 //! Messages for many sockets.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::args::{self, Args};
 use super::event::Event;
+use crate::cluster::{self, Data, Membership};
 use crate::engineio::{Frames, Sid};
 use crate::error::EmitError;
 use crate::shard::{self, Letter, NamespaceRef, Shard, Shared, Target, Urgency, broadcast_recoverable};
@@ -29,6 +31,18 @@ pub struct Broadcast {
     pub(super) target: Target,
     pub(super) urgency: Urgency,
     pub(super) compress: bool,
+    pub(super) reach: Reach,
+}
+
+/// How far a message goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// To all servers of the cluster.
+    Cluster,
+    /// The same, to one socket of another server.
+    RemoteSocket,
+    /// To this server's sockets alone.
+    Server,
 }
 
 impl Broadcast {
@@ -38,7 +52,7 @@ impl Broadcast {
         sender: Option<Sid>,
     ) -> Self {
         let target = Target { sender, ..Target::default() };
-        Self { shared, namespace, target, urgency: Urgency::Reliable, compress: true }
+        Self { shared, namespace, target, urgency: Urgency::Reliable, compress: true, reach: Reach::Cluster }
     }
 
     /// Adds a room whose sockets get the message.
@@ -66,7 +80,7 @@ impl Broadcast {
 
     /// Keeps the message to this server of a cluster. A server without a cluster is alone anyway.
     pub fn local(self) -> Self {
-        self
+        Self { reach: Reach::Server, ..self }
     }
 
     /// Whether the polling answers that carry the message may be compressed. Default yes.
@@ -78,7 +92,8 @@ impl Broadcast {
     /// Sends an event.
     ///
     /// # Errors
-    /// If the name is reserved, the arguments cannot be written as JSON, or the namespace does not exist.
+    /// If the name is reserved, the arguments cannot be written as JSON, or the namespace does not exist (in a cluster it may
+    /// exist elsewhere, so that is no error there).
     pub fn emit(self, event: &str, args: impl Args) -> Result<(), EmitError> {
         let written = args::write(Some(event), &args)?;
         let heard = |shared: &Shared, namespace: &NamespaceRef| written.heard(shared, namespace, event);
@@ -101,8 +116,13 @@ impl Broadcast {
         attachments: &[Bytes],
         heard: impl FnOnce(&Shared, &NamespaceRef) -> Option<socketio::Event>,
     ) -> Result<(), EmitError> {
+        self.publish(Data { json, attachments });
         let Some(shared) = self.shared else { return Ok(()) };
-        let namespace = self.namespace.map_err(EmitError::UnknownNamespace)?;
+        let namespace = match self.namespace {
+            // Other servers may have it.
+            Err(_) if shared.cluster.is_some() && self.reach != Reach::Server => return Ok(()),
+            namespace => namespace.map_err(EmitError::UnknownNamespace)?,
+        };
         let heard = heard(&shared, &namespace);
         let (name, key, target, urgency) = (namespace.name(&shared), namespace.key(), self.target, self.urgency);
         let broadcast = |frames: Frames| {
@@ -116,6 +136,53 @@ impl Broadcast {
             None => deliver(&shared, broadcast(socketio::event(name, None, json, attachments))),
         }
         Ok(())
+    }
+}
+
+impl Broadcast {
+    /// Delivers an event of another server.
+    pub(super) fn deliver_received(self, event: &socketio::Event) {
+        let sent = self.send(event.arguments.json(), event.arguments.attachments(), |shared, namespace| {
+            shared.application.hears_outgoing(namespace).then(|| event.clone())
+        });
+        if let Err(error) = sent {
+            log::debug!("an event of another server: {error}");
+        }
+    }
+
+    /// The cluster, if the message goes there, and the namespace's name.
+    pub(super) fn cluster(&self) -> Option<(&Membership, &str)> {
+        let shared = self.shared.as_ref()?;
+        let cluster = shared.cluster.as_ref().filter(|_| self.reach != Reach::Server)?;
+        let name = match &self.namespace {
+            Ok(namespace) => namespace.name(shared),
+            Err(name) => name,
+        };
+        Some((cluster, name))
+    }
+
+    /// Who is meant, as other servers are told.
+    pub(super) fn opts(&self) -> cluster::Opts {
+        let Target { rooms, except, sender } = &self.target;
+        let mut except = except.clone();
+        except.extend(sender.map(|sender| sender.to_string().into_boxed_str()));
+        cluster::Opts { rooms: rooms.clone(), except }
+    }
+
+    /// How the event is sent, as other servers are told.
+    pub(super) fn flags(&self, timeout: Option<Duration>) -> cluster::Flags {
+        cluster::Flags {
+            expect_single_response: self.reach == Reach::RemoteSocket,
+            volatile: self.urgency == Urgency::Volatile,
+            compress: (!self.compress).then_some(false),
+            timeout,
+        }
+    }
+
+    fn publish(&self, data: Data<'_>) {
+        if let Some((cluster, namespace)) = self.cluster() {
+            cluster.broadcast(namespace, data, &self.opts(), &self.flags(None));
+        }
     }
 }
 

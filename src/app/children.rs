@@ -52,13 +52,15 @@ impl Children {
     }
 
     /// Lets a shard into the child of that name, which comes into being if need be: there are at most `most`, with keys
-    /// from `first` on. `panicked` hears of predicates that panic; they fit nothing.
+    /// from `first` on. `panicked` hears of predicates that panic; they fit nothing. `came` hears of a child that has come into
+    /// being, before anybody can find it.
     pub(super) fn enter(
         &self,
         name: &str,
         most: usize,
         first: u32,
         panicked: impl Fn(&Namespace),
+        came: impl FnOnce(),
     ) -> Result<Arc<Child>, NoNamespace> {
         // The program's code: nothing is locked.
         let fits = |parent: &Parent| {
@@ -82,16 +84,19 @@ impl Children {
         *made += 1;
         let child = Arc::new(Child::new(NamespaceKey(key), name, parent));
         by_name.insert(Arc::clone(&child.name), Known { child: Arc::clone(&child), shards: 1 });
+        came();
         Ok(child)
     }
 
-    /// A shard has no sockets in a child any more. The child goes with its last socket if `cleanup`.
-    pub(super) fn exit(&self, child: &Child, cleanup: bool) {
+    /// A shard has no sockets in a child any more. The child goes with its last socket if `cleanup`, and `gone` hears of it,
+    /// before anybody can bring it into being again.
+    pub(super) fn exit(&self, child: &Child, cleanup: bool, gone: impl FnOnce()) {
         let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
         let Some(known) = table.by_name.get_mut(&child.name) else { return };
         known.shards -= 1;
         if known.shards == 0 && cleanup {
             table.by_name.remove(&child.name);
+            gone();
         }
     }
 }
@@ -108,7 +113,7 @@ mod tests {
     }
 
     fn enter(children: &Children, name: &str, most: usize) -> Result<Arc<Child>, NoNamespace> {
-        children.enter(name, most, 10, |namespace| assert_eq!(namespace.name(), "/_1"))
+        children.enter(name, most, 10, |namespace| assert_eq!(namespace.name(), "/_1"), || {})
     }
 
     #[test]
@@ -127,13 +132,13 @@ mod tests {
         let children = children();
         let child = enter(&children, "/a1", 1).unwrap();
         enter(&children, "/a1", 1).unwrap();
-        children.exit(&child, true);
+        children.exit(&child, true, || {});
         assert!(children.find("/a1").is_some());
-        children.exit(&child, true);
+        children.exit(&child, true, || {});
         assert!(children.find("/a1").is_none());
         let next = enter(&children, "/a1", 1).unwrap();
         assert_eq!(next.key, NamespaceKey(11));
-        children.exit(&next, false);
+        children.exit(&next, false, || {});
         assert!(children.find("/a1").is_some());
     }
 }

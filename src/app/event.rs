@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 use super::args::{self, Args};
 use super::everywhere::on_shard;
+use crate::cluster::Answer;
 use crate::engineio::{Frames, Sid};
 use crate::error::EmitError;
 use crate::shard::{NamespaceRef, Shard, Shared, SocketRef, Urgency};
@@ -105,25 +106,49 @@ impl fmt::Debug for Event {
 /// The right to acknowledge one event, once.
 pub struct Ack {
     shared: Arc<Shared>,
-    socket: Sid,
     namespace: NamespaceRef,
-    id: u64,
+    asker: Asker,
+}
+
+/// Who wants to know.
+#[derive(Debug)]
+enum Asker {
+    /// The client of a socket here, which waits for the event of this id.
+    Client { socket: Sid, id: u64 },
+    /// Another server of the cluster, which made this request.
+    Server { request_id: Box<str> },
 }
 
 impl Ack {
-    pub(super) fn new(shared: &Rc<Shard>, socket: Sid, namespace: NamespaceRef, id: u64) -> Self {
-        Self { shared: Arc::clone(&shared.shared), socket, namespace, id }
+    pub(super) fn to_client(shard: &Rc<Shard>, socket: Sid, namespace: NamespaceRef, id: u64) -> Self {
+        Self { shared: Arc::clone(&shard.shared), namespace, asker: Asker::Client { socket, id } }
     }
 
-    /// Sends the acknowledgement. It is lost if the socket has left, as its client would not know what to do with it.
+    pub(super) fn to_server(shard: &Rc<Shard>, namespace: NamespaceRef, request_id: Box<str>) -> Self {
+        Self { shared: Arc::clone(&shard.shared), namespace, asker: Asker::Server { request_id } }
+    }
+
+    /// Sends the acknowledgement. It is lost if the socket has left, as its client would not know what to do with it. Another
+    /// server gets the first argument alone.
     ///
     /// # Errors
-    /// If the arguments cannot be written as JSON.
+    /// If the arguments cannot be written as JSON, or hold binary data for another server.
     pub fn send(self, args: impl Args) -> Result<(), EmitError> {
         let written = args::write(None, &args)?;
         let namespace = self.namespace.name(&self.shared);
-        let frames = socketio::ack(namespace, self.id, &written.json, &written.attachments);
-        on_shard(&self.shared, self.socket.shard, move |shard| send_to(shard, self.socket, &frames));
+        match self.asker {
+            Asker::Client { socket, id } => {
+                let frames = socketio::ack(namespace, id, &written.json, &written.attachments);
+                on_shard(&self.shared, socket.shard, move |shard| send_to(shard, socket, &frames));
+            }
+            Asker::Server { request_id } => {
+                let arguments = written.without_binary()?;
+                let first = arguments.elements().first().map(|&first| first.to_owned());
+                if let Some(cluster) = &self.shared.cluster {
+                    cluster.respond(namespace, None, request_id, Answer::ServerSideEmit(first));
+                }
+            }
+        }
         Ok(())
     }
 }
@@ -137,6 +162,6 @@ fn send_to(shard: &Rc<Shard>, socket: Sid, frames: &Frames) {
 
 impl fmt::Debug for Ack {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Ack").field("socket", &self.socket).field("id", &self.id).finish_non_exhaustive()
+        f.debug_tuple("Ack").field(&self.asker).finish()
     }
 }

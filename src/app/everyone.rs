@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::answers::{Answers, MissingAnswers};
 use super::args::Args;
 use super::broadcast::Broadcast;
+use super::cluster::MissingServers;
 use super::handle::{Emitter, Handle};
 use super::remote_socket::RemoteSocket;
 use crate::error::EmitError;
@@ -75,7 +76,10 @@ macro_rules! everyone {
             }
 
             #[doc = concat!("Gathers what is known of the sockets of ", $whose, ": see [`Broadcast::fetch_sockets`].")]
-            pub fn fetch_sockets(&self, receive: impl FnOnce(Vec<RemoteSocket>) + Send + 'static) {
+            pub fn fetch_sockets(
+                &self,
+                receive: impl FnOnce(Result<Vec<RemoteSocket>, MissingServers<Vec<RemoteSocket>>>) + Send + 'static,
+            ) {
                 self.everybody().fetch_sockets(receive);
             }
 
@@ -87,6 +91,38 @@ macro_rules! everyone {
             #[doc = concat!("Makes the sockets of ", $whose, " leave rooms.")]
             pub fn sockets_leave<R: Into<String>>(&self, rooms: impl IntoIterator<Item = R>) {
                 self.everybody().sockets_leave(rooms);
+            }
+
+            #[doc = concat!("Sends an event to the other servers of the cluster that have ", $whose, ": their handlers")]
+            /// ([`Namespace::on_server_side_emit`](crate::Namespace::on_server_side_emit)) are called. Without a cluster nobody
+            /// hears it.
+            ///
+            /// # Errors
+            /// If the name is reserved (as `connection` is), or the arguments cannot be written as JSON or hold binary data.
+            pub fn server_side_emit(&self, event: &str, args: impl Args) -> Result<(), EmitError> {
+                self.everybody().emit_to_servers(event, args)
+            }
+
+            /// The same, and collects the answers of the other servers, each one value, in the order in which they come.
+            /// `callback` gets them on one of the server's threads: all, or after
+            /// [`Limits::requests_timeout`](crate::Limits::requests_timeout) those that came.
+            ///
+            /// # Errors
+            /// As [`server_side_emit`](Self::server_side_emit); then `callback` is not called.
+            pub fn server_side_emit_with_ack(
+                &self,
+                event: &str,
+                args: impl Args,
+                callback: impl FnOnce(Result<Answers, MissingServers<Answers>>) + Send + 'static,
+            ) -> Result<(), EmitError> {
+                self.everybody().ask_servers(event, args, callback)
+            }
+
+            #[doc = concat!("Finds out how many servers have ", $whose, ": one, without a cluster or while Redis is away.")]
+            /// `receive` is called with the number, perhaps before this returns, and perhaps on a thread of its own, where it
+            /// must not block.
+            pub fn server_count(&self, receive: impl FnOnce(usize) + Send + 'static) {
+                self.everybody().count_servers(receive);
             }
 
             #[doc = concat!("Disconnects the sockets of ", $whose, ": see [`Broadcast::disconnect_sockets`].")]

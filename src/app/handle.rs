@@ -4,8 +4,9 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use super::broadcast::Broadcast;
-use super::everywhere::gather;
+use super::cluster::{MissingServers, Question, gather_all};
 use super::handlers::full_name;
+use crate::cluster::{Answer, ClusterMetrics, Operation, redis};
 use crate::metrics::Metrics;
 use crate::shard::{Letter, Shared};
 
@@ -43,7 +44,7 @@ impl Handle {
         let _ = self.0.set(Arc::clone(shared));
     }
 
-    fn shared(&self) -> Option<&Arc<Shared>> {
+    pub(super) fn shared(&self) -> Option<&Arc<Shared>> {
         self.0.get()
     }
 
@@ -65,14 +66,19 @@ impl Handle {
         }
     }
 
-    /// Finds out how many servers serve together: one, without a cluster. `receive` is called with the number.
-    pub fn server_count(&self, receive: impl FnOnce(usize) + Send + 'static) {
-        receive(1);
-    }
-
     /// How many clients have a session now, in all namespaces or none (`io.engine.clientsCount` in JavaScript).
     pub fn clients_count(&self) -> u64 {
         self.shared().map_or(0, |shared| shared.metrics.iter().map(|shard| shard.sessions.get()).sum())
+    }
+
+    /// What the server has counted of its cluster since it started. `None` if it has no Redis.
+    pub fn cluster_metrics(&self) -> Option<ClusterMetrics> {
+        Some(self.shared()?.cluster.as_ref()?.metrics())
+    }
+
+    /// Whether Redis is there now. `None` if the server has none.
+    pub fn redis_state(&self) -> Option<redis::State> {
+        Some(self.shared()?.cluster.as_ref()?.redis_state())
     }
 
     /// What the server has counted since it started.
@@ -102,21 +108,32 @@ impl Emitter {
         Broadcast::new(shared, key.ok_or_else(|| self.namespace.clone()), None)
     }
 
-    /// Gathers the names of all rooms of the namespace, in no particular order; each socket's own room, named by its id, is
-    /// among them. A namespace that does not exist has none. `receive` is called with them on one of the server's threads,
-    /// perhaps before this returns, and not at all if the server stops meanwhile.
-    pub fn all_rooms(&self, receive: impl FnOnce(Vec<String>) + Send + 'static) {
-        let Some(shared) = self.handle.shared() else { return receive(Vec::new()) };
-        let Some(namespace) = shared.application.find_namespace(&self.namespace) else { return receive(Vec::new()) };
-        let namespace = namespace.key();
-        gather(
+    /// Gathers the names of all rooms of the namespace in the whole cluster, in no particular order; each socket's own room,
+    /// named by its id, is among them. A namespace that does not exist has none. `receive` is called with them on one of the
+    /// server's threads, perhaps before this returns, and not at all if the server stops meanwhile. If a server of the cluster
+    /// does not answer in time, it gets what the others have.
+    pub fn all_rooms(&self, receive: impl FnOnce(Result<Vec<String>, MissingServers<Vec<String>>>) + Send + 'static) {
+        let everybody = self.everybody();
+        let (Some(shared), Ok(namespace)) = (&everybody.shared, &everybody.namespace) else {
+            return receive(Ok(Vec::new()));
+        };
+        let question = everybody.cluster().map(|_| Question {
+            request: Box::new(|request_id| Operation::AllRooms { request_id }),
+            read: |answer| match answer {
+                Answer::Rooms(rooms) => Some(rooms.into_iter().map(Into::into).collect()),
+                _ => None,
+            },
+        });
+        let key = namespace.key();
+        gather_all(
             shared,
-            move |shard| shard.core.borrow().all_rooms(namespace),
-            |parts| {
-                let mut rooms = parts.concat();
+            namespace.name(shared),
+            move |shard| shard.core.borrow().all_rooms(key),
+            question,
+            |mut rooms, missing| {
                 rooms.sort_unstable();
                 rooms.dedup();
-                receive(rooms);
+                receive(MissingServers::check(rooms, missing));
             },
         );
     }

@@ -10,14 +10,14 @@ use foldhash::fast::FixedState;
 use super::blocking::Pool;
 use super::children::Children;
 use super::event::{Ack, Event};
+use super::handle::Handle;
 use super::namespace::Namespace;
 use super::outcome::{Failure, Outcome};
 use super::session::Session;
 use super::socket::Socket;
-use crate::config::Config;
 use crate::shard::{
     Application, Child, Handshake, Message, NamespaceKey, NamespaceRef, NoNamespace, Refusal, RoomChange, SessionRef,
-    Shard, SocketRef,
+    Shard, Shared, SocketRef,
 };
 use crate::socketio::{self, DisconnectReason};
 
@@ -116,14 +116,23 @@ impl Application for Handlers {
             return Err(NoNamespace::TooLong);
         }
         let declared = u32::try_from(self.namespaces.len()).unwrap_or(u32::MAX);
-        self.children.enter(name, limits.dynamic_namespaces, declared, |parent| {
+        let panicked = |parent: &Namespace| {
             shard.core.borrow().metrics.handler_panics.one();
             log::error!("the predicate of {} panicked: {name:?} does not fit", parent.name());
+        };
+        self.children.enter(name, limits.dynamic_namespaces, declared, panicked, || {
+            if let Some(cluster) = &shard.shared.cluster {
+                cluster.enter(name);
+            }
         })
     }
 
-    fn exit_namespace(&self, child: &Child, config: &Config) {
-        self.children.exit(child, config.cleanup_empty_child_namespaces);
+    fn exit_namespace(&self, child: &Child, shared: &Shared) {
+        self.children.exit(child, shared.config.cleanup_empty_child_namespaces, || {
+            if let Some(cluster) = &shared.cluster {
+                cluster.leave(&child.name);
+            }
+        });
     }
 
     fn asks_permission(&self) -> bool {
@@ -186,7 +195,7 @@ impl Application for Handlers {
         if own.is_empty() && namespace.any.is_empty() && namespace.event_middlewares.is_empty() {
             return;
         }
-        let ack = ack.map(|id| Ack::new(shard, socket.location(), socket.namespace_ref().clone(), id));
+        let ack = ack.map(|id| Ack::to_client(shard, socket.location(), socket.namespace_ref().clone(), id));
         let event = Event::new(event, ack);
         for middleware in &namespace.event_middlewares {
             let caught = catch_unwind(AssertUnwindSafe(|| middleware(&socket, &event)));
@@ -196,6 +205,22 @@ impl Application for Handlers {
         }
         for handler in namespace.any.iter().chain(own) {
             guard(shard, event.name(), || handler(&socket, &event));
+        }
+    }
+
+    fn server_event(
+        &self,
+        shard: &Rc<Shard>,
+        namespace: &NamespaceRef,
+        event: socketio::Event,
+        request_id: Option<Box<str>>,
+    ) {
+        let Some(handlers) = self.handlers_of(namespace).server_events.get(&*event.name) else { return };
+        let ack = request_id.map(|id| Ack::to_server(shard, namespace.clone(), id));
+        let event = Event::new(event, ack);
+        let emitter = Handle::started(&shard.shared).of(namespace.name(&shard.shared));
+        for handler in handlers {
+            guard(shard, event.name(), || handler(&emitter, &event));
         }
     }
 

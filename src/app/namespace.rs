@@ -8,6 +8,7 @@ use foldhash::fast::FixedState;
 
 use super::blocking::{BlockingHandler, Pool};
 use super::event::Event;
+use super::handle::Emitter;
 use super::outcome::{Failure, Outcome};
 use super::rooms::{Room, RoomHandlers};
 use super::socket::Socket;
@@ -18,6 +19,7 @@ use crate::socketio::DisconnectReason;
 type Middleware = Box<dyn Fn(&Socket) -> Result<(), Refusal> + Send + Sync>;
 type ConnectHandler = Box<dyn Fn(&Socket) -> Failure + Send + Sync>;
 type EventHandler = Box<dyn Fn(&Socket, &Event) -> Failure + Send + Sync>;
+type ServerEventHandler = Box<dyn Fn(&Emitter, &Event) -> Failure + Send + Sync>;
 type DisconnectHandler = Box<dyn Fn(&Socket, DisconnectReason) -> Failure + Send + Sync>;
 
 /// A namespace and its handlers. They belong to the namespace, not to its sockets, so they cost nothing for each client.
@@ -33,6 +35,7 @@ pub struct Namespace {
     pub(super) any: Vec<EventHandler>,
     pub(super) any_outgoing: Vec<EventHandler>,
     pub(super) events: HashMap<Box<str>, Vec<EventHandler>, FixedState>,
+    pub(super) server_events: HashMap<Box<str>, Vec<ServerEventHandler>, FixedState>,
     pub(super) rooms: RoomHandlers,
     pub(super) disconnecting: Vec<DisconnectHandler>,
     pub(super) disconnect: Vec<DisconnectHandler>,
@@ -49,6 +52,7 @@ impl Namespace {
             any: Vec::new(),
             any_outgoing: Vec::new(),
             events: HashMap::default(),
+            server_events: HashMap::default(),
             rooms: RoomHandlers::default(),
             disconnecting: Vec::new(),
             disconnect: Vec::new(),
@@ -167,6 +171,29 @@ impl Namespace {
         handler: impl Fn(&Socket, &Event) -> R + Send + Sync + 'static,
     ) -> &mut Self {
         self.any_outgoing.push(Box::new(move |socket, event| handler(socket, event).failure()));
+        self
+    }
+
+    /// Adds a handler for an event that another server of the cluster sends to this one
+    /// ([`Emitter::server_side_emit`](crate::Emitter::server_side_emit)). It gets the namespace, to send to, and the event,
+    /// which it acknowledges with one value if it was asked to ([`Event::ack`](crate::Event::ack)). It runs on one of the
+    /// event loops and must not block.
+    ///
+    /// ```no_run
+    /// # let mut server = kinglet::Server::new(kinglet::Config::default())?;
+    /// server.of("/").on_server_side_emit("reload", |namespace, event| {
+    ///     event.ack("done")?;
+    ///     namespace.local().emit("reload", ())
+    /// });
+    /// # Ok::<(), kinglet::Error>(())
+    /// ```
+    pub fn on_server_side_emit<R: Outcome>(
+        &mut self,
+        event: impl Into<String>,
+        handler: impl Fn(&Emitter, &Event) -> R + Send + Sync + 'static,
+    ) -> &mut Self {
+        let handlers = self.server_events.entry(event.into().into_boxed_str()).or_default();
+        handlers.push(Box::new(move |namespace, event| handler(namespace, event).failure()));
         self
     }
 

@@ -5,41 +5,66 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
 
 use super::socket_handle::SocketHandle;
+use crate::cluster;
 use crate::shard::{Description, Handshake, NamespaceRef, Shared};
 
-/// What was known of a socket when [`fetch_sockets`](crate::Broadcast::fetch_sockets) asked for it, and a
-/// [`SocketHandle`] to act on it.
+/// What was known of a socket, of this server or another of the cluster, when
+/// [`fetch_sockets`](crate::Broadcast::fetch_sockets) asked for it, and a [`SocketHandle`] to act on it.
 pub struct RemoteSocket {
     handle: SocketHandle,
-    described: Description,
+    rooms: Vec<String>,
+    handshake: Arc<Handshake>,
+    auth: Option<Box<RawValue>>,
+    data: Option<Box<RawValue>>,
+}
+
+/// What was found of a socket.
+pub(super) enum Found {
+    /// It is one of this server's.
+    Here(Description),
+    /// It is another server's.
+    Elsewhere(cluster::RemoteSocket),
 }
 
 impl RemoteSocket {
-    pub(super) fn new(shared: &Arc<Shared>, namespace: &NamespaceRef, described: Description) -> Self {
-        let Description { location, sid, id, .. } = &described;
-        Self { handle: SocketHandle::new(shared, *location, *sid, id.clone(), namespace.clone()), described }
+    pub(super) fn new(shared: &Arc<Shared>, namespace: &NamespaceRef, found: Found) -> Self {
+        match found {
+            Found::Here(Description { sid, location, id, rooms, handshake, auth, data }) => {
+                let auth = auth.and_then(|auth| RawValue::from_string(auth.to_string()).ok());
+                let handle = SocketHandle::new(shared, location, sid, id, namespace.clone());
+                Self { handle, rooms, handshake, auth, data }
+            }
+            Found::Elsewhere(cluster::RemoteSocket { id, handshake, rooms, data }) => Self {
+                handle: SocketHandle::elsewhere(shared, id.into(), namespace.clone()),
+                rooms: rooms.into_iter().map(Into::into).collect(),
+                auth: handshake.auth.clone(),
+                handshake: Arc::new(Handshake::elsewhere(&handshake)),
+                data,
+            },
+        }
     }
 
     /// The rooms it was in, its own first.
     pub fn rooms(&self) -> &[String] {
-        &self.described.rooms
+        &self.rooms
     }
 
     /// The request that opened its session.
     pub fn handshake(&self) -> &Handshake {
-        &self.described.handshake
+        &self.handshake
     }
 
     /// What the client sent along to be let into the namespace. `None` if it sent nothing, or something else than `T`.
     pub fn auth<T: DeserializeOwned>(&self) -> Option<T> {
-        serde_json::from_str(self.described.auth.as_ref()?).ok()
+        serde_json::from_str(self.auth.as_ref()?.get()).ok()
     }
 
     /// The data kept with the socket. `None` if there is none, or it is something else than `T`.
     pub fn data<T: DeserializeOwned>(&self) -> Option<T> {
-        serde_json::from_str(self.described.data.as_ref()?.get()).ok()
+        serde_json::from_str(self.data.as_ref()?.get()).ok()
     }
 }
 

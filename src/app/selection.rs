@@ -1,16 +1,19 @@
 //! What can be done with many sockets at once besides sending to them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::answers::{Answers, MissingAnswers};
-use super::args::{self, Args};
+use super::args::{self, Args, Written};
 use super::broadcast::Broadcast;
-use super::everywhere::{everywhere, gather};
+use super::cluster::{MissingServers, Question, gather_all, listen_for_acks};
+use super::everywhere::everywhere;
 use super::handlers::guard;
-use super::remote_socket::RemoteSocket;
+use super::remote_socket::{Found, RemoteSocket};
+use crate::cluster::{self, Answer, Operation};
 use crate::error::EmitError;
-use crate::shard::{self, Collection, Shard};
-use crate::socketio;
+use crate::shard::{self, Asker, Collection, Others, Shard};
+use crate::socketio::{self, Arguments};
 
 /// What is done to each socket of a selection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,7 +25,8 @@ enum Membership {
 impl Broadcast {
     /// Sends an event to all these sockets and collects their acknowledgements, which `callback` gets on one of the
     /// server's threads: all of them when the last has come, or those that came within `timeout` and how many are missing.
-    /// A client that leaves before it answers is missing, too. If nobody gets the event, that is no answer, and no failure.
+    /// A client that leaves before it answers is missing, too. In a cluster, the clients of other servers are asked as well,
+    /// and servers that do not say in time how many got the event leave theirs uncounted. If nobody gets the event, that is no answer, and no failure.
     /// If the server stops meanwhile, `callback` is not called.
     ///
     /// The time belongs to the call (`timeout()` in JavaScript): without one, nothing would end the waiting.
@@ -48,19 +52,21 @@ impl Broadcast {
         callback: impl FnOnce(Result<Answers, MissingAnswers>) + Send + 'static,
     ) -> Result<(), EmitError> {
         let written = args::write(Some(event), &args)?;
-        let Some(shared) = self.shared else {
+        let Some(shared) = self.shared.clone() else {
             callback(Ok(Answers::default()));
             return Ok(());
         };
-        let namespace = self.namespace.map_err(EmitError::UnknownNamespace)?;
+        let namespace = self.namespace.clone().map_err(EmitError::UnknownNamespace)?;
         let id = namespace.next_ack_id(&shared);
         let frames = socketio::event(namespace.name(&shared), Some(id), &written.json, &written.attachments);
         let frames = frames.compress(self.compress);
         let heard = written.heard(&shared, &namespace, event);
-        let (namespace, target, urgency) = (namespace.key(), self.target, self.urgency);
-        let broadcast = shard::Broadcast { namespace, target, frames, urgency, heard };
+        let (key, target, urgency) = (namespace.key(), self.target.clone(), self.urgency);
+        let broadcast = shard::Broadcast { namespace: key, target, frames, urgency, heard };
+        let others = if self.cluster().is_some() { Others::Uncounted } else { Others::Counted };
         let collection = Collection::new(
             shared.mailboxes.len(),
+            others,
             Box::new(|shard, answers, missing| {
                 let answers = Answers::new(answers);
                 let result = match missing {
@@ -73,41 +79,84 @@ impl Broadcast {
                 });
             }),
         );
+        let request = self.ask_others(event, &written, timeout, &collection);
         let keeper = Shard::current(&shared).map_or(0, |shard| shard.index());
+        let asker = Asker::Collection(Arc::clone(&collection));
         everywhere(&shared, move |shard| {
             let mut core = shard.core.borrow_mut();
             let deadline = core.now + timeout;
             if shard.index() == keeper {
-                core.arm_collection(&collection, deadline);
+                let (collection, request) = (Arc::clone(&collection), request.clone());
+                core.arm_alarm(deadline, move |shard| {
+                    if let (Some(cluster), Some(request)) = (&shard.shared.cluster, &request) {
+                        cluster.forget(request);
+                    }
+                    collection.end(shard);
+                });
             }
-            core.broadcast_with_ack(&broadcast, id, deadline, &collection);
+            core.broadcast_with_ack(&broadcast, id, deadline, &asker);
         });
         Ok(())
     }
 
-    /// Gathers what is known of these sockets; `receive` is called with it, perhaps before this returns, on one of the
-    /// server's threads, and not at all if the server stops meanwhile. A namespace that does not exist has none.
+    /// Sends an event to the sockets of other servers, whose acknowledgements are collected. Gives the id of the request.
+    fn ask_others(
+        &self,
+        event: &str,
+        written: &Written,
+        timeout: Duration,
+        collection: &Arc<Collection>,
+    ) -> Option<Box<str>> {
+        let (cluster, namespace) = self.cluster()?;
+        let request_id = listen_for_acks(self.shared.as_ref()?, namespace, timeout, collection)?;
+        let arguments = Arguments::named(written.json.as_str().into(), written.attachments.as_slice().into());
+        let broadcast = cluster::Broadcast {
+            namespace: namespace.into(),
+            event: socketio::Event { name: event.into(), arguments },
+            opts: self.opts(),
+            flags: self.flags(Some(timeout)),
+        };
+        cluster.request(namespace, Operation::Broadcast { request_id: request_id.clone(), broadcast });
+        Some(request_id)
+    }
+
+    /// Gathers what is known of these sockets, in the whole cluster unless [`local`](Self::local); `receive` is called with it,
+    /// perhaps before this returns, on one of the server's threads, and not at all if the server stops meanwhile. If a server
+    /// of the cluster does not answer in time, it gets what the others have. A namespace that does not exist has none.
     ///
     /// ```no_run
     /// # let handle = kinglet::Server::new(kinglet::Config::default())?.handle();
     /// handle.to("lobby").fetch_sockets(|sockets| {
-    ///     for socket in sockets {
+    ///     for socket in sockets.unwrap_or_else(|partial| partial.answers) {
     ///         log::info!("{} is in {:?}", socket.id(), socket.rooms());
     ///         socket.leave("lobby");
     ///     }
     /// });
     /// # Ok::<(), kinglet::Error>(())
     /// ```
-    pub fn fetch_sockets(self, receive: impl FnOnce(Vec<RemoteSocket>) + Send + 'static) {
-        let (Some(shared), Ok(namespace)) = (self.shared, self.namespace) else { return receive(Vec::new()) };
-        let (target, of) = (self.target, namespace.key());
-        let server = shared.clone();
-        gather(
-            &shared,
-            move |shard| shard.core.borrow().describe(of, &target),
-            move |parts| {
-                let described = parts.into_iter().flatten();
-                receive(described.map(|socket| RemoteSocket::new(&server, &namespace, socket)).collect());
+    pub fn fetch_sockets(
+        self,
+        receive: impl FnOnce(Result<Vec<RemoteSocket>, MissingServers<Vec<RemoteSocket>>>) + Send + 'static,
+    ) {
+        let (Some(shared), Ok(namespace)) = (&self.shared, &self.namespace) else { return receive(Ok(Vec::new())) };
+        let opts = self.opts();
+        let question = self.cluster().map(|_| Question {
+            request: Box::new(|request_id| Operation::Fetch { request_id, opts }),
+            read: |answer| match answer {
+                Answer::Sockets(sockets) => Some(sockets.into_iter().map(Found::Elsewhere).collect()),
+                _ => None,
+            },
+        });
+        let (target, of) = (self.target.clone(), namespace.key());
+        let (server, place) = (Arc::clone(shared), namespace.clone());
+        gather_all(
+            shared,
+            namespace.name(shared),
+            move |shard| shard.core.borrow().describe(of, &target).into_iter().map(Found::Here).collect(),
+            question,
+            move |found, missing| {
+                let sockets = found.into_iter().map(|found| RemoteSocket::new(&server, &place, found)).collect();
+                receive(MissingServers::check(sockets, missing));
             },
         );
     }
@@ -125,6 +174,9 @@ impl Broadcast {
     /// Makes these sockets leave their namespace, and if `close`, their clients' connections end, as
     /// [`Socket::disconnect`](crate::Socket::disconnect) does.
     pub fn disconnect_sockets(self, close: bool) {
+        if let Some((cluster, namespace)) = self.cluster() {
+            cluster.request(namespace, Operation::Disconnect { opts: self.opts(), close });
+        }
         let (Some(shared), Ok(namespace), target) = (self.shared, self.namespace, self.target) else { return };
         everywhere(&shared, move |shard| {
             let mut core = shard.core.borrow_mut();
@@ -135,8 +187,18 @@ impl Broadcast {
     }
 
     fn change<R: Into<String>>(self, change: Membership, rooms: impl IntoIterator<Item = R>) {
-        let (Some(shared), Ok(namespace), target) = (self.shared, self.namespace, self.target) else { return };
         let rooms: Vec<String> = rooms.into_iter().map(Into::into).collect();
+        if let Some((cluster, namespace)) = self.cluster() {
+            let (opts, rooms) = (self.opts(), rooms.iter().map(|room| room.as_str().into()).collect());
+            cluster.request(
+                namespace,
+                match change {
+                    Membership::Join => Operation::Join { opts, rooms },
+                    Membership::Leave => Operation::Leave { opts, rooms },
+                },
+            );
+        }
+        let (Some(shared), Ok(namespace), target) = (self.shared, self.namespace, self.target) else { return };
         everywhere(&shared, move |shard| {
             let mut core = shard.core.borrow_mut();
             for socket in core.selected(namespace.key(), &target) {

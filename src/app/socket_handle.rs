@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::answers::{Answers, MissingAnswers};
 use super::args::{self, Args};
-use super::broadcast::Broadcast;
+use super::broadcast::{Broadcast, Reach};
 use super::everywhere::on_shard;
 use super::handle::Handle;
 use super::handlers::{Caught, guard, record};
@@ -37,16 +38,28 @@ use crate::socketio::{self, Arguments, SocketId};
 #[derive(Clone)]
 pub struct SocketHandle {
     shared: Arc<Shared>,
-    /// Where the socket is, and what it is known by; they differ if it has come back.
-    location: Sid,
-    sid: Sid,
+    place: Place,
     id: SocketId,
     namespace: NamespaceRef,
 }
 
+/// Where a socket is.
+#[derive(Debug, Clone, Copy)]
+enum Place {
+    /// Here, and what it is known by; they differ if it has come back.
+    Here { location: Sid, sid: Sid },
+    /// On another server of the cluster.
+    Elsewhere,
+}
+
 impl SocketHandle {
     pub(super) fn new(shared: &Arc<Shared>, location: Sid, sid: Sid, id: SocketId, namespace: NamespaceRef) -> Self {
-        Self { shared: Arc::clone(shared), location, sid, id, namespace }
+        Self { shared: Arc::clone(shared), place: Place::Here { location, sid }, id, namespace }
+    }
+
+    /// A way to a socket of another server.
+    pub(super) fn elsewhere(shared: &Arc<Shared>, id: SocketId, namespace: NamespaceRef) -> Self {
+        Self { shared: Arc::clone(shared), place: Place::Elsewhere, id, namespace }
     }
 
     /// The socket's id, as [`Socket::id`](crate::Socket::id) gives it.
@@ -64,7 +77,7 @@ impl SocketHandle {
     /// # Errors
     /// If the name is reserved or the arguments cannot be written as JSON.
     pub fn emit(&self, event: &str, args: impl Args) -> Result<(), EmitError> {
-        if self.shared.recovery.is_some() {
+        if self.shared.recovery.is_some() || self.is_elsewhere() {
             return self.own_room().emit(event, args);
         }
         let (frames, heard) = self.encode(event, None, &args)?;
@@ -86,6 +99,9 @@ impl SocketHandle {
         timeout: Duration,
         callback: impl FnOnce(Result<Arguments, AckError>) + Send + 'static,
     ) -> Result<(), EmitError> {
+        if self.is_elsewhere() {
+            return self.own_room().emit_with_ack(event, args, timeout, |answers| callback(first(answers)));
+        }
         let id = self.namespace.next_ack_id(&self.shared);
         let (frames, heard) = self.encode(event, Some(id), &args)?;
         self.run(move |shard, socket| {
@@ -106,6 +122,9 @@ impl SocketHandle {
     /// Makes the socket join a room. A join that meets a limit of rooms fails and is counted.
     pub fn join(&self, room: impl Into<String>) {
         let room = room.into();
+        if self.is_elsewhere() {
+            return self.own_room().sockets_join([room]);
+        }
         self.run(move |shard, socket| {
             if let Err(error) = shard.core.borrow_mut().join(socket, &room) {
                 log::debug!("socket {}: {error}", socket.key.0);
@@ -116,10 +135,14 @@ impl SocketHandle {
     /// Makes the socket leave a room.
     pub fn leave(&self, room: impl Into<String>) {
         let room = room.into();
+        if self.is_elsewhere() {
+            return self.own_room().sockets_leave([room]);
+        }
         self.run(move |shard, socket| shard.core.borrow_mut().leave_room(socket, &room));
     }
 
-    /// Keeps data with the socket, as [`Socket::set_data`](crate::Socket::set_data) does.
+    /// Keeps data with the socket, as [`Socket::set_data`](crate::Socket::set_data) does. With a socket of another server of
+    /// the cluster it cannot: then nothing happens.
     ///
     /// # Errors
     /// If it cannot be written as JSON.
@@ -132,17 +155,30 @@ impl SocketHandle {
     /// Makes the socket leave its namespace, and if `close`, the client's connection end, as
     /// [`Socket::disconnect`](crate::Socket::disconnect) does.
     pub fn disconnect(&self, close: bool) {
+        if self.is_elsewhere() {
+            return self.own_room().disconnect_sockets(close);
+        }
         self.run(move |shard, socket| shard.core.borrow_mut().disconnect(socket, close));
     }
 
     /// The room that it is in alone, by its id.
     fn own_room(&self) -> Broadcast {
-        Broadcast::new(Some(Arc::clone(&self.shared)), Ok(self.namespace.clone()), None).to(&*self.id)
+        let everybody = Broadcast::new(Some(Arc::clone(&self.shared)), Ok(self.namespace.clone()), None);
+        let reach = if self.is_elsewhere() { Reach::RemoteSocket } else { Reach::Server };
+        Broadcast { reach, ..everybody }.to(&*self.id)
+    }
+
+    fn is_elsewhere(&self) -> bool {
+        matches!(self.place, Place::Elsewhere)
     }
 
     /// Everybody else in the namespace.
     pub fn broadcast(&self) -> Broadcast {
-        Broadcast::new(Some(Arc::clone(&self.shared)), Ok(self.namespace.clone()), Some(self.sid))
+        let everybody = |sender| Broadcast::new(Some(Arc::clone(&self.shared)), Ok(self.namespace.clone()), sender);
+        match self.place {
+            Place::Here { sid, .. } => everybody(Some(sid)),
+            Place::Elsewhere => everybody(None).except(&*self.id),
+        }
     }
 
     /// Everybody else in a room.
@@ -178,18 +214,28 @@ impl SocketHandle {
 
     /// Counts and logs how a handler of the socket ended, on the thread that serves it.
     pub(super) fn record(&self, what: String, caught: Caught) {
-        on_shard(&self.shared, self.location.shard, move |shard| record(shard, &what, caught));
+        if let Place::Here { location, .. } = self.place {
+            on_shard(&self.shared, location.shard, move |shard| record(shard, &what, caught));
+        }
     }
 
     /// Acts on the socket where it is served, if it is there.
     fn run(&self, act: impl FnOnce(&Rc<Shard>, SocketRef) + Send + 'static) {
-        let location = self.location;
+        let Place::Here { location, .. } = self.place else { return };
         on_shard(&self.shared, location.shard, move |shard| {
             let socket = shard.core.borrow().socket_at(location);
             if let Some(socket) = socket {
                 act(shard, socket);
             }
         });
+    }
+}
+
+/// The one answer of one socket.
+fn first(answers: Result<Answers, MissingAnswers>) -> Result<Arguments, AckError> {
+    match answers {
+        Ok(answers) => answers.into_iter().next().ok_or(AckError::Disconnected),
+        Err(_) => Err(AckError::Timeout),
     }
 }
 

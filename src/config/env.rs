@@ -171,6 +171,13 @@ pub const SETTINGS: &[Setting] = &[
         "file of certificates (PEM) to trust for Redis, beside those that browsers trust"
     ),
     setting!(
+        "KINGLET_RESPONSE_CHANNEL",
+        "shared",
+        response_channel,
+        parse::response_channel,
+        "answers to other servers go to all (`shared`) or to the one that asked (`specific`)"
+    ),
+    setting!(
         "KINGLET_MEMORY",
         "container's limit, or the machine's",
         memory,
@@ -344,6 +351,13 @@ pub const SETTINGS: &[Setting] = &[
         limits.writes_per_turn,
         count,
         "writes in one turn of the loop; the rest follows"
+    ),
+    setting!(
+        "KINGLET_REQUESTS_TIMEOUT",
+        "5s",
+        limits.requests_timeout,
+        parse::duration,
+        "time that other servers have to answer; then the result is partial"
     ),
     setting!(
         "KINGLET_REDIS_CONNECT_TIMEOUT",

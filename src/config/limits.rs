@@ -82,6 +82,9 @@ pub struct Limits {
     pub recovery_sessions: usize,
     /// Writes of one turn of the loop; the rest goes out in the next turns. Default 1024.
     pub writes_per_turn: usize,
+    /// Time that the other servers of a cluster have to answer a request. Default 5 s. Beyond: the result is partial, and says
+    /// so.
+    pub requests_timeout: Duration,
     /// Time in which a connection to Redis must be made: TCP, TLS and log-in. Default 2 s. Beyond: given up, and tried again
     /// after [`redis_backoff`](Self::redis_backoff).
     pub redis_connect_timeout: Duration,
@@ -132,6 +135,7 @@ impl Default for Limits {
             recovery_packets: 16 * 1024 * 1024,
             recovery_sessions: 16 * 1024 * 1024,
             writes_per_turn: 1024,
+            requests_timeout: Duration::from_secs(5),
             redis_connect_timeout: Duration::from_secs(2),
             redis_ping_interval: Duration::from_secs(15),
             redis_ping_timeout: Duration::from_secs(10),

@@ -87,6 +87,8 @@ pub struct Config {
     pub redis: Option<RedisServer>,
     /// First part of the names of channels in Redis, default `socket.io`; the same for all that shall hear each other.
     pub redis_key: String,
+    /// Where answers to other servers' requests go. Default: to all of them.
+    pub response_channel: ResponseChannel,
     /// File of certificates in PEM that are trusted beside those that browsers trust, to know Redis by. Default none.
     pub redis_ca: Option<PathBuf>,
     /// The memory the server may use, in bytes. Default `None`: the container's limit, or the
@@ -94,6 +96,16 @@ pub struct Config {
     pub memory: Option<usize>,
     /// Everything that is bounded.
     pub limits: Limits,
+}
+
+/// Where answers to requests of other servers of a cluster are published (`publishOnSpecificResponseChannel` in JavaScript).
+/// Every server hears both, so they need not agree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ResponseChannel {
+    /// To all servers, who drop what they have not asked for.
+    Shared,
+    /// To the server that asked.
+    Specific,
 }
 
 /// What becomes of a handshake's headers.
@@ -133,6 +145,7 @@ impl Default for Config {
             redis: None,
             redis_key: "socket.io".to_owned(),
             redis_ca: None,
+            response_channel: ResponseChannel::Shared,
             memory: None,
             limits: Limits::default(),
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::HandshakeHeaders;
+use super::{HandshakeHeaders, ResponseChannel};
 use crate::engineio::{Transport, Transports};
 use crate::http::{Cors, Origin};
 
@@ -74,6 +74,14 @@ pub(super) fn origins(text: &str) -> Result<Vec<String>, Expected> {
     let origins: Vec<String> = text.split(',').map(|origin| origin.trim().to_owned()).collect();
     let all = origins.iter().all(|origin| origin.contains("://"));
     all.then_some(origins).ok_or("origins with commas between (https://a.example,https://b.example), or all")
+}
+
+pub(super) fn response_channel(text: &str) -> Result<ResponseChannel, Expected> {
+    match text {
+        "shared" => Ok(ResponseChannel::Shared),
+        "specific" => Ok(ResponseChannel::Specific),
+        _ => Err("shared or specific"),
+    }
 }
 
 pub(super) fn headers(text: &str) -> Result<HandshakeHeaders, Expected> {

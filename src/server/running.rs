@@ -5,12 +5,14 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use mio::net::{TcpListener, UnixStream};
 use mio::{Poll, Waker};
 
 use super::budget;
-use crate::app::{Handle, Handlers, Pool};
+use crate::app::{Handle, Handlers, Pool, receive};
+use crate::cluster::{Membership, redis};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::shard::{Inbox, Letter, Shard, Shared, Sharing, WAKER, listen, mailbox, probe};
@@ -20,7 +22,7 @@ use crate::shard::{Inbox, Letter, Shard, Shared, Sharing, WAKER, listen, mailbox
 pub struct Running {
     address: SocketAddr,
     handle: Handle,
-    blocking: Workers,
+    workers: Workers,
     threads: Vec<JoinHandle<io::Result<()>>>,
 }
 
@@ -41,18 +43,46 @@ impl Running {
     /// [`Error::Shard`] if a shard ended by a panic, [`Error::System`] if the system refused it its poll. The other shards
     /// stop when one ends so.
     pub fn join(self) -> Result<()> {
-        for (index, thread) in self.threads.into_iter().enumerate() {
-            let result = thread.join().map_err(|_| Error::Shard(index))?;
-            result.map_err(Error::system("an event loop cannot go on"))?;
-        }
-        self.blocking.0.join();
+        let threads = self.threads.into_iter().enumerate();
+        let ends: Vec<Result<()>> = threads
+            .map(|(index, thread)| {
+                let end = thread.join().map_err(|_| Error::Shard(index))?;
+                end.map_err(Error::system("an event loop cannot go on"))
+            })
+            .collect();
+        self.workers.end();
+        ends.into_iter().collect::<Result<()>>()?;
         log::info!("stopped");
         Ok(())
     }
 }
 
-/// The threads of blocking handlers.
-struct Workers(Arc<Pool>);
+/// How long the end waits until Redis has what was to be published.
+const FLUSH: Duration = Duration::from_secs(1);
+
+/// The threads beside the shards: those of blocking handlers, and those to Redis.
+struct Workers {
+    pool: Arc<Pool>,
+    shared: Arc<Shared>,
+}
+
+impl Workers {
+    /// Ends them when nobody gives them work any more.
+    fn end(&self) {
+        self.pool.join();
+        if let Some(cluster) = &self.shared.cluster {
+            cluster.stop(FLUSH);
+        }
+    }
+
+    /// Ends them at once: the server does not come to be.
+    fn abandon(&self) {
+        self.pool.close();
+        if let Some(cluster) = &self.shared.cluster {
+            cluster.stop(Duration::ZERO);
+        }
+    }
+}
 
 impl fmt::Debug for Workers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -64,7 +94,7 @@ impl fmt::Debug for Workers {
 pub(super) struct Prepared {
     address: SocketAddr,
     handle: Handle,
-    blocking: Workers,
+    workers: Workers,
     shared: Arc<Shared>,
     shards: Vec<Stand>,
 }
@@ -111,18 +141,22 @@ impl Prepared {
         let pool = handlers.pool();
         let started = pool.start(&config).inspect_err(|_| pool.close());
         started.map_err(Error::system("cannot start a thread for blocking handlers"))?;
-        let blocking = Workers(pool);
-        let shared = Arc::new(Shared::new(config, instance, Box::new(handlers), mailboxes, budget));
+        let cluster = join_cluster(&config, &handle).inspect_err(|_| pool.close())?;
+        let shared = Arc::new(Shared::new(config, instance, Box::new(handlers), cluster, mailboxes, budget));
         handle.start(&shared);
-        Ok(Self { address, handle, blocking, shared, shards })
+        if let Some(cluster) = &shared.cluster {
+            shared.declared_namespaces().for_each(|namespace| cluster.enter(namespace));
+        }
+        let workers = Workers { pool, shared: Arc::clone(&shared) };
+        Ok(Self { address, handle, workers, shared, shards })
     }
 
     /// Runs every shard on a thread of its own.
     pub(super) fn start(self) -> Result<Running> {
         let shards = self.shards.into_iter().enumerate();
         let threads: Result<_> = shards.map(|(index, stand)| stand.spawn(&self.shared, index)).collect();
-        let threads = threads.inspect_err(|_| self.blocking.0.close())?;
-        Ok(Running { address: self.address, handle: self.handle, blocking: self.blocking, threads })
+        let threads = threads.inspect_err(|_| self.workers.abandon())?;
+        Ok(Running { address: self.address, handle: self.handle, workers: self.workers, threads })
     }
 
     /// Runs the first shard on this thread, so that a server of one shard is a process of one thread. `signals` has a byte
@@ -131,14 +165,22 @@ impl Prepared {
         let first = self.shards.remove(0);
         let others = self.shards.into_iter().enumerate();
         let threads: Result<_> = others.map(|(index, stand)| stand.spawn(&self.shared, index + 1)).collect();
-        let threads = threads.inspect_err(|_| self.blocking.0.close())?;
-        let others = Running { address: self.address, handle: self.handle, blocking: self.blocking, threads };
+        let threads = threads.inspect_err(|_| self.workers.abandon())?;
+        let others = Running { address: self.address, handle: self.handle, workers: self.workers, threads };
         let stop_others = StopOthers(Arc::clone(&self.shared));
         let result = Shard::run(self.shared, 0, first.poll, &first.inbox, first.listener, Some(signals));
         drop(stop_others);
         result.map_err(Error::system("the event loop cannot go on"))?;
         others.join()
     }
+}
+
+/// Starts the way to Redis, if there is one.
+fn join_cluster(config: &Config, handle: &Handle) -> Result<Option<Membership>> {
+    let server = handle.clone();
+    let redis = redis::start(config, move |incoming| receive(&server, incoming))?;
+    let member = redis.map(|redis| Membership::new(config, redis)).transpose();
+    member.map_err(io::Error::other).map_err(Error::system("cannot draw random numbers"))
 }
 
 /// Stops the other shards when one ends, by an error or a panic, or has no thread to begin on: a server with a part missing

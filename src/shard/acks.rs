@@ -1,11 +1,10 @@
 //! Acknowledgements that clients owe.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 
 use super::application::{AckCallback, SocketRef};
 use super::calls::Call;
-use super::collections::Collection;
+use super::collections::Asker;
 use super::connection::NEVER;
 use super::core::Core;
 use super::keys::SocketKey;
@@ -26,7 +25,7 @@ pub(crate) struct PendingAck {
 enum Waiter {
     Callback(AckCallback),
     /// A broadcast that asked many.
-    Collection(Arc<Collection>),
+    Broadcast(Asker),
 }
 
 impl PendingAck {
@@ -35,10 +34,8 @@ impl PendingAck {
     pub(crate) fn settle(self, socket: SocketRef, result: Result<Arguments, AckError>) -> Option<Call> {
         match (self.waiter, result) {
             (Waiter::Callback(callback), result) => Some(Call::Acknowledged { socket, callback, result }),
-            (Waiter::Collection(collection), Ok(answer)) => {
-                collection.answered(answer).then_some(Call::Collected(collection))
-            }
-            (Waiter::Collection(_), Err(_)) => None,
+            (Waiter::Broadcast(asker), Ok(answer)) => asker.answered(answer),
+            (Waiter::Broadcast(_), Err(_)) => None,
         }
     }
 }
@@ -50,9 +47,9 @@ impl Core {
     }
 
     /// Notes that a socket owes one of the answers to a broadcast.
-    pub(crate) fn expect_answer(&mut self, key: SocketKey, id: u64, deadline: Millis, collection: &Arc<Collection>) {
+    pub(crate) fn expect_answer(&mut self, key: SocketKey, id: u64, deadline: Millis, asker: &Asker) {
         let Some(random) = self.sockets.get(key.0).map(|state| state.random) else { return };
-        let waiter = Waiter::Collection(Arc::clone(collection));
+        let waiter = Waiter::Broadcast(asker.clone());
         self.expect(SocketRef { key, random }, PendingAck { id, deadline, waiter });
     }
 

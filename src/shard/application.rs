@@ -8,7 +8,7 @@ use super::handshake::Handshake;
 use super::keys::{NamespaceKey, SessionKey, SocketKey};
 use super::namespaces::{Child, NamespaceRef, NoNamespace};
 use super::room_changes::RoomChange;
-use crate::config::Config;
+use super::shared::Shared;
 use crate::error::AckError;
 use crate::socketio::{Arguments, DisconnectReason, Event};
 
@@ -33,7 +33,7 @@ pub(crate) trait Application: Send + Sync {
     fn enter_namespace(&self, shard: &Rc<Shard>, name: &str) -> Result<Arc<Child>, NoNamespace>;
 
     /// A shard has no sockets any more in a namespace that it was let into.
-    fn exit_namespace(&self, child: &Child, config: &Config);
+    fn exit_namespace(&self, child: &Child, shared: &Shared);
 
     /// The server stops.
     fn stopping(&self);
@@ -58,6 +58,9 @@ pub(crate) trait Application: Send + Sync {
 
     /// A socket received an event; `ack` is the id to acknowledge it with.
     fn event(&self, shard: &Rc<Shard>, socket: SocketRef, event: Event, ack: Option<u64>);
+
+    /// Another server of the cluster sent an event for servers; `request_id` is that of the request to answer.
+    fn server_event(&self, shard: &Rc<Shard>, namespace: &NamespaceRef, event: Event, request_id: Option<Box<str>>);
 
     /// Whether [`outgoing`](Self::outgoing) is to be called for a namespace.
     fn hears_outgoing(&self, namespace: &NamespaceRef) -> bool;

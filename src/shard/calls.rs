@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytestring::ByteString;
 
 use super::Shard;
+use super::alarms::Alarm;
 use super::application::{AckCallback, Message, SessionRef, SocketRef};
 use super::collections::Collection;
 use super::namespaces::NamespaceRef;
@@ -25,8 +26,10 @@ pub(crate) enum Call {
     Outgoing { socket: SocketRef, event: Event },
     /// An acknowledgement came, or will not come.
     Acknowledged { socket: SocketRef, callback: AckCallback, result: Result<Arguments, AckError> },
-    /// All answers to a broadcast came, or its time is up.
+    /// All answers to a broadcast came.
     Collected(Arc<Collection>),
+    /// The time of something has come.
+    Alarm(Alarm),
     /// A room came, went, or has other members in this shard.
     Room { namespace: NamespaceRef, room: Box<str>, change: RoomChange },
     /// A socket leaves.
@@ -66,6 +69,7 @@ impl Shard {
             Call::Outgoing { socket, event } => application.outgoing(self, socket, event),
             Call::Acknowledged { socket, callback, result } => callback(self, socket, result),
             Call::Collected(collection) => collection.end(self),
+            Call::Alarm(act) => act(self),
             Call::Room { namespace, room, change } => application.room_changed(self, &namespace, &room, change),
             Call::Disconnect { socket, reason } => {
                 application.disconnecting(self, socket, reason);

@@ -1,4 +1,4 @@
-//! Answers to a broadcast, collected from the clients of all shards.
+//! Answers to a broadcast: collected from the clients of all shards and servers, or sent to the server that asked.
 
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -6,14 +6,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::Shard;
 use super::calls::Call;
 use super::core::Core;
-use super::keys::TimerKey;
 use super::sockets::Status;
 use super::target::Broadcast;
+use crate::cluster::Answer;
 use crate::engineio::Millis;
 use crate::socketio::Arguments;
 
-/// What is called with the answers, and with how many receivers gave none, or `None` if every one has answered. A shard
-/// that was too busy to ask its receivers in time leaves them uncounted.
+/// What is called with the answers, and with how many receivers gave none, or `None` if every one has answered. Whoever was
+/// too busy to ask its receivers in time leaves them uncounted.
 type Finish = Box<dyn FnOnce(&Rc<Shard>, Vec<Arguments>, Option<usize>) + Send>;
 
 /// The answers to one broadcast. It ends when every receiver has answered, or by its timer.
@@ -22,21 +22,34 @@ pub(crate) struct Collection(Mutex<State>);
 struct State {
     answers: Vec<Arguments>,
     receivers: usize,
-    /// Shards that have not sent the broadcast to their clients yet.
-    shards: usize,
+    /// Shards and other servers that have yet to say how many clients they have sent the broadcast to. Servers may say it
+    /// before they are counted.
+    parts: isize,
+    others: Others,
     /// `None` when it has ended.
     finish: Option<Finish>,
 }
 
+/// The other servers of a cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Others {
+    /// There are none, or they are among the parts.
+    Counted,
+    /// Nobody has said how many there are.
+    Uncounted,
+}
+
 impl State {
     fn is_complete(&self) -> bool {
-        self.shards == 0 && self.answers.len() == self.receivers
+        self.parts == 0 && self.others == Others::Counted && self.answers.len() >= self.receivers
     }
 }
 
 impl Collection {
-    pub(crate) fn new(shards: usize, finish: Finish) -> Arc<Self> {
-        Arc::new(Self(Mutex::new(State { answers: Vec::new(), receivers: 0, shards, finish: Some(finish) })))
+    pub(crate) fn new(shards: usize, others: Others, finish: Finish) -> Arc<Self> {
+        let parts = isize::try_from(shards).unwrap_or(isize::MAX);
+        let state = State { answers: Vec::new(), receivers: 0, parts, others, finish: Some(finish) };
+        Arc::new(Self(Mutex::new(state)))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -47,11 +60,19 @@ impl Collection {
         self.state().finish.is_none()
     }
 
-    /// A shard has sent the broadcast to so many clients. Says whether no answer is missing.
-    fn asked(&self, receivers: usize) -> bool {
+    /// The other servers have been counted. Says whether no answer is missing.
+    pub(crate) fn expect_others(&self, servers: usize) -> bool {
         let mut state = self.state();
-        state.receivers += receivers;
-        state.shards -= 1;
+        state.parts = state.parts.saturating_add_unsigned(servers);
+        state.others = Others::Counted;
+        state.is_complete()
+    }
+
+    /// A shard or another server has sent the broadcast to so many clients. Says whether no answer is missing.
+    pub(crate) fn asked(&self, receivers: usize) -> bool {
+        let mut state = self.state();
+        state.receivers = state.receivers.saturating_add(receivers);
+        state.parts -= 1;
         state.is_complete()
     }
 
@@ -68,48 +89,88 @@ impl Collection {
     pub(crate) fn end(&self, shard: &Rc<Shard>) {
         let mut state = self.state();
         let Some(finish) = state.finish.take() else { return };
-        let missing = (!state.is_complete()).then(|| state.receivers - state.answers.len());
+        let missing = (!state.is_complete()).then(|| state.receivers.saturating_sub(state.answers.len()));
         let answers = std::mem::take(&mut state.answers);
         drop(state);
         finish(shard, answers, missing);
     }
 }
 
+/// Answers to a broadcast of another server: each is sent there as it comes.
+pub(crate) struct Relay {
+    /// Shards that have not sent the broadcast to their clients yet, and how many clients got it.
+    asked: Mutex<(usize, u64)>,
+    send: Box<dyn Fn(Answer) + Send + Sync>,
+}
+
+impl Relay {
+    pub(crate) fn new(shards: usize, send: Box<dyn Fn(Answer) + Send + Sync>) -> Arc<Self> {
+        Arc::new(Self { asked: Mutex::new((shards, 0)), send })
+    }
+
+    fn asked(&self, receivers: usize) {
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        asked.0 -= 1;
+        asked.1 += receivers as u64;
+        let (shards, receivers) = *asked;
+        drop(asked);
+        if shards == 0 {
+            (self.send)(Answer::ClientCount(receivers));
+        }
+    }
+}
+
+/// Who wants the answers to a broadcast.
+#[derive(Clone)]
+pub(crate) enum Asker {
+    Collection(Arc<Collection>),
+    Relay(Arc<Relay>),
+}
+
+impl Asker {
+    fn is_over(&self) -> bool {
+        match self {
+            Self::Collection(collection) => collection.is_over(),
+            Self::Relay(_) => false,
+        }
+    }
+
+    fn asked(&self, receivers: usize) -> Option<Call> {
+        match self {
+            Self::Collection(collection) => {
+                collection.asked(receivers).then(|| Call::Collected(Arc::clone(collection)))
+            }
+            Self::Relay(relay) => {
+                relay.asked(receivers);
+                None
+            }
+        }
+    }
+
+    /// An answer came. Gives what the application must hear, if it was the last.
+    pub(crate) fn answered(self, answer: Arguments) -> Option<Call> {
+        match self {
+            Self::Collection(collection) => collection.answered(answer).then_some(Call::Collected(collection)),
+            Self::Relay(relay) => {
+                (relay.send)(Answer::Ack(answer));
+                None
+            }
+        }
+    }
+}
+
 impl Core {
-    /// Ends a collection when its time is up. One that has ended before is kept until then, without its answers.
-    pub(crate) fn arm_collection(&mut self, collection: &Arc<Collection>, deadline: Millis) {
-        let key = self.collections.insert(Arc::clone(collection));
-        if let Ok(key) = u32::try_from(key) {
-            self.timers.arm(deadline, TimerKey::Collection(key));
-        }
-    }
-
-    /// A collection's timer came up.
-    pub(crate) fn collection_due(&mut self, key: u32) {
-        if let Some(collection) = self.collections.try_remove(key as usize) {
-            self.calls.push_back(Call::Collected(collection));
-        }
-    }
-
     /// Sends to the sockets of this shard that a broadcast is for, and notes that they owe answers.
-    pub(crate) fn broadcast_with_ack(
-        &mut self,
-        broadcast: &Broadcast,
-        id: u64,
-        deadline: Millis,
-        collection: &Arc<Collection>,
-    ) {
-        if collection.is_over() {
+    pub(crate) fn broadcast_with_ack(&mut self, broadcast: &Broadcast, id: u64, deadline: Millis, asker: &Asker) {
+        if asker.is_over() {
             return;
         }
         let mut receivers = self.select(broadcast.namespace, &broadcast.target);
         receivers.retain(|key| self.sockets.get(key.0).is_some_and(|state| state.status == Status::Connected));
         for &key in &receivers {
             self.send_event(key, &broadcast.frames, broadcast.urgency, broadcast.heard.as_ref());
-            self.expect_answer(key, id, deadline, collection);
+            self.expect_answer(key, id, deadline, asker);
         }
-        if collection.asked(receivers.len()) {
-            self.calls.push_back(Call::Collected(Arc::clone(collection)));
-        }
+        self.calls.extend(asker.asked(receivers.len()));
     }
 }

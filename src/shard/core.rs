@@ -10,10 +10,10 @@ use bytes::Bytes;
 use mio::Registry;
 use slab::Slab;
 
+use super::alarms::Alarm;
 use super::batches::Batches;
 use super::calls::Call;
 use super::client::Client;
-use super::collections::Collection;
 use super::connection::{Connection, Fate, HttpState, NEVER, Role, Stage};
 use super::keys::{ConnectionKey, NamespaceKey, SessionKey, SocketKey, TimerKey};
 use super::members::Members;
@@ -70,8 +70,8 @@ pub(crate) struct Core {
     pub(crate) queued: usize,
     /// Bytes of unfinished messages and requests that came since the last look at all of them.
     pub(crate) kept: usize,
-    /// Broadcasts whose answers are awaited, of which this shard keeps the time.
-    pub(crate) collections: Slab<Arc<Collection>>,
+    /// What is to be done at its time.
+    pub(crate) alarms: Slab<Alarm>,
     /// What recovery needs of this shard.
     pub(crate) recovering: Recovering,
     /// Scratch space of the flush.
@@ -104,7 +104,7 @@ impl Core {
             calls: VecDeque::new(),
             queued: 0,
             kept: 0,
-            collections: Slab::new(),
+            alarms: Slab::new(),
             recovering: Recovering::default(),
             pieces: Vec::new(),
             effects: Vec::new(),

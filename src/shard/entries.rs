@@ -54,7 +54,7 @@ impl Core {
             Ok(child) => {
                 let key = child.key;
                 if !self.namespaces.add(Arc::clone(&child)) {
-                    self.shared.application.exit_namespace(&child, &self.shared.config);
+                    self.shared.application.exit_namespace(&child, &self.shared);
                 }
                 if known {
                     self.connect(session.key, name, auth);
@@ -69,7 +69,7 @@ impl Core {
     /// Gives up a namespace that was not declared and has no sockets here.
     pub(crate) fn leave_empty(&mut self, key: NamespaceKey) {
         if let Some(child) = self.namespaces.take_empty(key) {
-            self.shared.application.exit_namespace(&child, &self.shared.config);
+            self.shared.application.exit_namespace(&child, &self.shared);
         }
     }
 

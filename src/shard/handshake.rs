@@ -1,8 +1,9 @@
 //! What a session remembers of the request that opened it.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::cluster::RemoteHandshake;
 use crate::config::HandshakeHeaders;
 use crate::http::Head;
 
@@ -14,6 +15,7 @@ pub struct Handshake {
     address: SocketAddr,
     issued: Duration,
     cross_origin: bool,
+    secure: bool,
 }
 
 impl Handshake {
@@ -31,7 +33,23 @@ impl Handshake {
         }
         let issued = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let cross_origin = head.header("origin").is_some();
-        Self { text: text.into_boxed_str(), address, issued, cross_origin }
+        Self { text: text.into_boxed_str(), address, issued, cross_origin, secure: false }
+    }
+
+    /// What another server tells of the request that opened a session there.
+    pub(crate) fn elsewhere(told: &RemoteHandshake) -> Self {
+        // No line feed can stand in a request or a header.
+        let line = |text: &str| text.replace('\n', " ") + "\n";
+        let headers = told.headers.iter().map(|(name, value)| line(name) + &line(value));
+        let text: String = std::iter::once(line(&told.url)).chain(headers).collect();
+        let address = told.address.parse().unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        Self {
+            text: text.into_boxed_str(),
+            address: SocketAddr::new(address, 0),
+            issued: Duration::from_millis(told.issued),
+            cross_origin: told.xdomain,
+            secure: told.secure,
+        }
     }
 
     /// The request's target: path and query.
@@ -58,7 +76,7 @@ impl Handshake {
     }
 
     /// The address of the client: that of the peer of the TCP connection, which behind a load balancer is the balancer's;
-    /// or the one that proxies tell, with port 0 if they tell none
+    /// or the one that proxies tell, with port 0 if they tell none, as other servers of a cluster never do
     /// ([`Config::trusted_proxies`](crate::Config::trusted_proxies)).
     pub const fn address(&self) -> SocketAddr {
         self.address
@@ -69,9 +87,10 @@ impl Handshake {
         self.cross_origin
     }
 
-    /// Whether the connection is encrypted. The server ends no TLS itself: always false, as Node's is behind a balancer.
+    /// Whether the connection is encrypted. This server ends no TLS itself: always false, as Node's is behind a balancer, but
+    /// for sockets of other servers of a cluster.
     pub const fn is_secure(&self) -> bool {
-        false
+        self.secure
     }
 
     /// When the session was opened.

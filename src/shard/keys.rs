@@ -35,8 +35,8 @@ pub(crate) enum TimerKey {
     Session(SessionKey),
     /// The earliest deadline of a socket's acknowledgements.
     Socket(SocketKey),
-    /// The end of the waiting for the answers to a broadcast.
-    Collection(u32),
+    /// Something that is to be done then.
+    Alarm(u32),
     /// Accepting goes on after the process ran out of descriptors.
     Accept,
     /// The shard stops, whoever is still there.

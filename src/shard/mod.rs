@@ -6,6 +6,7 @@
 
 mod accept;
 mod acks;
+mod alarms;
 mod answers;
 mod application;
 mod batches;
@@ -53,7 +54,7 @@ mod write;
 pub(crate) use self::accept::{Sharing, listen, probe};
 pub(crate) use self::application::{Application, SessionRef, SocketRef};
 pub use self::application::{Message, Refusal};
-pub(crate) use self::collections::Collection;
+pub(crate) use self::collections::{Asker, Collection, Others, Relay};
 pub(crate) use self::descriptions::Description;
 pub use self::handshake::Handshake;
 pub(crate) use self::inbox::{Inbox, Letter, mailbox};

@@ -21,10 +21,14 @@ pub(crate) enum RoomChange {
 impl Core {
     /// A socket has joined a room; the application is told if it wants to hear. `rooms` is how many there were before.
     pub(crate) fn joined_room(&mut self, namespace: NamespaceKey, room: &str, id: SocketId, rooms: usize) {
+        let created = self.namespaces.rooms > rooms;
+        if created && let Some(cluster) = &self.shared.cluster {
+            cluster.rooms.created(self.namespace_name(namespace), room);
+        }
         if !self.hears_rooms(namespace) {
             return;
         }
-        if self.namespaces.rooms > rooms {
+        if created {
             self.room_changed(namespace, room, RoomChange::Created);
         }
         self.room_changed(namespace, room, RoomChange::Joined(id));
@@ -32,24 +36,35 @@ impl Core {
 
     /// A socket has left rooms; the application is told if it wants to hear.
     pub(crate) fn left_rooms(&mut self, namespace: NamespaceKey, rooms: &[impl AsRef<str>], id: &SocketId) {
-        if rooms.is_empty() || !self.hears_rooms(namespace) {
+        if rooms.is_empty() || !self.notes_rooms(namespace) {
             return;
         }
+        let hears = self.hears_rooms(namespace);
         for room in rooms.iter().map(AsRef::as_ref) {
-            self.room_changed(namespace, room, RoomChange::Left(id.clone()));
-            if self.namespaces.get(namespace).is_none_or(|members| !members.rooms.contains(room)) {
+            let deleted = self.namespaces.get(namespace).is_none_or(|members| !members.rooms.contains(room));
+            if deleted && let Some(cluster) = &self.shared.cluster {
+                cluster.rooms.deleted(self.namespace_name(namespace), room);
+            }
+            if hears {
+                self.room_changed(namespace, room, RoomChange::Left(id.clone()));
+            }
+            if hears && deleted {
                 self.room_changed(namespace, room, RoomChange::Deleted);
             }
         }
     }
 
-    /// The names of rooms that a socket is about to leave, if the application wants to hear of it.
+    /// The names of rooms that a socket is about to leave, if anybody wants to hear of it.
     pub(crate) fn heard_rooms(&self, namespace: NamespaceKey, memberships: &Memberships) -> Vec<Box<str>> {
-        if memberships.is_empty() || !self.hears_rooms(namespace) {
+        if memberships.is_empty() || !self.notes_rooms(namespace) {
             return Vec::new();
         }
         let members = self.namespaces.get(namespace);
         members.map_or_else(Vec::new, |members| members.rooms.names(memberships).map(Into::into).collect())
+    }
+
+    fn notes_rooms(&self, namespace: NamespaceKey) -> bool {
+        self.shared.cluster.is_some() || self.hears_rooms(namespace)
     }
 
     fn hears_rooms(&self, namespace: NamespaceKey) -> bool {

@@ -7,6 +7,7 @@ use super::application::Application;
 use super::inbox::{Letter, Mailbox};
 use super::keys::NamespaceKey;
 use super::recovery::Recovery;
+use crate::cluster::Membership;
 use crate::config::Config;
 use crate::engineio::Settings;
 use crate::http::HeadLimits;
@@ -22,6 +23,8 @@ pub(crate) struct Shared {
     /// This process, in sids.
     pub(crate) instance: [u8; 3],
     pub(crate) application: Box<dyn Application>,
+    /// The cluster that this server is a member of, if there is Redis.
+    pub(crate) cluster: Option<Membership>,
     pub(crate) mailboxes: Vec<Mailbox>,
     pub(crate) metrics: Vec<Arc<ShardMetrics>>,
     pub(crate) max_connections: usize,
@@ -49,6 +52,7 @@ impl Shared {
         config: Config,
         instance: [u8; 3],
         application: Box<dyn Application>,
+        cluster: Option<Membership>,
         mailboxes: Vec<Mailbox>,
         budget: Budget,
     ) -> Self {
@@ -68,6 +72,7 @@ impl Shared {
             instance,
             ack_ids: (0..application.namespaces()).map(|_| AtomicUsize::new(0)).collect(),
             application,
+            cluster,
             metrics: mailboxes.iter().map(|_| Arc::default()).collect(),
             mailboxes,
             max_connections: budget.max_connections,
@@ -78,6 +83,12 @@ impl Shared {
             connections: AtomicUsize::new(0),
             config,
         }
+    }
+
+    /// The names of the namespaces that the program declared. A bare server has none that count.
+    pub(crate) fn declared_namespaces(&self) -> impl Iterator<Item = &str> {
+        let count = if self.application.is_bare() { 0 } else { self.application.namespaces() };
+        (0..count as u32).map(|key| self.application.namespace_name(NamespaceKey(key)))
     }
 
     /// Counts a new connection; false if it is one too many, and then it is not counted.

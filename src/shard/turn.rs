@@ -273,7 +273,7 @@ impl Shard {
                 TimerKey::Session(key) => self.core.borrow_mut().session_due(key),
                 TimerKey::Connection(key) => self.core.borrow_mut().connection_due(key),
                 TimerKey::Socket(key) => self.core.borrow_mut().socket_due(key),
-                TimerKey::Collection(key) => self.core.borrow_mut().collection_due(key),
+                TimerKey::Alarm(key) => self.core.borrow_mut().alarm_due(key),
                 TimerKey::Accept => {
                     self.resting.set(false);
                     self.accepting.set(true);

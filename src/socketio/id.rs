@@ -26,7 +26,7 @@ pub struct SocketId(Text);
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum Text {
     Sid(SidText),
-    InNamespace(Box<str>),
+    Other(Box<str>),
 }
 
 impl SocketId {
@@ -34,7 +34,7 @@ impl SocketId {
     pub fn of_session(namespace: &str, session: SidText) -> Self {
         match namespace {
             "/" => Self(Text::Sid(session)),
-            _ => Self(Text::InNamespace(format!("{namespace}#{session}").into_boxed_str())),
+            _ => Self(Text::Other(format!("{namespace}#{session}").into_boxed_str())),
         }
     }
 }
@@ -42,6 +42,13 @@ impl SocketId {
 impl From<SidText> for SocketId {
     fn from(sid: SidText) -> Self {
         Self(Text::Sid(sid))
+    }
+}
+
+impl From<Box<str>> for SocketId {
+    /// The id of a socket of another server, which may be any text.
+    fn from(id: Box<str>) -> Self {
+        Self(Text::Other(id))
     }
 }
 
@@ -63,7 +70,7 @@ impl Deref for SocketId {
     fn deref(&self) -> &str {
         match &self.0 {
             Text::Sid(sid) => sid,
-            Text::InNamespace(id) => id,
+            Text::Other(id) => id,
         }
     }
 }

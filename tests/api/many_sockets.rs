@@ -55,7 +55,7 @@ fn question(client: &mut Client) -> String {
 fn fetch(server: &Served) -> Vec<RemoteSocket> {
     let (sender, receiver) = channel();
     server.handle.fetch_sockets(move |sockets| sender.send(sockets).unwrap());
-    receiver.recv_timeout(PATIENCE).expect("the sockets")
+    receiver.recv_timeout(PATIENCE).expect("the sockets").expect("no other servers")
 }
 
 #[test]

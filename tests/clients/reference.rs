@@ -123,6 +123,7 @@ fn remote(
     let (id,): (String,) = event.args()?;
     let ack = event.take_ack().ok_or("no acknowledgement asked for")?;
     socket.server().to(id).fetch_sockets(move |sockets| {
+        let sockets = sockets.unwrap_or_else(|partial| partial.answers);
         if let Some(other) = sockets.first()
             && let Err(error) = act(other, ack)
         {

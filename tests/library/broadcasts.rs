@@ -221,7 +221,7 @@ fn what_is_sent_before_the_start_reaches_nobody() {
         handle.of("/undeclared").to("room").emit("early", ()).expect("nobody is no error");
         handle.of("/").all_rooms({
             let sender = sender.clone();
-            move |rooms| sender.send((rooms, None)).expect("the test waits")
+            move |rooms| sender.send((rooms.expect("no other servers"), None)).expect("the test waits")
         });
         assert_eq!(handle.metrics(), kinglet::Metrics::default());
         sender.send((Vec::new(), Some(handle))).expect("the test waits");

@@ -16,7 +16,7 @@
 //!
 //! let config = Config { redis: Some("redis://127.0.0.1".parse()?), ..Config::default() };
 //! let sink = |incoming| match incoming {
-//!     Incoming::Message { channel, payload } => println!("{channel:?}: {payload:?}"),
+//!     Incoming::Message { channel, payload, .. } => println!("{channel:?}: {payload:?}"),
 //!     other => println!("{other:?}"),
 //! };
 //! if let Some(redis) = redis::start(&config, sink)? {

@@ -31,6 +31,8 @@ const VALUES: usize = 256;
 pub enum Incoming {
     /// A message. One that fits several subscriptions comes once for each.
     Message {
+        /// The subscription by which it came.
+        topic: Topic,
         /// The channel it was published to.
         channel: Bytes,
         /// What was published.
@@ -150,9 +152,9 @@ impl Subscriber<'_> {
                 return self.rest(listening);
             };
             match listening.understand(value)? {
-                Meaning::Message(channel, payload) => {
+                Meaning::Message(topic, channel, payload) => {
                     self.shared.counters.received.one();
-                    (self.sink)(Incoming::Message { channel, payload });
+                    (self.sink)(Incoming::Message { topic, channel, payload });
                 }
                 Meaning::Done(Change { verb: Verb::Subscribe, topic, ticket })
                     if self.shared.topics.stands(&topic, ticket) =>
@@ -194,7 +196,7 @@ impl Subscriber<'_> {
 /// What a value from Redis means.
 #[derive(Debug)]
 enum Meaning {
-    Message(Bytes, Bytes),
+    Message(Topic, Bytes, Bytes),
     Done(Change),
     Pong,
 }
@@ -225,10 +227,13 @@ impl Listening {
             _ => Err(unknown()),
         };
         match &text()?[..] {
-            b"message" => Ok(Meaning::Message(text()?, text()?)),
+            b"message" => {
+                let channel = text()?;
+                Ok(Meaning::Message(Topic::Channel(channel.clone()), channel, text()?))
+            }
             b"pmessage" => {
-                let _pattern = text()?;
-                Ok(Meaning::Message(text()?, text()?))
+                let pattern = text()?;
+                Ok(Meaning::Message(Topic::Pattern(pattern), text()?, text()?))
             }
             kind @ (b"subscribe" | b"psubscribe" | b"unsubscribe" | b"punsubscribe") => {
                 let name = text()?;

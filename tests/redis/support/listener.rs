@@ -63,7 +63,7 @@ impl Listener {
     /// The next message, whatever else is told before it.
     pub fn message(&self) -> (Bytes, Bytes) {
         loop {
-            if let Incoming::Message { channel, payload } = self.next() {
+            if let Incoming::Message { channel, payload, .. } = self.next() {
                 return (channel, payload);
             }
         }

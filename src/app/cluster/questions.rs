@@ -1,0 +1,207 @@
+//! What is asked of all servers: this one's part, the others' answers, and what to make of both when all are there or the
+//! time is up.
+
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use super::super::everywhere::gather;
+use super::super::handlers::guard;
+use super::on_any_shard;
+use crate::cluster::{Answer, Operation, Wants};
+use crate::shard::{Collection, Shard, Shared};
+
+/// Some servers of the cluster did not answer in time ([`Limits::requests_timeout`](crate::Limits::requests_timeout)): what
+/// the others answered, this one among them.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{missing} server(s) of the cluster did not answer in time")]
+pub struct MissingServers<T> {
+    /// The answers that came in time.
+    pub answers: T,
+    /// How many servers are missing.
+    pub missing: usize,
+}
+
+impl<T> MissingServers<T> {
+    /// The answers as they are if no server is missing.
+    pub(in crate::app) fn check(answers: T, missing: usize) -> Result<T, Self> {
+        if missing == 0 { Ok(answers) } else { Err(Self { answers, missing }) }
+    }
+}
+
+/// What the other servers are asked.
+pub(in crate::app) struct Question<T> {
+    /// The request, given its id.
+    pub(in crate::app) request: Box<dyn FnOnce(Box<str>) -> Operation + Send>,
+    /// What an answer says. `None` if it is no answer to this.
+    pub(in crate::app) read: fn(Answer) -> Option<Vec<T>>,
+}
+
+/// Gathers what the shards have, and if there is a question, what the other servers answer to it. `finish` is called on one of
+/// the server's threads, with everything and with how many servers are missing.
+pub(in crate::app) fn gather_all<T: Send + 'static>(
+    shared: &Arc<Shared>,
+    namespace: &str,
+    ask: impl Fn(&Rc<Shard>) -> Vec<T> + Send + Sync + 'static,
+    question: Option<Question<T>>,
+    finish: impl FnOnce(Vec<T>, usize) + Send + 'static,
+) {
+    let own = |parts: Vec<Vec<T>>| parts.into_iter().flatten().collect();
+    let Some(question) = question.filter(|_| shared.cluster.is_some()) else {
+        return gather(shared, ask, move |parts| finish(own(parts), 0));
+    };
+    let gathering = Gathering::new(shared, Box::new(finish));
+    let of_shards = Arc::clone(&gathering);
+    gather(shared, ask, move |parts| of_shards.part(own(parts)));
+    gathering.ask_others(namespace, question);
+}
+
+type Finish<T> = Box<dyn FnOnce(Vec<T>, usize) + Send>;
+
+/// Answers of several servers.
+struct Gathering<T> {
+    shared: Arc<Shared>,
+    state: Mutex<State<T>>,
+}
+
+struct State<T> {
+    gathered: Vec<T>,
+    /// Parts that are missing: this server's, the count of the others, and theirs.
+    missing: usize,
+    /// `None` when it is over.
+    finish: Option<Finish<T>>,
+}
+
+impl<T: Send + 'static> Gathering<T> {
+    fn new(shared: &Arc<Shared>, finish: Finish<T>) -> Arc<Self> {
+        let state = State { gathered: Vec::new(), missing: 2, finish: Some(finish) };
+        Arc::new(Self { shared: Arc::clone(shared), state: Mutex::new(state) })
+    }
+
+    /// Counts the others, and asks them if there are any.
+    fn ask_others(self: &Arc<Self>, namespace: &str, question: Question<T>) {
+        let Some(cluster) = &self.shared.cluster else { return };
+        let timeout = self.shared.config.limits.requests_timeout;
+        let (this, namespace) = (Arc::clone(self), namespace.to_owned());
+        let name = namespace.clone();
+        cluster.count_others(&namespace, timeout, move |servers| this.counted(&name, servers, question, timeout));
+    }
+
+    fn counted(self: &Arc<Self>, namespace: &str, servers: usize, question: Question<T>, timeout: Duration) {
+        let Some(cluster) = self.shared.cluster.as_ref().filter(|_| servers > 0) else { return self.part(Vec::new()) };
+        self.state().missing += servers;
+        let this = Arc::clone(self);
+        let read = question.read;
+        let listener = move |answer| {
+            if let Some(part) = read(answer) {
+                this.part(part);
+            }
+            if this.state().finish.is_some() { Wants::More } else { Wants::NoMore }
+        };
+        match cluster.listen(Arc::new(listener)) {
+            Ok(id) => {
+                self.end_after(timeout, id.clone());
+                cluster.request(namespace, (question.request)(id));
+            }
+            Err(error) => {
+                log::error!("no random numbers: {error}");
+                self.end();
+            }
+        }
+        // The count itself.
+        self.part(Vec::new());
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State<T>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A part has come.
+    fn part(&self, part: Vec<T>) {
+        let mut state = self.state();
+        if state.finish.is_none() {
+            return;
+        }
+        state.gathered.extend(part);
+        state.missing = state.missing.saturating_sub(1);
+        if state.missing == 0 {
+            drop(state);
+            self.end();
+        }
+    }
+
+    /// Hands over what is there, unless that was done before.
+    fn end(&self) {
+        let mut state = self.state();
+        let Some(finish) = state.finish.take() else { return };
+        let (gathered, missing) = (std::mem::take(&mut state.gathered), state.missing);
+        drop(state);
+        if missing > 0
+            && let Some(cluster) = &self.shared.cluster
+        {
+            cluster.counters.timeouts.one();
+        }
+        on_any_shard(&self.shared, move |shard| {
+            guard(shard, "what was asked of all servers", || {
+                finish(gathered, missing);
+                None
+            });
+        });
+    }
+
+    fn end_after(self: &Arc<Self>, timeout: Duration, request_id: Box<str>) {
+        let this = Arc::clone(self);
+        on_any_shard(&self.shared, move |shard| {
+            let mut core = shard.core.borrow_mut();
+            let deadline = core.now + timeout;
+            core.arm_alarm(deadline, move |_| {
+                if let Some(cluster) = &this.shared.cluster {
+                    cluster.forget(&request_id);
+                }
+                this.end();
+            });
+        });
+    }
+}
+
+/// Has the answers of the other servers' clients collected with those of this one's: gives the id of the request. Whoever
+/// calls this publishes the request, and forgets it when the time is up.
+pub(in crate::app) fn listen_for_acks(
+    shared: &Arc<Shared>,
+    namespace: &str,
+    timeout: Duration,
+    collection: &Arc<Collection>,
+) -> Option<Box<str>> {
+    let cluster = shared.cluster.as_ref()?;
+    let (server, of_listener) = (Arc::clone(shared), Arc::clone(collection));
+    let listener = move |answer| {
+        let complete = match answer {
+            Answer::ClientCount(clients) => of_listener.asked(usize::try_from(clients).unwrap_or(usize::MAX)),
+            Answer::Ack(arguments) => of_listener.answered(arguments),
+            _ => false,
+        };
+        if !complete {
+            return Wants::More;
+        }
+        end(&server, &of_listener);
+        Wants::NoMore
+    };
+    let id = cluster.listen(Arc::new(listener));
+    let id = id.inspect_err(|error| log::error!("no random numbers: {error}")).ok();
+    if id.is_none() && collection.expect_others(0) {
+        end(shared, collection);
+        return None;
+    }
+    let (server, of_count) = (Arc::clone(shared), Arc::clone(collection));
+    cluster.count_others(namespace, timeout, move |servers| {
+        if of_count.expect_others(servers) {
+            end(&server, &of_count);
+        }
+    });
+    id
+}
+
+fn end(shared: &Arc<Shared>, collection: &Arc<Collection>) {
+    let collection = Arc::clone(collection);
+    on_any_shard(shared, move |shard| collection.end(shard));
+}

@@ -1,0 +1,83 @@
+//! What comes from other servers and emitters.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::super::broadcast::{Broadcast, Reach};
+use super::super::handle::Handle;
+use super::requests;
+use crate::cluster::redis::Incoming;
+use crate::cluster::{self, DecodeError, Membership, Place, Request, Response};
+use crate::engineio::Sid;
+use crate::shard::{Shared, Target, Urgency};
+
+/// Handles what the subscriber tells.
+pub(crate) fn receive(server: &Handle, incoming: Incoming) {
+    let Incoming::Message { topic, channel, payload } = incoming else { return };
+    let Some(shared) = server.shared() else { return };
+    let Some(cluster) = &shared.cluster else { return };
+    let Ok(channel) = str::from_utf8(&channel) else { return cluster.counters.malformed.one() };
+    let Some((place, incoming)) = cluster.recognise(&topic, channel) else { return };
+    let result = match incoming {
+        cluster::Incoming::Broadcast { room } => broadcast(shared, cluster, &place, room, &payload),
+        cluster::Incoming::Request => Request::decode(&payload).map(|request| {
+            if request.uid.as_deref().is_none_or(|uid| !cluster.is_own(uid)) {
+                cluster.counters.requests.one();
+                requests::serve(shared, &place, request);
+            }
+        }),
+        cluster::Incoming::Response => Response::decode(&payload).map(|response| cluster.answered(response)),
+    };
+    if let Err(error) = result {
+        cluster.counters.malformed.one();
+        log::debug!("{channel}: {error}");
+    }
+}
+
+/// Delivers to the sockets here. What is for nobody here, or came from here, is not decoded.
+fn broadcast(
+    shared: &Arc<Shared>,
+    cluster: &Membership,
+    place: &Place,
+    room: Option<&str>,
+    payload: &Bytes,
+) -> Result<(), DecodeError> {
+    if room.is_some_and(|room| !may_be_here(shared, cluster, place, room))
+        || cluster.is_own(&cluster::Broadcast::sender(payload)?)
+    {
+        cluster.counters.passed_over.one();
+        return Ok(());
+    }
+    let message = cluster::Broadcast::decode(payload)?;
+    if message.namespace != place.namespace {
+        return Ok(());
+    }
+    cluster.counters.broadcasts.one();
+    if let Some(broadcast) = local(shared, &message) {
+        broadcast.deliver_received(&message.event);
+    }
+    Ok(())
+}
+
+/// Whether a room may have members here, or have had them: those that may come back are told what they missed.
+fn may_be_here(shared: &Shared, cluster: &Membership, place: &Place, room: &str) -> bool {
+    let own = || {
+        let sid = room.rsplit_once('#').map_or(room, |(_, sid)| sid);
+        Sid::parse(sid).is_some_and(|sid| sid.instance == shared.instance)
+    };
+    shared.recovery.is_some() || cluster.rooms.may_have(&place.namespace, room) || own()
+}
+
+/// A received broadcast, as one to the sockets of this server. `None` if the namespace is not here any more.
+pub(super) fn local(shared: &Arc<Shared>, message: &cluster::Broadcast) -> Option<Broadcast> {
+    let namespace = shared.application.find_namespace(&message.namespace)?;
+    let cluster::Opts { rooms, except } = message.opts.clone();
+    Some(Broadcast {
+        target: Target { rooms, except, sender: None },
+        urgency: if message.flags.volatile { Urgency::Volatile } else { Urgency::Reliable },
+        compress: message.flags.compress.unwrap_or(true),
+        reach: Reach::Server,
+        ..Broadcast::new(Some(Arc::clone(shared)), Ok(namespace), None)
+    })
+}

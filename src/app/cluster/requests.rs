@@ -1,0 +1,181 @@
+//! Requests of other servers: done, and answered.
+
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::value::RawValue;
+
+use super::super::broadcast::{Broadcast, Reach};
+use super::super::everywhere::{everywhere, gather, on_shard};
+use super::on_any_shard;
+use super::received::local;
+use crate::cluster::{self, Answer, Operation, Opts, Place, RemoteHandshake, Request, date_text};
+use crate::engineio::Sid;
+use crate::shard::{self, Asker, Description, NamespaceRef, Relay, Shard, Shared, SocketRef, Target};
+use crate::socketio;
+
+/// Who asks, and for the sockets of which namespace.
+#[derive(Clone)]
+struct Asked {
+    shared: Arc<Shared>,
+    namespace: NamespaceRef,
+    /// The uid of the server that asks. Emitters have none.
+    uid: Option<Box<str>>,
+}
+
+/// Does what another server asks.
+pub(super) fn serve(shared: &Arc<Shared>, place: &Place, request: Request) {
+    // Who is counted must answer, also for a namespace that has just gone: its other servers wait.
+    let Some(namespace) = shared.application.find_namespace(&place.namespace) else { return };
+    let asked = Asked { shared: Arc::clone(shared), namespace, uid: request.uid };
+    match request.operation {
+        Operation::Sockets { request_id, rooms } => {
+            let opts = Opts { rooms, except: Vec::new() };
+            asked.gather(request_id, opts, |parts| {
+                Answer::SocketIds(parts.into_iter().map(|socket| (*socket.id).into()).collect())
+            });
+        }
+        Operation::AllRooms { request_id } => asked.all_rooms(request_id),
+        Operation::Fetch { request_id, opts } => {
+            asked.gather(request_id, opts, |parts| Answer::Sockets(parts.into_iter().map(described).collect()))
+        }
+        Operation::Join { opts, rooms } => asked.sockets(opts).sockets_join(rooms),
+        Operation::Leave { opts, rooms } => asked.sockets(opts).sockets_leave(rooms),
+        Operation::Disconnect { opts, close } => asked.sockets(opts).disconnect_sockets(close),
+        Operation::JoinOne { request_id, sid, room } => asked.one(request_id, &sid, move |shard, socket| {
+            if let Err(error) = shard.core.borrow_mut().join(socket, &room) {
+                log::debug!("socket {}: {error}", socket.key.0);
+            }
+        }),
+        Operation::LeaveOne { request_id, sid, room } => asked.one(request_id, &sid, move |shard, socket| {
+            shard.core.borrow_mut().leave_room(socket, &room);
+        }),
+        Operation::DisconnectOne { request_id, sid, close } => asked.one(request_id, &sid, move |shard, socket| {
+            shard.core.borrow_mut().disconnect(socket, close);
+        }),
+        Operation::ServerSideEmit { request_id, event } => asked.server_event(request_id, event),
+        Operation::Broadcast { request_id, broadcast } => asked.broadcast(request_id, &broadcast),
+    }
+}
+
+impl Asked {
+    /// The sockets here that are meant.
+    fn sockets(&self, opts: Opts) -> Broadcast {
+        let target = Target { rooms: opts.rooms, except: opts.except, sender: None };
+        let everybody = Broadcast::new(Some(Arc::clone(&self.shared)), Ok(self.namespace.clone()), None);
+        Broadcast { target, reach: Reach::Server, ..everybody }
+    }
+
+    fn respond(&self, request_id: Box<str>, answer: Answer) {
+        if let Some(cluster) = &self.shared.cluster {
+            cluster.respond(self.namespace.name(&self.shared), self.uid.as_deref(), request_id, answer);
+        }
+    }
+
+    /// Answers with what becomes of the sockets that are meant.
+    fn gather(
+        self,
+        request_id: Box<str>,
+        opts: Opts,
+        answer: impl FnOnce(Vec<Description>) -> Answer + Send + 'static,
+    ) {
+        let (key, target) = (self.namespace.key(), self.sockets(opts).target);
+        gather(
+            &Arc::clone(&self.shared),
+            move |shard| shard.core.borrow().describe(key, &target),
+            move |parts| self.respond(request_id, answer(parts.into_iter().flatten().collect())),
+        );
+    }
+
+    fn all_rooms(self, request_id: Box<str>) {
+        let key = self.namespace.key();
+        gather(
+            &Arc::clone(&self.shared),
+            move |shard| shard.core.borrow().all_rooms(key),
+            move |parts| {
+                let mut rooms = parts.concat();
+                rooms.sort_unstable();
+                rooms.dedup();
+                self.respond(request_id, Answer::Rooms(rooms.into_iter().map(Into::into).collect()));
+            },
+        );
+    }
+
+    /// Acts on one socket, if it is here, and says so.
+    fn one(self, request_id: Box<str>, sid: &str, act: impl FnOnce(&Rc<Shard>, SocketRef) + Send + 'static) {
+        let Some(sid) = Sid::parse(sid).filter(|sid| sid.instance == self.shared.instance) else { return };
+        on_shard(&Arc::clone(&self.shared), sid.shard, move |shard| {
+            let socket = shard.core.borrow().find_sid(sid);
+            if let Some(socket) = socket {
+                act(shard, socket);
+                self.respond(request_id, Answer::Done);
+            }
+        });
+    }
+
+    fn server_event(self, request_id: Option<Box<str>>, event: socketio::Event) {
+        on_any_shard(&Arc::clone(&self.shared), move |shard| {
+            self.shared.application.server_event(shard, &self.namespace, event, request_id);
+        });
+    }
+
+    /// Sends to the sockets that are meant, and sends on what they answer.
+    fn broadcast(self, request_id: Box<str>, message: &cluster::Broadcast) {
+        let Some(broadcast) = local(&self.shared, message) else { return };
+        let shared = Arc::clone(&self.shared);
+        let timeout = message.flags.timeout.unwrap_or(shared.config.limits.requests_timeout);
+        let arguments = &message.event.arguments;
+        let id = self.namespace.next_ack_id(&shared);
+        let frames = socketio::event(self.namespace.name(&shared), Some(id), arguments.json(), arguments.attachments());
+        let heard = shared.application.hears_outgoing(&self.namespace).then(|| message.event.clone());
+        // Of the flags only the rooms count here, as on Node.
+        let broadcast = shard::Broadcast {
+            namespace: self.namespace.key(),
+            target: broadcast.target,
+            frames,
+            urgency: shard::Urgency::Reliable,
+            heard,
+        };
+        let send = move |answer| self.respond(request_id.clone(), answer);
+        let asker = Asker::Relay(Relay::new(shared.mailboxes.len(), Box::new(send)));
+        everywhere(&shared, move |shard| ask(shard, &broadcast, id, timeout, &asker));
+    }
+}
+
+fn ask(shard: &Rc<Shard>, broadcast: &shard::Broadcast, id: u64, timeout: Duration, asker: &Asker) {
+    let mut core = shard.core.borrow_mut();
+    let deadline = core.now + timeout;
+    core.broadcast_with_ack(broadcast, id, deadline, asker);
+}
+
+/// A socket, as other servers are told of it.
+fn described(socket: Description) -> cluster::RemoteSocket {
+    let handshake = &socket.handshake;
+    let issued = u64::try_from(handshake.issued().as_millis()).unwrap_or(u64::MAX);
+    let pairs = |pairs: &mut dyn Iterator<Item = (&str, &str)>| {
+        pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    };
+    let raw = |json: &str| RawValue::from_string(json.to_owned()).ok();
+    cluster::RemoteSocket {
+        id: (*socket.id).into(),
+        handshake: RemoteHandshake {
+            headers: pairs(&mut handshake.headers()),
+            time: date_text(issued),
+            address: address_text(handshake.address().ip()),
+            xdomain: handshake.is_cross_origin(),
+            secure: handshake.is_secure(),
+            issued,
+            url: handshake.url().to_owned(),
+            query: handshake.query(),
+            auth: socket.auth.as_deref().and_then(raw),
+        },
+        rooms: socket.rooms.into_iter().map(Into::into).collect(),
+        data: socket.data,
+    }
+}
+
+fn address_text(address: IpAddr) -> String {
+    address.to_string()
+}

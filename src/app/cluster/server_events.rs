@@ -1,0 +1,69 @@
+//! Events for the other servers of the cluster themselves.
+
+use super::super::answers::Answers;
+use super::super::args::{self, Args};
+use super::super::broadcast::Broadcast;
+use super::questions::{MissingServers, Question, gather_all};
+use crate::cluster::{Answer, Operation, is_reserved_server_side};
+use crate::error::EmitError;
+use crate::socketio::{Arguments, Event};
+
+impl Broadcast {
+    /// Sends an event to the other servers that have the namespace.
+    pub(in crate::app) fn emit_to_servers(&self, event: &str, args: impl Args) -> Result<(), EmitError> {
+        let event = written(event, &args)?;
+        if let Some((cluster, namespace)) = self.cluster() {
+            cluster.request(namespace, Operation::ServerSideEmit { request_id: None, event });
+        }
+        Ok(())
+    }
+
+    /// The same, and collects their answers.
+    pub(in crate::app) fn ask_servers(
+        &self,
+        event: &str,
+        args: impl Args,
+        callback: impl FnOnce(Result<Answers, MissingServers<Answers>>) + Send + 'static,
+    ) -> Result<(), EmitError> {
+        let event = written(event, &args)?;
+        let (Some(shared), Some((_, namespace))) = (&self.shared, self.cluster()) else {
+            callback(Ok(Answers::default()));
+            return Ok(());
+        };
+        let question = Question {
+            request: Box::new(|id| Operation::ServerSideEmit { request_id: Some(id), event }),
+            read: |answer| match answer {
+                Answer::ServerSideEmit(value) => {
+                    let value = value.as_deref().map_or("", serde_json::value::RawValue::get);
+                    Some(vec![Arguments::unnamed(format!("[{value}]").into(), Box::default())])
+                }
+                _ => None,
+            },
+        };
+        gather_all(
+            shared,
+            namespace,
+            |_| Vec::new(),
+            Some(question),
+            |answers, missing| callback(MissingServers::check(Answers::new(answers), missing)),
+        );
+        Ok(())
+    }
+
+    /// Finds out how many servers have the namespace, this one among them.
+    pub(in crate::app) fn count_servers(&self, receive: impl FnOnce(usize) + Send + 'static) {
+        let (Some(shared), Some((cluster, namespace))) = (&self.shared, self.cluster()) else { return receive(1) };
+        cluster.count_others(namespace, shared.config.limits.requests_timeout, |others| receive(others + 1));
+    }
+}
+
+fn written(name: &str, args: &impl Args) -> Result<Event, EmitError> {
+    if is_reserved_server_side(name) {
+        return Err(EmitError::Reserved(name.to_owned()));
+    }
+    let written = args::write(Some(name), args)?;
+    if !written.attachments.is_empty() {
+        return Err(EmitError::Binary);
+    }
+    Ok(Event { name: name.into(), arguments: Arguments::named(written.json.into(), Box::default()) })
+}

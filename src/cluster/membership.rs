@@ -1,0 +1,230 @@
+//! This server's membership in a cluster: which namespaces it has there, what it publishes, what it waits for.
+//!
+//! There is one uid for the process and one subscription for each namespace, whatever the number of shards. Nothing here
+//! knows of sockets: what comes in is told apart and handed on, and answers are handed to whoever asked.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
+
+use foldhash::fast::RandomState;
+
+use super::metrics::{ClusterMetrics, Counters};
+use super::redis::{self, Kind, Topic};
+use super::room_hints::RoomHints;
+use super::{
+    Answer, Broadcast, Channels, ClusterId, Data, EncodeError, Flags, Incoming, Operation, Opts, Request, Response,
+};
+use crate::config::{Config, ResponseChannel};
+
+/// A namespace of this server, as the cluster knows it.
+#[derive(Debug)]
+pub(crate) struct Place {
+    pub(crate) namespace: Box<str>,
+    pub(crate) channels: Channels,
+}
+
+/// What is called with each answer to a request, until it says that it wants no more. It must bear one answer too many.
+pub(crate) type Listener = Arc<dyn Fn(Answer) -> Wants + Send + Sync>;
+
+/// Whether more answers are waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wants {
+    More,
+    NoMore,
+}
+
+/// A member of a cluster.
+pub(crate) struct Membership {
+    redis: redis::Handle,
+    uid: ClusterId,
+    key: String,
+    responses: ResponseChannel,
+    places: RwLock<Places>,
+    listeners: Mutex<HashMap<Box<str>, Listener, RandomState>>,
+    pub(crate) rooms: RoomHints,
+    pub(crate) counters: Counters,
+}
+
+#[derive(Default)]
+struct Places {
+    by_topic: HashMap<Topic, Arc<Place>, RandomState>,
+    by_namespace: HashMap<Box<str>, Arc<Place>, RandomState>,
+}
+
+impl Membership {
+    /// A member without namespaces.
+    ///
+    /// # Errors
+    /// If the system has no random numbers.
+    pub(crate) fn new(config: &Config, redis: redis::Handle) -> Result<Self, getrandom::Error> {
+        Ok(Self {
+            redis,
+            uid: ClusterId::random()?,
+            key: config.redis_key.clone(),
+            responses: config.response_channel,
+            places: RwLock::default(),
+            listeners: Mutex::default(),
+            rooms: RoomHints::default(),
+            counters: Counters::default(),
+        })
+    }
+
+    /// Whether this server is meant by a uid.
+    pub(crate) fn is_own(&self, uid: &str) -> bool {
+        *self.uid == *uid
+    }
+
+    /// Takes part in a namespace from now on.
+    pub(crate) fn enter(&self, namespace: &str) {
+        let mut places = self.places.write().unwrap_or_else(PoisonError::into_inner);
+        if places.by_namespace.contains_key(namespace) {
+            return;
+        }
+        let place = Arc::new(self.place(namespace));
+        let topics = topics(&place.channels);
+        for topic in &topics {
+            places.by_topic.insert(topic.clone(), Arc::clone(&place));
+        }
+        places.by_namespace.insert(namespace.into(), place);
+        // While the lock is held, so that entering and leaving come to Redis in their order.
+        self.redis.subscribe(topics);
+    }
+
+    /// Takes no part in a namespace any more.
+    pub(crate) fn leave(&self, namespace: &str) {
+        let mut places = self.places.write().unwrap_or_else(PoisonError::into_inner);
+        let Some(place) = places.by_namespace.remove(namespace) else { return };
+        let topics = topics(&place.channels);
+        for topic in &topics {
+            places.by_topic.remove(topic);
+        }
+        self.redis.unsubscribe(topics);
+    }
+
+    fn place(&self, namespace: &str) -> Place {
+        Place { namespace: namespace.into(), channels: Channels::new(&self.key, namespace, &self.uid) }
+    }
+
+    /// The namespace, as others know it, whether or not this server has it.
+    fn place_of(&self, namespace: &str) -> Arc<Place> {
+        let places = self.places.read().unwrap_or_else(PoisonError::into_inner);
+        let known = places.by_namespace.get(namespace).map(Arc::clone);
+        drop(places);
+        known.unwrap_or_else(|| Arc::new(self.place(namespace)))
+    }
+
+    /// What came by a subscription: to which namespace it belongs, and what it is.
+    pub(crate) fn recognise<'a>(&self, topic: &Topic, channel: &'a str) -> Option<(Arc<Place>, Incoming<'a>)> {
+        let places = self.places.read().unwrap_or_else(PoisonError::into_inner);
+        let place = Arc::clone(places.by_topic.get(topic)?);
+        drop(places);
+        let incoming = place.channels.recognise(channel)?;
+        Some((place, incoming))
+    }
+
+    /// Tells the others of an event for sockets of theirs.
+    pub(crate) fn broadcast(&self, namespace: &str, data: Data<'_>, opts: &Opts, flags: &Flags) {
+        let place = self.place_of(namespace);
+        let kind = if flags.volatile { Kind::Volatile } else { Kind::Lasting };
+        let message = Broadcast::encode(&self.uid, namespace, data, opts, flags);
+        let channel = place.channels.broadcast_to(&opts.rooms);
+        self.publish(&channel, message, kind);
+    }
+
+    /// Tells the others what to do, or asks them. Whoever asks must [`listen`](Self::listen) before.
+    pub(crate) fn request(&self, namespace: &str, operation: Operation) {
+        let request = Request { uid: Some((*self.uid).into()), operation };
+        self.publish(self.place_of(namespace).channels.request(), request.encode(), Kind::Lasting);
+    }
+
+    /// Answers the server that is `uid`, or sends to all if it did not say who it is.
+    pub(crate) fn respond(&self, namespace: &str, uid: Option<&str>, request_id: Box<str>, answer: Answer) {
+        let place = self.place_of(namespace);
+        // Answers to this one always go to all.
+        let shared = matches!(answer, Answer::ServerSideEmit(_));
+        let own = uid.filter(|_| self.responses == ResponseChannel::Specific && !shared);
+        let own = own.map(|uid| place.channels.response_to(uid));
+        let channel = own.as_deref().unwrap_or(place.channels.response());
+        self.publish(channel, Response { request_id, answer }.encode(), Kind::Lasting);
+    }
+
+    fn publish(&self, channel: &str, message: Result<Vec<u8>, EncodeError>, kind: Kind) {
+        match message {
+            Ok(message) => self.redis.publish(channel.to_owned(), message, kind),
+            Err(error) => {
+                self.counters.unpublishable.one();
+                log::warn!("{channel}: a message cannot be published: {error}");
+            }
+        }
+    }
+
+    /// Asks how many other servers have the namespace. `receive` is called with the number on a thread of Redis's; with 0, at
+    /// once, if Redis is not there.
+    pub(crate) fn count_others(
+        &self,
+        namespace: &str,
+        timeout: Duration,
+        receive: impl FnOnce(usize) + Send + 'static,
+    ) {
+        let channel = self.place_of(namespace).channels.request().to_owned();
+        self.redis.count_subscribers(channel, timeout, move |servers| {
+            let servers = servers.inspect_err(|error| log::debug!("the servers cannot be counted: {error}"));
+            receive(usize::try_from(servers.unwrap_or(1)).unwrap_or(usize::MAX).saturating_sub(1));
+        });
+    }
+
+    /// The id of a new request, whose answers `listener` hears from now on.
+    ///
+    /// # Errors
+    /// If the system has no random numbers.
+    pub(crate) fn listen(&self, listener: Listener) -> Result<Box<str>, getrandom::Error> {
+        let id: Box<str> = (*ClusterId::random()?).into();
+        self.listeners().insert(id.clone(), listener);
+        Ok(id)
+    }
+
+    /// No more answers to a request are wanted.
+    pub(crate) fn forget(&self, request_id: &str) {
+        // Dropped when nothing is locked: it is the program's in part.
+        let _listener = self.listeners().remove(request_id);
+    }
+
+    /// Hands an answer to whoever asked. An answer to somebody else's request is ignored.
+    pub(crate) fn answered(&self, response: Response) {
+        let listener = self.listeners().get(&response.request_id).map(Arc::clone);
+        if listener.is_some_and(|listener| listener(response.answer) == Wants::NoMore) {
+            self.forget(&response.request_id);
+        }
+    }
+
+    fn listeners(&self) -> MutexGuard<'_, HashMap<Box<str>, Listener, RandomState>> {
+        self.listeners.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether Redis is there.
+    pub(crate) fn redis_state(&self) -> redis::State {
+        self.redis.state()
+    }
+
+    /// What has been counted.
+    pub(crate) fn metrics(&self) -> ClusterMetrics {
+        self.counters.read(self.redis.metrics())
+    }
+
+    /// Publishes what waits, as long as `timeout` lets it, and leaves the cluster.
+    pub(crate) fn stop(&self, timeout: Duration) {
+        self.redis.stop(timeout);
+    }
+}
+
+/// What a server subscribes to for one namespace.
+fn topics(channels: &Channels) -> [Topic; 4] {
+    let name = |channel: &str| Topic::channel(channel.to_owned());
+    [
+        Topic::pattern(channels.pattern()),
+        name(channels.request()),
+        name(channels.response()),
+        name(channels.own_response()),
+    ]
+}

@@ -1,0 +1,64 @@
+//! What is counted of the cluster.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use super::redis::RedisMetrics;
+
+/// What was counted of the cluster since the start.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ClusterMetrics {
+    /// What was counted of Redis.
+    pub redis: RedisMetrics,
+    /// Broadcasts of other servers and of emitters that were for sockets which may be here.
+    pub broadcasts: u64,
+    /// Messages dropped unread: this server's own, that Redis sends back, and those for rooms that nobody here is in.
+    pub passed_over: u64,
+    /// Requests of other servers.
+    pub requests: u64,
+    /// Messages that could not be understood; they are dropped.
+    pub malformed: u64,
+    /// Events and answers that could not be written for other servers; these did not get them.
+    pub unpublishable: u64,
+    /// Requests of this server that not all others answered in time (`requests_timeout`).
+    pub timeouts: u64,
+}
+
+/// The counters behind that.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) broadcasts: Count,
+    pub(crate) passed_over: Count,
+    pub(crate) requests: Count,
+    pub(crate) malformed: Count,
+    pub(crate) unpublishable: Count,
+    pub(crate) timeouts: Count,
+}
+
+/// A number that any thread may add to.
+#[derive(Debug, Default)]
+pub(crate) struct Count(AtomicU64);
+
+impl Count {
+    pub(crate) fn one(&self) {
+        self.0.fetch_add(1, Relaxed);
+    }
+
+    fn get(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+}
+
+impl Counters {
+    pub(crate) fn read(&self, redis: RedisMetrics) -> ClusterMetrics {
+        ClusterMetrics {
+            redis,
+            broadcasts: self.broadcasts.get(),
+            passed_over: self.passed_over.get(),
+            requests: self.requests.get(),
+            malformed: self.malformed.get(),
+            unpublishable: self.unpublishable.get(),
+            timeouts: self.timeouts.get(),
+        }
+    }
+}
