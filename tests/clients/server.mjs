@@ -28,9 +28,11 @@ function named(variable) {
   return value;
 }
 
-async function start(binary, { env = {}, port: wanted, path = env.CONFORMANCE_PATH ?? "/websockets" } = {}) {
+/** Any program that serves on `PORT`; `args` are its arguments. */
+export async function start(program, options = {}) {
+  const { args = [], env = {}, port: wanted, path = env.CONFORMANCE_PATH ?? "/websockets" } = options;
   for (let attempt = 1; ; attempt++) {
-    const server = new Server(binary, env, wanted ?? (await claimPort()), path);
+    const server = new Server([program, ...args], env, wanted ?? (await claimPort()), path);
     try {
       await server.accepts();
       return server;
@@ -43,13 +45,13 @@ async function start(binary, { env = {}, port: wanted, path = env.CONFORMANCE_PA
 }
 
 class Server {
-  constructor(binary, env, port, path) {
+  constructor([program, ...args], env, port, path) {
     this.port = port;
     this.url = `http://127.0.0.1:${port}`;
     this.path = path;
     this.stdout = "";
     this.stderr = "";
-    this.child = spawn(binary, { env: { ...process.env, ...env, PORT: String(port) } });
+    this.child = spawn(program, args, { env: { ...process.env, ...env, PORT: String(port) } });
     this.child.stdout.setEncoding("utf8").on("data", (text) => (this.stdout += text));
     this.child.stderr.setEncoding("utf8").on("data", (text) => (this.stderr += text));
     this.exited = new Promise((resolve) => {
@@ -114,7 +116,7 @@ class Server {
  * A free TCP port that no other test process will choose as long as this one lives: the UDP port of the same number is
  * its claim. Without it two servers that listen with SO_REUSEPORT could share one port and never notice.
  */
-async function claimPort() {
+export async function claimPort() {
   for (;;) {
     const claim = createSocket("udp4").unref();
     claim.bind(0, "127.0.0.1");
