@@ -1,0 +1,146 @@
+// A Redis of a test's own: on a free port, without persistence, in a folder that goes with it. It can be killed, frozen
+// and started again on its port; `client` is a connection that comes back each time.
+
+import { spawn } from "node:child_process";
+import { EventEmitter, once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { Redis as Ioredis } from "ioredis";
+import { createClient } from "redis";
+import { collect } from "../clients.mjs";
+import { claimPort } from "../server.mjs";
+
+const SUBSCRIBED_WITHIN_MS = 10_000;
+const RETRY_MS = 20;
+/** The channel of what shows that all before has been seen. */
+const MARK = "mark";
+
+export class Redis {
+  /** A port on which Redis will be, and nothing runs yet. */
+  static async absent() {
+    return new Redis(await claimPort(), await mkdtemp(join(tmpdir(), "kinglet-redis-")));
+  }
+
+  static async start() {
+    const redis = await Redis.absent();
+    await redis.start();
+    return redis;
+  }
+
+  constructor(port, folder) {
+    this.url = `redis://127.0.0.1:${port}`;
+    this.port = port;
+    this.folder = folder;
+    this.clients = [];
+    this.leaving = [];
+    process.once("exit", () => this.child?.kill("SIGKILL"));
+  }
+
+  /** Returns when it answers. */
+  async start() {
+    const settings = { port: this.port, bind: "127.0.0.1", dir: this.folder, save: "", appendonly: "no" };
+    const args = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]);
+    this.child = spawn("redis-server", args, { stdio: "ignore" });
+    this.exited = once(this.child, "exit");
+    this.client ??= await this.connect();
+    await this.client.ping();
+  }
+
+  async connect() {
+    const client = createClient({ url: this.url, socket: { reconnectStrategy: RETRY_MS } });
+    client.on("error", () => {});
+    this.clients.push(client);
+    this.leaving.push(() => client.disconnect());
+    await client.connect();
+    return client;
+  }
+
+  /** Ends it without a word to anybody. */
+  async kill() {
+    this.child.kill("SIGKILL");
+    await this.exited;
+  }
+
+  freeze() {
+    this.child.kill("SIGSTOP");
+  }
+
+  thaw() {
+    this.child.kill("SIGCONT");
+  }
+
+  async end() {
+    for (const leave of this.leaving) await leave();
+    this.thaw();
+    await this.kill();
+    await rm(this.folder, { recursive: true });
+  }
+
+  publish(channel, message) {
+    return this.client.publish(channel, message);
+  }
+
+  /** Waits until so many servers take requests of each namespace; they take all else before. */
+  async servers(count, key = "socket.io", namespaces = ["/", "/custom"]) {
+    const channels = namespaces.map((nsp) => `${key}-request#${nsp}#`);
+    const deadline = Date.now() + SUBSCRIBED_WITHIN_MS;
+    for (;;) {
+      const found = await this.client.pubSubNumSub(channels);
+      if (channels.every((channel) => found[channel] === count)) return;
+      if (Date.now() > deadline) throw new Error(`${count} servers do not subscribe, but ${JSON.stringify(found)}`);
+      await delay(RETRY_MS);
+    }
+  }
+
+  /** The channels, that fit this pattern, of all messages from now on. */
+  async channels(pattern) {
+    const channels = [];
+    const client = await this.connect();
+    await client.pSubscribe(pattern, (_, channel) => channels.push(channel));
+    return channels;
+  }
+
+  /** The messages from now on to this channel, which then counts one subscriber more, until `end` is called. */
+  async messages(channel) {
+    const messages = new EventEmitter();
+    const all = collect(messages, "message");
+    const client = await this.connect();
+    await client.subscribe(channel, (message) => messages.emit("message", message), true);
+    return {
+      until: async (count) => (await all.until(count)).map(([message]) => message),
+      end: () => client.unsubscribe(channel),
+    };
+  }
+
+  /** What others than this object's clients ask of Redis from now on. */
+  async monitor() {
+    const own = new Set();
+    for (const client of this.clients) {
+      const info = await client.sendCommand(["CLIENT", "INFO"]);
+      own.add(/ addr=(\S+)/.exec(info)[1]);
+    }
+    const connection = new Ioredis(this.port, "127.0.0.1");
+    const monitor = await connection.monitor();
+    connection.disconnect();
+    this.leaving.push(() => monitor.disconnect());
+    const commands = [];
+    const marks = new EventEmitter();
+    let marked = 0;
+    monitor.on("monitor", (_, [name, ...words], source) => {
+      if (words[0] === MARK) marks.emit(words[1]);
+      else if (!own.has(source)) commands.push([name.toLowerCase(), ...words]);
+    });
+    return {
+      /** The commands so far that have not been taken yet: lists of words, the first in lower case. */
+      taken: async () => {
+        const mark = String(++marked);
+        const seen = once(marks, mark);
+        await this.publish(MARK, mark);
+        await seen;
+        return commands.splice(0);
+      },
+    };
+  }
+}
