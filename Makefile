@@ -4,13 +4,13 @@
 
 # The clients judge the binaries as they are shipped, unless the environment names others; the examples are not shipped.
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
-test-node test-python test-perf: export KINGLET_BIN ?= $(TARGET)/release/kinglet
-test-node test-python: export KINGLET_CONFORMANCE ?= $(TARGET)/release/examples/conformance
+test-node test-cluster test-python test-perf: export KINGLET_BIN ?= $(TARGET)/release/kinglet
+test-node test-cluster test-python: export KINGLET_CONFORMANCE ?= $(TARGET)/release/examples/conformance
 test-node: export KINGLET_EXAMPLES ?= $(TARGET)/debug/examples
 
 heading = @printf '\n=== %s ===\n' '$(1)'
 
-.PHONY: test test-rust test-perf test-node test-python setup servers check doc
+.PHONY: test test-rust test-perf test-node test-cluster test-python setup servers check doc
 .NOTPARALLEL:
 
 test: test-rust test-node test-python test-perf
@@ -22,6 +22,10 @@ test-rust:
 test-node: setup servers
 	$(call heading,The official JavaScript client)
 	cd tests/clients && npm test --silent
+
+test-cluster: setup servers
+	$(call heading,Clusters with Node servers)
+	cd tests/clients && npm run --silent test:cluster
 
 test-python: setup servers
 	$(call heading,The Python client)
