@@ -13,7 +13,7 @@ heading = @printf '\n=== %s ===\n' '$(1)'
 .PHONY: test test-rust test-perf test-node test-cluster test-python setup servers check doc
 .NOTPARALLEL:
 
-test: test-rust test-node test-python test-perf
+test: test-rust test-node test-cluster test-python test-perf
 
 test-rust:
 	$(call heading,Rust tests)
