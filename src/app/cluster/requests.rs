@@ -1,6 +1,5 @@
 //! Requests of other servers: done, and answered.
 
-use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -163,19 +162,16 @@ fn described(socket: Description) -> cluster::RemoteSocket {
         handshake: RemoteHandshake {
             headers: pairs(&mut handshake.headers()),
             time: date_text(issued),
-            address: address_text(handshake.address().ip()),
+            address: handshake.address().ip().to_string(),
             xdomain: handshake.is_cross_origin(),
             secure: handshake.is_secure(),
             issued,
             url: handshake.url().to_owned(),
             query: handshake.query(),
-            auth: socket.auth.as_deref().and_then(raw),
+            // As on Node, where a client that shows nothing shows an empty object.
+            auth: raw(socket.auth.as_deref().unwrap_or("{}")),
         },
         rooms: socket.rooms.into_iter().map(Into::into).collect(),
         data: socket.data,
     }
-}
-
-fn address_text(address: IpAddr) -> String {
-    address.to_string()
 }

@@ -6,8 +6,8 @@ import { ask, settle } from "../clients.mjs";
 import { Cluster, endAll, SUBJECT } from "./cluster.mjs";
 import { Redis } from "./redis.mjs";
 
-/** What opens a connection: logging in, naming it, and what `ioredis` wants to know. */
-const OPENING = ["hello", "auth", "client", "select", "info"];
+/** What opens a connection: logging in, naming it, whether it is answered, and what `ioredis` wants to know. */
+const OPENING = ["hello", "auth", "client", "select", "ping", "info"];
 
 describe("commands for Redis", () => {
   let redis;

@@ -58,7 +58,7 @@ const MALFORMED = [
   nested(() => hex("cb7ff8000000000000")),
   nested(() => hex("d7ffffffffffffffffff")),
   nested(() => hex("c70cffffffffff7fffffffffffffff")),
-  nested(() => encode(Array.from({ length: 300 }, () => Buffer.from([1])))),
+  nested(() => encode(Array.from({ length: 10 }, () => Buffer.from([1])))),
 ];
 
 const REQUESTS = [
