@@ -1,7 +1,7 @@
 // Operations: sockets of another server found, moved between rooms, disconnected.
 
 import assert from "node:assert/strict";
-import { alsoIn, ask, next } from "../clients.mjs";
+import { alsoIn, ask, next, settle } from "../clients.mjs";
 import { connectedTo, isNode, operation, settleBoth, unique } from "./cluster.mjs";
 
 /** Time enough for an answer on a busy machine; nobody waits for it to pass. */
@@ -23,7 +23,9 @@ function declareSelections(direction) {
     await Promise.all([here[0], there[0]].map((socket) => ask(socket, "join", room)));
     /** What the sockets have joined beside their own room, when all that was asked for has been done. */
     const joined = async () => {
-      await settleBoth(here[0], there[0]);
+      // To each of them: sockets of one server may stand on different threads.
+      await settle(here[0], there);
+      await settle(there[0], here);
       const lists = await Promise.all([...here, ...there].map((socket) => ask(socket, "rooms")));
       return lists.map((rooms, index) => rooms.filter((name) => name !== [...here, ...there][index].id));
     };
