@@ -48,6 +48,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         allow_eio3: setting("CONFORMANCE_EIO3", 0_u8)? == 1,
         cors: Some(cors(&text("CONFORMANCE_CORS", "*"))),
         recovery: recovery()?,
+        drain: millis("CONFORMANCE_DRAIN_MS", 0)?,
         ..Config::default()
     };
     match text("CONFORMANCE_ADAPTER", "redis").as_str() {

@@ -22,7 +22,8 @@
 //! ```
 //!
 //! [`Server::from_env`] reads the variables listed in [`SETTINGS`]; [`Server::new`] takes a [`Config`] written in the
-//! program, and [`Config::with_env`] combines both. [`Server::run`] serves until SIGTERM, SIGINT or [`Handle::close`].
+//! program, and [`Config::with_env`] combines both. [`Server::run`] serves until SIGTERM, SIGINT,
+//! [`Handle::drain`] or [`Handle::close`].
 //!
 //! Handlers belong to a [`Namespace`], not to each socket, and are declared before the server starts. Where a method
 //! has a counterpart in Node's server, it bears its name, in snake case. Two names are keywords in Rust: `in` is called

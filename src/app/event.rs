@@ -14,7 +14,7 @@ use super::everywhere::on_shard;
 use crate::cluster::Answer;
 use crate::engineio::{Frames, Sid};
 use crate::error::EmitError;
-use crate::shard::{NamespaceRef, Shard, Shared, SocketRef, Urgency};
+use crate::shard::{NamespaceRef, Owed, Shard, Shared, SocketRef, Urgency};
 use crate::socketio::{self, Arguments};
 
 /// An event: one that a client sent, or, for [`on_any_outgoing`](crate::Namespace::on_any_outgoing), one that is sent to it.
@@ -91,9 +91,10 @@ impl Event {
         self.ack.take().map_or(Ok(()), |ack| ack.send(args))
     }
 
-    /// Takes the acknowledgement, to give it later or from another thread. `None` if the client asked for none.
+    /// Takes the acknowledgement, to give it later or from another thread. `None` if the client asked for none. A server that
+    /// drains ([`Handle::drain`](crate::Handle::drain)) does not let the client go before it is given or dropped.
     pub fn take_ack(&self) -> Option<Ack> {
-        self.ack.take()
+        self.ack.take().map(Ack::later)
     }
 }
 
@@ -114,18 +115,26 @@ pub struct Ack {
 #[derive(Debug)]
 enum Asker {
     /// The client of a socket here, which waits for the event of this id.
-    Client { socket: Sid, id: u64 },
+    Client { socket: Sid, id: u64, owed: Option<Owed> },
     /// Another server of the cluster, which made this request.
     Server { request_id: Box<str> },
 }
 
 impl Ack {
     pub(super) fn to_client(shard: &Rc<Shard>, socket: Sid, namespace: NamespaceRef, id: u64) -> Self {
-        Self { shared: Arc::clone(&shard.shared), namespace, asker: Asker::Client { socket, id } }
+        Self { shared: Arc::clone(&shard.shared), namespace, asker: Asker::Client { socket, id, owed: None } }
     }
 
     pub(super) fn to_server(shard: &Rc<Shard>, namespace: NamespaceRef, request_id: Box<str>) -> Self {
         Self { shared: Arc::clone(&shard.shared), namespace, asker: Asker::Server { request_id } }
+    }
+
+    /// The acknowledgement, if it is given later than in the handler: a drain waits for it.
+    fn later(mut self) -> Self {
+        if let Asker::Client { socket, owed, .. } = &mut self.asker {
+            owed.get_or_insert_with(|| Owed::new(&self.shared, *socket));
+        }
+        self
     }
 
     /// Sends the acknowledgement. It is lost if the socket has left, as its client would not know what to do with it. Another
@@ -137,9 +146,12 @@ impl Ack {
         let written = args::write(None, &args)?;
         let namespace = self.namespace.name(&self.shared);
         match self.asker {
-            Asker::Client { socket, id } => {
+            Asker::Client { socket, id, owed } => {
                 let frames = socketio::ack(namespace, id, &written.json, &written.attachments);
-                on_shard(&self.shared, socket.shard, move |shard| send_to(shard, socket, &frames));
+                on_shard(&self.shared, socket.shard, move |shard| {
+                    send_to(shard, socket, &frames);
+                    drop(owed);
+                });
             }
             Asker::Server { request_id } => {
                 let arguments = written.without_binary()?;

@@ -58,8 +58,17 @@ impl Handle {
         self.of("/").everybody()
     }
 
-    /// Stops the server: it stops listening, and closes every session in a way that makes its client connect elsewhere.
-    /// The sockets' reason is `server shutting down`.
+    /// Lets the clients go, spread over [`Config::drain`](crate::Config::drain), and then stops the server, as SIGTERM does:
+    /// new sessions and `GET /` are answered `503` from now on, and each client is served until it is let go, in a way that
+    /// makes it connect elsewhere. The sockets' reason is `server shutting down`. It ends sooner if no client is left.
+    pub fn drain(&self) {
+        if let Some(shared) = self.shared() {
+            shared.drain_all();
+        }
+    }
+
+    /// Stops the server at once, as `io.close()` does in JavaScript, also one that drains: it stops listening, and closes every
+    /// session in a way that makes its client connect elsewhere. The sockets' reason is `server shutting down`.
     pub fn close(&self) {
         if let Some(shared) = self.shared() {
             shared.send_all(|| Letter::Stop);

@@ -185,6 +185,13 @@ pub const SETTINGS: &[Setting] = &[
         "memory the server may use"
     ),
     setting!(
+        "KINGLET_DRAIN",
+        "20s",
+        drain,
+        parse::duration,
+        "time over which clients are let go at the end; 0: at once"
+    ),
+    setting!(
         "KINGLET_MAX_CONNECTIONS",
         "by memory and descriptors",
         limits.max_connections,

@@ -203,6 +203,15 @@ impl<T: Copy + Eq> Session<T> {
         }
     }
 
+    /// Whether it could be closed now and its client would lose nothing: it is on a WebSocket, whose own backlog the caller
+    /// knows, or holds a GET and neither a message, a POST nor an upgrade that has begun; or it is closed.
+    pub const fn is_at_rest(&self) -> bool {
+        match &self.state {
+            State::WebSocket(_) | State::Closed => true,
+            State::Polling(polling) => polling.is_at_rest(),
+        }
+    }
+
     /// A packet came on the transport `from`. Gives the message that the layer above must get, if the packet is one.
     pub fn receive<'a>(
         &mut self,

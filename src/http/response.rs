@@ -177,6 +177,14 @@ pub(crate) fn all_good(delivery: Delivery) -> Bytes {
         .finish()
 }
 
+/// The same while the server is about to end.
+pub(crate) fn leaving(delivery: Delivery) -> Bytes {
+    Response::new(Status::ServiceUnavailable, delivery, b"leaving")
+        .header("Content-Type", b"text/plain; charset=utf-8")
+        .length()
+        .finish()
+}
+
 /// Answer to a path nobody serves.
 pub(crate) fn not_found(delivery: Delivery) -> Bytes {
     if delivery.connection == Connection::Persistent {

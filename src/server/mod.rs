@@ -110,7 +110,8 @@ impl Server {
         Prepared::new(self.config, self.handlers, self.handle)?.start()
     }
 
-    /// Runs the server, the first shard on this thread, until it has stopped: by SIGTERM, by SIGINT, or by [`Handle::close`].
+    /// Runs the server, the first shard on this thread, until it has stopped: by SIGTERM or SIGINT, as [`Handle::drain`] does,
+    /// or by [`Handle::close`]. A second signal ends the process at once, with code 1.
     ///
     /// # Errors
     /// As [`start`](Self::start).

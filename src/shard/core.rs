@@ -134,7 +134,12 @@ impl Core {
 
     fn carry_out(&mut self, session: SessionKey, effect: Effect<ConnectionKey>) {
         match effect {
-            Effect::Answer(to, frames) => self.answer_poll(to, self.encoding(session), &frames),
+            Effect::Answer(to, frames) => {
+                if self.shared.is_leaving() {
+                    self.part_with(session, to);
+                }
+                self.answer_poll(to, self.encoding(session), &frames);
+            }
             Effect::Accept(to) => self.answer_post(to),
             Effect::Refuse(to) => self.refuse_empty(to),
             Effect::Send(to, frames) => self.push(to, frames.bytes()),

@@ -128,7 +128,12 @@ impl Shard {
 
     fn request(self: &Rc<Self>, key: ConnectionKey, head: &Head<'_>, bytes: &[u8]) -> Step {
         let mut core = self.core.borrow_mut();
-        let answer = Answer::to(head, &self.shared.config);
+        let mut answer = Answer::to(head, &self.shared.config);
+        let asked = answer.delivery;
+        if self.shared.is_leaving() {
+            // Unless it turns out to be a session's, the request had better have found another server; the next may.
+            answer.delivery.connection = http::Connection::Close;
+        }
         let delivery = answer.delivery;
         if let Some(http) = core.connections.get_mut(key.0).and_then(Connection::http) {
             http.answer = answer;
@@ -146,7 +151,10 @@ impl Shard {
                 core.hand_off(key, shard, bytes);
                 return Step::Moved;
             }
-            Lookup::Here(session) => Some(session),
+            Lookup::Here(session) => {
+                core.deliver(key, asked);
+                Some(session)
+            }
             Lookup::Unknown => None,
         };
         let found = session.and_then(|session| core.sessions.get(session.0)?.session.found());
@@ -184,7 +192,7 @@ impl Shard {
     }
 
     fn handshake(self: &Rc<Self>, key: ConnectionKey, head: &Head<'_>, encoding: Encoding) -> Step {
-        if self.is_stopping() {
+        if self.shared.is_leaving() {
             self.core.borrow_mut().last_answer(key, &Bytes::from_static(http::BUSY));
             return Step::Over;
         }
@@ -277,8 +285,12 @@ impl Core {
             self.set_deadline(key, deadline);
             return Step::Over;
         }
-        let delivery = Delivery::of(head);
+        let Some(http) = self.connections.get_mut(key.0).and_then(Connection::http) else { return Step::Over };
+        let delivery = http.answer.delivery;
         match (head.path, head.method) {
+            ("/", Method::Get | Method::Head) if self.shared.is_leaving() => {
+                self.answer(key, head, &http::leaving(delivery))
+            }
             ("/", Method::Get | Method::Head) => self.answer(key, head, &http::all_good(delivery)),
             _ => self.answer(key, head, &http::not_found(delivery)),
         }

@@ -1,11 +1,12 @@
 //! What all shards and every handle share; nothing in it changes while the server runs but numbers.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::application::Application;
 use super::inbox::{Letter, Mailbox};
 use super::keys::NamespaceKey;
+use super::owed::OwedAcks;
 use super::recovery::Recovery;
 use crate::cluster::Membership;
 use crate::config::Config;
@@ -33,6 +34,12 @@ pub(crate) struct Shared {
     pub(crate) unfinished_per_shard: usize,
     pub(crate) rooms_per_shard: usize,
     pub(crate) recovery: Option<Recovery>,
+    /// Acknowledgements that the program will give later.
+    pub(crate) owed: OwedAcks,
+    /// Whether the server is about to end: it takes no new sessions.
+    leaving: AtomicBool,
+    /// Shards with clients that have yet to be let go.
+    serving: AtomicUsize,
     connections: AtomicUsize,
     ack_ids: Vec<AtomicUsize>,
 }
@@ -80,6 +87,9 @@ impl Shared {
             unfinished_per_shard: budget.unfinished / shards,
             rooms_per_shard: config.limits.rooms.div_ceil(shards),
             recovery: Recovery::new(&config, shards),
+            owed: OwedAcks::default(),
+            leaving: AtomicBool::new(false),
+            serving: AtomicUsize::new(shards),
             connections: AtomicUsize::new(0),
             config,
         }
@@ -103,6 +113,21 @@ impl Shared {
     /// Counts a connection that is gone.
     pub(crate) fn connection_closed(&self) {
         self.connections.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// From now on the server takes no new sessions, and tells the load balancer that it is not well.
+    pub(crate) fn leave(&self) {
+        self.leaving.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the server is about to end.
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.leaving.load(Ordering::Relaxed)
+    }
+
+    /// A shard has let its last client go. Says whether all have.
+    pub(crate) fn drained(&self) -> bool {
+        self.serving.fetch_sub(1, Ordering::AcqRel) == 1
     }
 
     /// The next id of an event that wants an acknowledgement, in a declared namespace.

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use super::connection::{Fate, HttpState, Stage};
 use super::core::Core;
-use super::inbox::Letter;
 use super::keys::{ConnectionKey, SessionKey, TimerKey};
 use super::turn::{Life, Shard};
 use crate::socketio::DisconnectReason;
@@ -15,7 +14,7 @@ use crate::socketio::DisconnectReason;
 const STOP_TIMEOUT: Duration = Duration::from_secs(2);
 
 impl Shard {
-    /// A signal asks the server to stop; a second one, to stop at once.
+    /// A signal asks the server to let its clients go and end; a second one, to end at once.
     pub(crate) fn signalled(self: &Rc<Self>) {
         let mut arrivals = [0; 16];
         let count = match self.signals.borrow_mut().as_mut().map(|signals| signals.read(&mut arrivals)) {
@@ -27,13 +26,13 @@ impl Shard {
             _ => 0,
         };
         for _ in 0..count {
-            if self.is_stopping() {
+            if self.signalled.replace(true) {
                 log::warn!("ending at once: a second signal came");
                 std::process::exit(1);
             }
             log::info!("stopping: a signal came");
-            self.stop();
-            self.shared.send_all(|| Letter::Stop);
+            self.drain();
+            self.shared.drain_all();
         }
     }
 
@@ -49,10 +48,11 @@ impl Shard {
 
     /// Stops listening and closes every session, so that its client connects elsewhere.
     pub(crate) fn stop(self: &Rc<Self>) {
-        if self.is_stopping() {
+        if matches!(self.life.get(), Life::Stopping | Life::Over) {
             return;
         }
         self.life.set(Life::Stopping);
+        self.shared.leave();
         self.shared.application.stopping();
         self.accepting.set(false);
         *self.listener.borrow_mut() = None;

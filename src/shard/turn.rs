@@ -55,6 +55,8 @@ pub(crate) struct Shard {
     unread: RefCell<Vec<ConnectionKey>>,
     /// Has a byte to read for each signal that asks the server to stop.
     pub(crate) signals: RefCell<Option<UnixStream>>,
+    /// Whether one has come.
+    pub(crate) signalled: Cell<bool>,
     pub(crate) life: Cell<Life>,
 }
 
@@ -62,7 +64,11 @@ pub(crate) struct Shard {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Life {
     Serving,
-    /// Clients have been let go; the loop ends when the last is gone, or when it has lasted too long.
+    /// Clients are let go one after the other.
+    Draining,
+    /// They have been let go; other shards have yet to do so.
+    Drained,
+    /// Clients have been closed; the loop ends when the last is gone, or when it has lasted too long.
     Stopping,
     Over,
 }
@@ -85,11 +91,6 @@ impl Shard {
     pub(crate) fn current(shared: &Arc<Shared>) -> Option<Rc<Self>> {
         CURRENT
             .with_borrow(|current| current.as_ref().filter(|shard| Arc::ptr_eq(&shard.shared, shared)).map(Rc::clone))
-    }
-
-    /// Whether its clients have been let go.
-    pub(crate) fn is_stopping(&self) -> bool {
-        self.life.get() != Life::Serving
     }
 
     /// Its place among the shards.
@@ -129,6 +130,7 @@ impl Shard {
             letters_wait: Cell::new(false),
             unread: RefCell::default(),
             signals: RefCell::new(signals),
+            signalled: Cell::new(false),
             life: Cell::new(Life::Serving),
         });
         CURRENT.set(Some(Rc::clone(&shard)));
@@ -334,8 +336,10 @@ impl Shard {
             }
         }
         self.core.borrow_mut().rest_if_alone();
-        if self.is_stopping() {
-            self.end_if_alone();
+        match self.life.get() {
+            Life::Serving | Life::Drained | Life::Over => {}
+            Life::Draining => self.end_drain_if_alone(),
+            Life::Stopping => self.end_if_alone(),
         }
     }
 }

@@ -53,7 +53,7 @@ impl Core {
 
 impl Connection {
     /// Bytes kept of a message or a request that is not whole.
-    fn unfinished(&self) -> usize {
+    pub(crate) fn unfinished(&self) -> usize {
         match &self.stage {
             Stage::Http(http) => {
                 let body = if let HttpState::Post(post) = &http.state { post.body.capacity() } else { 0 };

@@ -51,7 +51,9 @@ class Server {
     this.path = path;
     this.stdout = "";
     this.stderr = "";
-    this.child = spawn(program, args, { env: { ...process.env, ...env, PORT: String(port) } });
+    // Clients that outlive a test would hold up the end of its server.
+    const settings = { KINGLET_DRAIN: "0", ...env, PORT: String(port) };
+    this.child = spawn(program, args, { env: { ...process.env, ...settings } });
     this.child.stdout.setEncoding("utf8").on("data", (text) => (this.stdout += text));
     this.child.stderr.setEncoding("utf8").on("data", (text) => (this.stderr += text));
     this.exited = new Promise((resolve) => {

@@ -5,6 +5,7 @@
 mod acks;
 mod bookkeeping;
 mod broadcasts;
+mod drain;
 mod handlers;
 mod handoff;
 mod handshakes;

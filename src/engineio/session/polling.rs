@@ -58,6 +58,11 @@ impl<T: Copy + Eq> Polling<T> {
         self.held.is_some() && self.queue.is_empty()
     }
 
+    /// Whether a GET is held, and nothing else under way.
+    pub(super) const fn is_at_rest(&self) -> bool {
+        self.is_writable() && self.post.is_none() && self.attempt.is_none()
+    }
+
     /// Whether the packets of this POST are being handled.
     pub(super) fn is_handling(&self, post: T) -> bool {
         matches!(self.post, Some(Post { post: handled, stage: Stage::Handling }) if handled == post)

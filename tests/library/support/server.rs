@@ -96,6 +96,11 @@ impl Server {
         connection.response().assert_is(200, "all good");
     }
 
+    /// Waits until it has ended by itself.
+    pub fn wait_for_end(mut self) -> kinglet::Result<()> {
+        self.running.take().expect("a server ends once").join()
+    }
+
     /// Stops it.
     pub fn stop(mut self) -> kinglet::Result<()> {
         self.handle.close();
