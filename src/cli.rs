@@ -1,21 +1,28 @@
-//! The command line: help, version, and how errors end the process.
+//! The command line: help, version, the health check, and how errors end the process.
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 
 use kinglet::{Error, SETTINGS};
 
+use crate::health;
+
 /// The exit code for a wrong setting or argument.
 const USAGE: u8 = 2;
 
 /// Answers the arguments; `None` if the server is to run.
 pub(crate) fn answer(args: impl IntoIterator<Item = OsString>) -> Option<ExitCode> {
-    use lexopt::prelude::{Long, Short};
+    use lexopt::prelude::{Long, Short, Value};
     let mut parser = lexopt::Parser::from_iter(args);
     match parser.next() {
         Ok(None) => None,
         Ok(Some(Short('h') | Long("help"))) => Some(print(&help())),
         Ok(Some(Short('V') | Long("version"))) => Some(print(concat!("kinglet ", env!("CARGO_PKG_VERSION"), "\n"))),
+        Ok(Some(Value(command))) if command == "health" => Some(match parser.next() {
+            Ok(None) => healthy(),
+            Ok(Some(argument)) => wrong(&argument.unexpected().to_string()),
+            Err(error) => wrong(&error.to_string()),
+        }),
         Ok(Some(argument)) => Some(wrong(&argument.unexpected().to_string())),
         Err(error) => Some(wrong(&error.to_string())),
     }
@@ -27,6 +34,17 @@ pub(crate) fn failure(error: &Error) -> ExitCode {
     match error {
         Error::Setting { .. } => ExitCode::from(USAGE),
         _ => ExitCode::FAILURE,
+    }
+}
+
+/// 0 or 1: container engines know no other code of a health check.
+fn healthy() -> ExitCode {
+    match health::check() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("kinglet: {error}");
+            ExitCode::FAILURE
+        }
     }
 }
 
@@ -45,7 +63,8 @@ fn print(text: &str) -> ExitCode {
 fn help() -> String {
     let mut help = String::from(
         "kinglet: a Socket.IO server that relays `message-from-client` to everybody else\n\n\
-         Usage: kinglet [--help] [--version]\n\n\
+         Usage: kinglet [--help] [--version]\n\
+         \x20      kinglet health   asks the server with these settings: ends with 0 if it answers 200, else with 1\n\n\
          Settings come from the environment. Times are milliseconds, or have a unit (300ms, 25s, 2m);\n\
          sizes are bytes, or have a unit (64KiB, 1MiB).\n\n",
     );

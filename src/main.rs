@@ -1,6 +1,7 @@
 //! The starter's application: what one client says, everybody else hears.
 
 mod cli;
+mod health;
 
 use std::process::ExitCode;
 

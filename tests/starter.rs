@@ -7,8 +7,10 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
+use std::thread;
 
 use kinglet::SETTINGS;
+use socket2::{Domain, Socket, Type};
 
 const KINGLET: &str = env!("CARGO_BIN_EXE_kinglet");
 /// The user and the group called `nobody` nearly everywhere.
@@ -133,6 +135,76 @@ fn an_argument_that_does_not_exist_ends_with_2() {
         let ended = run(&[argument], &[]);
         assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""));
         assert!(ended.stderr.contains(argument) && ended.stderr.contains("kinglet --help"), "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn health_is_0_while_the_server_answers() {
+    let server = Serving::start(&mut Command::new(KINGLET));
+    let port = server.address.port().to_string();
+    for vars in [&[("PORT", port.as_str())][..], &[("PORT", port.as_str()), ("KINGLET_ADDRESS", "127.0.0.1")]] {
+        let ended = run(&["health"], vars);
+        assert_eq!((ended.code, ended.stdout.as_str(), ended.stderr.as_str()), (Some(0), "", ""));
+    }
+}
+
+#[test]
+fn health_is_1_where_nobody_listens() {
+    let silent = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    silent.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).expect("a free port");
+    let address = silent.local_addr().expect("its address").as_socket().expect("an IP address");
+    let ended = run(&["health"], &[("PORT", &address.port().to_string())]);
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), ""));
+    assert!(ended.stderr.contains(&format!("{address} does not answer")), "{}", ended.stderr);
+}
+
+#[test]
+fn health_is_1_when_an_answer_does_not_come_in_time() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    let port = listener.local_addr().expect("its address").port().to_string();
+    let ended = run(&["health"], &[("PORT", &port)]);
+    assert_eq!(ended.code, Some(1));
+    assert!(ended.stderr.contains("timed out"), "{}", ended.stderr);
+}
+
+#[test]
+fn health_is_1_for_any_answer_but_200() {
+    let endless = [b'x'; 4096];
+    let answers =
+        [&b"HTTP/1.1 503 Service Unavailable\r\n\r\n"[..], b"HTTP/1.1 2001 Odd\r\n\r\n", b"SSH-2.0\r\n", b"", &endless];
+    for answer in answers {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        let port = listener.local_addr().expect("its address").port().to_string();
+        let ended = thread::scope(|scope| {
+            scope.spawn(|| {
+                let (mut connection, _) = listener.accept().expect("a connection");
+                let mut request = Vec::new();
+                while !request.ends_with(b"\r\n\r\n") {
+                    let mut byte = [0];
+                    connection.read_exact(&mut byte).expect("the request");
+                    request.extend(byte);
+                }
+                assert!(request.starts_with(b"GET / HTTP/1.1\r\nHost: "));
+                connection.write_all(answer).expect("the answer is taken");
+            });
+            run(&["health"], &[("PORT", &port)])
+        });
+        assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), ""), "{answer:?}");
+        assert!(ended.stderr.contains(&format!("127.0.0.1:{port} ")), "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn health_needs_to_know_the_port_and_takes_no_arguments() {
+    for (port, part) in [("0", "PORT is 0"), ("http", "a port, 0 to 65535")] {
+        let ended = run(&["health"], &[("PORT", port)]);
+        assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), ""));
+        assert!(ended.stderr.contains(part), "{}", ended.stderr);
+    }
+    for argument in ["--verbose", "now"] {
+        let ended = run(&["health", argument], &[]);
+        assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""));
+        assert!(ended.stderr.contains(argument), "{}", ended.stderr);
     }
 }
 
