@@ -4,16 +4,16 @@
 
 # The clients judge the binaries as they are shipped, unless the environment names others; the examples are not shipped.
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
-test-node test-cluster test-python test-perf: export KINGLET_BIN ?= $(TARGET)/release/kinglet
+test-node test-cluster test-python test-perf test-image: export KINGLET_BIN ?= $(TARGET)/release/kinglet
 test-node test-cluster test-python: export KINGLET_CONFORMANCE ?= $(TARGET)/release/examples/conformance
 test-node: export KINGLET_EXAMPLES ?= $(TARGET)/debug/examples
 
 heading = @printf '\n=== %s ===\n' '$(1)'
 
-.PHONY: test test-rust test-perf test-node test-cluster test-python setup servers check doc
+.PHONY: test test-rust test-perf test-node test-cluster test-python test-image setup servers check doc
 .NOTPARALLEL:
 
-test: test-rust test-node test-cluster test-python test-perf
+test: test-rust test-node test-cluster test-python test-image test-perf
 
 test-rust:
 	$(call heading,Rust tests)
@@ -30,6 +30,10 @@ test-cluster: setup servers
 test-python: setup servers
 	$(call heading,The Python client)
 	target/venv/bin/python tests/clients/python/test_python_client.py
+
+test-image: setup servers
+	$(call heading,The image)
+	target/venv/bin/python tests/image/test_image.py
 
 test-perf: servers
 	$(call heading,The load generator)
