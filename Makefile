@@ -10,10 +10,10 @@ test-node: export KINGLET_EXAMPLES ?= $(TARGET)/debug/examples
 
 heading = @printf '\n=== %s ===\n' '$(1)'
 
-.PHONY: test test-rust test-perf test-node test-cluster test-python test-image setup servers check doc
+.PHONY: test test-rust test-perf test-node test-cluster test-python test-image test-stacktape setup servers check doc
 .NOTPARALLEL:
 
-test: test-rust test-node test-cluster test-python test-image test-perf
+test: test-rust test-node test-cluster test-python test-image test-stacktape test-perf
 
 test-rust:
 	$(call heading,Rust tests)
@@ -34,6 +34,10 @@ test-python: setup servers
 test-image: setup servers
 	$(call heading,The image)
 	target/venv/bin/python tests/image/test_image.py
+
+test-stacktape: setup
+	$(call heading,The stack)
+	target/venv/bin/python tests/stacktape/test_stacktape.py
 
 test-perf: servers
 	$(call heading,The load generator)
