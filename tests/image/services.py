@@ -19,10 +19,11 @@ def certificates(directory, names):
     openssl("x509 -req -in server.csr -CA ca.pem -CAkey ca.key -days 2 -extfile names -out server.pem")
 
 
-def redis_with_tls(directory, port, password):
+def redis_with_tls(directory, port, user):
+    """One with this user, as in a file of ACLs, and no other."""
     words = ["redis-server", "--port", "0", "--tls-port", str(port), "--bind", "127.0.0.1", "--save", ""]
     words += ["--tls-cert-file", "server.pem", "--tls-key-file", "server.key", "--tls-ca-cert-file", "ca.pem"]
-    words += ["--tls-auth-clients", "no", "--requirepass", password]
+    words += ["--tls-auth-clients", "no", "--user", "default", "off", "--user", *user.split()]
     redis = subprocess.Popen(words, cwd=directory, stdout=subprocess.PIPE, text=True)
     said = []
     for line in redis.stdout:

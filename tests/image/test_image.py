@@ -30,6 +30,8 @@ NOT_PERMITTED = namespace.enter(__file__)
 # One name that the container's hosts file has, and one that only a name server knows.
 IN_HOSTS, IN_DNS = "redis.hosts.test", "redis.dns.test"
 REDIS_PORT, PASSWORD = 6379, "a-password"
+# The user that the page on operations recommends.
+(RIGHTS,) = re.findall(r"^ *user (kinglet on >PASSWORD .*)", (PROJECT / "docs/operations.md").read_text(), re.MULTILINE)
 LARGEST_IMAGE = 30_000_000
 
 
@@ -85,7 +87,7 @@ class Running(unittest.TestCase):
         # The server's user reads the root through it.
         cls.directory.chmod(0o755)
         certificates(cls.directory, [IN_HOSTS, IN_DNS])
-        cls.redis = redis_with_tls(cls.directory, REDIS_PORT, PASSWORD)
+        cls.redis = redis_with_tls(cls.directory, REDIS_PORT, RIGHTS.replace("PASSWORD", PASSWORD))
         cls.addClassCleanup(cls.redis.wait)
         cls.addClassCleanup(cls.redis.terminate)
         NameServer(IN_DNS)
@@ -109,7 +111,7 @@ class Running(unittest.TestCase):
     def server(self, port, redis=None):
         environment = {"PORT": str(port)}
         if redis:
-            environment["REDIS_URL"] = f"rediss://default:{PASSWORD}@{redis}:{REDIS_PORT}"
+            environment["REDIS_URL"] = f"rediss://kinglet:{PASSWORD}@{redis}:{REDIS_PORT}"
             environment["KINGLET_REDIS_CA"] = "/etc/redis-ca.pem"
         server = self.container(DOCKERFILE.entrypoint(), environment)
         server.wait_for_log("listens on")

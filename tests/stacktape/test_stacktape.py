@@ -75,6 +75,9 @@ class Stack(unittest.TestCase):
         least, most = MEMORY[self.properties["resources"]["cpu"]]
         self.assertTrue(least <= self.properties["resources"]["memory"] <= most)
 
+    def test_the_server_knows_the_task_s_memory(self):
+        self.assertEqual(self.environment["KINGLET_MEMORY"], f"{self.properties['resources']['memory']}MiB")
+
     def test_there_is_more_than_one_task_and_no_fewer_than_at_least(self):
         scaling = self.properties["scaling"]
         self.assertTrue(2 <= scaling["minInstances"] <= scaling["maxInstances"])
