@@ -348,6 +348,7 @@ pub mod engineio;
 mod error;
 mod http;
 mod metrics;
+mod ops;
 mod server;
 mod shard;
 pub mod socketio;
@@ -358,7 +359,7 @@ pub use app::{
 };
 pub use cluster::ClusterMetrics;
 pub use config::{
-    Config, HandshakeHeaders, Limits, Password, Recovery, RedisSecurity, RedisServer, RedisServerError,
+    Config, HandshakeHeaders, Limits, LogFormat, Password, Recovery, RedisSecurity, RedisServer, RedisServerError,
     ResponseChannel, SETTINGS, Setting,
 };
 pub use error::{AckError, EmitError, Error, JoinError, Result};

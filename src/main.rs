@@ -2,6 +2,7 @@
 
 mod cli;
 mod health;
+mod logging;
 
 use std::process::ExitCode;
 
@@ -11,7 +12,7 @@ fn main() -> ExitCode {
     if let Some(code) = cli::answer(std::env::args_os()) {
         return code;
     }
-    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info")).init();
+    logging::start();
     match serve() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => cli::failure(&error),

@@ -3,6 +3,10 @@
 //! Each shard has counters of its own that only its thread writes, so counting is a plain load and store; a reader adds
 //! the shards up.
 
+mod histogram;
+
+pub(crate) use histogram::{Histogram, HistogramSum};
+
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -37,6 +41,14 @@ macro_rules! metrics {
         pub(crate) struct ShardMetrics {
             $(pub(crate) $name: Counter,)+
             pub(crate) limits_hit: [Counter; Limit::ALL.len()],
+            /// Handshakes and requests refused, by the number of their code.
+            pub(crate) refusals: [Counter; 6],
+            /// Sessions that closed, by the place of the reason in [`Reason::ALL`](crate::engineio::Reason::ALL).
+            pub(crate) closes: [Counter; 5],
+            /// How long event handlers took, while there is a port for operations to ask for it.
+            pub(crate) handler_time: Histogram,
+            /// How long the turns of the loop took, likewise.
+            pub(crate) turn_time: Histogram,
         }
 
         /// What the server has counted since its start, over all shards.
@@ -59,6 +71,11 @@ macro_rules! metrics {
                         .map(|limit| (limit.name(), total(&|shard| shard.limit(*limit).get())))
                         .collect(),
                 }
+            }
+
+            /// Each number with its name and its meaning.
+            pub(crate) fn each(&self, tell: &mut dyn FnMut(&'static str, &'static str, u64)) {
+                $(tell(stringify!($name), concat!($($doc),+).trim_ascii(), self.$name);)+
             }
         }
     };
@@ -87,6 +104,10 @@ metrics! {
     received;
     /// Messages handed to clients: one for each receiver.
     delivered;
+    /// Bytes read from clients, on each transport, heads and frames included.
+    received_bytes;
+    /// Bytes that the kernel took for clients.
+    sent_bytes;
     /// Volatile messages dropped because a client was not ready.
     volatile_dropped;
     /// Event handlers that panicked.
@@ -148,10 +169,13 @@ pub(crate) enum Limit {
     UpgradeTimeout,
     RecoveryPackets,
     RecoverySessions,
+    OpsConnections,
+    OpsBody,
+    OpsBatch,
 }
 
 impl Limit {
-    pub(crate) const ALL: [Self; 29] = [
+    pub(crate) const ALL: [Self; 32] = [
         Self::MaxConnections,
         Self::RequestHead,
         Self::RequestHeaders,
@@ -181,6 +205,9 @@ impl Limit {
         Self::UpgradeTimeout,
         Self::RecoveryPackets,
         Self::RecoverySessions,
+        Self::OpsConnections,
+        Self::OpsBody,
+        Self::OpsBatch,
     ];
 
     /// The limit's name, as in the settings.
@@ -215,6 +242,9 @@ impl Limit {
             Self::UpgradeTimeout => "upgrade_timeout",
             Self::RecoveryPackets => "recovery_packets",
             Self::RecoverySessions => "recovery_sessions",
+            Self::OpsConnections => "ops_connections",
+            Self::OpsBody => "ops_body",
+            Self::OpsBatch => "ops_batch",
         }
     }
 }

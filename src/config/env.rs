@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::fmt;
 
 use super::parse::{self, Expected};
-use super::{Config, Recovery, redis};
+use super::{Config, Password, Recovery, log_format, redis};
 use crate::error::{Error, Result};
 
 /// One variable of the environment.
@@ -177,6 +177,33 @@ pub const SETTINGS: &[Setting] = &[
         parse::response_channel,
         "answers to other servers go to all (`shared`) or to the one that asked (`specific`)"
     ),
+    setting!(
+        "KINGLET_OPS_PORT",
+        "none",
+        ops_port,
+        unless("none", |t| parse::number(t, "a port, 0 to 65535, or none")),
+        "port for operations: health, metrics, status page, publishing; keep it off the internet"
+    ),
+    setting!(
+        "KINGLET_OPS_ADDRESS",
+        "127.0.0.1",
+        ops_address,
+        |t| parse::number(t, "an IP address, as 127.0.0.1, 0.0.0.0 or ::"),
+        "address for that port; 0.0.0.0 to be reached from elsewhere"
+    ),
+    setting!(
+        "KINGLET_OPS_TOKEN",
+        "none",
+        ops_token,
+        unless("none", |t| Ok(Password::new(t))),
+        "token for `POST /emit` and `POST /disconnect` there, at least 16 characters; without it they are refused"
+    ),
+    Setting {
+        name: log_format::VARIABLE,
+        default: "text",
+        help: "form of the program's log: `text`, or `json` for a collector",
+        apply: |_, text| log_format::parse(text).map(|_| ()),
+    },
     setting!(
         "KINGLET_MEMORY",
         "container's limit, or the machine's",
@@ -408,6 +435,21 @@ pub const SETTINGS: &[Setting] = &[
         parse::size,
         "longest message taken from Redis; then connected anew"
     ),
+    setting!(
+        "KINGLET_OPS_CONNECTIONS",
+        "16",
+        limits.ops_connections,
+        count,
+        "connections to the port for operations at one time; more get 503"
+    ),
+    setting!(
+        "KINGLET_OPS_BODY",
+        "1MiB",
+        limits.ops_body,
+        parse::size,
+        "longest body of a request to the port for operations; then 413"
+    ),
+    setting!("KINGLET_OPS_BATCH", "1000", limits.ops_batch, count, "events that one `POST /emit` may have; then 413"),
 ];
 
 /// Overrides `config` with the variables among `vars` that are settings.
@@ -433,7 +475,10 @@ pub(super) fn apply(mut config: Config, vars: impl Iterator<Item = (OsString, Os
         let result = value.to_str().ok_or("text in UTF-8").and_then(|text| (setting.apply)(&mut config, text));
         result.map_err(|expected| Error::Setting {
             name: setting.name,
-            value: value.to_string_lossy().into_owned(),
+            value: match setting.name {
+                "KINGLET_OPS_TOKEN" => redis::NOT_SHOWN.to_owned(),
+                _ => value.to_string_lossy().into_owned(),
+            },
             expected: expected.to_owned(),
         })?;
     }

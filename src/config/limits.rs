@@ -100,6 +100,12 @@ pub struct Limits {
     pub redis_queue: usize,
     /// Longest message taken from Redis, 16 MiB by default. Beyond: the connection is given up.
     pub redis_message: usize,
+    /// Connections to the port for operations at one time, 1 to 1024, 16 by default. Beyond: `503`.
+    pub ops_connections: usize,
+    /// Longest body of a request to the port for operations, in bytes, 1 MiB by default. Beyond: `413`.
+    pub ops_body: usize,
+    /// Events that one `POST /emit` may have, 1000 by default. Beyond: `413`, and none is sent.
+    pub ops_batch: usize,
 }
 
 impl Default for Limits {
@@ -142,6 +148,9 @@ impl Default for Limits {
             redis_backoff: Duration::from_secs(5),
             redis_queue: 8 * 1024 * 1024,
             redis_message: 16 * 1024 * 1024,
+            ops_connections: 16,
+            ops_body: 1024 * 1024,
+            ops_batch: 1000,
         }
     }
 }

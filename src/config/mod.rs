@@ -5,12 +5,14 @@
 
 mod env;
 mod limits;
+mod log_format;
 mod parse;
 mod recovery;
 mod redis;
 
 pub use env::{SETTINGS, Setting};
 pub use limits::Limits;
+pub use log_format::LogFormat;
 pub use recovery::Recovery;
 pub use redis::{Password, RedisSecurity, RedisServer, RedisServerError};
 
@@ -91,6 +93,15 @@ pub struct Config {
     pub response_channel: ResponseChannel,
     /// File of certificates in PEM that are trusted beside those that browsers trust, to know Redis by. Default none.
     pub redis_ca: Option<PathBuf>,
+    /// Port for operations: health, readiness, metrics, a status page, and publishing by HTTP. Default `None`: there is none,
+    /// and nothing is started for it. 0 lets the system choose. It must not face the internet: whoever reaches it may read
+    /// everything but the POSTs, which ask for [`ops_token`](Self::ops_token).
+    pub ops_port: Option<u16>,
+    /// Address that the port for operations is listened on. Default `127.0.0.1`: this machine alone, and in a container what
+    /// shares its network. A collector of metrics elsewhere needs `0.0.0.0`, and a firewall around it.
+    pub ops_address: IpAddr,
+    /// Token that the POSTs of the port for operations must bear, at least 16 bytes. Default `None`: they are refused.
+    pub ops_token: Option<Password>,
     /// The memory the server may use, in bytes. Default `None`: the container's limit, or the
     /// machine's memory.
     pub memory: Option<usize>,
@@ -150,6 +161,9 @@ impl Default for Config {
             redis_key: "socket.io".to_owned(),
             redis_ca: None,
             response_channel: ResponseChannel::Shared,
+            ops_port: None,
+            ops_address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            ops_token: None,
             memory: None,
             drain: Duration::from_secs(20),
             limits: Limits::default(),
@@ -183,6 +197,10 @@ impl Config {
         if !self.path.ends_with('/') {
             self.path.push('/');
         }
+        let token = self.ops_token.as_ref().map(Password::expose);
+        if token.is_some_and(|token| token.len() < 16 || !token.bytes().all(|byte| byte.is_ascii_graphic())) {
+            return Err(refused("KINGLET_OPS_TOKEN", redis::NOT_SHOWN, OPS_TOKEN));
+        }
         if let Some(shards) = self.shards.filter(|shards| !(1..=256).contains(shards)) {
             return Err(refused("KINGLET_SHARDS", &shards.to_string(), "1 to 256"));
         }
@@ -204,6 +222,8 @@ impl Config {
             ("KINGLET_REQUEST_HEADERS", self.limits.request_headers, 96),
             ("KINGLET_BLOCKING_THREADS", self.blocking_threads, 1024),
             ("KINGLET_ACCEPTS_PER_TURN", self.limits.accepts_per_turn, usize::MAX),
+            ("KINGLET_OPS_CONNECTIONS", self.limits.ops_connections, 1024),
+            ("KINGLET_OPS_BATCH", self.limits.ops_batch, usize::MAX),
             ("KINGLET_WRITES_PER_TURN", self.limits.writes_per_turn, usize::MAX),
         ] {
             if !(1..=most).contains(&count) {
@@ -237,6 +257,9 @@ impl Config {
         SocketAddr::new(self.address, self.port)
     }
 }
+
+/// What is accepted as the token of the port for operations.
+const OPS_TOKEN: &str = "at least 16 visible characters of ASCII, as `openssl rand -hex 32` makes them";
 
 fn refused(name: &'static str, value: &str, expected: &str) -> Error {
     Error::Setting { name, value: value.to_owned(), expected: expected.to_owned() }

@@ -120,6 +120,16 @@ pub enum Code {
 }
 
 impl Code {
+    /// Every code, in order.
+    pub const ALL: [Self; 6] = [
+        Self::UnknownTransport,
+        Self::UnknownSid,
+        Self::BadHandshakeMethod,
+        Self::BadRequest,
+        Self::Forbidden,
+        Self::UnsupportedProtocolVersion,
+    ];
+
     /// The message that goes with the code. It is the whole body when a WebSocket handshake is refused.
     pub const fn message(self) -> &'static str {
         match self {

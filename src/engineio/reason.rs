@@ -18,6 +18,10 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// Every reason, in order.
+    pub const ALL: [Self; 5] =
+        [Self::TransportClose, Self::TransportError, Self::PingTimeout, Self::ParseError, Self::ForcedClose];
+
     /// The reason as the Node server spells it.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -18,9 +18,14 @@ pub(super) fn shards(config: &Config) -> usize {
     config.shards.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from)).min(256)
 }
 
+/// The memory that the server may use, in bytes; `None` if nothing says how much that is.
+pub(super) fn memory(config: &Config) -> Option<usize> {
+    config.memory.or_else(granted_memory)
+}
+
 /// The bounds that follow from what the machine grants.
 pub(super) fn budget(config: &Config) -> Budget {
-    let memory = config.memory.or_else(granted_memory);
+    let memory = memory(config);
     let descriptors = raise_descriptors();
     let by_descriptors = descriptors - RESERVE.min(descriptors / 8);
     let by_memory = memory.map_or(usize::MAX, |memory| memory / MEMORY_PER_CONNECTION);

@@ -15,6 +15,7 @@ use crate::app::{Handle, Handlers, Pool, receive};
 use crate::cluster::{Membership, redis};
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::ops::Operations;
 use crate::shard::{Inbox, Letter, Shard, Shared, Sharing, WAKER, listen, mailbox, probe};
 
 /// A server that runs on threads of its own.
@@ -30,6 +31,11 @@ impl Running {
     /// The address it listens on.
     pub const fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The address of the port for operations ([`Config::ops_port`]), if there is one.
+    pub fn ops_address(&self) -> Option<SocketAddr> {
+        self.workers.operations.as_ref().map(Operations::address)
     }
 
     /// A way to the server from any thread.
@@ -60,10 +66,15 @@ impl Running {
 /// How long the end waits until Redis has what was to be published.
 const FLUSH: Duration = Duration::from_secs(1);
 
-/// The threads beside the shards: those of blocking handlers, and those to Redis.
+/// Silence that balancers bear by default, a minute, less some for pings that come late.
+const PATIENCE_OF_BALANCERS: Duration = Duration::from_secs(55);
+
+/// The threads beside the shards: those of blocking handlers, those to Redis, and those of the port for operations.
 struct Workers {
     pool: Arc<Pool>,
     shared: Arc<Shared>,
+    /// Closed when it is dropped, which is when the others have ended.
+    operations: Option<Operations>,
 }
 
 impl Workers {
@@ -109,6 +120,7 @@ struct Stand {
 impl Prepared {
     pub(super) fn new(config: Config, handlers: Handlers, handle: Handle) -> Result<Self> {
         let budget = budget::budget(&config);
+        let memory = budget::memory(&config);
         let (mut mailboxes, mut shards) = (Vec::new(), Vec::new());
         let mut address = config.listen_address();
         let count = budget::shards(&config);
@@ -131,13 +143,6 @@ impl Prepared {
         getrandom::fill(&mut instance)
             .map_err(io::Error::other)
             .map_err(Error::system("cannot draw random numbers"))?;
-        log::info!(
-            "kinglet {} listens on {address}, path {}, {} shard(s), at most {} connections",
-            env!("CARGO_PKG_VERSION"),
-            config.path,
-            shards.len(),
-            budget.max_connections
-        );
         let pool = handlers.pool();
         let started = pool.start(&config).inspect_err(|_| pool.close());
         started.map_err(Error::system("cannot start a thread for blocking handlers"))?;
@@ -147,7 +152,10 @@ impl Prepared {
         if let Some(cluster) = &shared.cluster {
             shared.declared_namespaces().for_each(|namespace| cluster.enter(namespace));
         }
-        let workers = Workers { pool, shared: Arc::clone(&shared) };
+        let mut workers = Workers { pool, shared: Arc::clone(&shared), operations: None };
+        let operations = Operations::start(&shared, &handle, memory).inspect_err(|_| workers.abandon())?;
+        workers.operations = operations;
+        announce(&shared, address, memory, workers.operations.as_ref().map(Operations::address));
         Ok(Self { address, handle, workers, shared, shards })
     }
 
@@ -172,6 +180,30 @@ impl Prepared {
         drop(stop_others);
         result.map_err(Error::system("the event loop cannot go on"))?;
         others.join()
+    }
+}
+
+/// Says in the log what the server is and may, and which settings will hurt.
+fn announce(shared: &Shared, address: SocketAddr, memory: Option<usize>, operations: Option<SocketAddr>) {
+    let config = &shared.config;
+    log::info!(
+        "kinglet {} listens on {address}, path {}, {} shard(s), at most {} connections, memory {}, {}, {}",
+        env!("CARGO_PKG_VERSION"),
+        config.path,
+        shared.mailboxes.len(),
+        shared.max_connections,
+        memory.map_or("unknown".to_owned(), |memory| format!("{} MiB", memory / (1024 * 1024))),
+        config.redis.as_ref().map_or("no Redis".to_owned(), |redis| format!("Redis {redis}")),
+        operations.map_or("no port for operations".to_owned(), |address| format!("operations on {address}")),
+    );
+    if config.ping_interval >= PATIENCE_OF_BALANCERS {
+        log::warn!(
+            "KINGLET_PING_INTERVAL is {} s: balancers such as ALB cut connections that are silent for 60 s; use less than 55 s",
+            config.ping_interval.as_secs()
+        );
+    }
+    if operations.is_some_and(|address| !address.ip().is_loopback()) {
+        log::info!("the port for operations can be reached from elsewhere: it must not face the internet");
     }
 }
 

@@ -15,6 +15,7 @@ impl Core {
         let text = message.unwrap_or(code.message());
         log::debug!("connection {}: refused: {text}", key.0);
         self.metrics.refused.one();
+        self.metrics.refusals[code as usize].one();
         if head.upgrade {
             self.last_answer(key, &http::refusal(text));
             return Step::Over;

@@ -65,7 +65,11 @@ impl Shard {
                     None => self.admit(socket),
                 }
             }
-            Call::Event { socket, event, ack } => application.event(self, socket, event, ack),
+            Call::Event { socket, event, ack } => {
+                let clock = self.clock();
+                application.event(self, socket, event, ack);
+                self.took(clock, |metrics| &metrics.handler_time);
+            }
             Call::Outgoing { socket, event } => application.outgoing(self, socket, event),
             Call::Acknowledged { socket, callback, result } => callback(self, socket, result),
             Call::Collected(collection) => collection.end(self),

@@ -131,6 +131,11 @@ impl Mailbox {
         }
     }
 
+    /// Bytes that wait for the shard.
+    pub(crate) fn waiting(&self) -> usize {
+        self.state.waiting.load(Ordering::Relaxed)
+    }
+
     /// Whether more waits for the shard than may.
     pub(crate) fn is_full(&self) -> bool {
         self.state.is_full()

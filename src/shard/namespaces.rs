@@ -124,6 +124,14 @@ impl Namespaces {
         }
     }
 
+    /// Each namespace, by name, with how many are in it. `name` tells those of the declared.
+    pub(crate) fn populations(&self, name: impl Fn(NamespaceKey) -> String) -> impl Iterator<Item = (String, usize)> {
+        let declared = (0..).map(NamespaceKey).zip(&self.declared);
+        let declared = declared.map(move |(key, members)| (name(key), members.everyone().len()));
+        let child = |entry: &Entry| (entry.child.name.to_string(), entry.members.everyone().len());
+        declared.chain(self.children.values().map(child))
+    }
+
     /// The child of that name, if this shard has it.
     pub(crate) fn named(&self, name: &str) -> Option<NamespaceKey> {
         self.by_name.get(name).copied()

@@ -40,6 +40,11 @@ impl Outbox {
         self.queued
     }
 
+    /// Bytes that wait.
+    pub(crate) fn unsent(&self) -> usize {
+        self.queued - self.pieces.len() * MESSAGE_OVERHEAD
+    }
+
     /// When the socket last took a byte.
     pub(crate) const fn progress(&self) -> Millis {
         self.progress

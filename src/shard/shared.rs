@@ -27,6 +27,7 @@ pub(crate) struct Shared {
     /// The cluster that this server is a member of, if there is Redis.
     pub(crate) cluster: Option<Membership>,
     pub(crate) mailboxes: Vec<Mailbox>,
+    /// The counters of each shard, and last those of the port for operations, if there is one.
     pub(crate) metrics: Vec<Arc<ShardMetrics>>,
     pub(crate) max_connections: usize,
     pub(crate) queued_per_shard: usize,
@@ -80,7 +81,7 @@ impl Shared {
             ack_ids: (0..application.namespaces()).map(|_| AtomicUsize::new(0)).collect(),
             application,
             cluster,
-            metrics: mailboxes.iter().map(|_| Arc::default()).collect(),
+            metrics: (0..mailboxes.len() + usize::from(config.ops_port.is_some())).map(|_| Arc::default()).collect(),
             mailboxes,
             max_connections: budget.max_connections,
             queued_per_shard: budget.queued / shards,

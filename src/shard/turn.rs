@@ -17,7 +17,7 @@ use super::shared::Shared;
 use super::websocket::{Limits, Receiver};
 use super::write::SLICE;
 use crate::engineio::Millis;
-use crate::metrics::Limit;
+use crate::metrics::{Histogram, Limit, ShardMetrics};
 
 /// The token of the shard's waker.
 pub(crate) const WAKER: Token = Token(usize::MAX);
@@ -150,6 +150,7 @@ impl Shard {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(error),
             }
+            let clock = self.clock();
             self.core.borrow_mut().now = millis(origin.elapsed());
             let unread = self.take_unread();
             let mut woken = self.letters_wait.get();
@@ -171,8 +172,21 @@ impl Shard {
                 self.accept();
             }
             self.end_turn();
+            self.took(clock, |metrics| &metrics.turn_time);
         }
         Ok(())
+    }
+
+    /// The instant, if somebody may ask how long things take.
+    pub(crate) fn clock(&self) -> Option<Instant> {
+        self.shared.config.ops_port.map(|_| Instant::now())
+    }
+
+    /// Notes how long something took since [`clock`](Self::clock).
+    pub(crate) fn took(&self, since: Option<Instant>, of: impl FnOnce(&ShardMetrics) -> &Histogram) {
+        if let Some(since) = since {
+            of(&self.core.borrow().metrics).record(since.elapsed());
+        }
     }
 
     /// How long the loop may sleep: not at all while work is left, else until the next timer.
@@ -229,6 +243,7 @@ impl Shard {
                 Ok(0) => return self.core.borrow_mut().peer_closed(key),
                 Ok(count) => {
                     let bytes = buffer.get(..count).unwrap_or_default();
+                    self.core.borrow().metrics.received_bytes.add(count as u64);
                     self.served(key, |shard| shard.received(key, bytes));
                     if count < buffer.len() && !read_closed {
                         return;

@@ -111,6 +111,7 @@ impl Core {
             self.batches.release(batch);
             return;
         }
+        let length = self.batches.len(batch);
         let result = match self.batches.contiguous(batch) {
             Some(bytes) => write_whole(connection, bytes).map(|rest| {
                 rest.map(|rest| {
@@ -130,6 +131,10 @@ impl Core {
         };
         let then = connection.then;
         self.batches.release(batch);
+        if let Ok(rest) = &result {
+            let left = rest.as_ref().map_or(0, Outbox::unsent);
+            self.metrics.sent_bytes.add(length.saturating_sub(left) as u64);
+        }
         match result {
             Ok(None) if then == Then::Continue => {}
             Ok(None) => self.written(key),
@@ -145,9 +150,10 @@ impl Core {
         if connection.fate.is_some() {
             return;
         }
-        let before = outbox.queued();
+        let (before, unsent) = (outbox.queued(), outbox.unsent());
         let result = outbox.write(self.now, &mut connection.stream);
         self.queued -= before - outbox.queued();
+        self.metrics.sent_bytes.add((unsent - outbox.unsent()) as u64);
         match result {
             Ok(()) if outbox.is_empty() => {
                 connection.outbox = None;

@@ -15,6 +15,7 @@ pub mod v4;
 pub use decoder::{DecodeError, DecodeLimits, Decoder};
 pub use encode::{ack, connect, connect_error, disconnect, event, event_at};
 pub use id::SocketId;
+pub(crate) use json::is_within_depth;
 pub use offset::{Offset, OffsetSource, OffsetText};
 pub use packet::{Arguments, Event, Packet, is_reserved};
 pub use reason::DisconnectReason;

@@ -172,6 +172,7 @@ impl Handle {
         let mut metrics = self.0.shared.counters.read();
         metrics.up = u64::from(matches!(self.state(), State::Up));
         metrics.queued_bytes = self.0.shared.queue.bytes() as u64;
+        metrics.lag_micros = u64::try_from(self.0.shared.queue.lag().as_micros()).unwrap_or(u64::MAX);
         metrics
     }
 

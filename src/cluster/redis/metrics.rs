@@ -13,7 +13,7 @@ macro_rules! metrics {
 
         impl Counters {
             pub(super) fn read(&self) -> RedisMetrics {
-                RedisMetrics { up: 0, queued_bytes: 0, $($name: self.$name.0.load(Relaxed),)+ }
+                RedisMetrics { up: 0, queued_bytes: 0, lag_micros: 0, $($name: self.$name.0.load(Relaxed),)+ }
             }
         }
 
@@ -25,6 +25,8 @@ macro_rules! metrics {
             pub up: u64,
             /// Bytes that wait to be published now; each message counts 64 more than it is long.
             pub queued_bytes: u64,
+            /// Microseconds for which something has waited to be published without a pause.
+            pub lag_micros: u64,
             $($(#[doc = $doc])+ pub $name: u64,)+
         }
     };

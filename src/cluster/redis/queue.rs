@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
@@ -106,6 +106,8 @@ struct Inner {
     volatile: VecDeque<Waiting>,
     bytes: usize,
     volatile_bytes: usize,
+    /// Since when something has waited.
+    since: Option<Instant>,
     order: u64,
     asks: VecDeque<Ask>,
     /// Questions without an answer, those that were taken too.
@@ -124,6 +126,7 @@ impl Queue {
             volatile: VecDeque::new(),
             bytes: 0,
             volatile_bytes: 0,
+            since: None,
             order: 0,
             asks: VecDeque::new(),
             unanswered: 0,
@@ -266,6 +269,11 @@ impl Queue {
     pub(super) fn bytes(&self) -> usize {
         self.inner().bytes
     }
+
+    /// How long something has waited without a pause.
+    pub(super) fn lag(&self) -> Duration {
+        self.inner().since.map_or(Duration::ZERO, |since| since.elapsed())
+    }
 }
 
 impl Inner {
@@ -289,6 +297,7 @@ impl Inner {
     }
 
     fn remember(&mut self, message: &Waiting) {
+        self.since.get_or_insert_with(Instant::now);
         self.bytes += message.size();
         if message.kind == Kind::Volatile {
             self.volatile_bytes += message.size();
@@ -299,6 +308,9 @@ impl Inner {
         self.bytes -= message.size();
         if message.kind == Kind::Volatile {
             self.volatile_bytes -= message.size();
+        }
+        if self.bytes == 0 {
+            self.since = None;
         }
     }
 }

@@ -1,0 +1,219 @@
+//! The gate: it listens, reads one request a connection within bounds, has it answered, and closes.
+
+use std::io::{self, Read, Write};
+use std::net::Shutdown;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use may::coroutine::JoinHandle;
+use may::go;
+use may::net::{TcpListener, TcpStream};
+
+use super::Subject;
+use super::relay::Relay;
+use crate::http::{self, BodyLength, BodyReader, BodyStep, Delivery, HeadError, Method, Parsed, Status};
+use crate::metrics::Limit;
+
+/// Time that accepting rests when the system refuses a connection: descriptors are short, say.
+const REST: Duration = Duration::from_millis(100);
+
+/// Time that a client has to close after its answer; what it still sends is dropped.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// Time that a client has to take its answer.
+const TAKEN_WITHIN: Duration = Duration::from_secs(10);
+
+struct Gate {
+    subject: Arc<Subject>,
+    relay: Relay,
+    open: AtomicUsize,
+}
+
+/// A connection that is counted as long as it is there.
+struct Guest {
+    gate: Arc<Gate>,
+    stream: TcpStream,
+}
+
+/// A request, in the words in which it is said anew.
+struct Whole {
+    method: &'static str,
+    target: String,
+    token: Option<Vec<u8>>,
+    body: Vec<u8>,
+}
+
+/// Why a request is not answered by the service.
+enum Refusal {
+    /// It is answered with this, and why.
+    Answer(Status, String),
+    /// The client has gone, or is silent.
+    Gone,
+}
+
+/// Lets connections in.
+pub(super) fn start(listener: TcpListener, subject: &Arc<Subject>, relay: Relay) -> JoinHandle<()> {
+    let gate = Arc::new(Gate { subject: Arc::clone(subject), relay, open: AtomicUsize::new(0) });
+    go!(move || {
+        loop {
+            match listener.accept() {
+                Ok((stream, _)) => {
+                    let guest = Guest { gate: Arc::clone(&gate), stream };
+                    let place = gate.open.fetch_add(1, Relaxed);
+                    go!(move || guest.serve(place));
+                }
+                Err(error) => {
+                    log::warn!("the port for operations cannot take a connection: {error}");
+                    may::coroutine::sleep(REST);
+                }
+            }
+        }
+    })
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        self.gate.open.fetch_sub(1, Relaxed);
+    }
+}
+
+impl Guest {
+    /// Answers one request, unless there are too many guests: this one has `place` before it.
+    fn serve(mut self, place: usize) {
+        let answered = self.answer(place).and_then(|answer| {
+            self.stream.set_write_timeout(Some(TAKEN_WITHIN))?;
+            self.stream.write_all(&answer)?;
+            self.linger()
+        });
+        if let Err(error) = answered {
+            log::debug!("the port for operations: {error}");
+        }
+    }
+
+    fn answer(&mut self, place: usize) -> io::Result<Vec<u8>> {
+        self.stream.set_nodelay(true)?;
+        if place >= self.gate.subject.shared.config.limits.ops_connections {
+            self.hit(Limit::OpsConnections);
+            return Ok(refusal(Status::ServiceUnavailable, "too many connections (ops_connections): try again soon"));
+        }
+        let whole = match self.request() {
+            Ok(whole) => whole,
+            Err(Refusal::Answer(status, why)) => return Ok(refusal(status, &why)),
+            Err(Refusal::Gone) => return Err(io::ErrorKind::ConnectionAborted.into()),
+        };
+        let answer = self.gate.relay.ask(whole.method, &whole.target, whole.token.as_deref(), &whole.body);
+        Ok(answer.unwrap_or_else(|error| {
+            log::warn!("the port for operations cannot answer {} {}: {error}", whole.method, whole.target);
+            refusal(Status::InternalServerError, "no answer was found")
+        }))
+    }
+
+    fn hit(&self, limit: Limit) {
+        if let Some(metrics) = self.gate.subject.metrics() {
+            metrics.hit(limit);
+        }
+    }
+
+    /// Reads a request whole.
+    fn request(&mut self) -> Result<Whole, Refusal> {
+        let limits = &self.gate.subject.shared.config.limits;
+        let (ops_body, body_timeout) = (limits.ops_body, limits.body_timeout);
+        let head_until = Instant::now() + limits.header_timeout;
+        let mut bytes = Vec::new();
+        let (mut whole, length, mut reader) = loop {
+            let mut scratch = http::scratch();
+            match http::parse(&bytes, &self.gate.subject.shared.head_limits, &mut scratch) {
+                Ok(Parsed::Complete(head)) => {
+                    let method = match head.method {
+                        Method::Get => "GET",
+                        Method::Post => "POST",
+                        _ => return Err(refused(Status::MethodNotAllowed, "only GET and POST are answered here")),
+                    };
+                    if !matches!(head.body, BodyLength::None) && head.expect_continue {
+                        self.stream.write_all(http::CONTINUE).map_err(|_| Refusal::Gone)?;
+                    }
+                    let target = head.target.to_owned();
+                    let token = head.header("authorization").map(<[u8]>::to_vec);
+                    let whole = Whole { method, target, token, body: Vec::new() };
+                    break (whole, head.length, BodyReader::new(head.body, ops_body));
+                }
+                Ok(Parsed::Partial) => {}
+                Err(error) => {
+                    match error {
+                        HeadError::TooLong => self.hit(Limit::RequestHead),
+                        HeadError::TooManyHeaders => self.hit(Limit::RequestHeaders),
+                        _ => {}
+                    }
+                    return Err(refused(error.status(), error));
+                }
+            }
+            self.read(&mut bytes, head_until, Limit::HeaderTimeout)?;
+        };
+        bytes.drain(..length);
+        let body_until = Instant::now() + body_timeout;
+        loop {
+            let step = reader.read(&bytes, &mut whole.body);
+            match step.map_err(|error| refused(Status::BadRequest, error))?.1 {
+                BodyStep::Done => return Ok(whole),
+                BodyStep::TooLarge => {
+                    self.hit(Limit::OpsBody);
+                    let why = format!("the body is longer than {ops_body} bytes (ops_body)");
+                    return Err(Refusal::Answer(Status::PayloadTooLarge, why));
+                }
+                BodyStep::More => bytes.clear(),
+            }
+            self.read(&mut bytes, body_until, Limit::BodyTimeout)?;
+        }
+    }
+
+    /// Reads what comes next. Time that is up is answered, if the client has said anything.
+    fn read(&mut self, bytes: &mut Vec<u8>, until: Instant, limit: Limit) -> Result<(), Refusal> {
+        let mut chunk = [0; 8 * 1024];
+        let left = until.saturating_duration_since(Instant::now());
+        let count = match left {
+            Duration::ZERO => Err(io::ErrorKind::TimedOut.into()),
+            left => self.stream.set_read_timeout(Some(left)).and_then(|()| self.stream.read(&mut chunk)),
+        };
+        match count {
+            Ok(0) => Err(Refusal::Gone),
+            Ok(count) => {
+                bytes.extend_from_slice(chunk.get(..count).unwrap_or_default());
+                Ok(())
+            }
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+                self.hit(limit);
+                Err(Refusal::Answer(Status::RequestTimeout, format!("the request took too long ({limit})")))
+            }
+            Err(_) => Err(Refusal::Gone),
+        }
+    }
+
+    /// Closes our half and waits a little for the other: closed with bytes unread, the client would not see its answer.
+    fn linger(&mut self) -> io::Result<()> {
+        self.stream.shutdown(Shutdown::Write)?;
+        let until = Instant::now() + LINGER;
+        let mut chunk = [0; 8 * 1024];
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(());
+            }
+            self.stream.set_read_timeout(Some(left))?;
+            if self.stream.read(&mut chunk)? == 0 {
+                return Ok(());
+            }
+        }
+    }
+}
+
+fn refused(status: Status, why: impl ToString) -> Refusal {
+    Refusal::Answer(status, why.to_string())
+}
+
+/// An answer that says why there is no better one.
+fn refusal(status: Status, why: &str) -> Vec<u8> {
+    let body = serde_json::json!({ "error": why }).to_string();
+    let answer = http::Response::new(status, Delivery::LAST, body.as_bytes());
+    answer.header("Content-Type", b"application/json").length().finish().to_vec()
+}

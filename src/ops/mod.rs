@@ -1,0 +1,120 @@
+//! The port for operations: health and readiness, metrics, a page that shows them, and publishing by HTTP.
+//!
+//! It is off unless [`Config::ops_port`] is set, and then nothing of it exists. It has a runtime of its own, `may`: one
+//! worker thread and one for its timers, for the whole process. No shard waits for it; it reaches them as any other thread
+//! does, by letters.
+//!
+//! What comes in passes two stations. The [`gate`] listens, bounds the number of connections, the time and the size of
+//! heads and bodies, and holds heads to the same strict rules as the public port. What it lets through it says anew, in a
+//! few headers, to the [`service`], a `may_minihttp` server on a port of the loopback that asks each request for a secret
+//! of the gate. So that crate's parser, which knows no bounds and panics at odd lengths, only ever reads what the gate wrote;
+//! it also takes no more than 16 headers, fewer than a browser behind a load balancer sends.
+
+mod census;
+mod disconnect;
+mod emit;
+mod exposition;
+mod families;
+mod gate;
+mod health;
+mod process;
+mod ready;
+mod relay;
+mod request;
+mod routes;
+mod service;
+mod status;
+mod targets;
+mod token;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use may::coroutine::JoinHandle;
+
+use crate::app::Handle;
+use crate::error::{Error, Result};
+use crate::metrics::ShardMetrics;
+use crate::shard::Shared;
+
+/// Coroutines kept for the next connections.
+const POOL: usize = 4;
+
+/// Stack of a coroutine, in words: 1 MiB of addresses, of which what is touched becomes memory.
+const STACK: usize = 128 * 1024;
+
+/// The server, as the port for operations sees it.
+struct Subject {
+    shared: Arc<Shared>,
+    handle: Handle,
+    /// Bytes that the process may use.
+    memory_limit: Option<usize>,
+    started: Instant,
+    questions: census::Questions,
+}
+
+impl Subject {
+    /// What is counted of the port itself.
+    fn metrics(&self) -> Option<&Arc<ShardMetrics>> {
+        self.shared.metrics.last()
+    }
+}
+
+/// The port for operations while it is open. It closes when this is dropped; what it had begun to answer it still answers.
+pub(crate) struct Operations {
+    address: SocketAddr,
+    listeners: [JoinHandle<()>; 2],
+}
+
+impl Operations {
+    /// Opens the port, if the settings ask for one.
+    ///
+    /// # Errors
+    /// If the address cannot be listened on, or the system has no random numbers.
+    pub(crate) fn start(shared: &Arc<Shared>, handle: &Handle, memory_limit: Option<usize>) -> Result<Option<Self>> {
+        let config = &shared.config;
+        let Some(port) = config.ops_port else { return Ok(None) };
+        let address = SocketAddr::new(config.ops_address, port);
+        prepare_runtime();
+        let listening = |source| Error::Listen { address, source };
+        let listener = may::net::TcpListener::bind(address).map_err(listening)?;
+        let address = listener.local_addr().map_err(listening)?;
+        let secret = token::Secret::random().map_err(Error::system("cannot draw random numbers"))?;
+        let subject = Subject {
+            shared: Arc::clone(shared),
+            handle: handle.clone(),
+            memory_limit,
+            started: Instant::now(),
+            questions: census::Questions::new(shared.mailboxes.len()),
+        };
+        let subject = Arc::new(subject);
+        let (service, backend) = service::start(&subject, &secret)
+            .map_err(Error::system("cannot listen on the loopback for the port for operations"))?;
+        let gate = gate::start(listener, &subject, relay::Relay::new(backend, secret));
+        Ok(Some(Self { address, listeners: [gate, service] }))
+    }
+
+    /// The address that it listens on.
+    pub(crate) const fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+impl Drop for Operations {
+    fn drop(&mut self) {
+        for listener in &self.listeners {
+            // SAFETY: a cancelled coroutine unwinds where it waits. These two wait in `accept` and hold nothing there but
+            // their listener, which is what is to be closed.
+            unsafe { listener.coroutine().cancel() };
+        }
+    }
+}
+
+/// Says how the runtime is to be, before its first use starts it.
+fn prepare_runtime() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| {
+        may::config().set_workers(1).set_pool_capacity(POOL).set_stack_size(STACK).set_worker_pin(false);
+    });
+}
