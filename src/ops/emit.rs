@@ -126,7 +126,8 @@ fn check(subject: &Subject, publication: Publication<'_>) -> Result<Checked, Wro
     if let Some(namespace) = targets.unknown_namespace(subject) {
         return Err(Wrong { status: Status::NotFound, what: format!("no namespace {namespace:?}") });
     }
-    let depth = subject.shared.config.limits.json_depth;
+    // The list of all arguments is a level, too.
+    let depth = subject.shared.config.limits.json_depth.saturating_sub(1);
     let arguments: Result<_, Wrong> = args.into_iter().map(|argument| Argument::read(argument, depth)).collect();
     Ok(Checked { targets, event, arguments: Arguments(arguments?), volatile })
 }
