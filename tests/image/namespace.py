@@ -1,5 +1,6 @@
 """What stands in for a container engine: namespaces, a read-only root, a user without rights, and a network of its own."""
 
+import contextlib
 import fcntl
 import os
 import shutil
@@ -70,10 +71,17 @@ class Container:
 
         wait_for(said, lambda: f"{part!r} in {self.log}")
 
+    def pids(self):
+        """Its process as it is seen from here; none if it has ended."""
+        try:
+            with open(f"/proc/{self.process.pid}/task/{self.process.pid}/children", encoding="ascii") as children:
+                return [int(pid) for pid in children.read().split()]
+        except FileNotFoundError:
+            return []
+
     def pid(self):
-        """Its process as it is seen from here."""
-        with open(f"/proc/{self.process.pid}/task/{self.process.pid}/children", encoding="ascii") as children:
-            return int(children.read().split()[0])
+        (pid,) = self.pids()
+        return pid
 
     def status(self):
         """The fields of /proc/PID/status."""
@@ -90,6 +98,9 @@ class Container:
         return code
 
     def kill(self):
-        if self.process.poll() is None:
-            self.stop(signal.SIGKILL)
+        """Ends it, unless it has ended by itself."""
+        for pid in self.pids():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.end()
         self.process.stderr.close()

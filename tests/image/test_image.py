@@ -16,6 +16,7 @@ import tempfile
 import unittest
 
 import socketio
+import yaml
 
 import namespace
 from dockerfile import Dockerfile
@@ -53,6 +54,13 @@ class Recipe(unittest.TestCase):
     def test_the_context_is_what_is_copied(self):
         patterns = [line for line in (PROJECT / ".dockerignore").read_text().splitlines() if not line.startswith("#")]
         self.assertEqual(patterns, ["*", *(f"!{source}" for source in DOCKERFILE.copied())])
+
+    def test_the_servers_of_compose_run_as_the_image_can(self):
+        server = yaml.safe_load((PROJECT / "compose.yaml").read_text())["services"]["kinglet"]
+        self.assertEqual((server["build"], server["read_only"], server["cap_drop"]), (".", True, ["ALL"]))
+        readme = (PROJECT / "README.md").read_text()
+        for name in server["environment"]:
+            self.assertIn(f"| `{name}` |", readme)
 
     def test_every_source_of_the_program_is_copied(self):
         sources = BINARY.with_suffix(".d").read_text().partition(": ")[2].split()
@@ -108,8 +116,8 @@ class Running(unittest.TestCase):
         self.addCleanup(container.kill)
         return container
 
-    def server(self, port, redis=None):
-        environment = {"PORT": str(port)}
+    def server(self, port, redis=None, **settings):
+        environment = {"PORT": str(port), **settings}
         if redis:
             environment["REDIS_URL"] = f"rediss://kinglet:{PASSWORD}@{redis}:{REDIS_PORT}"
             environment["KINGLET_REDIS_CA"] = "/etc/redis-ca.pem"
@@ -155,12 +163,21 @@ class Running(unittest.TestCase):
         self.assertIn("127.0.0.1:3000 does not answer", said)
 
     def test_the_signal_of_the_image_ends_it_with_0_and_clients_learn_of_it(self):
-        server = self.server(3000)
+        server = self.server(3000, KINGLET_DRAIN="100ms")
         client, _ = self.client(3000)
         gone = queue.Queue()
         client.on("disconnect", lambda *_: gone.put(True))
         self.assertEqual(server.stop(signal.Signals[DOCKERFILE.last("STOPSIGNAL")]), 0)
         self.assertTrue(gone.get(timeout=namespace.DEADLINE_SECONDS))
+
+    def test_the_health_check_fails_from_the_signal_on(self):
+        server = self.server(3000, KINGLET_DRAIN="60m")
+        self.client(3000)
+        os.kill(server.pid(), signal.SIGTERM)
+        server.wait_for_log("draining: 1 clients")
+        code, said = self.health(3000)
+        self.assertEqual(code, 1)
+        self.assertIn("503", said)
 
     def test_two_of_them_are_one_server_by_a_redis_whose_name_is_resolved_and_whose_certificate_is_checked(self):
         for port, name in ((3000, IN_HOSTS), (3001, IN_DNS)):

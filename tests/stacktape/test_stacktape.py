@@ -91,6 +91,13 @@ class Stack(unittest.TestCase):
         self.assertTrue(2 < self.container["stopTimeout"] <= 120)
         self.assertGreaterEqual(int(delay), self.container["stopTimeout"])
 
+    def test_the_platform_waits_longer_than_the_server_takes_to_let_its_clients_go(self):
+        readme = (PROJECT / "README.md").read_text()
+        (default,) = re.findall(r"^\| `KINGLET_DRAIN` \| (\d+)s \|", readme, re.MULTILINE)
+        self.assertNotIn("KINGLET_DRAIN", self.environment)
+        # After the window, two seconds for clients and one for Redis.
+        self.assertGreater(self.container["stopTimeout"], int(default) + 3)
+
     def test_the_image_is_built_from_what_is_here(self):
         packaging = self.container["packaging"]["properties"]
         self.assertTrue((PROJECT / packaging["buildContextPath"] / packaging["dockerfilePath"]).is_file())
