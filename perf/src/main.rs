@@ -28,6 +28,7 @@ usage: perf COMMAND [URL] [OPTIONS]
   idle        clients that only answer heartbeats            [--waves K]
   fanout      some speak, all hear     [--senders S] [--bytes B] [--burst K]
               [--messages PER_SECOND | --window WRITES] [--event NAME]
+              [--listeners URL]
   ack         questions and answers                  [--event NAME] [--bytes B]
   connect     clients that come and go, or all come at once  [--stampede]
   polling     questions and answers over long polling

@@ -192,7 +192,12 @@ impl Options {
                 Err(_) => "http://127.0.0.1:3000".to_owned(),
             },
         };
-        let url = Url::parse(&url)?;
+        self.instance(&url)
+    }
+
+    /// Another instance of it, at this URL.
+    pub fn instance(&self, url: &str) -> Result<Target> {
+        let url = Url::parse(url)?;
         let namespace = self.namespace.clone().unwrap_or_else(|| url.path.clone());
         Target::new(url, &self.path, &namespace, self.ca.as_deref())
     }

@@ -46,12 +46,20 @@ struct Settings {
     burst: usize,
     pace: Pace,
     event: String,
+    /// The URL of another instance, where those who do not speak connect.
+    listeners: Option<String>,
 }
 
 /// Runs the command.
 pub fn main(parser: &mut Parser) -> Result<ExitCode> {
-    let mut settings =
-        Settings { senders: 1, bytes: 100, burst: 1, pace: Pace::Rate(10.0), event: "message-from-client".to_owned() };
+    let mut settings = Settings {
+        senders: 1,
+        bytes: 100,
+        burst: 1,
+        pace: Pace::Rate(10.0),
+        event: "message-from-client".to_owned(),
+        listeners: None,
+    };
     let options = Options::new(1000, 10.0).parse(parser, |name, parser| {
         match name {
             "senders" => settings.senders = parser.value()?.parse()?,
@@ -60,6 +68,7 @@ pub fn main(parser: &mut Parser) -> Result<ExitCode> {
             "messages" => settings.pace = Pace::Rate(parser.value()?.parse()?),
             "window" => settings.pace = Pace::Window(parser.value()?.parse()?),
             "event" => settings.event = parser.value()?.string()?,
+            "listeners" => settings.listeners = Some(parser.value()?.string()?),
             _ => return Ok(false),
         }
         Ok(true)
@@ -78,7 +87,11 @@ pub fn main(parser: &mut Parser) -> Result<ExitCode> {
     }
     conduct(&options, |run| {
         let mut engine = run.engine(run.sources())?;
+        let elsewhere = settings.listeners.as_deref().map(|url| run.options.instance(url)).transpose()?;
         let mut fanout = Fanout::new(run, &settings);
+        if let Some(elsewhere) = elsewhere {
+            engine.divert(fanout.senders.len(), elsewhere.addresses);
+        }
         (0..fanout.count).for_each(|id| engine.launch(id));
         engine.run(&mut fanout)?;
         fanout.run.progress.clear();

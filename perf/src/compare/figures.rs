@@ -15,6 +15,8 @@ pub enum Section {
     Cpu,
     /// What a quarter vCPU and 512 MB hold.
     SmallTask,
+    /// What it costs that receivers are at another instance, with nothing limited.
+    Cluster,
 }
 
 /// How a figure is written.
@@ -141,6 +143,17 @@ measures! {
     HANDSHAKES "handshakes" SmallTask PerSecond Floor "handshakes"
     BACK "back" SmallTask Seconds Floor "10,000 clients cut off reconnect at once: all back after"
     BACK_GET "back_get_p99" SmallTask Millis Floor "`GET /` meanwhile: p99"
+    ALONE_P50 "alone_p50" Cluster Millis Floor "10 messages/s to 1,000 clients, an instance alone: p50"
+    ALONE_P99 "alone_p99" Cluster Millis Floor "10 messages/s to 1,000 clients, an instance alone: p99"
+    CROSS_P50 "cross_p50" Cluster Millis Floor "10 messages/s to 1,000 clients of the other instance: p50"
+    CROSS_P99 "cross_p99" Cluster Millis Floor "10 messages/s to 1,000 clients of the other instance: p99"
+    ADDED_P50 "added_p50" Cluster Millis Floor "added by the way to the other instance: p50"
+    ADDED_P99 "added_p99" Cluster Millis Floor "added by the way to the other instance: p99"
+    ALONE_CPU "alone_cpu" Cluster Micros Floor "delivery, 1,000 clients, an instance alone: CPU time"
+    RECEIVERS_CPU "cross_receivers_cpu" Cluster Micros Floor "delivery, 1,000 clients of the other instance: CPU time there"
+    SENDER_CPU "cross_sender_cpu" Cluster Micros Floor "the same: CPU time of the sender's instance"
+    REDIS_CPU "cross_redis_cpu" Cluster Micros Floor "the same: CPU time of Redis"
+    CROSS_LOST "cluster_lost" Cluster Count Floor "deliveries lost in all of these"
 }
 
 /// The figures of a run.

@@ -20,11 +20,12 @@ pub struct Load {
 }
 
 impl Load {
-    /// Starts `perf ARGUMENTS` against a server; the arguments stand between spaces.
-    pub fn start(arguments: &str, server: &Server) -> io::Result<Self> {
+    /// Starts `perf ARGUMENTS` against a server, and has it report what `counted`, that server or another, uses. The
+    /// arguments stand between spaces.
+    pub fn start(arguments: &str, server: &Server, counted: &Server) -> io::Result<Self> {
         let mut command = command(arguments, server)?;
-        command.arg("--json").arg("--pid").arg(server.pid().to_string());
-        for directory in server.counters() {
+        command.arg("--json").arg("--pid").arg(counted.pid().to_string());
+        for directory in counted.counters() {
             command.arg("--cgroup").arg(directory);
         }
         let mut child = command.stdin(Stdio::null()).spawn()?;
@@ -95,7 +96,7 @@ fn command(arguments: &str, server: &Server) -> io::Result<Command> {
 
 /// Runs the load generator to its end.
 pub fn run(arguments: &str, server: &Server) -> Result<Report, Box<dyn Error>> {
-    Load::start(arguments, server)?.report()
+    Load::start(arguments, server, server)?.report()
 }
 
 /// What the load generator reports.

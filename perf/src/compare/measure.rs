@@ -9,7 +9,8 @@ use super::load::{self, Load, Report};
 use super::server::{self, Kind, Place, Program, Server};
 use super::stop;
 
-type Outcome<T = ()> = Result<T, Box<dyn Error>>;
+/// What a measurement gives.
+pub type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 
 /// Time for what a server does after its last client came or went.
 const SETTLE: Duration = Duration::from_secs(1);
@@ -138,7 +139,7 @@ impl Bench<'_> {
         let held = Load::hold(10_000, &server)?;
         stop::pause(SETTLE * 3)?;
         drop(held);
-        let mut back = Load::start("connect --stampede --connections 10000", &server)?;
+        let mut back = Load::start("connect --stampede --connections 10000", &server, &server)?;
         let mut gets = Vec::new();
         while !back.has_ended()? {
             let begun = Instant::now();

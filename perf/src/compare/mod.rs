@@ -6,10 +6,13 @@
 
 mod cgroup;
 mod confine;
+mod cross;
 mod figures;
 mod load;
 mod measure;
+mod parts;
 mod plot;
+mod redis;
 mod report;
 mod server;
 mod stop;
@@ -24,20 +27,24 @@ use cgroup::{Cgroup, Limits};
 use confine::Cores;
 use figures::Figures;
 use measure::Bench;
+use parts::Part;
 use server::{Cgroups, Kind, Place};
 
 /// What `perf compare --help` prints.
 pub const HELP: &str = "\
 perf compare: what kinglet costs, beside other servers and beside the kernel's floor
 
-Usage: perf compare [--servers LIST] [--quick]
+Usage: perf compare [--servers LIST] [--parts LIST] [--quick]
 
   --servers LIST  kinglet, floor, node, socketioxide, separated by commas; floor brings the coalescing floor along
                   [kinglet,floor,node,socketioxide]
+  --parts LIST    cpu, memory, small-task, reconnection, cross, separated by commas [all]. If some are left out the
+                  tables are printed, and no file is written
   --quick         fewer rounds, for a first look
 
-Builds and installs what it compares. Needs cargo, npm for node, and the right to make cgroups: without that nothing is
-limited and the figures come from /proc. Writes perf/RESULTS.md and perf/results/.
+Builds and installs what it compares. Needs cargo, npm for node, redis-server for cross (else that is left out), and the
+right to make cgroups: without that nothing is limited and the figures come from /proc. Writes perf/RESULTS.md and
+perf/results/.
 ";
 
 /// How often each part is repeated.
@@ -51,9 +58,11 @@ struct Rounds {
 pub fn run(mut arguments: lexopt::Parser) -> Result<(), Box<dyn Error>> {
     use lexopt::prelude::{Long, Short, ValueExt};
     let (mut kinds, mut rounds) = (Kind::ALL.to_vec(), Rounds { cpu: 5, small_task: 3 });
+    let mut parts = Part::ALL.to_vec();
     while let Some(argument) = arguments.next()? {
         match argument {
             Long("servers") => kinds = servers(&arguments.value()?.string()?)?,
+            Long("parts") => parts = parts::named(&arguments.value()?.string()?)?,
             Long("quick") => rounds = Rounds { cpu: 3, small_task: 1 },
             Short('h') | Long("help") => {
                 print!("{HELP}");
@@ -70,13 +79,17 @@ pub fn run(mut arguments: lexopt::Parser) -> Result<(), Box<dyn Error>> {
         eprintln!("no permission to make cgroups: nothing is limited, and the figures come from /proc");
     }
     let begun = Instant::now();
-    let figures = compare(kinds, rounds, &place)?;
+    let figures = compare(kinds, &parts, rounds, &place)?;
+    if parts.len() < Part::ALL.len() {
+        print!("{}", report::page(&figures, rounds, &place, begun.elapsed())?);
+        return Ok(());
+    }
     report::write(&figures, rounds, &place, begun.elapsed())?;
     eprintln!("perf/RESULTS.md and perf/results/ are written");
     Ok(())
 }
 
-fn compare(mut kinds: Vec<Kind>, rounds: Rounds, place: &Place) -> Result<Figures, Box<dyn Error>> {
+fn compare(mut kinds: Vec<Kind>, parts: &[Part], rounds: Rounds, place: &Place) -> Result<Figures, Box<dyn Error>> {
     let mut figures = Figures::default();
     kinds.retain(|kind| match kind.build(&place.root, &place.target) {
         Ok(()) => true,
@@ -89,35 +102,10 @@ fn compare(mut kinds: Vec<Kind>, rounds: Rounds, place: &Place) -> Result<Figure
     // What is started from here on has the load's core, unless it is told otherwise.
     confine::bind(place.cores.load)?;
     let mut bench = Bench { place, figures };
-    let alone: Vec<_> = kinds.iter().copied().filter(|kind| *kind != Kind::CoalescingFloor).collect();
-    for round in 1..=rounds.cpu {
-        each(&mut bench, &kinds, &format!("CPU, round {round} of {}", rounds.cpu), Bench::cpu)?;
+    for part in parts {
+        part.measure(&mut bench, &kinds, rounds)?;
     }
-    each(&mut bench, &alone, "memory and heartbeats", Bench::memory)?;
-    for round in 1..=rounds.small_task {
-        each(&mut bench, &kinds, &format!("small task, round {round} of {}", rounds.small_task), Bench::small_task)?;
-    }
-    each(&mut bench, &alone, "reconnection", Bench::reconnection)?;
     Ok(bench.figures)
-}
-
-/// Measures every server once; what fails for one does not keep the others from it.
-fn each<'a>(
-    bench: &mut Bench<'a>,
-    kinds: &[Kind],
-    part: &str,
-    measure: impl Fn(&mut Bench<'a>, Kind) -> Result<(), Box<dyn Error>>,
-) -> Result<(), Box<dyn Error>> {
-    for kind in kinds {
-        let begun = Instant::now();
-        let result = measure(bench, *kind);
-        stop::check()?;
-        if let Err(error) = result {
-            bench.figures.fail(format!("{}, {part}: {error}", kind.name()));
-        }
-        eprintln!("{part}: {} took {:.0} s", kind.name(), begun.elapsed().as_secs_f64());
-    }
-    Ok(())
 }
 
 fn servers(list: &str) -> Result<Vec<Kind>, String> {

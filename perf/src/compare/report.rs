@@ -11,6 +11,7 @@ use serde_json::json;
 use super::Rounds;
 use super::figures::{self as of, Figures, MEASURES, Measure, Section, Unit};
 use super::plot::{self, Line, Start, Stroke, Titles};
+use super::redis::Redis;
 use super::server::{Cgroups, Kind, Place};
 
 /// Writes everything.
@@ -18,7 +19,7 @@ pub fn write(figures: &Figures, rounds: Rounds, place: &Place, took: Duration) -
     let machine = Machine::look();
     let directory = place.root.join("perf/results");
     fs::create_dir_all(&directory)?;
-    fs::write(place.root.join("perf/RESULTS.md"), page(figures, rounds, place, &machine, took)?)?;
+    fs::write(place.root.join("perf/RESULTS.md"), page(figures, rounds, place, took)?)?;
     fs::write(directory.join("memory.svg"), memory_plot(figures))?;
     fs::write(directory.join("cpu-per-delivery.svg"), cpu_plot(figures))?;
     fs::write(directory.join("small-task-deliveries.svg"), deliveries_plot(figures))?;
@@ -80,13 +81,9 @@ fn command() -> String {
     format!("cargo run --release -p perf -- {}", arguments.join(" "))
 }
 
-fn page(
-    figures: &Figures,
-    rounds: Rounds,
-    place: &Place,
-    machine: &Machine,
-    took: Duration,
-) -> Result<String, std::fmt::Error> {
+/// The page of results.
+pub fn page(figures: &Figures, rounds: Rounds, place: &Place, took: Duration) -> Result<String, std::fmt::Error> {
+    let machine = Machine::look();
     let mut page = String::from("# What it costs\n\n");
     writeln!(page, "Written by `{}` on {} in {:.0} minutes.\n", command(), machine.date, took.as_secs_f64() / 60.0)?;
     writeln!(
@@ -122,17 +119,31 @@ fn page(
         let version = kind.version(&place.root).map(|version| format!(" ({version})")).unwrap_or_default();
         writeln!(page, "- **{}**: {}{version}", kind.name(), kind.description())?;
     }
-    table(&mut page, figures, Section::Memory, "Start and memory, unlimited")?;
-    page += "\n![Memory against connections](results/memory.svg)\n";
-    table(&mut page, figures, Section::Cpu, "CPU time, unlimited")?;
-    page += "\n![CPU time per delivery against connections](results/cpu-per-delivery.svg)\n";
+    let plot = |page: &mut String, title: &str, file: &str| writeln!(page, "\n![{title}](results/{file}.svg)");
+    if table(&mut page, figures, Section::Memory, "Start and memory, unlimited")? {
+        plot(&mut page, "Memory against connections", "memory")?;
+    }
+    if table(&mut page, figures, Section::Cpu, "CPU time, unlimited")? {
+        plot(&mut page, "CPU time per delivery against connections", "cpu-per-delivery")?;
+    }
     let small = match place.cgroups {
         Cgroups::Version(_) => "In 0.25 vCPU and 512 MB",
         Cgroups::Denied => "The loads for 0.25 vCPU and 512 MB, but unlimited",
     };
-    table(&mut page, figures, Section::SmallTask, small)?;
-    page += "\n![Most deliveries a second](results/small-task-deliveries.svg)\n";
-    page += "\n![Latency](results/small-task-latency.svg)\n";
+    if table(&mut page, figures, Section::SmallTask, small)? {
+        plot(&mut page, "Most deliveries a second", "small-task-deliveries")?;
+        plot(&mut page, "Latency", "small-task-latency")?;
+    }
+    if table(&mut page, figures, Section::Cluster, "Two instances on one Redis, unlimited")? {
+        writeln!(
+            page,
+            "\nRedis {} and both instances have cgroups of their own and core {} together. An instance \
+             alone has no Redis. CPU time is measured with one message at a time; what is added is the difference of two \
+             latencies of the same round.",
+            Redis::installed().unwrap_or_default(),
+            place.cores.server
+        )?;
+    }
     if !figures.failures().is_empty() {
         page += "\n## What could not be measured\n\n";
         for failure in figures.failures() {
@@ -142,18 +153,24 @@ fn page(
     Ok(page)
 }
 
-fn table(page: &mut String, figures: &Figures, section: Section, title: &str) -> std::fmt::Result {
+/// Writes a section if it has any figure, and says whether.
+fn table(page: &mut String, figures: &Figures, section: Section, title: &str) -> Result<bool, std::fmt::Error> {
+    let measures = || MEASURES.iter().filter(|measure| measure.section == section);
     let kinds = figures.kinds();
+    let has_any = |kind: &Kind| measures().any(|measure| figures.summary(*measure, *kind).is_some());
+    if !kinds.iter().any(has_any) {
+        return Ok(false);
+    }
     writeln!(page, "\n## {title}\n")?;
     writeln!(page, "| | {} |", kinds.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(" | "))?;
     writeln!(page, "|---|{}", "---|".repeat(kinds.len()))?;
-    for measure in MEASURES.iter().filter(|measure| measure.section == section) {
+    for measure in measures() {
         let cells: Vec<_> = kinds.iter().map(|kind| cell(figures, *measure, *kind)).collect();
         if cells.iter().any(|cell| !cell.is_empty()) {
             writeln!(page, "| {} | {} |", measure.title, cells.join(" | "))?;
         }
     }
-    Ok(())
+    Ok(true)
 }
 
 fn cell(figures: &Figures, measure: Measure, kind: Kind) -> String {

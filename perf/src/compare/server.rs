@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use super::cgroup::{Cgroup, Limits};
 use super::confine::{self, Cores};
+use super::redis::Redis;
 use super::stop;
 use crate::measure::{Sampler, Usage};
 
@@ -79,6 +80,11 @@ impl Kind {
                  runtime, 4 KiB read buffers, a queue of 4,096 packets for each client, fat LTO"
             }
         }
+    }
+
+    /// Whether several of it on one Redis are one server.
+    pub fn joins_clusters(self) -> bool {
+        matches!(self, Self::Kinglet | Self::Node)
     }
 
     /// Builds or installs what it needs.
@@ -193,6 +199,27 @@ impl Server {
     /// Starts a server and waits for its first answer.
     pub fn start(kind: Kind, program: Program, limits: Limits, place: &Place) -> Result<Self, Box<dyn Error>> {
         let port = free_port()?;
+        let command = kind.command(program, &place.root, &place.target, port)?;
+        Self::launch(kind.name(), &command, port, limits, place, answers_get)
+    }
+
+    /// Starts the starter as a member of the cluster that shares this Redis, and waits for its first answer.
+    pub fn join(kind: Kind, redis: &Redis, place: &Place) -> Result<Self, Box<dyn Error>> {
+        let port = free_port()?;
+        let mut command = kind.command(Program::Starter, &place.root, &place.target, port)?;
+        command.env("REDIS_URL", format!("redis://{}", redis.0.address()));
+        Self::launch(kind.name(), &command, port, Limits::None, place, answers_get)
+    }
+
+    /// Starts a program that is to listen on `port`, and waits until it answers.
+    pub fn launch(
+        name: &str,
+        command: &Command,
+        port: u16,
+        limits: Limits,
+        place: &Place,
+        answers: impl Fn(SocketAddr) -> io::Result<()>,
+    ) -> Result<Self, Box<dyn Error>> {
         let cgroup = match place.cgroups {
             Cgroups::Denied => None,
             Cgroups::Version(_) => {
@@ -201,18 +228,17 @@ impl Server {
         };
         let log = place.target.join("perf");
         fs::create_dir_all(&log)?;
-        let log = File::create(log.join(format!("{}.log", kind.name().replace(' ', "-"))))?;
-        let command = kind.command(program, &place.root, &place.target, port)?;
-        let (child, stdout) = confine::start(&command, place.cores.server, cgroup.as_ref(), log)?;
+        let log = File::create(log.join(format!("{}.log", name.replace(' ', "-"))))?;
+        let (child, stdout) = confine::start(command, place.cores.server, cgroup.as_ref(), log)?;
         let begun = Instant::now();
         let mut server = Self { child, _stdout: stdout, cgroup, port, first_answer: Duration::ZERO };
-        while get(server.address(), START_TIMEOUT).is_err() {
+        while answers(server.address()).is_err() {
             stop::check()?;
             if let Some(status) = server.child.try_wait()? {
-                return Err(format!("{} ended before its first answer: {status}", kind.name()).into());
+                return Err(format!("{name} ended before its first answer: {status}").into());
             }
             if begun.elapsed() > START_TIMEOUT {
-                return Err(format!("{} does not answer GET /", kind.name()).into());
+                return Err(format!("{name} does not answer").into());
             }
             thread::sleep(Duration::from_micros(100));
         }
@@ -268,7 +294,12 @@ pub fn get(address: SocketAddr, timeout: Duration) -> io::Result<Duration> {
     if status == *b"HTTP/1.1 200" { Ok(begun.elapsed()) } else { Err(io::Error::other("GET / is not answered 200")) }
 }
 
-fn free_port() -> io::Result<u16> {
+fn answers_get(address: SocketAddr) -> io::Result<()> {
+    get(address, START_TIMEOUT).map(drop)
+}
+
+/// A port that nobody listens on.
+pub fn free_port() -> io::Result<u16> {
     loop {
         let port = NEXT_PORT.fetch_add(1, Ordering::Relaxed);
         match TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)) {

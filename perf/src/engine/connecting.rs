@@ -53,8 +53,7 @@ impl Engine {
     /// Sends a request over one of a client's sockets, which is opened if there is none.
     pub(super) fn request(&mut self, id: usize, side: Side, awaits: Awaits, bytes: &[u8]) -> Result<(), Cause> {
         if self.clients[id].socket(side).is_none() {
-            let addresses = &self.target.addresses;
-            let address = addresses[(id + self.clients[id].failures as usize) % addresses.len()];
+            let address = self.address(id);
             let socket = self.sources.connect(address, self.target.is_loopback())?;
             let mut stream = Stream::new(socket, self.target.tls.as_ref())?;
             let interest = Interest::READABLE | Interest::WRITABLE;

@@ -15,6 +15,7 @@ mod sending;
 
 use std::collections::VecDeque;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -86,12 +87,20 @@ pub struct Counts {
     pub retries: u64,
 }
 
+/// Clients that connect to another instance of the server.
+struct Diverted {
+    /// The first of them; those after it are, too.
+    first: usize,
+    addresses: Vec<SocketAddr>,
+}
+
 /// All clients of this process.
 pub struct Engine {
     poll: Poll,
     waker: Arc<Waker>,
     alarm: Alarm,
     target: Arc<Target>,
+    diverted: Option<Diverted>,
     transport: Transport,
     clients: Vec<Client>,
     sources: Sources,
@@ -137,6 +146,7 @@ impl Engine {
             waker: Arc::new(waker),
             alarm,
             target: Arc::clone(target),
+            diverted: None,
             transport: options.transport,
             clients: (0..clients).map(|_| Client::new(now)).collect(),
             sources,
@@ -164,6 +174,18 @@ impl Engine {
     /// Sets what clients do when they cannot connect; they try three times more unless told otherwise.
     pub const fn set_retry(&mut self, retry: Retry) {
         self.retry = retry;
+    }
+
+    /// Lets clients from `first` on connect to these addresses, at least one, where another instance of the server is.
+    pub fn divert(&mut self, first: usize, addresses: Vec<SocketAddr>) {
+        self.diverted = Some(Diverted { first, addresses });
+    }
+
+    /// Where client `id` connects: the addresses are taken in turn.
+    fn address(&self, id: usize) -> SocketAddr {
+        let diverted = self.diverted.as_ref().filter(|diverted| id >= diverted.first);
+        let addresses = diverted.map_or(&self.target.addresses, |diverted| &diverted.addresses);
+        addresses[(id + self.clients[id].failures as usize) % addresses.len()]
     }
 
     /// Something that wakes the loop.
