@@ -43,6 +43,15 @@ pub(super) enum Reach {
     RemoteSocket,
     /// To this server's sockets alone.
     Server,
+    /// The same, from another server. The shards are woken when all that came with it is there.
+    Received,
+}
+
+impl Reach {
+    /// Whether other servers are told.
+    const fn leaves(self) -> bool {
+        matches!(self, Self::Cluster | Self::RemoteSocket)
+    }
 }
 
 impl Broadcast {
@@ -120,7 +129,7 @@ impl Broadcast {
         let Some(shared) = self.shared else { return Ok(()) };
         let namespace = match self.namespace {
             // Other servers may have it.
-            Err(_) if shared.cluster.is_some() && self.reach != Reach::Server => return Ok(()),
+            Err(_) if shared.cluster.is_some() && self.reach.leaves() => return Ok(()),
             namespace => namespace.map_err(EmitError::UnknownNamespace)?,
         };
         let heard = heard(&shared, &namespace);
@@ -133,7 +142,7 @@ impl Broadcast {
             Some(recovery) => broadcast_recoverable(&shared, recovery, |offset| {
                 broadcast(socketio::event_at(name, offset, json, attachments))
             }),
-            None => deliver(&shared, broadcast(socketio::event(name, None, json, attachments))),
+            None => deliver(&shared, broadcast(socketio::event(name, None, json, attachments)), self.reach),
         }
         Ok(())
     }
@@ -153,7 +162,7 @@ impl Broadcast {
     /// The cluster, if the message goes there, and the namespace's name.
     pub(super) fn cluster(&self) -> Option<(&Membership, &str)> {
         let shared = self.shared.as_ref()?;
-        let cluster = shared.cluster.as_ref().filter(|_| self.reach != Reach::Server)?;
+        let cluster = shared.cluster.as_ref().filter(|_| self.reach.leaves())?;
         let name = match &self.namespace {
             Ok(namespace) => namespace.name(shared),
             Err(name) => name,
@@ -187,7 +196,7 @@ impl Broadcast {
 }
 
 /// Delivers to the sockets of this thread's shard at once, and hands the rest to the other shards.
-fn deliver(shared: &Arc<Shared>, broadcast: shard::Broadcast) {
+fn deliver(shared: &Arc<Shared>, broadcast: shard::Broadcast, reach: Reach) {
     let current = Shard::current(shared);
     if let Some(current) = &current {
         current.core.borrow_mut().broadcast(&broadcast);
@@ -199,7 +208,11 @@ fn deliver(shared: &Arc<Shared>, broadcast: shard::Broadcast) {
     }
     let broadcast = Arc::new(broadcast);
     for (_, mailbox) in elsewhere {
-        mailbox.send(Letter::Broadcast(Arc::clone(&broadcast)));
+        let letter = Letter::Broadcast(Arc::clone(&broadcast));
+        match reach {
+            Reach::Received => mailbox.post(letter),
+            _ => mailbox.send(letter),
+        }
     }
 }
 

@@ -123,7 +123,32 @@ impl Mailbox {
     /// Hands a letter to the shard, whether there is room or not.
     pub(crate) fn hand_over(&self, letter: Letter) {
         self.state.waiting.fetch_add(letter.cost(), Ordering::AcqRel);
-        if self.sender.send(letter).is_err() || self.state.woken.swap(true, Ordering::AcqRel) {
+        if self.sender.send(letter).is_ok() {
+            self.wake_unless_woken();
+        }
+    }
+
+    /// Hands a letter to the shard as [`send`](Self::send) does, but wakes it only if there is no room. Whoever posts letters
+    /// [`wake`](Self::wake)s it after the last.
+    pub(crate) fn post(&self, letter: Letter) {
+        if self.is_full() {
+            self.wake();
+            self.wait_for_room();
+        }
+        self.state.waiting.fetch_add(letter.cost(), Ordering::AcqRel);
+        // Nobody is left to serve where this fails.
+        let _ = self.sender.send(letter);
+    }
+
+    /// Wakes the shard if letters wait for it.
+    pub(crate) fn wake(&self) {
+        if !self.sender.is_empty() {
+            self.wake_unless_woken();
+        }
+    }
+
+    fn wake_unless_woken(&self) {
+        if self.state.woken.swap(true, Ordering::AcqRel) {
             return;
         }
         if let Err(error) = self.waker.wake() {
@@ -193,5 +218,55 @@ impl State {
                 self.changed.notify_all();
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use mio::{Events, Poll, Token};
+
+    use super::*;
+
+    /// A mailbox with room for this many bytes, its inbox, and how often it has woken the poll since that was asked last.
+    fn under_test(limit: usize) -> (Mailbox, Inbox, impl FnMut() -> usize) {
+        let mut poll = Poll::new().unwrap();
+        let (mailbox, inbox) = mailbox(Waker::new(poll.registry(), Token(0)).unwrap(), limit);
+        let mut events = Events::with_capacity(4);
+        let wakes = move || {
+            poll.poll(&mut events, Some(Duration::ZERO)).unwrap();
+            events.iter().count()
+        };
+        (mailbox, inbox, wakes)
+    }
+
+    #[test]
+    fn posted_letters_wake_the_shard_when_that_is_said() {
+        let (mailbox, inbox, mut wakes) = under_test(1024);
+        mailbox.wake();
+        assert_eq!(wakes(), 0, "nothing waits");
+        mailbox.post(Letter::Stop);
+        mailbox.post(Letter::Stop);
+        assert_eq!(wakes(), 0);
+        mailbox.wake();
+        assert_eq!(wakes(), 1);
+        assert_eq!(inbox.drain().count(), 2);
+        mailbox.send(Letter::Stop);
+        assert_eq!(wakes(), 1);
+    }
+
+    #[test]
+    fn whoever_posts_to_a_full_inbox_wakes_the_shard_and_waits() {
+        let (mailbox, inbox, mut wakes) = under_test(COST);
+        mailbox.post(Letter::Stop);
+        mailbox.post(Letter::Stop);
+        let poster = std::thread::spawn(move || mailbox.post(Letter::Stop));
+        while wakes() == 0 {}
+        let mut taken = 0;
+        while taken < 3 {
+            taken += inbox.drain().count();
+        }
+        poster.join().unwrap();
     }
 }

@@ -41,6 +41,30 @@ fn each_subscription_is_confirmed_before_redis_counts_as_there() {
 }
 
 #[test]
+fn a_pause_follows_messages_and_nothing_else() {
+    let server = Server::start(&[]);
+    let listener = Listener::on(&quick(server.address()), "channel");
+    for number in 0..1000 {
+        listener.redis.publish("channel", number.to_string(), Kind::Lasting);
+    }
+    let (mut messages, mut since_pause) = (0, 0);
+    while messages < 1000 || since_pause > 0 {
+        match listener.next() {
+            Incoming::Message { .. } => {
+                messages += 1;
+                since_pause += 1;
+            }
+            Incoming::Pause => {
+                assert_ne!(since_pause, 0, "a pause after {messages}");
+                since_pause = 0;
+            }
+            Incoming::Up => {}
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
 fn what_is_published_after_the_confirmation_is_heard() {
     let server = Server::start(&[]);
     let listener = Listener::start(&quick(server.address()));

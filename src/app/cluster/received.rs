@@ -10,12 +10,17 @@ use super::requests;
 use crate::cluster::redis::Incoming;
 use crate::cluster::{self, DecodeError, Membership, Place, Request, Response};
 use crate::engineio::Sid;
-use crate::shard::{Shared, Target, Urgency};
+use crate::shard::{Mailbox, Shared, Target, Urgency};
 
 /// Handles what the subscriber tells.
 pub(crate) fn receive(server: &Handle, incoming: Incoming) {
-    let Incoming::Message { topic, channel, payload } = incoming else { return };
     let Some(shared) = server.shared() else { return };
+    let (topic, channel, payload) = match incoming {
+        Incoming::Message { topic, channel, payload } => (topic, channel, payload),
+        // Messages that came together are delivered together: the shards are woken once for them.
+        Incoming::Pause => return shared.mailboxes.iter().for_each(Mailbox::wake),
+        Incoming::Subscribed(_) | Incoming::Up | Incoming::Down(_) => return,
+    };
     let Some(cluster) = &shared.cluster else { return };
     let Ok(channel) = str::from_utf8(&channel) else { return cluster.counters.malformed.one() };
     let Some((place, incoming)) = cluster.recognise(&topic, channel) else { return };
@@ -77,7 +82,7 @@ pub(super) fn local(shared: &Arc<Shared>, message: &cluster::Broadcast) -> Optio
         target: Target { rooms, except, sender: None },
         urgency: if message.flags.volatile { Urgency::Volatile } else { Urgency::Reliable },
         compress: message.flags.compress.unwrap_or(true),
-        reach: Reach::Server,
+        reach: Reach::Received,
         ..Broadcast::new(Some(Arc::clone(shared)), Ok(namespace), None)
     })
 }

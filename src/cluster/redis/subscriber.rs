@@ -41,6 +41,8 @@ pub enum Incoming {
     /// Redis has confirmed a subscription: what is published from now on comes. So for each subscription, and again after
     /// each reconnection, before [`Up`](Self::Up).
     Subscribed(Topic),
+    /// Nothing more has come after these messages for now, or much has: what is better done once for many is to be done.
+    Pause,
     /// Redis is there, and all subscriptions are in effect.
     Up,
     /// Redis is away; what others publish meanwhile is missed.
@@ -52,7 +54,7 @@ pub(super) type Sink = Box<dyn FnMut(Incoming) + Send>;
 
 /// Runs the subscriber until it is to stop.
 pub(super) fn run(shared: &Arc<Shared>, sleep: Sleep, sink: Sink) {
-    Subscriber { shared, sleep, sink, told: Told::Nothing }.run();
+    Subscriber { shared, sleep, sink, told: Told::Nothing, paused: true }.run();
 }
 
 struct Subscriber<'a> {
@@ -60,6 +62,8 @@ struct Subscriber<'a> {
     sleep: Sleep,
     sink: Sink,
     told: Told,
+    /// Whether the sink has been told of a pause since the last message.
+    paused: bool,
 }
 
 /// A reply that is due.
@@ -139,6 +143,7 @@ impl Subscriber<'_> {
                 break fault;
             }
         };
+        self.pause();
         listening.wire.close();
         fault
     }
@@ -148,12 +153,14 @@ impl Subscriber<'_> {
         listening.wire.flush()?;
         for _ in 0..VALUES {
             let Some(value) = listening.wire.next()? else {
+                self.pause();
                 self.settle(listening);
                 return self.rest(listening);
             };
             match listening.understand(value)? {
                 Meaning::Message(topic, channel, payload) => {
                     self.shared.counters.received.one();
+                    self.paused = false;
                     (self.sink)(Incoming::Message { topic, channel, payload });
                 }
                 Meaning::Done(Change { verb: Verb::Subscribe, topic, ticket })
@@ -164,8 +171,16 @@ impl Subscriber<'_> {
                 Meaning::Done(_) | Meaning::Pong => {}
             }
         }
+        self.pause();
         self.settle(listening);
         Ok(())
+    }
+
+    /// Tells of a pause after messages.
+    fn pause(&mut self) {
+        if !std::mem::replace(&mut self.paused, true) {
+            (self.sink)(Incoming::Pause);
+        }
     }
 
     /// Notes and tells what has come of the state.
