@@ -33,6 +33,16 @@ impl Counter {
     }
 }
 
+/// One counter for each limit.
+#[derive(Debug)]
+struct LimitCounters([Counter; Limit::ALL.len()]);
+
+impl Default for LimitCounters {
+    fn default() -> Self {
+        Self(std::array::from_fn(|_| Counter::default()))
+    }
+}
+
 /// Declares the counters of a shard and the snapshot that sums them, so that no metric exists in only one of the two.
 macro_rules! metrics {
     ($($(#[doc = $doc:literal])+ $name:ident;)+) => {
@@ -40,7 +50,7 @@ macro_rules! metrics {
         #[derive(Debug, Default)]
         pub(crate) struct ShardMetrics {
             $(pub(crate) $name: Counter,)+
-            pub(crate) limits_hit: [Counter; Limit::ALL.len()],
+            limits_hit: LimitCounters,
             /// Handshakes and requests refused, by the number of their code.
             pub(crate) refusals: [Counter; 6],
             /// Sessions that closed, by the place of the reason in [`Reason::ALL`](crate::engineio::Reason::ALL).
@@ -127,7 +137,7 @@ metrics! {
 impl ShardMetrics {
     /// The counter of breaches of one limit.
     pub(crate) fn limit(&self, limit: Limit) -> &Counter {
-        &self.limits_hit[limit as usize]
+        &self.limits_hit.0[limit as usize]
     }
 
     /// Counts one breach of `limit`.
@@ -156,6 +166,7 @@ pub(crate) enum Limit {
     RoomsPerSocket,
     Rooms,
     UnansweredAcks,
+    CollectedAnswers,
     BlockingQueue,
     BlockingQueueBytes,
     QueuedPerClient,
@@ -175,7 +186,7 @@ pub(crate) enum Limit {
 }
 
 impl Limit {
-    pub(crate) const ALL: [Self; 32] = [
+    pub(crate) const ALL: [Self; 33] = [
         Self::MaxConnections,
         Self::RequestHead,
         Self::RequestHeaders,
@@ -192,6 +203,7 @@ impl Limit {
         Self::RoomsPerSocket,
         Self::Rooms,
         Self::UnansweredAcks,
+        Self::CollectedAnswers,
         Self::BlockingQueue,
         Self::BlockingQueueBytes,
         Self::QueuedPerClient,
@@ -229,6 +241,7 @@ impl Limit {
             Self::RoomsPerSocket => "rooms_per_socket",
             Self::Rooms => "rooms",
             Self::UnansweredAcks => "unanswered_acks",
+            Self::CollectedAnswers => "collected_answers",
             Self::BlockingQueue => "blocking_queue",
             Self::BlockingQueueBytes => "blocking_queue_bytes",
             Self::QueuedPerClient => "queued_per_client",

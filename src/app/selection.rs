@@ -65,6 +65,7 @@ impl Broadcast {
         let broadcast = shard::Broadcast { namespace: key, target, frames, urgency, heard };
         let others = if self.cluster().is_some() { Others::Uncounted } else { Others::Counted };
         let collection = Collection::new(
+            &shared.hoard,
             shared.mailboxes.len(),
             others,
             Box::new(|shard, answers, missing| {

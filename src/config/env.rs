@@ -308,6 +308,13 @@ pub const SETTINGS: &[Setting] = &[
         "missing acknowledgements of one socket; then the oldest is given up"
     ),
     setting!(
+        "KINGLET_COLLECTED_ANSWERS",
+        "16MiB",
+        limits.collected_answers,
+        parse::size,
+        "bytes of answers to broadcasts that wait for the last; then answers are dropped and count as missing"
+    ),
+    setting!(
         "KINGLET_BLOCKING_QUEUE",
         "1024",
         limits.blocking_queue,

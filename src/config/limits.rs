@@ -47,6 +47,9 @@ pub struct Limits {
     pub rooms: usize,
     /// Events of one socket whose acknowledgement may be missing, 1024 by default. Beyond: the oldest is given up.
     pub unanswered_acks: usize,
+    /// Bytes of all answers that are being collected ([`Broadcast::emit_with_ack`](crate::Broadcast::emit_with_ack)), 16 MiB
+    /// by default; 128 are added for each, and for each attachment. Beyond: an answer is dropped, and counts as missing.
+    pub collected_answers: usize,
     /// Events that may wait for a thread of the blocking handlers
     /// ([`Namespace::on_blocking`](crate::Namespace::on_blocking)), 1024 by default. Beyond: they are refused.
     pub blocking_queue: usize,
@@ -128,6 +131,7 @@ impl Default for Limits {
             rooms_per_socket: 1024,
             rooms: 250_000,
             unanswered_acks: 1024,
+            collected_answers: 16 * 1024 * 1024,
             blocking_queue: 1024,
             blocking_queue_bytes: 16 * 1024 * 1024,
             queued_per_client: 1024 * 1024,

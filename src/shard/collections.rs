@@ -1,6 +1,7 @@
 //! Answers to a broadcast: collected from the clients of all shards and servers, or sent to the server that asked.
 
 use std::rc::Rc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Shard;
@@ -10,17 +11,51 @@ use super::sockets::Status;
 use super::target::Broadcast;
 use crate::cluster::Answer;
 use crate::engineio::Millis;
+use crate::metrics::Limit;
 use crate::socketio::Arguments;
 
 /// What is called with the answers, and with how many receivers gave none, or `None` if every one has answered. Whoever was
 /// too busy to ask its receivers in time leaves them uncounted.
 type Finish = Box<dyn FnOnce(&Rc<Shard>, Vec<Arguments>, Option<usize>) + Send>;
 
+/// What an answer, and each of its attachments, counts beside its bytes.
+const COST: usize = 128;
+
+/// The bytes of all answers that are being collected, and how many they may be.
+#[derive(Debug)]
+pub(crate) struct Hoard {
+    bytes: AtomicUsize,
+    limit: usize,
+}
+
+impl Hoard {
+    pub(crate) fn new(limit: usize) -> Arc<Self> {
+        Arc::new(Self { bytes: AtomicUsize::new(0), limit })
+    }
+
+    /// Takes so many bytes; false if they are too many.
+    fn take(&self, bytes: usize) -> bool {
+        let more = |taken: usize| taken.checked_add(bytes).filter(|sum| *sum <= self.limit);
+        self.bytes.fetch_update(Relaxed, Relaxed, more).is_ok()
+    }
+
+    fn give_back(&self, bytes: usize) {
+        self.bytes.fetch_sub(bytes, Relaxed);
+    }
+}
+
 /// The answers to one broadcast. It ends when every receiver has answered, or by its timer.
-pub(crate) struct Collection(Mutex<State>);
+pub(crate) struct Collection {
+    hoard: Arc<Hoard>,
+    state: Mutex<State>,
+}
 
 struct State {
     answers: Vec<Arguments>,
+    /// What they take of the hoard.
+    bytes: usize,
+    /// Answers that there was no room for.
+    dropped: usize,
     receivers: usize,
     /// Shards and other servers that have yet to say how many clients they have sent the broadcast to. Servers may say it
     /// before they are counted.
@@ -41,19 +76,28 @@ pub(crate) enum Others {
 
 impl State {
     fn is_complete(&self) -> bool {
-        self.parts == 0 && self.others == Others::Counted && self.answers.len() >= self.receivers
+        self.parts == 0
+            && self.others == Others::Counted
+            && self.answers.len().saturating_add(self.dropped) >= self.receivers
+    }
+
+    /// How many receivers gave no answer that was kept, or `None` if every one did.
+    fn missing(&self) -> Option<usize> {
+        let all = self.is_complete() && self.dropped == 0;
+        (!all).then(|| self.receivers.saturating_sub(self.answers.len()))
     }
 }
 
 impl Collection {
-    pub(crate) fn new(shards: usize, others: Others, finish: Finish) -> Arc<Self> {
+    pub(crate) fn new(hoard: &Arc<Hoard>, shards: usize, others: Others, finish: Finish) -> Arc<Self> {
         let parts = isize::try_from(shards).unwrap_or(isize::MAX);
-        let state = State { answers: Vec::new(), receivers: 0, parts, others, finish: Some(finish) };
-        Arc::new(Self(Mutex::new(state)))
+        let answers = Vec::new();
+        let state = State { answers, bytes: 0, dropped: 0, receivers: 0, parts, others, finish: Some(finish) };
+        Arc::new(Self { hoard: Arc::clone(hoard), state: Mutex::new(state) })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn is_over(&self) -> bool {
@@ -72,15 +116,21 @@ impl Collection {
     pub(crate) fn asked(&self, receivers: usize) -> bool {
         let mut state = self.state();
         state.receivers = state.receivers.saturating_add(receivers);
-        state.parts -= 1;
+        state.parts = state.parts.saturating_sub(1);
         state.is_complete()
     }
 
-    /// An answer came. Says whether it was the last.
+    /// An answer came: it is kept if there is room. Says whether it was the last.
     pub(crate) fn answered(&self, answer: Arguments) -> bool {
+        let bytes = answer.attachments().iter().fold(COST + answer.json().len(), |sum, one| sum + COST + one.len());
         let mut state = self.state();
         if state.finish.is_some() {
-            state.answers.push(answer);
+            if self.hoard.take(bytes) {
+                state.bytes += bytes;
+                state.answers.push(answer);
+            } else {
+                state.dropped = state.dropped.saturating_add(1);
+            }
         }
         state.is_complete()
     }
@@ -89,10 +139,22 @@ impl Collection {
     pub(crate) fn end(&self, shard: &Rc<Shard>) {
         let mut state = self.state();
         let Some(finish) = state.finish.take() else { return };
-        let missing = (!state.is_complete()).then(|| state.receivers.saturating_sub(state.answers.len()));
+        let (missing, dropped) = (state.missing(), state.dropped);
         let answers = std::mem::take(&mut state.answers);
+        self.hoard.give_back(std::mem::take(&mut state.bytes));
         drop(state);
+        if dropped > 0 {
+            shard.core.borrow().metrics.hit(Limit::CollectedAnswers);
+        }
         finish(shard, answers, missing);
+    }
+}
+
+impl Drop for Collection {
+    fn drop(&mut self) {
+        // What the server's end has kept from ending.
+        let bytes = self.state().bytes;
+        self.hoard.give_back(bytes);
     }
 }
 
@@ -110,7 +172,7 @@ impl Relay {
 
     fn asked(&self, receivers: usize) {
         let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
-        asked.0 -= 1;
+        asked.0 = asked.0.saturating_sub(1);
         asked.1 += receivers as u64;
         let (shards, receivers) = *asked;
         drop(asked);
@@ -172,5 +234,99 @@ impl Core {
             self.expect_answer(key, id, deadline, asker);
         }
         self.calls.extend(asker.asked(receivers.len()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn collection(hoard: &Arc<Hoard>, shards: usize, others: Others) -> Arc<Collection> {
+        Collection::new(hoard, shards, others, Box::new(|_, _, _| ()))
+    }
+
+    fn answer(json: &'static str) -> Arguments {
+        Arguments::unnamed(json.into(), Box::default())
+    }
+
+    fn room_for(answers: usize) -> Arc<Hoard> {
+        Hoard::new(answers * (COST + "[1]".len()))
+    }
+
+    #[test]
+    fn a_collection_is_complete_with_the_last_answer_of_the_last_part() {
+        let collection = collection(&room_for(9), 2, Others::Counted);
+        assert!(!collection.asked(1));
+        assert!(!collection.answered(answer("[1]")), "a shard has yet to ask");
+        assert!(!collection.asked(1));
+        assert!(collection.answered(answer("[1]")));
+        assert_eq!(collection.state().missing(), None);
+    }
+
+    #[test]
+    fn nobody_asked_is_complete_when_all_parts_have_said_so() {
+        let collection = collection(&room_for(9), 1, Others::Uncounted);
+        assert!(!collection.asked(0), "the others are not counted");
+        assert!(!collection.expect_others(1));
+        assert!(collection.asked(0));
+    }
+
+    #[test]
+    fn other_servers_may_speak_before_they_are_counted() {
+        let collection = collection(&room_for(9), 1, Others::Uncounted);
+        assert!(!collection.asked(1));
+        assert!(!collection.asked(2));
+        for _ in 0..3 {
+            assert!(!collection.answered(answer("[1]")));
+        }
+        assert!(collection.expect_others(1));
+    }
+
+    #[test]
+    fn uncounted_others_leave_it_incomplete() {
+        let collection = collection(&room_for(9), 1, Others::Uncounted);
+        assert!(!collection.asked(1));
+        assert!(!collection.answered(answer("[1]")));
+        assert_eq!(collection.state().missing(), Some(0));
+    }
+
+    #[test]
+    fn counts_beyond_all_reason_neither_overflow_nor_complete() {
+        let collection = collection(&room_for(9), 1, Others::Counted);
+        assert!(!collection.asked(usize::MAX));
+        assert!(!collection.asked(usize::MAX));
+        assert!(!collection.answered(answer("[1]")));
+        assert_eq!(collection.state().missing(), Some(usize::MAX - 1));
+    }
+
+    #[test]
+    fn answers_without_end_take_no_more_than_the_bound() {
+        let hoard = room_for(2);
+        let one = collection(&hoard, 1, Others::Uncounted);
+        let other = collection(&hoard, 1, Others::Counted);
+        for _ in 0..10_000 {
+            assert!(!one.answered(answer("[1]")));
+        }
+        assert_eq!(one.state().answers.len(), 2);
+        assert_eq!(one.state().dropped, 9_998);
+        assert!(!other.asked(1));
+        assert!(other.answered(answer("[1]")), "who has answered need not be waited for");
+        assert_eq!(other.state().missing(), Some(1), "but the answer is missing");
+        drop(one);
+        assert!(hoard.take(2 * (COST + "[1]".len())), "all is given back");
+    }
+
+    #[test]
+    fn a_relay_tells_the_count_once_when_all_shards_have_asked() {
+        let told = Arc::<Mutex<Vec<Answer>>>::default();
+        let teller = Arc::clone(&told);
+        let relay = Relay::new(2, Box::new(move |answer| teller.lock().unwrap().push(answer)));
+        let asker = Asker::Relay(relay);
+        assert!(asker.asked(2).is_none());
+        assert!(told.lock().unwrap().is_empty());
+        assert!(asker.asked(1).is_none());
+        assert!(matches!(told.lock().unwrap()[..], [Answer::ClientCount(3)]));
+        assert!(asker.answered(answer("[1]")).is_none());
+        assert!(matches!(&told.lock().unwrap()[..], [_, Answer::Ack(told)] if told.json() == "[1]"));
     }
 }

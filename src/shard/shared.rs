@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::application::Application;
+use super::collections::Hoard;
 use super::inbox::{Letter, Mailbox};
 use super::keys::NamespaceKey;
 use super::owed::OwedAcks;
@@ -41,6 +42,8 @@ pub(crate) struct Shared {
     leaving: AtomicBool,
     /// Shards with clients that have yet to be let go.
     serving: AtomicUsize,
+    /// Answers that are being collected.
+    pub(crate) hoard: Arc<Hoard>,
     connections: AtomicUsize,
     ack_ids: Vec<AtomicUsize>,
 }
@@ -91,6 +94,7 @@ impl Shared {
             owed: OwedAcks::default(),
             leaving: AtomicBool::new(false),
             serving: AtomicUsize::new(shards),
+            hoard: Hoard::new(config.limits.collected_answers),
             connections: AtomicUsize::new(0),
             config,
         }

@@ -89,7 +89,9 @@ impl<T: Send + 'static> Gathering<T> {
 
     fn counted(self: &Arc<Self>, namespace: &str, servers: usize, question: Question<T>, timeout: Duration) {
         let Some(cluster) = self.shared.cluster.as_ref().filter(|_| servers > 0) else { return self.part(Vec::new()) };
-        self.state().missing += servers;
+        let mut state = self.state();
+        state.missing = state.missing.saturating_add(servers);
+        drop(state);
         let this = Arc::clone(self);
         let read = question.read;
         let listener = move |answer| {

@@ -158,6 +158,34 @@ pub fn the_oldest_question_is_given_up() -> Server {
     server
 }
 
+pub fn an_answer_too_many_to_a_broadcast_is_missing() -> Server {
+    let (sender, answers) = channel();
+    let server = limited(Limits { collected_answers: 200, ..Limits::default() });
+    let ask = |clients: &mut [Client]| {
+        let sender = sender.clone();
+        let heard = move |answers| sender.send(answers).expect("the test waits");
+        server
+            .handle()
+            .emit_with_ack("question", (), Duration::from_secs(600), heard)
+            .expect("a name that may be used");
+        for client in clients {
+            let question = client.ws.text();
+            let id = question.trim_start_matches("42").trim_end_matches("[\"question\"]");
+            client.ws.send_text(&format!("43{id}[\"answer\"]"));
+        }
+        receive(&answers)
+    };
+    let mut clients = [Client::connect(&server), Client::connect(&server)];
+    let missing = ask(&mut clients).expect_err("there is room for one answer");
+    assert_eq!((missing.answers.len(), missing.missing), (1, 1));
+    assert_eq!(server.hits("collected_answers"), 1);
+    let [one, other] = clients;
+    drop(other);
+    server.wait_until("one left", |metrics| metrics.sockets == 1);
+    assert_eq!(ask(&mut [one]).expect("the room is free again").len(), 1);
+    server
+}
+
 #[test]
 fn a_server_of_no_limits_met_has_counted_none() {
     let server = limited(Limits::default());
