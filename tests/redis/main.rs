@@ -1,9 +1,11 @@
 //! The way to Redis against real servers, each test with one of its own.
 #![expect(clippy::unwrap_used, reason = "a test ends where something fails")]
 
+mod crossing;
 mod log_in;
 mod outages;
 mod publishing;
+mod questions;
 mod stopping;
 mod subscribing;
 mod support;

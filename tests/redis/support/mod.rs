@@ -1,10 +1,11 @@
-//! What the tests need: a `redis-server` of their own, a bare client, certificates, the log.
+//! What the tests need: a `redis-server` of their own, a bare client, certificates, the log, servers in a cluster.
 
 pub mod certificates;
 pub mod client;
 pub mod forgetful;
 pub mod listener;
 pub mod logs;
+pub mod member;
 pub mod server;
 
 use std::time::Duration;

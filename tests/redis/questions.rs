@@ -1,0 +1,85 @@
+//! Questions to the other servers, one of which is a bare client that answers as it likes.
+
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use kinglet::{Config, Limits, MissingServers};
+
+use super::support::PATIENCE;
+use super::support::client::Client;
+use super::support::member::Member;
+use super::support::server::Server;
+
+type Rooms = Result<Vec<String>, MissingServers<Vec<String>>>;
+
+/// A server in a cluster, and another that counts as one and says nothing by itself.
+struct Scene {
+    member: Member,
+    hears: Client,
+    says: Client,
+    _redis: Server,
+}
+
+impl Scene {
+    fn new(requests_timeout: Duration) -> Self {
+        let redis = Server::start(&[]);
+        let mut hears = redis.client();
+        hears.subscribe("socket.io-request#/#");
+        let config = Config { limits: Limits { requests_timeout, ..Limits::default() }, ..Config::default() };
+        let member = Member::start(config, redis.address());
+        Self { member, hears, says: redis.client(), _redis: redis }
+    }
+
+    /// Asks for all rooms; gives the id of the request and where the answer comes.
+    fn ask(&mut self) -> (String, Receiver<Rooms>) {
+        let (sender, rooms) = channel();
+        self.member.handle.of("/").all_rooms(move |answer| sender.send(answer).unwrap());
+        let request: serde_json::Value = serde_json::from_str(&self.hears.message()).unwrap();
+        (request["requestId"].as_str().unwrap().to_owned(), rooms)
+    }
+
+    fn answer(&mut self, request: &str, rooms: &str) {
+        let message = format!("{{\"requestId\":\"{request}\",\"rooms\":{rooms}}}");
+        assert_eq!(self.says.ask(&format!("PUBLISH socket.io-response#/# {}", quoted(&message))), "1");
+    }
+}
+
+/// A word as Redis takes it in a command that is a line.
+fn quoted(word: &str) -> String {
+    format!("\"{}\"", word.replace('"', "\\\""))
+}
+
+fn received(rooms: &Receiver<Rooms>) -> Rooms {
+    rooms.recv_timeout(PATIENCE).expect("an answer")
+}
+
+#[test]
+fn a_server_that_does_not_answer_in_time_is_missing_and_its_late_answer_is_ignored() {
+    let mut scene = Scene::new(Duration::from_millis(50));
+    let (late, rooms) = scene.ask();
+    let missing = received(&rooms).expect_err("a server is missing");
+    assert_eq!((missing.missing, missing.answers.len()), (1, 0));
+    assert_eq!(scene.member.handle.cluster_metrics().unwrap().timeouts, 1);
+    scene.answer(&late, "[\"late\"]");
+    assert!(received(&scene.ask().1).is_err(), "the answer to one question counts for no other");
+}
+
+#[test]
+fn answers_that_are_none_or_to_other_questions_end_nothing() {
+    let mut scene = Scene::new(PATIENCE * 2);
+    let (request, rooms) = scene.ask();
+    let (other, others) = scene.ask();
+    scene.answer("nobody's", "[\"lost\"]");
+    let sockets = format!("{{\"requestId\":\"{request}\",\"sockets\":[]}}");
+    scene.says.ask(&format!("PUBLISH socket.io-response#/# {}", quoted(&sockets)));
+    scene.answer(&other, "[\"b\"]");
+    assert_eq!(received(&others).unwrap(), ["b"]);
+    assert!(rooms.try_recv().is_err());
+    scene.answer(&request, "[\"a\"]");
+    assert_eq!(received(&rooms).unwrap(), ["a"]);
+    // The question is over: it has gone, and a second answer finds nobody.
+    scene.answer(&request, "[\"again\"]");
+    scene.member.until("all heard", |handle| handle.cluster_metrics().unwrap().redis.received >= 7);
+    assert!(rooms.try_recv().is_err());
+    assert_eq!(scene.member.handle.cluster_metrics().unwrap().malformed, 0);
+}
