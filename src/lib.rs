@@ -347,6 +347,7 @@ mod config;
 pub mod engineio;
 mod error;
 mod http;
+mod memory;
 mod metrics;
 mod ops;
 mod server;

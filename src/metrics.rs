@@ -151,6 +151,8 @@ impl ShardMetrics {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Limit {
     MaxConnections,
+    MemoryRefuse,
+    MemoryShed,
     RequestHead,
     RequestHeaders,
     HeaderTimeout,
@@ -186,8 +188,10 @@ pub(crate) enum Limit {
 }
 
 impl Limit {
-    pub(crate) const ALL: [Self; 33] = [
+    pub(crate) const ALL: [Self; 35] = [
         Self::MaxConnections,
+        Self::MemoryRefuse,
+        Self::MemoryShed,
         Self::RequestHead,
         Self::RequestHeaders,
         Self::HeaderTimeout,
@@ -226,6 +230,8 @@ impl Limit {
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::MaxConnections => "max_connections",
+            Self::MemoryRefuse => "memory_refuse",
+            Self::MemoryShed => "memory_shed",
             Self::RequestHead => "request_head",
             Self::RequestHeaders => "request_headers",
             Self::HeaderTimeout => "header_timeout",

@@ -226,6 +226,20 @@ pub const SETTINGS: &[Setting] = &[
         "connections at one time; more get 503"
     ),
     setting!(
+        "KINGLET_MEMORY_REFUSE",
+        "85%",
+        limits.memory_refuse,
+        unless("off", parse::percent),
+        "part of the memory in use from which new sessions get 503, or off"
+    ),
+    setting!(
+        "KINGLET_MEMORY_SHED",
+        "92%",
+        limits.memory_shed,
+        unless("off", parse::percent),
+        "part of the memory in use from which the longest queues and idle polling sessions are closed, or off"
+    ),
+    setting!(
         "KINGLET_ACCEPTS_PER_TURN",
         "64",
         limits.accepts_per_turn,

@@ -13,6 +13,15 @@ pub struct Limits {
     /// Default `None`: as many as descriptors allow (the open-file limit less a reserve of 256, but at most an eighth of it) and
     /// memory allows (one for each 6 KiB of [`Config::memory`](super::Config::memory)), whichever is less.
     pub max_connections: Option<usize>,
+    /// Percent of [`Config::memory`](super::Config::memory) in use from which no session begins: handshakes are answered `503`
+    /// with `Retry-After`, until 5 percent less are in use. Default 85; `None`: never.
+    ///
+    /// What is in use is that of the container, the kernel's memory included, less file pages that the kernel can drop; without a
+    /// container's bound, that of the process. It is looked at every 250 ms at most.
+    pub memory_refuse: Option<u32>,
+    /// Percent of it from which clients are closed: the longest queues, then polling sessions that have nothing to fetch,
+    /// until 5 percent less are in use. Default 92; `None`: never.
+    pub memory_shed: Option<u32>,
     /// Connections accepted in one turn of the loop; the rest waits in the kernel's backlog. Default 64.
     pub accepts_per_turn: usize,
     /// Length of the kernel's queue of connections not yet accepted. Default 4096.
@@ -115,6 +124,8 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             max_connections: None,
+            memory_refuse: Some(85),
+            memory_shed: Some(92),
             accepts_per_turn: 64,
             backlog: 4096,
             request_head: 16 * 1024,

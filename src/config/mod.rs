@@ -218,6 +218,13 @@ impl Config {
                 return Err(refused(name, "0", "a time above zero"));
             }
         }
+        for (name, percent) in
+            [("KINGLET_MEMORY_REFUSE", self.limits.memory_refuse), ("KINGLET_MEMORY_SHED", self.limits.memory_shed)]
+        {
+            if let Some(percent) = percent.filter(|percent| !(1..=100).contains(percent)) {
+                return Err(refused(name, &percent.to_string(), "percent, 1 to 100, or off"));
+            }
+        }
         for (name, count, most) in [
             ("KINGLET_REQUEST_HEADERS", self.limits.request_headers, 96),
             ("KINGLET_BLOCKING_THREADS", self.blocking_threads, 1024),

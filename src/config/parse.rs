@@ -30,6 +30,15 @@ pub(super) fn duration(text: &str) -> Result<Duration, Expected> {
     }
 }
 
+/// A part of something, in percent.
+pub(super) fn percent(text: &str) -> Result<u32, Expected> {
+    const EXPECTED: Expected = "percent, 1 to 100, or off";
+    number(text.trim().trim_end_matches('%'), EXPECTED)
+        .ok()
+        .filter(|percent| (1..=100).contains(percent))
+        .ok_or(EXPECTED)
+}
+
 /// A size: bytes, or a number with `KiB`, `MiB` or `GiB` behind it.
 pub(super) fn size(text: &str) -> Result<usize, Expected> {
     const EXPECTED: Expected = "bytes, or a number with a unit: 64KiB, 1MiB, 2GiB";
@@ -111,6 +120,14 @@ mod tests {
         assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
         for wrong in ["", "s", "-1", "1h", "1.5s", "99999999999999999999"] {
             assert!(duration(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn percents_are_parts() {
+        assert_eq!([percent("1"), percent(" 85% "), percent("100")], [Ok(1), Ok(85), Ok(100)]);
+        for wrong in ["", "%", "0", "101", "-1", "8.5"] {
+            assert!(percent(wrong).is_err(), "{wrong}");
         }
     }
 

@@ -123,6 +123,10 @@ fn process(subject: &Subject, to: &mut Exposition) {
     if let Some(limit) = subject.memory_limit {
         to.single("kinglet_memory_limit_bytes", Kind::Gauge, "Memory that the server may use.", limit);
     }
+    if let Some(used) = subject.shared.memory.in_use() {
+        let help = "Memory in use that counts against the limit, the kernel's included.";
+        to.single("kinglet_memory_bytes", Kind::Gauge, help, used);
+    }
     let waiting: usize = subject.shared.mailboxes.iter().map(crate::shard::Mailbox::waiting).max().unwrap_or(0);
     let help = "Bytes that wait in the fullest inbox of an event loop.";
     to.single("kinglet_inbox_bytes", Kind::Gauge, help, waiting);

@@ -27,7 +27,7 @@ enum Weight {
 }
 
 /// Everything that readiness depends on.
-const FACTS: &[fn(&Subject) -> Fact] = &[serving, redis];
+const FACTS: &[fn(&Subject) -> Fact] = &[serving, memory, redis];
 
 /// 200 if nothing speaks against it, else 503; each fact is shown.
 pub(super) fn answer(subject: &Subject, request: &Request<'_>) -> Answer {
@@ -47,6 +47,13 @@ fn serving(subject: &Subject) -> Fact {
     let leaving = subject.shared.is_leaving();
     let (state, weight) = if leaving { ("no: stopping", Weight::Unready) } else { ("yes", Weight::Fine) };
     Fact { name: "serving", state: state.to_owned(), weight }
+}
+
+/// There is memory for new sessions.
+fn memory(subject: &Subject) -> Fact {
+    let short = subject.shared.memory.is_short();
+    let (state, weight) = if short { ("short: no session begins", Weight::Unready) } else { ("enough", Weight::Fine) };
+    Fact { name: "memory", state: state.to_owned(), weight }
 }
 
 /// Redis is there, if there shall be one. Clients of this server reach each other without it.

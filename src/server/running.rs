@@ -120,7 +120,7 @@ struct Stand {
 impl Prepared {
     pub(super) fn new(config: Config, handlers: Handlers, handle: Handle) -> Result<Self> {
         let budget = budget::budget(&config);
-        let memory = budget::memory(&config);
+        let memory = budget.memory.as_ref().map(|memory| memory.limit);
         let (mut mailboxes, mut shards) = (Vec::new(), Vec::new());
         let mut address = config.listen_address();
         let count = budget::shards(&config);

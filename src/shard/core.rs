@@ -70,6 +70,8 @@ pub(crate) struct Core {
     pub(crate) queued: usize,
     /// Bytes of unfinished messages and requests that came since the last look at all of them.
     pub(crate) kept: usize,
+    /// When the memory in use is looked at next.
+    pub(crate) memory_look: Millis,
     /// What is to be done at its time.
     pub(crate) alarms: Slab<Alarm>,
     /// What recovery needs of this shard.
@@ -104,6 +106,7 @@ impl Core {
             calls: VecDeque::new(),
             queued: 0,
             kept: 0,
+            memory_look: Millis(0),
             alarms: Slab::new(),
             recovering: Recovering::default(),
             pieces: Vec::new(),
@@ -135,7 +138,7 @@ impl Core {
     fn carry_out(&mut self, session: SessionKey, effect: Effect<ConnectionKey>) {
         match effect {
             Effect::Answer(to, frames) => {
-                if self.shared.is_leaving() {
+                if self.shared.sends_away() {
                     self.part_with(session, to);
                 }
                 self.answer_poll(to, self.encoding(session), &frames);

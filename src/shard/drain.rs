@@ -71,7 +71,9 @@ impl Shard {
         ahead.sort_by_cached_key(|key| order.hash_one(key));
         let drain = Drain { began: core.now, window, count: ahead.len(), ahead, busy: Vec::new(), look: core.now };
         drop(core);
-        log::info!("draining: {} clients are let go within {} ms", drain.count, window.as_millis());
+        if drain.count > 0 {
+            log::info!("draining: {} clients are let go within {} ms", drain.count, window.as_millis());
+        }
         self.go_on(drain);
     }
 

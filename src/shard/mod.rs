@@ -32,6 +32,7 @@ mod joins;
 mod keys;
 mod legacy;
 mod members;
+mod memory_guard;
 mod messages;
 mod namespaces;
 mod outbox;

@@ -196,6 +196,13 @@ impl Shard {
             self.core.borrow_mut().last_answer(key, &Bytes::from_static(http::BUSY));
             return Step::Over;
         }
+        self.core.borrow_mut().check_memory();
+        if self.shared.memory.refuses() {
+            let mut core = self.core.borrow_mut();
+            core.metrics.hit(Limit::MemoryRefuse);
+            core.last_answer(key, &Bytes::from_static(http::BUSY));
+            return Step::Over;
+        }
         let Some(peer) = self.core.borrow_mut().peer(key) else { return Step::Over };
         let peer = client_address(head, peer, self.shared.config.trusted_proxies);
         if !self.shared.config.admits_origins(head.values("origin")) {

@@ -7,12 +7,14 @@ use super::application::Application;
 use super::collections::Hoard;
 use super::inbox::{Letter, Mailbox};
 use super::keys::NamespaceKey;
+use super::memory_guard::MemoryGuard;
 use super::owed::OwedAcks;
 use super::recovery::Recovery;
 use crate::cluster::Membership;
 use crate::config::Config;
 use crate::engineio::Settings;
 use crate::http::HeadLimits;
+use crate::memory::Memory;
 use crate::metrics::ShardMetrics;
 use crate::socketio::DecodeLimits;
 
@@ -36,6 +38,7 @@ pub(crate) struct Shared {
     pub(crate) unfinished_per_shard: usize,
     pub(crate) rooms_per_shard: usize,
     pub(crate) recovery: Option<Recovery>,
+    pub(crate) memory: MemoryGuard,
     /// Acknowledgements that the program will give later.
     pub(crate) owed: OwedAcks,
     /// Whether the server is about to end: it takes no new sessions.
@@ -49,8 +52,10 @@ pub(crate) struct Shared {
 }
 
 /// The bounds that depend on the machine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) struct Budget {
+    /// What is granted of memory, if that is known.
+    pub(crate) memory: Option<Memory>,
     pub(crate) max_connections: usize,
     /// Bytes that may wait for all clients.
     pub(crate) queued: usize,
@@ -91,6 +96,7 @@ impl Shared {
             unfinished_per_shard: budget.unfinished / shards,
             rooms_per_shard: config.limits.rooms.div_ceil(shards),
             recovery: Recovery::new(&config, shards),
+            memory: MemoryGuard::new(budget.memory, &config.limits),
             owed: OwedAcks::default(),
             leaving: AtomicBool::new(false),
             serving: AtomicUsize::new(shards),
@@ -123,6 +129,12 @@ impl Shared {
     /// From now on the server takes no new sessions, and tells the load balancer that it is not well.
     pub(crate) fn leave(&self) {
         self.leaving.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a client whose session has ended had better find another server: this one is about to end, or has no memory for
+    /// a new session.
+    pub(crate) fn sends_away(&self) -> bool {
+        self.is_leaving() || self.memory.refuses()
     }
 
     /// Whether the server is about to end.

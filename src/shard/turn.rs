@@ -338,6 +338,7 @@ impl Shard {
             core.flush_turn();
             core.check_queued();
             core.check_unfinished();
+            core.check_memory();
             core.bury();
             core.metrics.queued_bytes.set(core.queued as u64);
             let resumed = std::mem::take(&mut core.resumed);

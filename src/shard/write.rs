@@ -182,6 +182,18 @@ impl Core {
         if self.queued <= limit {
             return;
         }
+        let mut queued = self.queued;
+        for (length, waiting) in self.longest_queues() {
+            if queued <= limit {
+                break;
+            }
+            queued -= length;
+            self.cut_queue(waiting, Limit::Queued);
+        }
+    }
+
+    /// All queues with their lengths in bytes, the longest first.
+    pub(crate) fn longest_queues(&self) -> Vec<(usize, Waiting)> {
         let outboxes = self.connections.iter().filter_map(|(key, connection)| {
             Some((connection.outbox.as_ref()?.queued(), Waiting::Connection(ConnectionKey(key))))
         });
@@ -191,16 +203,14 @@ impl Core {
         });
         let mut queues: Vec<(usize, Waiting)> = outboxes.chain(sessions).collect();
         queues.sort_unstable_by_key(|(length, _)| std::cmp::Reverse(*length));
-        let mut queued = self.queued;
-        for (length, waiting) in queues {
-            if queued <= limit {
-                break;
-            }
-            queued -= length;
-            match waiting {
-                Waiting::Connection(key) => self.slow_consumer(key, Limit::Queued),
-                Waiting::Session(key) => self.cut_off(key, Limit::Queued),
-            }
+        queues
+    }
+
+    /// Cuts off the client that a queue waits for.
+    pub(crate) fn cut_queue(&mut self, waiting: Waiting, limit: Limit) {
+        match waiting {
+            Waiting::Connection(key) => self.slow_consumer(key, limit),
+            Waiting::Session(key) => self.cut_off(key, limit),
         }
     }
 
@@ -252,7 +262,7 @@ impl Core {
 
 /// Whose bytes wait.
 #[derive(Debug, Clone, Copy)]
-enum Waiting {
+pub(crate) enum Waiting {
     /// A socket does not take them.
     Connection(ConnectionKey),
     /// A polling client does not fetch them.

@@ -70,7 +70,7 @@ fn a_server_that_stops_is_not_ready_and_says_so() {
     let ready = get(ops, "/ready");
     assert_eq!(
         (ready.status, ready.body.as_str()),
-        (200, r#"{"facts":{"redis":"not used","serving":"yes"},"ready":true}"#)
+        (200, r#"{"facts":{"memory":"enough","redis":"not used","serving":"yes"},"ready":true}"#)
     );
     // It does not answer the close frame, and so holds the server for a while.
     let mut client = Client::open(running.address(), &[]);
@@ -81,6 +81,18 @@ fn a_server_that_stops_is_not_ready_and_says_so() {
     assert_eq!(unready.status, 503, "{unready:?}");
     assert!(unready.body.contains("stopping"), "{unready:?}");
     running.join().expect("the server ends well");
+}
+
+#[test]
+fn a_server_without_memory_for_sessions_is_not_ready_and_says_so() {
+    // Less than any process has in use.
+    let (running, ops) = start(Server::new(Config { memory: Some(1 << 20), ..config() }).expect("settings"));
+    let unready = get(ops, "/ready");
+    assert_eq!(
+        (unready.status, unready.body.as_str()),
+        (503, r#"{"facts":{"memory":"short: no session begins","redis":"not used","serving":"yes"},"ready":false}"#)
+    );
+    stop(running);
 }
 
 #[test]
