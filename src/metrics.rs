@@ -153,6 +153,7 @@ pub(crate) enum Limit {
     MaxConnections,
     MemoryRefuse,
     MemoryShed,
+    AcceptRate,
     RequestHead,
     RequestHeaders,
     HeaderTimeout,
@@ -188,10 +189,11 @@ pub(crate) enum Limit {
 }
 
 impl Limit {
-    pub(crate) const ALL: [Self; 35] = [
+    pub(crate) const ALL: [Self; 36] = [
         Self::MaxConnections,
         Self::MemoryRefuse,
         Self::MemoryShed,
+        Self::AcceptRate,
         Self::RequestHead,
         Self::RequestHeaders,
         Self::HeaderTimeout,
@@ -232,6 +234,7 @@ impl Limit {
             Self::MaxConnections => "max_connections",
             Self::MemoryRefuse => "memory_refuse",
             Self::MemoryShed => "memory_shed",
+            Self::AcceptRate => "accept_rate",
             Self::RequestHead => "request_head",
             Self::RequestHeaders => "request_headers",
             Self::HeaderTimeout => "header_timeout",

@@ -240,6 +240,13 @@ pub const SETTINGS: &[Setting] = &[
         "part of the memory in use from which the longest queues and idle polling sessions are closed, or off"
     ),
     setting!(
+        "KINGLET_ACCEPT_RATE",
+        "off",
+        limits.accept_rate,
+        unless("off", |t| parse::number(t, "a whole number, or off")),
+        "sessions that may begin in a second; more get 503"
+    ),
+    setting!(
         "KINGLET_ACCEPTS_PER_TURN",
         "64",
         limits.accepts_per_turn,

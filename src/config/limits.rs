@@ -22,6 +22,9 @@ pub struct Limits {
     /// Percent of it from which clients are closed: the longest queues, then polling sessions that have nothing to fetch,
     /// until 5 percent less are in use. Default 92; `None`: never.
     pub memory_shed: Option<u32>,
+    /// Sessions that may begin in a second, shared out among the shards; as many may begin at once after a while without. Beyond:
+    /// `503` with `Retry-After`. Health checks and sessions that are there are served. Default `None`: as many as come.
+    pub accept_rate: Option<u32>,
     /// Connections accepted in one turn of the loop; the rest waits in the kernel's backlog. Default 64.
     pub accepts_per_turn: usize,
     /// Length of the kernel's queue of connections not yet accepted. Default 4096.
@@ -126,6 +129,7 @@ impl Default for Limits {
             max_connections: None,
             memory_refuse: Some(85),
             memory_shed: Some(92),
+            accept_rate: None,
             accepts_per_turn: 64,
             backlog: 4096,
             request_head: 16 * 1024,

@@ -218,6 +218,9 @@ impl Config {
                 return Err(refused(name, "0", "a time above zero"));
             }
         }
+        if self.limits.accept_rate == Some(0) {
+            return Err(refused("KINGLET_ACCEPT_RATE", "0", "1 or more, or off"));
+        }
         for (name, percent) in
             [("KINGLET_MEMORY_REFUSE", self.limits.memory_refuse), ("KINGLET_MEMORY_SHED", self.limits.memory_shed)]
         {

@@ -20,6 +20,7 @@ use super::members::Members;
 use super::namespaces::Namespaces;
 use super::pages::{MAX_KEYS, Pages};
 use super::polls::CommonAnswer;
+use super::rate::Bucket;
 use super::recovery::Recovering;
 use super::shared::Shared;
 use super::sockets::SocketState;
@@ -70,6 +71,8 @@ pub(crate) struct Core {
     pub(crate) queued: usize,
     /// Bytes of unfinished messages and requests that came since the last look at all of them.
     pub(crate) kept: usize,
+    /// How many sessions may begin now, if their rate is bounded.
+    pub(crate) accepting: Bucket,
     /// When the memory in use is looked at next.
     pub(crate) memory_look: Millis,
     /// What is to be done at its time.
@@ -106,6 +109,7 @@ impl Core {
             calls: VecDeque::new(),
             queued: 0,
             kept: 0,
+            accepting: Bucket::new(),
             memory_look: Millis(0),
             alarms: Slab::new(),
             recovering: Recovering::default(),

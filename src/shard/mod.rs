@@ -41,6 +41,7 @@ mod owed;
 mod packets;
 mod pages;
 mod polls;
+mod rate;
 mod recovery;
 mod requests;
 mod room_changes;

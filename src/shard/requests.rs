@@ -196,10 +196,10 @@ impl Shard {
             self.core.borrow_mut().last_answer(key, &Bytes::from_static(http::BUSY));
             return Step::Over;
         }
-        self.core.borrow_mut().check_memory();
-        if self.shared.memory.refuses() {
+        let exceeded = self.core.borrow_mut().no_room_for_a_session();
+        if let Some(limit) = exceeded {
             let mut core = self.core.borrow_mut();
-            core.metrics.hit(Limit::MemoryRefuse);
+            core.metrics.hit(limit);
             core.last_answer(key, &Bytes::from_static(http::BUSY));
             return Step::Over;
         }
@@ -312,6 +312,16 @@ impl Core {
         self.set_deadline(key, NEVER);
         self.session(session, |session, now, _, effects| session.poll(now, key, effects));
         Step::Used(head.length)
+    }
+
+    /// The bound that a session would exceed that began now, beside those of connections.
+    fn no_room_for_a_session(&mut self) -> Option<Limit> {
+        self.check_memory();
+        if self.shared.memory.refuses() {
+            return Some(Limit::MemoryRefuse);
+        }
+        let rate = self.shared.accept_rate_per_shard?;
+        (!self.accepting.take(self.now, rate)).then_some(Limit::AcceptRate)
     }
 
     pub(crate) fn peer(&mut self, key: ConnectionKey) -> Option<SocketAddr> {

@@ -37,6 +37,8 @@ pub(crate) struct Shared {
     /// Bytes that all clients of a shard may have half sent.
     pub(crate) unfinished_per_shard: usize,
     pub(crate) rooms_per_shard: usize,
+    /// Sessions that may begin in a second, if that is bounded.
+    pub(crate) accept_rate_per_shard: Option<u32>,
     pub(crate) recovery: Option<Recovery>,
     pub(crate) memory: MemoryGuard,
     /// Acknowledgements that the program will give later.
@@ -95,6 +97,10 @@ impl Shared {
             queued_per_shard: budget.queued / shards,
             unfinished_per_shard: budget.unfinished / shards,
             rooms_per_shard: config.limits.rooms.div_ceil(shards),
+            accept_rate_per_shard: config
+                .limits
+                .accept_rate
+                .map(|rate| rate.div_ceil(u32::try_from(shards).unwrap_or(u32::MAX))),
             recovery: Recovery::new(&config, shards),
             memory: MemoryGuard::new(budget.memory, &config.limits),
             owed: OwedAcks::default(),

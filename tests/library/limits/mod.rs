@@ -37,6 +37,7 @@ limits! {
     max_connections: requests::one_connection_too_many_gets_503;
     memory_refuse: memory::a_session_without_memory_for_it_gets_503;
     memory_shed: memory::the_longest_queue_and_idle_polling_sessions_are_closed;
+    accept_rate: requests::a_session_too_many_in_a_second_gets_503;
     request_head: requests::a_head_too_long_gets_431;
     request_headers: requests::a_header_too_many_gets_431;
     header_timeout: requests::a_head_that_does_not_end_gets_408, requests::a_head_that_trickles_gets_408;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use kinglet::{Config, Limits};
 
 use super::limited;
-use crate::support::{Connection, Polling, Server, WebSocket, event, one_shard, receive};
+use crate::support::{Connection, Polling, Server, WebSocket, event, one_shard, raw, receive};
 
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: example.test\r\n\r\n";
 
@@ -35,6 +35,21 @@ pub fn one_connection_too_many_gets_503() -> Server {
     drop(connections);
     server.wait_until("room", |metrics| metrics.connections == 0);
     server.assert_well();
+    server
+}
+
+pub fn a_session_too_many_in_a_second_gets_503() -> Server {
+    let server = limited(Limits { accept_rate: Some(1), ..Limits::default() });
+    // At one a second; a server that let all in would open many more before the first is refused.
+    let answers = (0..).map(|_| {
+        let mut connection = server.connect();
+        connection.send(raw("GET", "polling", "").as_bytes());
+        connection.response()
+    });
+    let refused = answers.take(100).find(|answer| answer.status != 200).expect("more than one a second");
+    assert_eq!((refused.status, refused.header("retry-after").as_deref()), (503, Some("5")));
+    server.assert_well();
+    assert_eq!(server.hits("accept_rate"), 1);
     server
 }
 
