@@ -111,10 +111,14 @@ impl Drop for Operations {
     }
 }
 
+/// Longest sleep of the worker, in nanoseconds: 5 s. By default it wakes a hundred times a second for nothing.
+const SLEEP: u64 = 5_000_000_000;
+
 /// Says how the runtime is to be, before its first use starts it.
 fn prepare_runtime() {
     static ONCE: std::sync::Once = std::sync::Once::new();
     ONCE.call_once(|| {
         may::config().set_workers(1).set_pool_capacity(POOL).set_stack_size(STACK).set_worker_pin(false);
+        may::config().set_timeout_ns(SLEEP);
     });
 }

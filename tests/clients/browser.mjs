@@ -36,6 +36,18 @@ export async function startBrowser() {
       await page.addScriptTag({ path: CLIENT });
       return page;
     },
+    /** The page at an address, in a window of that size and in that colour scheme. */
+    async visit(url, { width, height, colorScheme }) {
+      const page = await browser.newPage();
+      page.setDefaultTimeout(WAIT_MS);
+      page.on("pageerror", (error) => {
+        throw error;
+      });
+      await page.setViewportSize({ width, height });
+      await page.emulateMedia({ colorScheme });
+      await page.goto(url);
+      return page;
+    },
     async close() {
       await browser.close();
       await rm(profile, { recursive: true, force: true });
