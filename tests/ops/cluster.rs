@@ -25,7 +25,7 @@ fn an_event_that_one_server_is_given_reaches_the_clients_of_two() {
     }
     assert_eq!(get(other_ops, "/ready?redis=1").status, 200);
     let mut clients = [Client::open(one.address(), &[]), Client::open(other.address(), &[])];
-    clients.iter_mut().for_each(|client| drop(client.connect("/")));
+    clients.iter_mut().for_each(|client| drop(client.join("/")));
     assert_eq!(post(ops, "/emit", r#"{"event": "news", "args": ["for both"]}"#).status, 202);
     clients.iter_mut().for_each(|client| client.expect("42[\"news\",\"for both\"]"));
     // A namespace that this server lacks may be the other's.

@@ -6,9 +6,10 @@ mod cluster;
 mod hostile;
 mod http;
 mod metrics;
+mod process;
 mod publishing;
 #[path = "../redis/support/mod.rs"]
-#[expect(dead_code, reason = "the tests of the way to Redis need more of it")]
+#[expect(dead_code, clippy::unwrap_used, reason = "it is of the tests of the way to Redis, which need more of it")]
 mod redis;
 mod watching;
 

@@ -128,3 +128,30 @@ fn disconnect_lets_a_room_go_and_asks_twice_before_everybody() {
     coffee.closed();
     stop(running);
 }
+
+#[test]
+fn while_a_loop_is_behind_publishers_are_told_to_come_again() {
+    let (release, blocked) = std::sync::mpsc::channel::<()>();
+    let blocked = std::sync::Mutex::new(blocked);
+    let (entered, has_entered) = std::sync::mpsc::channel();
+    let limits = Limits { inbox: 4096, ..Limits::default() };
+    let mut server = Server::new(Config { limits, ..config() }).expect("settings");
+    server.of("/").on("block", move |_, _| {
+        entered.send(()).expect("the test waits");
+        // An error says that the test is over.
+        let _ = blocked.lock().expect("no panic").recv();
+    });
+    let (running, ops) = start(server);
+    let mut client = Client::open(running.address(), &[]);
+    client.connect("/");
+    client.send("42[\"block\"]");
+    has_entered.recv().expect("the handler runs");
+    let mut answers = std::iter::repeat_with(|| post(ops, "/emit", r#"{"event": "x"}"#));
+    let refused = answers.find(|answer| answer.status != 202).expect("they go on");
+    assert_eq!(refused.status, 503, "{refused:?}");
+    assert!(refused.head.contains("Retry-After: 1") && refused.body.contains("inbox"), "{refused:?}");
+    // Nobody who only looks is kept waiting by that.
+    assert_eq!(get(ops, "/ready").status, 200);
+    release.send(()).expect("the handler waits");
+    stop(running);
+}

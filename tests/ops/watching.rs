@@ -2,13 +2,14 @@
 
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use kinglet::{Config, Server};
 use serde_json::Value;
 
 use crate::client::Client;
 use crate::http::get;
-use crate::{config, start, stop};
+use crate::{PATIENCE, config, start, stop};
 
 #[test]
 fn a_server_without_the_port_has_none() {
@@ -16,6 +17,18 @@ fn a_server_without_the_port_has_none() {
     let running = server.start().expect("the server starts");
     assert_eq!(running.ops_address(), None);
     stop(running);
+}
+
+#[test]
+fn the_port_closes_with_its_server() {
+    let (running, ops) = start(Server::new(config()).expect("settings"));
+    assert_eq!(get(ops, "/health").status, 200);
+    stop(running);
+    let until = Instant::now() + PATIENCE;
+    while std::net::TcpStream::connect(ops).is_ok() {
+        assert!(Instant::now() < until, "it is still open");
+        std::thread::yield_now();
+    }
 }
 
 #[test]
@@ -76,8 +89,8 @@ fn a_server_that_stops_is_not_ready_and_says_so() {
     let mut client = Client::open(running.address(), &[]);
     client.connect("/");
     running.handle().close();
-    let answers = std::iter::repeat_with(|| get(ops, "/ready"));
-    let unready = answers.skip_while(|answer| answer.status == 200).next().expect("they go on");
+    let mut answers = std::iter::repeat_with(|| get(ops, "/ready"));
+    let unready = answers.find(|answer| answer.status != 200).expect("they go on");
     assert_eq!(unready.status, 503, "{unready:?}");
     assert!(unready.body.contains("stopping"), "{unready:?}");
     running.join().expect("the server ends well");
