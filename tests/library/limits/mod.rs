@@ -3,6 +3,7 @@
 mod inbox;
 mod memory;
 mod names;
+mod operations;
 mod recovery;
 mod requests;
 mod sessions;
@@ -71,6 +72,9 @@ limits! {
     upgrade_timeout: sessions::an_unfinished_upgrade_is_dropped_and_the_session_lives;
     recovery_packets: recovery::the_oldest_events_are_dropped;
     recovery_sessions: recovery::the_longest_lost_sockets_are_dropped;
+    ops_connections: operations::a_connection_too_many_gets_503;
+    ops_body: operations::a_body_too_long_gets_413;
+    ops_batch: operations::a_list_too_long_gets_413;
 }
 
 /// A server of one shard with these limits and no handlers.

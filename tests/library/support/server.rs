@@ -32,6 +32,11 @@ pub struct Server {
 }
 
 impl Server {
+    /// The address of its port for operations, which the settings ask for.
+    pub fn ops_address(&self) -> SocketAddr {
+        self.running.as_ref().and_then(Running::ops_address).expect("the port was asked for")
+    }
+
     /// Starts a server with the handlers that `declare` gives it.
     pub fn start(config: Config, declare: impl FnOnce(&mut kinglet::Server)) -> Self {
         let mut server = kinglet::Server::new(config).expect("settings");
