@@ -38,7 +38,7 @@ pub(super) fn answer(subject: &Subject, body: &[u8]) -> Answer {
         return Answer::refusal(Status::NotFound, format_args!("no namespace {namespace:?}"));
     }
     if super::emit::is_behind(subject) {
-        return super::emit::behind();
+        return super::emit::behind(0);
     }
     targets.select(subject).disconnect_sockets(close);
     Answer::json(Status::Accepted, &json!({ "accepted": 1 }))

@@ -67,11 +67,11 @@ pub(super) fn answer(subject: &Subject, body: &[u8]) -> Answer {
         Ok(checked) => checked,
         Err(Wrong { status, what }) => return Answer::refusal(status, what),
     };
-    if is_behind(subject) {
-        return behind();
-    }
     let count = checked.len();
     for (place, publication) in checked.into_iter().enumerate() {
+        if is_behind(subject) {
+            return behind(place);
+        }
         let Checked { targets, event, arguments, volatile } = publication;
         let meant = targets.select(subject);
         let meant = if volatile { meant.volatile() } else { meant };
@@ -89,10 +89,11 @@ pub(super) fn is_behind(subject: &Subject) -> bool {
     subject.shared.mailboxes.iter().any(crate::shard::Mailbox::is_full)
 }
 
-/// The answer then.
-pub(super) fn behind() -> Answer {
-    let error = "the event loops are behind with what they were given (inbox): try again soon";
-    Answer::refusal(Status::Unavailable, error).with(&["Content-Type: application/json", "Retry-After: 1"])
+/// The answer then; so many of what was asked are done.
+pub(super) fn behind(accepted: usize) -> Answer {
+    let error = "the event loops are behind with what they were given (inbox): try the rest again soon";
+    Answer::json(Status::Unavailable, &json!({ "error": error, "accepted": accepted }))
+        .with(&["Content-Type: application/json", "Retry-After: 1"])
 }
 
 fn read(subject: &Subject, body: &[u8]) -> Result<Vec<Checked>, Wrong> {

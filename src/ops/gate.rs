@@ -21,6 +21,9 @@ const REST: Duration = Duration::from_millis(100);
 /// Time that a client has to close after its answer; what it still sends is dropped.
 const LINGER: Duration = Duration::from_secs(1);
 
+/// Guests that may linger, for each that may ask.
+const LINGERING: usize = 4;
+
 /// Time that a client has to take its answer.
 const TAKEN_WITHIN: Duration = Duration::from_secs(10);
 
@@ -84,7 +87,12 @@ impl Guest {
         let answered = self.answer(place).and_then(|answer| {
             self.stream.set_write_timeout(Some(TAKEN_WITHIN))?;
             self.stream.write_all(&answer)?;
-            self.linger()
+            // Those who are far too many get no more than their answer, so that they do not pile up.
+            if place < self.gate.subject.shared.config.limits.ops_connections * LINGERING {
+                self.linger()
+            } else {
+                Ok(())
+            }
         });
         if let Err(error) = answered {
             log::debug!("the port for operations: {error}");
