@@ -223,7 +223,7 @@ pub const SETTINGS: &[Setting] = &[
         "by memory and descriptors",
         limits.max_connections,
         given(count),
-        "connections at one time; more get 503"
+        "connections at one time; sessions on more get 503"
     ),
     setting!(
         "KINGLET_MEMORY_REFUSE",

@@ -316,6 +316,9 @@ impl Core {
 
     /// The bound that a session would exceed that began now, beside those of connections.
     fn no_room_for_a_session(&mut self) -> Option<Limit> {
+        if self.shared.is_crowded() {
+            return Some(Limit::MaxConnections);
+        }
         self.check_memory();
         if self.shared.memory.refuses() {
             return Some(Limit::MemoryRefuse);

@@ -35,7 +35,8 @@ macro_rules! limits {
 }
 
 limits! {
-    max_connections: requests::one_connection_too_many_gets_503;
+    max_connections: requests::a_session_on_one_connection_too_many_gets_503,
+        requests::a_full_server_answers_health_checks_and_its_sessions;
     memory_refuse: memory::a_session_without_memory_for_it_gets_503;
     memory_shed: memory::the_longest_queue_and_idle_polling_sessions_are_closed;
     accept_rate: requests::a_session_too_many_in_a_second_gets_503;

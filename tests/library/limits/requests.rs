@@ -19,7 +19,7 @@ fn assert_last_answer(mut connection: Connection, status: u16) {
     connection.expect_end();
 }
 
-pub fn one_connection_too_many_gets_503() -> Server {
+pub fn a_session_on_one_connection_too_many_gets_503() -> Server {
     let server = limited(Limits { max_connections: Some(2), ..Limits::default() });
     let mut connections = [server.connect(), server.connect()];
     for connection in &mut connections {
@@ -27,15 +27,43 @@ pub fn one_connection_too_many_gets_503() -> Server {
         connection.response().assert_is(200, "all good");
     }
     let mut third = server.connect();
-    let response = third.response();
-    assert_eq!((response.status, response.header("retry-after").as_deref()), (503, Some("5")));
-    third.expect_end();
-    assert_eq!((server.hits("max_connections"), server.metrics().connections), (1, 2));
+    third.send(raw("GET", "polling", "").as_bytes());
+    assert_is_busy(&mut third);
+    assert_eq!((server.hits("max_connections"), server.metrics().sessions), (1, 0));
+    drop(third);
+    server.wait_until("no third", |metrics| metrics.connections == 2);
 
     drop(connections);
     server.wait_until("room", |metrics| metrics.connections == 0);
     server.assert_well();
     server
+}
+
+pub fn a_full_server_answers_health_checks_and_its_sessions() -> Server {
+    let server = limited(Limits { max_connections: Some(1), ..Limits::default() });
+    let (session, _) = Polling::connected(&server);
+    let spare: Vec<_> = (0..64).map(|_| server.connect()).collect();
+    server.wait_until("one more than may be", |metrics| metrics.connections == 64);
+    let held = session.hold(&server);
+    assert_is_busy(&mut server.connect());
+    assert_eq!(server.hits("max_connections"), 1);
+
+    drop(spare);
+    server.wait_until("room", |metrics| metrics.connections == 1);
+    let mut second = server.connect();
+    second.send(REQUEST);
+    second.response().assert_is(200, "all good");
+    session.post_ok(&event("\"nothing\""));
+    second.send(raw("GET", "polling", "").as_bytes());
+    assert_is_busy(&mut second);
+    drop(held);
+    server
+}
+
+fn assert_is_busy(connection: &mut Connection) {
+    let response = connection.response();
+    assert_eq!((response.status, response.header("retry-after").as_deref()), (503, Some("5")));
+    connection.expect_end();
 }
 
 pub fn a_session_too_many_in_a_second_gets_503() -> Server {
