@@ -62,7 +62,8 @@ impl Connection {
     /// Takes `n` bytes.
     pub fn take(&mut self, n: usize) -> Vec<u8> {
         while self.unread.len() < n {
-            assert!(!self.at_end, "the connection ended before {n} bytes: {:02x?}", self.unread);
+            let got = self.unread.len();
+            assert!(!self.at_end, "the end after {got} of {n} bytes: {:02x?}", &self.unread[..got.min(64)]);
             self.fill();
         }
         self.unread.drain(..n).collect()
