@@ -67,12 +67,9 @@ impl Core {
         let role = Role::Session(SessionKey(sid.slot));
         match encoding {
             Encoding::V4 => self.become_websocket(key, role, &accept, frames.bytes()),
-            // Apart, as old clients know it from the Node server: some look for the open packet only once they have seen
-            // the answer.
             Encoding::V3 | Encoding::V3Base64 => {
                 self.become_websocket(key, role, &accept, &[]);
-                self.flush(key);
-                self.push(key, frames.bytes());
+                self.send_apart(key, frames.bytes());
             }
         }
         Step::WebSocket(head.length)

@@ -1,12 +1,36 @@
 //! Sessions of 2.x clients (Engine.IO 3): joined to `/` by the server, and answered as they understand it.
 
+use std::time::Duration;
+
+use bytes::Bytes;
+
 use super::core::Core;
-use super::keys::{NamespaceKey, SessionKey};
+use super::keys::{ConnectionKey, NamespaceKey, SessionKey};
+use super::outbox::Outbox;
 use super::target::Urgency;
 use crate::engineio::Sid;
 use crate::socketio::{self, SocketId, v4};
 
+/// Time between the answer to a WebSocket handshake and the first packet. A client reads the answer in a part of it.
+const APART: Duration = Duration::from_millis(2);
+
 impl Core {
+    /// Sends the answer that is queued for a new WebSocket at once, and `first` and all that follows a moment later. Old
+    /// clients know it so from the Node server: some look for the open packet only when they have seen the answer, and
+    /// miss one that comes in the same read.
+    pub(crate) fn send_apart(&mut self, key: ConnectionKey, first: &Bytes) {
+        self.flush(key);
+        let Some(connection) = self.connections.get_mut(key.0) else { return };
+        if connection.outbox.is_some() {
+            return self.push(key, first);
+        }
+        let mut held = Outbox::new(self.now);
+        held.push(first.clone());
+        self.queued += held.queued();
+        connection.outbox = Some(Box::new(held));
+        self.arm_alarm(self.now + APART, move |shard| shard.core.borrow_mut().await_writable(key));
+    }
+
     /// Joins a session that has just opened to `/`, if its client expects the server to. Where there are no namespaces,
     /// none has to be joined in time.
     pub(crate) fn greet(&mut self, session: SessionKey) {

@@ -235,11 +235,18 @@ impl Core {
         let Some(connection) = self.connections.get_mut(key.0) else { return };
         let over = outbox.waiting() > self.shared.config.limits.queued_per_client;
         connection.outbox = Some(Box::new(outbox));
+        self.await_writable(key);
+        if over {
+            self.slow_consumer(key, Limit::QueuedPerClient);
+        }
+    }
+
+    /// Has what waits for a connection written as soon as its socket takes it.
+    pub(crate) fn await_writable(&mut self, key: ConnectionKey) {
+        let Some(connection) = self.connections.get_mut(key.0) else { return };
         let interest = Interest::READABLE | Interest::WRITABLE;
-        let watched = self.registry.reregister(&mut connection.stream, Token(key.0 as usize), interest);
-        match watched {
+        match self.registry.reregister(&mut connection.stream, Token(key.0 as usize), interest) {
             Err(error) => self.broken(key, &error),
-            Ok(()) if over => self.slow_consumer(key, Limit::QueuedPerClient),
             Ok(()) => self.arm_connection(key),
         }
     }

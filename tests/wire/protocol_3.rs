@@ -262,6 +262,13 @@ fn a_wrong_payload_ends_the_session() {
 }
 
 #[test]
+fn the_open_packet_of_a_websocket_comes_apart_from_the_answer() {
+    let server = Server::with(ALLOWED);
+    // Where this machine keeps the reader waiting, both are there when it comes.
+    assert!((0..20).any(|_| !websocket(&server, "").connection.has_unread()));
+}
+
+#[test]
 fn a_packet_in_the_segment_of_the_handshake_finds_its_client_joined() {
     let server = Server::with(ALLOWED);
     let mut connection = server.connect();

@@ -97,6 +97,11 @@ impl Connection {
         matches!(&peeked, Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut))
     }
 
+    /// Whether more was read than has been used.
+    pub fn has_unread(&self) -> bool {
+        !self.unread.is_empty()
+    }
+
     fn fill(&mut self) {
         let mut chunk = [0; 16384];
         match self.stream.read(&mut chunk) {
