@@ -24,5 +24,5 @@ pub use millis::Millis;
 pub use packet::{Packet, ParseError};
 pub use reason::Reason;
 pub use session::{Effect, Inbound, Lost, Overdue, Route, Session};
-pub use settings::{CLOSE_WAIT, MESSAGE_OVERHEAD, NOOP_INTERVAL, Settings, Transport, Transports};
+pub use settings::{CLOSE_WAIT, LEAVE_WAIT, MESSAGE_OVERHEAD, NOOP_INTERVAL, Settings, Transport, Transports};
 pub use sid::{SID_LENGTH, Sid, SidSource, SidText};

@@ -15,7 +15,7 @@ mod upgrade;
 use bytes::Bytes;
 
 use self::heartbeat::{Beat, Heartbeat};
-use self::polling::Polling;
+use self::polling::{Closing, Polling, Side};
 use super::encoding::Encoding;
 use super::frames::Frames;
 use super::handshake::{Found, Protocol};
@@ -245,9 +245,7 @@ impl<T: Copy + Eq> Session<T> {
             Packet::Ping(_) => self.end(Reason::TransportError, Frames::CLOSE, effects),
             Packet::Pong(_) if protocol == Protocol::V3 => self.end(Reason::TransportError, Frames::CLOSE, effects),
             // A WebSocket has its close frame for this; the packet is not heeded there.
-            Packet::Close if matches!(self.state, State::Polling(_)) => {
-                self.end(Reason::TransportClose, Frames::NOOP, effects);
-            }
+            Packet::Close if matches!(self.state, State::Polling(_)) => self.leave(now, effects),
             Packet::Close | Packet::Pong(_) | Packet::Open(_) | Packet::Upgrade | Packet::Noop => {}
         }
         None
@@ -293,7 +291,7 @@ impl<T: Copy + Eq> Session<T> {
             }
             polling.flush(effects);
             if !polling.is_writable() {
-                polling.closing = Some(now + CLOSE_WAIT);
+                polling.closing = Some(Closing { by: Side::Server, until: now + CLOSE_WAIT });
                 return;
             }
         }
@@ -332,9 +330,9 @@ impl<T: Copy + Eq> Session<T> {
         if let State::Polling(polling) = &mut self.state {
             overdue = polling.tick_attempt(now, effects);
             if let Some(closing) = polling.closing {
-                if closing <= now {
-                    overdue = Some(Overdue::Close);
-                    self.end(Reason::ForcedClose, Frames::CLOSE, effects);
+                if closing.until <= now {
+                    overdue = (closing.by == Side::Server).then_some(Overdue::Close);
+                    self.end(closing.reason(), Frames::CLOSE, effects);
                 }
                 return overdue;
             }
@@ -387,7 +385,7 @@ impl<T: Copy + Eq> Session<T> {
             State::WebSocket(websocket) if *websocket == from => Origin::Current,
             State::Polling(polling) => match &polling.attempt {
                 Some(attempt) if attempt.websocket == from => Origin::Probe,
-                // The content of a POST does not count any more once the server has closed the session.
+                // The content of a POST does not count any more once the session has been closed.
                 _ if polling.is_handling(from) && polling.closing.is_none() => Origin::Current,
                 _ => Origin::Stranger,
             },
@@ -395,8 +393,14 @@ impl<T: Copy + Eq> Session<T> {
         }
     }
 
-    /// The one place where a session ends while it has transports: all of them are let go.
-    fn end(&mut self, reason: Reason, farewell: Frames, effects: &mut Vec<Effect<T>>) {
+    /// The one place where a session ends while it has transports: all of them are let go. One that its client has left
+    /// ends for that reason, whatever else happens on the way.
+    fn end(&mut self, mut reason: Reason, farewell: Frames, effects: &mut Vec<Effect<T>>) {
+        if let State::Polling(polling) = &self.state
+            && polling.is_left()
+        {
+            reason = Reason::TransportClose;
+        }
         match std::mem::replace(&mut self.state, State::Closed) {
             State::Closed => return,
             State::WebSocket(websocket) => effects.push(Effect::Shut(websocket)),

@@ -5,6 +5,10 @@ use std::time::Duration;
 /// How long a polling session that the server closed waits for the GET that will carry the news.
 pub const CLOSE_WAIT: Duration = Duration::from_secs(30);
 
+/// How long a polling session that its client closed waits for a GET that the client sent along with the close packet,
+/// on another connection, before the POST with the packet is answered.
+pub const LEAVE_WAIT: Duration = Duration::from_millis(50);
+
 /// While a WebSocket is probing, a held GET is answered with a noop at this interval, so that the client can let go of
 /// polling.
 pub const NOOP_INTERVAL: Duration = Duration::from_millis(100);

@@ -73,7 +73,7 @@ pub(crate) enum HttpState {
     Post(Box<Post>),
     /// A body nobody wants is read and dropped, at most so many bytes.
     Discard(Box<BodyReader>),
-    /// A GET is held by the session.
+    /// A request is held by the session: a GET, or a POST that ends it.
     Held(SessionKey),
 }
 

@@ -241,7 +241,10 @@ impl Core {
         match &connection.stage {
             Stage::Http(http) => match &http.state {
                 HttpState::Held(session) => {
-                    self.session(*session, |session, _, _, effects| session.poll_lost(key, effects));
+                    self.session(*session, |session, _, _, effects| {
+                        session.poll_lost(key, effects);
+                        session.post_lost(key, effects);
+                    });
                 }
                 HttpState::Post(post) => {
                     self.session(post.session, |session, _, _, effects| session.post_lost(key, effects));

@@ -276,8 +276,13 @@ impl Shard {
             }
         }
         let mut core = self.core.borrow_mut();
-        core.session(session, |session, _, _, effects| session.post_accept(key, effects));
-        core.answer_post(key);
+        let kept = core.session(session, |session, _, _, effects| session.post_accept(key, effects));
+        if kept == Some(true) {
+            core.set_state(key, HttpState::Held(session));
+            core.set_deadline(key, NEVER);
+        } else {
+            core.answer_post(key);
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use super::super::encoding::Encoding;
 use super::super::frames::Frames;
 use super::super::millis::Millis;
 use super::super::reason::Reason;
-use super::super::settings::{CLOSE_WAIT, MESSAGE_OVERHEAD};
+use super::super::settings::{CLOSE_WAIT, LEAVE_WAIT, MESSAGE_OVERHEAD};
 use super::upgrade::Attempt;
 use super::{Effect, Session, State};
 
@@ -16,8 +16,32 @@ pub(super) struct Polling<T> {
     queue: Vec<Frames>,
     queued_bytes: usize,
     pub(super) attempt: Option<Attempt<T>>,
-    /// Set once the server has closed the session: how long it waits for the GET that carries the news.
-    pub(super) closing: Option<Millis>,
+    /// Set once the session is closed, and only a GET to carry the news is waited for.
+    pub(super) closing: Option<Closing>,
+}
+
+/// The wait for the last GET.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Closing {
+    pub(super) by: Side,
+    /// When the wait is over.
+    pub(super) until: Millis,
+}
+
+impl Closing {
+    pub(super) const fn reason(self) -> Reason {
+        match self.by {
+            Side::Client => Reason::TransportClose,
+            Side::Server => Reason::ForcedClose,
+        }
+    }
+}
+
+/// Who closed a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Side {
+    Client,
+    Server,
 }
 
 /// The POST under way.
@@ -61,6 +85,11 @@ impl<T: Copy + Eq> Polling<T> {
     /// Whether a GET is held, and nothing else under way.
     pub(super) const fn is_at_rest(&self) -> bool {
         self.is_writable() && self.post.is_none() && self.attempt.is_none()
+    }
+
+    /// Whether the client has closed the session.
+    pub(super) fn is_left(&self) -> bool {
+        self.closing.is_some_and(|closing| closing.by == Side::Client)
     }
 
     /// Whether the packets of this POST are being handled.
@@ -124,7 +153,7 @@ impl<T: Copy + Eq> Polling<T> {
     /// The earliest deadline that polling itself has.
     pub(super) fn deadline(&self) -> Option<Millis> {
         let attempt = self.attempt.as_ref().map(Attempt::deadline);
-        self.closing.into_iter().chain(attempt).min()
+        self.closing.map(|closing| closing.until).into_iter().chain(attempt).min()
     }
 }
 
@@ -143,6 +172,9 @@ impl<T: Copy + Eq> Session<T> {
         } else if polling.closing.is_none() {
             polling.held = Some(get);
             polling.flush(effects);
+        } else if polling.is_left() {
+            polling.held = Some(get);
+            self.end(Reason::TransportClose, Frames::NOOP, effects);
         } else if polling.queue.is_empty() {
             effects.push(Effect::Answer(get, vec![Frames::NOOP, Frames::CLOSE]));
             self.end(Reason::ForcedClose, Frames::CLOSE, effects);
@@ -150,7 +182,7 @@ impl<T: Copy + Eq> Session<T> {
             // What was queued before the close goes first and alone; the wait begins anew for the GET after this one.
             polling.held = Some(get);
             polling.flush(effects);
-            polling.closing = Some(now + CLOSE_WAIT);
+            polling.closing = Some(Closing { by: Side::Server, until: now + CLOSE_WAIT });
         }
     }
 
@@ -199,12 +231,26 @@ impl<T: Copy + Eq> Session<T> {
     }
 
     /// All packets of the POST have been handled. Says `ok` to it, unless that happened already because one of them
-    /// closed the session.
-    pub fn post_accept(&mut self, post: T, effects: &mut Vec<Effect<T>>) {
-        if let State::Polling(polling) = &mut self.state
-            && polling.post.take_if(|it| it.post == post).is_some()
-        {
+    /// closed the session. Gives whether that is still to come: see [`LEAVE_WAIT`](super::super::LEAVE_WAIT).
+    pub fn post_accept(&mut self, post: T, effects: &mut Vec<Effect<T>>) -> bool {
+        let State::Polling(polling) = &mut self.state else { return false };
+        if polling.is_left() {
+            return polling.is_handling(post);
+        }
+        if polling.post.take_if(|it| it.post == post).is_some() {
             effects.push(Effect::Accept(post));
+        }
+        false
+    }
+
+    /// The client closed the session by a POST. Its GET takes the news; where none is held, one may be under way.
+    pub(super) fn leave(&mut self, now: Millis, effects: &mut Vec<Effect<T>>) {
+        if let State::Polling(polling) = &mut self.state
+            && polling.held.is_none()
+        {
+            polling.closing = Some(Closing { by: Side::Client, until: now + LEAVE_WAIT });
+        } else {
+            self.end(Reason::TransportClose, Frames::NOOP, effects);
         }
     }
 

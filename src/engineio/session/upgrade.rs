@@ -7,7 +7,6 @@
 use super::super::frames::Frames;
 use super::super::millis::Millis;
 use super::super::packet::Packet;
-use super::super::reason::Reason;
 use super::super::settings::{NOOP_INTERVAL, Settings};
 use super::polling::Polling;
 use super::{Effect, Overdue, Session, State};
@@ -87,10 +86,10 @@ impl<T: Copy + Eq> Session<T> {
 
     fn upgrade(&mut self, websocket: T, effects: &mut Vec<Effect<T>>) {
         if let State::Polling(polling) = std::mem::replace(&mut self.state, State::WebSocket(websocket)) {
-            let was_closing = polling.closing.is_some();
+            let closing = polling.closing;
             polling.hand_over(websocket, self.encoding, effects);
-            if was_closing {
-                self.end(Reason::ForcedClose, Frames::CLOSE, effects);
+            if let Some(closing) = closing {
+                self.end(closing.reason(), Frames::CLOSE, effects);
             }
         }
     }

@@ -11,6 +11,54 @@ fn a_close_packet_by_post_closes_the_transport() {
 }
 
 #[test]
+fn a_get_that_was_overtaken_by_the_close_packet_is_answered() {
+    let mut bench = Bench::polling();
+    bench.emit("4a");
+    bench.post(POST, [Packet::Close, Packet::Text("unheard")]);
+    assert_eq!(bench.session.route(), Route::Gone);
+    bench.wait_until(49);
+    assert_eq!(bench.take(), []);
+    bench.poll(GET);
+    assert_eq!(bench.take(), [answer(GET, &["4a", "6"]), Accept(POST), Closed(Reason::TransportClose)]);
+}
+
+#[test]
+fn a_close_packet_without_a_get_is_accepted_soon() {
+    let mut bench = Bench::polling();
+    bench.post(POST, [Packet::Close]);
+    bench.wait_until(49);
+    assert_eq!(bench.take(), []);
+    bench.wait_until(50);
+    assert_eq!(bench.take(), [Accept(POST), Closed(Reason::TransportClose)]);
+    bench.poll(GET);
+    assert_eq!(bench.take(), [Refuse(GET)]);
+}
+
+#[test]
+fn whoever_has_left_is_gone_for_that_reason_whatever_happens_then() {
+    let left = || {
+        let mut bench = Bench::polling();
+        bench.open(WEBSOCKET);
+        bench.post(POST, [Packet::Close]);
+        assert_eq!(bench.take(), []);
+        bench
+    };
+    let mut bench = left();
+    bench.session.post_lost(POST, &mut bench.effects);
+    assert_eq!(bench.take(), [Shut(WEBSOCKET), Closed(Reason::TransportClose)]);
+    let mut bench = left();
+    bench.close();
+    bench.session.terminate(&mut bench.effects);
+    assert_eq!(bench.take(), [Accept(POST), Shut(WEBSOCKET), Closed(Reason::TransportClose)]);
+    let mut bench = left();
+    bench.session.post_begin(POST_2, &mut bench.effects);
+    assert_eq!(bench.take(), [Refuse(POST_2), Accept(POST), Shut(WEBSOCKET), Closed(Reason::TransportClose)]);
+    let mut bench = left();
+    bench.receive(WEBSOCKET, Packet::Upgrade);
+    assert_eq!(bench.take(), [Accept(POST), Shut(WEBSOCKET), Closed(Reason::TransportClose)]);
+}
+
+#[test]
 fn a_close_packet_on_a_websocket_is_ignored() {
     let mut bench = Bench::websocket();
     bench.receive(WEBSOCKET, Packet::Close);

@@ -165,6 +165,7 @@ fn an_unfinished_attempt_times_out() {
 fn a_probing_websocket_is_shut_with_its_session() {
     let mut bench = Bench::probing();
     bench.post(POST, [Packet::Close]);
+    bench.wait_until(50);
     assert_eq!(bench.take(), [Accept(POST), Shut(WEBSOCKET), Closed(Reason::TransportClose)]);
 }
 
