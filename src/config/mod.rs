@@ -9,12 +9,13 @@ mod log_format;
 mod parse;
 mod recovery;
 mod redis;
+mod settings;
 
-pub use env::{SETTINGS, Setting};
 pub use limits::Limits;
 pub use log_format::LogFormat;
 pub use recovery::Recovery;
 pub use redis::{Password, RedisSecurity, RedisServer, RedisServerError};
+pub use settings::{SETTINGS, Setting};
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
