@@ -72,7 +72,7 @@ pub(crate) struct Core {
     /// Bytes of unfinished messages and requests that came since the last look at all of them.
     pub(crate) kept: usize,
     /// How many sessions may begin now, if their rate is bounded.
-    pub(crate) accepting: Bucket,
+    pub(crate) session_rate: Bucket,
     /// When the memory in use is looked at next.
     pub(crate) memory_look: Millis,
     /// What is to be done at its time.
@@ -109,7 +109,7 @@ impl Core {
             calls: VecDeque::new(),
             queued: 0,
             kept: 0,
-            accepting: Bucket::new(),
+            session_rate: Bucket::new(),
             memory_look: Millis(0),
             alarms: Slab::new(),
             recovering: Recovering::default(),

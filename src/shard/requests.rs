@@ -329,7 +329,7 @@ impl Core {
             return Some(Limit::MemoryRefuse);
         }
         let rate = self.shared.accept_rate_per_shard?;
-        (!self.accepting.take(self.now, rate)).then_some(Limit::AcceptRate)
+        (!self.session_rate.take(self.now, rate)).then_some(Limit::AcceptRate)
     }
 
     pub(crate) fn peer(&mut self, key: ConnectionKey) -> Option<SocketAddr> {
