@@ -69,12 +69,9 @@ impl Writer {
 }
 
 impl Written {
-    /// The arguments, as they travel between servers without binary data.
-    pub(super) fn without_binary(self) -> Result<Arguments, EmitError> {
-        if !self.attachments.is_empty() {
-            return Err(EmitError::Binary);
-        }
-        Ok(Arguments::unnamed(self.json.into(), Box::default()))
+    /// What was written, for what travels between servers without binary data.
+    pub(super) fn without_binary(self) -> Result<String, EmitError> {
+        if self.attachments.is_empty() { Ok(self.json) } else { Err(EmitError::Binary) }
     }
 
     /// The event that was written, if the application hears of those that go out in the namespace.

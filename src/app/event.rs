@@ -154,7 +154,7 @@ impl Ack {
                 });
             }
             Asker::Server { request_id } => {
-                let arguments = written.without_binary()?;
+                let arguments = Arguments::unnamed(written.without_binary()?.into(), Box::default());
                 let first = arguments.elements().first().map(|&first| first.to_owned());
                 if let Some(cluster) = &self.shared.cluster {
                     cluster.respond(namespace, None, request_id, Answer::ServerSideEmit(first));

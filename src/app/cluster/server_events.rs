@@ -61,9 +61,6 @@ fn written(name: &str, args: &impl Args) -> Result<Event, EmitError> {
     if is_reserved_server_side(name) {
         return Err(EmitError::Reserved(name.to_owned()));
     }
-    let written = args::write(Some(name), args)?;
-    if !written.attachments.is_empty() {
-        return Err(EmitError::Binary);
-    }
-    Ok(Event { name: name.into(), arguments: Arguments::named(written.json.into(), Box::default()) })
+    let json = args::write(Some(name), args)?.without_binary()?;
+    Ok(Event { name: name.into(), arguments: Arguments::named(json.into(), Box::default()) })
 }
