@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use kinglet::{Ack, Config, DisconnectReason, Handle};
 
-use crate::support::{Client, Connection, Polling, Server, WebSocket, config, event, raw, receive};
+use crate::support::{Client, Connection, Polling, Server, WebSocket, config, event, expect_busy, raw, receive};
 
 /// Longer than any test may last.
 const LONG: Duration = Duration::from_secs(3600);
@@ -43,10 +43,7 @@ fn from_the_first_moment_nobody_new_is_let_in_and_the_balancer_is_told() {
     for request in [raw("GET", "polling", ""), WebSocket::request("EIO=4&transport=websocket")] {
         let mut connection = server.connect();
         connection.send(request.as_bytes());
-        let answer = connection.response();
-        answer.assert_is(503, "");
-        assert!(answer.header("retry-after").is_some(), "{answer:?}");
-        connection.expect_end();
+        expect_busy(&mut connection);
     }
     let mut stranger = server.connect();
     stranger.send(raw("GET", &format!("polling&sid={}", "A".repeat(20)), "").as_bytes());

@@ -2,7 +2,7 @@
 
 use kinglet::{Config, Limits};
 
-use crate::support::{Client, Polling, Server, WebSocket, one_shard, raw};
+use crate::support::{Client, Polling, Server, WebSocket, expect_busy, one_shard, raw};
 
 /// More than the kernel keeps for a connection.
 const HUGE: usize = 8 << 20;
@@ -17,10 +17,7 @@ pub fn a_session_without_memory_for_it_gets_503() -> Server {
     for request in [raw("GET", "polling", ""), WebSocket::request("EIO=4&transport=websocket")] {
         let mut connection = server.connect();
         connection.send(request.as_bytes());
-        let answer = connection.response();
-        answer.assert_is(503, "");
-        assert!(answer.header("retry-after").is_some(), "{answer:?}");
-        connection.expect_end();
+        expect_busy(&mut connection);
     }
     server.assert_well();
     assert_eq!((server.hits("memory_refuse"), server.metrics().sessions), (2, 0));

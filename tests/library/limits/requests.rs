@@ -6,7 +6,7 @@ use std::time::Duration;
 use kinglet::{Config, Limits};
 
 use super::limited;
-use crate::support::{Connection, Polling, Server, WebSocket, event, one_shard, raw, receive};
+use crate::support::{Connection, Polling, Server, WebSocket, event, expect_busy, one_shard, raw, receive};
 
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: example.test\r\n\r\n";
 
@@ -28,7 +28,7 @@ pub fn a_session_on_one_connection_too_many_gets_503() -> Server {
     }
     let mut third = server.connect();
     third.send(raw("GET", "polling", "").as_bytes());
-    assert_is_busy(&mut third);
+    expect_busy(&mut third);
     assert_eq!((server.hits("max_connections"), server.metrics().sessions), (1, 0));
     drop(third);
     server.wait_until("no third", |metrics| metrics.connections == 2);
@@ -45,7 +45,7 @@ pub fn a_full_server_answers_health_checks_and_its_sessions() -> Server {
     let spare: Vec<_> = (0..64).map(|_| server.connect()).collect();
     server.wait_until("one more than may be", |metrics| metrics.connections == 64);
     let held = session.hold(&server);
-    assert_is_busy(&mut server.connect());
+    expect_busy(&mut server.connect());
     assert_eq!(server.hits("max_connections"), 1);
 
     drop(spare);
@@ -55,15 +55,9 @@ pub fn a_full_server_answers_health_checks_and_its_sessions() -> Server {
     second.response().assert_is(200, "all good");
     session.post_ok(&event("\"nothing\""));
     second.send(raw("GET", "polling", "").as_bytes());
-    assert_is_busy(&mut second);
+    expect_busy(&mut second);
     drop(held);
     server
-}
-
-fn assert_is_busy(connection: &mut Connection) {
-    let response = connection.response();
-    assert_eq!((response.status, response.header("retry-after").as_deref()), (503, Some("5")));
-    connection.expect_end();
 }
 
 pub fn a_session_too_many_in_a_second_gets_503() -> Server {

@@ -23,5 +23,13 @@ use std::time::Duration;
 /// Bound on every wait for the server: no correct answer takes as long, however loaded the machine.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
+/// Panics unless the answer is that there is no room now, and the last.
+pub fn expect_busy(connection: &mut Connection) {
+    let answer = connection.response();
+    answer.assert_is(503, "");
+    assert_eq!(answer.header("retry-after").as_deref(), Some("5"));
+    connection.expect_end();
+}
+
 /// What a handler returns that uses `?`.
 pub type Handled = Result<(), Box<dyn std::error::Error>>;
