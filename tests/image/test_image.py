@@ -149,10 +149,11 @@ class Running(unittest.TestCase):
         self.assertEqual((status["Uid"], status["Gid"], status["Groups"]), ([user] * 4, [group] * 4, []))
         self.assertEqual({int(status[name][0], 16) for name in ("CapInh", "CapPrm", "CapEff", "CapAmb")}, {0})
         self.assertEqual(status["NSpid"][-1], "1")
-        self.assertEqual(os.readlink(f"/proc/{server.pid()}/root"), str(self.root))
+        root = f"/proc/{server.pid()}/root"
+        self.assertEqual(os.readlink(root), str(self.root))
         for path in ("file", "etc/file"):
             with self.assertRaisesRegex(OSError, "Read-only file system"):
-                open(f"/proc/{server.pid()}/root/{path}", "w")  # pylint: disable=consider-using-with
+                open(f"{root}/{path}", "w")  # pylint: disable=consider-using-with
 
     def test_the_health_check_tells_whether_it_answers(self):
         server = self.server(3000)
