@@ -40,6 +40,8 @@ pub enum Effect<T> {
     Shut(T),
     /// Close the TCP connection at once. The session does not know this transport any more.
     Cut(T),
+    /// The client has closed the session, for this reason: nothing is to be expected of it. [`Effect::Closed`] follows.
+    Left(Reason),
     /// The session is over.
     Closed(Reason),
 }

@@ -28,6 +28,7 @@ use super::timers::Timers;
 use super::translation::Translation;
 use crate::engineio::{Effect, Lost, Millis, Overdue, Session, Settings, SidSource};
 use crate::metrics::{Limit, ShardMetrics};
+use crate::socketio::DisconnectReason;
 
 /// Departures after which memory is given back to the system.
 const TRIM_AFTER: usize = 1024;
@@ -152,6 +153,7 @@ impl Core {
             Effect::Send(to, frames) => self.push(to, frames.bytes()),
             Effect::Shut(websocket) => self.shut_websocket(websocket),
             Effect::Cut(to) => self.doom(to, Fate::Cut),
+            Effect::Left(reason) => self.leave_all(session, DisconnectReason::Session(reason)),
             Effect::Closed(reason) => self.session_closed(session, reason),
         }
     }

@@ -249,6 +249,7 @@ impl<T: Copy + Eq> Session<T> {
             && polling.held.is_none()
         {
             polling.closing = Some(Closing { by: Side::Client, until: now + LEAVE_WAIT });
+            effects.push(Effect::Left(Reason::TransportClose));
         } else {
             self.end(Reason::TransportClose, Frames::NOOP, effects);
         }

@@ -1,7 +1,7 @@
 //! A session on a bench: a fake clock, named transports, the effects laid out to look at.
 
 use super::*;
-use Effect::{Accept, Answer, Closed, Cut, Refuse, Send, Shut};
+use Effect::{Accept, Answer, Closed, Cut, Left, Refuse, Send, Shut};
 
 mod closing;
 mod heartbeat;

@@ -17,7 +17,7 @@ fn a_get_that_was_overtaken_by_the_close_packet_is_answered() {
     bench.post(POST, [Packet::Close, Packet::Text("unheard")]);
     assert_eq!(bench.session.route(), Route::Gone);
     bench.wait_until(49);
-    assert_eq!(bench.take(), []);
+    assert_eq!(bench.take(), [Left(Reason::TransportClose)]);
     bench.poll(GET);
     assert_eq!(bench.take(), [answer(GET, &["4a", "6"]), Accept(POST), Closed(Reason::TransportClose)]);
 }
@@ -27,7 +27,7 @@ fn a_close_packet_without_a_get_is_accepted_soon() {
     let mut bench = Bench::polling();
     bench.post(POST, [Packet::Close]);
     bench.wait_until(49);
-    assert_eq!(bench.take(), []);
+    assert_eq!(bench.take(), [Left(Reason::TransportClose)]);
     bench.wait_until(50);
     assert_eq!(bench.take(), [Accept(POST), Closed(Reason::TransportClose)]);
     bench.poll(GET);
@@ -40,7 +40,7 @@ fn whoever_has_left_is_gone_for_that_reason_whatever_happens_then() {
         let mut bench = Bench::polling();
         bench.open(WEBSOCKET);
         bench.post(POST, [Packet::Close]);
-        assert_eq!(bench.take(), []);
+        assert_eq!(bench.take(), [Left(Reason::TransportClose)]);
         bench
     };
     let mut bench = left();

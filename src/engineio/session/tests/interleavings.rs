@@ -44,6 +44,8 @@ enum Rude {
     LosePost,
     LoseWebSocket,
     BadPacket,
+    /// The POST under way closes the session.
+    Leave,
 }
 
 fn decent() -> impl Strategy<Value = Step> {
@@ -76,6 +78,7 @@ fn rude() -> impl Strategy<Value = Step> {
         Just(Rude::LosePost),
         Just(Rude::LoseWebSocket),
         Just(Rude::BadPacket),
+        Just(Rude::Leave),
     ];
     prop_oneof![9 => decent(), 1 => rude.prop_map(Step::Rude)]
 }
@@ -114,6 +117,7 @@ struct World {
     /// The client or the network did something rude, so order and completeness are off.
     spoilt: bool,
     server_closed: bool,
+    left: Option<Reason>,
     closed: Option<Reason>,
 }
 
@@ -256,6 +260,13 @@ impl World {
                     self.lose(websocket);
                 }
             }
+            Rude::Leave => {
+                if let Some(post) = self.post.take() {
+                    self.bench.session.post_read(post);
+                    self.bench.receive(post, Packet::Close);
+                    self.bench.session.post_accept(post, &mut self.bench.effects);
+                }
+            }
             Rude::BadPacket => {
                 if let Some((websocket, _)) = self.websocket {
                     self.bench.session.bad_packet(websocket, &mut self.bench.effects);
@@ -330,7 +341,9 @@ impl World {
                     assert_eq!(self.owned.remove(&post), Some(Role::Post));
                     self.post.take_if(|current| *current == post);
                 }
+                Left(reason) => assert_eq!(self.left.replace(reason), None),
                 Closed(reason) => {
+                    assert!(self.left.is_none_or(|left| left == reason), "{:?}, then {reason:?}", self.left);
                     assert!(self.owned.is_empty(), "{:?} forgotten", self.owned);
                     self.closed = Some(reason);
                 }

@@ -166,7 +166,8 @@ fn a_probing_websocket_is_shut_with_its_session() {
     let mut bench = Bench::probing();
     bench.post(POST, [Packet::Close]);
     bench.wait_until(50);
-    assert_eq!(bench.take(), [Accept(POST), Shut(WEBSOCKET), Closed(Reason::TransportClose)]);
+    let effects = [Left(Reason::TransportClose), Accept(POST), Shut(WEBSOCKET), Closed(Reason::TransportClose)];
+    assert_eq!(bench.take(), effects);
 }
 
 #[test]
