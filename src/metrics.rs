@@ -154,6 +154,9 @@ pub(crate) enum Limit {
     MemoryRefuse,
     MemoryShed,
     AcceptRate,
+    SessionsPerAddress,
+    MessageRate,
+    ByteRate,
     RequestHead,
     RequestHeaders,
     HeaderTimeout,
@@ -189,11 +192,14 @@ pub(crate) enum Limit {
 }
 
 impl Limit {
-    pub(crate) const ALL: [Self; 36] = [
+    pub(crate) const ALL: [Self; 39] = [
         Self::MaxConnections,
         Self::MemoryRefuse,
         Self::MemoryShed,
         Self::AcceptRate,
+        Self::SessionsPerAddress,
+        Self::MessageRate,
+        Self::ByteRate,
         Self::RequestHead,
         Self::RequestHeaders,
         Self::HeaderTimeout,
@@ -235,6 +241,9 @@ impl Limit {
             Self::MemoryRefuse => "memory_refuse",
             Self::MemoryShed => "memory_shed",
             Self::AcceptRate => "accept_rate",
+            Self::SessionsPerAddress => "sessions_per_address",
+            Self::MessageRate => "message_rate",
+            Self::ByteRate => "byte_rate",
             Self::RequestHead => "request_head",
             Self::RequestHeaders => "request_headers",
             Self::HeaderTimeout => "header_timeout",

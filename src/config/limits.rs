@@ -26,6 +26,20 @@ pub struct Limits {
     /// Sessions that may begin in a second, shared out among the shards; as many may begin at once after a while without. Beyond:
     /// `503` with `Retry-After`. Health checks and sessions that are there are served. Default `None`: as many as come.
     pub accept_rate: Option<u32>,
+    /// Sessions that one client address may have at one time; of IPv6, the addresses of a /64 count as one. Beyond: `429`.
+    /// Default `None`: as many as come.
+    ///
+    /// Behind a load balancer or a proxy, all clients seem to have its address unless
+    /// [`Config::trusted_proxies`](super::Config::trusted_proxies) says how many of them there are.
+    pub sessions_per_address: Option<usize>,
+    /// Messages that a client may send in a second, and twice as many at once after a while without; pongs and the like count,
+    /// too. Beyond: it is held up. Nothing is read from its WebSocket meanwhile, a POST is answered later. One that has been
+    /// held up for 10 s longer than not is closed, its WebSocket with code 1008. Default `None`: as many as come; 100 is a good
+    /// value.
+    pub message_rate: Option<usize>,
+    /// The same for bytes: of WebSockets as they come, of POSTs their bodies. What one brings at once is handled whole, and
+    /// holds its client up for 5 s at most. Default `None`; 256 KiB is a good value.
+    pub byte_rate: Option<usize>,
     /// Connections accepted in one turn of the loop; the rest waits in the kernel's backlog. Default 64.
     pub accepts_per_turn: usize,
     /// Length of the kernel's queue of connections not yet accepted. Default 4096.
@@ -131,6 +145,9 @@ impl Default for Limits {
             memory_refuse: Some(85),
             memory_shed: Some(92),
             accept_rate: None,
+            sessions_per_address: None,
+            message_rate: None,
+            byte_rate: None,
             accepts_per_turn: 64,
             backlog: 4096,
             request_head: 16 * 1024,

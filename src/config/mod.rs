@@ -219,8 +219,15 @@ impl Config {
                 return Err(refused(name, "0", "a time above zero"));
             }
         }
-        if self.limits.accept_rate == Some(0) {
-            return Err(refused("KINGLET_ACCEPT_RATE", "0", "1 or more, or off"));
+        for (name, bound) in [
+            ("KINGLET_ACCEPT_RATE", self.limits.accept_rate.map(|rate| rate as usize)),
+            ("KINGLET_SESSIONS_PER_ADDRESS", self.limits.sessions_per_address),
+            ("KINGLET_MESSAGE_RATE", self.limits.message_rate),
+            ("KINGLET_BYTE_RATE", self.limits.byte_rate),
+        ] {
+            if bound == Some(0) {
+                return Err(refused(name, "0", "1 or more, or off"));
+            }
         }
         for (name, percent) in
             [("KINGLET_MEMORY_REFUSE", self.limits.memory_refuse), ("KINGLET_MEMORY_SHED", self.limits.memory_shed)]

@@ -245,6 +245,27 @@ pub const SETTINGS: &[Setting] = &[
         "sessions that may begin in a second; more get 503"
     ),
     setting!(
+        "KINGLET_SESSIONS_PER_ADDRESS",
+        "off",
+        limits.sessions_per_address,
+        unless("off", |t| parse::number(t, "a whole number, or off")),
+        "sessions of one client address at one time; more get 429 (behind a balancer, set KINGLET_TRUSTED_PROXIES, too)"
+    ),
+    setting!(
+        "KINGLET_MESSAGE_RATE",
+        "off",
+        limits.message_rate,
+        unless("off", |t| parse::number(t, "a whole number, or off")),
+        "messages a client may send in a second, as 100; more are held up, and much more closes it"
+    ),
+    setting!(
+        "KINGLET_BYTE_RATE",
+        "off",
+        limits.byte_rate,
+        unless("off", parse::size),
+        "bytes a client may send in a second, as 256KiB; more are held up, and much more closes it"
+    ),
+    setting!(
         "KINGLET_ACCEPTS_PER_TURN",
         "64",
         limits.accepts_per_turn,

@@ -20,6 +20,13 @@ pub struct Packets<'a> {
     rest: Option<&'a str>,
 }
 
+impl<'a> Packets<'a> {
+    /// What has not been walked yet; `None` at the end.
+    pub fn rest(&self) -> Option<&'a str> {
+        self.rest
+    }
+}
+
 impl<'a> Iterator for Packets<'a> {
     type Item = Result<Packet<'a>, ParseError>;
 

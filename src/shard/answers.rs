@@ -52,7 +52,7 @@ impl Core {
     /// Answers a POST with `ok`, unless it has been answered.
     pub(crate) fn answer_post(&mut self, key: ConnectionKey) {
         let Some(http) = self.connections.get_mut(key.0).and_then(Connection::http) else { return };
-        if !matches!(http.state, HttpState::Post(_) | HttpState::Held(_)) {
+        if !matches!(http.state, HttpState::Post(_) | HttpState::Waiting(_)) {
             return;
         }
         let answer = http::post_ok(http.answer.delivery, &http.answer.cors);

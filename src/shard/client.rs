@@ -8,6 +8,8 @@ use super::core::Core;
 use super::handshake::Handshake;
 use super::keys::{ConnectionKey, SessionKey, SocketKey};
 use crate::engineio::{Millis, Session, Sid};
+use crate::http::Status;
+use crate::metrics::Limit;
 use crate::socketio::Decoder;
 
 /// A client's session and what hangs on it.
@@ -62,28 +64,44 @@ impl Core {
         }
     }
 
-    /// Opens a session for a handshake. `None` when no more fit, or the system has no random numbers.
+    /// Opens a session for a handshake.
+    ///
+    /// # Errors
+    /// The status of the answer, when no more fit, when the client's address has as many as it may, and when the system has
+    /// no random numbers.
     pub(crate) fn open_session(
         &mut self,
         handshake: Arc<Handshake>,
         begin: impl FnOnce(&Self) -> Session<ConnectionKey>,
-    ) -> Option<Sid> {
-        let slot = self.sessions.vacant_key()?;
-        let sid = self.sids.next(slot).inspect_err(|error| log::error!("no random numbers: {error}")).ok()?;
+    ) -> Result<Sid, Status> {
+        let unavailable = Status::ServiceUnavailable;
+        let slot = self.sessions.vacant_key().ok_or(unavailable)?;
+        let random = self.sids.next(slot);
+        let sid = random.inspect_err(|error| log::error!("no random numbers: {error}")).map_err(|_| unavailable)?;
+        let address = handshake.address().ip();
+        if self.shared.addresses.as_ref().is_some_and(|addresses| !addresses.enter(address)) {
+            self.metrics.hit(Limit::SessionsPerAddress);
+            log::debug!("a session too many from {address}");
+            return Err(Status::TooManyRequests);
+        }
         let client = Client::new(begin(self), sid.random, handshake);
-        let key = self.sessions.insert(client).ok()?;
+        let key = self.sessions.insert(client).map_err(|_| unavailable)?;
         self.metrics.handshakes.one();
         self.metrics.sessions.set(self.sessions.len() as u64);
         log::debug!("session {sid}: opened");
         self.session(SessionKey(key), |_, _, _, _| ());
         self.greet(SessionKey(key));
-        Some(sid)
+        Ok(sid)
     }
 
     /// Forgets a session that has closed.
     pub(crate) fn forget_session(&mut self, session: SessionRef) {
         if self.sessions.get(session.key.0).is_some_and(|client| client.random == session.random) {
-            self.sessions.remove(session.key.0);
+            let client = self.sessions.remove(session.key.0);
+            if let Some((addresses, client)) = self.shared.addresses.as_ref().zip(client) {
+                addresses.leave(client.handshake.address().ip());
+            }
+            self.allowances.remove(&session.key);
             self.metrics.sessions_closed.one();
             self.metrics.sessions.set(self.sessions.len() as u64);
         }

@@ -3,8 +3,10 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use bytestring::ByteString;
 use mio::net::TcpStream;
 
+use super::application::SessionRef;
 use super::batches::BatchId;
 use super::keys::SessionKey;
 use super::outbox::Outbox;
@@ -73,8 +75,18 @@ pub(crate) enum HttpState {
     Post(Box<Post>),
     /// A body nobody wants is read and dropped, at most so many bytes.
     Discard(Box<BodyReader>),
-    /// A request is held by the session: a GET, or a POST that ends it.
+    /// A GET is held by the session.
     Held(SessionKey),
+    /// A POST is answered later.
+    Waiting(Box<Waiting>),
+}
+
+/// A POST that was read, and whose answer waits.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    pub(crate) session: SessionRef,
+    /// The packets that are still to be handled, if its client is held up.
+    pub(crate) rest: Option<ByteString>,
 }
 
 /// A POST that is being read.

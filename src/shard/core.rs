@@ -3,7 +3,7 @@
 //! The core is plain state in one `RefCell` of the [`Shard`](super::Shard). It never calls the application: what the
 //! application must hear is left in `calls`, and called when the core is not borrowed.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -11,6 +11,7 @@ use mio::Registry;
 use slab::Slab;
 
 use super::alarms::Alarm;
+use super::allowance::Allowance;
 use super::batches::Batches;
 use super::calls::Call;
 use super::client::Client;
@@ -20,7 +21,7 @@ use super::members::Members;
 use super::namespaces::Namespaces;
 use super::pages::{MAX_KEYS, Pages};
 use super::polls::CommonAnswer;
-use super::rate::Bucket;
+use super::rate::Account;
 use super::recovery::Recovering;
 use super::shared::Shared;
 use super::sockets::SocketState;
@@ -73,7 +74,9 @@ pub(crate) struct Core {
     /// Bytes of unfinished messages and requests that came since the last look at all of them.
     pub(crate) kept: usize,
     /// How many sessions may begin now, if their rate is bounded.
-    pub(crate) session_rate: Bucket,
+    pub(crate) session_rate: Account,
+    /// What clients may still send, of those that have sent something and if that is bounded.
+    pub(crate) allowances: HashMap<SessionKey, Allowance>,
     /// When the memory in use is looked at next.
     pub(crate) memory_look: Millis,
     /// What is to be done at its time.
@@ -110,7 +113,8 @@ impl Core {
             calls: VecDeque::new(),
             queued: 0,
             kept: 0,
-            session_rate: Bucket::new(),
+            session_rate: Account::new(),
+            allowances: HashMap::new(),
             memory_look: Millis(0),
             alarms: Slab::new(),
             recovering: Recovering::default(),
@@ -243,13 +247,13 @@ impl Core {
         match &connection.stage {
             Stage::Http(http) => match &http.state {
                 HttpState::Held(session) => {
-                    self.session(*session, |session, _, _, effects| {
-                        session.poll_lost(key, effects);
-                        session.post_lost(key, effects);
-                    });
+                    self.session(*session, |session, _, _, effects| session.poll_lost(key, effects));
                 }
                 HttpState::Post(post) => {
                     self.session(post.session, |session, _, _, effects| session.post_lost(key, effects));
+                }
+                HttpState::Waiting(waiting) => {
+                    self.session(waiting.session.key, |session, _, _, effects| session.post_lost(key, effects));
                 }
                 HttpState::Head | HttpState::Discard(_) => {}
             },

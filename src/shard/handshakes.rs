@@ -9,7 +9,7 @@ use super::keys::{ConnectionKey, SessionKey};
 use super::requests::Step;
 use super::websocket::{CLOSE_FRAME, Incoming};
 use crate::engineio::{self, Encoding, Frames, PayloadKind, Session, Transport};
-use crate::http::{self, Accept, Delivery, Head, HeaderLines, PollAnswer, Status};
+use crate::http::{self, Accept, Delivery, Head, HeaderLines, PollAnswer};
 
 impl Core {
     pub(crate) fn open_on_polling(
@@ -20,8 +20,9 @@ impl Core {
         handshake: Arc<Handshake>,
     ) -> Step {
         let opened = self.open_session(handshake, |core| Session::polling(core.now, encoding, &core.shared.settings));
-        let Some(sid) = opened else {
-            return self.answer_empty(key, head, Status::ServiceUnavailable);
+        let sid = match opened {
+            Ok(sid) => sid,
+            Err(status) => return self.answer_empty(key, head, status),
         };
         let sid = sid.to_text();
         let open = engineio::open_packet(&sid, Transport::Polling, &self.shared.settings);
@@ -58,9 +59,12 @@ impl Core {
         };
         let opened =
             self.open_session(handshake, |core| Session::websocket(core.now, key, encoding, &core.shared.settings));
-        let Some(sid) = opened else {
-            self.last_answer(key, &http::empty(Status::ServiceUnavailable, Delivery::LAST, &HeaderLines::EMPTY));
-            return Step::Over;
+        let sid = match opened {
+            Ok(sid) => sid,
+            Err(status) => {
+                self.last_answer(key, &http::empty(status, Delivery::LAST, &HeaderLines::EMPTY));
+                return Step::Over;
+            }
         };
         let open = engineio::open_packet(&sid.to_text(), Transport::WebSocket, &self.shared.settings);
         let frames = Frames::text(open.as_bytes());

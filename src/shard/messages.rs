@@ -5,6 +5,8 @@ use std::rc::Rc;
 use bytes::Bytes;
 
 use super::Shard;
+use super::allowance::Verdict;
+use super::application::SessionRef;
 use super::connection::{Connection, Role, Stage, Then, WebSocket};
 use super::core::Core;
 use super::keys::ConnectionKey;
@@ -19,6 +21,7 @@ impl Shard {
         let mut receiver = self.receiver.borrow_mut();
         let mut feed = receiver.feed(&mut incoming, bytes);
         let mut reply = Vec::new();
+        let mut verdict = self.core.borrow_mut().charge_websocket(key, 0, bytes.len());
         while let Some(step) = feed.next(&mut reply) {
             // What one message led to may have ended the connection, or the session's interest in it.
             let Some(role) = self.core.borrow_mut().role(key) else { break };
@@ -30,6 +33,10 @@ impl Shard {
                 (Ok(Input::Close(_)), role) => self.core.borrow_mut().websocket_closed(key, role),
                 (Err(error), role) => self.core.borrow_mut().websocket_failed(key, role, &error),
             }
+            verdict = self.core.borrow_mut().charge_websocket(key, 1, 0);
+            if verdict != Verdict::GoOn {
+                break;
+            }
         }
         drop(feed);
         let role = self.core.borrow_mut().role(key);
@@ -37,7 +44,19 @@ impl Shard {
             self.core.borrow_mut().reply(key, role, &mut reply);
         }
         self.core.borrow_mut().keep_incoming(key, incoming, bytes.len());
+        self.core.borrow_mut().websocket_judged(key, verdict);
         self.run_calls();
+    }
+
+    /// Goes on with a WebSocket whose client was held up: with what was read of it, then with what it has sent since.
+    fn resume_websocket(self: &Rc<Self>, key: ConnectionKey, session: SessionRef) {
+        let core = self.core.borrow();
+        if core.session_ref(session.key) != Some(session) || core.is_held_up(session.key) {
+            return;
+        }
+        drop(core);
+        self.served(key, |shard| shard.websocket_bytes(key, &[]));
+        self.read_again(key);
     }
 }
 
@@ -71,13 +90,44 @@ impl Core {
         match error {
             WebSocketError::TooLarge(_) => self.metrics.hit(Limit::MaxHttpBufferSize),
             WebSocketError::TooManyFragments(_) => self.metrics.hit(Limit::Fragments),
-            WebSocketError::NotUtf8 | WebSocketError::Protocol(_) => {}
+            WebSocketError::NotUtf8 | WebSocketError::Protocol(_) | WebSocketError::TooFast => {}
         }
         if role != Role::Closing {
             self.push(key, &Bytes::copy_from_slice(&close_frame(error.code())));
         }
         self.let_go(key, role, Lost::Error);
         self.finish(key, Then::Linger);
+    }
+
+    /// So much came on a WebSocket: what is to be done with its client.
+    fn charge_websocket(&mut self, key: ConnectionKey, messages: usize, bytes: usize) -> Verdict {
+        if self.shared.rates.is_none() {
+            return Verdict::GoOn;
+        }
+        match self.role(key) {
+            Some(Role::Session(session)) => self.charge(session, messages, bytes),
+            Some(Role::Closing) | None => Verdict::GoOn,
+        }
+    }
+
+    fn websocket_judged(&mut self, key: ConnectionKey, verdict: Verdict) {
+        if verdict == Verdict::GoOn {
+            return;
+        }
+        let Some(role @ Role::Session(session)) = self.role(key) else { return };
+        match (verdict, self.session_ref(session)) {
+            (Verdict::HoldUp(until, _), Some(session)) => {
+                self.arm_alarm(until, move |shard| shard.resume_websocket(key, session));
+            }
+            (Verdict::Close(_), _) => self.websocket_failed(key, role, &WebSocketError::TooFast),
+            (Verdict::HoldUp(..), None) | (Verdict::GoOn, _) => {}
+        }
+    }
+
+    /// Whether nothing is to be read from a connection now: its client is held up.
+    pub(crate) fn is_left_unread(&mut self, key: ConnectionKey) -> bool {
+        self.shared.rates.is_some()
+            && matches!(self.role(key), Some(Role::Session(session)) if self.is_held_up(session))
     }
 
     pub(crate) fn let_go(&mut self, key: ConnectionKey, role: Role, lost: Lost) {

@@ -6,7 +6,9 @@
 
 mod accept;
 mod acks;
+mod addresses;
 mod alarms;
+mod allowance;
 mod answers;
 mod application;
 mod batches;
@@ -41,6 +43,7 @@ mod owed;
 mod packets;
 mod pages;
 mod polls;
+mod posts;
 mod rate;
 mod recovery;
 mod requests;

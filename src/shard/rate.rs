@@ -1,31 +1,72 @@
-//! So many in a second: a bucket that fills with time, and that each one takes from.
+//! So many in a second: accounts that fill with time, and that are drawn on.
+
+use std::time::Duration;
 
 use crate::engineio::Millis;
 
-/// What one takes. A bucket of `rate` in a second gains `rate` of these in a millisecond.
-const ONE: u64 = 1000;
+/// What one costs. An account of `rate` in a second gains `rate` of these in a millisecond.
+const ONE: i64 = 1000;
 
-/// A bucket that holds at most what a second brings. A new one is full.
+/// Seconds in which an account that was overdrawn, however far, is even again.
+const LONGEST_DEBT: i64 = 5;
+
+/// The part of a second, in milliseconds, for which there must be enough once an overdrawn account may be drawn on again.
+const BREATH: i64 = 100;
+
+/// How fast an account fills, and how far.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Bucket {
-    level: u64,
+pub(crate) struct Rate {
+    per_second: i64,
+    /// What it holds at most: what so many seconds bring.
+    seconds: i64,
+}
+
+impl Rate {
+    /// A rate of so many in a second, of which that of so many seconds may be there at once.
+    pub(crate) fn new(per_second: usize, seconds: u32) -> Self {
+        Self { per_second: i64::try_from(per_second).unwrap_or(i64::MAX).clamp(1, 1 << 40), seconds: seconds.into() }
+    }
+}
+
+/// What may still be drawn. A new one is full.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Account {
+    level: i64,
     at: Millis,
 }
 
-impl Bucket {
+impl Account {
     pub(crate) fn new() -> Self {
-        Self { level: u64::MAX, at: Millis(0) }
+        Self { level: i64::MAX, at: Millis(0) }
     }
 
-    /// Takes one, if there is one, at a rate of so many a second.
-    pub(crate) fn take(&mut self, now: Millis, rate: u32) -> bool {
-        let rate = u64::from(rate);
-        let gained = now.0.saturating_sub(self.at.0).saturating_mul(rate);
-        self.level = self.level.saturating_add(gained).min(rate * ONE);
+    fn fill(&mut self, now: Millis, rate: Rate) {
+        let passed = i64::try_from(now.0.saturating_sub(self.at.0)).unwrap_or(i64::MAX);
+        let gained = passed.saturating_mul(rate.per_second);
+        self.level = self.level.saturating_add(gained).min(rate.seconds * rate.per_second * ONE);
         self.at = now;
-        let left = self.level.checked_sub(ONE);
-        self.level = left.unwrap_or(self.level);
-        left.is_some()
+    }
+
+    /// Draws one, if it is there.
+    pub(crate) fn take(&mut self, now: Millis, rate: Rate) -> bool {
+        self.fill(now, rate);
+        let covered = self.level >= ONE;
+        self.level -= if covered { ONE } else { 0 };
+        covered
+    }
+
+    /// Draws so many, whether they are there or not.
+    pub(crate) fn charge(&mut self, now: Millis, rate: Rate, count: usize) {
+        self.fill(now, rate);
+        let cost = i64::try_from(count).unwrap_or(i64::MAX).saturating_mul(ONE);
+        self.level = self.level.saturating_sub(cost).max(-LONGEST_DEBT * rate.per_second * ONE);
+    }
+
+    /// Once nothing is left: the time until the account may be drawn on again.
+    pub(crate) fn wait(&self, rate: Rate) -> Option<Duration> {
+        let missing = rate.per_second * BREATH - self.level;
+        let millis = u64::try_from(missing / rate.per_second).unwrap_or_default();
+        (self.level < ONE).then(|| Duration::from_millis(millis.max(1)))
     }
 }
 
@@ -34,9 +75,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_second_s_worth_is_there_at_once_and_then_it_comes_with_time() {
-        let mut bucket = Bucket::new();
-        let mut taken = |now| (0..100).take_while(|_| bucket.take(Millis(now), 20)).count();
+    fn what_some_seconds_bring_is_there_at_once_and_then_it_comes_with_time() {
+        let mut account = Account::new();
+        let mut taken = |now| (0..100).take_while(|_| account.take(Millis(now), Rate::new(20, 1))).count();
         assert_eq!([0, 0, 49, 50, 149, 150, 10_150].map(&mut taken), [20, 0, 0, 1, 1, 1, 20]);
+    }
+
+    #[test]
+    fn who_overdraws_waits_for_what_is_missing_but_not_for_ever() {
+        let rate = Rate::new(10, 2);
+        let mut account = Account::new();
+        account.charge(Millis(0), rate, 19);
+        assert_eq!(account.wait(rate), None);
+        account.charge(Millis(0), rate, 1);
+        assert_eq!(account.wait(rate), Some(Duration::from_millis(100)));
+        account.charge(Millis(50), rate, 10);
+        assert_eq!(account.wait(rate), Some(Duration::from_millis(1050)));
+        account.charge(Millis(50), rate, usize::MAX);
+        assert_eq!(account.wait(rate), Some(Duration::from_millis(5100)));
+        account.charge(Millis(5150), rate, 0);
+        assert_eq!(account.wait(rate), None);
     }
 }

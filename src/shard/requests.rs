@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use bytestring::ByteString;
 
 use super::Shard;
 use super::client::Lookup;
@@ -16,9 +15,7 @@ use super::core::Core;
 use super::handshake::Handshake;
 use super::keys::{ConnectionKey, SessionKey};
 use crate::config::HandshakeHeaders;
-use crate::engineio::{
-    self, Code, Encoding, Kind, Millis, PayloadKind, Protocol, Purpose, Query, Request, payload, v3,
-};
+use crate::engineio::{self, Code, Encoding, Kind, Millis, PayloadKind, Protocol, Purpose, Query, Request};
 use crate::http::{
     self, BodyLength, BodyReader, BodyStep, Delivery, Head, HeadError, HeaderLines, Method, Parsed, Status,
 };
@@ -74,7 +71,7 @@ impl Shard {
         let Some(http) = connection.http() else { return Step::Over };
         match &mut http.state {
             HttpState::Head if bytes.is_empty() => Step::Wait,
-            HttpState::Held(_) => Step::Wait,
+            HttpState::Held(_) | HttpState::Waiting(_) => Step::Wait,
             HttpState::Discard(reader) => {
                 let result = reader.read(bytes, &mut Vec::new());
                 core.discarded(key, result)
@@ -255,35 +252,6 @@ impl Shard {
         core.set_deadline(key, deadline);
         Step::Used(head.length)
     }
-
-    /// Handles the packets of a POST that was read whole.
-    fn post_body(self: &Rc<Self>, key: ConnectionKey, body: &[u8]) {
-        let Some((session, kind)) = self.core.borrow_mut().post_being_read(key) else { return };
-        self.core.borrow_mut().session(session, |session, _, _, _| session.post_read(key));
-        let protocol = self.core.borrow().encoding(session).protocol();
-        let text = || ByteString::from(&*String::from_utf8_lossy(body));
-        match (protocol, kind) {
-            (Protocol::V4, _) => {
-                let text = text();
-                payload::decode(&text).for_each(|packet| self.post_packet(session, key, packet, Some(&text)));
-            }
-            (Protocol::V3, PayloadKind::Text) => {
-                let text = text();
-                v3::decode_text_payload(&text).for_each(|packet| self.post_packet(session, key, packet, Some(&text)));
-            }
-            (Protocol::V3, PayloadKind::Binary) => {
-                v3::decode_binary_payload(body).for_each(|packet| self.post_packet(session, key, packet, None));
-            }
-        }
-        let mut core = self.core.borrow_mut();
-        let kept = core.session(session, |session, _, _, effects| session.post_accept(key, effects));
-        if kept == Some(true) {
-            core.set_state(key, HttpState::Held(session));
-            core.set_deadline(key, NEVER);
-        } else {
-            core.answer_post(key);
-        }
-    }
 }
 
 impl Core {
@@ -357,7 +325,7 @@ impl Core {
         http.unread = rest.to_vec();
         self.kept += rest.len();
         match http.state {
-            HttpState::Held(_) if rest.len() > most => self.doom(key, Fate::Error),
+            HttpState::Held(_) | HttpState::Waiting(_) if rest.len() > most => self.doom(key, Fate::Error),
             HttpState::Head if begins && !rest.is_empty() => self.set_deadline(key, now + timeout),
             _ => {}
         }

@@ -3,12 +3,15 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use super::addresses::Addresses;
+use super::allowance::Rates;
 use super::application::Application;
 use super::collections::Hoard;
 use super::inbox::{Letter, Mailbox};
 use super::keys::NamespaceKey;
 use super::memory_guard::MemoryGuard;
 use super::owed::OwedAcks;
+use super::rate::Rate;
 use super::recovery::Recovery;
 use crate::cluster::Membership;
 use crate::config::Config;
@@ -42,7 +45,11 @@ pub(crate) struct Shared {
     pub(crate) unfinished_per_shard: usize,
     pub(crate) rooms_per_shard: usize,
     /// Sessions that may begin in a second, if that is bounded.
-    pub(crate) accept_rate_per_shard: Option<u32>,
+    pub(crate) accept_rate_per_shard: Option<Rate>,
+    /// How fast each client may send, if that is bounded.
+    pub(crate) rates: Option<Rates>,
+    /// The sessions of each client address, if they are bounded.
+    pub(crate) addresses: Option<Addresses>,
     pub(crate) recovery: Option<Recovery>,
     pub(crate) memory: MemoryGuard,
     /// Acknowledgements that the program will give later.
@@ -101,10 +108,9 @@ impl Shared {
             queued_per_shard: budget.queued / shards,
             unfinished_per_shard: budget.unfinished / shards,
             rooms_per_shard: config.limits.rooms.div_ceil(shards),
-            accept_rate_per_shard: config
-                .limits
-                .accept_rate
-                .map(|rate| rate.div_ceil(u32::try_from(shards).unwrap_or(u32::MAX))),
+            accept_rate_per_shard: config.limits.accept_rate.map(|rate| Rate::new((rate as usize).div_ceil(shards), 1)),
+            rates: Rates::new(&config.limits),
+            addresses: config.limits.sessions_per_address.map(Addresses::new),
             recovery: Recovery::new(&config, shards),
             memory: MemoryGuard::new(budget.memory, &config.limits),
             owed: OwedAcks::default(),

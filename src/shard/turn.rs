@@ -229,10 +229,13 @@ impl Shard {
     /// Reads what a connection has, and handles it. After a short read nothing is left, unless the peer has closed.
     fn read(self: &Rc<Self>, key: ConnectionKey, read_closed: bool, buffer: &mut [u8]) {
         if self.others_are_full() {
-            return self.unread.borrow_mut().push(key);
+            return self.read_again(key);
         }
         for _ in 0..READS_PER_TURN {
             let mut core = self.core.borrow_mut();
+            if core.is_left_unread(key) {
+                return;
+            }
             let Some(connection) = core.connections.get_mut(key.0) else { return };
             if connection.fate.is_some() {
                 return;
@@ -257,6 +260,11 @@ impl Shard {
                 }
             }
         }
+        self.read_again(key);
+    }
+
+    /// Has a connection read in the next turn, whether it is said to be readable or not.
+    pub(crate) fn read_again(&self, key: ConnectionKey) {
         self.unread.borrow_mut().push(key);
     }
 

@@ -56,7 +56,11 @@ impl Connection {
     pub(crate) fn unfinished(&self) -> usize {
         match &self.stage {
             Stage::Http(http) => {
-                let body = if let HttpState::Post(post) = &http.state { post.body.capacity() } else { 0 };
+                let body = match &http.state {
+                    HttpState::Post(post) => post.body.capacity(),
+                    HttpState::Waiting(waiting) => waiting.rest.as_ref().map_or(0, |rest| rest.len()),
+                    HttpState::Head | HttpState::Discard(_) | HttpState::Held(_) => 0,
+                };
                 http.unread.capacity() + body
             }
             Stage::WebSocket(websocket) => websocket.incoming.held(),

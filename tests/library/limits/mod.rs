@@ -4,6 +4,7 @@ mod inbox;
 mod memory;
 mod names;
 mod operations;
+mod rates;
 mod recovery;
 mod requests;
 mod sessions;
@@ -40,6 +41,12 @@ limits! {
     memory_refuse: memory::a_session_without_memory_for_it_gets_503;
     memory_shed: memory::the_longest_queue_and_idle_polling_sessions_are_closed;
     accept_rate: requests::a_session_too_many_in_a_second_gets_503;
+    sessions_per_address: requests::a_session_too_many_from_one_address_gets_429;
+    message_rate: rates::a_websocket_that_sends_too_many_is_held_up_and_loses_nothing,
+        rates::a_polling_client_that_sends_too_many_is_held_up_and_loses_nothing,
+        rates::who_goes_on_is_closed_with_1008,
+        rates::a_session_that_ends_meanwhile_answers_its_post;
+    byte_rate: rates::who_sends_too_many_bytes_is_held_up;
     request_head: requests::a_head_too_long_gets_431;
     request_headers: requests::a_header_too_many_gets_431;
     header_timeout: requests::a_head_that_does_not_end_gets_408, requests::a_head_that_trickles_gets_408;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use kinglet::{Config, Limits};
 
 use super::limited;
-use crate::support::{Connection, Polling, Server, WebSocket, event, expect_busy, one_shard, raw, receive};
+use crate::support::{Connection, Polling, Server, WebSocket, config, event, expect_busy, one_shard, raw, receive};
 
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: example.test\r\n\r\n";
 
@@ -72,6 +72,27 @@ pub fn a_session_too_many_in_a_second_gets_503() -> Server {
     assert_eq!((refused.status, refused.header("retry-after").as_deref()), (503, Some("5")));
     server.assert_well();
     assert_eq!(server.hits("accept_rate"), 1);
+    server
+}
+
+pub fn a_session_too_many_from_one_address_gets_429() -> Server {
+    let limits = Limits { sessions_per_address: Some(2), ..Limits::default() };
+    let server = Server::start(Config { trusted_proxies: 1, limits, ..config(2) }, |_| {});
+    let (polling, websocket) = (raw("GET", "polling", ""), WebSocket::request("EIO=4&transport=websocket"));
+    let ask = |address: &str, request: &str| {
+        let mut connection = server.connect();
+        let headers = format!("\r\nX-Forwarded-For: {address}\r\n\r\n");
+        connection.send(request.replacen("\r\n\r\n", &headers, 1).as_bytes());
+        (connection.response().status, connection)
+    };
+    let (first, kept) = ask("1.1.1.1", &websocket);
+    assert_eq!((first, ask("1.1.1.1", &polling).0, ask("2.2.2.2", &polling).0), (101, 200, 200));
+    assert_eq!((ask("1.1.1.1", &polling).0, ask("1.1.1.1", &websocket).0), (429, 429));
+    assert_eq!((server.hits("sessions_per_address"), server.metrics().sessions), (2, 3));
+
+    drop(kept);
+    server.wait_until("room", |metrics| metrics.sessions == 2);
+    assert_eq!((ask("1.1.1.1", &polling).0, ask("1.1.1.1", &polling).0), (200, 429));
     server
 }
 

@@ -1,0 +1,174 @@
+//! How much one client may send, if that is bounded: messages, and bytes.
+//!
+//! Who has sent as much as may be is held up: nothing more is read from its WebSocket, so that TCP holds the client up in
+//! turn, and a POST is answered later. Who is held up most of the time is closed.
+
+use std::time::Duration;
+
+use super::core::Core;
+use super::keys::SessionKey;
+use super::rate::{Account, Rate};
+use crate::config::Limits;
+use crate::engineio::Millis;
+use crate::metrics::Limit;
+
+/// Seconds' worth that a client may send at once after a while without.
+const BURST: u32 = 2;
+
+/// By how much the time for which a client was held up may exceed the time for which it was not.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How fast each client may send.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rates {
+    messages: Option<Rate>,
+    bytes: Option<Rate>,
+}
+
+impl Rates {
+    /// `None` if nothing is bounded.
+    pub(crate) fn new(limits: &Limits) -> Option<Self> {
+        let rate = |bound: Option<usize>| bound.map(|per_second| Rate::new(per_second, BURST));
+        let rates = Self { messages: rate(limits.message_rate), bytes: rate(limits.byte_rate) };
+        (rates.messages.is_some() || rates.bytes.is_some()).then_some(rates)
+    }
+}
+
+/// What one client may still send.
+#[derive(Debug)]
+pub(crate) struct Allowance {
+    messages: Account,
+    bytes: Account,
+    /// When it may send again, or could when it was held up last.
+    until: Millis,
+    /// By how much the time in which it was held up exceeds the time in which it was not.
+    strain: Duration,
+}
+
+/// What is to be done with a client that has sent something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// It may go on.
+    GoOn,
+    /// It is to be held up until then: it exceeds this.
+    HoldUp(Millis, Limit),
+    /// It is to be closed: it has been held up for most of a long time, now for this.
+    Close(Limit),
+}
+
+impl Allowance {
+    pub(crate) fn new(now: Millis) -> Self {
+        Self { messages: Account::new(), bytes: Account::new(), until: now, strain: Duration::ZERO }
+    }
+
+    /// Whether it is held up.
+    pub(crate) fn is_held_up(&self, now: Millis) -> bool {
+        now < self.until
+    }
+
+    /// The client has sent so much.
+    pub(crate) fn spend(&mut self, now: Millis, rates: Rates, messages: usize, bytes: usize) -> Verdict {
+        if let Some(rate) = rates.messages {
+            self.messages.charge(now, rate, messages);
+        }
+        if let Some(rate) = rates.bytes {
+            self.bytes.charge(now, rate, bytes);
+        }
+        self.judge(now, rates)
+    }
+
+    fn judge(&mut self, now: Millis, rates: Rates) -> Verdict {
+        let wait = |account: &Account, rate: Option<Rate>| rate.and_then(|rate| account.wait(rate));
+        let messages = wait(&self.messages, rates.messages).map(|wait| (wait, Limit::MessageRate));
+        let bytes = wait(&self.bytes, rates.bytes).map(|wait| (wait, Limit::ByteRate));
+        let Some((wait, limit)) = messages.into_iter().chain(bytes).max_by_key(|(wait, _)| *wait) else {
+            return Verdict::GoOn;
+        };
+        let free = Duration::from_millis(now.0.saturating_sub(self.until.0));
+        self.strain = self.strain.saturating_sub(free);
+        if self.strain >= PATIENCE {
+            return Verdict::Close(limit);
+        }
+        let until = now + wait;
+        self.strain += Duration::from_millis(until.0.saturating_sub(self.until.max(now).0));
+        self.until = until;
+        Verdict::HoldUp(self.until, limit)
+    }
+}
+
+impl Core {
+    /// A client has sent so much: what is to be done with it.
+    pub(crate) fn charge(&mut self, session: SessionKey, messages: usize, bytes: usize) -> Verdict {
+        let Some(rates) = self.shared.rates else { return Verdict::GoOn };
+        if self.sessions.get(session.0).is_none() {
+            return Verdict::GoOn;
+        }
+        let allowance = self.allowances.entry(session).or_insert_with(|| Allowance::new(self.now));
+        let goes_on = allowance.is_held_up(self.now);
+        let verdict = allowance.spend(self.now, rates, messages, bytes);
+        if let Verdict::HoldUp(_, limit) | Verdict::Close(limit) = verdict
+            && !goes_on
+        {
+            self.metrics.hit(limit);
+        }
+        verdict
+    }
+
+    /// Whether a client is held up.
+    pub(crate) fn is_held_up(&self, session: SessionKey) -> bool {
+        self.allowances.get(&session).is_some_and(|allowance| allowance.is_held_up(self.now))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RATES: fn() -> Rates =
+        || Rates::new(&Limits { message_rate: Some(100), byte_rate: Some(1000), ..Limits::default() }).unwrap();
+
+    /// Sends so many messages each second, what it cannot send now with the next, and gives when it was closed.
+    fn closed_at(each_second: impl Fn(u64) -> usize) -> Option<u64> {
+        let mut allowance = Allowance::new(Millis(0));
+        let mut unsent = 0;
+        for now in (0..600_000).step_by(50).map(Millis) {
+            if now.0 % 1000 == 0 {
+                unsent += each_second(now.0 / 1000);
+            }
+            while unsent > 0 && !allowance.is_held_up(now) {
+                unsent -= 1;
+                if let Verdict::Close(limit) = allowance.spend(now, RATES(), 1, 0) {
+                    assert_eq!(limit, Limit::MessageRate);
+                    return Some(now.0);
+                }
+            }
+        }
+        None
+    }
+
+    #[test]
+    fn who_keeps_to_the_rate_is_never_held_up() {
+        let mut allowance = Allowance::new(Millis(0));
+        for now in (0..60_000).step_by(10).map(Millis) {
+            assert_eq!(allowance.spend(now, RATES(), 1, 9), Verdict::GoOn);
+        }
+    }
+
+    #[test]
+    fn a_burst_passes_and_what_is_more_waits() {
+        let mut allowance = Allowance::new(Millis(0));
+        assert_eq!(allowance.spend(Millis(0), RATES(), 199, 0), Verdict::GoOn);
+        let held_up = Verdict::HoldUp(Millis(100), Limit::MessageRate);
+        assert_eq!(allowance.spend(Millis(0), RATES(), 1, 0), held_up);
+        assert!(allowance.is_held_up(Millis(99)) && !allowance.is_held_up(Millis(100)));
+        let held_up = Verdict::HoldUp(Millis(2200), Limit::ByteRate);
+        assert_eq!(allowance.spend(Millis(100), RATES(), 0, 4000), held_up);
+    }
+
+    #[test]
+    fn who_goes_on_sending_too_much_is_closed_and_who_pauses_is_not() {
+        let closed = closed_at(|_| 1000);
+        assert!(closed.is_some_and(|at| (10_000..15_000).contains(&at)), "{closed:?}");
+        assert_eq!(closed_at(|second| if second % 5 == 0 { 400 } else { 0 }), None);
+    }
+}

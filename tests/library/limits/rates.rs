@@ -1,0 +1,108 @@
+//! The rates of messages and bytes that one client may send.
+
+use std::sync::mpsc::channel;
+
+use kinglet::{Config, Limits};
+
+use crate::support::{Client, Frame, Polling, Server, WebSocket, event, one_shard, receive};
+
+/// A server that answers `ask` with its number, and whose clients may send so much.
+fn bounded(message_rate: Option<usize>, byte_rate: Option<usize>) -> Server {
+    let limits = Limits { message_rate, byte_rate, ..Limits::default() };
+    Server::start(Config { limits, ..one_shard() }, |server| {
+        server.of("/").on("ask", |_, asked| {
+            let (number,): (u32,) = asked.args()?;
+            asked.ack(number)
+        });
+    })
+}
+
+fn ask(number: u32) -> String {
+    format!("42{number}[\"ask\",{number}]")
+}
+
+fn answer(number: u32) -> String {
+    format!("43{number}[{number}]")
+}
+
+pub fn a_websocket_that_sends_too_many_is_held_up_and_loses_nothing() -> Server {
+    let server = bounded(Some(100), None);
+    let mut client = Client::connect(&server);
+    let mut other = Client::connect(&server);
+    let questions: Vec<u8> =
+        (0..250).flat_map(|number| WebSocket::masked_frame(0x81, ask(number).as_bytes())).collect();
+    client.ws.connection.send(&questions);
+    client.ws.expect_text(&answer(0));
+    // What others send meanwhile is not held up with it.
+    other.ws.send_text(&ask(7));
+    other.ws.expect_text(&answer(7));
+    for number in 1..250 {
+        client.ws.expect_text(&answer(number));
+    }
+    server.assert_well();
+    server
+}
+
+pub fn a_polling_client_that_sends_too_many_is_held_up_and_loses_nothing() -> Server {
+    let server = bounded(Some(100), None);
+    let (session, _) = Polling::connected(&server);
+    let questions: Vec<String> = (0..250).map(ask).collect();
+    let mut post = session.send(&session.post_request(&questions.join("\x1e")));
+    let mut answers = Vec::new();
+    while answers.len() < 250 {
+        answers.extend(session.get().text().split('\x1e').map(str::to_owned));
+    }
+    assert!(answers.iter().cloned().eq((0..250).map(answer)), "{answers:?}");
+    post.response().assert_is(200, "ok");
+    session.post_ok(&event("\"nothing\""));
+    server.assert_well();
+    server
+}
+
+pub fn who_goes_on_is_closed_with_1008() -> Server {
+    let (sender, reasons) = channel();
+    let limits = Limits { message_rate: Some(10), ..Limits::default() };
+    let server = Server::start(Config { limits, ..one_shard() }, |server| {
+        server.of("/").on_disconnect(move |_, reason| sender.send(reason.to_string()));
+    });
+    let mut client = Client::connect(&server);
+    let message = WebSocket::masked_frame(0x81, event("\"nothing\"").as_bytes());
+    client.ws.connection.send(&message.repeat(2000));
+    client.ws.expect(&Frame::close_with(1008));
+    client.ws.answer_close();
+    assert_eq!(receive(&reasons), "transport error");
+    let received = server.metrics().received;
+    assert!(received < 1000, "{received} were handled at 10 a second");
+    server
+}
+
+pub fn who_sends_too_many_bytes_is_held_up() -> Server {
+    let server = bounded(None, Some(10_000));
+    let mut client = Client::connect(&server);
+    client.emit(&format!("\"long\",\"{}\"", "x".repeat(30_000)));
+    client.ws.send_text(&ask(1));
+    client.ws.expect_text(&answer(1));
+    assert_eq!(server.hits("byte_rate"), 1);
+    let (session, _) = Polling::connected(&server);
+    session.post_ok(&event(&format!("\"long\",\"{}\"", "x".repeat(30_000))));
+    session.post_ok(&ask(2));
+    session.get().assert_is(200, &answer(2));
+    server.assert_well();
+    assert_eq!(server.hits("byte_rate"), 2);
+    server
+}
+
+/// The session ends while a POST of its waits: nobody hears of the rest, and both requests are answered.
+pub fn a_session_that_ends_meanwhile_answers_its_post() -> Server {
+    let server = bounded(Some(10), None);
+    let (session, id) = Polling::connected(&server);
+    let questions: Vec<String> = (0..1000).map(ask).collect();
+    let mut post = session.send(&session.post_request(&questions.join("\x1e")));
+    server.wait_until("held up", |_| server.hits("message_rate") > 0);
+    server.handle().to(&*id).disconnect_sockets(true);
+    post.response().assert_is(200, "ok");
+    let received = server.metrics().received;
+    assert!(received < 1000, "{received} were handled");
+    server.wait_until("gone", |metrics| metrics.sessions == 0);
+    server
+}
