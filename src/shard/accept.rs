@@ -64,8 +64,10 @@ fn set_unsent(socket: &Socket, unsent: u32) -> io::Result<()> {
 }
 
 impl Shard {
-    /// Accepts what waits, as much as one turn may; the rest is accepted in the next.
-    pub(crate) fn accept(self: &Rc<Self>) {
+    /// Accepts what waits, as much as one turn may; the rest is accepted in the next. While the loop is `crowded`, the next
+    /// turn reads what is new, whether the kernel has come to tell of it or not: health checks and handshakes must not wait
+    /// for thousands of clients.
+    pub(crate) fn accept(self: &Rc<Self>, crowded: bool) {
         if self.resting.get() {
             return;
         }
@@ -74,7 +76,13 @@ impl Shard {
         let Some(listener) = listener.as_ref() else { return };
         for _ in 0..self.shared.config.limits.accepts_per_turn {
             match listener.accept() {
-                Ok((stream, peer)) => core.accepted(stream, peer),
+                Ok((stream, peer)) => {
+                    if let Some(key) = core.accepted(stream, peer)
+                        && crowded
+                    {
+                        self.read_again(key);
+                    }
+                }
                 Err(error) => match error.kind() {
                     io::ErrorKind::WouldBlock => {
                         self.accepting.set(false);
@@ -97,7 +105,7 @@ impl Shard {
 }
 
 impl Core {
-    fn accepted(&mut self, mut stream: TcpStream, peer: SocketAddr) {
+    fn accepted(&mut self, mut stream: TcpStream, peer: SocketAddr) -> Option<ConnectionKey> {
         self.metrics.accepted.one();
         if !self.shared.connection_opened() {
             self.metrics.hit(Limit::MaxConnections);
@@ -105,12 +113,12 @@ impl Core {
             // buffer is empty, so the answer fits; whether it arrives is the client's concern.
             let _ = stream.read(&mut [0; 4096]);
             let _ = stream.write(http::BUSY);
-            return;
+            return None;
         }
-        if let Some(key) = self.adopt(stream, peer) {
-            let deadline = self.now + self.shared.config.limits.header_timeout;
-            self.set_deadline(key, deadline);
-        }
+        let key = self.adopt(stream, peer)?;
+        let deadline = self.now + self.shared.config.limits.header_timeout;
+        self.set_deadline(key, deadline);
+        Some(key)
     }
 
     pub(crate) fn adopt(&mut self, stream: TcpStream, peer: SocketAddr) -> Option<ConnectionKey> {

@@ -25,6 +25,8 @@ pub(crate) struct Batches {
     slots: Vec<Slot>,
     free: Option<BatchId>,
     live: usize,
+    /// Bytes of all frames that are held, each once.
+    bytes: usize,
     /// The newest sequence of a single `Frames`, if it still lives.
     last_root: Option<BatchId>,
 }
@@ -94,6 +96,16 @@ impl Batches {
             None => self.last_root = Some(id),
         }
         id
+    }
+
+    /// Bytes of all frames that are held, each once.
+    pub(crate) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Whether there are connections whose sequence ends at `id`.
+    pub(crate) fn is_held(&self, id: BatchId) -> bool {
+        self.node(id).is_some_and(|node| node.users > 0)
     }
 
     /// Bytes of the sequence that ends at `id`.
@@ -170,6 +182,7 @@ impl Batches {
 
     fn add(&mut self, node: Node) -> BatchId {
         self.live += 1;
+        self.bytes += node.frames.len();
         if let Some(id) = self.free
             && let Some(slot) = self.slots.get_mut(id.index())
             && let Slot::Free { next } = *slot
@@ -189,6 +202,7 @@ impl Batches {
         let Slot::Node(node) = std::mem::replace(slot, free) else { return };
         self.free = Some(id);
         self.live -= 1;
+        self.bytes -= node.frames.len();
         let last = match node.parent.and_then(|parent| self.node_mut(parent)) {
             Some(parent) => {
                 parent.children -= 1;
@@ -256,8 +270,9 @@ mod tests {
         for frames in [&a, &b, &a] {
             queued.iter_mut().for_each(|at| *at = Some(batches.push(*at, frames)));
         }
-        assert_eq!((batches.live, batches.slots.len()), (3, 3));
+        assert_eq!((batches.live, batches.slots.len(), batches.bytes()), (3, 3, 12));
         let id = queued[0].unwrap();
+        assert!(batches.is_held(id));
         assert_eq!((batches.len(id), batches.count(id)), (12, 3));
         let first = batches.contiguous(id).unwrap().as_ptr();
         for id in queued.into_iter().flatten() {
@@ -265,7 +280,7 @@ mod tests {
             assert_eq!((joined.as_ptr(), &joined[..]), (first, &b"\x81\x024a\x81\x024b\x81\x024a"[..]));
             batches.release(id);
         }
-        assert!(batches.is_empty());
+        assert!(batches.is_empty() && batches.bytes() == 0 && !batches.is_held(id));
     }
 
     #[test]

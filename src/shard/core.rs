@@ -69,6 +69,8 @@ pub(crate) struct Core {
     pub(crate) doomed: Vec<ConnectionKey>,
     /// What the application must hear.
     pub(crate) calls: VecDeque<Call>,
+    /// Whether a fan-out has fallen so far behind that nothing is read that could lead to more of it, until it is done.
+    pub(crate) behind: bool,
     /// Bytes that wait for clients, in outboxes and in sessions.
     pub(crate) queued: usize,
     /// Bytes of unfinished messages and requests that came since the last look at all of them.
@@ -111,6 +113,7 @@ impl Core {
             resumed: Vec::new(),
             doomed: Vec::new(),
             calls: VecDeque::new(),
+            behind: false,
             queued: 0,
             kept: 0,
             session_rate: Account::new(),

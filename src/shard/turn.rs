@@ -155,7 +155,9 @@ impl Shard {
             let unread = self.take_unread();
             let mut woken = self.letters_wait.get();
             let mut accept = self.accepting.get();
+            let mut count = 0;
             for event in &events {
+                count += 1;
                 match event.token() {
                     WAKER => woken = true,
                     LISTENER => accept = true,
@@ -168,8 +170,10 @@ impl Shard {
             if woken {
                 self.letters(inbox);
             }
-            if accept {
-                self.accept();
+            // Behind a full turn there may be many: who is new would wait until the kernel has told of all of them, twice.
+            let crowded = count == EVENTS;
+            if accept || crowded {
+                self.accept(crowded);
             }
             self.end_turn();
             self.took(clock, |metrics| &metrics.turn_time);
@@ -228,7 +232,7 @@ impl Shard {
 
     /// Reads what a connection has, and handles it. After a short read nothing is left, unless the peer has closed.
     fn read(self: &Rc<Self>, key: ConnectionKey, read_closed: bool, buffer: &mut [u8]) {
-        if self.others_are_full() {
+        if self.others_are_full() || self.core.borrow().is_to_wait(key) {
             return self.read_again(key);
         }
         for _ in 0..READS_PER_TURN {

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use mio::{Interest, Token};
 
+use super::batches::BatchId;
 use super::connection::{Connection, Fate, NEVER, Stage, Then};
 use super::core::Core;
 use super::keys::{ConnectionKey, SessionKey};
@@ -18,6 +19,9 @@ use crate::metrics::Limit;
 
 /// From this length on, what a turn queues for one connection is written on the way.
 const WRITE_THROUGH: usize = 64 * 1024;
+
+/// The part of the bounds of what may wait for clients that what this turn and those before it queued for them may have.
+const PART: usize = 2;
 
 /// How long one turn writes, answers polls, or handles letters before it looks at its other work.
 pub(super) const SLICE: Duration = Duration::from_millis(1);
@@ -44,8 +48,9 @@ impl Core {
             }
             return;
         }
-        let first = connection.batch.is_none();
-        let batch = self.batches.push(connection.batch, bytes);
+        let before = connection.batch;
+        let first = before.is_none();
+        let batch = self.batches.push(before, bytes);
         connection.batch = Some(batch);
         if self.serving == Some(key) {
             if self.replies.last() != Some(&key) {
@@ -55,9 +60,30 @@ impl Core {
             self.fanout.push_back(key);
         }
         // One message, however long, is memory that its receivers share: it may wait for its turn.
-        if !first && self.batches.len(batch) > WRITE_THROUGH {
-            self.flush(key);
+        if let Some(before) = before
+            && self.batches.len(batch) > WRITE_THROUGH
+        {
+            if self.may_wait(before, batch) {
+                self.behind = true;
+            } else {
+                self.flush(key);
+            }
         }
+    }
+
+    /// Whether a long sequence may wait until the fan-out comes to it, instead of being written on the way: others have all
+    /// but its end, too, so that it costs no memory of its own. Writing it on the way would be the whole fan-out, in one turn.
+    fn may_wait(&self, before: BatchId, batch: BatchId) -> bool {
+        self.batches.is_held(before)
+            && self.batches.len(batch) <= self.shared.config.limits.queued_per_client / PART
+            && self.batches.bytes() <= self.shared.queued_per_shard / PART
+    }
+
+    /// Whether what a connection has sent had better wait: there is more to write than its turns can, and this is no
+    /// request, which may be a health check.
+    pub(crate) fn is_to_wait(&self, key: ConnectionKey) -> bool {
+        let websocket = |connection: &Connection| matches!(connection.stage, Stage::WebSocket(_));
+        self.behind && self.connections.get(key.0).is_some_and(websocket)
     }
 
     /// Whether bytes for the connection would leave at once.
@@ -96,6 +122,7 @@ impl Core {
                 break;
             }
         }
+        self.behind &= !self.fanout.is_empty();
     }
 
     /// Whether some of what was queued is left for the next turn.

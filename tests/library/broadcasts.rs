@@ -6,7 +6,7 @@ use std::thread;
 
 use kinglet::EmitError;
 
-use crate::support::{Client, Server, WebSocket, config, receive, socket_id};
+use crate::support::{Client, Server, WebSocket, config, one_shard, receive, socket_id};
 
 const SHARDS: u8 = 3;
 
@@ -38,6 +38,31 @@ fn nothing_more(server: &Server, clients: &mut [Client]) {
         client.expect("\"end\"");
         client.ws.expect_nothing_more();
     }
+}
+
+#[test]
+fn a_fan_out_that_falls_behind_reaches_everybody_in_order() {
+    const MESSAGES: usize = 12;
+    let mut config = one_shard();
+    config.limits.writes_per_turn = 1;
+    let server = Server::start(config, |server| {
+        server.of("/").on("relay", |socket, event| socket.broadcast().relay(event));
+    });
+    let mut clients: Vec<_> = (0..20).map(|_| Client::connect(&server)).collect();
+    let (sender, others) = clients.split_first_mut().expect("clients");
+    let long = "x".repeat(40_000);
+    for number in 0..MESSAGES {
+        sender.emit(&format!("\"relay\",{number},\"{long}\""));
+    }
+    let mut health = server.connect();
+    health.send(b"GET / HTTP/1.1\r\nHost: example.test\r\n\r\n");
+    health.response().assert_is(200, "all good");
+    for client in others {
+        for number in 0..MESSAGES {
+            client.expect(&format!("\"relay\",{number},\"{long}\""));
+        }
+    }
+    nothing_more(&server, &mut clients);
 }
 
 #[test]
