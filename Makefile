@@ -15,7 +15,7 @@ heading = @printf '\n=== %s ===\n' '$(1)'
 
 test: test-rust test-node test-cluster test-python test-image test-stacktape test-perf
 
-test-rust:
+test-rust: setup
 	$(call heading,Rust tests)
 	cargo test
 
