@@ -63,13 +63,14 @@ impl Batches {
 
     /// Appends `frames` to the sequence that ends at `at` (`None`: an empty one) and gives its new end; `at` is
     /// consumed. The sequences of other connections stay as they are.
+    #[inline]
     pub(crate) fn push(&mut self, at: Option<BatchId>, frames: &Bytes) -> BatchId {
-        let (last, len, count) = match at.and_then(|id| self.node_mut(id)) {
-            Some(node) => {
+        let last = match at {
+            None => self.last_root,
+            Some(at) => self.node_mut(at).and_then(|node| {
                 node.users -= 1;
-                (node.last_child, node.len, node.count)
-            }
-            None => (self.last_root, 0, 0),
+                node.last_child
+            }),
         };
         if let Some(id) = last
             && let Some(node) = self.node_mut(id)
@@ -78,6 +79,13 @@ impl Batches {
             node.users += 1;
             return id;
         }
+        self.grow(at, frames)
+    }
+
+    /// A new node behind `at`, for one user.
+    #[cold]
+    fn grow(&mut self, at: Option<BatchId>, frames: &Bytes) -> BatchId {
+        let (len, count) = at.and_then(|id| self.node(id)).map_or((0, 0), |node| (node.len, node.count));
         let id = self.add(Node {
             frames: frames.clone(),
             joined: None,
@@ -121,19 +129,24 @@ impl Batches {
 
     /// The sequence that ends at `id` as one piece: if it has but one, or if it was joined, which is done when at
     /// least two connections end there and it has at most 64 KiB.
+    #[inline]
     pub(crate) fn contiguous(&mut self, id: BatchId) -> Option<&Bytes> {
         let node = self.node(id)?;
         if node.joined.is_none() && node.count > 1 {
-            if node.users < 2 || node.len > MAX_JOINED {
-                return None;
-            }
-            let mut joined = Vec::with_capacity(node.len);
-            let upwards: Vec<_> = self.upwards(id).collect();
-            upwards.iter().rev().for_each(|piece| joined.extend_from_slice(piece));
-            self.node_mut(id)?.joined = Some(joined.into());
+            self.join(id)?;
         }
         let node = self.node(id)?;
         Some(node.joined.as_ref().unwrap_or(&node.frames))
+    }
+
+    #[cold]
+    fn join(&mut self, id: BatchId) -> Option<()> {
+        let node = self.node(id).filter(|node| node.users > 1 && node.len <= MAX_JOINED)?;
+        let mut joined = Vec::with_capacity(node.len);
+        let upwards: Vec<_> = self.upwards(id).collect();
+        upwards.iter().rev().for_each(|piece| joined.extend_from_slice(piece));
+        self.node_mut(id)?.joined = Some(joined.into());
+        Some(())
     }
 
     /// Appends the pieces of the sequence that ends at `id` to `out`, in order; what was joined is one piece.
@@ -147,9 +160,18 @@ impl Batches {
 
     /// Gives the sequence that ends at `id` back: it was written, or its connection is gone. What nobody else holds
     /// is dropped.
+    #[inline]
     pub(crate) fn release(&mut self, id: BatchId) {
         let Some(node) = self.node_mut(id) else { return };
         node.users -= 1;
+        if node.users == 0 {
+            self.prune(id);
+        }
+    }
+
+    /// Drops the node `id` if nobody holds it, and those before it that nobody holds then.
+    #[cold]
+    fn prune(&mut self, id: BatchId) {
         let mut next = Some(id);
         while let Some(id) = next
             && let Some(node) = self.node(id)

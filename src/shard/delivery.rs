@@ -9,6 +9,7 @@ use crate::metrics::Limit;
 
 impl Core {
     /// Sends to a socket, unless it is leaving.
+    #[inline]
     pub(crate) fn send(&mut self, key: SocketKey, frames: &Frames, urgency: Urgency) {
         let Some(socket) = self.sockets.get(key.0) else { return };
         if socket.status == Status::Connected {
@@ -17,6 +18,7 @@ impl Core {
     }
 
     /// Sends to a session by the transport it is on.
+    #[inline]
     pub(crate) fn send_to_session(&mut self, key: SessionKey, frames: &Frames, urgency: Urgency) {
         let Some(client) = self.sessions.get_mut(key.0) else { return };
         match client.session.route() {

@@ -24,8 +24,7 @@ impl Core {
         if connection.outbox.is_some() {
             return self.push(key, first);
         }
-        let mut held = Outbox::new(self.now);
-        held.push(first.clone());
+        let held = Outbox::of(self.now, [first.clone()]);
         self.queued += held.queued();
         connection.outbox = Some(Box::new(held));
         self.arm_alarm(self.now + APART, move |shard| shard.core.borrow_mut().await_writable(key));

@@ -49,6 +49,7 @@ mod recovery;
 mod requests;
 mod room_changes;
 mod shared;
+mod socket;
 mod sockets;
 mod stop;
 mod target;

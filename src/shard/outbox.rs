@@ -19,9 +19,11 @@ pub(crate) struct Outbox {
 }
 
 impl Outbox {
-    /// An outbox whose first piece is the message the socket took in part, or not at all.
-    pub(crate) fn new(now: Millis) -> Self {
-        Self { pieces: VecDeque::new(), queued: 0, progress: now }
+    /// An outbox of what the socket has not taken; of the first piece it may have taken a part.
+    pub(crate) fn of(now: Millis, pieces: impl IntoIterator<Item = Bytes>) -> Self {
+        let mut outbox = Self { pieces: VecDeque::new(), queued: 0, progress: now };
+        pieces.into_iter().for_each(|piece| outbox.push(piece));
+        outbox
     }
 
     /// Puts a message behind what waits.
@@ -118,9 +120,8 @@ mod tests {
 
     #[test]
     fn bytes_leave_in_order_however_little_the_socket_takes() {
-        let mut outbox = Outbox::new(Millis(0));
         let pieces: Vec<Bytes> = (0u8..100).map(|n| vec![n; usize::from(n % 7) + 1].into()).collect();
-        pieces.iter().for_each(|piece| outbox.push(piece.clone()));
+        let mut outbox = Outbox::of(Millis(0), pieces.iter().cloned());
         let mut socket = Socket { room: 0, taken: Vec::new() };
         while !outbox.is_empty() {
             socket.room = 3;
@@ -132,8 +133,7 @@ mod tests {
 
     #[test]
     fn the_message_being_written_does_not_count() {
-        let mut outbox = Outbox::new(Millis(0));
-        outbox.push(Bytes::from_static(&[0; 1000]));
+        let mut outbox = Outbox::of(Millis(0), [Bytes::from_static(&[0; 1000])]);
         assert_eq!(outbox.waiting(), 0);
         outbox.push(Bytes::from_static(&[0; 10]));
         assert_eq!(outbox.waiting(), 10 + MESSAGE_OVERHEAD);

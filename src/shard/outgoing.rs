@@ -12,6 +12,7 @@ use crate::socketio::Event;
 impl Core {
     /// Sends an event to a socket, unless it is leaving. `heard` is the same event, if the application hears of those that
     /// go out.
+    #[inline]
     pub(crate) fn send_event(&mut self, key: SocketKey, frames: &Frames, urgency: Urgency, heard: Option<&Event>) {
         self.send(key, frames, urgency);
         let Some(event) = heard else { return };

@@ -1,7 +1,7 @@
 //! The event loop.
 
 use std::cell::{Cell, RefCell};
-use std::io::{self, Read};
+use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,6 +14,7 @@ use super::core::Core;
 use super::inbox::{Inbox, Letter};
 use super::keys::{ConnectionKey, TimerKey};
 use super::shared::Shared;
+use super::socket;
 use super::websocket::{Limits, Receiver};
 use super::write::SLICE;
 use crate::engineio::Millis;
@@ -244,7 +245,7 @@ impl Shard {
             if connection.fate.is_some() {
                 return;
             }
-            let result = connection.stream.read(buffer);
+            let result = socket::receive(&connection.stream, buffer);
             drop(core);
             match result {
                 Ok(0) => return self.core.borrow_mut().peer_closed(key),
@@ -257,7 +258,6 @@ impl Shard {
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => {
                     log::debug!("connection {}: read failed: {error}", key.0);
                     return self.core.borrow_mut().doom(key, Fate::Closed);

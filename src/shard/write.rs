@@ -3,7 +3,7 @@
 //! Within a turn, frames are only noted in [`Batches`](super::batches::Batches); the flush at the turn's end gives each
 //! socket all that is due in one system call. What a socket refuses moves to its [`Outbox`].
 
-use std::io::{self, Write};
+use std::io;
 use std::net::Shutdown;
 use std::time::{Duration, Instant};
 
@@ -15,6 +15,7 @@ use super::connection::{Connection, Fate, NEVER, Stage, Then};
 use super::core::Core;
 use super::keys::{ConnectionKey, SessionKey};
 use super::outbox::Outbox;
+use super::socket;
 use crate::metrics::Limit;
 
 /// From this length on, what a turn queues for one connection is written on the way.
@@ -34,40 +35,53 @@ const LINGER: Duration = Duration::from_secs(5);
 
 impl Core {
     /// Queues bytes for a connection; they leave when the turn ends.
+    #[inline]
     pub(crate) fn push(&mut self, key: ConnectionKey, bytes: &Bytes) {
         let Some(connection) = self.connections.get_mut(key.0) else { return };
         if !connection.is_listening() {
             return;
         }
-        if let Some(outbox) = &mut connection.outbox {
-            let before = outbox.queued();
-            outbox.push(bytes.clone());
-            self.queued += outbox.queued() - before;
-            if outbox.waiting() > self.shared.config.limits.queued_per_client {
-                self.slow_consumer(key, Limit::QueuedPerClient);
-            }
-            return;
+        if connection.outbox.is_some() {
+            return self.push_behind(key, bytes);
         }
         let before = connection.batch;
-        let first = before.is_none();
         let batch = self.batches.push(before, bytes);
         connection.batch = Some(batch);
         if self.serving == Some(key) {
             if self.replies.last() != Some(&key) {
                 self.replies.push(key);
             }
-        } else if first {
+        } else if before.is_none() {
             self.fanout.push_back(key);
         }
         // One message, however long, is memory that its receivers share: it may wait for its turn.
         if let Some(before) = before
             && self.batches.len(batch) > WRITE_THROUGH
         {
-            if self.may_wait(before, batch) {
-                self.behind = true;
-            } else {
-                self.flush(key);
-            }
+            self.long_batch(key, before, batch);
+        }
+    }
+
+    /// Queues bytes behind what a connection's socket did not take.
+    #[cold]
+    fn push_behind(&mut self, key: ConnectionKey, bytes: &Bytes) {
+        let outbox = self.connections.get_mut(key.0).and_then(|connection| connection.outbox.as_mut());
+        let Some(outbox) = outbox else { return };
+        let before = outbox.queued();
+        outbox.push(bytes.clone());
+        self.queued += outbox.queued() - before;
+        if outbox.waiting() > self.shared.config.limits.queued_per_client {
+            self.slow_consumer(key, Limit::QueuedPerClient);
+        }
+    }
+
+    /// A sequence has become long: it may wait for the fan-out, or is written.
+    #[cold]
+    fn long_batch(&mut self, key: ConnectionKey, before: BatchId, batch: BatchId) {
+        if self.may_wait(before, batch) {
+            self.behind = true;
+        } else {
+            self.flush(key);
         }
     }
 
@@ -134,40 +148,47 @@ impl Core {
     pub(crate) fn flush(&mut self, key: ConnectionKey) {
         let Some(connection) = self.connections.get_mut(key.0) else { return };
         let Some(batch) = connection.batch.take() else { return };
-        if connection.fate.is_some() {
-            self.batches.release(batch);
-            return;
-        }
-        let length = self.batches.len(batch);
-        let result = match self.batches.contiguous(batch) {
-            Some(bytes) => write_whole(connection, bytes).map(|rest| {
-                rest.map(|rest| {
-                    let mut outbox = Outbox::new(self.now);
-                    outbox.push(rest);
-                    outbox
-                })
-            }),
-            None => {
-                self.batches.pieces(batch, &mut self.pieces);
-                let mut outbox = Outbox::new(self.now);
-                self.pieces.drain(..).for_each(|piece| outbox.push(piece));
-                outbox
-                    .write(self.now, &mut connection.stream)
-                    .map(|()| Some(outbox).filter(|outbox| !outbox.is_empty()))
+        if connection.fate.is_none() {
+            match self.batches.contiguous(batch) {
+                Some(bytes) => match socket::send(&connection.stream, bytes) {
+                    Ok(sent) if sent == bytes.len() && connection.then == Then::Continue => {
+                        self.metrics.sent_bytes.add(sent as u64);
+                    }
+                    result => self.sent(key, batch, result),
+                },
+                None => self.flush_pieces(key, batch),
             }
-        };
-        let then = connection.then;
+        }
         self.batches.release(batch);
-        if let Ok(rest) = &result {
-            let left = rest.as_ref().map_or(0, Outbox::unsent);
-            self.metrics.sent_bytes.add(length.saturating_sub(left) as u64);
+    }
+
+    /// A sequence of one piece was written, but there is more to do than that: it was not taken whole, or was the last.
+    #[cold]
+    fn sent(&mut self, key: ConnectionKey, batch: BatchId, result: io::Result<usize>) {
+        let sent = match result {
+            Ok(sent) => sent,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
+            Err(error) => return self.broken(key, &error),
+        };
+        self.metrics.sent_bytes.add(sent as u64);
+        let rest = self.batches.contiguous(batch).filter(|bytes| sent < bytes.len()).map(|bytes| bytes.slice(sent..));
+        match rest {
+            Some(rest) => self.blocked(key, Outbox::of(self.now, [rest])),
+            None => self.written(key),
         }
-        match result {
-            Ok(None) if then == Then::Continue => {}
-            Ok(None) => self.written(key),
-            Ok(Some(outbox)) => self.blocked(key, outbox),
-            Err(error) => self.broken(key, &error),
+    }
+
+    /// Writes a sequence of several pieces.
+    #[cold]
+    fn flush_pieces(&mut self, key: ConnectionKey, batch: BatchId) {
+        let Some(connection) = self.connections.get_mut(key.0) else { return };
+        self.batches.pieces(batch, &mut self.pieces);
+        let mut outbox = Outbox::of(self.now, self.pieces.drain(..));
+        if let Err(error) = outbox.write(self.now, &mut connection.stream) {
+            return self.broken(key, &error);
         }
+        self.metrics.sent_bytes.add(self.batches.len(batch).saturating_sub(outbox.unsent()) as u64);
+        if outbox.is_empty() { self.written(key) } else { self.blocked(key, outbox) }
     }
 
     /// The socket of a connection takes bytes again.
@@ -301,17 +322,4 @@ pub(crate) enum Waiting {
     Connection(ConnectionKey),
     /// A polling client does not fetch them.
     Session(SessionKey),
-}
-
-/// Writes `bytes` in one call; gives back what the socket would not take.
-fn write_whole(connection: &mut Connection, bytes: &Bytes) -> io::Result<Option<Bytes>> {
-    loop {
-        match connection.stream.write(bytes) {
-            Ok(count) if count == bytes.len() => return Ok(None),
-            Ok(count) => return Ok(Some(bytes.slice(count..))),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Some(bytes.clone())),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
 }
