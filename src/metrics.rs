@@ -100,6 +100,8 @@ metrics! {
     sockets;
     /// Bytes that wait for clients now.
     queued_bytes;
+    /// Handshakes that wait now until other work is done.
+    handshakes_waiting;
     /// TCP connections accepted.
     accepted;
     /// HTTP requests answered or being answered.

@@ -54,7 +54,9 @@ fn counters(metrics: &Metrics, to: &mut Exposition) {
             return;
         }
         match name {
-            "sockets" | "queued_bytes" => to.single(&format!("kinglet_{name}"), Kind::Gauge, help, value),
+            "sockets" | "queued_bytes" | "handshakes_waiting" => {
+                to.single(&format!("kinglet_{name}"), Kind::Gauge, help, value)
+            }
             _ => to.single(&format!("kinglet_{name}_total"), Kind::Counter, help, value),
         }
     });

@@ -71,6 +71,8 @@ pub(crate) struct Answer {
 pub(crate) enum HttpState {
     /// The next is a head.
     Head,
+    /// The head of a handshake is here, and waits for its turn.
+    Deferred,
     /// The POST of a session is being read.
     Post(Box<Post>),
     /// A body nobody wants is read and dropped, at most so many bytes.

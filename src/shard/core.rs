@@ -16,6 +16,7 @@ use super::batches::Batches;
 use super::calls::Call;
 use super::client::Client;
 use super::connection::{Connection, Fate, HttpState, NEVER, Role, Stage};
+use super::deferred::Handshakes;
 use super::keys::{ConnectionKey, NamespaceKey, SessionKey, SocketKey, TimerKey};
 use super::members::Members;
 use super::namespaces::Namespaces;
@@ -65,6 +66,8 @@ pub(crate) struct Core {
     pub(crate) common_answer: Option<CommonAnswer>,
     /// Connections that may have whole requests left in what was read from them.
     pub(crate) resumed: Vec<ConnectionKey>,
+    /// Handshakes that wait for their turn.
+    pub(crate) handshakes: Handshakes,
     /// Connections to bury at the end of the turn.
     pub(crate) doomed: Vec<ConnectionKey>,
     /// What the application must hear.
@@ -111,6 +114,7 @@ impl Core {
             polled: VecDeque::new(),
             common_answer: None,
             resumed: Vec::new(),
+            handshakes: Handshakes::default(),
             doomed: Vec::new(),
             calls: VecDeque::new(),
             behind: false,
@@ -126,6 +130,18 @@ impl Core {
             departed: 0,
             shared,
         }
+    }
+
+    /// A turn of the loop begins.
+    pub(crate) fn begin_turn(&mut self, now: Millis) {
+        self.now = now;
+        self.handshakes.begin_turn();
+    }
+
+    /// Whether the turn has left work for the next: something to write, or handshakes.
+    pub(crate) fn has_work(&self) -> bool {
+        let unwritten = !self.fanout.is_empty() || !self.replies.is_empty() || !self.polled.is_empty();
+        unwritten || self.handshakes.waiting() > 0
     }
 
     /// Lets a session act, carries out what it wants done, and keeps its timer.
@@ -258,7 +274,7 @@ impl Core {
                 HttpState::Waiting(waiting) => {
                     self.session(waiting.session.key, |session, _, _, effects| session.post_lost(key, effects));
                 }
-                HttpState::Head | HttpState::Discard(_) => {}
+                HttpState::Head | HttpState::Deferred | HttpState::Discard(_) => {}
             },
             Stage::WebSocket(websocket) => {
                 if let Role::Session(session) = websocket.role {

@@ -66,7 +66,7 @@ impl Core {
                     self.metrics.hit(Limit::BodyTimeout);
                     return self.finish(key, Then::Linger);
                 }
-                HttpState::Held(_) | HttpState::Waiting(_) => return,
+                HttpState::Deferred | HttpState::Held(_) | HttpState::Waiting(_) => return,
             },
             Stage::WebSocket(_) => {
                 self.metrics.hit(Limit::CloseTimeout);

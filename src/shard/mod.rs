@@ -21,6 +21,7 @@ mod collections;
 mod connection;
 mod core;
 mod deadlines;
+mod deferred;
 mod delivery;
 mod descriptions;
 mod drain;

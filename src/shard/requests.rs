@@ -71,7 +71,7 @@ impl Shard {
         let Some(http) = connection.http() else { return Step::Over };
         match &mut http.state {
             HttpState::Head if bytes.is_empty() => Step::Wait,
-            HttpState::Held(_) | HttpState::Waiting(_) => Step::Wait,
+            HttpState::Deferred | HttpState::Held(_) | HttpState::Waiting(_) => Step::Wait,
             HttpState::Discard(reader) => {
                 let result = reader.read(bytes, &mut Vec::new());
                 core.discarded(key, result)
@@ -103,7 +103,7 @@ impl Shard {
         match http::parse(bytes, &self.shared.head_limits, &mut scratch) {
             Ok(Parsed::Complete(head)) => {
                 let step = self.request(key, &head, bytes);
-                if !matches!(step, Step::Moved) {
+                if !matches!(step, Step::Moved | Step::Wait) {
                     self.core.borrow().metrics.requests.one();
                 }
                 step
@@ -175,6 +175,7 @@ impl Shard {
             (Ok(Purpose::Upgrade), Some(session)) => core.upgrade(key, head, session),
             (Ok(Purpose::Dismissal), _) => core.dismiss(key, head),
             (Ok(Purpose::UnknownMethod), _) => core.answer_empty(key, head, Status::InternalServerError),
+            (Ok(Purpose::Handshake), _) if !core.handshakes.admit() => core.defer_handshake(key),
             (Ok(Purpose::Handshake), _) => {
                 drop(core);
                 let step = self.handshake(key, head, query.encoding());
@@ -326,6 +327,8 @@ impl Core {
         self.kept += rest.len();
         match http.state {
             HttpState::Held(_) | HttpState::Waiting(_) if rest.len() > most => self.doom(key, Fate::Error),
+            // Its own head is among these.
+            HttpState::Deferred if rest.len() > 2 * most => self.doom(key, Fate::Error),
             HttpState::Head if begins && !rest.is_empty() => self.set_deadline(key, now + timeout),
             _ => {}
         }

@@ -152,7 +152,7 @@ impl Shard {
                 Err(error) => return Err(error),
             }
             let clock = self.clock();
-            self.core.borrow_mut().now = millis(origin.elapsed());
+            self.core.borrow_mut().begin_turn(millis(origin.elapsed()));
             let unread = self.take_unread();
             let mut woken = self.letters_wait.get();
             let mut accept = self.accepting.get();
@@ -176,6 +176,7 @@ impl Shard {
             if accept || crowded {
                 self.accept(crowded);
             }
+            self.deferred_handshakes();
             self.end_turn();
             self.took(clock, |metrics| &metrics.turn_time);
         }
@@ -197,7 +198,7 @@ impl Shard {
     /// How long the loop may sleep: not at all while work is left, else until the next timer.
     fn sleep(&self, origin: Instant) -> Option<Duration> {
         let core = self.core.borrow();
-        if core.has_unwritten() || self.letters_wait.get() || self.accepting.get() {
+        if core.has_work() || self.letters_wait.get() || self.accepting.get() {
             return Some(Duration::ZERO);
         }
         if !self.unread.borrow().is_empty() {
@@ -353,6 +354,7 @@ impl Shard {
             core.check_memory();
             core.bury();
             core.metrics.queued_bytes.set(core.queued as u64);
+            core.metrics.handshakes_waiting.set(core.handshakes.waiting() as u64);
             let resumed = std::mem::take(&mut core.resumed);
             let quiet = core.calls.is_empty() && resumed.is_empty() && core.doomed.is_empty();
             drop(core);

@@ -59,7 +59,7 @@ impl Connection {
                 let body = match &http.state {
                     HttpState::Post(post) => post.body.capacity(),
                     HttpState::Waiting(waiting) => waiting.rest.as_ref().map_or(0, |rest| rest.len()),
-                    HttpState::Head | HttpState::Discard(_) | HttpState::Held(_) => 0,
+                    HttpState::Head | HttpState::Deferred | HttpState::Discard(_) | HttpState::Held(_) => 0,
                 };
                 http.unread.capacity() + body
             }

@@ -139,11 +139,6 @@ impl Core {
         self.behind &= !self.fanout.is_empty();
     }
 
-    /// Whether some of what was queued is left for the next turn.
-    pub(crate) fn has_unwritten(&self) -> bool {
-        !self.fanout.is_empty() || !self.replies.is_empty() || !self.polled.is_empty()
-    }
-
     /// Writes what is queued for one connection.
     pub(crate) fn flush(&mut self, key: ConnectionKey) {
         let Some(connection) = self.connections.get_mut(key.0) else { return };

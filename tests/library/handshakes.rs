@@ -1,5 +1,7 @@
 //! Who may come in and how: the hook, the cookie, other origins, the transports.
 
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc::channel;
 
 use kinglet::engineio::{Transport, Transports};
@@ -172,4 +174,50 @@ fn a_bare_session_has_no_namespace_to_join_in_time() {
     ws.send_text("4hello");
     ws.expect_text("4hello");
     assert_eq!(server.hits("connect_timeout"), 0);
+}
+
+#[test]
+fn a_crowd_of_handshakes_is_read_at_once_and_keeps_nobody_else_waiting() {
+    const CROWD: usize = 100;
+    let (enter, entered) = channel();
+    let (leave, left) = channel::<()>();
+    let (answered, go_on) = channel::<()>();
+    let (left, go_on) = (Mutex::new(left), Mutex::new(go_on));
+    let mut config = one_shard();
+    config.limits.accepts_per_turn = 2 * CROWD;
+    let server = Server::start(config, move |server| {
+        let handshakes = AtomicUsize::new(0);
+        server.allow_request(move |_| {
+            // Half of the crowd is in: who is not of it has been served.
+            if handshakes.fetch_add(1, SeqCst) == CROWD / 2 {
+                receive(&go_on.lock().expect("one shard"));
+            }
+            Ok(())
+        });
+        server.of("/").on("hold", move |_, _| {
+            enter.send(()).expect("the test waits");
+            receive(&left.lock().expect("one shard"));
+        });
+        server.of("/").on("echo", |socket, event| socket.emit("echo", event.arguments().clone()));
+    });
+    let (mut holder, mut other) = (Client::connect(&server), Client::connect(&server));
+    holder.emit("\"hold\"");
+    receive(&entered);
+    let mut crowd: Vec<_> = (0..CROWD).map(|_| server.connect()).collect();
+    crowd.iter_mut().for_each(|client| client.send(raw("GET", "polling", "").as_bytes()));
+    // Who leaves meanwhile, and who sends more than the request, are no others' concern.
+    drop(crowd.pop());
+    crowd.last_mut().expect("some").send(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    let mut health = server.connect();
+    health.send(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    other.emit("\"echo\",1");
+    leave.send(()).expect("the handler waits");
+    health.response().assert_is(200, "all good");
+    other.expect("\"echo\",1");
+    answered.send(()).expect("the hook waits, or will");
+    for client in &mut crowd {
+        assert_eq!(client.response().status, 200);
+    }
+    crowd.last_mut().expect("some").response().assert_is(200, "all good");
+    server.assert_well();
 }
