@@ -1,7 +1,7 @@
 //! Two instances on one Redis: what it costs that a message's receivers are at the other.
 
 use super::cgroup::Limits;
-use super::figures::{self as of, Measure};
+use super::figures as of;
 use super::load::{self, Load, Report};
 use super::measure::{Bench, Outcome};
 use super::redis::Redis;
@@ -10,7 +10,7 @@ use super::server::{Kind, Place, Program, Server};
 /// A sender and its receivers.
 const CLIENTS: &str = "--connections 1001";
 /// Messages at a rate that leaves everyone time, for latency.
-const CALM: &str = "--messages 10 --seconds 4";
+const CALM: &str = "--messages 10 --seconds 3";
 /// The next message when all have heard the last, for CPU time.
 const CLOSED: &str = "--window 1 --seconds 2";
 
@@ -29,44 +29,67 @@ impl Pair {
         Ok(Self { redis, sender, receivers })
     }
 
-    /// A fan-out whose sender is at one instance and whose receivers are at the other; counts what one server uses.
-    fn fanout(&self, pace: &str, counted: &Server) -> Outcome<Report> {
+    /// A fan-out whose sender is at one instance and whose receivers are at the other; counts what the latter uses.
+    fn fanout(&self, pace: &str) -> Outcome<Report> {
         let load = format!("fanout {CLIENTS} {pace} --listeners http://{}", self.receivers.address());
-        Load::start(&load, &self.sender, counted)?.report()
+        Load::start(&load, &self.sender, &self.receivers)?.report()
     }
 }
 
+/// What a cluster's fan-out is asked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Ask {
+    /// CPU time.
+    Cpu,
+    /// Latency, too.
+    Latency,
+}
+
 impl Bench<'_> {
-    /// Latency and CPU time of a message to 1,000 clients: at an instance alone, and at the other one of two.
-    pub fn cross(&mut self, kind: Kind) -> Outcome {
+    /// CPU time of a message to 1,000 clients, and its latency if asked: at an instance alone, and at the other one of two.
+    pub fn cross(&mut self, kind: Kind, ask: Ask) -> Outcome {
         let alone = Server::start(kind, Program::Starter, Limits::None, self.place)?;
-        let mut lost = self.closed(of::ALONE_CPU, kind, load::run(&format!("fanout {CLIENTS} {CLOSED}"), &alone)?)?;
-        let near = load::run(&format!("fanout {CLIENTS} {CALM}"), &alone)?;
+        let near = load::run(&format!("fanout {CLIENTS} {CLOSED}"), &alone)?;
+        self.figures.add(of::ALONE_CPU, kind, near.number("/server_cpu_total_us_per_op")?);
+        let mut lost = near.number("/lost")?;
+        let near = calm(ask, || load::run(&format!("fanout {CLIENTS} {CALM}"), &alone))?;
         drop(alone);
         let pair = Pair::start(kind, self.place)?;
-        for (counted, measure) in
-            [(&pair.receivers, of::RECEIVERS_CPU), (&pair.sender, of::SENDER_CPU), (&pair.redis.0, of::REDIS_CPU)]
-        {
-            lost += self.closed(measure, kind, pair.fanout(CLOSED, counted)?)?;
+        lost += self.cpu_of_pair(kind, &pair)?;
+        let far = calm(ask, || pair.fanout(CALM))?;
+        if let Some((near, far)) = near.zip(far) {
+            for (share, here, there, added) in [
+                ("/latency_us/p50", of::ALONE_P50, of::CROSS_P50, of::ADDED_P50),
+                ("/latency_us/p99", of::ALONE_P99, of::CROSS_P99, of::ADDED_P99),
+            ] {
+                let (near, far) = (near.number(share)? / 1e3, far.number(share)? / 1e3);
+                self.figures.add(here, kind, near);
+                self.figures.add(there, kind, far);
+                self.figures.add(added, kind, far - near);
+            }
+            lost += near.number("/lost")? + far.number("/lost")?;
         }
-        let far = pair.fanout(CALM, &pair.receivers)?;
-        for (share, here, there, added) in [
-            ("/latency_us/p50", of::ALONE_P50, of::CROSS_P50, of::ADDED_P50),
-            ("/latency_us/p99", of::ALONE_P99, of::CROSS_P99, of::ADDED_P99),
-        ] {
-            let (near, far) = (near.number(share)? / 1e3, far.number(share)? / 1e3);
-            self.figures.add(here, kind, near);
-            self.figures.add(there, kind, far);
-            self.figures.add(added, kind, far - near);
-        }
-        lost += near.number("/lost")? + far.number("/lost")?;
         self.figures.add(of::CROSS_LOST, kind, lost);
         Ok(())
     }
 
-    /// Notes the CPU time of a delivery; how many were lost.
-    fn closed(&mut self, measure: Measure, kind: Kind, report: Report) -> Outcome<f64> {
-        self.figures.add(measure, kind, report.number("/server_cpu_total_us_per_op")?);
+    /// Notes the CPU time of a delivery at each place; how many were lost. The sender's instance and Redis are counted over
+    /// the whole run: but for the messages, one client comes and goes there.
+    fn cpu_of_pair(&mut self, kind: Kind, pair: &Pair) -> Outcome<f64> {
+        let elsewhere = [(&pair.sender, of::SENDER_CPU), (&pair.redis.0, of::REDIS_CPU)];
+        let before = elsewhere.map(|(server, _)| server.usage());
+        let report = pair.fanout(CLOSED)?;
+        self.figures.add(of::RECEIVERS_CPU, kind, report.number("/server_cpu_total_us_per_op")?);
+        let delivered = report.number("/delivered")?;
+        for ((server, measure), before) in elsewhere.into_iter().zip(before) {
+            let (_, seconds) = server.usage()?.cpu_since(&before?);
+            self.figures.add(measure, kind, seconds * 1e6 / delivered);
+        }
         report.number("/lost")
     }
+}
+
+/// The fan-out for latency, if that is asked for.
+fn calm(ask: Ask, run: impl FnOnce() -> Outcome<Report>) -> Outcome<Option<Report>> {
+    (ask == Ask::Latency).then(run).transpose()
 }

@@ -28,19 +28,20 @@ struct Fanout {
     clients: u32,
     /// Messages due at once.
     burst: u32,
+    seconds: u32,
     user: Measure,
     total: Measure,
 }
 
 const ONE_AT_A_TIME: [Fanout; 3] = [
-    Fanout { clients: 100, burst: 1, user: of::ONE_100_USER, total: of::ONE_100 },
-    Fanout { clients: 1_000, burst: 1, user: of::ONE_1K_USER, total: of::ONE_1K },
-    Fanout { clients: 10_000, burst: 1, user: of::ONE_10K_USER, total: of::ONE_10K },
+    Fanout { clients: 100, burst: 1, seconds: 1, user: of::ONE_100_USER, total: of::ONE_100 },
+    Fanout { clients: 1_000, burst: 1, seconds: 2, user: of::ONE_1K_USER, total: of::ONE_1K },
+    Fanout { clients: 10_000, burst: 1, seconds: 1, user: of::ONE_10K_USER, total: of::ONE_10K },
 ];
 
 const TEN_AT_ONCE: [Fanout; 2] = [
-    Fanout { clients: 1_000, burst: 10, user: of::TEN_1K_USER, total: of::TEN_1K },
-    Fanout { clients: 10_000, burst: 10, user: of::TEN_10K_USER, total: of::TEN_10K },
+    Fanout { clients: 1_000, burst: 10, seconds: 2, user: of::TEN_1K_USER, total: of::TEN_1K },
+    Fanout { clients: 10_000, burst: 10, seconds: 1, user: of::TEN_10K_USER, total: of::TEN_10K },
 ];
 
 /// What has been measured so far, and where the next figures come from.
@@ -120,7 +121,7 @@ impl Bench<'_> {
             return Ok(());
         }
         let mut lost = 0.0;
-        for (rate, seconds, p50, p99) in [(1, 6, of::SLOW_P50, of::SLOW_P99), (10, 4, of::FAST_P50, of::FAST_P99)] {
+        for (rate, seconds, p50, p99) in [(1, 5, of::SLOW_P50, of::SLOW_P99), (10, 3, of::FAST_P50, of::FAST_P99)] {
             let report =
                 load::run(&format!("fanout --connections 1000 --messages {rate} --seconds {seconds}"), &server)?;
             self.figures.add(p50, kind, report.number("/latency_us/p50")? / 1e3);
@@ -128,7 +129,7 @@ impl Bench<'_> {
             lost += report.number("/lost")?;
         }
         self.figures.add(of::SMALL_LOST, kind, lost);
-        let report = load::run("connect --seconds 3", &server)?;
+        let report = load::run("connect --seconds 2", &server)?;
         self.figures.add(of::HANDSHAKES, kind, report.number("/handshakes_per_s")?);
         Ok(())
     }
@@ -165,8 +166,8 @@ impl Bench<'_> {
 
     /// One fan-out; how many deliveries were lost.
     fn fanout(&mut self, fanout: &Fanout, server: &Server, kind: Kind) -> Outcome<f64> {
-        let Fanout { clients, burst, user, total } = fanout;
-        let load = format!("fanout --connections {clients} --window 1 --burst {burst} --seconds 2");
+        let Fanout { clients, burst, seconds, user, total } = fanout;
+        let load = format!("fanout --connections {clients} --window 1 --burst {burst} --seconds {seconds}");
         self.each(&load, server, kind, Some(*user), *total)?.number("/lost")
     }
 

@@ -47,23 +47,23 @@ right to make cgroups: without that nothing is limited and the figures come from
 perf/results/.
 ";
 
-/// How often each part is repeated.
+/// How often a part is repeated: where CPU time is measured, and where latency and the like are.
 #[derive(Clone, Copy)]
 struct Rounds {
     cpu: usize,
-    small_task: usize,
+    latency: usize,
 }
 
 /// Compares and writes the results.
 pub fn run(mut arguments: lexopt::Parser) -> Result<(), Box<dyn Error>> {
     use lexopt::prelude::{Long, Short, ValueExt};
-    let (mut kinds, mut rounds) = (Kind::ALL.to_vec(), Rounds { cpu: 5, small_task: 3 });
+    let (mut kinds, mut rounds) = (Kind::ALL.to_vec(), Rounds { cpu: 5, latency: 3 });
     let mut parts = Part::ALL.to_vec();
     while let Some(argument) = arguments.next()? {
         match argument {
             Long("servers") => kinds = servers(&arguments.value()?.string()?)?,
             Long("parts") => parts = parts::named(&arguments.value()?.string()?)?,
-            Long("quick") => rounds = Rounds { cpu: 3, small_task: 1 },
+            Long("quick") => rounds = Rounds { cpu: 3, latency: 1 },
             Short('h') | Long("help") => {
                 print!("{HELP}");
                 return Ok(());

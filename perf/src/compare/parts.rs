@@ -4,6 +4,7 @@ use std::error::Error;
 use std::time::Instant;
 
 use super::Rounds;
+use super::cross::Ask;
 use super::measure::Bench;
 use super::redis::Redis;
 use super::server::Kind;
@@ -49,8 +50,8 @@ impl Part {
             }
             Self::Memory => each(bench, &alone, "memory and heartbeats", Bench::memory)?,
             Self::SmallTask => {
-                for round in 1..=rounds.small_task {
-                    let part = format!("small task, round {round} of {}", rounds.small_task);
+                for round in 1..=rounds.latency {
+                    let part = format!("small task, round {round} of {}", rounds.latency);
                     each(bench, kinds, &part, Bench::small_task)?;
                 }
             }
@@ -63,7 +64,8 @@ impl Part {
                 let members: Vec<_> = kinds.iter().copied().filter(|kind| kind.joins_clusters()).collect();
                 for round in 1..=rounds.cpu {
                     let part = format!("two instances, round {round} of {}", rounds.cpu);
-                    each(bench, &members, &part, Bench::cross)?;
+                    let ask = if round <= rounds.latency { Ask::Latency } else { Ask::Cpu };
+                    each(bench, &members, &part, |bench, kind| bench.cross(kind, ask))?;
                 }
             }
         }

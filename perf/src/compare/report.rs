@@ -109,11 +109,11 @@ pub fn page(figures: &Figures, rounds: Rounds, place: &Place, took: Duration) ->
     }
     writeln!(
         page,
-        "- A figure is the median of its rounds ({} for CPU time, {} for the small task, one for memory, heartbeats and \
+        "- A figure is the median of its rounds ({} for CPU time, {} for latency and the small task, one for memory, heartbeats and \
          the reconnection), the least and the greatest in brackets; `×` is the median against the floor, or against the \
          coalescing floor where messages fall due together. How CPU time divides into user and system is sampled by \
          the kernel's tick and scatters; the total is exact\n",
-        rounds.cpu, rounds.small_task
+        rounds.cpu, rounds.latency
     )?;
     for kind in figures.kinds() {
         let version = kind.version(&place.root).map(|version| format!(" ({version})")).unwrap_or_default();
