@@ -20,16 +20,20 @@ pub struct Handshake {
 
 impl Handshake {
     pub(crate) fn new(head: &Head<'_>, address: SocketAddr, headers: HandshakeHeaders) -> Self {
-        let mut text = String::with_capacity(head.target.len() + 1);
+        let kept = || head.headers().filter(|_| headers == HandshakeHeaders::Keep);
+        let length: usize = kept().map(|(name, value)| name.len() + value.len() + 2).sum();
+        let mut text = String::with_capacity(head.target.len() + 1 + length);
         text.push_str(head.target);
         text.push('\n');
-        if headers == HandshakeHeaders::Keep {
-            for (name, value) in head.headers() {
-                text.extend(name.chars().map(|c| c.to_ascii_lowercase()));
-                text.push('\n');
-                text.push_str(&String::from_utf8_lossy(value));
-                text.push('\n');
+        for (name, value) in kept() {
+            let start = text.len();
+            text.push_str(name);
+            if let Some(name) = text.get_mut(start..) {
+                name.make_ascii_lowercase();
             }
+            text.push('\n');
+            text.push_str(&String::from_utf8_lossy(value));
+            text.push('\n');
         }
         let issued = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let cross_origin = head.header("origin").is_some();
