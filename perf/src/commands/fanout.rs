@@ -26,7 +26,7 @@ const STAMP: usize = DIGITS[0] + DIGITS[1] + DIGITS[2];
 /// How long a silence says that nothing more will come.
 const QUIET: Duration = Duration::from_secs(3);
 /// Left to the server before the first message: what the handshakes still cost is not measured.
-const SETTLING: Duration = Duration::from_millis(500);
+const SETTLING: Duration = Duration::from_millis(250);
 /// Batches written in one turn of the loop at most.
 const PER_TURN: usize = 64;
 

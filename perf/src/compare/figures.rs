@@ -200,18 +200,22 @@ impl Figures {
 
     /// All rounds of a measure as one.
     pub fn summary(&self, measure: Measure, kind: Kind) -> Option<Summary> {
-        let mut values = self.values.get(&(measure, kind))?.clone();
-        values.sort_by(f64::total_cmp);
-        let (min, max) = (*values.first()?, *values.last()?);
-        let half = values.len() / 2;
-        let median = if values.len() % 2 == 1 { values[half] } else { f64::midpoint(values[half - 1], values[half]) };
-        Some(Summary { median, min, max, count: values.len() })
+        summary(self.values.get(&(measure, kind))?)
     }
 
-    /// A median as a multiple of the measure's floor, where that has one above zero.
+    /// The measure as a multiple of its floor's, where that is above zero: the median of the rounds' ratios, or the ratio of
+    /// the medians if one of the two has rounds that the other lacks.
     pub fn against_floor(&self, measure: Measure, kind: Kind) -> Option<f64> {
-        let floor = self.summary(measure, measure.floor)?.median;
-        (kind != measure.floor && floor > 0.0).then_some(self.summary(measure, kind)?.median / floor)
+        let [values, floors] = [kind, measure.floor].map(|kind| self.values.get(&(measure, kind)));
+        let (values, floors) = (values?, floors?);
+        if kind == measure.floor || floors.iter().any(|floor| *floor <= 0.0) {
+            return None;
+        }
+        if values.len() != floors.len() {
+            return Some(summary(values)?.median / summary(floors)?.median);
+        }
+        let ratios: Vec<_> = values.iter().zip(floors).map(|(value, floor)| value / floor).collect();
+        Some(summary(&ratios)?.median)
     }
 
     /// Everything, for other programs.
@@ -230,6 +234,15 @@ impl Figures {
         }
         json!({"measures": measures, "failures": self.failures})
     }
+}
+
+fn summary(values: &[f64]) -> Option<Summary> {
+    let mut values = values.to_vec();
+    values.sort_by(f64::total_cmp);
+    let (min, max) = (*values.first()?, *values.last()?);
+    let half = values.len() / 2;
+    let median = if values.len() % 2 == 1 { values[half] } else { f64::midpoint(values[half - 1], values[half]) };
+    Some(Summary { median, min, max, count: values.len() })
 }
 
 #[cfg(test)]
@@ -253,5 +266,8 @@ mod tests {
         assert_eq!(figures.summary(ACK, Kind::Kinglet), Some(summary));
         assert_eq!(figures.against_floor(ACK, Kind::Kinglet), Some(1.5));
         assert_eq!(figures.against_floor(ACK, Kind::Floor), None);
+        // Round by round: 1.5, 1.5 and 2.
+        figures.add(ACK, Kind::Kinglet, 6.0);
+        assert_eq!(figures.against_floor(ACK, Kind::Kinglet), Some(1.5));
     }
 }

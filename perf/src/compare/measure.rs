@@ -4,8 +4,8 @@ use std::error::Error;
 use std::time::{Duration, Instant};
 
 use super::cgroup::Limits;
-use super::figures::{self as of, Figures, Measure};
-use super::load::{self, Load, Report};
+use super::figures::{self as of, Figures};
+use super::load::{self, Load};
 use super::server::{self, Kind, Place, Program, Server};
 use super::stop;
 
@@ -23,27 +23,6 @@ const SECONDS_PER_HOUR: f64 = 3600.0;
 const PROBE_INTERVAL: Duration = Duration::from_millis(25);
 const PROBE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How many clients get how many messages at once; the next follow when all have heard these.
-struct Fanout {
-    clients: u32,
-    /// Messages due at once.
-    burst: u32,
-    seconds: u32,
-    user: Measure,
-    total: Measure,
-}
-
-const ONE_AT_A_TIME: [Fanout; 3] = [
-    Fanout { clients: 100, burst: 1, seconds: 1, user: of::ONE_100_USER, total: of::ONE_100 },
-    Fanout { clients: 1_000, burst: 1, seconds: 2, user: of::ONE_1K_USER, total: of::ONE_1K },
-    Fanout { clients: 10_000, burst: 1, seconds: 1, user: of::ONE_10K_USER, total: of::ONE_10K },
-];
-
-const TEN_AT_ONCE: [Fanout; 2] = [
-    Fanout { clients: 1_000, burst: 10, seconds: 2, user: of::TEN_1K_USER, total: of::TEN_1K },
-    Fanout { clients: 10_000, burst: 10, seconds: 1, user: of::TEN_10K_USER, total: of::TEN_10K },
-];
-
 /// What has been measured so far, and where the next figures come from.
 pub struct Bench<'a> {
     /// How servers are started.
@@ -53,32 +32,6 @@ pub struct Bench<'a> {
 }
 
 impl Bench<'_> {
-    /// CPU time for each thing a server does, with nothing limited.
-    pub fn cpu(&mut self, kind: Kind) -> Outcome {
-        let server = Server::start(kind, Program::Starter, Limits::None, self.place)?;
-        let mut lost = 0.0;
-        if kind != Kind::CoalescingFloor {
-            self.figures.add(of::START, kind, server.first_answer.as_secs_f64() * 1e3);
-            stop::pause(SETTLE / 2)?;
-            self.figures.add(of::BASE_RSS, kind, server.usage()?.rss as f64 / 1e6);
-            self.each("connect --seconds 1", &server, kind, Some(of::HANDSHAKE_USER), of::HANDSHAKE)?;
-            self.each("http --connections 100 --seconds 1", &server, kind, None, of::GET)?;
-            for fanout in ONE_AT_A_TIME {
-                lost += self.fanout(&fanout, &server, kind)?;
-            }
-        }
-        for fanout in TEN_AT_ONCE {
-            lost += self.fanout(&fanout, &server, kind)?;
-        }
-        self.figures.add(of::LOST, kind, lost);
-        drop(server);
-        if kind != Kind::CoalescingFloor {
-            let server = Server::start(kind, Program::Acks, Limits::None, self.place)?;
-            self.each("ack --connections 100 --seconds 1", &server, kind, None, of::ACK)?;
-        }
-        Ok(())
-    }
-
     /// Memory with 1,000, 10,000, 19,000 idle clients and after them; what their heartbeats cost.
     pub fn memory(&mut self, kind: Kind) -> Outcome {
         let server = Server::start(kind, Program::Starter, Limits::None, self.place)?;
@@ -106,31 +59,6 @@ impl Bench<'_> {
         if let (Some(now), Some(before)) = (left.memory, start.memory) {
             self.figures.add(of::CHARGED_LEFT, kind, (now as f64 - before as f64) / 1e6);
         }
-        Ok(())
-    }
-
-    /// What a server does within a small task's limits.
-    pub fn small_task(&mut self, kind: Kind) -> Outcome {
-        let server = Server::start(kind, Program::Starter, Limits::SmallTask, self.place)?;
-        for (burst, measure) in [(1, of::MOST_ONE), (10, of::MOST_TEN)] {
-            let report =
-                load::run(&format!("fanout --connections 1000 --window 2 --burst {burst} --seconds 2"), &server)?;
-            self.figures.add(measure, kind, report.number("/delivered_per_s")?);
-        }
-        if kind == Kind::CoalescingFloor {
-            return Ok(());
-        }
-        let mut lost = 0.0;
-        for (rate, seconds, p50, p99) in [(1, 5, of::SLOW_P50, of::SLOW_P99), (10, 3, of::FAST_P50, of::FAST_P99)] {
-            let report =
-                load::run(&format!("fanout --connections 1000 --messages {rate} --seconds {seconds}"), &server)?;
-            self.figures.add(p50, kind, report.number("/latency_us/p50")? / 1e3);
-            self.figures.add(p99, kind, report.number("/latency_us/p99")? / 1e3);
-            lost += report.number("/lost")?;
-        }
-        self.figures.add(of::SMALL_LOST, kind, lost);
-        let report = load::run("connect --seconds 2", &server)?;
-        self.figures.add(of::HANDSHAKES, kind, report.number("/handshakes_per_s")?);
         Ok(())
     }
 
@@ -162,29 +90,5 @@ impl Bench<'_> {
             self.figures.add(of::BACK_GET, kind, *p99);
         }
         Ok(())
-    }
-
-    /// One fan-out; how many deliveries were lost.
-    fn fanout(&mut self, fanout: &Fanout, server: &Server, kind: Kind) -> Outcome<f64> {
-        let Fanout { clients, burst, seconds, user, total } = fanout;
-        let load = format!("fanout --connections {clients} --window 1 --burst {burst} --seconds {seconds}");
-        self.each(&load, server, kind, Some(*user), *total)?.number("/lost")
-    }
-
-    /// Runs a load and divides the CPU time it took by what it did.
-    fn each(
-        &mut self,
-        load: &str,
-        server: &Server,
-        kind: Kind,
-        user: Option<Measure>,
-        total: Measure,
-    ) -> Outcome<Report> {
-        let report = load::run(load, server)?;
-        if let Some(user) = user {
-            self.figures.add(user, kind, report.number("/server_cpu_user_us_per_op")?);
-        }
-        self.figures.add(total, kind, report.number("/server_cpu_total_us_per_op")?);
-        Ok(report)
     }
 }

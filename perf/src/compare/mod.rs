@@ -1,8 +1,8 @@
 //! `perf compare`: every server in turn, each in a cgroup of its own, under the same load.
 //!
-//! The server has the machine's first core and the load its last. Rounds are interleaved, all servers and then all of
-//! them again, so that the machine's noise is shared; a figure is the median of its rounds and stands with the least
-//! and the greatest. What is written: `perf/RESULTS.md`, plots and the raw figures in `perf/results/`.
+//! The server has the machine's first core and the load its last. Rounds are interleaved, and in a round all servers do one
+//! thing before the first does the next, so that the machine's noise is shared; a figure is the median of its rounds and
+//! stands with the least and the greatest. What is written: `perf/RESULTS.md`, plots and the raw figures in `perf/results/`.
 
 mod cgroup;
 mod confine;
@@ -16,6 +16,7 @@ mod redis;
 mod report;
 mod server;
 mod stop;
+mod turns;
 
 use std::error::Error;
 use std::path::{Path, PathBuf};

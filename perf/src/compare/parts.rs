@@ -45,14 +45,14 @@ impl Part {
         match self {
             Self::Cpu => {
                 for round in 1..=rounds.cpu {
-                    each(bench, kinds, &format!("CPU, round {round} of {}", rounds.cpu), Bench::cpu)?;
+                    all(bench, &format!("CPU, round {round} of {}", rounds.cpu), |bench| bench.cpu(kinds))?;
                 }
             }
             Self::Memory => each(bench, &alone, "memory and heartbeats", Bench::memory)?,
             Self::SmallTask => {
                 for round in 1..=rounds.latency {
                     let part = format!("small task, round {round} of {}", rounds.latency);
-                    each(bench, kinds, &part, Bench::small_task)?;
+                    all(bench, &part, |bench| bench.small_task(kinds))?;
                 }
             }
             Self::Reconnection => each(bench, &alone, "reconnection", Bench::reconnection)?,
@@ -86,6 +86,18 @@ pub fn named(list: &str) -> Result<Vec<Part>, String> {
     parts.sort();
     parts.dedup();
     Ok(parts)
+}
+
+/// Measures all servers once, in turn.
+fn all<'a>(
+    bench: &mut Bench<'a>,
+    part: &str,
+    measure: impl FnOnce(&mut Bench<'a>) -> Result<(), Box<dyn Error>>,
+) -> Result<(), Box<dyn Error>> {
+    let begun = Instant::now();
+    let result = measure(bench);
+    eprintln!("{part}: all took {:.0} s", begun.elapsed().as_secs_f64());
+    result
 }
 
 /// Measures every server once; what fails for one does not keep the others from it.

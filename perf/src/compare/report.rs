@@ -110,8 +110,8 @@ pub fn page(figures: &Figures, rounds: Rounds, place: &Place, took: Duration) ->
     writeln!(
         page,
         "- A figure is the median of its rounds ({} for CPU time, {} for latency and the small task, one for memory, heartbeats and \
-         the reconnection), the least and the greatest in brackets; `×` is the median against the floor, or against the \
-         coalescing floor where messages fall due together. How CPU time divides into user and system is sampled by \
+         the reconnection), the least and the greatest in brackets; `×` is against the floor, or against the \
+         coalescing floor where messages fall due together: the median of the rounds' ratios. How CPU time divides into user and system is sampled by \
          the kernel's tick and scatters; the total is exact\n",
         rounds.cpu, rounds.latency
     )?;
