@@ -24,8 +24,9 @@ pub(crate) struct Place {
     pub(crate) channels: Channels,
 }
 
-/// What is called with each answer to a request, until it says that it wants no more. It must bear one answer too many.
-pub(crate) type Listener = Arc<dyn Fn(Answer) -> Wants + Send + Sync>;
+/// What is called with each answer to a request, and with the length of the message it came in, until it says that it wants
+/// no more. It must bear one answer too many.
+pub(crate) type Listener = Arc<dyn Fn(Answer, usize) -> Wants + Send + Sync>;
 
 /// Whether more answers are waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -190,10 +191,11 @@ impl Membership {
         let _listener = self.listeners().remove(request_id);
     }
 
-    /// Hands an answer to whoever asked. An answer to somebody else's request is ignored.
-    pub(crate) fn answered(&self, response: Response) {
+    /// Hands an answer, which came in a message of so many bytes, to whoever asked. An answer to somebody else's request is
+    /// ignored.
+    pub(crate) fn answered(&self, response: Response, length: usize) {
         let listener = self.listeners().get(&response.request_id).map(Arc::clone);
-        if listener.is_some_and(|listener| listener(response.answer) == Wants::NoMore) {
+        if listener.is_some_and(|listener| listener(response.answer, length) == Wants::NoMore) {
             self.forget(&response.request_id);
         }
     }
@@ -227,4 +229,89 @@ fn topics(channels: &Channels) -> [Topic; 4] {
         name(channels.response()),
         name(channels.own_response()),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+    use std::sync::mpsc::channel;
+
+    use super::*;
+    use crate::config::{RedisSecurity, RedisServer};
+
+    /// A member whose Redis is not there.
+    fn member() -> Membership {
+        // Nobody listens on the discard port, and what is asked of Redis does not show here.
+        let redis = Some(RedisServer::new("127.0.0.1", 9, RedisSecurity::Plain));
+        let config = Config { redis, ..Config::default() };
+        let redis = redis::start(&config, |_| ()).expect("threads").expect("a server is named");
+        Membership::new(&config, redis).expect("random numbers")
+    }
+
+    /// The namespace to which a channel belongs that is subscribed to by its own name.
+    fn namespace_of(member: &Membership, channel: &str) -> Option<Box<str>> {
+        let (place, _) = member.recognise(&Topic::channel(channel.to_owned()), channel)?;
+        Some(place.namespace.clone())
+    }
+
+    #[test]
+    fn what_comes_belongs_to_a_namespace_from_entering_to_leaving() {
+        let member = member();
+        let request = "socket.io-request#/chat#";
+        assert_eq!(namespace_of(&member, request), None);
+        member.enter("/chat");
+        member.enter("/");
+        member.enter("/chat");
+        assert_eq!(namespace_of(&member, request).as_deref(), Some("/chat"));
+        assert_eq!(namespace_of(&member, "socket.io-request#/#").as_deref(), Some("/"));
+        assert_eq!(namespace_of(&member, "socket.io-request#/other#"), None);
+        let pattern = Topic::pattern("socket.io#/chat#*".to_owned());
+        let (place, _) = member.recognise(&pattern, "socket.io#/chat#room#").expect("a broadcast");
+        assert_eq!(&*place.namespace, "/chat");
+        member.leave("/chat");
+        member.leave("/never entered");
+        assert_eq!(namespace_of(&member, request), None);
+        assert!(member.recognise(&pattern, "socket.io#/chat#room#").is_none());
+        assert!(namespace_of(&member, "socket.io-request#/#").is_some());
+    }
+
+    #[test]
+    fn each_member_has_a_uid_and_a_channel_for_answers_of_its_own() {
+        let (one, other) = (member(), member());
+        assert!(one.is_own(&one.uid) && !one.is_own(&other.uid) && !one.is_own(""));
+        one.enter("/");
+        assert!(namespace_of(&one, one.place("/").channels.own_response()).is_some());
+        assert!(namespace_of(&one, other.place("/").channels.own_response()).is_none());
+    }
+
+    #[test]
+    fn answers_go_to_who_asked_until_it_has_enough() {
+        let member = member();
+        let (sender, heard) = channel();
+        let listener = |name: &'static str, wanted: usize| {
+            let (sender, left) = (sender.clone(), AtomicUsize::new(wanted));
+            Arc::new(move |_: Answer, _: usize| {
+                sender.send(name).expect("the test listens");
+                if left.fetch_sub(1, Relaxed) == 1 { Wants::NoMore } else { Wants::More }
+            })
+        };
+        let twice = member.listen(listener("twice", 2)).expect("random numbers");
+        let once = member.listen(listener("once", 1)).expect("random numbers");
+        let given_up = member.listen(listener("given up", 9)).expect("random numbers");
+        member.forget(&given_up);
+        for id in ["nobody's", &twice, &once, &given_up, &once, &twice, &twice] {
+            member.answered(Response { request_id: id.into(), answer: Answer::Done }, 9);
+        }
+        drop(sender);
+        assert_eq!(heard.try_iter().collect::<Vec<_>>(), ["twice", "once", "twice"]);
+        assert!(member.listeners().is_empty());
+    }
+
+    #[test]
+    fn without_redis_there_are_no_others() {
+        let (sender, counted) = channel();
+        member()
+            .count_others("/", Duration::from_secs(3600), move |others| sender.send(others).expect("the test listens"));
+        assert_eq!(counted.recv(), Ok(0));
+    }
 }

@@ -74,8 +74,10 @@ pub struct Limits {
     pub rooms: usize,
     /// Events of one socket whose acknowledgement may be missing, 1024 by default. Beyond: the oldest is given up.
     pub unanswered_acks: usize,
-    /// Bytes of all answers that are being collected ([`Broadcast::emit_with_ack`](crate::Broadcast::emit_with_ack)), 16 MiB
-    /// by default; 128 are added for each, and for each attachment. Beyond: an answer is dropped, and counts as missing.
+    /// Bytes of all answers that are being collected: of clients to broadcasts
+    /// ([`Broadcast::emit_with_ack`](crate::Broadcast::emit_with_ack)), and of the other servers of a cluster to questions such
+    /// as [`Handle::fetch_sockets`](crate::Handle::fetch_sockets). 16 MiB by default; 128 are added for each answer of a
+    /// client, and for each attachment. Beyond: an answer is dropped, and counts as missing.
     pub collected_answers: usize,
     /// Events that may wait for a thread of the blocking handlers
     /// ([`Namespace::on_blocking`](crate::Namespace::on_blocking)), 1024 by default. Beyond: they are refused.

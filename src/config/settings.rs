@@ -352,7 +352,7 @@ pub const SETTINGS: &[Setting] = &[
         "16MiB",
         limits.collected_answers,
         parse::size,
-        "bytes of answers to broadcasts that wait for the last; then answers are dropped and count as missing"
+        "bytes of answers to broadcasts, and of other servers, that wait for the last; then answers are dropped and count as missing"
     ),
     setting!(
         "KINGLET_BLOCKING_QUEUE",

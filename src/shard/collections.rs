@@ -1,12 +1,12 @@
 //! Answers to a broadcast: collected from the clients of all shards and servers, or sent to the server that asked.
 
 use std::rc::Rc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Shard;
 use super::calls::Call;
 use super::core::Core;
+use super::hoard::Hoard;
 use super::sockets::Status;
 use super::target::Broadcast;
 use crate::cluster::Answer;
@@ -20,29 +20,6 @@ type Finish = Box<dyn FnOnce(&Rc<Shard>, Vec<Arguments>, Option<usize>) + Send>;
 
 /// What an answer, and each of its attachments, counts beside its bytes.
 const COST: usize = 128;
-
-/// The bytes of all answers that are being collected, and how many they may be.
-#[derive(Debug)]
-pub(crate) struct Hoard {
-    bytes: AtomicUsize,
-    limit: usize,
-}
-
-impl Hoard {
-    pub(crate) fn new(limit: usize) -> Arc<Self> {
-        Arc::new(Self { bytes: AtomicUsize::new(0), limit })
-    }
-
-    /// Takes so many bytes; false if they are too many.
-    fn take(&self, bytes: usize) -> bool {
-        let more = |taken: usize| taken.checked_add(bytes).filter(|sum| *sum <= self.limit);
-        self.bytes.fetch_update(Relaxed, Relaxed, more).is_ok()
-    }
-
-    fn give_back(&self, bytes: usize) {
-        self.bytes.fetch_sub(bytes, Relaxed);
-    }
-}
 
 /// The answers to one broadcast. It ends when every receiver has answered, or by its timer.
 pub(crate) struct Collection {

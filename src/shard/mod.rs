@@ -29,6 +29,7 @@ mod entries;
 mod handoff;
 mod handshake;
 mod handshakes;
+mod hoard;
 mod ids;
 mod inbox;
 mod joins;

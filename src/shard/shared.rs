@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use super::addresses::Addresses;
 use super::allowance::Rates;
 use super::application::Application;
-use super::collections::Hoard;
+use super::hoard::Hoard;
 use super::inbox::{Letter, Mailbox};
 use super::keys::NamespaceKey;
 use super::memory_guard::MemoryGuard;

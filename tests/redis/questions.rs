@@ -22,10 +22,14 @@ struct Scene {
 
 impl Scene {
     fn new(requests_timeout: Duration) -> Self {
+        Self::with(Limits { requests_timeout, ..Limits::default() })
+    }
+
+    fn with(limits: Limits) -> Self {
         let redis = Server::start(&[]);
         let mut hears = redis.client();
         hears.subscribe("socket.io-request#/#");
-        let config = Config { limits: Limits { requests_timeout, ..Limits::default() }, ..Config::default() };
+        let config = Config { limits, ..Config::default() };
         let member = Member::start(config, redis.address());
         Self { member, hears, says: redis.client(), _redis: redis }
     }
@@ -82,4 +86,21 @@ fn answers_that_are_none_or_to_other_questions_end_nothing() {
     scene.member.until("all heard", |handle| handle.cluster_metrics().unwrap().redis.received >= 7);
     assert!(rooms.try_recv().is_err());
     assert_eq!(scene.member.handle.cluster_metrics().unwrap().malformed, 0);
+}
+
+#[test]
+fn an_answer_that_there_is_no_room_for_is_missing_at_once() {
+    let limits = Limits { collected_answers: 1000, requests_timeout: Duration::from_secs(3600), ..Limits::default() };
+    let mut scene = Scene::with(limits);
+    // A second time, as what was kept is given back.
+    for _ in 0..2 {
+        let (request, rooms) = scene.ask();
+        scene.answer(&request, &format!("[\"{}\"]", "x".repeat(1000)));
+        assert_eq!(received(&rooms), Err(MissingServers { answers: Vec::new(), missing: 1 }));
+        let (request, rooms) = scene.ask();
+        scene.answer(&request, &format!("[\"{}\"]", "x".repeat(800)));
+        assert_eq!(received(&rooms), Ok(vec!["x".repeat(800)]));
+    }
+    let hits = scene.member.handle.metrics().limits_hit;
+    assert!(hits.contains(&("collected_answers", 2)), "{hits:?}");
 }

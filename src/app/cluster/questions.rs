@@ -2,13 +2,14 @@
 //! time is up.
 
 use std::rc::Rc;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::super::everywhere::gather;
 use super::super::handlers::guard;
 use super::on_any_shard;
 use crate::cluster::{Answer, Operation, Wants};
+use crate::metrics::Limit;
 use crate::shard::{Collection, Shard, Shared};
 
 /// Some servers of the cluster did not answer in time ([`Limits::requests_timeout`](crate::Limits::requests_timeout)): what
@@ -66,15 +67,19 @@ struct Gathering<T> {
 
 struct State<T> {
     gathered: Vec<T>,
+    /// Bytes of the hoard that the others' parts take.
+    bytes: usize,
     /// Parts that are missing: this server's, the count of the others, and theirs.
     missing: usize,
+    /// Those of them that have come when there was no room for them.
+    dropped: usize,
     /// `None` when it is over.
     finish: Option<Finish<T>>,
 }
 
 impl<T: Send + 'static> Gathering<T> {
     fn new(shared: &Arc<Shared>, finish: Finish<T>) -> Arc<Self> {
-        let state = State { gathered: Vec::new(), missing: 2, finish: Some(finish) };
+        let state = State { gathered: Vec::new(), bytes: 0, missing: 2, dropped: 0, finish: Some(finish) };
         Arc::new(Self { shared: Arc::clone(shared), state: Mutex::new(state) })
     }
 
@@ -94,9 +99,9 @@ impl<T: Send + 'static> Gathering<T> {
         drop(state);
         let this = Arc::clone(self);
         let read = question.read;
-        let listener = move |answer| {
+        let listener = move |answer, length| {
             if let Some(part) = read(answer) {
-                this.part(part);
+                this.part_of_another(part, length);
             }
             if this.state().finish.is_some() { Wants::More } else { Wants::NoMore }
         };
@@ -114,8 +119,24 @@ impl<T: Send + 'static> Gathering<T> {
         self.part(Vec::new());
     }
 
-    fn state(&self) -> std::sync::MutexGuard<'_, State<T>> {
+    fn state(&self) -> MutexGuard<'_, State<T>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A part of another server has come, in a message of so many bytes. One that there is no room for is missing.
+    fn part_of_another(&self, part: Vec<T>, length: usize) {
+        let mut state = self.state();
+        if state.finish.is_none() {
+            return;
+        }
+        if self.shared.hoard.take(length) {
+            state.bytes += length;
+            drop(state);
+            self.part(part);
+        } else {
+            state.dropped += 1;
+            self.end_if_complete(state);
+        }
     }
 
     /// A part has come.
@@ -126,8 +147,13 @@ impl<T: Send + 'static> Gathering<T> {
         }
         state.gathered.extend(part);
         state.missing = state.missing.saturating_sub(1);
-        if state.missing == 0 {
-            drop(state);
+        self.end_if_complete(state);
+    }
+
+    fn end_if_complete(&self, state: MutexGuard<'_, State<T>>) {
+        let complete = state.missing == state.dropped;
+        drop(state);
+        if complete {
             self.end();
         }
     }
@@ -136,7 +162,8 @@ impl<T: Send + 'static> Gathering<T> {
     fn end(&self) {
         let mut state = self.state();
         let Some(finish) = state.finish.take() else { return };
-        let (gathered, missing) = (std::mem::take(&mut state.gathered), state.missing);
+        let (gathered, missing, dropped) = (std::mem::take(&mut state.gathered), state.missing, state.dropped);
+        self.shared.hoard.give_back(std::mem::take(&mut state.bytes));
         drop(state);
         if missing > 0
             && let Some(cluster) = &self.shared.cluster
@@ -144,6 +171,9 @@ impl<T: Send + 'static> Gathering<T> {
             cluster.counters.timeouts.one();
         }
         on_any_shard(&self.shared, move |shard| {
+            if dropped > 0 {
+                shard.core.borrow().metrics.hit(Limit::CollectedAnswers);
+            }
             guard(shard, "what was asked of all servers", || {
                 finish(gathered, missing);
                 None
@@ -166,6 +196,14 @@ impl<T: Send + 'static> Gathering<T> {
     }
 }
 
+impl<T> Drop for Gathering<T> {
+    fn drop(&mut self) {
+        // What the server's end has kept from ending.
+        let bytes = self.state.get_mut().unwrap_or_else(PoisonError::into_inner).bytes;
+        self.shared.hoard.give_back(bytes);
+    }
+}
+
 /// Has the answers of the other servers' clients collected with those of this one's: gives the id of the request. Whoever
 /// calls this publishes the request, and forgets it when the time is up.
 pub(in crate::app) fn listen_for_acks(
@@ -176,7 +214,7 @@ pub(in crate::app) fn listen_for_acks(
 ) -> Option<Box<str>> {
     let cluster = shared.cluster.as_ref()?;
     let (server, of_listener) = (Arc::clone(shared), Arc::clone(collection));
-    let listener = move |answer| {
+    let listener = move |answer, _| {
         let complete = match answer {
             Answer::ClientCount(clients) => of_listener.asked(usize::try_from(clients).unwrap_or(usize::MAX)),
             Answer::Ack(arguments) => of_listener.answered(arguments),

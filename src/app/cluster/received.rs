@@ -32,7 +32,9 @@ pub(crate) fn receive(server: &Handle, incoming: Incoming) {
                 requests::serve(shared, &place, request);
             }
         }),
-        cluster::Incoming::Response => Response::decode(&payload).map(|response| cluster.answered(response)),
+        cluster::Incoming::Response => {
+            Response::decode(&payload).map(|response| cluster.answered(response, payload.len()))
+        }
     };
     if let Err(error) = result {
         cluster.counters.malformed.one();
