@@ -45,7 +45,7 @@ fn decoded(frames: &Frames) -> socketio::Packet {
         .filter_map(|part| match part {
             Part::Text(text) => {
                 let text = str::from_utf8(text).expect("UTF-8").strip_prefix('4').expect("a message");
-                decoder.text(text.into(), &limits).expect("a packet")
+                decoder.text(text, None, &limits).expect("a packet")
             }
             Part::Binary(data) => decoder.binary(Bytes::copy_from_slice(data), &limits).expect("a packet"),
         })
@@ -149,7 +149,7 @@ proptest! {
             let _ = payload::decode(&text).count();
             let _ = v3::decode_text_payload(&text).count();
             let _ = v3::decode_text_payload(&format!("{}:{text}", data.len())).count();
-            let _ = decoder.text(text.into(), &limits);
+            let _ = decoder.text(&text, None, &limits);
             let _ = decoder.binary(data.clone(), &limits);
         }
         let _ = v3::decode_binary(&data);

@@ -34,7 +34,7 @@ fn decode(entry: &Value, limits: &DecodeLimits) -> Result<(Vec<Packet>, bool), D
         packets.extend(if frame["kind"] == "binary" {
             decoder.binary(data.into(), limits)?
         } else {
-            decoder.text(String::from_utf8(data).expect("UTF-8").into(), limits)?
+            decoder.text(str::from_utf8(&data).expect("UTF-8"), None, limits)?
         });
     }
     Ok((packets, decoder.is_pending()))

@@ -62,14 +62,14 @@ fn decode_engine_packet() -> io::Result<Step> {
 fn decode_event() -> io::Result<Step> {
     let (mut decoder, limits) = (Decoder::default(), DecodeLimits::default());
     let text = received(MESSAGE);
-    repeat(move || decoder.text(black_box(&text).clone(), &limits))
+    repeat(move || decoder.text(black_box(&text), Some(&text), &limits))
 }
 
 fn decode_attachment() -> io::Result<Step> {
     let (mut decoder, limits) = (Decoder::default(), DecodeLimits::default());
     let text = received(WITH_ATTACHMENT);
     repeat(move || {
-        let announced = decoder.text(black_box(&text).clone(), &limits);
+        let announced = decoder.text(black_box(&text), Some(&text), &limits);
         (announced, decoder.binary(Bytes::from_static(black_box(ATTACHMENT)), &limits))
     })
 }
@@ -81,8 +81,7 @@ fn decode_payload() -> io::Result<Step> {
     Ok(Box::new(move || {
         for packet in payload::decode(black_box(&body)) {
             if let Ok(engineio::Packet::Text(text)) = packet {
-                let text = body.slice_ref(text);
-                let _ = black_box(decoder.text(text, &limits));
+                let _ = black_box(decoder.text(text, Some(&body), &limits));
             }
         }
         Ok(())

@@ -89,7 +89,7 @@ impl Core {
         let decoded = match inbound {
             // The decoder would take it for a CONNECT; the Node server does not hand it on.
             Inbound::Text("") => Err(DecodeError::InvalidPayload),
-            Inbound::Text(text) => client.decoder.text(share(text, whole), &limits),
+            Inbound::Text(text) => client.decoder.text(text, whole, &limits),
             Inbound::Binary(data) => client.decoder.binary(data, &limits),
         };
         match decoded {
@@ -109,7 +109,7 @@ impl Core {
 
     fn bare_message(&mut self, key: SessionKey, inbound: Inbound<'_>, whole: Option<&ByteString>) {
         let message = match inbound {
-            Inbound::Text(text) => Message::Text(share(text, whole)),
+            Inbound::Text(text) => Message::Text(socketio::share(text, whole)),
             Inbound::Binary(data) => Message::Binary(data),
         };
         if let Some(session) = self.session_ref(key) {
@@ -145,9 +145,17 @@ impl Core {
         }
     }
 
+    /// The socket that a session has in a namespace. A session has few: their names are compared sooner than one is found.
     fn joined(&self, session: SessionKey, namespace: &str) -> Option<SocketRef> {
-        let namespace = self.namespace(namespace)?;
-        self.socket_in(session, namespace).filter(|(_, status)| *status == Status::Connected).map(|(socket, _)| socket)
+        let mut next = self.sessions.get(session.0)?.sockets;
+        loop {
+            let key = next?;
+            let socket = self.sockets.get(key.0)?;
+            if socket.status == Status::Connected && self.namespace_name(socket.namespace) == namespace {
+                return Some(SocketRef { key, random: socket.random });
+            }
+            next = socket.next;
+        }
     }
 
     pub(crate) fn connect(&mut self, session: SessionKey, name: &str, auth: Option<ByteString>) {
@@ -199,13 +207,5 @@ impl Core {
         log::debug!("session {}: {what}", session.0);
         self.session(session, |session, now, _, effects| session.close(now, effects));
         self.leave_all(session, DisconnectReason::ForcedServerClose);
-    }
-}
-
-/// `part` of `whole`, sharing its buffer.
-fn share(part: &str, whole: Option<&ByteString>) -> ByteString {
-    match whole {
-        Some(whole) => whole.slice_ref(part),
-        None => ByteString::from(part),
     }
 }

@@ -88,33 +88,38 @@ struct Partial {
 impl Decoder {
     /// Takes the text of a message; gives the packet unless attachments have yet to follow.
     ///
-    /// The packet shares the buffer of `text`.
+    /// The packet shares the buffer of `whole`, if `text` is a part of one.
     ///
     /// # Errors
     /// If the text is no packet, or attachments are awaited. The decoder is then as good as new, but the session should be
     /// closed.
-    pub fn text(&mut self, text: ByteString, limits: &DecodeLimits) -> Result<Option<Packet>, DecodeError> {
+    pub fn text(
+        &mut self,
+        text: &str,
+        whole: Option<&ByteString>,
+        limits: &DecodeLimits,
+    ) -> Result<Option<Packet>, DecodeError> {
         if self.partial.take().is_some() {
             return Err(DecodeError::UnexpectedText);
         }
-        let (kind, rest) = packet_type(&text)?;
+        let (kind, rest) = packet_type(text)?;
         let (count, rest) = if matches!(kind, Type::BinaryEvent | Type::BinaryAck) {
             attachment_count(rest, limits)?
         } else {
             (0, rest)
         };
-        let (namespace, rest) = namespace(&text, rest);
+        let (namespace, rest) = namespace(whole, rest);
         let (id, rest) = ack_id(rest)?;
         let payload = rest.trim_end_matches([' ', '\t', '\n', '\r']);
         if !json::is_within_depth(payload, limits.max_depth) {
             return Err(DecodeError::TooDeep);
         }
         let packet = match kind {
-            Type::Connect => Packet::Connect { namespace, auth: object(&text, payload)? },
+            Type::Connect => Packet::Connect { namespace, auth: object(whole, payload)? },
             Type::Disconnect if payload.is_empty() => Packet::Disconnect { namespace },
             Type::Disconnect => return Err(DecodeError::InvalidPayload),
-            Type::Event | Type::BinaryEvent => Packet::Event { namespace, id, event: event(&text, payload)? },
-            Type::Ack | Type::BinaryAck => Packet::Ack { namespace, id, arguments: array(&text, payload)? },
+            Type::Event | Type::BinaryEvent => Packet::Event { namespace, id, event: event(whole, payload)? },
+            Type::Ack | Type::BinaryAck => Packet::Ack { namespace, id, arguments: array(whole, payload)? },
             Type::ConnectError if payload.is_empty() || payload.starts_with(['{', '"']) && json::is_valid(payload) => {
                 Packet::ConnectError { namespace }
             }
@@ -232,12 +237,12 @@ fn attachment_count<'a>(text: &'a str, limits: &DecodeLimits) -> Result<(usize, 
 }
 
 /// The namespace, up to a comma; if that is missing, all the rest.
-fn namespace<'a>(text: &ByteString, rest: &'a str) -> (ByteString, &'a str) {
+fn namespace<'a>(whole: Option<&ByteString>, rest: &'a str) -> (ByteString, &'a str) {
     if !rest.starts_with('/') {
         return (ByteString::from_static("/"), rest);
     }
     let (namespace, rest) = rest.split_once(',').unwrap_or((rest, ""));
-    if namespace == "/" { (ByteString::from_static("/"), rest) } else { (text.slice_ref(namespace), rest) }
+    if namespace == "/" { (ByteString::from_static("/"), rest) } else { (share(namespace, whole), rest) }
 }
 
 /// The ack id: digits and blanks, which alone are 0.
@@ -255,32 +260,40 @@ fn ack_id(text: &str) -> Result<(Option<u64>, &str), DecodeError> {
     Ok((Some(id), rest))
 }
 
+/// `part` of `whole`, sharing its buffer; a copy if there is no whole.
+pub(crate) fn share(part: &str, whole: Option<&ByteString>) -> ByteString {
+    match whole {
+        Some(whole) => whole.slice_ref(part),
+        None => ByteString::from(part),
+    }
+}
+
 /// What JavaScript takes for white space.
 fn is_blank(c: char) -> bool {
     c == '\u{feff}' || c != '\u{85}' && c.is_whitespace()
 }
 
-fn object(text: &ByteString, payload: &str) -> Result<Option<ByteString>, DecodeError> {
+fn object(whole: Option<&ByteString>, payload: &str) -> Result<Option<ByteString>, DecodeError> {
     if payload.is_empty() {
         return Ok(None);
     }
     if !payload.starts_with('{') || !json::is_valid(payload) {
         return Err(DecodeError::InvalidPayload);
     }
-    Ok(Some(text.slice_ref(payload)))
+    Ok(Some(share(payload, whole)))
 }
 
-fn array(text: &ByteString, payload: &str) -> Result<Option<Arguments>, DecodeError> {
+fn array(whole: Option<&ByteString>, payload: &str) -> Result<Option<Arguments>, DecodeError> {
     if payload.is_empty() {
         return Ok(None);
     }
     if !payload.starts_with('[') || !json::is_valid(payload) {
         return Err(DecodeError::InvalidPayload);
     }
-    Ok(Some(Arguments::unnamed(text.slice_ref(payload), Box::default())))
+    Ok(Some(Arguments::unnamed(share(payload, whole), Box::default())))
 }
 
-fn event(text: &ByteString, payload: &str) -> Result<Option<Event>, DecodeError> {
+fn event(whole: Option<&ByteString>, payload: &str) -> Result<Option<Event>, DecodeError> {
     if payload.is_empty() {
         return Ok(None);
     }
@@ -289,10 +302,10 @@ fn event(text: &ByteString, payload: &str) -> Result<Option<Event>, DecodeError>
         return Err(DecodeError::InvalidPayload);
     }
     let name = match name {
-        Cow::Borrowed(name) => text.slice_ref(name),
+        Cow::Borrowed(name) => share(name, whole),
         Cow::Owned(name) => ByteString::from(name),
     };
-    Ok(Some(Event { name, arguments: Arguments::named(text.slice_ref(payload), Box::default()) }))
+    Ok(Some(Event { name, arguments: Arguments::named(share(payload, whole), Box::default()) }))
 }
 
 #[cfg(test)]
@@ -300,7 +313,7 @@ mod tests {
     use super::*;
 
     fn decode(text: &str) -> Result<Option<Packet>, DecodeError> {
-        Decoder::default().text(text.into(), &DecodeLimits::default())
+        Decoder::default().text(text, None, &DecodeLimits::default())
     }
 
     #[test]
@@ -312,7 +325,7 @@ mod tests {
     fn an_event_shares_the_buffer_it_came_in() {
         let text = ByteString::from("2[\"hello\",1] \n");
         let within = text.as_bytes().as_ptr_range();
-        let packet = Decoder::default().text(text.clone(), &DecodeLimits::default()).unwrap().unwrap();
+        let packet = Decoder::default().text(&text, Some(&text), &DecodeLimits::default()).unwrap().unwrap();
         let Packet::Event { event: Some(Event { name, arguments }), .. } = packet else { panic!("{packet:?}") };
         assert_eq!((&*name, &**arguments.json()), ("hello", "[\"hello\",1]"));
         assert!(within.contains(&name.as_ptr()) && within.contains(&arguments.json().as_ptr()));
@@ -356,10 +369,10 @@ mod tests {
     fn a_packet_under_assembly_is_bounded() {
         let limits = DecodeLimits { max_bytes: 12, ..DecodeLimits::default() };
         let mut decoder = Decoder::default();
-        assert_eq!(decoder.text("52-[\"x\"]".into(), &limits), Ok(None));
+        assert_eq!(decoder.text("52-[\"x\"]", None, &limits), Ok(None));
         assert_eq!(decoder.binary(Bytes::from_static(b"1234"), &limits), Ok(None));
         assert_eq!(decoder.binary(Bytes::from_static(b"5"), &limits), Err(DecodeError::TooLarge));
         assert!(!decoder.is_pending());
-        assert_eq!(decoder.text("52-[\"longer\"]".into(), &limits), Err(DecodeError::TooLarge));
+        assert_eq!(decoder.text("52-[\"longer\"]", None, &limits), Err(DecodeError::TooLarge));
     }
 }

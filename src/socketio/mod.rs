@@ -12,6 +12,7 @@ mod reason;
 mod rooms;
 pub mod v4;
 
+pub(crate) use decoder::share;
 pub use decoder::{DecodeError, DecodeLimits, Decoder};
 pub use encode::{ack, connect, connect_error, disconnect, event, event_at};
 pub use id::SocketId;
