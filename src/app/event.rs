@@ -14,7 +14,7 @@ use super::everywhere::on_shard;
 use crate::cluster::Answer;
 use crate::engineio::{Frames, Sid};
 use crate::error::EmitError;
-use crate::shard::{NamespaceRef, Owed, Shard, Shared, SocketRef, Urgency};
+use crate::shard::{NamespaceRef, Owed, Shard, Shared, SocketRef};
 use crate::socketio::{self, Arguments};
 
 /// An event: one that a client sent, or, for [`on_any_outgoing`](crate::Namespace::on_any_outgoing), one that is sent to it.
@@ -149,7 +149,7 @@ impl Ack {
             Asker::Client { socket, id, owed } => {
                 let frames = socketio::ack(namespace, id, &written.json, &written.attachments);
                 on_shard(&self.shared, socket.shard, move |shard| {
-                    send_to(shard, socket, &frames);
+                    send_to(shard, socket, frames);
                     drop(owed);
                 });
             }
@@ -165,10 +165,10 @@ impl Ack {
     }
 }
 
-fn send_to(shard: &Rc<Shard>, socket: Sid, frames: &Frames) {
+fn send_to(shard: &Rc<Shard>, socket: Sid, frames: Frames) {
     let mut core = shard.core.borrow_mut();
     if let Some(SocketRef { key, .. }) = core.socket_at(socket) {
-        core.send(key, frames, Urgency::Reliable);
+        core.send_own(key, frames);
     }
 }
 

@@ -62,6 +62,11 @@ impl Frames {
         &self.bytes
     }
 
+    /// The frames alone, of who has no other use for these.
+    pub fn into_bytes(self) -> Bytes {
+        self.bytes
+    }
+
     /// Length in bytes, headers included.
     pub const fn len(&self) -> usize {
         self.bytes.len()

@@ -57,7 +57,7 @@ impl Core {
         }
         let answer = http::post_ok(http.answer.delivery, &http.answer.cors);
         http.state = HttpState::Head;
-        self.push(key, &answer);
+        self.push_own(key, answer);
         self.answered(key);
     }
 

@@ -5,8 +5,10 @@
 //! sequence ends. Queueing what the connection before also got moves two counts and touches no reference count; a
 //! sequence many connections end at is joined once, and goes to each in a single send.
 
-use bytes::Bytes;
+use std::borrow::Cow;
 use std::num::NonZeroU32;
+
+use bytes::Bytes;
 
 /// Bytes up to which a sequence is joined; beyond it a vectored write costs less than the copy.
 const MAX_JOINED: usize = 64 * 1024;
@@ -62,9 +64,9 @@ impl Batches {
     }
 
     /// Appends `frames` to the sequence that ends at `at` (`None`: an empty one) and gives its new end; `at` is
-    /// consumed. The sequences of other connections stay as they are.
-    #[inline]
-    pub(crate) fn push(&mut self, at: Option<BatchId>, frames: &Bytes) -> BatchId {
+    /// consumed. The sequences of other connections stay as they are. Frames that are borrowed are taken to be shared.
+    #[inline(always)]
+    pub(crate) fn push(&mut self, at: Option<BatchId>, frames: Cow<'_, Bytes>) -> BatchId {
         let last = match at {
             None => self.last_root,
             Some(at) => self.node_mut(at).and_then(|node| {
@@ -74,7 +76,7 @@ impl Batches {
         };
         if let Some(id) = last
             && let Some(node) = self.node_mut(id)
-            && same(&node.frames, frames)
+            && same(&node.frames, &frames)
         {
             node.users += 1;
             return id;
@@ -84,12 +86,12 @@ impl Batches {
 
     /// A new node behind `at`, for one user.
     #[cold]
-    fn grow(&mut self, at: Option<BatchId>, frames: &Bytes) -> BatchId {
+    fn grow(&mut self, at: Option<BatchId>, frames: Cow<'_, Bytes>) -> BatchId {
         let (len, count) = at.and_then(|id| self.node(id)).map_or((0, 0), |node| (node.len, node.count));
         let id = self.add(Node {
-            frames: frames.clone(),
             joined: None,
             len: len + frames.len(),
+            frames: frames.into_owned(),
             count: count + 1,
             users: 1,
             children: 0,
@@ -273,6 +275,10 @@ mod tests {
     const PING: Bytes = Bytes::from_static(b"\x81\x012");
     const NOOP: Bytes = Bytes::from_static(b"\x81\x016");
 
+    fn push(batches: &mut Batches, at: Option<BatchId>, frames: &Bytes) -> BatchId {
+        batches.push(at, Cow::Borrowed(frames))
+    }
+
     fn whole(batches: &Batches, id: BatchId) -> Vec<u8> {
         let mut pieces = Vec::new();
         batches.pieces(id, &mut pieces);
@@ -290,7 +296,7 @@ mod tests {
         let mut batches = Batches::default();
         let mut queued = [None; 1000];
         for frames in [&a, &b, &a] {
-            queued.iter_mut().for_each(|at| *at = Some(batches.push(*at, frames)));
+            queued.iter_mut().for_each(|at| *at = Some(push(&mut batches, *at, frames)));
         }
         assert_eq!((batches.live, batches.slots.len(), batches.bytes()), (3, 3, 12));
         let id = queued[0].unwrap();
@@ -309,18 +315,18 @@ mod tests {
     fn one_frames_is_contiguous_without_a_copy() {
         let frames = A;
         let mut batches = Batches::default();
-        let id = batches.push(None, &frames);
+        let id = push(&mut batches, None, &frames);
         assert!(same(batches.contiguous(id).unwrap(), &frames));
     }
 
     #[test]
     fn what_one_connection_alone_gets_is_not_joined() {
         let mut batches = Batches::default();
-        let first = batches.push(None, &PING);
-        let id = batches.push(Some(first), &NOOP);
+        let first = push(&mut batches, None, &PING);
+        let id = push(&mut batches, Some(first), &NOOP);
         assert_eq!(batches.contiguous(id), None);
-        let other = batches.push(None, &PING);
-        let other = batches.push(Some(other), &NOOP);
+        let other = push(&mut batches, None, &PING);
+        let other = push(&mut batches, Some(other), &NOOP);
         assert_eq!(id, other);
         assert!(batches.contiguous(id).is_some());
         batches.release(other);
@@ -332,7 +338,7 @@ mod tests {
     fn long_sequences_are_not_joined() {
         let frames = Bytes::from(vec![b'x'; MAX_JOINED / 2 + 1]);
         let mut batches = Batches::default();
-        let ends = [None; 2].map(|at| batches.push(at, &frames)).map(|at| batches.push(Some(at), &frames));
+        let ends = [None; 2].map(|at| push(&mut batches, at, &frames)).map(|at| push(&mut batches, Some(at), &frames));
         assert_eq!(batches.contiguous(ends[0]), None);
     }
 
@@ -340,13 +346,13 @@ mod tests {
     fn a_freed_node_is_not_found_again() {
         let (a, b) = (A, B);
         let mut batches = Batches::default();
-        let keeper = batches.push(None, &b);
-        let first = batches.push(None, &a);
+        let keeper = push(&mut batches, None, &b);
+        let first = push(&mut batches, None, &a);
         batches.release(first);
         // The slot of `first` goes to a child of `keeper`; a new sequence must not end up there.
-        let child = batches.push(Some(keeper), &a);
+        let child = push(&mut batches, Some(keeper), &a);
         assert_eq!(child, first);
-        let other = batches.push(None, &a);
+        let other = push(&mut batches, None, &a);
         assert_eq!(
             (whole(&batches, child), whole(&batches, other)),
             (b"\x81\x024b\x81\x024a".into(), b"\x81\x024a".into())
@@ -358,7 +364,7 @@ mod tests {
         let mut batches = Batches::default();
         let mut end = None;
         for _ in 0..5000 {
-            end = Some(batches.push(end, &PING));
+            end = Some(push(&mut batches, end, &PING));
         }
         assert_eq!(batches.slots.len(), 5000);
         batches.release(end.unwrap());
@@ -378,7 +384,7 @@ mod tests {
                 match all.get(choice) {
                     // Several connections in a row get the same, as in a broadcast.
                     Some(frames) => for connection in (0..12).cycle().skip(connection).take(others * 4 + 1) {
-                        ends[connection] = Some(batches.push(ends[connection], frames));
+                        ends[connection] = Some(push(&mut batches, ends[connection], frames));
                         model[connection].push(frames);
                     },
                     None => if let Some(id) = ends[connection].take() {

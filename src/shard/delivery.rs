@@ -17,6 +17,19 @@ impl Core {
         }
     }
 
+    /// Sends to a socket what is for nobody else, unless it is leaving.
+    pub(crate) fn send_own(&mut self, key: SocketKey, frames: Frames) {
+        let Some(socket) = self.sockets.get(key.0) else { return };
+        let session = self.sessions.get(socket.session.0).filter(|_| socket.status == Status::Connected);
+        match session.map(|client| client.session.route()) {
+            Some(Route::WebSocket(connection)) => {
+                self.push_own(connection, frames.into_bytes());
+                self.metrics.delivered.one();
+            }
+            _ => self.send(key, &frames, Urgency::Reliable),
+        }
+    }
+
     /// Sends to a session by the transport it is on.
     #[inline]
     pub(crate) fn send_to_session(&mut self, key: SessionKey, frames: &Frames, urgency: Urgency) {

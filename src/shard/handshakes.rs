@@ -118,6 +118,6 @@ impl Core {
         let answer = [&accept.answer(&http.answer.cors), frames].concat();
         connection.stage = Stage::WebSocket(WebSocket { incoming: Incoming::default(), role });
         connection.deadline = NEVER;
-        self.push(key, &answer.into());
+        self.push_own(key, answer.into());
     }
 }

@@ -74,7 +74,7 @@ impl Core {
     fn reply(&mut self, key: ConnectionKey, role: Role, reply: &mut Vec<u8>) {
         let reply = std::mem::take(reply);
         if !reply.is_empty() && role != Role::Closing {
-            self.push(key, &reply.into());
+            self.push_own(key, reply.into());
         }
     }
 

@@ -146,7 +146,7 @@ impl Shard {
         let mut buffer = vec![0; READ_BUFFER];
         let mut due = Vec::new();
         while self.life.get() != Life::Over {
-            match poll.poll(&mut events, self.sleep(origin)) {
+            match poll.poll(&mut events, self.sleep()) {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(error),
@@ -195,8 +195,9 @@ impl Shard {
         }
     }
 
-    /// How long the loop may sleep: not at all while work is left, else until the next timer.
-    fn sleep(&self, origin: Instant) -> Option<Duration> {
+    /// How long the loop may sleep: not at all while work is left, else until the next timer, reckoned from the turn's begin:
+    /// a timer may be late by as long as the turn took.
+    fn sleep(&self) -> Option<Duration> {
         let core = self.core.borrow();
         if core.has_work() || self.letters_wait.get() || self.accepting.get() {
             return Some(Duration::ZERO);
@@ -205,7 +206,7 @@ impl Shard {
             return Some(if self.others_are_full() { SLICE } else { Duration::ZERO });
         }
         let due = core.timers.next_due()?;
-        Some((due - millis(origin.elapsed())).min(Duration::from_secs(3600)))
+        Some((due - core.now).min(Duration::from_secs(3600)))
     }
 
     /// The connections that the turn before had not read to their end, each once. Those that this turn does not read to

@@ -3,6 +3,7 @@
 //! Within a turn, frames are only noted in [`Batches`](super::batches::Batches); the flush at the turn's end gives each
 //! socket all that is due in one system call. What a socket refuses moves to its [`Outbox`].
 
+use std::borrow::Cow;
 use std::io;
 use std::net::Shutdown;
 use std::time::{Duration, Instant};
@@ -34,15 +35,25 @@ pub(super) const WRITES_PER_LOOK: usize = 64;
 const LINGER: Duration = Duration::from_secs(5);
 
 impl Core {
-    /// Queues bytes for a connection; they leave when the turn ends.
-    #[inline]
+    /// Queues bytes, which others may get, too, for a connection; they leave when the turn ends.
     pub(crate) fn push(&mut self, key: ConnectionKey, bytes: &Bytes) {
+        self.queue(key, Cow::Borrowed(bytes));
+    }
+
+    /// The same with bytes that nobody else gets: no reference to them need be counted.
+    pub(crate) fn push_own(&mut self, key: ConnectionKey, bytes: Bytes) {
+        self.queue(key, Cow::Owned(bytes));
+    }
+
+    // Both callers know which of the two their bytes are, and a delivery need not ask: 20 of its instructions.
+    #[inline(always)]
+    fn queue(&mut self, key: ConnectionKey, bytes: Cow<'_, Bytes>) {
         let Some(connection) = self.connections.get_mut(key.0) else { return };
         if !connection.is_listening() {
             return;
         }
         if connection.outbox.is_some() {
-            return self.push_behind(key, bytes);
+            return self.push_behind(key, bytes.into_owned());
         }
         let before = connection.batch;
         let batch = self.batches.push(before, bytes);
@@ -64,11 +75,11 @@ impl Core {
 
     /// Queues bytes behind what a connection's socket did not take.
     #[cold]
-    fn push_behind(&mut self, key: ConnectionKey, bytes: &Bytes) {
+    fn push_behind(&mut self, key: ConnectionKey, bytes: Bytes) {
         let outbox = self.connections.get_mut(key.0).and_then(|connection| connection.outbox.as_mut());
         let Some(outbox) = outbox else { return };
         let before = outbox.queued();
-        outbox.push(bytes.clone());
+        outbox.push(bytes);
         self.queued += outbox.queued() - before;
         if outbox.waiting() > self.shared.config.limits.queued_per_client {
             self.slow_consumer(key, Limit::QueuedPerClient);
