@@ -103,4 +103,5 @@ fn an_answer_that_there_is_no_room_for_is_missing_at_once() {
     }
     let hits = scene.member.handle.metrics().limits_hit;
     assert!(hits.contains(&("collected_answers", 2)), "{hits:?}");
+    assert_eq!(scene.member.handle.cluster_metrics().unwrap().timeouts, 0);
 }

@@ -165,7 +165,7 @@ impl<T: Send + 'static> Gathering<T> {
         let (gathered, missing, dropped) = (std::mem::take(&mut state.gathered), state.missing, state.dropped);
         self.shared.hoard.give_back(std::mem::take(&mut state.bytes));
         drop(state);
-        if missing > 0
+        if missing > dropped
             && let Some(cluster) = &self.shared.cluster
         {
             cluster.counters.timeouts.one();
