@@ -4,6 +4,7 @@
 use std::io;
 
 use mio::net::TcpStream;
+use rustix::io::retry_on_intr;
 use rustix::net::{RecvFlags, SendFlags};
 
 /// Sends what the socket takes at once; says how much that was.
@@ -11,12 +12,7 @@ use rustix::net::{RecvFlags, SendFlags};
 /// # Errors
 /// [`WouldBlock`](io::ErrorKind::WouldBlock) if it takes nothing now; whatever it is broken by.
 pub(crate) fn send(socket: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
-    loop {
-        match rustix::net::send(socket, bytes, SendFlags::NOSIGNAL) {
-            Err(rustix::io::Errno::INTR) => {}
-            result => return result.map_err(io::Error::from),
-        }
-    }
+    Ok(retry_on_intr(|| rustix::net::send(socket, bytes, SendFlags::NOSIGNAL))?)
 }
 
 /// Reads what has come, as much as fits; says how much that was, 0 at the end.
@@ -24,10 +20,6 @@ pub(crate) fn send(socket: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
 /// # Errors
 /// [`WouldBlock`](io::ErrorKind::WouldBlock) if nothing has come; whatever the socket is broken by.
 pub(crate) fn receive(socket: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
-    loop {
-        match rustix::net::recv(socket, &mut *buffer, RecvFlags::empty()) {
-            Err(rustix::io::Errno::INTR) => {}
-            result => return result.map(|(read, _)| read).map_err(io::Error::from),
-        }
-    }
+    let (read, _) = retry_on_intr(|| rustix::net::recv(socket, &mut *buffer, RecvFlags::empty()))?;
+    Ok(read)
 }
