@@ -75,8 +75,8 @@ impl Receiver {
     /// Continues a connection with the bytes just read from it, or with none, to go on where the last [`Feed`] was
     /// dropped. After [`Input::Close`] or an error the connection must not be fed again.
     pub(crate) fn feed<'a>(&'a mut self, incoming: &'a mut Incoming, mut bytes: &'a [u8]) -> Feed<'a> {
-        let mut pending = incoming.pending.take();
-        if let Some(pending) = pending.as_deref_mut().filter(|pending| !pending.rest.is_empty()) {
+        let mut pending = incoming.pending.take().map(|pending| *pending).unwrap_or_default();
+        if !pending.rest.is_empty() {
             pending.rest.extend_from_slice(bytes);
             bytes = &[];
         }
@@ -154,8 +154,7 @@ fn context(limits: Limits) -> WebSocketContext {
 pub(crate) struct Feed<'a> {
     receiver: &'a mut Receiver,
     incoming: &'a mut Incoming,
-    /// `None` between two messages, as long as the bytes at hand are whole ones.
-    pending: Option<Box<Pending>>,
+    pending: Pending,
     /// Bytes not looked at; none while `pending` has a rest.
     bytes: &'a [u8],
     over: bool,
@@ -173,32 +172,14 @@ impl Feed<'_> {
         step
     }
 
-    /// The next message if it is one frame, and nothing is pending: there is nothing to put together or to remember.
-    fn advance_whole(&mut self) -> Result<Option<Input>, WebSocketError> {
-        let Some(frame) = Frame::parse(self.bytes, Progress::default(), self.receiver.limits)? else { return Ok(None) };
-        let OpCode::Data(data) = frame.header.opcode else { return Ok(None) };
-        if !frame.header.is_final {
-            return Ok(None);
-        }
-        let input = whole(data, frame.header.mask.unwrap_or_default(), frame.payload)?;
-        self.bytes = self.bytes.get(frame.raw.len()..).unwrap_or_default();
-        Ok(Some(input))
-    }
-
     fn advance(&mut self, reply: &mut Vec<u8>) -> Result<Option<Input>, WebSocketError> {
-        if self.pending.is_none() {
-            let input = self.advance_whole()?;
-            if input.is_some() || self.bytes.is_empty() {
-                return Ok(input);
-            }
-        }
-        let pending = self.pending.get_or_insert_default();
         loop {
-            let Pending { message, rest, start } = &mut **pending;
+            let Pending { message, rest, start } = &mut self.pending;
             let bytes = if rest.is_empty() { self.bytes } else { rest.get(*start..).unwrap_or_default() };
             let Some(frame) = Frame::parse(bytes, message.progress, self.receiver.limits)? else { return Ok(None) };
             let input = match frame.header.opcode {
                 OpCode::Control(_) => self.receiver.read(frame.raw, &[], reply)?,
+                // The one case that every other message is: nothing to put together, and nothing to remember.
                 OpCode::Data(data) if frame.header.is_final && message.progress.fragments == 0 => {
                     Some(whole(data, frame.header.mask.unwrap_or_default(), frame.payload)?)
                 }
@@ -227,13 +208,12 @@ impl Feed<'_> {
 
 impl Drop for Feed<'_> {
     fn drop(&mut self) {
-        if self.over {
+        let whole =
+            self.bytes.is_empty() && self.pending.rest.is_empty() && self.pending.message.progress.fragments == 0;
+        if self.over || whole {
             return;
         }
-        if self.pending.is_none() && self.bytes.is_empty() {
-            return;
-        }
-        let mut pending = self.pending.take().unwrap_or_default();
+        let mut pending = std::mem::take(&mut self.pending);
         // Waiting until half of the bytes are used keeps many short feeds from moving them each time.
         if pending.start > pending.rest.len() / 2 {
             pending.rest.drain(..std::mem::take(&mut pending.start));
@@ -241,7 +221,7 @@ impl Drop for Feed<'_> {
         }
         pending.rest.extend_from_slice(self.bytes);
         if !pending.rest.is_empty() || pending.message.progress.fragments > 0 {
-            self.incoming.pending = Some(pending);
+            self.incoming.pending = Some(Box::new(pending));
         }
     }
 }
