@@ -1,7 +1,9 @@
 //! Handshakes that wait for everything else: who is connected comes first, and health checks are not behind a crowd.
 //!
 //! When thousands of clients come at once, each costs ten times what it costs to read its request. So their requests are
-//! read as they come, and a turn begins only so many sessions; the rest wait, in the order in which they came.
+//! read as they come, and a turn begins only so many sessions; the rest wait, in the order in which they came. What is kept
+//! of one that waits is its bytes, which are parsed again. A client that closes its half meanwhile is taken to have given
+//! up: what a crowd has abandoned is not worked off.
 
 use std::collections::VecDeque;
 use std::rc::Rc;

@@ -88,11 +88,14 @@ struct Partial {
 impl Decoder {
     /// Takes the text of a message; gives the packet unless attachments have yet to follow.
     ///
-    /// The packet shares the buffer of `whole`, if `text` is a part of one.
+    /// `whole` is the text that `text` is a part of, if it is one: the packet then shares its buffer, else it has copies.
     ///
     /// # Errors
     /// If the text is no packet, or attachments are awaited. The decoder is then as good as new, but the session should be
     /// closed.
+    ///
+    /// # Panics
+    /// If `text` does not lie within `whole`.
     pub fn text(
         &mut self,
         text: &str,
