@@ -112,7 +112,7 @@ fn each<'a>(
         let result = measure(bench, *kind);
         stop::check()?;
         if let Err(error) = result {
-            bench.figures.fail(format!("{}, {part}: {error}", kind.name()));
+            bench.failed(*kind, part, &*error)?;
         }
         eprintln!("{part}: {} took {:.0} s", kind.name(), begun.elapsed().as_secs_f64());
     }

@@ -20,20 +20,29 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// The part of its time that a server which rests may be at work.
 const REST: f64 = 0.02;
 
-/// A load, and which numbers of its report are which figures.
+const USER: &str = "/server_cpu_user_us_per_op";
+const TOTAL: &str = "/server_cpu_total_us_per_op";
+
+/// A load, and which figures come of it.
 struct Step {
     load: &'static str,
-    /// By their pointers in the report; each is divided by the last.
-    figures: &'static [(&'static str, Measure, f64)],
+    wanted: Wanted,
     servers: Servers,
-    /// Whether what it lost is counted.
-    counts_lost: bool,
 }
 
-impl Step {
-    const fn counting_lost(self) -> Self {
-        Self { counts_lost: true, ..self }
-    }
+/// What is wanted of a load's report.
+#[derive(Clone, Copy)]
+enum Wanted {
+    /// CPU time of an operation, and of it that in user mode.
+    Cpu { user: Option<Measure>, total: Measure },
+    /// CPU time of a delivery; what is lost is counted.
+    Deliveries { user: Measure, total: Measure },
+    /// Deliveries a second.
+    Most(Measure),
+    /// Latency of deliveries; what is lost is counted.
+    Latency { p50: Measure, p99: Measure },
+    /// Handshakes a second.
+    Handshakes(Measure),
 }
 
 /// Whom a step is for.
@@ -45,64 +54,51 @@ enum Servers {
     All,
 }
 
-const USER: &str = "/server_cpu_user_us_per_op";
-const TOTAL: &str = "/server_cpu_total_us_per_op";
-const RATE: &str = "/delivered_per_s";
-const P50: &str = "/latency_us/p50";
-const P99: &str = "/latency_us/p99";
+impl Step {
+    const fn alone(load: &'static str, wanted: Wanted) -> Self {
+        Self { load, wanted, servers: Servers::Alone }
+    }
+
+    const fn all(load: &'static str, wanted: Wanted) -> Self {
+        Self { load, wanted, servers: Servers::All }
+    }
+}
+
+const fn deliveries(user: Measure, total: Measure) -> Wanted {
+    Wanted::Deliveries { user, total }
+}
 
 /// What is measured with nothing limited; of fan-outs, the next messages follow when all have heard these.
 const CPU: &[Step] = &[
-    alone("connect --seconds 1", &[(USER, of::HANDSHAKE_USER, 1.0), (TOTAL, of::HANDSHAKE, 1.0)]),
-    alone("http --connections 100 --seconds 1", &[(TOTAL, of::GET, 1.0)]),
-    alone(
-        "fanout --connections 100 --window 1 --seconds 1",
-        &[(USER, of::ONE_100_USER, 1.0), (TOTAL, of::ONE_100, 1.0)],
-    )
-    .counting_lost(),
-    alone(
-        "fanout --connections 1000 --window 1 --seconds 2",
-        &[(USER, of::ONE_1K_USER, 1.0), (TOTAL, of::ONE_1K, 1.0)],
-    )
-    .counting_lost(),
-    alone(
-        "fanout --connections 10000 --window 1 --seconds 1",
-        &[(USER, of::ONE_10K_USER, 1.0), (TOTAL, of::ONE_10K, 1.0)],
-    )
-    .counting_lost(),
-    all(
-        "fanout --connections 1000 --window 1 --burst 10 --seconds 2",
-        &[(USER, of::TEN_1K_USER, 1.0), (TOTAL, of::TEN_1K, 1.0)],
-    )
-    .counting_lost(),
-    all(
+    Step::alone("connect --seconds 1", Wanted::Cpu { user: Some(of::HANDSHAKE_USER), total: of::HANDSHAKE }),
+    Step::alone("http --connections 100 --seconds 1", Wanted::Cpu { user: None, total: of::GET }),
+    Step::alone("fanout --connections 100 --window 1 --seconds 1", deliveries(of::ONE_100_USER, of::ONE_100)),
+    Step::alone("fanout --connections 1000 --window 1 --seconds 2", deliveries(of::ONE_1K_USER, of::ONE_1K)),
+    Step::alone("fanout --connections 10000 --window 1 --seconds 1", deliveries(of::ONE_10K_USER, of::ONE_10K)),
+    Step::all("fanout --connections 1000 --window 1 --burst 10 --seconds 2", deliveries(of::TEN_1K_USER, of::TEN_1K)),
+    Step::all(
         "fanout --connections 10000 --window 1 --burst 10 --seconds 1",
-        &[(USER, of::TEN_10K_USER, 1.0), (TOTAL, of::TEN_10K, 1.0)],
-    )
-    .counting_lost(),
+        deliveries(of::TEN_10K_USER, of::TEN_10K),
+    ),
 ];
 
 /// What is measured of the program that acknowledges.
-const ACKS: &[Step] = &[alone("ack --connections 100 --seconds 1", &[(TOTAL, of::ACK, 1.0)])];
+const ACKS: &[Step] = &[Step::alone("ack --connections 100 --seconds 1", Wanted::Cpu { user: None, total: of::ACK })];
 
 /// What is measured within a small task's limits.
 const SMALL_TASK: &[Step] = &[
-    all("fanout --connections 1000 --window 2 --seconds 2", &[(RATE, of::MOST_ONE, 1.0)]),
-    all("fanout --connections 1000 --window 2 --burst 10 --seconds 2", &[(RATE, of::MOST_TEN, 1.0)]),
-    alone("fanout --connections 1000 --messages 1 --seconds 5", &[(P50, of::SLOW_P50, 1e3), (P99, of::SLOW_P99, 1e3)])
-        .counting_lost(),
-    alone("fanout --connections 1000 --messages 10 --seconds 3", &[(P50, of::FAST_P50, 1e3), (P99, of::FAST_P99, 1e3)])
-        .counting_lost(),
-    alone("connect --seconds 2", &[("/handshakes_per_s", of::HANDSHAKES, 1.0)]),
+    Step::all("fanout --connections 1000 --window 2 --seconds 2", Wanted::Most(of::MOST_ONE)),
+    Step::all("fanout --connections 1000 --window 2 --burst 10 --seconds 2", Wanted::Most(of::MOST_TEN)),
+    Step::alone(
+        "fanout --connections 1000 --messages 1 --seconds 5",
+        Wanted::Latency { p50: of::SLOW_P50, p99: of::SLOW_P99 },
+    ),
+    Step::alone(
+        "fanout --connections 1000 --messages 10 --seconds 3",
+        Wanted::Latency { p50: of::FAST_P50, p99: of::FAST_P99 },
+    ),
+    Step::alone("connect --seconds 2", Wanted::Handshakes(of::HANDSHAKES)),
 ];
-
-const fn alone(load: &'static str, figures: &'static [(&'static str, Measure, f64)]) -> Step {
-    Step { load, figures, servers: Servers::Alone, counts_lost: false }
-}
-
-const fn all(load: &'static str, figures: &'static [(&'static str, Measure, f64)]) -> Step {
-    Step { load, figures, servers: Servers::All, counts_lost: false }
-}
 
 /// A server that is measured in turn with others.
 struct Running {
@@ -122,8 +118,7 @@ impl Bench<'_> {
         }
         self.steps(CPU, &mut running, Some(of::LOST))?;
         drop(running);
-        let alone: Vec<_> = kinds.iter().copied().filter(|kind| *kind != Kind::CoalescingFloor).collect();
-        let mut running = self.start_all(&alone, Program::Acks, Limits::None)?;
+        let mut running = self.start_all(kinds, Program::Acks, Limits::None)?;
         self.steps(ACKS, &mut running, None)
     }
 
@@ -171,17 +166,35 @@ impl Bench<'_> {
 
     fn step(&mut self, step: &Step, running: &mut Running) -> Outcome {
         let report = load::run(step.load, &running.server)?;
-        for (pointer, measure, divisor) in step.figures {
-            self.figures.add(*measure, running.kind, report.number(pointer)? / divisor);
+        let kind = running.kind;
+        let mut note = |measure, pointer, divisor: f64| -> Outcome {
+            self.figures.add(measure, kind, report.number(pointer)? / divisor);
+            Ok(())
+        };
+        match step.wanted {
+            Wanted::Cpu { user, total } => {
+                user.map_or(Ok(()), |user| note(user, USER, 1.0))?;
+                note(total, TOTAL, 1.0)?;
+            }
+            Wanted::Deliveries { user, total } => {
+                note(user, USER, 1.0)?;
+                note(total, TOTAL, 1.0)?;
+            }
+            Wanted::Most(most) => note(most, "/delivered_per_s", 1.0)?,
+            Wanted::Latency { p50, p99 } => {
+                note(p50, "/latency_us/p50", 1e3)?;
+                note(p99, "/latency_us/p99", 1e3)?;
+            }
+            Wanted::Handshakes(rate) => note(rate, "/handshakes_per_s", 1.0)?,
         }
-        if step.counts_lost {
+        if matches!(step.wanted, Wanted::Deliveries { .. } | Wanted::Latency { .. }) {
             *running.lost.get_or_insert(0.0) += report.number("/lost")?;
         }
         running.server.until_it_rests()
     }
 
     /// What fails for one server does not keep the others from it; only a wish to end does.
-    fn failed(&mut self, kind: Kind, what: &str, error: &dyn std::error::Error) -> Outcome {
+    pub fn failed(&mut self, kind: Kind, what: &str, error: &dyn std::error::Error) -> Outcome {
         stop::check()?;
         self.figures.fail(format!("{}, {what}: {error}", kind.name()));
         Ok(())
