@@ -37,8 +37,10 @@ pub(super) fn run(shared: &Arc<Shared>, mut sleep: Sleep) {
             Ok(wire) => {
                 let began = Instant::now();
                 shared.connected(Side::Publisher, &mut connections);
+                let talk = Talk::new(shared, wire);
+                // Who hears that Redis is there may ask at once, so it is told when questions are taken.
                 shared.set_state(Side::Publisher, State::Up);
-                (Talk::new(shared, wire).run(&mut sleep), Some(began.elapsed()))
+                (talk.run(&mut sleep), Some(began.elapsed()))
             }
             Err(fault) => {
                 shared.failed(&fault);
@@ -80,13 +82,14 @@ struct Talk<'a> {
 }
 
 impl<'a> Talk<'a> {
+    /// From here on questions are taken, until its end.
     fn new(shared: &'a Shared, wire: Wire) -> Self {
+        shared.queue.set_line(Line::Open);
         let (flight, asked) = (VecDeque::new(), Vec::new());
         Self { shared, wire, flight, in_flight: 0, asked, number: 0, refusals: 0 }
     }
 
     fn run(mut self, sleep: &mut Sleep) -> Fault {
-        self.shared.queue.set_line(Line::Open);
         let fault = loop {
             if self.is_done() {
                 break Fault::Stopped;
