@@ -93,7 +93,7 @@ class Tests:
         for namespace in namespaces:
             client.on("*", self.listener(client, namespace), namespace=namespace)
             client.on("disconnect", self.ending(client, namespace), namespace=namespace)
-        self.addCleanup(client.disconnect)
+        self.addCleanup(self.go, client)
         client.connect(
             server.url, transports=transports or self.transports, socketio_path="websockets",
             namespaces=list(namespaces), auth=auth, wait_timeout=WAIT_SECONDS,
@@ -188,11 +188,17 @@ class Tests:
         self.assertEqual(heard, ("/", "end", [1]), "who is not in the room hears nothing of it")
 
     @staticmethod
-    def leave(client):
-        """Leaves, and goes when that is sent: this client forgets what waits behind a POST when it disconnects."""
-        client._send_packet(client.packet_class(socketio.packet.DISCONNECT))
-        client.eio.queue.join()
+    def go(client):
+        """Closes the connection when all is sent: this client forgets what waits behind a POST, its farewell too, and then
+        stays until the server's next ping."""
+        if client.eio.state == "connected":
+            client.eio.queue.join()
         client.disconnect()
+
+    def leave(self, client):
+        """Leaves the namespace, and goes."""
+        client._send_packet(client.packet_class(socketio.packet.DISCONNECT))
+        self.go(client)
 
     def test_disconnections(self):
         observer = self.connected(transports=["websocket"])
