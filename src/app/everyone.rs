@@ -105,7 +105,8 @@ macro_rules! everyone {
 
             /// The same, and collects the answers of the other servers, each one value, in the order in which they come.
             /// `callback` gets them on one of the server's threads: all, or after
-            /// [`Limits::requests_timeout`](crate::Limits::requests_timeout) those that came.
+            /// [`Limits::requests_timeout`](crate::Limits::requests_timeout) those that came; none if Redis cannot say whom to
+            /// ask.
             ///
             /// # Errors
             /// As [`server_side_emit`](Self::server_side_emit); then `callback` is not called.
@@ -118,7 +119,8 @@ macro_rules! everyone {
                 self.everybody().ask_servers(event, args, callback)
             }
 
-            #[doc = concat!("Finds out how many servers have ", $whose, ": one, without a cluster or while Redis is away.")]
+            #[doc = concat!("Finds out how many servers have ", $whose, ": one, without a cluster or if")]
+            /// Redis cannot be asked, as while it is away.
             /// `receive` is called with the number, perhaps before this returns, and perhaps on a thread of its own, where it
             /// must not block.
             pub fn server_count(&self, receive: impl FnOnce(usize) + Send + 'static) {

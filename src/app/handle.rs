@@ -120,7 +120,7 @@ impl Emitter {
     /// Gathers the names of all rooms of the namespace in the whole cluster, in no particular order; each socket's own room,
     /// named by its id, is among them. A namespace that does not exist has none. `receive` is called with them on one of the
     /// server's threads, perhaps before this returns, and not at all if the server stops meanwhile. If a server of the cluster
-    /// does not answer in time, it gets what the others have.
+    /// does not answer in time, it gets what the others have; if Redis cannot say whom to ask, what this server has.
     pub fn all_rooms(&self, receive: impl FnOnce(Result<Vec<String>, MissingServers<Vec<String>>>) + Send + 'static) {
         let everybody = self.everybody();
         let (Some(shared), Ok(namespace)) = (&everybody.shared, &everybody.namespace) else {

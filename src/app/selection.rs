@@ -25,9 +25,10 @@ enum Membership {
 impl Broadcast {
     /// Sends an event to all these sockets and collects their acknowledgements, which `callback` gets on one of the
     /// server's threads: all of them when the last has come, or those that came within `timeout` and how many are missing.
-    /// A client that leaves before it answers is missing, too. In a cluster, the clients of other servers are asked as well,
-    /// and servers that do not say in time how many got the event leave theirs uncounted. If nobody gets the event, that is no answer, and no failure.
-    /// If the server stops meanwhile, `callback` is not called.
+    /// A client that leaves before it answers is missing, too. In a cluster, the clients of other servers are asked as well;
+    /// servers that do not say in time how many got the event leave theirs uncounted, and so do all of them if Redis cannot
+    /// say how many there are: then `timeout` is waited for. If nobody gets the event, that is no answer, and no failure. If
+    /// the server stops meanwhile, `callback` is not called.
     ///
     /// The time belongs to the call (`timeout()` in JavaScript): without one, nothing would end the waiting.
     ///
@@ -123,7 +124,8 @@ impl Broadcast {
 
     /// Gathers what is known of these sockets, in the whole cluster unless [`local`](Self::local); `receive` is called with it,
     /// perhaps before this returns, on one of the server's threads, and not at all if the server stops meanwhile. If a server
-    /// of the cluster does not answer in time, it gets what the others have. A namespace that does not exist has none.
+    /// of the cluster does not answer in time, it gets what the others have; if Redis cannot say whom to ask, what this server
+    /// has. A namespace that does not exist has none.
     ///
     /// ```no_run
     /// # let handle = kinglet::Server::new(kinglet::Config::default())?.handle();

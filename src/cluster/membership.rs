@@ -10,7 +10,7 @@ use std::time::Duration;
 use foldhash::fast::RandomState;
 
 use super::metrics::{ClusterMetrics, Counters};
-use super::redis::{self, Kind, Topic};
+use super::redis::{self, AskError, Kind, Topic};
 use super::room_hints::RoomHints;
 use super::{
     Answer, Broadcast, Channels, ClusterId, Data, EncodeError, Flags, Incoming, Operation, Opts, Request, Response,
@@ -160,18 +160,18 @@ impl Membership {
         }
     }
 
-    /// Asks how many other servers have the namespace. `receive` is called with the number on a thread of Redis's; with 0, at
-    /// once, if Redis is not there.
+    /// Asks how many other servers have the namespace. `receive` is called with the number on a thread of Redis's; at once on
+    /// this one if it cannot be asked.
     pub(crate) fn count_others(
         &self,
         namespace: &str,
         timeout: Duration,
-        receive: impl FnOnce(usize) + Send + 'static,
+        receive: impl FnOnce(Result<usize, AskError>) + Send + 'static,
     ) {
         let channel = self.place_of(namespace).channels.request().to_owned();
         self.redis.count_subscribers(channel, timeout, move |servers| {
             let servers = servers.inspect_err(|error| log::debug!("the servers cannot be counted: {error}"));
-            receive(usize::try_from(servers.unwrap_or(1)).unwrap_or(usize::MAX).saturating_sub(1));
+            receive(servers.map(|servers| usize::try_from(servers).unwrap_or(usize::MAX).saturating_sub(1)));
         });
     }
 
@@ -308,10 +308,10 @@ mod tests {
     }
 
     #[test]
-    fn without_redis_there_are_no_others() {
+    fn without_redis_the_others_cannot_be_counted() {
         let (sender, counted) = channel();
         member()
             .count_others("/", Duration::from_secs(3600), move |others| sender.send(others).expect("the test listens"));
-        assert_eq!(counted.recv(), Ok(0));
+        assert_eq!(counted.recv(), Ok(Err(AskError::Away)));
     }
 }

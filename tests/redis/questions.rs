@@ -3,7 +3,8 @@
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-use kinglet::{Config, Limits, MissingServers};
+use kinglet::cluster::redis::State;
+use kinglet::{Config, Limits, MissingServers, Password, RedisServer};
 
 use super::support::PATIENCE;
 use super::support::client::Client;
@@ -17,7 +18,7 @@ struct Scene {
     member: Member,
     hears: Client,
     says: Client,
-    _redis: Server,
+    redis: Server,
 }
 
 impl Scene {
@@ -31,7 +32,7 @@ impl Scene {
         hears.subscribe("socket.io-request#/#");
         let config = Config { limits, ..Config::default() };
         let member = Member::start(config, redis.address());
-        Self { member, hears, says: redis.client(), _redis: redis }
+        Self { member, hears, says: redis.client(), redis }
     }
 
     /// Asks for all rooms; gives the id of the request and where the answer comes.
@@ -40,6 +41,13 @@ impl Scene {
         self.member.handle.of("/").all_rooms(move |answer| sender.send(answer).unwrap());
         let request: serde_json::Value = serde_json::from_str(&self.hears.message()).unwrap();
         (request["requestId"].as_str().unwrap().to_owned(), rooms)
+    }
+
+    /// All rooms, of whoever answers without the bare client.
+    fn all_rooms(&self) -> Rooms {
+        let (sender, rooms) = channel();
+        self.member.handle.of("/").all_rooms(move |answer| sender.send(answer).unwrap());
+        received(&rooms)
     }
 
     fn answer(&mut self, request: &str, rooms: &str) {
@@ -62,7 +70,7 @@ fn a_server_that_does_not_answer_in_time_is_missing_and_its_late_answer_is_ignor
     let mut scene = Scene::new(Duration::from_millis(50));
     let (late, rooms) = scene.ask();
     let missing = received(&rooms).expect_err("a server is missing");
-    assert_eq!((missing.missing, missing.answers.len()), (1, 0));
+    assert_eq!((missing.missing, missing.answers.len()), (Some(1), 0));
     assert_eq!(scene.member.handle.cluster_metrics().unwrap().timeouts, 1);
     scene.answer(&late, "[\"late\"]");
     assert!(received(&scene.ask().1).is_err(), "the answer to one question counts for no other");
@@ -96,7 +104,7 @@ fn an_answer_that_there_is_no_room_for_is_missing_at_once() {
     for _ in 0..2 {
         let (request, rooms) = scene.ask();
         scene.answer(&request, &format!("[\"{}\"]", "x".repeat(1000)));
-        assert_eq!(received(&rooms), Err(MissingServers { answers: Vec::new(), missing: 1 }));
+        assert_eq!(received(&rooms), Err(MissingServers { answers: Vec::new(), missing: Some(1) }));
         let (request, rooms) = scene.ask();
         scene.answer(&request, &format!("[\"{}\"]", "x".repeat(800)));
         assert_eq!(received(&rooms), Ok(vec!["x".repeat(800)]));
@@ -104,4 +112,47 @@ fn an_answer_that_there_is_no_room_for_is_missing_at_once() {
     let hits = scene.member.handle.metrics().limits_hit;
     assert!(hits.contains(&("collected_answers", 2)), "{hits:?}");
     assert_eq!(scene.member.handle.cluster_metrics().unwrap().timeouts, 0);
+}
+
+#[test]
+fn while_redis_is_away_an_answer_says_that_the_others_were_not_asked() {
+    let mut scene = Scene::new(Duration::from_secs(3600));
+    let _client = scene.member.client();
+    scene.redis.kill();
+    scene.member.until("without Redis", |handle| !matches!(handle.redis_state(), Some(State::Up)));
+    assert_eq!(scene.all_rooms().expect_err("the others are not asked").missing, None);
+    let (sender, sockets) = channel();
+    scene.member.handle.of("/").fetch_sockets(move |found| sender.send(found).unwrap());
+    let partial = sockets.recv_timeout(PATIENCE).expect("an answer").expect_err("the others are not asked");
+    assert_eq!((partial.missing, partial.answers.len()), (None, 1));
+    assert!(partial.to_string().contains("not asked"), "{partial}");
+    assert_eq!(scene.member.handle.cluster_metrics().unwrap().timeouts, 0);
+    scene.redis.run();
+    scene.member.until("in the cluster again", |handle| matches!(handle.redis_state(), Some(State::Up)));
+    assert_eq!(scene.all_rooms().expect("nobody else is there").len(), 1);
+}
+
+#[test]
+fn a_redis_that_may_not_count_leaves_the_others_unasked() {
+    let redis = Server::with_user("poor on nopass ~* &* +@all -pubsub");
+    let address = RedisServer { user: Some("poor".into()), password: Some(Password::new("x")), ..redis.address() };
+    let member = Member::start(Config::default(), address);
+    let (sender, rooms) = channel();
+    member.handle.of("/").all_rooms(move |answer| sender.send(answer).unwrap());
+    assert_eq!(received(&rooms), Err(MissingServers { answers: Vec::new(), missing: None }));
+    let (sender, count) = channel();
+    member.handle.of("/").server_count(move |servers| sender.send(servers).unwrap());
+    assert_eq!(count.recv_timeout(PATIENCE), Ok(1));
+}
+
+#[test]
+fn while_redis_is_away_acknowledgements_are_waited_for_and_some_may_be_missing() {
+    let mut scene = Scene::new(Duration::from_secs(3600));
+    scene.redis.kill();
+    scene.member.until("without Redis", |handle| !matches!(handle.redis_state(), Some(State::Up)));
+    let (sender, answers) = channel();
+    let callback = move |collected| sender.send(collected).unwrap();
+    scene.member.handle.of("/").emit_with_ack("question", (), Duration::from_millis(50), callback).unwrap();
+    let late = answers.recv_timeout(PATIENCE).expect("an end").expect_err("others may have got it");
+    assert_eq!((late.missing, late.answers.len()), (0, 0));
 }

@@ -12,21 +12,29 @@ use crate::cluster::{Answer, Operation, Wants};
 use crate::metrics::Limit;
 use crate::shard::{Collection, Shard, Shared};
 
-/// Some servers of the cluster did not answer in time ([`Limits::requests_timeout`](crate::Limits::requests_timeout)): what
-/// the others answered, this one among them.
+/// Some servers of the cluster did not answer in time ([`Limits::requests_timeout`](crate::Limits::requests_timeout)), or
+/// Redis could not be asked how many there are: what the others answered, this one among them.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{missing} server(s) of the cluster did not answer in time")]
+#[error("{}", complaint(*missing))]
 pub struct MissingServers<T> {
     /// The answers that came in time.
     pub answers: T,
-    /// How many servers are missing.
-    pub missing: usize,
+    /// How many servers are missing. `None` if nobody knows, and so none was asked: Redis is away, forbids `PUBSUB`
+    /// to this server's user, or did not answer in time.
+    pub missing: Option<usize>,
 }
 
 impl<T> MissingServers<T> {
     /// The answers as they are if no server is missing.
-    pub(in crate::app) fn check(answers: T, missing: usize) -> Result<T, Self> {
-        if missing == 0 { Ok(answers) } else { Err(Self { answers, missing }) }
+    pub(in crate::app) fn check(answers: T, missing: Option<usize>) -> Result<T, Self> {
+        if missing == Some(0) { Ok(answers) } else { Err(Self { answers, missing }) }
+    }
+}
+
+fn complaint(missing: Option<usize>) -> String {
+    match missing {
+        Some(missing) => format!("{missing} server(s) of the cluster did not answer in time"),
+        None => "the other servers of the cluster were not asked, as Redis does not say how many there are".to_owned(),
     }
 }
 
@@ -39,17 +47,17 @@ pub(in crate::app) struct Question<T> {
 }
 
 /// Gathers what the shards have, and if there is a question, what the other servers answer to it. `finish` is called on one of
-/// the server's threads, with everything and with how many servers are missing.
+/// the server's threads, with everything and with how many servers are missing, if that is known.
 pub(in crate::app) fn gather_all<T: Send + 'static>(
     shared: &Arc<Shared>,
     namespace: &str,
     ask: impl Fn(&Rc<Shard>) -> Vec<T> + Send + Sync + 'static,
     question: Option<Question<T>>,
-    finish: impl FnOnce(Vec<T>, usize) + Send + 'static,
+    finish: impl FnOnce(Vec<T>, Option<usize>) + Send + 'static,
 ) {
     let own = |parts: Vec<Vec<T>>| parts.into_iter().flatten().collect();
     let Some(question) = question.filter(|_| shared.cluster.is_some()) else {
-        return gather(shared, ask, move |parts| finish(own(parts), 0));
+        return gather(shared, ask, move |parts| finish(own(parts), Some(0)));
     };
     let gathering = Gathering::new(shared, Box::new(finish));
     let of_shards = Arc::clone(&gathering);
@@ -57,7 +65,7 @@ pub(in crate::app) fn gather_all<T: Send + 'static>(
     gathering.ask_others(namespace, question);
 }
 
-type Finish<T> = Box<dyn FnOnce(Vec<T>, usize) + Send>;
+type Finish<T> = Box<dyn FnOnce(Vec<T>, Option<usize>) + Send>;
 
 /// Answers of several servers.
 struct Gathering<T> {
@@ -73,13 +81,16 @@ struct State<T> {
     missing: usize,
     /// Those of them that have come when there was no room for them.
     dropped: usize,
+    /// Whether the others could be counted.
+    counted: bool,
     /// `None` when it is over.
     finish: Option<Finish<T>>,
 }
 
 impl<T: Send + 'static> Gathering<T> {
     fn new(shared: &Arc<Shared>, finish: Finish<T>) -> Arc<Self> {
-        let state = State { gathered: Vec::new(), bytes: 0, missing: 2, dropped: 0, finish: Some(finish) };
+        let state =
+            State { gathered: Vec::new(), bytes: 0, missing: 2, dropped: 0, counted: true, finish: Some(finish) };
         Arc::new(Self { shared: Arc::clone(shared), state: Mutex::new(state) })
     }
 
@@ -89,11 +100,24 @@ impl<T: Send + 'static> Gathering<T> {
         let timeout = self.shared.config.limits.requests_timeout;
         let (this, namespace) = (Arc::clone(self), namespace.to_owned());
         let name = namespace.clone();
-        cluster.count_others(&namespace, timeout, move |servers| this.counted(&name, servers, question, timeout));
+        cluster.count_others(&namespace, timeout, move |servers| match servers {
+            Ok(0) => this.part(Vec::new()),
+            Ok(servers) => this.ask(&name, servers, question, timeout),
+            Err(_) => this.uncounted(),
+        });
     }
 
-    fn counted(self: &Arc<Self>, namespace: &str, servers: usize, question: Question<T>, timeout: Duration) {
-        let Some(cluster) = self.shared.cluster.as_ref().filter(|_| servers > 0) else { return self.part(Vec::new()) };
+    /// The others cannot be counted: this server's part is all there is.
+    fn uncounted(&self) {
+        let mut state = self.state();
+        state.counted = false;
+        state.missing = state.missing.saturating_sub(1);
+        self.end_if_complete(state);
+    }
+
+    /// Asks so many others.
+    fn ask(self: &Arc<Self>, namespace: &str, servers: usize, question: Question<T>, timeout: Duration) {
+        let Some(cluster) = &self.shared.cluster else { return };
         let mut state = self.state();
         state.missing = state.missing.saturating_add(servers);
         drop(state);
@@ -163,6 +187,7 @@ impl<T: Send + 'static> Gathering<T> {
         let mut state = self.state();
         let Some(finish) = state.finish.take() else { return };
         let (gathered, missing, dropped) = (std::mem::take(&mut state.gathered), state.missing, state.dropped);
+        let known = state.counted.then_some(missing);
         self.shared.hoard.give_back(std::mem::take(&mut state.bytes));
         drop(state);
         if missing > dropped
@@ -175,7 +200,7 @@ impl<T: Send + 'static> Gathering<T> {
                 shard.core.borrow().metrics.hit(Limit::CollectedAnswers);
             }
             guard(shard, "what was asked of all servers", || {
-                finish(gathered, missing);
+                finish(gathered, known);
                 None
             });
         });
@@ -234,7 +259,8 @@ pub(in crate::app) fn listen_for_acks(
     }
     let (server, of_count) = (Arc::clone(shared), Arc::clone(collection));
     cluster.count_others(namespace, timeout, move |servers| {
-        if of_count.expect_others(servers) {
+        // Others that cannot be counted now may hear of it yet: then the time ends it.
+        if servers.is_ok_and(|servers| of_count.expect_others(servers)) {
             end(&server, &of_count);
         }
     });

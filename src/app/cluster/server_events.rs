@@ -50,10 +50,11 @@ impl Broadcast {
         Ok(())
     }
 
-    /// Finds out how many servers have the namespace, this one among them.
+    /// Finds out how many servers have the namespace, this one among them; those that cannot be counted are none.
     pub(in crate::app) fn count_servers(&self, receive: impl FnOnce(usize) + Send + 'static) {
         let (Some(shared), Some((cluster, namespace))) = (&self.shared, self.cluster()) else { return receive(1) };
-        cluster.count_others(namespace, shared.config.limits.requests_timeout, |others| receive(others + 1));
+        cluster
+            .count_others(namespace, shared.config.limits.requests_timeout, |others| receive(1 + others.unwrap_or(0)));
     }
 }
 
