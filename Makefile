@@ -56,5 +56,7 @@ check:
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 
+# The private items are documented for their warnings alone.
 doc:
+	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --document-private-items
 	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps

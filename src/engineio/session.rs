@@ -285,7 +285,7 @@ impl<T: Copy + Eq> Session<T> {
     }
 
     /// The server closes the session. A polling client without a GET open must be waited for, up to
-    /// [`CLOSE_WAIT`](super::CLOSE_WAIT); the session is closing until then.
+    /// [`CLOSE_WAIT`]; the session is closing until then.
     pub fn close(&mut self, now: Millis, effects: &mut Vec<Effect<T>>) {
         if let State::Polling(polling) = &mut self.state {
             if polling.closing.is_some() {

@@ -1,6 +1,6 @@
 //! The port for operations: health and readiness, metrics, a page that shows them, and publishing by HTTP.
 //!
-//! It is off unless [`Config::ops_port`] is set, and then nothing of it exists. It has a runtime of its own, `may`: one
+//! It is off unless [`Config::ops_port`](crate::Config::ops_port) is set, and then nothing of it exists. It has a runtime of its own, `may`: one
 //! worker thread and one for its timers, for the whole process. No shard waits for it; it reaches them as any other thread
 //! does, by letters.
 //!

@@ -1,6 +1,6 @@
 //! The shard: one thread, its event loop, and everything it owns.
 //!
-//! A shard owns its connections, sessions, sockets, rooms and timers ([`Core`]); nothing of it is locked. One turn of the
+//! A shard owns its connections, sessions, sockets, rooms and timers ([`Core`](core::Core)); nothing of it is locked. One turn of the
 //! loop reads what came, lets the application act on it, and at its end writes what is due, each connection once.
 //! Other threads reach a shard through its mailbox.
 

@@ -231,7 +231,7 @@ impl<T: Copy + Eq> Session<T> {
     }
 
     /// All packets of the POST have been handled. Says `ok` to it, unless that happened already because one of them
-    /// closed the session. Gives whether that is still to come: see [`LEAVE_WAIT`](super::super::LEAVE_WAIT).
+    /// closed the session. Gives whether that is still to come: see [`LEAVE_WAIT`].
     pub fn post_accept(&mut self, post: T, effects: &mut Vec<Effect<T>>) -> bool {
         let State::Polling(polling) = &mut self.state else { return false };
         if polling.is_left() {
