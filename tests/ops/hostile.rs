@@ -64,11 +64,8 @@ fn a_head_without_end_is_refused_at_its_bound() {
 
 #[test]
 fn heads_and_bodies_that_do_not_come_are_given_up() {
-    let limits = Limits {
-        header_timeout: Duration::from_millis(200),
-        body_timeout: Duration::from_millis(200),
-        ..Limits::default()
-    };
+    let limits =
+        Limits { header_timeout: Duration::from_secs(1), body_timeout: Duration::from_secs(1), ..Limits::default() };
     let (running, ops) = start(server(limits));
     let mut stream = open(ops);
     stream.write_all(b"GET /health HTTP/1.1\r\nHost: a\r\n").expect("the beginning is taken");

@@ -132,7 +132,9 @@ fn a_server_that_was_frozen_for_less_than_the_heartbeat_loses_nothing() {
 #[test]
 fn an_idle_connection_is_kept_and_costs_a_ping_now_and_then() {
     let server = Server::start(&[]);
-    let listener = Listener::on(&watchful(server.address()), "news");
+    let mut config = watchful(server.address());
+    config.limits.redis_ping_timeout = crate::support::PATIENCE;
+    let listener = Listener::on(&config, "news");
     listener.until_up();
     let mut monitor = server.client();
     assert_eq!(monitor.ask("MONITOR"), "OK");

@@ -77,7 +77,7 @@ describe("in a browser,", async () => {
   });
 
   test("the page of auth: who knows the password is welcome, and again when the token has expired", async (t) => {
-    const [page] = await opened(t, "auth", { env: { TOKEN_LIFETIME_MS: "300" } });
+    const [page] = await opened(t, "auth", { env: { TOKEN_LIFETIME_MS: "2000" } });
     const logIn = async (password) => {
       await page.fill("#name", "ada");
       await page.fill("#password", password);

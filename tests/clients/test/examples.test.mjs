@@ -101,7 +101,7 @@ describe("rooms", () => {
 describe("auth", () => {
   overEachWay((way) => {
     test("who shows a good token is welcome, and comes back with a new one when it has expired", async (t) => {
-      const server = await started(t, "auth", { env: { TOKEN_LIFETIME_MS: "200" } });
+      const server = await started(t, "auth", { env: { TOKEN_LIFETIME_MS: "1500" } });
       const logins = await connected(t, server, way, { nsp: "/login" });
       let token;
       const logIn = async () => ({ token } = await ask(logins, "login", "ada", "engine"));

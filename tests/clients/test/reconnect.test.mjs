@@ -41,7 +41,7 @@ describe("reconnection", () => {
 
     test("a client notices a server that says nothing, and comes back when it speaks again", async (t) => {
       const server = await started(t, {
-        env: { CONFORMANCE_PING_INTERVAL: "200", CONFORMANCE_PING_TIMEOUT: "400" },
+        env: { CONFORMANCE_PING_INTERVAL: "200", CONFORMANCE_PING_TIMEOUT: "1500" },
       });
       const socket = await connected(t, server, way, RECONNECTING);
       const lost = next(socket, "disconnect");

@@ -71,7 +71,7 @@ describe("settings", () => {
   });
 
   test("an upgrade that is not finished in time is dropped, and polling goes on", async (t) => {
-    const server = await started(t, { CONFORMANCE_UPGRADE_TIMEOUT: "200" });
+    const server = await started(t, { CONFORMANCE_UPGRADE_TIMEOUT: "1500" });
     const { sid } = await pollingSession(server);
     const query = `EIO=4&transport=polling&sid=${sid}`;
     const socket = rawWebSocket(t, server, { query: `EIO=4&transport=websocket&sid=${sid}` });

@@ -11,7 +11,7 @@ use crate::support::{Connection, Polling, Server, WebSocket, config, event, expe
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: example.test\r\n\r\n";
 
 /// Long enough for a client on a busy machine to have begun, short enough to be waited for.
-const SHORT: Duration = Duration::from_millis(200);
+const SHORT: Duration = Duration::from_millis(500);
 
 fn assert_last_answer(mut connection: Connection, status: u16) {
     let response = connection.response();

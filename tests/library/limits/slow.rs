@@ -175,8 +175,10 @@ fn a_slow_client_that_reads_in_time_gets_everything_in_order() {
 
 #[test]
 fn a_connection_whose_answer_was_read_late_is_kept_alive() {
-    let limits = Limits { write_stall: SHORT, send_buffer: 4096, ..Limits::default() };
-    let server = Server::start(Config { limits, ping_interval: SHORT / 2, ..one_shard() }, |_| {});
+    // Long enough for this client to read in time.
+    let stall = 5 * SHORT;
+    let limits = Limits { write_stall: stall, send_buffer: 4096, ..Limits::default() };
+    let server = Server::start(Config { limits, ping_interval: stall / 2, ..one_shard() }, |_| {});
     let (session, id) = Polling::connected(&server);
     emit_long(&server, &id, 60_000);
     // A small buffer on this side, too, so that the kernel cannot take the whole answer.
