@@ -12,7 +12,19 @@ use rustix::net::{RecvFlags, SendFlags};
 /// # Errors
 /// [`WouldBlock`](io::ErrorKind::WouldBlock) if it takes nothing now; whatever it is broken by.
 pub(crate) fn send(socket: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
-    Ok(retry_on_intr(|| rustix::net::send(socket, bytes, SendFlags::NOSIGNAL))?)
+    send_with(socket, bytes, SendFlags::NOSIGNAL)
+}
+
+/// The same with the last bytes before this half of the connection is closed: they leave with its end, in one segment.
+///
+/// # Errors
+/// As those of [`send`].
+pub(crate) fn send_last(socket: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
+    send_with(socket, bytes, SendFlags::NOSIGNAL | SendFlags::MORE)
+}
+
+fn send_with(socket: &TcpStream, bytes: &[u8], flags: SendFlags) -> io::Result<usize> {
+    Ok(retry_on_intr(|| rustix::net::send(socket, bytes, flags))?)
 }
 
 /// Reads what has come, as much as fits; says how much that was, 0 at the end.

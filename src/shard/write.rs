@@ -156,12 +156,14 @@ impl Core {
         let Some(batch) = connection.batch.take() else { return };
         if connection.fate.is_none() {
             match self.batches.contiguous(batch) {
-                Some(bytes) => match socket::send(&connection.stream, bytes) {
-                    Ok(sent) if sent == bytes.len() && connection.then == Then::Continue => {
-                        self.metrics.sent_bytes.add(sent as u64);
-                    }
+                Some(bytes) if connection.then == Then::Continue => match socket::send(&connection.stream, bytes) {
+                    Ok(sent) if sent == bytes.len() => self.metrics.sent_bytes.add(sent as u64),
                     result => self.sent(key, batch, result),
                 },
+                Some(bytes) => {
+                    let result = socket::send_last(&connection.stream, bytes);
+                    self.sent(key, batch, result);
+                }
                 None => self.flush_pieces(key, batch),
             }
         }
