@@ -103,16 +103,12 @@ impl<T: Send + 'static> Gathering<T> {
         cluster.count_others(&namespace, timeout, move |servers| match servers {
             Ok(0) => this.part(Vec::new()),
             Ok(servers) => this.ask(&name, servers, question, timeout),
-            Err(_) => this.uncounted(),
+            Err(_) => {
+                // This server's part is all there is.
+                this.state().counted = false;
+                this.part(Vec::new());
+            }
         });
-    }
-
-    /// The others cannot be counted: this server's part is all there is.
-    fn uncounted(&self) {
-        let mut state = self.state();
-        state.counted = false;
-        state.missing = state.missing.saturating_sub(1);
-        self.end_if_complete(state);
     }
 
     /// Asks so many others.
