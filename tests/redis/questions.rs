@@ -37,17 +37,9 @@ impl Scene {
 
     /// Asks for all rooms; gives the id of the request and where the answer comes.
     fn ask(&mut self) -> (String, Receiver<Rooms>) {
-        let (sender, rooms) = channel();
-        self.member.handle.of("/").all_rooms(move |answer| sender.send(answer).unwrap());
+        let rooms = all_rooms(&self.member);
         let request: serde_json::Value = serde_json::from_str(&self.hears.message()).unwrap();
         (request["requestId"].as_str().unwrap().to_owned(), rooms)
-    }
-
-    /// All rooms, of whoever answers without the bare client.
-    fn all_rooms(&self) -> Rooms {
-        let (sender, rooms) = channel();
-        self.member.handle.of("/").all_rooms(move |answer| sender.send(answer).unwrap());
-        received(&rooms)
     }
 
     fn answer(&mut self, request: &str, rooms: &str) {
@@ -59,6 +51,13 @@ impl Scene {
 /// A word as Redis takes it in a command that is a line.
 fn quoted(word: &str) -> String {
     format!("\"{}\"", word.replace('"', "\\\""))
+}
+
+/// Asks a server for the rooms of all; gives where the answer comes.
+fn all_rooms(member: &Member) -> Receiver<Rooms> {
+    let (sender, rooms) = channel();
+    member.handle.of("/").all_rooms(move |answer| sender.send(answer).unwrap());
+    rooms
 }
 
 fn received(rooms: &Receiver<Rooms>) -> Rooms {
@@ -120,7 +119,7 @@ fn while_redis_is_away_an_answer_says_that_the_others_were_not_asked() {
     let _client = scene.member.client();
     scene.redis.kill();
     scene.member.until("without Redis", |handle| !matches!(handle.redis_state(), Some(State::Up)));
-    assert_eq!(scene.all_rooms().expect_err("the others are not asked").missing, None);
+    assert_eq!(received(&all_rooms(&scene.member)).expect_err("the others are not asked").missing, None);
     let (sender, sockets) = channel();
     scene.member.handle.of("/").fetch_sockets(move |found| sender.send(found).unwrap());
     let partial = sockets.recv_timeout(PATIENCE).expect("an answer").expect_err("the others are not asked");
@@ -129,7 +128,7 @@ fn while_redis_is_away_an_answer_says_that_the_others_were_not_asked() {
     assert_eq!(scene.member.handle.cluster_metrics().unwrap().timeouts, 0);
     scene.redis.run();
     scene.member.until("in the cluster again", |handle| matches!(handle.redis_state(), Some(State::Up)));
-    assert_eq!(scene.all_rooms().expect("nobody else is there").len(), 1);
+    assert_eq!(received(&all_rooms(&scene.member)).expect("nobody else is there").len(), 1);
 }
 
 #[test]
@@ -137,9 +136,8 @@ fn a_redis_that_may_not_count_leaves_the_others_unasked() {
     let redis = Server::with_user("poor on nopass ~* &* +@all -pubsub");
     let address = RedisServer { user: Some("poor".into()), password: Some(Password::new("x")), ..redis.address() };
     let member = Member::start(Config::default(), address);
-    let (sender, rooms) = channel();
-    member.handle.of("/").all_rooms(move |answer| sender.send(answer).unwrap());
-    assert_eq!(received(&rooms), Err(MissingServers { answers: Vec::new(), missing: None }));
+    let rooms = received(&all_rooms(&member));
+    assert_eq!(rooms, Err(MissingServers { answers: Vec::new(), missing: None }));
     let (sender, count) = channel();
     member.handle.of("/").server_count(move |servers| sender.send(servers).unwrap());
     assert_eq!(count.recv_timeout(PATIENCE), Ok(1));
