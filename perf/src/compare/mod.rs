@@ -1,8 +1,8 @@
 //! `perf compare`: every server in turn, each in a cgroup of its own, under the same load.
 //!
 //! The server has the machine's first core and the load its last. Rounds are interleaved, and where CPU time and the small
-//! task are measured all servers do one thing before the first does the next, so that the machine's noise is shared; a figure is the median of its rounds and
-//! stands with the least and the greatest. What is written: `perf/RESULTS.md`, plots and the raw figures in `perf/results/`.
+//! task are measured all servers do one thing before the first does the next, so that the machine's noise is shared; a
+//! figure is the median of its rounds and stands with the least and the greatest. What is written: `perf/RESULTS.md`, plots and the raw figures in `perf/results/`.
 
 mod cgroup;
 mod confine;

@@ -2,10 +2,10 @@
 //!
 //! A message of one frame, as nearly all are, is unmasked into its place at once. What else there is, messages in fragments
 //! and control frames, is tungstenite's: a server's `WebSocketContext` that stands between two messages remembers nothing
-//! of its connection, so one context serves all connections of a shard, as long as it is only ever given whole messages. What stands here finds their
-//! ends: it walks the headers of the frames, refuses from the header alone what would be refused anyway, and keeps the
-//! raw bytes of an unfinished message with its connection. Control frames between the fragments of a message are cut
-//! out and handled at once.
+//! of its connection, so one context serves all connections of a shard, as long as it is only ever given whole messages.
+//! What stands here finds their ends: it walks the headers of the frames, refuses from the header alone what would be
+//! refused anyway, and keeps the raw bytes of an unfinished message with its connection. Control frames between the
+//! fragments of a message are cut out and handled at once.
 
 use super::frame::{Frame, Limits, Progress, WebSocketError};
 use bytes::Bytes;
