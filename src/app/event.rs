@@ -148,7 +148,7 @@ impl Ack {
         match self.asker {
             Asker::Client { socket, id, owed } => {
                 let frames = socketio::ack(namespace, id, &written.json, &written.attachments);
-                on_shard(&self.shared, socket.shard, move |shard| {
+                on_shard(&self.shared, socket.shard, frames.len(), move |shard| {
                     send_to(shard, socket, frames);
                     drop(owed);
                 });

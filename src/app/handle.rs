@@ -137,6 +137,7 @@ impl Emitter {
         gather_all(
             shared,
             namespace.name(shared),
+            0,
             move |shard| shard.core.borrow().all_rooms(key),
             question,
             |mut rooms, missing| {

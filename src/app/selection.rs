@@ -84,7 +84,7 @@ impl Broadcast {
         let request = self.ask_others(event, &written, timeout, &collection);
         let keeper = Shard::current(&shared).map_or(0, |shard| shard.index());
         let asker = Asker::Collection(Arc::clone(&collection));
-        everywhere(&shared, move |shard| {
+        everywhere(&shared, broadcast.bytes(), move |shard| {
             let mut core = shard.core.borrow_mut();
             let deadline = core.now + timeout;
             if shard.index() == keeper {
@@ -155,6 +155,7 @@ impl Broadcast {
         gather_all(
             shared,
             namespace.name(shared),
+            target.bytes(),
             move |shard| shard.core.borrow().describe(of, &target).into_iter().map(Found::Here).collect(),
             question,
             move |found, missing| {
@@ -181,7 +182,7 @@ impl Broadcast {
             cluster.request(namespace, Operation::Disconnect { opts: self.opts(), close });
         }
         let (Some(shared), Ok(namespace), target) = (self.shared, self.namespace, self.target) else { return };
-        everywhere(&shared, move |shard| {
+        everywhere(&shared, target.bytes(), move |shard| {
             let mut core = shard.core.borrow_mut();
             for socket in core.selected(namespace.key(), &target) {
                 core.disconnect(socket, close);
@@ -202,7 +203,8 @@ impl Broadcast {
             );
         }
         let (Some(shared), Ok(namespace), target) = (self.shared, self.namespace, self.target) else { return };
-        everywhere(&shared, move |shard| {
+        let carried = target.bytes() + rooms.iter().map(|room| size_of::<String>() + room.len()).sum::<usize>();
+        everywhere(&shared, carried, move |shard| {
             let mut core = shard.core.borrow_mut();
             for socket in core.selected(namespace.key(), &target) {
                 for room in &rooms {

@@ -81,7 +81,7 @@ impl SocketHandle {
             return self.own_room().emit(event, args);
         }
         let (frames, heard) = self.encode(event, None, &args)?;
-        self.run(move |shard, socket| {
+        self.run(carried(&frames, heard.as_ref()), move |shard, socket| {
             shard.core.borrow_mut().send_event(socket.key, &frames, Urgency::Reliable, heard.as_ref());
         });
         Ok(())
@@ -104,7 +104,7 @@ impl SocketHandle {
         }
         let id = self.namespace.next_ack_id(&self.shared);
         let (frames, heard) = self.encode(event, Some(id), &args)?;
-        self.run(move |shard, socket| {
+        self.run(carried(&frames, heard.as_ref()), move |shard, socket| {
             let mut core = shard.core.borrow_mut();
             core.send_event(socket.key, &frames, Urgency::Reliable, heard.as_ref());
             let deadline = core.now + timeout;
@@ -125,7 +125,7 @@ impl SocketHandle {
         if self.is_elsewhere() {
             return self.own_room().sockets_join([room]);
         }
-        self.run(move |shard, socket| {
+        self.run(room.len(), move |shard, socket| {
             if let Err(error) = shard.core.borrow_mut().join(socket, &room) {
                 log::debug!("socket {}: {error}", socket.key.0);
             }
@@ -138,7 +138,7 @@ impl SocketHandle {
         if self.is_elsewhere() {
             return self.own_room().sockets_leave([room]);
         }
-        self.run(move |shard, socket| shard.core.borrow_mut().leave_room(socket, &room));
+        self.run(room.len(), move |shard, socket| shard.core.borrow_mut().leave_room(socket, &room));
     }
 
     /// Keeps data with the socket, as [`Socket::set_data`](crate::Socket::set_data) does. With a socket of another server of
@@ -148,7 +148,7 @@ impl SocketHandle {
     /// If it cannot be written as JSON.
     pub fn set_data(&self, data: &(impl Serialize + ?Sized)) -> Result<(), serde_json::Error> {
         let data = serde_json::value::to_raw_value(data)?;
-        self.run(move |shard, socket| shard.core.borrow_mut().set_data(socket, data));
+        self.run(data.get().len(), move |shard, socket| shard.core.borrow_mut().set_data(socket, data));
         Ok(())
     }
 
@@ -158,7 +158,7 @@ impl SocketHandle {
         if self.is_elsewhere() {
             return self.own_room().disconnect_sockets(close);
         }
-        self.run(move |shard, socket| shard.core.borrow_mut().disconnect(socket, close));
+        self.run(0, move |shard, socket| shard.core.borrow_mut().disconnect(socket, close));
     }
 
     /// The room that it is in alone, by its id.
@@ -215,20 +215,25 @@ impl SocketHandle {
     /// Counts and logs how a handler of the socket ended, on the thread that serves it.
     pub(super) fn record(&self, what: String, caught: Caught) {
         if let Place::Here { location, .. } = self.place {
-            on_shard(&self.shared, location.shard, move |shard| record(shard, &what, caught));
+            on_shard(&self.shared, location.shard, what.len(), move |shard| record(shard, &what, caught));
         }
     }
 
-    /// Acts on the socket where it is served, if it is there.
-    fn run(&self, act: impl FnOnce(&Rc<Shard>, SocketRef) + Send + 'static) {
+    /// Acts on the socket where it is served, if it is there. `carried`: bytes that `act` holds beside itself.
+    fn run(&self, carried: usize, act: impl FnOnce(&Rc<Shard>, SocketRef) + Send + 'static) {
         let Place::Here { location, .. } = self.place else { return };
-        on_shard(&self.shared, location.shard, move |shard| {
+        on_shard(&self.shared, location.shard, carried, move |shard| {
             let socket = shard.core.borrow().socket_at(location);
             if let Some(socket) = socket {
                 act(shard, socket);
             }
         });
     }
+}
+
+/// Bytes of an event on its way to the thread of its socket.
+fn carried(frames: &Frames, heard: Option<&socketio::Event>) -> usize {
+    frames.len() + heard.map_or(0, socketio::Event::bytes)
 }
 
 /// The one answer of one socket.

@@ -44,11 +44,11 @@ pub(super) fn ask<T: Send + 'static>(
         let place = Arc::new(Mutex::new(None));
         let (question, answer, unanswered) = (Arc::clone(&question), Arc::clone(&place), Arc::clone(unanswered));
         // Whether there is room or not: so few letters do not matter, and nothing here may wait for a loop.
-        mailbox.hand_over(Letter::Run(Box::new(move |shard| {
+        mailbox.hand_over(Letter::run(0, move |shard| {
             let said = question(shard);
             *answer.lock().unwrap_or_else(PoisonError::into_inner) = Some(said);
             unanswered.fetch_sub(1, Relaxed);
-        })));
+        }));
         Some(place)
     });
     let places: Vec<Option<Arc<Mutex<Option<T>>>>> = asked.collect();

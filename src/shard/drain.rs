@@ -124,7 +124,7 @@ impl Shared {
     /// Has every shard let its clients go. No new session begins from now on.
     pub(crate) fn drain_all(&self) {
         self.leave();
-        self.send_all(|| Letter::Run(Box::new(Shard::drain)));
+        self.send_all(|| Letter::run(0, Shard::drain));
     }
 }
 

@@ -27,8 +27,8 @@ pub(crate) enum Letter {
     Recoverable(Stamp, Arc<Broadcast>),
     /// A connection whose next request names a session of this shard.
     Connection(Box<HandOff>),
-    /// Anything else that a program asks of the shard.
-    Run(Act),
+    /// Anything else that a program asks of the shard, and the bytes that it carries: see [`Letter::run`].
+    Run(Act, usize),
     /// The server stops.
     Stop,
 }
@@ -37,12 +37,18 @@ pub(crate) enum Letter {
 const COST: usize = 256;
 
 impl Letter {
-    /// Bytes that it takes while it waits.
+    /// Has the shard do something that holds so many bytes beside the closure itself.
+    pub(crate) fn run<A: FnOnce(&Rc<Shard>) + Send + 'static>(carried: usize, act: A) -> Self {
+        Self::Run(Box::new(act), size_of::<A>() + carried)
+    }
+
+    /// Bytes that it takes while it waits. What several shards share counts with each.
     fn cost(&self) -> usize {
         COST + match self {
-            Self::Broadcast(broadcast) | Self::Recoverable(_, broadcast) => broadcast.frames.len(),
+            Self::Broadcast(broadcast) | Self::Recoverable(_, broadcast) => broadcast.bytes(),
             Self::Connection(hand_off) => hand_off.unread.len(),
-            Self::Run(_) | Self::Stop => 0,
+            Self::Run(_, carried) => *carried,
+            Self::Stop => 0,
         }
     }
 }

@@ -15,6 +15,13 @@ pub(crate) struct Broadcast {
     pub(crate) heard: Option<Event>,
 }
 
+impl Broadcast {
+    /// What it holds beside itself.
+    pub(crate) fn bytes(&self) -> usize {
+        self.frames.len() + self.target.bytes() + self.heard.as_ref().map_or(0, Event::bytes)
+    }
+}
+
 /// Which sockets of a namespace are meant.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Target {
@@ -24,6 +31,13 @@ pub(crate) struct Target {
     pub(crate) except: Vec<Box<str>>,
     /// The socket that is left out, as the one who sent it.
     pub(crate) sender: Option<Sid>,
+}
+
+impl Target {
+    /// What it holds beside itself.
+    pub(crate) fn bytes(&self) -> usize {
+        self.rooms.iter().chain(&self.except).map(|room| size_of::<Box<str>>() + room.len()).sum()
+    }
 }
 
 /// Whether a message may be dropped.

@@ -337,7 +337,7 @@ impl Shard {
             Letter::Broadcast(broadcast) => self.core.borrow_mut().broadcast(&broadcast),
             Letter::Recoverable(stamp, broadcast) => self.core.borrow_mut().broadcast_logged(stamp, &broadcast),
             Letter::Connection(hand_off) => self.take_over(*hand_off),
-            Letter::Run(act) => act(self),
+            Letter::Run(act, _) => act(self),
             Letter::Stop => self.stop(),
         }
         self.run_calls();

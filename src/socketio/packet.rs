@@ -61,6 +61,13 @@ pub struct Event {
     pub arguments: Arguments,
 }
 
+impl Event {
+    /// Bytes that its name and its arguments hold.
+    pub fn bytes(&self) -> usize {
+        self.name.len() + self.arguments.bytes()
+    }
+}
+
 /// The arguments of an event or of an acknowledgement: the text of a JSON array, and the attachments that the
 /// placeholders (`{"_placeholder":true,"num":0}`) in it stand for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,6 +103,11 @@ impl Arguments {
     /// The attachments, in the order they came in.
     pub fn attachments(&self) -> &[Bytes] {
         &self.attachments
+    }
+
+    /// Bytes that the text and the attachments hold.
+    pub fn bytes(&self) -> usize {
+        self.json.len() + self.attachments.iter().map(|one| size_of::<Bytes>() + one.len()).sum::<usize>()
     }
 
     /// The text of the arguments with the commas between them, without the event's name and the brackets: what stands

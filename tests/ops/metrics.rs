@@ -3,6 +3,9 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::process::{Command, Stdio};
+use std::sync::Mutex;
+use std::sync::mpsc::channel;
+use std::time::Duration;
 
 use kinglet::{Config, Server};
 
@@ -72,6 +75,50 @@ fn what_clients_do_is_counted() {
     let turns = text.lines().find_map(|line| line.strip_prefix("kinglet_turn_seconds_count ")?.parse().ok());
     assert!(turns > Some(3_u64), "{text}");
     drop(clients);
+    stop(running);
+}
+
+#[test]
+fn what_waits_for_a_loop_counts_with_all_that_it_carries() {
+    const LENGTH: usize = 100_000;
+    let (tell, told) = channel();
+    let (release, released) = channel::<()>();
+    let released = Mutex::new(released);
+    let mut server = Server::new(Config { shards: Some(1), ..config() }).expect("settings");
+    let root = server.of("/");
+    // So what is emitted is carried twice: as frames, and as an event to be heard.
+    root.on_any_outgoing(|_, _| ());
+    root.on("block", move |socket, event| {
+        tell.send((socket.handle(), event.take_ack())).expect("the test waits");
+        // An error says that the test is over.
+        let _ = released.lock().expect("no panic").recv();
+    });
+    let (running, ops) = start(server);
+    let mut client = Client::open(running.address(), &[]);
+    client.join("/");
+    client.send("421[\"block\"]");
+    let (socket, ack) = told.recv().expect("the handler runs");
+
+    let (text, far, everybody) = ("x".repeat(LENGTH), Duration::from_secs(60), running.handle().of("/"));
+    socket.emit("e", &text).expect("JSON");
+    socket.emit_with_ack("e", &text, far, |_| ()).expect("JSON");
+    socket.set_data(&text).expect("JSON");
+    socket.join(&text);
+    socket.leave(&text);
+    ack.expect("the client asked").send(&text).expect("JSON");
+    everybody.emit("e", &text).expect("JSON");
+    everybody.to(&text).except(&text).emit("e", ()).expect("JSON");
+    everybody.emit_with_ack("e", &text, far, |_| ()).expect("JSON");
+    everybody.sockets_join([&text]);
+    everybody.to(&text).sockets_leave([&text]);
+    everybody.to(&text).fetch_sockets(|_| ());
+    everybody.to(&text).disconnect_sockets(false);
+
+    let exposition = get(ops, "/metrics").body;
+    let waiting = exposition.lines().find_map(|line| line.strip_prefix("kinglet_inbox_bytes ")?.parse().ok());
+    let waiting: usize = waiting.expect("the metric");
+    assert_eq!(waiting / LENGTH, 2 + 2 + 1 + 1 + 1 + 1 + 2 + 2 + 2 + 1 + 2 + 1 + 1, "{waiting}");
+    release.send(()).expect("the handler waits");
     stop(running);
 }
 

@@ -17,13 +17,13 @@ use std::sync::Arc;
 
 use crate::shard::{Letter, Shard, Shared};
 
-/// Acts on a shard: at once if this thread runs one, else on the first.
-fn on_any_shard(shared: &Arc<Shared>, act: impl FnOnce(&Rc<Shard>) + Send + 'static) {
+/// Acts on a shard: at once if this thread runs one, else on the first. `carried`: bytes that `act` holds beside itself.
+fn on_any_shard(shared: &Arc<Shared>, carried: usize, act: impl FnOnce(&Rc<Shard>) + Send + 'static) {
     match Shard::current(shared) {
         Some(current) => act(&current),
         None => {
             if let Some(mailbox) = shared.mailboxes.first() {
-                mailbox.send(Letter::Run(Box::new(act)));
+                mailbox.send(Letter::run(carried, act));
             }
         }
     }

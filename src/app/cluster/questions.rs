@@ -47,21 +47,23 @@ pub(in crate::app) struct Question<T> {
 }
 
 /// Gathers what the shards have, and if there is a question, what the other servers answer to it. `finish` is called on one of
-/// the server's threads, with everything and with how many servers are missing, if that is known.
+/// the server's threads, with everything and with how many servers are missing, if that is known. `carried`: bytes that `ask`
+/// holds beside itself.
 pub(in crate::app) fn gather_all<T: Send + 'static>(
     shared: &Arc<Shared>,
     namespace: &str,
+    carried: usize,
     ask: impl Fn(&Rc<Shard>) -> Vec<T> + Send + Sync + 'static,
     question: Option<Question<T>>,
     finish: impl FnOnce(Vec<T>, Option<usize>) + Send + 'static,
 ) {
     let own = |parts: Vec<Vec<T>>| parts.into_iter().flatten().collect();
     let Some(question) = question.filter(|_| shared.cluster.is_some()) else {
-        return gather(shared, ask, move |parts| finish(own(parts), Some(0)));
+        return gather(shared, carried, ask, move |parts| finish(own(parts), Some(0)));
     };
     let gathering = Gathering::new(shared, Box::new(finish));
     let of_shards = Arc::clone(&gathering);
-    gather(shared, ask, move |parts| of_shards.part(own(parts)));
+    gather(shared, carried, ask, move |parts| of_shards.part(own(parts)));
     gathering.ask_others(namespace, question);
 }
 
@@ -184,14 +186,15 @@ impl<T: Send + 'static> Gathering<T> {
         let Some(finish) = state.finish.take() else { return };
         let (gathered, missing, dropped) = (std::mem::take(&mut state.gathered), state.missing, state.dropped);
         let known = state.counted.then_some(missing);
-        self.shared.hoard.give_back(std::mem::take(&mut state.bytes));
+        let bytes = std::mem::take(&mut state.bytes);
+        self.shared.hoard.give_back(bytes);
         drop(state);
         if missing > dropped
             && let Some(cluster) = &self.shared.cluster
         {
             cluster.counters.timeouts.one();
         }
-        on_any_shard(&self.shared, move |shard| {
+        on_any_shard(&self.shared, bytes, move |shard| {
             if dropped > 0 {
                 shard.core.borrow().metrics.hit(Limit::CollectedAnswers);
             }
@@ -204,7 +207,7 @@ impl<T: Send + 'static> Gathering<T> {
 
     fn end_after(self: &Arc<Self>, timeout: Duration, request_id: Box<str>) {
         let this = Arc::clone(self);
-        on_any_shard(&self.shared, move |shard| {
+        on_any_shard(&self.shared, 0, move |shard| {
             let mut core = shard.core.borrow_mut();
             let deadline = core.now + timeout;
             core.arm_alarm(deadline, move |_| {
@@ -265,5 +268,6 @@ pub(in crate::app) fn listen_for_acks(
 
 fn end(shared: &Arc<Shared>, collection: &Arc<Collection>) {
     let collection = Arc::clone(collection);
-    on_any_shard(shared, move |shard| collection.end(shard));
+    // What it has collected is counted by the hoard until then.
+    on_any_shard(shared, 0, move |shard| collection.end(shard));
 }

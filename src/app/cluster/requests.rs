@@ -43,15 +43,19 @@ pub(super) fn serve(shared: &Arc<Shared>, place: &Place, request: Request) {
         Operation::Join { opts, rooms } => asked.sockets(opts).sockets_join(rooms),
         Operation::Leave { opts, rooms } => asked.sockets(opts).sockets_leave(rooms),
         Operation::Disconnect { opts, close } => asked.sockets(opts).disconnect_sockets(close),
-        Operation::JoinOne { request_id, sid, room } => asked.one(request_id, &sid, move |shard, socket| {
-            if let Err(error) = shard.core.borrow_mut().join(socket, &room) {
-                log::debug!("socket {}: {error}", socket.key.0);
-            }
-        }),
-        Operation::LeaveOne { request_id, sid, room } => asked.one(request_id, &sid, move |shard, socket| {
-            shard.core.borrow_mut().leave_room(socket, &room);
-        }),
-        Operation::DisconnectOne { request_id, sid, close } => asked.one(request_id, &sid, move |shard, socket| {
+        Operation::JoinOne { request_id, sid, room } => {
+            asked.one(request_id, &sid, room.len(), move |shard, socket| {
+                if let Err(error) = shard.core.borrow_mut().join(socket, &room) {
+                    log::debug!("socket {}: {error}", socket.key.0);
+                }
+            })
+        }
+        Operation::LeaveOne { request_id, sid, room } => {
+            asked.one(request_id, &sid, room.len(), move |shard, socket| {
+                shard.core.borrow_mut().leave_room(socket, &room);
+            })
+        }
+        Operation::DisconnectOne { request_id, sid, close } => asked.one(request_id, &sid, 0, move |shard, socket| {
             shard.core.borrow_mut().disconnect(socket, close);
         }),
         Operation::ServerSideEmit { request_id, event } => asked.server_event(request_id, event),
@@ -83,6 +87,7 @@ impl Asked {
         let (key, target) = (self.namespace.key(), self.sockets(opts).target);
         gather(
             &Arc::clone(&self.shared),
+            target.bytes(),
             move |shard| shard.core.borrow().describe(key, &target),
             move |parts| self.respond(request_id, answer(parts.into_iter().flatten().collect())),
         );
@@ -92,6 +97,7 @@ impl Asked {
         let key = self.namespace.key();
         gather(
             &Arc::clone(&self.shared),
+            0,
             move |shard| shard.core.borrow().all_rooms(key),
             move |parts| {
                 let mut rooms = parts.concat();
@@ -102,10 +108,16 @@ impl Asked {
         );
     }
 
-    /// Acts on one socket, if it is here, and says so.
-    fn one(self, request_id: Box<str>, sid: &str, act: impl FnOnce(&Rc<Shard>, SocketRef) + Send + 'static) {
+    /// Acts on one socket, if it is here, and says so. `carried`: bytes that `act` holds beside itself.
+    fn one(
+        self,
+        request_id: Box<str>,
+        sid: &str,
+        carried: usize,
+        act: impl FnOnce(&Rc<Shard>, SocketRef) + Send + 'static,
+    ) {
         let Some(sid) = Sid::parse(sid).filter(|sid| sid.instance == self.shared.instance) else { return };
-        on_shard(&Arc::clone(&self.shared), sid.shard, move |shard| {
+        on_shard(&Arc::clone(&self.shared), sid.shard, request_id.len() + carried, move |shard| {
             let socket = shard.core.borrow().find_sid(sid);
             if let Some(socket) = socket {
                 act(shard, socket);
@@ -115,7 +127,7 @@ impl Asked {
     }
 
     fn server_event(self, request_id: Option<Box<str>>, event: socketio::Event) {
-        on_any_shard(&Arc::clone(&self.shared), move |shard| {
+        on_any_shard(&Arc::clone(&self.shared), event.bytes(), move |shard| {
             self.shared.application.server_event(shard, &self.namespace, event, request_id);
         });
     }
@@ -139,7 +151,7 @@ impl Asked {
         };
         let send = move |answer| self.respond(request_id.clone(), answer);
         let asker = Asker::Relay(Relay::new(shared.mailboxes.len(), Box::new(send)));
-        everywhere(&shared, move |shard| ask(shard, &broadcast, id, timeout, &asker));
+        everywhere(&shared, broadcast.bytes(), move |shard| ask(shard, &broadcast, id, timeout, &asker));
     }
 }
 

@@ -43,6 +43,7 @@ impl Broadcast {
         gather_all(
             shared,
             namespace,
+            0,
             |_| Vec::new(),
             Some(question),
             |answers, missing| callback(MissingServers::check(Answers::new(answers), missing)),

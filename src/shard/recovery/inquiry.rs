@@ -25,11 +25,11 @@ impl Inquiry {
         for (index, mailbox) in shard.shared.mailboxes.iter().enumerate().filter(|(index, _)| *index != shard.index()) {
             let inquiry = Arc::clone(&inquiry);
             // What ended in a turn is told to its session at the turn's end, so the answer is due in the next.
-            mailbox.send(Letter::Run(Box::new(move |shard| {
+            mailbox.send(Letter::run(0, move |shard| {
                 if let Some(mailbox) = shard.shared.mailboxes.get(index) {
-                    mailbox.send(Letter::Run(Box::new(move |_| drop(inquiry))));
+                    mailbox.send(Letter::run(0, move |_| drop(inquiry)));
                 }
-            })));
+            }));
         }
     }
 }
@@ -38,10 +38,10 @@ impl Drop for Inquiry {
     fn drop(&mut self) {
         let Some(mailbox) = self.shared.mailboxes.get(self.shard) else { return };
         let socket = self.socket;
-        mailbox.send(Letter::Run(Box::new(move |shard| {
+        mailbox.send(Letter::run(0, move |shard| {
             if let Some(recovery) = &shard.shared.recovery {
                 shard.connect_asked(recovery, socket, Asked::All);
             }
-        })));
+        }));
     }
 }

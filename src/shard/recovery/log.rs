@@ -10,8 +10,6 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-
 use super::lost::Lost;
 use crate::engineio::{Frames, Millis, Sid};
 use crate::shard::{Broadcast, NamespaceKey};
@@ -193,14 +191,7 @@ impl Entry {
         size_of::<Self>()
             + SPARE
             + match &self.packet {
-                Packet::Broadcast { broadcast, .. } => {
-                    let rooms = broadcast.target.rooms.iter().chain(&broadcast.target.except);
-                    let rooms: usize = rooms.map(|room| room.len() + size_of::<Box<str>>()).sum();
-                    let heard = broadcast.heard.as_ref().map(|event| &event.arguments);
-                    let heard =
-                        heard.map_or(0, |it| it.json().len() + it.attachments().iter().map(Bytes::len).sum::<usize>());
-                    size_of::<Broadcast>() + broadcast.frames.len() + rooms + heard
-                }
+                Packet::Broadcast { broadcast, .. } => size_of::<Broadcast>() + broadcast.bytes(),
                 Packet::Emit { frames, .. } => frames.as_ref().map_or(0, Frames::len),
             }
     }
