@@ -121,8 +121,8 @@ macro_rules! everyone {
 
             #[doc = concat!("Finds out how many servers have ", $whose, ": one, without a cluster or if")]
             /// Redis cannot be asked, as while it is away.
-            /// `receive` is called with the number, perhaps before this returns, and perhaps on a thread of its own, where it
-            /// must not block.
+            /// `receive` is called with the number on one of the server's threads, perhaps before this returns, and not at all
+            /// if the server stops meanwhile.
             pub fn server_count(&self, receive: impl FnOnce(usize) + Send + 'static) {
                 self.everybody().count_servers(receive);
             }

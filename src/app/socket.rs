@@ -232,9 +232,9 @@ impl Socket {
     /// What the client sent along to be let into the namespace (`auth` of the JavaScript client). `None` if it sent
     /// nothing, or something else than `T`.
     pub fn auth<T: DeserializeOwned>(&self) -> Option<T> {
-        let core = self.shard.core.borrow();
-        let auth = core.socket(self.socket)?.extra.as_ref()?.auth.as_ref()?;
-        serde_json::from_str(auth).ok()
+        // Taken out first: `T` is the program's, and may do anything with the socket.
+        let auth = self.shard.core.borrow().socket(self.socket)?.extra.as_ref()?.auth.clone()?;
+        serde_json::from_str(&auth).ok()
     }
 
     /// The transport that the client is on now.
@@ -244,8 +244,8 @@ impl Socket {
 
     /// The data kept with the socket. `None` if there is none, or it is something else than `T`.
     pub fn data<T: DeserializeOwned>(&self) -> Option<T> {
-        let core = self.shard.core.borrow();
-        serde_json::from_str(core.socket(self.socket)?.extra.as_ref()?.data.as_ref()?.get()).ok()
+        let data = self.shard.core.borrow().socket(self.socket)?.extra.as_ref()?.data.clone()?;
+        serde_json::from_str(data.get()).ok()
     }
 
     /// Keeps data with the socket, in place of what was kept. It is kept as JSON, so that other servers may read it.

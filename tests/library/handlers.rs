@@ -1,9 +1,10 @@
 //! Handlers: what they get, what their failures cost, in which order they run.
 
+use std::cell::RefCell;
 use std::sync::mpsc::channel;
 use std::thread;
 
-use kinglet::{Binary, DisconnectReason, Refusal};
+use kinglet::{Binary, DisconnectReason, Refusal, Socket};
 use serde::{Deserialize, Serialize};
 
 use crate::support::{Client, Frame, Handled, Server, WebSocket, event, one_shard, receive};
@@ -73,6 +74,40 @@ fn a_panic_does_not_keep_the_other_handlers_of_an_event_from_running() {
     client.emit("\"unheard of\"");
     client.expect("\"any\",\"unheard of\"");
     client.ws.expect_nothing_more();
+}
+
+thread_local! {
+    /// The socket whose data is being read.
+    static READER: RefCell<Option<Socket>> = const { RefCell::new(None) };
+}
+
+/// A type whose deserialisation joins a room.
+struct Joining;
+
+impl<'de> Deserialize<'de> for Joining {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        serde::de::IgnoredAny::deserialize(deserializer)?;
+        READER.with_borrow(|reader| reader.as_ref().map(|socket| socket.join("read"))).transpose().expect("room");
+        Ok(Self)
+    }
+}
+
+#[test]
+fn a_type_may_use_the_socket_while_the_socket_s_data_is_read() {
+    let server = Server::start(one_shard(), |server| {
+        server.of("/").on("read", |socket, event| -> Handled {
+            socket.set_data(&1)?;
+            READER.set(Some(socket.clone()));
+            let read = (socket.data::<Joining>().is_some(), socket.auth::<Joining>().is_some());
+            READER.set(None);
+            Ok(event.ack((read.0, read.1, socket.rooms().len()))?)
+        });
+    });
+    let (mut ws, _) = WebSocket::open(&server);
+    ws.send_text("40{\"token\":1}");
+    ws.text();
+    ws.send_text("421[\"read\"]");
+    ws.expect_text("431[true,true,2]");
 }
 
 #[test]

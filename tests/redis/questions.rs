@@ -114,6 +114,16 @@ fn an_answer_that_there_is_no_room_for_is_missing_at_once() {
 }
 
 #[test]
+fn a_panic_of_who_counts_the_servers_is_counted_and_goes_no_further() {
+    let scene = Scene::new(PATIENCE);
+    scene.member.handle.server_count(|_| panic!("of the one who counts"));
+    let (sender, counts) = channel();
+    scene.member.handle.server_count(move |count| sender.send(count).unwrap());
+    assert_eq!(counts.recv_timeout(PATIENCE), Ok(2));
+    assert_eq!(scene.member.handle.metrics().handler_panics, 1);
+}
+
+#[test]
 fn while_redis_is_away_an_answer_says_that_the_others_were_not_asked() {
     let mut scene = Scene::new(Duration::from_secs(3600));
     let _client = scene.member.client();

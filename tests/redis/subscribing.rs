@@ -2,9 +2,10 @@
 
 use bytes::Bytes;
 use kinglet::RedisServer;
-use kinglet::cluster::redis::{AskError, Fault, Incoming, Kind, Topic};
+use kinglet::cluster::redis::{self, AskError, Fault, Incoming, Kind, Topic};
 use std::time::Duration;
 
+use crate::support::PATIENCE;
 use crate::support::listener::{Listener, quick};
 use crate::support::server::Server;
 
@@ -142,13 +143,42 @@ fn a_count_that_redis_may_not_or_cannot_give_is_an_error_in_time() {
 }
 
 fn count(listener: &Listener, channel: &'static str) -> Result<u64, AskError> {
-    count_within(listener, channel, crate::support::PATIENCE)
+    count_within(listener, channel, PATIENCE)
 }
 
 fn count_within(listener: &Listener, channel: &'static str, timeout: Duration) -> Result<u64, AskError> {
     let (answer, answers) = crossbeam_channel::bounded(1);
     listener.redis.count_subscribers(channel, timeout, move |count| answer.send(count).unwrap());
-    answers.recv_timeout(crate::support::PATIENCE).expect("an answer")
+    answers.recv_timeout(PATIENCE).expect("an answer")
+}
+
+#[test]
+fn a_panic_of_who_asks_does_not_end_the_publisher() {
+    let server = Server::start(&[]);
+    let listener = Listener::on(&quick(server.address()), "news");
+    listener.until_up();
+    listener.redis.count_subscribers("news", PATIENCE, |_| panic!("of the one who asks"));
+    assert_eq!(count(&listener, "news"), Ok(1));
+}
+
+#[test]
+fn a_panic_of_the_sink_does_not_end_the_subscriber() {
+    let server = Server::start(&[]);
+    let (tell, told) = crossbeam_channel::unbounded();
+    let sink = move |incoming| match incoming {
+        Incoming::Message { payload, .. } if payload == "panic" => panic!("of the sink"),
+        Incoming::Message { payload, .. } => tell.send(payload).unwrap(),
+        Incoming::Subscribed(_) => tell.send(Bytes::from("subscribed")).unwrap(),
+        _ => {}
+    };
+    let redis = redis::start(&quick(server.address()), sink).unwrap().expect("a Redis in the settings");
+    redis.subscribe([Topic::channel("news")]);
+    assert_eq!(told.recv_timeout(PATIENCE).unwrap(), "subscribed");
+    for message in ["panic", "next"] {
+        redis.publish("news", message, Kind::Lasting);
+    }
+    assert_eq!(told.recv_timeout(PATIENCE).unwrap(), "next");
+    redis.stop(Duration::ZERO);
 }
 
 #[test]

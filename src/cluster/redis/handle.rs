@@ -30,7 +30,8 @@ const GRACE: Duration = Duration::from_millis(500);
 /// later, and does not matter to who starts.
 ///
 /// `sink` is called on the subscriber's thread with all that comes. While it runs nothing else is received, and Redis cuts
-/// off a subscriber that is far behind (by default 32 MB, or 8 MB for a minute), so it should hand on rather than work.
+/// off a subscriber that is far behind (by default 32 MB, or 8 MB for a minute), so it should hand on rather than work. A
+/// panic of it is logged, and goes no further.
 ///
 /// # Errors
 /// [`Error::Setting`] if TLS is asked for and the file of certificates or the host's name is no use, [`Error::System`] if the

@@ -182,7 +182,7 @@ impl<'a> Talk<'a> {
                 if let Some(place) = self.asked.iter().position(|(asked, _)| *asked == number) {
                     let (_, ask) = self.asked.swap_remove(place);
                     self.shared.queue.answered();
-                    (ask.reply)(count(value));
+                    ask.answer(count(value));
                 }
             }
             (Sent::Ping, _) => {}
@@ -198,7 +198,7 @@ impl<'a> Talk<'a> {
         let now = Instant::now();
         for (_, ask) in self.asked.extract_if(.., |(_, ask)| ask.until <= now) {
             self.shared.queue.answered();
-            (ask.reply)(Err(AskError::Timeout));
+            ask.answer(Err(AskError::Timeout));
         }
         self.asked.iter().map(|(_, ask)| ask.until).min()
     }
@@ -217,7 +217,7 @@ impl<'a> Talk<'a> {
         self.shared.queue.give_back(unsent.into_iter().map(|(_, message)| message));
         let waiting = self.shared.queue.set_line(Line::Closed);
         for ask in self.asked.into_iter().map(|(_, ask)| ask).chain(waiting) {
-            (ask.reply)(Err(AskError::Away));
+            ask.answer(Err(AskError::Away));
         }
         self.wire.close();
     }

@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -68,6 +69,15 @@ pub(super) struct Ask {
     pub(super) channel: Bytes,
     pub(super) until: Instant,
     pub(super) reply: Reply,
+}
+
+impl Ask {
+    /// Hands over the answer, on the publisher's thread: a panic of whoever asked must not end that.
+    pub(super) fn answer(self, answer: Result<u64, AskError>) {
+        if catch_unwind(AssertUnwindSafe(|| (self.reply)(answer))).is_err() {
+            log::error!("who asked for the number of a channel's subscribers panicked");
+        }
+    }
 }
 
 impl fmt::Debug for Ask {

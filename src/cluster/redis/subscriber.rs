@@ -4,6 +4,7 @@
 //! is made anew begins with all subscriptions; it counts as there when Redis has confirmed them.
 
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Acquire;
 use std::time::Instant;
@@ -122,8 +123,8 @@ impl Subscriber<'_> {
     /// Tells whether Redis is there, if that has changed.
     fn report(&mut self) {
         match self.shared.status.news(&mut self.told) {
-            Some(State::Up) => (self.sink)(Incoming::Up),
-            Some(State::Down(fault)) => (self.sink)(Incoming::Down(fault)),
+            Some(State::Up) => self.tell(Incoming::Up),
+            Some(State::Down(fault)) => self.tell(Incoming::Down(fault)),
             Some(State::Connecting) | None => {}
         }
     }
@@ -161,12 +162,12 @@ impl Subscriber<'_> {
                 Meaning::Message(topic, channel, payload) => {
                     self.shared.counters.received.one();
                     self.paused = false;
-                    (self.sink)(Incoming::Message { topic, channel, payload });
+                    self.tell(Incoming::Message { topic, channel, payload });
                 }
                 Meaning::Done(Change { verb: Verb::Subscribe, topic, ticket })
                     if self.shared.topics.stands(&topic, ticket) =>
                 {
-                    (self.sink)(Incoming::Subscribed(topic));
+                    self.tell(Incoming::Subscribed(topic));
                 }
                 Meaning::Done(_) | Meaning::Pong => {}
             }
@@ -176,10 +177,17 @@ impl Subscriber<'_> {
         Ok(())
     }
 
+    /// Hands something to the sink, whose panic must not end the thread.
+    fn tell(&mut self, incoming: Incoming) {
+        if catch_unwind(AssertUnwindSafe(|| (self.sink)(incoming))).is_err() {
+            log::error!("the sink for what comes from Redis panicked");
+        }
+    }
+
     /// Tells of a pause after messages.
     fn pause(&mut self) {
         if !std::mem::replace(&mut self.paused, true) {
-            (self.sink)(Incoming::Pause);
+            self.tell(Incoming::Pause);
         }
     }
 
