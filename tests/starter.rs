@@ -16,6 +16,11 @@ const KINGLET: &str = env!("CARGO_BIN_EXE_kinglet");
 /// The user and the group called `nobody` nearly everywhere.
 const NOBODY: u32 = 65_534;
 
+/// A request for a session on a WebSocket.
+const WEBSOCKET: &[u8] = b"GET /websockets/?EIO=4&transport=websocket HTTP/1.1\r\nHost: example.test\r\n\
+    Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+
 /// How a process ended, and what it said.
 struct Ended {
     code: Option<i32>,
@@ -41,7 +46,18 @@ struct Serving {
 impl Serving {
     /// Starts the program with port 0 and nothing else in its environment; its log says which port the system chose.
     fn start(command: &mut Command) -> Self {
-        command.env_clear().env("PORT", "0").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        Self::with(command, &[])
+    }
+
+    /// The same, with more variables.
+    fn with(command: &mut Command, vars: &[(&str, &str)]) -> Self {
+        command
+            .env_clear()
+            .env("PORT", "0")
+            .envs(vars.iter().copied())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
         let mut child = command.spawn().expect("the program starts");
         let mut stderr = BufReader::new(child.stderr.take().expect("stderr is piped"));
         let mut line = String::new();
@@ -254,6 +270,36 @@ fn sigterm_and_sigint_end_with_0() {
         let (status, log) = server.stop(signal);
         assert_eq!(status.code(), Some(0), "{log}");
     }
+}
+
+#[test]
+fn stopping_just_after_an_accept_that_failed_costs_no_time_of_the_cpu() {
+    const DESCRIPTORS: usize = 32;
+    let mut command = Command::new("sh");
+    command.args(["-c", &format!("ulimit -n {DESCRIPTORS}; exec {KINGLET}")]);
+    let mut server = Serving::with(&mut command, &[("KINGLET_SHARDS", "1"), ("KINGLET_DRAIN", "0")]);
+    let mut client = TcpStream::connect(server.address).expect("a connection");
+    client.write_all(WEBSOCKET).expect("the request is taken");
+    let mut answer = [0; 12];
+    client.read_exact(&mut answer).expect("an answer");
+    assert_eq!(&answer, b"HTTP/1.1 101");
+    // The last of them find no descriptor, and wait to be accepted.
+    let _others: Vec<_> = (0..DESCRIPTORS).map(|_| TcpStream::connect(server.address).expect("a connection")).collect();
+    let mut line = String::new();
+    while !line.contains("cannot accept") {
+        line.clear();
+        assert_ne!(server.stderr.read_line(&mut line).expect("the log is readable"), 0, "no accept has failed");
+    }
+    // The client does not answer the close frame, which is waited for longer than accepting rests.
+    let pid = server.child.id();
+    assert!(Command::new("kill").arg(pid.to_string()).status().expect("kill runs").success());
+    server.stderr.read_to_string(&mut line).expect("the log is readable");
+    assert!(line.contains("stopped"), "{line}");
+    // What a process has used is known until its end has been waited for.
+    let usage = fs::read_to_string(format!("/proc/{pid}/stat")).expect("the statistics of the process");
+    let (_, fields) = usage.rsplit_once(") ").expect("the name of the process");
+    let ticks: u64 = fields.split(' ').skip(11).take(2).map(|ticks| ticks.parse::<u64>().expect("ticks")).sum();
+    assert!(ticks < 50, "{ticks} hundredths of a second");
 }
 
 #[test]

@@ -27,6 +27,26 @@ pub(crate) enum Sharing {
     Shared,
 }
 
+/// Whether a shard looks for new connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Accepting {
+    /// When the kernel tells of some.
+    WhenTold,
+    /// In the next turn in any case: the last had no room for all.
+    Now,
+    /// Not before a timer says so: there was an error.
+    Resting,
+    /// Never again: the listener is closed.
+    Over,
+}
+
+impl Accepting {
+    /// The timer that ends a rest came up.
+    pub(crate) fn rested(self) -> Self {
+        if self == Self::Resting { Self::Now } else { self }
+    }
+}
+
 /// Fails if somebody else listens on the address: listeners that share it would not notice.
 ///
 /// # Errors
@@ -68,7 +88,7 @@ impl Shard {
     /// turn reads what is new, whether the kernel has come to tell of it or not: health checks and handshakes must not wait
     /// for thousands of clients.
     pub(crate) fn accept(self: &Rc<Self>, crowded: bool) {
-        if self.resting.get() {
+        if matches!(self.accepting.get(), Accepting::Resting | Accepting::Over) {
             return;
         }
         let mut core = self.core.borrow_mut();
@@ -85,14 +105,13 @@ impl Shard {
                 }
                 Err(error) => match error.kind() {
                     io::ErrorKind::WouldBlock => {
-                        self.accepting.set(false);
+                        self.accepting.set(Accepting::WhenTold);
                         return;
                     }
                     io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted => {}
                     _ => {
                         log::warn!("cannot accept: {error}; trying again in {} ms", REST.as_millis());
-                        self.accepting.set(false);
-                        self.resting.set(true);
+                        self.accepting.set(Accepting::Resting);
                         let again = core.now + REST;
                         core.timers.arm(again, TimerKey::Accept);
                         return;
@@ -100,7 +119,7 @@ impl Shard {
                 },
             }
         }
-        self.accepting.set(true);
+        self.accepting.set(Accepting::Now);
     }
 }
 

@@ -4,6 +4,7 @@ use std::io::{self, Read};
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::accept::Accepting;
 use super::connection::{Fate, HttpState, Stage};
 use super::core::Core;
 use super::keys::{ConnectionKey, SessionKey, TimerKey};
@@ -54,7 +55,7 @@ impl Shard {
         self.life.set(Life::Stopping);
         self.shared.leave();
         self.shared.application.stopping();
-        self.accepting.set(false);
+        self.accepting.set(Accepting::Over);
         *self.listener.borrow_mut() = None;
         let sessions: Vec<_> = self.core.borrow().sessions.iter().map(|(key, _)| SessionKey(key)).collect();
         for session in sessions {

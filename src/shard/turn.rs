@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use mio::net::{TcpListener, UnixStream};
 use mio::{Events, Interest, Poll, Token};
 
+use super::accept::Accepting;
 use super::connection::{Fate, Stage};
 use super::core::Core;
 use super::inbox::{Inbox, Letter};
@@ -46,10 +47,7 @@ pub(crate) struct Shard {
     pub(crate) core: RefCell<Core>,
     pub(crate) receiver: RefCell<Receiver>,
     pub(crate) listener: RefCell<Option<TcpListener>>,
-    /// Whether connections wait that the last turn had no room for.
-    pub(crate) accepting: Cell<bool>,
-    /// Whether accepting rests after an error, until a timer ends that.
-    pub(crate) resting: Cell<bool>,
+    pub(crate) accepting: Cell<Accepting>,
     /// Whether letters wait that the last turn had no time for.
     letters_wait: Cell<bool>,
     /// Connections that had more to read than one turn may, or that came up while nothing was read.
@@ -126,8 +124,7 @@ impl Shard {
             core: RefCell::new(core),
             receiver: RefCell::new(Receiver::new(limits)),
             listener: RefCell::new(Some(listener)),
-            accepting: Cell::new(false),
-            resting: Cell::new(false),
+            accepting: Cell::new(Accepting::WhenTold),
             letters_wait: Cell::new(false),
             unread: RefCell::default(),
             signals: RefCell::new(signals),
@@ -155,7 +152,7 @@ impl Shard {
             self.core.borrow_mut().begin_turn(millis(origin.elapsed()));
             let unread = self.take_unread();
             let mut woken = self.letters_wait.get();
-            let mut accept = self.accepting.get();
+            let mut accept = self.accepting.get() == Accepting::Now;
             let mut count = 0;
             for event in &events {
                 count += 1;
@@ -199,7 +196,7 @@ impl Shard {
     /// a timer may be late by as long as the turn took.
     fn sleep(&self) -> Option<Duration> {
         let core = self.core.borrow();
-        if core.has_work() || self.letters_wait.get() || self.accepting.get() {
+        if core.has_work() || self.letters_wait.get() || self.accepting.get() == Accepting::Now {
             return Some(Duration::ZERO);
         }
         if !self.unread.borrow().is_empty() {
@@ -305,10 +302,7 @@ impl Shard {
                 TimerKey::Connection(key) => self.core.borrow_mut().connection_due(key),
                 TimerKey::Socket(key) => self.core.borrow_mut().socket_due(key),
                 TimerKey::Alarm(key) => self.core.borrow_mut().alarm_due(key),
-                TimerKey::Accept => {
-                    self.resting.set(false);
-                    self.accepting.set(true);
-                }
+                TimerKey::Accept => self.accepting.set(self.accepting.get().rested()),
                 TimerKey::Recovery => self.core.borrow_mut().recovery_due(),
                 TimerKey::Trim => trim(),
                 TimerKey::Stop => self.life.set(Life::Over),
