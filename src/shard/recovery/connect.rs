@@ -121,7 +121,7 @@ impl Core {
                     return Way::New;
                 };
                 // A lost socket whose client needs what is forgotten is of no use any more.
-                let begun = recovery.log(lost.shard).and_then(|log| Restoration::begin(lost, offset, &log));
+                let begun = recovery.logs.get(lost.shard).and_then(|log| Restoration::begin(lost, offset, log));
                 let Some(restoration) = begun.filter(|restoration| self.has_room_for(restoration)) else {
                     self.metrics.not_recovered.one();
                     return Way::New;

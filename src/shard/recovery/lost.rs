@@ -56,9 +56,19 @@ impl Addressee<'_> {
             && !is_in(&target.except)
     }
 
+    /// Its id.
+    pub(super) fn sid(&self) -> Sid {
+        self.lost.sid
+    }
+
+    /// Whether it is in that namespace.
+    pub(super) fn is_in(&self, namespace: NamespaceKey) -> bool {
+        self.lost.namespace == namespace
+    }
+
     /// Whether it is the socket of that id in that namespace.
     pub(super) fn is(&self, namespace: NamespaceKey, sid: Sid) -> bool {
-        self.lost.namespace == namespace && self.lost.sid == sid
+        self.is_in(namespace) && self.lost.sid == sid
     }
 }
 

@@ -10,6 +10,7 @@ mod identity;
 mod inquiry;
 mod log;
 mod lost;
+mod places;
 mod restoration;
 #[cfg(test)]
 mod tests;
@@ -136,7 +137,7 @@ impl Core {
     pub(crate) fn emit_logged(&mut self, socket: SocketRef, offset: Offset, frames: &Frames, heard: Option<&Event>) {
         let Some(state) = self.socket(socket).filter(|state| state.status != Status::Joining) else { return };
         let (namespace, to) = (state.namespace, self.socket_sid(socket));
-        self.logged(|log, now| log.emit(now, offset, namespace, to, Some(frames.clone())));
+        self.logged(|log, now| log.emit(now, offset, namespace, to, frames.clone()));
         self.send_event(socket.key, frames, Urgency::Reliable, heard);
     }
 

@@ -5,7 +5,10 @@
 //! the new shard has broadcast beyond that; and from then on what the new shard broadcasts. If the old shard is ahead
 //! of the new one, the new one must catch up first, or its next broadcasts would come a second time.
 
-use super::log::{Log, Missed};
+use std::sync::Mutex;
+
+use super::lock;
+use super::log::{Log, Missed, Progress};
 use super::lost::Lost;
 use crate::engineio::{Frames, Millis};
 use crate::socketio::Offset;
@@ -20,9 +23,19 @@ pub(super) struct Restoration {
 }
 
 impl Restoration {
-    /// Begins at the old shard's log. `None` if that does not know the offset.
-    pub(super) fn begin(lost: Lost, offset: Offset, old: &Log) -> Option<Self> {
-        let missed = old.since(&lost, offset)?;
+    /// Begins at the old shard's log. `None` if that does not know the offset. It is locked slice by slice: its shard logs
+    /// what it delivers there.
+    pub(super) fn begin(lost: Lost, offset: Offset, old: &Mutex<Log>) -> Option<Self> {
+        let addressee = lost.addressee();
+        let mut events = Vec::new();
+        let mut place = lock(old).behind(&addressee, offset)?;
+        let until = loop {
+            match lock(old).read(&addressee, &mut place, &mut events)? {
+                Progress::GoOn => {}
+                Progress::Done(until) => break until,
+            }
+        };
+        let missed = Missed { events, until };
         Some(Self { lost, offset, missed })
     }
 
@@ -33,7 +46,7 @@ impl Restoration {
 
     /// Adds what the new shard has broadcast meanwhile. `None` if it has forgotten some of it.
     pub(super) fn go_on(&mut self, new: &Log) -> Option<()> {
-        new.go_on(&self.lost, &mut self.missed)
+        new.go_on(&self.lost.addressee(), &mut self.missed)
     }
 
     /// What the socket missed, in bytes: each event counts `overhead` more than its length.
@@ -47,9 +60,9 @@ impl Restoration {
         let Self { lost, offset, missed } = self;
         let mut dropped = 0;
         if lost.shard != here {
-            dropped += new.emit(now, offset, lost.namespace, lost.sid, None);
+            dropped += new.bring(now, offset, lost.namespace, lost.sid, None);
             for (offset, frames) in &missed.events {
-                dropped += new.emit(now, *offset, lost.namespace, lost.sid, Some(frames.clone()));
+                dropped += new.bring(now, *offset, lost.namespace, lost.sid, Some(frames.clone()));
             }
         }
         (missed.events.into_iter().map(|(_, frames)| frames).collect(), dropped)

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use proptest::prelude::*;
 
-use super::log::Missed;
+use super::log::{Missed, Progress};
 use super::restoration::Restoration;
 use super::*;
 use crate::shard::connection::Connection;
@@ -36,6 +36,17 @@ fn broadcast(rooms: &[&str], except: &[&str], sender: Option<Sid>) -> Arc<Broadc
 
 fn offsets(missed: &Missed) -> Vec<Offset> {
     missed.events.iter().map(|(offset, _)| *offset).collect()
+}
+
+/// What a socket has missed since the event of an offset, by the log of the shard that lost it.
+fn since(log: &Log, lost: Lost, offset: Offset) -> Option<Missed> {
+    let (addressee, mut events) = (lost.addressee(), Vec::new());
+    let mut place = log.behind(&addressee, offset)?;
+    loop {
+        if let Progress::Done(until) = log.read(&addressee, &mut place, &mut events)? {
+            return Some(Missed { events, until });
+        }
+    }
 }
 
 fn source() -> impl FnMut() -> Offset {
@@ -79,10 +90,10 @@ fn what_was_meant_for_the_socket_is_missed() {
             broadcast(&[], &["b"], Some(sid(2))),
         ],
     );
-    let missed = log.since(&lost(1, &["a"]), offsets_of[0]).unwrap();
+    let missed = since(&log, lost(1, &["a"]), offsets_of[0]).unwrap();
     assert_eq!(offsets(&missed), [1, 3, 7].map(|place: usize| offsets_of[place]));
     let elsewhere = Lost { namespace: NamespaceKey(1), ..lost(1, &["a"]) };
-    assert!(log.since(&elsewhere, offsets_of[0]).is_none(), "an offset of another namespace");
+    assert!(since(&log, elsewhere, offsets_of[0]).is_none(), "an offset of another namespace");
 }
 
 #[test]
@@ -90,19 +101,19 @@ fn events_for_one_socket_are_its_own() {
     let (mut log, mut next) = (Log::new(1, usize::MAX, KEEP), source());
     let [first, second, third] = [1, 2, 1].map(|to| {
         let offset = next();
-        log.emit(Millis(0), offset, NAMESPACE, sid(to), Some(Frames::PING));
+        log.emit(Millis(0), offset, NAMESPACE, sid(to), Frames::PING);
         offset
     });
-    assert_eq!(offsets(&log.since(&lost(1, &[]), first).unwrap()), [third]);
-    assert!(log.since(&lost(1, &[]), second).is_none());
+    assert_eq!(offsets(&since(&log, lost(1, &[]), first).unwrap()), [third]);
+    assert!(since(&log, lost(1, &[]), second).is_none());
 }
 
 #[test]
 fn events_are_forgotten_when_they_are_too_old() {
     let (mut log, offsets_of, _) = log_of(usize::MAX, &vec![broadcast(&[], &[], None); 3]);
     assert_eq!(log.expire(Millis(1001)), 2);
-    assert!(log.since(&lost(1, &[]), offsets_of[0]).is_none());
-    assert_eq!(offsets(&log.since(&lost(1, &[]), offsets_of[1]).unwrap()), [offsets_of[2]]);
+    assert!(since(&log, lost(1, &[]), offsets_of[0]).is_none());
+    assert_eq!(offsets(&since(&log, lost(1, &[]), offsets_of[1]).unwrap()), [offsets_of[2]]);
     assert_eq!(log.expire(Millis(1003)), 0);
 }
 
@@ -111,23 +122,61 @@ fn the_oldest_events_make_room_for_new_ones() {
     let (_, _, none) = log_of(2000, &vec![broadcast(&[], &[], None); 3]);
     let (log, offsets_of, dropped) = log_of(2000, &vec![broadcast(&[], &[], None); 100]);
     assert!((none, dropped > 90) == (0, true), "{dropped}");
-    let kept = |offset| log.since(&lost(1, &[]), offset).is_some();
+    let kept = |offset| since(&log, lost(1, &[]), offset).is_some();
     assert_eq!(offsets_of.into_iter().filter(|offset| kept(*offset)).count() as u64, 100 - dropped);
 }
 
 #[test]
 fn a_log_that_forgot_what_lies_beyond_cannot_go_on() {
     let (old, offsets_of, _) = log_of(usize::MAX, &[broadcast(&[], &[], None)]);
-    let mut missed = old.since(&lost(1, &[]), offsets_of[0]).unwrap();
+    let mut missed = since(&old, lost(1, &[]), offsets_of[0]).unwrap();
     let (mut new, offsets_of, _) = log_of(usize::MAX, &vec![broadcast(&[], &[], None); 3]);
-    assert_eq!((new.go_on(&lost(1, &[]), &mut missed), offsets(&missed)), (Some(()), offsets_of[1..].to_vec()));
-    assert_eq!((new.go_on(&lost(1, &[]), &mut missed), missed.events.len()), (Some(()), 2), "nothing twice");
-    let mut missed = old.since(&lost(1, &[]), offsets_of[0]).unwrap();
+    assert_eq!(
+        (new.go_on(&lost(1, &[]).addressee(), &mut missed), offsets(&missed)),
+        (Some(()), offsets_of[1..].to_vec())
+    );
+    assert_eq!(
+        (new.go_on(&lost(1, &[]).addressee(), &mut missed), missed.events.len()),
+        (Some(()), 2),
+        "nothing twice"
+    );
+    let mut missed = since(&old, lost(1, &[]), offsets_of[0]).unwrap();
     new.expire(Millis(1001));
-    assert_eq!(new.go_on(&lost(1, &[]), &mut missed), Some(()), "what it forgot was received");
-    let mut missed = old.since(&lost(1, &[]), offsets_of[0]).unwrap();
+    assert_eq!(new.go_on(&lost(1, &[]).addressee(), &mut missed), Some(()), "what it forgot was received");
+    let mut missed = since(&old, lost(1, &[]), offsets_of[0]).unwrap();
     new.expire(Millis(1002));
-    assert_eq!(new.go_on(&lost(1, &[]), &mut missed), None);
+    assert_eq!(new.go_on(&lost(1, &[]).addressee(), &mut missed), None);
+}
+
+#[test]
+fn a_socket_that_came_back_received_an_event_by_its_later_place() {
+    let (mut log, offsets_of, _) = log_of(usize::MAX, &vec![broadcast(&[], &[], None); 3]);
+    log.bring(Millis(2), offsets_of[1], NAMESPACE, sid(1), None);
+    assert_eq!(offsets(&since(&log, lost(1, &[]), offsets_of[1]).unwrap()), []);
+    assert_eq!(offsets(&since(&log, lost(2, &[]), offsets_of[1]).unwrap()), [offsets_of[2]], "another socket");
+    log.bring(Millis(3), offsets_of[2], NAMESPACE, sid(1), Some(Frames::PING));
+    assert_eq!(offsets(&since(&log, lost(1, &[]), offsets_of[1]).unwrap()), [offsets_of[2]]);
+    log.expire(Millis(1002));
+    assert!(since(&log, lost(2, &[]), offsets_of[1]).is_none(), "forgotten");
+    assert_eq!(offsets(&since(&log, lost(1, &[]), offsets_of[1]).unwrap()), [offsets_of[2]]);
+    assert_eq!(log.expire(Millis(1004)), 0);
+    assert!(since(&log, lost(1, &[]), offsets_of[1]).is_none());
+}
+
+#[test]
+fn a_long_log_is_read_slice_by_slice_and_may_forget_meanwhile() {
+    let (mut log, mut next, lost) = (Log::new(1, usize::MAX, KEEP), source(), lost(1, &[]));
+    let first = next();
+    log.emit(Millis(0), first, NAMESPACE, sid(1), Frames::PING);
+    for _ in 0..3000 {
+        log.emit(Millis(1), next(), NAMESPACE, sid(1), Frames::PING);
+    }
+    assert_eq!(since(&log, lost_at(Millis(0), 1, &[]), first).unwrap().events.len(), 3000);
+    let (mut place, mut events) = (log.behind(&lost.addressee(), first).unwrap(), Vec::new());
+    assert!(matches!(log.read(&lost.addressee(), &mut place, &mut events), Some(Progress::GoOn)));
+    assert!(events.len() < 3000, "{}", events.len());
+    log.expire(Millis(1002));
+    assert!(log.read(&lost.addressee(), &mut place, &mut events).is_none());
 }
 
 #[test]
@@ -219,7 +268,7 @@ struct Client {
 
 struct World {
     next: Box<dyn FnMut() -> Offset>,
-    logs: Vec<Log>,
+    logs: Vec<Mutex<Log>>,
     letters: Vec<VecDeque<(Stamp, Arc<Broadcast>)>>,
     lost: LostSockets,
     clients: Vec<Client>,
@@ -230,7 +279,7 @@ impl World {
     fn new() -> Self {
         let mut world = Self {
             next: Box::new(source()),
-            logs: (0..SHARDS).map(|_| Log::new(SHARDS + 1, usize::MAX, KEEP)).collect(),
+            logs: (0..SHARDS).map(|_| Mutex::new(Log::new(SHARDS + 1, usize::MAX, KEEP))).collect(),
             letters: (0..SHARDS).map(|_| VecDeque::new()).collect(),
             lost: LostSockets::new(usize::MAX, KEEP),
             clients: Vec::new(),
@@ -255,7 +304,7 @@ impl World {
         let Some(shard) = self.clients[client].on else { return };
         let event = ((self.next)(), shard);
         self.senders.insert(event.0, shard);
-        self.logs[shard].emit(Millis(0), event.0, NAMESPACE, sid(client as u32), Some(Frames::PING));
+        lock(&self.logs[shard]).emit(Millis(0), event.0, NAMESPACE, sid(client as u32), Frames::PING);
         self.clients[client].expected.push(event);
         self.clients[client].unread.push(event);
     }
@@ -286,7 +335,7 @@ impl World {
                 client.unread.push((stamp.offset, stamp.origin));
             }
         }
-        self.logs[shard].broadcast(Millis(0), stamp, broadcast);
+        lock(&self.logs[shard]).broadcast(Millis(0), stamp, broadcast);
     }
 
     fn read(&mut self, shard: usize, letters: usize) {
@@ -314,13 +363,13 @@ impl World {
         let offset = self.clients[client].received.last().expect("a welcome").0;
         let old = &self.logs[lost.shard];
         let mut restoration = Restoration::begin(lost, offset, old).expect("a known offset");
-        while !restoration.is_ready(&self.logs[here]) {
+        while !restoration.is_ready(&lock(&self.logs[here])) {
             assert!(!self.letters[here].is_empty(), "it waits for something that is not on its way");
             self.read(here, 1);
         }
-        restoration.go_on(&self.logs[here]).expect("nothing is forgotten");
+        restoration.go_on(&lock(&self.logs[here])).expect("nothing is forgotten");
         let missed = restoration.events();
-        restoration.end(here, Millis(0), &mut self.logs[here]);
+        restoration.end(here, Millis(0), &mut lock(&self.logs[here]));
         let state = &mut self.clients[client];
         state.on = Some(here);
         state.unread.extend(missed.into_iter().map(|offset| (offset, self.senders[&offset])));

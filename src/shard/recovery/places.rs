@@ -1,0 +1,97 @@
+//! Where in a log an event stands.
+//!
+//! A log is in the order of delivery, in which offsets do not rise: letters of several threads meet there, and a socket that
+//! comes back from another shard brings along what it was sent there. But those of one origin rise, so they are found by
+//! halving; what was brought along is found by its socket and its offset.
+
+use std::collections::{HashMap, VecDeque};
+
+use foldhash::fast::RandomState;
+
+use crate::engineio::Sid;
+use crate::socketio::Offset;
+
+/// The number of an entry of a log: one more than that of the entry before it.
+pub(super) type Place = u64;
+
+/// Whose an entry is.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Whose {
+    /// A broadcast of this origin.
+    Origin(usize),
+    /// An event that the log's own shard sent one socket.
+    Own,
+    /// What this socket brought along.
+    Brought(Sid),
+}
+
+/// The places of all entries of a log.
+#[derive(Debug)]
+pub(super) struct Places {
+    /// Those of each origin, and last the shard's own.
+    rising: Box<[VecDeque<(Offset, Place)>]>,
+    /// The last of a socket and an offset.
+    brought: HashMap<(Sid, Offset), Place, RandomState>,
+}
+
+impl Places {
+    /// What an entry takes here, spare room included; one that was brought along takes [`BROUGHT`](Self::BROUGHT).
+    pub(super) const RISING: usize = 2 * size_of::<(Offset, Place)>();
+    pub(super) const BROUGHT: usize = 2 * (size_of::<((Sid, Offset), Place)>() + 1);
+
+    pub(super) fn new(origins: usize) -> Self {
+        Self { rising: vec![VecDeque::new(); origins + 1].into(), brought: HashMap::default() }
+    }
+
+    /// An entry was added at the end of the log.
+    pub(super) fn add(&mut self, whose: Whose, offset: Offset, place: Place) {
+        if let Whose::Brought(sid) = whose {
+            self.brought.insert((sid, offset), place);
+        } else if let Some(rising) = self.rising_mut(whose) {
+            rising.push_back((offset, place));
+        }
+    }
+
+    /// The oldest entry of the log is forgotten.
+    pub(super) fn forget(&mut self, whose: Whose, offset: Offset, place: Place) {
+        if let Whose::Brought(sid) = whose {
+            if self.brought.get(&(sid, offset)) == Some(&place) {
+                self.brought.remove(&(sid, offset));
+            }
+        } else if let Some(rising) = self.rising_mut(whose) {
+            rising.pop_front();
+        }
+    }
+
+    /// Gives back the memory of a log that was longer.
+    pub(super) fn shrink_to(&mut self, entries: usize) {
+        self.rising.iter_mut().for_each(|rising| rising.shrink_to(entries));
+        self.brought.shrink_to(entries);
+    }
+
+    /// Where the event of an offset may stand, the last place first: where the socket brought it along, and where it was sent.
+    pub(super) fn of(&self, sid: Sid, offset: Offset) -> impl Iterator<Item = Place> {
+        let sent = self.rising.iter().find_map(|rising| {
+            let index = rising.binary_search_by_key(&offset, |(offset, _)| *offset).ok()?;
+            rising.get(index).map(|(_, place)| *place)
+        });
+        let mut places = [self.brought.get(&(sid, offset)).copied(), sent];
+        places.sort_unstable();
+        places.into_iter().rev().flatten()
+    }
+
+    /// The first broadcast of an origin beyond an offset.
+    pub(super) fn beyond(&self, origin: usize, offset: Offset) -> Option<Place> {
+        let rising = self.rising.get(origin)?;
+        let index = rising.partition_point(|(sent, _)| *sent <= offset);
+        rising.get(index).map(|(_, place)| *place)
+    }
+
+    fn rising_mut(&mut self, whose: Whose) -> Option<&mut VecDeque<(Offset, Place)>> {
+        match whose {
+            Whose::Origin(origin) => self.rising.get_mut(origin),
+            Whose::Own => self.rising.last_mut(),
+            Whose::Brought(_) => None,
+        }
+    }
+}
