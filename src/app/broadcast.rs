@@ -10,7 +10,7 @@ use super::event::Event;
 use crate::cluster::{self, Data, Membership};
 use crate::engineio::{Frames, Sid};
 use crate::error::EmitError;
-use crate::shard::{self, Letter, NamespaceRef, Shard, Shared, Target, Urgency, broadcast_recoverable};
+use crate::shard::{self, Letter, NamespaceRef, Shard, Shared, Target, Urgency, Wake, broadcast_recoverable};
 use crate::socketio;
 
 /// A message for many sockets of one namespace: first whom it is for, then what it is.
@@ -51,6 +51,14 @@ impl Reach {
     /// Whether other servers are told.
     const fn leaves(self) -> bool {
         matches!(self, Self::Cluster | Self::RemoteSocket)
+    }
+
+    /// When the shards are woken for it.
+    const fn wake(self) -> Wake {
+        match self {
+            Self::Received => Wake::Later,
+            Self::Cluster | Self::RemoteSocket | Self::Server => Wake::Now,
+        }
     }
 }
 
@@ -139,10 +147,10 @@ impl Broadcast {
             shard::Broadcast { namespace: key, target, frames, urgency, heard }
         };
         match shared.recovery.as_ref().filter(|_| urgency == Urgency::Reliable) {
-            Some(recovery) => broadcast_recoverable(&shared, recovery, |offset| {
+            Some(recovery) => broadcast_recoverable(&shared, recovery, self.reach.wake(), |offset| {
                 broadcast(socketio::event_at(name, offset, json, attachments))
             }),
-            None => deliver(&shared, broadcast(socketio::event(name, None, json, attachments)), self.reach),
+            None => deliver(&shared, broadcast(socketio::event(name, None, json, attachments)), self.reach.wake()),
         }
         Ok(())
     }
@@ -196,7 +204,7 @@ impl Broadcast {
 }
 
 /// Delivers to the sockets of this thread's shard at once, and hands the rest to the other shards.
-fn deliver(shared: &Arc<Shared>, broadcast: shard::Broadcast, reach: Reach) {
+fn deliver(shared: &Arc<Shared>, broadcast: shard::Broadcast, wake: Wake) {
     let current = Shard::current(shared);
     if let Some(current) = &current {
         current.core.borrow_mut().broadcast(&broadcast);
@@ -208,11 +216,8 @@ fn deliver(shared: &Arc<Shared>, broadcast: shard::Broadcast, reach: Reach) {
     }
     let broadcast = Arc::new(broadcast);
     for (_, mailbox) in elsewhere {
-        let letter = Letter::Broadcast(Arc::clone(&broadcast));
-        match reach {
-            Reach::Received => mailbox.post(letter),
-            _ => mailbox.send(letter),
-        }
+        mailbox.wait_for_room();
+        mailbox.put(Letter::Broadcast(Arc::clone(&broadcast)), wake);
     }
 }
 
@@ -223,5 +228,41 @@ impl std::fmt::Debug for Broadcast {
             .field("target", &self.target)
             .field("urgency", &self.urgency)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mio::{Events, Poll, Token, Waker};
+
+    use super::super::handlers::Handlers;
+    use super::*;
+    use crate::config::{Config, Recovery};
+    use crate::shard::{Budget, Mailbox, mailbox};
+
+    #[test]
+    fn a_batch_from_another_server_wakes_a_shard_once() {
+        for recovery in [None, Some(Recovery::default())] {
+            let mut poll = Poll::new().unwrap();
+            let (mailbox, _inbox) = mailbox(Waker::new(poll.registry(), Token(0)).unwrap(), 1 << 20);
+            let mut handlers = Handlers::default();
+            handlers.namespace_mut("/");
+            let budget = Budget { memory: None, max_connections: 1, queued: 1, unfinished: 1 };
+            let config = Config { recovery, ..Config::default() };
+            let shared = Arc::new(Shared::new(config, [0; 3], Box::new(handlers), None, vec![mailbox], budget));
+            let namespace = shared.application.find_namespace("/").unwrap();
+            let everybody = Broadcast::new(Some(Arc::clone(&shared)), Ok(namespace), None);
+            let received = Broadcast { reach: Reach::Received, ..everybody };
+            let mut events = Events::with_capacity(4);
+            let mut wakes = || {
+                poll.poll(&mut events, Some(Duration::ZERO)).unwrap();
+                events.iter().count()
+            };
+            received.clone().emit("one", ()).unwrap();
+            received.emit("another", ()).unwrap();
+            assert_eq!(wakes(), 0, "what comes with it is to be handled with it");
+            shared.mailboxes.iter().for_each(Mailbox::wake);
+            assert_eq!(wakes(), 1);
+        }
     }
 }

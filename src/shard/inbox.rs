@@ -61,6 +61,14 @@ pub(crate) struct HandOff {
     pub(crate) unread: Vec<u8>,
 }
 
+/// When a shard is woken for a letter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wake {
+    Now,
+    /// By whoever puts it there, after others.
+    Later,
+}
+
 /// The way to one shard, from any thread.
 #[derive(Clone)]
 pub(crate) struct Mailbox {
@@ -119,31 +127,27 @@ impl Mailbox {
         self.hand_over(letter);
     }
 
-    /// Waits while there is no room, unless this thread is a shard's.
+    /// Waits while there is no room, unless this thread is a shard's. The shard is woken for what it was given before.
     pub(crate) fn wait_for_room(&self) {
-        if self.is_full() && !Shard::runs_here() {
-            self.state.wait_for_room();
+        if self.is_full() {
+            self.wake();
+            if !Shard::runs_here() {
+                self.state.wait_for_room();
+            }
         }
     }
 
     /// Hands a letter to the shard, whether there is room or not.
     pub(crate) fn hand_over(&self, letter: Letter) {
-        self.state.waiting.fetch_add(letter.cost(), Ordering::AcqRel);
-        if self.sender.send(letter).is_ok() {
-            self.wake_unless_woken();
-        }
+        self.put(letter, Wake::Now);
     }
 
-    /// Hands a letter to the shard as [`send`](Self::send) does, but wakes it only if there is no room. Whoever posts letters
-    /// [`wake`](Self::wake)s it after the last.
-    pub(crate) fn post(&self, letter: Letter) {
-        if self.is_full() {
-            self.wake();
-            self.wait_for_room();
-        }
+    /// The same, but whoever gives it several letters may [`wake`](Self::wake) it after the last.
+    pub(crate) fn put(&self, letter: Letter, wake: Wake) {
         self.state.waiting.fetch_add(letter.cost(), Ordering::AcqRel);
-        // Nobody is left to serve where this fails.
-        let _ = self.sender.send(letter);
+        if self.sender.send(letter).is_ok() && wake == Wake::Now {
+            self.wake_unless_woken();
+        }
     }
 
     /// Wakes the shard if letters wait for it.
@@ -248,12 +252,12 @@ mod tests {
     }
 
     #[test]
-    fn posted_letters_wake_the_shard_when_that_is_said() {
+    fn letters_wake_the_shard_when_that_is_said() {
         let (mailbox, inbox, mut wakes) = under_test(1024);
         mailbox.wake();
         assert_eq!(wakes(), 0, "nothing waits");
-        mailbox.post(Letter::Stop);
-        mailbox.post(Letter::Stop);
+        mailbox.put(Letter::Stop, Wake::Later);
+        mailbox.put(Letter::Stop, Wake::Later);
         assert_eq!(wakes(), 0);
         mailbox.wake();
         assert_eq!(wakes(), 1);
@@ -263,16 +267,16 @@ mod tests {
     }
 
     #[test]
-    fn whoever_posts_to_a_full_inbox_wakes_the_shard_and_waits() {
+    fn whoever_waits_for_room_wakes_the_shard() {
         let (mailbox, inbox, mut wakes) = under_test(COST);
-        mailbox.post(Letter::Stop);
-        mailbox.post(Letter::Stop);
-        let poster = std::thread::spawn(move || mailbox.post(Letter::Stop));
+        mailbox.put(Letter::Stop, Wake::Later);
+        mailbox.put(Letter::Stop, Wake::Later);
+        let sender = std::thread::spawn(move || mailbox.send(Letter::Stop));
         while wakes() == 0 {}
         let mut taken = 0;
         while taken < 3 {
             taken += inbox.drain().count();
         }
-        poster.join().unwrap();
+        sender.join().unwrap();
     }
 }

@@ -69,7 +69,7 @@ pub(crate) use self::census::Census;
 pub(crate) use self::collections::{Asker, Collection, Others, Relay};
 pub(crate) use self::descriptions::Description;
 pub use self::handshake::Handshake;
-pub(crate) use self::inbox::{Inbox, Letter, Mailbox, mailbox};
+pub(crate) use self::inbox::{Inbox, Letter, Mailbox, Wake, mailbox};
 pub(crate) use self::keys::NamespaceKey;
 pub(crate) use self::namespaces::{Child, NamespaceRef, NoNamespace};
 pub(crate) use self::owed::Owed;

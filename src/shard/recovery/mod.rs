@@ -28,7 +28,7 @@ pub(crate) use self::log::Stamp;
 use self::lost::{Lost, LostSockets};
 use super::application::SocketRef;
 use super::core::Core;
-use super::inbox::{Letter, Mailbox};
+use super::inbox::{Letter, Mailbox, Wake};
 use super::keys::TimerKey;
 use super::shared::Shared;
 use super::sockets::Status;
@@ -107,7 +107,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// Broadcasts what every shard is to log: to the sockets of this thread's shard at once, to the others by letter. `make`
 /// gets the offset to write into the frames.
-pub(crate) fn broadcast(shared: &Arc<Shared>, recovery: &Recovery, make: impl FnOnce(&str) -> Broadcast) {
+pub(crate) fn broadcast(shared: &Arc<Shared>, recovery: &Recovery, wake: Wake, make: impl FnOnce(&str) -> Broadcast) {
     let current = Shard::current(shared);
     // Not while the lock is held: a shard of another server waits for that, too.
     shared.mailboxes.iter().for_each(Mailbox::wait_for_room);
@@ -120,7 +120,7 @@ pub(crate) fn broadcast(shared: &Arc<Shared>, recovery: &Recovery, make: impl Fn
     }
     for (index, mailbox) in shared.mailboxes.iter().enumerate() {
         if Some(index) != here {
-            mailbox.hand_over(Letter::Recoverable(stamp, Arc::clone(&broadcast)));
+            mailbox.put(Letter::Recoverable(stamp, Arc::clone(&broadcast)), wake);
         }
     }
 }
