@@ -40,6 +40,17 @@ impl PendingAck {
     }
 }
 
+/// Takes out the acknowledgement of that id. A broadcast asks many clients at once, of whom most are asked nothing else for
+/// long: when the last has answered, they keep no memory for it.
+fn take(acks: &mut VecDeque<PendingAck>, id: u64) -> Option<PendingAck> {
+    let place = acks.iter().position(|ack| ack.id == id)?;
+    let ack = acks.remove(place)?;
+    if acks.is_empty() && matches!(ack.waiter, Waiter::Broadcast(_)) {
+        *acks = VecDeque::new();
+    }
+    Some(ack)
+}
+
 impl Core {
     /// Notes that a socket owes an acknowledgement.
     pub(crate) fn expect_ack(&mut self, socket: SocketRef, id: u64, deadline: Millis, callback: AckCallback) {
@@ -73,8 +84,7 @@ impl Core {
     /// An acknowledgement came. One that nobody waits for is ignored.
     pub(crate) fn acknowledged(&mut self, socket: SocketRef, id: u64, arguments: Arguments) {
         let Some(extra) = self.socket_mut(socket).and_then(|state| state.extra.as_mut()) else { return };
-        let Some(place) = extra.acks.iter().position(|ack| ack.id == id) else { return };
-        if let Some(ack) = extra.acks.remove(place) {
+        if let Some(ack) = take(&mut extra.acks, id) {
             self.calls.extend(ack.settle(socket, Ok(arguments)));
         }
     }
@@ -95,5 +105,32 @@ impl Core {
         if let Some(next) = next {
             self.arm_socket(key, next);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::collections::Relay;
+    use super::*;
+
+    fn pending(id: u64, waiter: Waiter) -> PendingAck {
+        PendingAck { id, deadline: Millis(1000), waiter }
+    }
+
+    #[test]
+    fn who_has_answered_a_broadcast_keeps_nothing_for_it() {
+        let asker = Asker::Relay(Relay::new(1, Box::new(|_| ())));
+        let mut acks: VecDeque<_> = [1, 2].map(|id| pending(id, Waiter::Broadcast(asker.clone()))).into();
+        assert!(take(&mut acks, 3).is_none());
+        assert!(take(&mut acks, 1).is_some() && acks.capacity() > 0, "another answer is due");
+        assert!(take(&mut acks, 2).is_some());
+        assert_eq!(acks.capacity(), 0);
+    }
+
+    #[test]
+    fn who_is_asked_alone_is_asked_again_without_an_allocation() {
+        let mut acks: VecDeque<_> = [pending(1, Waiter::Callback(Box::new(|_, _, _| ())))].into();
+        assert!(take(&mut acks, 1).is_some());
+        assert!(acks.capacity() > 0);
     }
 }
