@@ -34,6 +34,9 @@ pub enum DecodeError {
     /// Arguments nest deeper than [`MAX_DEPTH`](super::msgpack::MAX_DEPTH).
     #[error("the data nests deeper than {} levels", super::msgpack::MAX_DEPTH)]
     TooDeep,
+    /// Of its many pieces, as rooms or attachments, would become too much.
+    #[error("its pieces would take more than {} bytes", super::cost::MAX_COST)]
+    TooCostly,
     /// There is no such type of request, or not in MessagePack.
     #[error("a request of unknown type {0}")]
     RequestType(u64),

@@ -24,8 +24,8 @@ pub(crate) struct Place {
     pub(crate) channels: Channels,
 }
 
-/// What is called with each answer to a request, and with the length of the message it came in, until it says that it wants
-/// no more. It must bear one answer too many.
+/// What is called with each answer to a request, and with the bytes that it takes, until it says that it wants no more. It
+/// must bear one answer too many.
 pub(crate) type Listener = Arc<dyn Fn(Answer, usize) -> Wants + Send + Sync>;
 
 /// Whether more answers are waited for.
@@ -191,11 +191,12 @@ impl Membership {
         let _listener = self.listeners().remove(request_id);
     }
 
-    /// Hands an answer, which came in a message of so many bytes, to whoever asked. An answer to somebody else's request is
+    /// Hands an answer, which came in a message of so many bytes, to whoever asked, with what it takes. An answer to somebody else's request is
     /// ignored.
     pub(crate) fn answered(&self, response: Response, length: usize) {
         let listener = self.listeners().get(&response.request_id).map(Arc::clone);
-        if listener.is_some_and(|listener| listener(response.answer, length) == Wants::NoMore) {
+        let bytes = response.answer.bytes(length);
+        if listener.is_some_and(|listener| listener(response.answer, bytes) == Wants::NoMore) {
             self.forget(&response.request_id);
         }
     }

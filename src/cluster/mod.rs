@@ -11,6 +11,7 @@
 
 mod broadcast;
 mod channels;
+mod cost;
 mod data;
 mod date;
 mod error;

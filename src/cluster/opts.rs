@@ -7,7 +7,7 @@ use serde::de::{Deserializer, Error, IgnoredAny, Visitor};
 use serde::{Deserialize, Serialize};
 
 use super::msgpack::{self, Head, MsgpackError, PackError, Reader};
-use super::number;
+use super::{cost, number};
 
 /// Which sockets of the namespace are meant.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,7 +57,12 @@ fn read_rooms(reader: &mut Reader<'_>, rooms: &mut Vec<Box<str>>) -> Result<(), 
     if is_nil(reader)? {
         return Ok(());
     }
-    for _ in 0..reader.array()? {
+    let at = reader.at();
+    let count = reader.array()?;
+    if !cost::allows(count as usize) {
+        return Err(MsgpackError::TooCostly { at });
+    }
+    for _ in 0..count {
         let at = reader.at();
         let room = match reader.head()? {
             Head::Text(text) => String::from_utf8_lossy(text),
@@ -271,6 +276,15 @@ mod tests {
         assert!(read_all(b"\x81\xa6except\x91\xc3").is_err());
         assert!(serde_json::from_str::<Opts>(r#"{"rooms":"a"}"#).is_err());
         assert!(serde_json::from_str::<Opts>(r#"{"except":[true]}"#).is_err());
+    }
+
+    #[test]
+    fn millions_of_rooms_are_refused_before_they_are_made() {
+        let rooms = |count: u32| {
+            read_all(&[b"\x81\xa5rooms\xdd", &count.to_be_bytes()[..], &b"\xa0".repeat(count as usize)].concat())
+        };
+        assert_eq!(rooms(250_000).unwrap().0.rooms.len(), 250_000);
+        assert!(matches!(rooms(1_000_000), Err(MsgpackError::TooCostly { at: 7 })));
     }
 
     #[test]

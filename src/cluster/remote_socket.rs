@@ -4,12 +4,15 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fmt;
 
-use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::de::{Deserializer, Error, MapAccess, Visitor};
 use serde::ser::{SerializeMap, Serializer};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::opts;
+
+/// Bytes of names with several values: in the request each value had its own.
+const MOST_NAMES: usize = 64 * 1024;
 
 /// A socket of another server.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -25,6 +28,13 @@ pub struct RemoteSocket {
     /// What the application keeps with it, as JSON; written as `{}` if there is nothing.
     #[serde(default, serialize_with = "object_if_none")]
     pub data: Option<Box<RawValue>>,
+}
+
+impl RemoteSocket {
+    /// The pieces that it is made of, itself as several.
+    pub(super) fn pieces(&self) -> usize {
+        8 + self.rooms.len() + 2 * (self.handshake.headers.len() + self.handshake.query.len())
+    }
 }
 
 /// What another server tells of the request that opened a session. What it leaves out, or says to be `null`, is empty.
@@ -125,16 +135,22 @@ fn pairs<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<(String, Stri
             f.write_str("an object of texts")
         }
 
-        fn visit_unit<E: serde::de::Error>(self) -> Result<Self::Value, E> {
+        fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
             Ok(Vec::new())
         }
 
         fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
-            let mut pairs = Vec::new();
+            let (mut pairs, mut repeated) = (Vec::new(), 0_usize);
             while let Some((name, values)) = members.next_entry::<String, Values<'_>>()? {
                 match values {
                     Values::One(value) => pairs.push((name, value.into_owned())),
-                    Values::Many(values) => pairs.extend(values.into_iter().map(|value| (name.clone(), value))),
+                    Values::Many(values) => {
+                        repeated += name.len() * values.len();
+                        if repeated > MOST_NAMES {
+                            return Err(A::Error::custom("names that no request has room for"));
+                        }
+                        pairs.extend(values.into_iter().map(|value| (name.clone(), value)));
+                    }
                     Values::Other(_) => {}
                 }
             }
@@ -191,6 +207,16 @@ mod tests {
         assert!(written.contains(r#""query":{"a":["1","3"],"b":"2"}"#), "{written}");
         let read: RemoteHandshake = serde_json::from_str(&written).unwrap();
         assert_eq!(read.query, [pair("a", "1"), pair("a", "3"), pair("b", "2")]);
+    }
+
+    #[test]
+    fn a_long_name_of_many_values_is_not_multiplied() {
+        let json = |values: usize| {
+            let (name, values) = ("x".repeat(1000), vec!["\"\""; values].join(","));
+            format!(r#"{{"id":"a","handshake":{{"query":{{"{name}":[{values}]}}}}}}"#)
+        };
+        assert_eq!(read(&json(16)).handshake.query.len(), 16);
+        assert!(serde_json::from_str::<RemoteSocket>(&json(1000)).is_err());
     }
 
     #[test]

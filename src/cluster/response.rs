@@ -10,7 +10,7 @@ use super::msgpack::{self, Packed, Reader, Transcoder};
 use super::opts::RoomName;
 use super::remote_socket::RemoteSocket;
 use super::request::within_depth;
-use super::{Data, DecodeError, EncodeError};
+use super::{Data, DecodeError, EncodeError, cost};
 use crate::socketio::Arguments;
 
 /// A response, and to which request.
@@ -51,7 +51,8 @@ struct Received<'a> {
     request_id: Box<str>,
     #[serde(borrow)]
     sockets: Option<&'a RawValue>,
-    rooms: Option<Vec<RoomName>>,
+    #[serde(borrow)]
+    rooms: Option<&'a RawValue>,
     client_count: Option<u64>,
     #[serde(borrow, default, deserialize_with = "null_or_more")]
     data: Option<&'a RawValue>,
@@ -120,12 +121,26 @@ impl Response {
     }
 }
 
+impl Answer {
+    /// Bytes that it takes, about, if it came in a message of so many.
+    pub(super) fn bytes(&self, length: usize) -> usize {
+        let pieces = match self {
+            Self::SocketIds(texts) | Self::Rooms(texts) => texts.len(),
+            Self::Sockets(sockets) => sockets.iter().map(RemoteSocket::pieces).sum(),
+            Self::Done | Self::ServerSideEmit(_) | Self::ClientCount(_) | Self::Ack(_) => 0,
+        };
+        length + pieces * cost::PIECE
+    }
+}
+
 impl Received<'_> {
     fn into_response(self) -> Result<Response, DecodeError> {
         let answer = match self.kind {
             None => match (self.sockets, self.rooms) {
-                (Some(sockets), _) => sockets_of(sockets.get())?,
-                (None, Some(rooms)) => Answer::Rooms(rooms.into_iter().map(|room| room.0).collect()),
+                (Some(sockets), _) => sockets_of(sockets)?,
+                (None, Some(rooms)) => {
+                    Answer::Rooms(cost::read::<Vec<RoomName>>(rooms)?.into_iter().map(|room| room.0).collect())
+                }
                 (None, None) => Answer::Done,
             },
             Some(6) => {
@@ -144,12 +159,12 @@ impl Received<'_> {
 }
 
 /// The sockets of a JSON list: the ids alone if it begins with one.
-fn sockets_of(json: &str) -> Result<Answer, serde_json::Error> {
-    let first = json.trim_ascii_start().strip_prefix('[').map(str::trim_ascii_start);
+fn sockets_of(list: &RawValue) -> Result<Answer, DecodeError> {
+    let first = list.get().strip_prefix('[').map(str::trim_ascii_start);
     if first.is_some_and(|first| first.starts_with('"')) {
-        return serde_json::from_str(json).map(Answer::SocketIds);
+        return cost::read(list).map(Answer::SocketIds);
     }
-    serde_json::from_str(json).map(Answer::Sockets)
+    cost::read(list).map(Answer::Sockets)
 }
 
 /// The arguments of an acknowledgement that was called with one value, or with none if its text is empty.
@@ -271,6 +286,17 @@ mod tests {
         assert_eq!(json(b"\x82\xa4type\x09\xa9requestId\xa1r"), "[]");
         assert_eq!(json(br#"{"type":9,"requestId":"r","packet":{"a":[1]}}"#), r#"[{"a":[1]}]"#);
         assert_eq!(json(br#"{"type":9,"requestId":"r","packet":null}"#), "[null]");
+    }
+
+    #[test]
+    fn what_would_become_too_much_is_refused_before_it_is_made() {
+        let many = |piece: &str| vec![piece; 1_000_000].join(",");
+        for member in ["rooms", "sockets"] {
+            let json = format!(r#"{{"requestId":"r","{member}":[{}]}}"#, many("\"\""));
+            assert!(matches!(decode(json.as_bytes()), Err(DecodeError::TooCostly)), "{member}");
+        }
+        let json = format!(r#"{{"requestId":"r","sockets":[{}]}}"#, many(r#"{"id":""}"#));
+        assert!(matches!(decode(json.as_bytes()), Err(DecodeError::TooCostly)));
     }
 
     #[test]

@@ -43,6 +43,21 @@ pub fn is_within_depth(text: &str, limit: usize) -> bool {
     true
 }
 
+/// How many values, elements and members a JSON text has, or more.
+pub fn pieces(text: &str) -> usize {
+    let mut pieces = 1;
+    let mut rest = text.as_bytes();
+    while let Some((&byte, behind)) = rest.split_first() {
+        rest = behind;
+        match byte {
+            b'"' => rest = skip_string(rest),
+            b'[' | b'{' | b',' | b':' => pieces += 1,
+            _ => {}
+        }
+    }
+    pieces
+}
+
 /// The name of the event that a JSON array holds: its first element, a text or a number. None if the text is not a valid
 /// JSON array or begins with something else.
 pub fn event_name(array: &str) -> Option<Cow<'_, str>> {

@@ -108,8 +108,12 @@ fn an_answer_that_there_is_no_room_for_is_missing_at_once() {
         scene.answer(&request, &format!("[\"{}\"]", "x".repeat(800)));
         assert_eq!(received(&rooms), Ok(vec!["x".repeat(800)]));
     }
+    // Many rooms take more than their names.
+    let (request, rooms) = scene.ask();
+    scene.answer(&request, &format!("[{}]", vec!["\"\""; 30].join(",")));
+    assert!(received(&rooms).is_err());
     let hits = scene.member.handle.metrics().limits_hit;
-    assert!(hits.contains(&("collected_answers", 2)), "{hits:?}");
+    assert!(hits.contains(&("collected_answers", 3)), "{hits:?}");
     assert_eq!(scene.member.handle.cluster_metrics().unwrap().timeouts, 0);
 }
 

@@ -121,9 +121,9 @@ impl<T: Send + 'static> Gathering<T> {
         drop(state);
         let this = Arc::clone(self);
         let read = question.read;
-        let listener = move |answer, length| {
+        let listener = move |answer, bytes| {
             if let Some(part) = read(answer) {
-                this.part_of_another(part, length);
+                this.part_of_another(part, bytes);
             }
             if this.state().finish.is_some() { Wants::More } else { Wants::NoMore }
         };
@@ -145,14 +145,14 @@ impl<T: Send + 'static> Gathering<T> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A part of another server has come, in a message of so many bytes. One that there is no room for is missing.
-    fn part_of_another(&self, part: Vec<T>, length: usize) {
+    /// A part of another server has come, which takes so many bytes. One that there is no room for is missing.
+    fn part_of_another(&self, part: Vec<T>, bytes: usize) {
         let mut state = self.state();
         if state.finish.is_none() {
             return;
         }
-        if self.shared.hoard.take(length) {
-            state.bytes += length;
+        if self.shared.hoard.take(bytes) {
+            state.bytes += bytes;
             drop(state);
             self.part(part);
         } else {

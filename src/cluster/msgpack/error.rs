@@ -3,6 +3,7 @@
 use thiserror::Error;
 
 use super::MAX_DEPTH;
+use crate::cluster::cost::MAX_COST;
 
 /// Why bytes are not the MessagePack that was expected. `at` counts bytes from the message's start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -41,6 +42,12 @@ pub enum MsgpackError {
     #[error("arrays and maps nest deeper than {MAX_DEPTH} levels, at byte {at}")]
     TooDeep {
         /// Where the value too deep begins.
+        at: usize,
+    },
+    /// Of many small pieces, as rooms or attachments, would become too much.
+    #[error("its pieces would take more than {MAX_COST} bytes, at byte {at}")]
+    TooCostly {
+        /// Where the pieces begin, or one too many stands.
         at: usize,
     },
     /// A map that looks like a placeholder stands beside binary data: clients would take it for binary data, too.

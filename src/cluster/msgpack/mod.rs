@@ -27,8 +27,8 @@
 //! # Bounds
 //!
 //! Values nest [`MAX_DEPTH`] deep at most, as they do in packets from clients. Announced lengths are believed only as far as
-//! the bytes reach. The JSON text is at most 20 times as long as the MessagePack was, and an attachment takes at least two
-//! bytes of it. The other way it is at most three times as long, and attachments are not multiplied: placeholders that
+//! the bytes reach. The JSON text, with 64 bytes for each attachment, is at most 32 MiB longer than the message was. The
+//! other way it is at most three times as long, and attachments are not multiplied: placeholders that
 //! repeat one may not stand for more bytes than there are.
 
 mod error;

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::MAX_DEPTH;
 use super::error::MsgpackError;
 use super::reader::{Head, Reader, unexpected};
+use crate::cluster::cost::{MAX_COST, PIECE};
 use crate::cluster::{date, number};
 
 /// Writes values of a message as JSON, and gathers what is binary in them.
@@ -16,6 +17,8 @@ pub struct Transcoder<'a> {
     message: &'a Bytes,
     json: String,
     attachments: Vec<Bytes>,
+    /// What both may take.
+    most: usize,
     /// Where the first map stands that looks like a placeholder.
     lookalike: Option<usize>,
 }
@@ -35,7 +38,7 @@ impl<'a> Transcoder<'a> {
     /// A transcoder of values of `message`, which have about `length` bytes.
     pub fn new(message: &'a Bytes, length: usize) -> Self {
         let json = String::with_capacity(length + length / 4);
-        Self { message, json, attachments: Vec::new(), lookalike: None }
+        Self { message, json, attachments: Vec::new(), most: message.len() + MAX_COST, lookalike: None }
     }
 
     /// Writes the value that begins at the place of a reader of the message.
@@ -61,6 +64,9 @@ impl<'a> Transcoder<'a> {
     /// Writes a value that may nest `levels` deep.
     fn any(&mut self, reader: &mut Reader<'a>, levels: usize) -> Result<Written, MsgpackError> {
         let at = reader.at();
+        if self.json.len() + self.attachments.len() * PIECE > self.most {
+            return Err(MsgpackError::TooCostly { at });
+        }
         let within = || levels.checked_sub(1).ok_or(MsgpackError::TooDeep { at });
         match reader.head()? {
             Head::Nil => self.json.push_str("null"),
@@ -338,9 +344,12 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_attachment_is_the_most_text_for_a_byte() {
-        let count = 1000_u16;
-        let message = [&[0xdc][..], &count.to_be_bytes(), &b"\xc4\0".repeat(usize::from(count))].concat();
-        assert!(text(&message).len() <= 20 * message.len());
+    fn many_small_pieces_are_refused() {
+        let many = |piece: &[u8], count: u32| {
+            json(&[b"\xdd", &count.to_be_bytes()[..], &piece.repeat(count as usize)].concat())
+        };
+        assert!(many(b"\xc4\0", 100_000).is_ok());
+        assert!(matches!(many(b"\xc4\0", 1_000_000), Err(MsgpackError::TooCostly { .. })));
+        assert!(many(b"\0", 1_000_000).is_ok());
     }
 }

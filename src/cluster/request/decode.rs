@@ -6,10 +6,10 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{Operation, Request, is_reserved_server_side};
-use crate::cluster::DecodeError;
 use crate::cluster::broadcast::{self, Broadcast};
 use crate::cluster::msgpack::{MAX_DEPTH, Reader};
 use crate::cluster::opts::{self, Flags, Opts, RoomName};
+use crate::cluster::{DecodeError, cost};
 use crate::socketio::{self, Arguments, Event, json};
 
 /// A request of JSON as it comes, whichever it is.
@@ -20,11 +20,12 @@ struct Received<'a> {
     request_id: Option<Box<str>>,
     #[serde(rename = "type")]
     kind: u64,
-    opts: Option<ReceivedOpts>,
+    #[serde(borrow)]
+    opts: Option<&'a RawValue>,
     sid: Option<Box<str>>,
     room: Option<RoomName>,
-    #[serde(default, deserialize_with = "opts::rooms")]
-    rooms: Vec<Box<str>>,
+    #[serde(borrow)]
+    rooms: Option<&'a RawValue>,
     close: Option<bool>,
     #[serde(borrow)]
     data: Option<&'a RawValue>,
@@ -67,16 +68,18 @@ impl Received<'_> {
         let request_id = self.request_id;
         let needed_id = || DecodeError::Missing("requestId");
         let needed_opts = || DecodeError::Missing("opts");
-        let (opts, flags) = match self.opts {
+        let (opts, flags) = match self.opts.map(cost::read::<ReceivedOpts>).transpose()? {
             Some(received) => (Some(received.opts), received.flags.unwrap_or_default()),
             None => (None, Flags::default()),
         };
+        let rooms = self.rooms.map(cost::read::<Vec<RoomName>>).transpose()?.unwrap_or_default();
+        let rooms = rooms.into_iter().map(|room| room.0).collect();
         let close = self.close.unwrap_or_default();
         let operation = match (self.kind, opts) {
-            (0, _) => Operation::Sockets { request_id: request_id.ok_or_else(needed_id)?, rooms: self.rooms },
+            (0, _) => Operation::Sockets { request_id: request_id.ok_or_else(needed_id)?, rooms },
             (1, _) => Operation::AllRooms { request_id: request_id.ok_or_else(needed_id)? },
-            (2, Some(opts)) => Operation::Join { opts, rooms: self.rooms },
-            (3, Some(opts)) => Operation::Leave { opts, rooms: self.rooms },
+            (2, Some(opts)) => Operation::Join { opts, rooms },
+            (3, Some(opts)) => Operation::Leave { opts, rooms },
             (4, Some(opts)) => Operation::Disconnect { opts, close },
             (kind @ 2..=4, None) => {
                 let sid = self.sid.ok_or(DecodeError::Missing("sid"))?;
@@ -217,6 +220,22 @@ mod tests {
         let nested = |levels| format!(r#"{{"type":6,"data":["x",{}{}]}}"#, "[".repeat(levels), "]".repeat(levels));
         assert!(decode(&nested(127)).is_ok());
         assert!(matches!(decode(&nested(128)), Err(DecodeError::TooDeep)));
+    }
+
+    #[test]
+    fn what_would_become_too_much_is_refused_before_it_is_made() {
+        let many = |piece: &str, count: usize| vec![piece; count].join(",");
+        let (few, pieces) = (many("\"\"", 250_000), many("\"\"", 1_000_000));
+        for rooms in [
+            r#"{"type":2,"opts":{},"rooms":[ROOMS]}"#,
+            r#"{"type":4,"opts":{"except":[ROOMS]}}"#,
+            r#"{"type":4,"opts":{"flags":{"timeout":[ROOMS]}}}"#,
+        ] {
+            assert!(decode(&rooms.replace("ROOMS", &few)).is_ok());
+            assert!(matches!(decode(&rooms.replace("ROOMS", &pieces)), Err(DecodeError::TooCostly)), "{rooms}");
+        }
+        let data = format!(r#"{{"type":6,"data":["x",{pieces}]}}"#);
+        assert!(decode(&data).is_ok(), "the arguments of an event stay text");
     }
 
     #[test]

@@ -1,0 +1,29 @@
+//! What decoding makes of a message beside its bytes. A message whose many small pieces would become many times as large is
+//! refused before they are made, however short it is.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::DecodeError;
+use crate::socketio::json;
+
+/// Bytes that the pieces of a message may take.
+pub const MAX_COST: usize = 32 * 1024 * 1024;
+
+/// What a piece takes beside its bytes: the name of a room, an attachment, an element or a member of JSON.
+pub const PIECE: usize = 64;
+
+/// Whether so many pieces may be made of a message.
+pub const fn allows(pieces: usize) -> bool {
+    pieces <= MAX_COST / PIECE
+}
+
+/// Reads a value of JSON that is made of few enough pieces.
+pub fn read<'a, T: Deserialize<'a>>(value: &'a RawValue) -> Result<T, DecodeError> {
+    let text = value.get();
+    // A piece takes a byte at least.
+    if !allows(text.len()) && !allows(json::pieces(text)) {
+        return Err(DecodeError::TooCostly);
+    }
+    Ok(serde_json::from_str(text)?)
+}
