@@ -205,6 +205,13 @@ impl Config {
         if let Some(shards) = self.shards.filter(|shards| !(1..=256).contains(shards)) {
             return Err(refused("KINGLET_SHARDS", &shards.to_string(), "1 to 256"));
         }
+        if let Some(port) = self.ops_port.filter(|port| *port != 0 && self.meets(*port)) {
+            return Err(refused(
+                "KINGLET_OPS_PORT",
+                &port.to_string(),
+                "another port than PORT, which is for everybody",
+            ));
+        }
         let recovery = self.recovery.as_ref().map(|recovery| ("KINGLET_RECOVERY", recovery.max_disconnection_duration));
         let times = [
             ("KINGLET_PING_INTERVAL", self.ping_interval),
@@ -249,6 +256,12 @@ impl Config {
             }
         }
         Ok(self)
+    }
+
+    /// Whether the server itself listens where the port for operations would.
+    fn meets(&self, ops_port: u16) -> bool {
+        let anywhere = self.address.is_unspecified() || self.ops_address.is_unspecified();
+        self.port == ops_port && (anywhere || self.address == self.ops_address)
     }
 
     /// Whether a page of these origins may open a session: of none, or of one, unless a request repeats its header.

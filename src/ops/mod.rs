@@ -36,7 +36,7 @@ use may::coroutine::JoinHandle;
 use crate::app::Handle;
 use crate::error::{Error, Result};
 use crate::metrics::ShardMetrics;
-use crate::shard::Shared;
+use crate::shard::{Shared, probe};
 
 /// Coroutines kept for the next connections.
 const POOL: usize = 4;
@@ -78,6 +78,8 @@ impl Operations {
         let address = SocketAddr::new(config.ops_address, port);
         prepare_runtime();
         let listening = |source| Error::Listen { address, source };
+        // That runtime's listeners share their addresses with whoever else would.
+        probe(address).map_err(listening)?;
         let listener = may::net::TcpListener::bind(address).map_err(listening)?;
         let address = listener.local_addr().map_err(listening)?;
         let secret = token::Secret::random().map_err(Error::system("cannot draw random numbers"))?;

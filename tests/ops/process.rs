@@ -128,3 +128,25 @@ fn answered(port: u16, request: &str) -> String {
     let count = stream.read(&mut answer).expect("an answer");
     String::from_utf8_lossy(&answer[..count]).into_owned()
 }
+
+#[test]
+fn the_public_port_is_none_for_operations() {
+    for shards in ["1", "2"] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kinglet"));
+        let port = crate::redis::server::free_port().to_string();
+        command.env_clear().envs([("PORT", &*port), ("KINGLET_OPS_PORT", &port), ("KINGLET_SHARDS", shards)]);
+        let ended = command.output().expect("the program runs");
+        let said = String::from_utf8(ended.stderr).expect("UTF-8");
+        assert_eq!(ended.status.code(), Some(2), "{said}");
+        assert!(said.contains(&format!("KINGLET_OPS_PORT={port:?}")) && said.contains("another port"), "{said}");
+    }
+}
+
+#[test]
+fn a_port_for_operations_that_is_taken_is_an_error() {
+    let (_process, lines) = start(&[]);
+    let taken = ops(&lines).port();
+    let config = kinglet::Config { ops_port: Some(taken), ..crate::config() };
+    let error = kinglet::Server::new(config).expect("settings").start().expect_err("the port is taken");
+    assert!(error.to_string().contains("another server is running there"), "{error}");
+}
