@@ -36,7 +36,7 @@ impl Arguments {
     fn with_elements<'a>(&self, elements: impl Iterator<Item = &'a RawValue>) -> Self {
         let elements: Vec<&str> = elements.map(RawValue::get).collect();
         let json = format!("[{}]", elements.join(","));
-        Self::unnamed(ByteString::from(json), self.attachments().into())
+        Self::unnamed(ByteString::from(json), self.attachments().into()).without_unnamed()
     }
 }
 
@@ -56,8 +56,12 @@ pub(super) struct First<'a>(pub(super) &'a Arguments);
 
 impl Serialize for First<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self.0.elements().first() {
-            Some(json) => Element { json, offset: attach(self.0)? }.serialize(serializer),
+        if self.0.attachments().is_empty() {
+            return self.0.elements().first().serialize(serializer);
+        }
+        let first = self.0.with_elements(self.0.elements().into_iter().take(1));
+        match first.elements().first() {
+            Some(json) => Element { json, offset: attach(&first)? }.serialize(serializer),
             None => serializer.serialize_unit(),
         }
     }

@@ -1,8 +1,7 @@
 //! From Engine.IO messages to packets: reads the header, checks the payload, gathers the attachments.
 //!
-//! What is accepted is what Node's decoder accepts, its oddities included, but for three: an ack id with blanks between its
-//! digits and an attachment count in hexadecimal, octal or binary are refused; a placeholder with a broken number such as
-//! 0.5 stays in the arguments as it is.
+//! What is accepted is what Node's decoder accepts, its oddities included, but for two: an ack id with blanks between its
+//! digits and an attachment count in hexadecimal, octal or binary are refused.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -13,6 +12,7 @@ use thiserror::Error;
 
 use super::json;
 use super::packet::{Arguments, Event, Packet, is_reserved};
+use super::placeholders;
 use crate::engineio::Millis;
 
 /// Bounds of what a client may send in one packet.
@@ -183,10 +183,8 @@ impl Partial {
             Packet::Ack { arguments: Some(arguments), .. } => arguments,
             _ => return Ok(self.packet),
         };
-        if !json::placeholders_fit(arguments.json(), self.count) {
-            return Err(DecodeError::IllegalPlaceholder);
-        }
-        arguments.attach(self.attachments.into_boxed_slice());
+        let placeholders = placeholders::find(arguments.json(), self.count).ok_or(DecodeError::IllegalPlaceholder)?;
+        arguments.attach(&placeholders, self.attachments);
         Ok(self.packet)
     }
 }

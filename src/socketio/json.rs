@@ -90,116 +90,8 @@ impl<'de> Visitor<'de> for FirstElement {
     }
 }
 
-/// Whether each placeholder in a valid JSON text has a number from 0 to below `count`.
-///
-/// A placeholder is an object whose member `_placeholder` is exactly `true`; other members than `num` do not matter. Of
-/// members named twice the last one counts, but a bad placeholder inside an earlier one is still bad.
-pub fn placeholders_fit(text: &str, count: usize) -> bool {
-    let mut enclosing = Vec::new();
-    let mut level = Level::default();
-    let mut rest = text.as_bytes();
-    while let Some((&byte, behind)) = rest.split_first() {
-        let here = rest;
-        rest = behind;
-        match byte {
-            b'"' => {
-                rest = skip_string(rest);
-                if rest.trim_ascii_start().first() == Some(&b':') {
-                    level.key = Key::of(here.get(..here.len() - rest.len()).unwrap_or_default());
-                } else {
-                    level.value(&Value::Other);
-                }
-            }
-            b'[' | b'{' => enclosing.push(std::mem::take(&mut level)),
-            b']' | b'}' => {
-                let fits = level.fits(count);
-                level = enclosing.pop().unwrap_or_default();
-                level.value(&Value::Other);
-                level.children_fit &= fits;
-            }
-            b't' => {
-                level.value(&Value::True);
-                rest = skip_while(rest, |byte| byte.is_ascii_lowercase());
-            }
-            b'f' | b'n' => {
-                level.value(&Value::Other);
-                rest = skip_while(rest, |byte| byte.is_ascii_lowercase());
-            }
-            b'-' | b'0'..=b'9' => {
-                rest = skip_while(rest, |byte| matches!(byte, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-'));
-                let digits = here.get(..here.len() - rest.len()).and_then(|digits| str::from_utf8(digits).ok());
-                level.value(&digits.and_then(|digits| digits.parse().ok()).map_or(Value::Other, Value::Number));
-            }
-            _ => {}
-        }
-    }
-    level.children_fit
-}
-
-/// An array or object that is being read.
-struct Level {
-    key: Key,
-    is_placeholder: bool,
-    num: Option<f64>,
-    children_fit: bool,
-}
-
-enum Key {
-    Placeholder,
-    Num,
-    Other,
-}
-
-enum Value {
-    True,
-    Number(f64),
-    Other,
-}
-
-impl Default for Level {
-    fn default() -> Self {
-        Self { key: Key::Other, is_placeholder: false, num: None, children_fit: true }
-    }
-}
-
-impl Level {
-    fn value(&mut self, value: &Value) {
-        match self.key {
-            Key::Placeholder => self.is_placeholder = matches!(value, Value::True),
-            Key::Num => self.num = if let Value::Number(num) = *value { Some(num) } else { None },
-            Key::Other => {}
-        }
-    }
-
-    fn fits(&self, count: usize) -> bool {
-        if self.is_placeholder {
-            self.num.is_some_and(|num| num >= 0.0 && num < count as f64)
-        } else {
-            self.children_fit
-        }
-    }
-}
-
-impl Key {
-    /// What a member's name, in its quotes and with its escapes, means here.
-    fn of(quoted: &[u8]) -> Self {
-        if memchr::memchr(b'\\', quoted).is_some() {
-            return serde_json::from_slice::<String>(quoted).map_or(Self::Other, |name| Self::named(name.as_bytes()));
-        }
-        Self::named(quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default())
-    }
-
-    fn named(name: &[u8]) -> Self {
-        match name {
-            b"_placeholder" => Self::Placeholder,
-            b"num" => Self::Num,
-            _ => Self::Other,
-        }
-    }
-}
-
 /// What follows a string whose opening quote has been read.
-fn skip_string(mut rest: &[u8]) -> &[u8] {
+pub(super) fn skip_string(mut rest: &[u8]) -> &[u8] {
     while let Some(at) = memchr::memchr2(b'"', b'\\', rest) {
         let escape = rest.get(at) == Some(&b'\\');
         rest = rest.get(at + 1 + usize::from(escape)..).unwrap_or_default();
@@ -210,13 +102,13 @@ fn skip_string(mut rest: &[u8]) -> &[u8] {
     &[]
 }
 
-fn skip_while(rest: &[u8], belongs: impl Fn(u8) -> bool) -> &[u8] {
+pub(super) fn skip_while(rest: &[u8], belongs: impl Fn(u8) -> bool) -> &[u8] {
     let end = rest.iter().position(|&byte| !belongs(byte)).unwrap_or(rest.len());
     rest.get(end..).unwrap_or_default()
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use proptest::prelude::*;
     use serde_json::json;
@@ -269,29 +161,8 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_placeholder_is_recognised_whatever_its_spelling() {
-        for (text, fits) in [
-            (r#"[{"_placeholder":true,"num":0}]"#, true),
-            (r#"[{"num" : -0 , "_placeholder"\n: true}]"#, true),
-            (r#"[{"_placeholder":true,"num":0.5}]"#, true),
-            (r#"[{"\u005fplaceholder":true,"num":1}]"#, false),
-            (r#"[{"\"_placeholder\"":true}]"#, true),
-            (r#"[{"_placeholder":true,"n\u0075m":1}]"#, false),
-            (r#"[{"_placeholder":true}]"#, false),
-            (r#"[{"_placeholder":true,"num":1e400}]"#, false),
-            (r#"[{"_placeholder":true,"num":[0]}]"#, false),
-            (r#"[{"_placeholder":false,"_placeholder":true,"num":0,"num":1}]"#, false),
-            (r#"[{"_placeholder":true,"num":7,"_placeholder":1}]"#, true),
-            (r#"[{"_placeholder":true,"num":0,"a":{"_placeholder":true}}]"#, true),
-            (r#"["_placeholder",true,{"a":"_placeholder:true"}]"#, true),
-            (r#"["\ud83d",{"\ud83d":[[{"_placeholder":true,"num":-1}]]}]"#, false),
-        ] {
-            assert_eq!(placeholders_fit(text, 1), fits, "{text}");
-        }
-    }
-
-    fn values() -> impl Strategy<Value = serde_json::Value> {
+    /// Values with placeholders among them.
+    pub(in super::super) fn values() -> impl Strategy<Value = serde_json::Value> {
         let leaf = prop_oneof![
             Just(json!(true)),
             Just(json!(null)),
@@ -307,17 +178,6 @@ mod tests {
         })
     }
 
-    fn fits(value: &serde_json::Value, count: i64) -> bool {
-        match value {
-            serde_json::Value::Object(members) if members.get("_placeholder") == Some(&json!(true)) => {
-                members.get("num").and_then(serde_json::Value::as_i64).is_some_and(|num| (0..count).contains(&num))
-            }
-            serde_json::Value::Object(members) => members.values().all(|member| fits(member, count)),
-            serde_json::Value::Array(elements) => elements.iter().all(|element| fits(element, count)),
-            _ => true,
-        }
-    }
-
     fn depth(value: &serde_json::Value) -> usize {
         match value {
             serde_json::Value::Object(members) => 1 + members.values().map(depth).max().unwrap_or(0),
@@ -328,9 +188,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn scanning_sees_what_the_tree_holds(value in values(), count in 0_i64..4) {
+        fn scanning_sees_what_the_tree_holds(value in values()) {
             let text = value.to_string();
-            prop_assert_eq!(placeholders_fit(&text, usize::try_from(count).unwrap()), fits(&value, count));
             let depth = depth(&value);
             prop_assert!(is_within_depth(&text, depth));
             prop_assert!(depth == 0 || !is_within_depth(&text, depth - 1));
@@ -340,7 +199,6 @@ mod tests {
         fn any_text_is_scanned_to_its_end(text in any::<String>(), punctuation in r#"[\[\]{}:,"\\a1t-]*"#) {
             for text in [text, punctuation] {
                 is_within_depth(&text, 2);
-                placeholders_fit(&text, 1);
                 event_name(&text);
             }
         }

@@ -8,6 +8,7 @@ mod id;
 pub(crate) mod json;
 mod offset;
 mod packet;
+mod placeholders;
 mod reason;
 mod rooms;
 pub mod v4;

@@ -12,6 +12,8 @@ use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::placeholders::{self, Placeholder};
+
 /// A packet. Types 5 and 6 (with attachments) are events and acknowledgements like types 2 and 3.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Packet {
@@ -100,7 +102,7 @@ impl Arguments {
         &self.json
     }
 
-    /// The attachments, in the order they came in.
+    /// The attachments, in the order they came in, but for those that no placeholder stands for.
     pub fn attachments(&self) -> &[Bytes] {
         &self.attachments
     }
@@ -137,8 +139,21 @@ impl Arguments {
         Ok(value)
     }
 
-    pub(super) fn attach(&mut self, attachments: Box<[Bytes]>) {
-        self.attachments = attachments;
+    /// Adds the attachments that the placeholders stand for.
+    pub(super) fn attach(&mut self, placeholders: &[Placeholder], attachments: Vec<Bytes>) {
+        match placeholders::without_unnamed(&self.json, placeholders, &attachments) {
+            None => self.attachments = attachments.into(),
+            Some((json, attachments)) => (self.json, self.attachments) = (json, attachments),
+        }
+    }
+
+    /// The arguments without the attachments that no placeholder stands for.
+    pub(crate) fn without_unnamed(mut self) -> Self {
+        if let Some(placeholders) = placeholders::find(&self.json, self.attachments.len()) {
+            let attachments = std::mem::take(&mut self.attachments).into_vec();
+            self.attach(&placeholders, attachments);
+        }
+        self
     }
 }
 

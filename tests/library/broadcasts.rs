@@ -6,7 +6,7 @@ use std::thread;
 
 use kinglet::EmitError;
 
-use crate::support::{Client, Server, WebSocket, config, one_shard, receive, socket_id};
+use crate::support::{Client, Frame, Server, WebSocket, config, one_shard, receive, socket_id};
 
 const SHARDS: u8 = 3;
 
@@ -128,6 +128,29 @@ fn rooms_add_up_and_exceptions_win_over_all_shards() {
         }
     }
     nothing_more(&server, &mut clients);
+}
+
+#[test]
+fn attachments_that_nothing_stands_for_are_not_sent_on() {
+    let server = Server::start(one_shard(), |server| {
+        let root = server.of("/");
+        root.on("relay", |socket, event| socket.broadcast().relay(event));
+        root.on("rest", |socket, event| socket.broadcast().emit("rest", event.arguments().skip(1)));
+    });
+    let (mut sender, mut receiver) = (Client::connect(&server), Client::connect(&server));
+    let placeholder = |num| format!("{{\"_placeholder\":true,\"num\":{num}}}");
+    for (event, named) in [("relay", format!("{0},{0}", placeholder(1))), ("rest", placeholder(1))] {
+        let arguments = if event == "rest" { format!("{},{named}", placeholder(0)) } else { named.clone() };
+        sender.ws.send_text(&format!("452-[\"{event}\",{arguments}]"));
+        sender.ws.send(0x82, b"not meant");
+        sender.ws.send(0x82, b"meant");
+        receiver.ws.expect_text(&format!("451-[\"{event}\",{}]", named.replace('1', "0")));
+        receiver.ws.expect(&Frame { first: 0x82, payload: b"meant".to_vec() });
+    }
+    sender.ws.send_text("451-[\"relay\"]");
+    sender.ws.send(0x82, b"not meant");
+    receiver.ws.expect_text("42[\"relay\"]");
+    receiver.ws.expect_nothing_more();
 }
 
 #[test]
