@@ -70,14 +70,16 @@ impl Shard {
 }
 
 impl Core {
-    /// Closes the connections that carry no request now.
+    /// Closes the connections that carry no request now, or one that has not come whole: nobody is left to serve it.
     fn close_idle(&mut self) {
         let idle: Vec<_> = self
             .connections
             .iter()
             .filter(|(_, connection)| match &connection.stage {
                 Stage::Http(http) => {
-                    matches!(http.state, HttpState::Head) && connection.batch.is_none() && connection.outbox.is_none()
+                    matches!(http.state, HttpState::Head | HttpState::Post(_) | HttpState::Discard(_))
+                        && connection.batch.is_none()
+                        && connection.outbox.is_none()
                 }
                 Stage::WebSocket(_) => false,
                 Stage::Lingering => true,

@@ -80,6 +80,27 @@ fn a_server_without_clients_stops_at_once_and_closing_again_is_harmless() {
 }
 
 #[test]
+fn half_sent_requests_hold_up_nothing() {
+    let server = Server::start(one_shard(), |_| {});
+    let _silent = Client::connect(&server);
+    let session = Polling::open(&server);
+    let whole = session.post_request("42[\"whole\"]");
+    let before = server.metrics().requests;
+    let halves = [
+        // The body of a session's POST, one that nobody wants, and a head.
+        session.send(&whole[..whole.len() - 5]),
+        session.send(&whole.replace(&session.sid, "nobody")[..whole.len() - session.sid.len()]),
+        session.send(&whole[..20]),
+    ];
+    server.wait_until("requests begun", |metrics| metrics.requests == before + 2 && metrics.connections == 4);
+    server.handle().close();
+    // The one that does not answer the close frame is left alone.
+    server.wait_until("alone", |metrics| metrics.connections == 1);
+    drop(halves);
+    server.stop().expect("the server ran well");
+}
+
+#[test]
 fn clients_that_do_not_answer_hold_the_server_for_a_few_seconds_at_most() {
     let server = Server::start(config(2), |_| {});
     let mut silent: Vec<_> = (0..4).map(|_| Client::connect(&server)).collect();
