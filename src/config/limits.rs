@@ -55,7 +55,8 @@ pub struct Limits {
     pub body_timeout: Duration,
     /// Time a connection may idle between requests. Default 75 s: longer than a load balancer's 60 s. Beyond: close.
     pub keep_alive: Duration,
-    /// Fragments of one WebSocket message, 1024 by default. Beyond: close with code 1008.
+    /// Fragments of one WebSocket message, 131072 by default: they take no memory beyond their bytes. Beyond: close with code
+    /// 1008.
     pub fragments: u32,
     /// Attachments of one packet, 10 by default. Beyond: the session is closed.
     pub attachments: u32,
@@ -158,7 +159,7 @@ impl Default for Limits {
             header_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(20),
             keep_alive: Duration::from_secs(75),
-            fragments: 1024,
+            fragments: 131_072,
             attachments: 10,
             json_depth: 128,
             namespaces_per_session: 32,

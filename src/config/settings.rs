@@ -298,7 +298,7 @@ pub const SETTINGS: &[Setting] = &[
     ),
     setting!(
         "KINGLET_FRAGMENTS",
-        "1024",
+        "131072",
         limits.fragments,
         |t| parse::number(t, "a whole number"),
         "fragments of a WebSocket message; then close 1008"

@@ -12,13 +12,13 @@ use tungstenite::protocol::frame::coding::{CloseCode, Control, Data, OpCode};
 pub(crate) struct Limits {
     /// Bytes of a message, and so of a frame: 1 000 000 by default, as Node's `maxHttpBufferSize`. Close 1009.
     pub(crate) max_message_size: usize,
-    /// Frames of a message: 1024 by default. Close 1008.
+    /// Frames of a message: 131072 by default, as `ws` has it. Close 1008.
     pub(crate) max_fragments: u32,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { max_message_size: 1_000_000, max_fragments: 1024 }
+        Self { max_message_size: 1_000_000, max_fragments: 131_072 }
     }
 }
 

@@ -1,11 +1,10 @@
 //! WebSocket bytes in, messages out, at no memory for an idle connection.
 //!
-//! A message of one frame, as nearly all are, is unmasked into its place at once. What else there is, messages in fragments
-//! and control frames, is tungstenite's: a server's `WebSocketContext` that stands between two messages remembers nothing
-//! of its connection, so one context serves all connections of a shard, as long as it is only ever given whole messages.
-//! What stands here finds their ends: it walks the headers of the frames, refuses from the header alone what would be
-//! refused anyway, and keeps the raw bytes of an unfinished message with its connection. Control frames between the
-//! fragments of a message are cut out and handled at once.
+//! What stands here walks the headers of the frames and refuses from the header alone what would be refused anyway. A message
+//! of one frame, as nearly all are, is unmasked into its place at once; of one in fragments the connection keeps the payloads,
+//! unmasked, so that fragments cost no memory beyond their bytes. Control frames, between the fragments of a message, too, are
+//! tungstenite's: a server's `WebSocketContext` that stands between two messages remembers nothing of its connection, so one
+//! context serves all connections of a shard.
 
 use super::frame::{Frame, Limits, Progress, WebSocketError};
 use bytes::Bytes;
@@ -15,9 +14,8 @@ use tungstenite::error::ProtocolError;
 use tungstenite::protocol::frame::coding::{Data, OpCode};
 use tungstenite::protocol::{Message, Role, WebSocketConfig, WebSocketContext};
 
-/// Bytes of the context's buffer, of which what is free is zeroed for each message. The payloads of small messages are
-/// slices of it: who keeps one keeps all of it.
-const READ_BUFFER: usize = 1024;
+/// Bytes of the context's buffer, of which what is free is zeroed for each frame. It is given one control frame at a time.
+const READ_BUFFER: usize = 256;
 
 /// What a client sent, pings and pongs excepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,7 +37,7 @@ pub(crate) struct Incoming {
 impl Incoming {
     /// Bytes held for this connection.
     pub(crate) fn held(&self) -> usize {
-        self.pending.as_ref().map_or(0, |pending| pending.message.raw.capacity() + pending.rest.capacity())
+        self.pending.as_ref().map_or(0, |pending| pending.message.data.capacity() + pending.rest.capacity())
     }
 }
 
@@ -54,9 +52,32 @@ struct Pending {
 /// A message of which some frames are here, and not the last.
 #[derive(Debug, Default)]
 struct Unfinished {
-    /// The frames as they came, without the control frames among them.
-    raw: Vec<u8>,
-    progress: Progress,
+    /// What its first frame says that it is.
+    kind: Option<Data>,
+    /// The payloads of its frames.
+    data: Vec<u8>,
+    /// How many frames there are; 0 between two messages.
+    fragments: u32,
+}
+
+impl Unfinished {
+    fn progress(&self) -> Progress {
+        Progress { payload: self.data.len(), fragments: self.fragments }
+    }
+
+    fn add(&mut self, kind: Data, mask: [u8; 4], payload: &[u8]) {
+        self.kind.get_or_insert(kind);
+        let before = self.data.len();
+        self.data.extend_from_slice(payload);
+        unmask(self.data.get_mut(before..).unwrap_or_default(), mask);
+        self.fragments += 1;
+    }
+
+    fn finish(mut self) -> Result<Input, WebSocketError> {
+        // Whoever keeps the message keeps no room beside it.
+        self.data.shrink_to_fit();
+        input(self.kind.unwrap_or(Data::Binary), self.data)
+    }
 }
 
 /// Turns the bytes of any connection of a shard into messages, one connection after the other.
@@ -69,7 +90,7 @@ pub(crate) struct Receiver {
 impl Receiver {
     /// A receiver for connections that are all held to `limits`.
     pub(crate) fn new(limits: Limits) -> Self {
-        Self { context: context(limits), limits }
+        Self { context: context(), limits }
     }
 
     /// Continues a connection with the bytes just read from it, or with none, to go on where the last [`Feed`] was
@@ -83,31 +104,22 @@ impl Receiver {
         Feed { receiver: self, incoming, pending, bytes, over: false }
     }
 
-    /// Has the context read a message or a control frame that is given whole, in two parts.
-    fn read(&mut self, first: &[u8], second: &[u8], reply: &mut Vec<u8>) -> Result<Option<Input>, WebSocketError> {
-        let large = first.len() + second.len() > READ_BUFFER;
-        let mut stream = Stream { first, second, reply };
+    /// Has the context read a control frame. Gives the input that it is, if it is a close frame.
+    fn control(&mut self, frame: &[u8], reply: &mut Vec<u8>) -> Result<Option<Input>, WebSocketError> {
+        let mut stream = Stream { bytes: frame, reply };
         let message = self.context.read(&mut stream);
         if let Ok(Message::Ping(_) | Message::Close(_)) = message {
             // Writes the pong or the echo; of the latter it tells that the connection is closed, which is known.
             let _ = self.context.flush(&mut stream);
         }
-        if large || matches!(message, Ok(Message::Close(_)) | Err(_)) {
-            // No connection meets what another left: not its state, nor a buffer grown for its large message.
-            self.context = context(self.limits);
+        if matches!(message, Ok(Message::Close(_)) | Err(_)) {
+            // No connection meets what another left.
+            self.context = context();
         }
         match message {
-            Ok(Message::Text(text)) => match ByteString::try_from(Bytes::from(text)) {
-                Ok(text) => Ok(Some(Input::Text(text))),
-                Err(_) => Err(WebSocketError::NotUtf8),
-            },
-            // A small one is a part of the context's buffer, which it must not keep alive.
-            Ok(Message::Binary(data)) if !large => Ok(Some(Input::Binary(Bytes::copy_from_slice(&data)))),
-            Ok(Message::Binary(data)) => Ok(Some(Input::Binary(data))),
             Ok(Message::Close(frame)) => Ok(Some(Input::Close(frame.map(|frame| frame.code.into())))),
-            Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)) => Ok(None),
+            Ok(_) => Ok(None),
             Err(tungstenite::Error::Utf8(_)) => Err(WebSocketError::NotUtf8),
-            Err(tungstenite::Error::Capacity(_)) => Err(WebSocketError::TooLarge(self.limits.max_message_size)),
             Err(tungstenite::Error::Protocol(error)) => Err(error.into()),
             // The stream has no errors of its own.
             Err(_) => Err(ProtocolError::ResetWithoutClosingHandshake.into()),
@@ -115,37 +127,30 @@ impl Receiver {
     }
 }
 
-/// The message that one frame is.
-fn whole(data: Data, mask: [u8; 4], payload: &[u8]) -> Result<Input, WebSocketError> {
-    let payload = unmasked(payload, mask);
-    if data != Data::Text {
+/// A message with this payload.
+fn input(kind: Data, payload: Vec<u8>) -> Result<Input, WebSocketError> {
+    if kind != Data::Text {
         return Ok(Input::Binary(payload.into()));
     }
     String::from_utf8(payload).map(|text| Input::Text(text.into())).map_err(|_| WebSocketError::NotUtf8)
 }
 
-/// The payload behind the mask (RFC 6455, section 5.3), eight bytes at a time.
-fn unmasked(payload: &[u8], mask: [u8; 4]) -> Vec<u8> {
+/// Takes the mask from a payload (RFC 6455, section 5.3), eight bytes at a time.
+fn unmask(payload: &mut [u8], mask: [u8; 4]) {
     let [a, b, c, d] = mask;
     let wide = u64::from_ne_bytes([a, b, c, d, a, b, c, d]);
-    let mut data = payload.to_vec();
-    let (words, rest) = data.as_chunks_mut::<8>();
+    let (words, rest) = payload.as_chunks_mut::<8>();
     for word in words {
         *word = (u64::from_ne_bytes(*word) ^ wide).to_ne_bytes();
     }
     for (byte, mask) in rest.iter_mut().zip(mask.iter().cycle()) {
         *byte ^= mask;
     }
-    data
 }
 
 /// A context that stands between two messages.
-fn context(limits: Limits) -> WebSocketContext {
-    let config = WebSocketConfig::default()
-        .read_buffer_size(READ_BUFFER)
-        .write_buffer_size(0)
-        .max_message_size(Some(limits.max_message_size))
-        .max_frame_size(Some(limits.max_message_size));
+fn context() -> WebSocketContext {
+    let config = WebSocketConfig::default().read_buffer_size(READ_BUFFER).write_buffer_size(0);
     WebSocketContext::new(Role::Server, Some(config))
 }
 
@@ -176,21 +181,19 @@ impl Feed<'_> {
         loop {
             let Pending { message, rest, start } = &mut self.pending;
             let bytes = if rest.is_empty() { self.bytes } else { rest.get(*start..).unwrap_or_default() };
-            let Some(frame) = Frame::parse(bytes, message.progress, self.receiver.limits)? else { return Ok(None) };
+            let Some(frame) = Frame::parse(bytes, message.progress(), self.receiver.limits)? else { return Ok(None) };
+            let mask = frame.header.mask.unwrap_or_default();
             let input = match frame.header.opcode {
-                OpCode::Control(_) => self.receiver.read(frame.raw, &[], reply)?,
+                OpCode::Control(_) => self.receiver.control(frame.raw, reply)?,
                 // The one case that every other message is: nothing to put together, and nothing to remember.
-                OpCode::Data(data) if frame.header.is_final && message.progress.fragments == 0 => {
-                    Some(whole(data, frame.header.mask.unwrap_or_default(), frame.payload)?)
+                OpCode::Data(kind) if frame.header.is_final && message.fragments == 0 => {
+                    let mut payload = frame.payload.to_vec();
+                    unmask(&mut payload, mask);
+                    Some(input(kind, payload)?)
                 }
-                OpCode::Data(_) if frame.header.is_final => {
-                    self.receiver.read(&std::mem::take(message).raw, frame.raw, reply)?
-                }
-                OpCode::Data(_) => {
-                    message.raw.extend_from_slice(frame.raw);
-                    message.progress.payload += frame.payload.len();
-                    message.progress.fragments += 1;
-                    None
+                OpCode::Data(kind) => {
+                    message.add(kind, mask, frame.payload);
+                    if frame.header.is_final { Some(std::mem::take(message).finish()?) } else { None }
                 }
             };
             let length = frame.raw.len();
@@ -208,8 +211,7 @@ impl Feed<'_> {
 
 impl Drop for Feed<'_> {
     fn drop(&mut self) {
-        let whole =
-            self.bytes.is_empty() && self.pending.rest.is_empty() && self.pending.message.progress.fragments == 0;
+        let whole = self.bytes.is_empty() && self.pending.rest.is_empty() && self.pending.message.fragments == 0;
         if self.over || whole {
             return;
         }
@@ -220,7 +222,7 @@ impl Drop for Feed<'_> {
             pending.rest.shrink_to_fit();
         }
         pending.rest.extend_from_slice(self.bytes);
-        if !pending.rest.is_empty() || pending.message.progress.fragments > 0 {
+        if !pending.rest.is_empty() || pending.message.fragments > 0 {
             self.incoming.pending = Some(Box::new(pending));
         }
     }
@@ -228,17 +230,13 @@ impl Drop for Feed<'_> {
 
 /// What the context takes for a socket: reads what came, writes what is to be sent.
 struct Stream<'a> {
-    first: &'a [u8],
-    second: &'a [u8],
+    bytes: &'a [u8],
     reply: &'a mut Vec<u8>,
 }
 
 impl Read for Stream<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self.first.read(buffer)? {
-            0 => self.second.read(buffer),
-            read => Ok(read),
-        }
+        self.bytes.read(buffer)
     }
 }
 
