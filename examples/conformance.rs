@@ -1,11 +1,12 @@
 //! The application that conformance is judged with: every feature of the server, reachable from a client.
 //!
-//! Settings come from the environment (`PORT`, `CONFORMANCE_*`); see `main` for all of them. Nothing is printed on
-//! standard output, and SIGTERM ends it with exit code 0.
+//! Settings come from the environment: `CONFORMANCE_*` (see `config`), and beneath them the library's own variables. A wrong
+//! one ends it with exit code 2. Nothing is printed on standard output, and SIGTERM ends it with exit code 0.
 
 use std::collections::HashMap;
 use std::error::Error;
 use std::net::Ipv4Addr;
+use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -26,53 +27,77 @@ struct App {
     tracked: Arc<Mutex<HashMap<String, String>>>,
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> ExitCode {
     env_logger::init();
-    let limits = Limits { requests_timeout: millis("CONFORMANCE_REQUESTS_TIMEOUT", 2000)?, ..Limits::default() };
-    let config = Config {
-        limits,
-        redis: std::env::var("REDIS_URL").ok().map(|url| url.parse()).transpose()?,
-        redis_key: text("CONFORMANCE_REDIS_KEY", "socket.io"),
-        response_channel: match setting("CONFORMANCE_SPECIFIC_RESPONSE", 0_u8)? {
-            0 => ResponseChannel::Shared,
-            _ => ResponseChannel::Specific,
-        },
-        address: Ipv4Addr::LOCALHOST.into(),
-        port: setting("PORT", 3000)?,
-        path: text("CONFORMANCE_PATH", "/websockets"),
-        ping_interval: millis("CONFORMANCE_PING_INTERVAL", 25_000)?,
-        ping_timeout: millis("CONFORMANCE_PING_TIMEOUT", 20_000)?,
-        upgrade_timeout: millis("CONFORMANCE_UPGRADE_TIMEOUT", 10_000)?,
-        connect_timeout: millis("CONFORMANCE_CONNECT_TIMEOUT", 45_000)?,
-        max_http_buffer_size: setting("CONFORMANCE_MAX_PAYLOAD", 1_000_000)?,
-        allow_eio3: setting("CONFORMANCE_EIO3", 0_u8)? == 1,
-        cors: Some(cors(&text("CONFORMANCE_CORS", "*"))),
-        recovery: recovery()?,
-        drain: millis("CONFORMANCE_DRAIN_MS", 0)?,
-        ..Config::default()
-    };
-    match text("CONFORMANCE_ADAPTER", "redis").as_str() {
-        "redis" => {}
-        other => return Err(format!("CONFORMANCE_ADAPTER={other:?} is not accepted: redis").into()),
+    let Err(error) = run() else { return ExitCode::SUCCESS };
+    eprintln!("conformance: {error}");
+    match error {
+        kinglet::Error::Setting { .. } => ExitCode::from(2),
+        _ => ExitCode::FAILURE,
     }
-    let mut server = Server::new(config)?;
+}
+
+fn run() -> kinglet::Result<()> {
+    let mut server = Server::new(config()?)?;
     server.allow_request(|handshake| match handshake.header("x-conformance-forbid") {
         Some(_) => Err("forbidden by app".to_owned()),
         None => Ok(()),
     });
-    match text("CONFORMANCE_APP", "contract").as_str() {
-        "contract" => contract(&mut server),
-        "engine" => {
-            server.on_message(|session, message| session.send(&message));
-        }
-        other => return Err(format!("CONFORMANCE_APP={other:?} is not accepted: contract or engine").into()),
+    // The wire formats that there are.
+    variable("CONFORMANCE_ADAPTER", "redis", |text| (text == "redis").then_some(()))?;
+    let contract_is_asked = |text: &str| match text {
+        "contract" => Some(true),
+        "engine" => Some(false),
+        _ => None,
+    };
+    if variable("CONFORMANCE_APP", "contract or engine", contract_is_asked)?.unwrap_or(true) {
+        contract(&mut server)?;
+    } else {
+        server.on_message(|session, message| session.send(&message));
     }
-    Ok(server.run()?)
+    server.run()
 }
 
-fn contract(server: &mut Server) {
+/// The settings: of the application where it has one of its own, else of the library, else these defaults.
+fn config() -> kinglet::Result<Config> {
+    let mut config = Config {
+        address: Ipv4Addr::LOCALHOST.into(),
+        path: "/websockets".to_owned(),
+        cors: Some(Cors::new(Origin::Any)),
+        drain: Duration::ZERO,
+        limits: Limits { requests_timeout: Duration::from_secs(2), ..Limits::default() },
+        ..Config::default()
+    }
+    .with_env()?;
+    set(&mut config.path, "CONFORMANCE_PATH", "a path that begins with a slash", path)?;
+    set(&mut config.ping_interval, "CONFORMANCE_PING_INTERVAL", TIME, time)?;
+    set(&mut config.ping_timeout, "CONFORMANCE_PING_TIMEOUT", TIME, time)?;
+    set(&mut config.upgrade_timeout, "CONFORMANCE_UPGRADE_TIMEOUT", MILLIS, millis)?;
+    set(&mut config.connect_timeout, "CONFORMANCE_CONNECT_TIMEOUT", MILLIS, millis)?;
+    set(&mut config.max_http_buffer_size, "CONFORMANCE_MAX_PAYLOAD", "a whole number", |text| text.parse().ok())?;
+    set(&mut config.cors, "CONFORMANCE_CORS", "* or origins with commas between", |text| cors(text).map(Some))?;
+    set(&mut config.allow_eio3, "CONFORMANCE_EIO3", SWITCH, switch)?;
+    set(&mut config.drain, "CONFORMANCE_DRAIN_MS", MILLIS, millis)?;
+    set(&mut config.redis_key, "CONFORMANCE_REDIS_KEY", "text", |text| Some(text.to_owned()))?;
+    set(&mut config.limits.requests_timeout, "CONFORMANCE_REQUESTS_TIMEOUT", MILLIS, millis)?;
+    set(&mut config.response_channel, "CONFORMANCE_SPECIFIC_RESPONSE", SWITCH, |text| {
+        Some(if switch(text)? { ResponseChannel::Specific } else { ResponseChannel::Shared })
+    })?;
+    if let Some(on) = variable("CONFORMANCE_RECOVERY", SWITCH, switch)? {
+        let default = Recovery { max_disconnection_duration: Duration::from_secs(10), ..Recovery::default() };
+        config.recovery = on.then(|| config.recovery.unwrap_or(default));
+    }
+    let kept = variable("CONFORMANCE_RECOVERY_MS", TIME, time)?;
+    if let (Some(recovery), Some(kept)) = (&mut config.recovery, kept) {
+        recovery.max_disconnection_duration = kept;
+    }
+    Ok(config)
+}
+
+fn contract(server: &mut Server) -> kinglet::Result<()> {
+    let name = variable("CONFORMANCE_NAME", "text", |text| Some(text.to_owned()))?;
     let app = App {
-        name: text("CONFORMANCE_NAME", &format!("kinglet-{}", std::process::id())).into(),
+        name: name.unwrap_or_else(|| format!("kinglet-{}", std::process::id())).into(),
         reasons: Arc::default(),
         tracked: Arc::default(),
     };
@@ -90,6 +115,7 @@ fn contract(server: &mut Server) {
             Err(refusal.unwrap_or_else(|error| Refusal::new(error.to_string())))
         }
     });
+    Ok(())
 }
 
 impl App {
@@ -456,31 +482,60 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-fn cors(origins: &str) -> Cors {
-    match origins {
-        "*" => Cors::new(Origin::Any),
-        list => Cors::new(Origin::List(list.split(',').map(str::to_owned).collect())).credentials(true),
+const MILLIS: &str = "milliseconds";
+const TIME: &str = "milliseconds above zero";
+const SWITCH: &str = "1 or 0";
+
+/// Sets what a variable says, if it is set.
+fn set<T>(
+    setting: &mut T,
+    name: &'static str,
+    expected: &str,
+    parse: impl FnOnce(&str) -> Option<T>,
+) -> kinglet::Result<()> {
+    if let Some(value) = variable(name, expected, parse)? {
+        *setting = value;
+    }
+    Ok(())
+}
+
+/// What a variable says; an empty one is one that is not set.
+fn variable<T>(
+    name: &'static str,
+    expected: &str,
+    parse: impl FnOnce(&str) -> Option<T>,
+) -> kinglet::Result<Option<T>> {
+    let Some(value) = std::env::var_os(name).filter(|value| !value.is_empty()) else { return Ok(None) };
+    let wrong =
+        || kinglet::Error::Setting { name, value: value.to_string_lossy().into_owned(), expected: expected.to_owned() };
+    value.to_str().and_then(parse).ok_or_else(wrong).map(Some)
+}
+
+fn millis(text: &str) -> Option<Duration> {
+    text.parse().ok().map(Duration::from_millis)
+}
+
+fn time(text: &str) -> Option<Duration> {
+    millis(text).filter(|time| !time.is_zero())
+}
+
+fn switch(text: &str) -> Option<bool> {
+    match text {
+        "1" => Some(true),
+        "0" => Some(false),
+        _ => None,
     }
 }
 
-/// How long the state of clients that were lost is kept, if at all.
-fn recovery() -> Result<Option<Recovery>, String> {
-    let max_disconnection_duration = millis("CONFORMANCE_RECOVERY_MS", 10_000)?;
-    let recovery = Recovery { max_disconnection_duration, ..Recovery::default() };
-    Ok((setting("CONFORMANCE_RECOVERY", 0)? != 0).then_some(recovery))
+fn path(text: &str) -> Option<String> {
+    text.starts_with('/').then(|| text.to_owned())
 }
 
-fn text(name: &str, default: &str) -> String {
-    std::env::var(name).unwrap_or_else(|_| default.to_owned())
-}
-
-fn setting<T: std::str::FromStr>(name: &str, default: T) -> Result<T, String> {
-    match std::env::var(name) {
-        Ok(value) => value.parse().map_err(|_| format!("{name}={value:?} is not accepted: expected a whole number")),
-        Err(_) => Ok(default),
+fn cors(origins: &str) -> Option<Cors> {
+    if origins == "*" {
+        return Some(Cors::new(Origin::Any));
     }
-}
-
-fn millis(name: &str, default: u64) -> Result<Duration, String> {
-    setting(name, default).map(Duration::from_millis)
+    let origins: Vec<String> = origins.split(',').map(|origin| origin.trim().to_owned()).collect();
+    let all = origins.iter().all(|origin| origin.contains("://"));
+    all.then(|| Cors::new(Origin::List(origins)).credentials(true))
 }

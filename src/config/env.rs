@@ -6,9 +6,9 @@ use super::settings::SETTINGS;
 use super::{Config, redis};
 use crate::error::{Error, Result};
 
-/// Overrides `config` with the variables among `vars` that are settings.
+/// Overrides `config` with the variables among `vars` that are settings. An empty one is one that is not set.
 pub(super) fn apply(mut config: Config, vars: impl Iterator<Item = (OsString, OsString)>) -> Result<Config> {
-    let vars: Vec<(OsString, OsString)> = vars.collect();
+    let vars: Vec<(OsString, OsString)> = vars.filter(|(_, value)| !value.is_empty()).collect();
     // Text that is not UTF-8 is no address either, and refused as such.
     let variable =
         |name: &str| vars.iter().find(|(set, _)| set == name).map(|(_, value)| value.to_str().unwrap_or("?"));
@@ -56,6 +56,11 @@ mod tests {
     fn what_is_set_is_read() {
         let config = read(&[("PORT", "81"), ("KINGLET_PING_INTERVAL", "300ms"), ("KINGLET_SHARDS", "2")]).unwrap();
         assert_eq!((config.port, config.ping_interval.as_millis(), config.shards), (81, 300, Some(2)));
+    }
+
+    #[test]
+    fn what_is_empty_is_not_set() {
+        assert_eq!(read(&[("PORT", ""), ("KINGLET_CORS", ""), ("REDIS_URL", "")]).unwrap(), Config::default());
     }
 
     #[test]

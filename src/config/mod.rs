@@ -173,7 +173,8 @@ impl Default for Config {
 }
 
 impl Config {
-    /// The settings of the environment: the variables of [`SETTINGS`]; defaults for the rest.
+    /// The settings of the environment: the variables of [`SETTINGS`]; defaults for the rest. An empty variable is one that is
+    /// not set.
     ///
     /// # Errors
     /// [`Error::Setting`] names the variable, its value and what is accepted. A `KINGLET_*` variable that is no

@@ -15,6 +15,7 @@ mod limits;
 mod packets;
 mod protocol_3;
 mod segments;
+mod settings;
 mod support;
 mod upgrade;
 mod websocket;

@@ -8,7 +8,7 @@ mod vectors;
 mod websocket;
 
 pub use polling::Polling;
-pub use server::Server;
+pub use server::{Server, program};
 pub use socket::Socket;
 pub use tcp::{Connection, Response};
 pub use vectors::{Vectors, assert_covers, hex, masked, without_auth};

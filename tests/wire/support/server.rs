@@ -1,6 +1,7 @@
 //! The server under test, as a child process on a free port.
 
 use std::collections::HashSet;
+use std::ffi::OsStr;
 use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
@@ -30,21 +31,27 @@ impl Server {
 
     /// A server with these settings, each given without its `CONFORMANCE_` in front.
     pub fn with(settings: &[(&str, &str)]) -> Self {
+        let vars: Vec<_> = settings.iter().map(|(name, value)| (format!("CONFORMANCE_{name}"), *value)).collect();
+        Self::with_vars(&vars)
+    }
+
+    /// A server with these variables.
+    pub fn with_vars(vars: &[(impl AsRef<OsStr>, &str)]) -> Self {
         for _ in 0..5 {
-            if let Some(server) = Self::try_start(settings) {
+            if let Some(server) = Self::try_start(vars) {
                 return server;
             }
         }
         panic!("{} does not listen", program().display());
     }
 
-    fn try_start(settings: &[(&str, &str)]) -> Option<Self> {
+    fn try_start(vars: &[(impl AsRef<OsStr>, &str)]) -> Option<Self> {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
         let mut command = Command::new(program());
         command.env("PORT", address.port().to_string()).env("CONFORMANCE_PATH", "/socket.io/");
         command.env_remove("REDIS_URL");
-        for (name, value) in settings {
-            command.env(format!("CONFORMANCE_{name}"), value);
+        for (name, value) in vars {
+            command.env(name, value);
         }
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|error| {
@@ -130,7 +137,7 @@ impl Drop for Server {
 }
 
 /// `KINGLET_CONFORMANCE`, or the example that cargo built beside the tests.
-fn program() -> PathBuf {
+pub fn program() -> PathBuf {
     if let Some(path) = std::env::var_os("KINGLET_CONFORMANCE") {
         return path.into();
     }
