@@ -4,9 +4,12 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+clients=tests/clients
+oldest_node=$(sed -nE 's/.*"node": ">=(.+)".*/\1/p' $clients/package.json)
+node=$(node --version 2>/dev/null | tr -d v || true)
+
 missing=()
-node_major=$(node --version 2>/dev/null | sed -E 's/^v([0-9]+).*/\1/' || true)
-[ "${node_major:-0}" -ge 18 ] && command -v npm >/dev/null || missing+=(nodejs npm)
+printf '%s\n' "$oldest_node" "$node" | sort --version-sort --check=quiet && command -v npm >/dev/null || missing+=(nodejs npm)
 python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3 python3-venv)
 command -v redis-server >/dev/null || missing+=(redis-server)
 [ -x /usr/bin/chromium ] || missing+=(chromium)
@@ -20,7 +23,6 @@ if [ ${#missing[@]} -gt 0 ]; then
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"
 fi
 
-clients=tests/clients
 if ! cmp -s $clients/package-lock.json $clients/node_modules/.installed-lock; then
     (cd $clients && npm ci --no-audit --no-fund)
     cp $clients/package-lock.json $clients/node_modules/.installed-lock
