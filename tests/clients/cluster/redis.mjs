@@ -18,6 +18,8 @@ const RETRY_MS = 20;
 const MARK = "mark";
 
 export class Redis {
+  #marked = 0;
+
   /** A port on which Redis will be, and nothing runs yet. */
   static async absent() {
     return new Redis(await claimPort(), await mkdtemp(join(tmpdir(), "kinglet-redis-")));
@@ -94,12 +96,28 @@ export class Redis {
     }
   }
 
+  /** Returns when a listener has seen all that was said before; `marks` emits the marks that it sees. */
+  async passed(marks) {
+    const mark = String(++this.#marked);
+    const seen = once(marks, mark);
+    await this.publish(MARK, mark);
+    await seen;
+  }
+
   /** The channels, that fit this pattern, of all messages from now on. */
   async channels(pattern) {
     const channels = [];
+    const marks = new EventEmitter();
     const client = await this.connect();
     await client.pSubscribe(pattern, (_, channel) => channels.push(channel));
-    return channels;
+    await client.subscribe(MARK, (mark) => marks.emit(mark));
+    return {
+      /** Those so far that have not been taken yet. */
+      taken: async () => {
+        await this.passed(marks);
+        return channels.splice(0);
+      },
+    };
   }
 
   /** The messages from now on to this channel, which then counts one subscriber more, until `end` is called. */
@@ -127,7 +145,6 @@ export class Redis {
     this.leaving.push(() => monitor.disconnect());
     const commands = [];
     const marks = new EventEmitter();
-    let marked = 0;
     monitor.on("monitor", (_, [name, ...words], source) => {
       if (words[0] === MARK) marks.emit(words[1]);
       else if (!own.has(source)) commands.push([name.toLowerCase(), ...words]);
@@ -135,10 +152,7 @@ export class Redis {
     return {
       /** The commands so far that have not been taken yet: lists of words, the first in lower case. */
       taken: async () => {
-        const mark = String(++marked);
-        const seen = once(marks, mark);
-        await this.publish(MARK, mark);
-        await seen;
+        await this.passed(marks);
         return commands.splice(0);
       },
     };
