@@ -126,6 +126,8 @@ metrics! {
     handler_panics;
     /// Event handlers that returned an error.
     handler_errors;
+    /// Times that a client was held up, neither read nor answered, until less waited for it.
+    held_up;
     /// Clients cut off because they did not read what was sent to them.
     slow_consumers;
     /// Sessions that ended.

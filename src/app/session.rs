@@ -43,7 +43,7 @@ impl Session {
     pub fn close(&self) {
         let mut core = self.shard.core.borrow_mut();
         if core.session_ref(self.session.key) == Some(self.session) {
-            core.session(self.session.key, |session, now, _, effects| session.close(now, effects));
+            core.session(self.session.key, |session, now, settings, effects| session.close(now, settings, effects));
         }
     }
 }

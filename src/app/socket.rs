@@ -207,6 +207,13 @@ impl Socket {
         self.shard.core.borrow_mut().leave_room(self.socket, room.as_ref());
     }
 
+    /// Bytes that wait for its client, on this server: for all sockets of the client, with 64 for each message. What the
+    /// kernel has taken does not wait any more. An application that streams sends more when this is low; beyond
+    /// [`Limits::queued_per_client`](crate::Limits::queued_per_client) the client is cut off.
+    pub fn queued_bytes(&self) -> usize {
+        self.shard.core.borrow().queued_for(self.socket)
+    }
+
     /// The rooms it is in, its own first.
     pub fn rooms(&self) -> Vec<String> {
         self.shard.core.borrow().rooms(self.socket)

@@ -119,6 +119,39 @@ impl SocketHandle {
         Ok(())
     }
 
+    /// Bytes that wait for its client ([`Socket::queued_bytes`](crate::Socket::queued_bytes)), what this thread has sent
+    /// before among them. The thread that serves the socket is asked and waited for, so that who streams can pace itself.
+    ///
+    /// `None` if the socket has left, or is on another server; and on a thread that serves other sockets, which must not wait.
+    ///
+    /// ```no_run
+    /// # fn chunks() -> Vec<String> { Vec::new() }
+    /// # let mut server = kinglet::Server::new(kinglet::Config::default())?;
+    /// server.of("/").on_blocking("download", |socket, _| {
+    ///     for chunk in chunks() {
+    ///         while socket.queued_bytes().is_some_and(|bytes| bytes > 1 << 20) {
+    ///             std::thread::sleep(std::time::Duration::from_millis(10));
+    ///         }
+    ///         socket.emit("chunk", chunk)?;
+    ///     }
+    ///     Ok::<(), kinglet::EmitError>(())
+    /// });
+    /// # Ok::<(), kinglet::Error>(())
+    /// ```
+    pub fn queued_bytes(&self) -> Option<usize> {
+        let Place::Here { location, .. } = self.place else { return None };
+        let here = Shard::current(&self.shared).is_some_and(|shard| shard.index() == usize::from(location.shard));
+        if Shard::runs_here() && !here {
+            return None;
+        }
+        let (sender, receiver) = crossbeam_channel::bounded(1);
+        self.run(0, move |shard, socket| {
+            // Who asked waits for it.
+            let _ = sender.send(shard.core.borrow().queued_for(socket));
+        });
+        receiver.recv().ok()
+    }
+
     /// Makes the socket join a room. A join that meets a limit of rooms fails and is counted.
     pub fn join(&self, room: impl Into<String>) {
         let room = room.into();

@@ -85,11 +85,15 @@ pub struct Limits {
     pub blocking_queue: usize,
     /// Bytes of the events that may wait so, 16 MiB by default; one alone may be longer. Beyond: they are refused.
     pub blocking_queue_bytes: usize,
-    /// Bytes that may wait for one client that does not read, 1 MiB by default; each message counts 64 bytes more than its
-    /// length. Beyond: volatile messages are dropped, for others the client is cut off as a slow consumer.
-    pub queued_per_client: usize,
-    /// Bytes that may wait for all clients. Default `None`: a quarter of the memory budget. Beyond: the clients with the
-    /// longest queues are cut off.
+    /// Bytes that may wait for one client; each message counts 64 bytes more than its length, and one message alone may be
+    /// longer. Default `None`: a sixteenth of the memory budget, 8 MiB at least. Beyond: it is cut off as a slow consumer.
+    pub queued_per_client: Option<usize>,
+    /// Bytes that may wait for a client while it sends, 256 KiB by default. Beyond: its WebSocket is not read until half of
+    /// them wait, and its POSTs are answered up to 2 s later. That is no error, and the metric `held_up` counts it.
+    pub hold_up: usize,
+    /// Bytes that may wait for all clients, what many wait for counted once. Default `None`: a quarter of the memory budget. From
+    /// half of it on, the clients are cut off that hold most for what they take, until half is free; queues shorter than
+    /// [`hold_up`](Self::hold_up) are spared until all of it is taken.
     pub queued: Option<usize>,
     /// Bytes of messages and requests that all clients together may have half sent. Default `None`: an eighth of the memory
     /// budget. Beyond, by up to an eighth of the bound: the clients with the most are cut off.
@@ -97,7 +101,8 @@ pub struct Limits {
     /// Bytes of what other threads and event loops hand to one event loop and it has not come to, 16 MiB by default. Beyond:
     /// threads that emit wait, and event loops that do read nothing of their clients meanwhile.
     pub inbox: usize,
-    /// Time a client may leave what waits for it untouched. Default 10 s. Beyond: it is cut off as a slow consumer.
+    /// Time in which a client must take 4 KiB of what waits for it, or all of it if that is less. Default 10 s. A polling
+    /// client must ask again in it while more waits than one answer carries, 1 MiB. Beyond: it is cut off as a slow consumer.
     pub write_stall: Duration,
     /// The kernel's send buffer of a connection (`SO_SNDBUF`), 128 KiB by default.
     pub send_buffer: usize,
@@ -171,7 +176,8 @@ impl Default for Limits {
             collected_answers: 16 * 1024 * 1024,
             blocking_queue: 1024,
             blocking_queue_bytes: 16 * 1024 * 1024,
-            queued_per_client: 1024 * 1024,
+            queued_per_client: None,
+            hold_up: 256 * 1024,
             queued: None,
             unfinished: None,
             inbox: 16 * 1024 * 1024,

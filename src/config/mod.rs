@@ -278,6 +278,7 @@ impl Config {
             ping_timeout: self.ping_timeout,
             upgrade_timeout: self.upgrade_timeout,
             connect_timeout: self.connect_timeout,
+            fetch_timeout: self.limits.write_stall,
             max_payload: self.max_http_buffer_size,
             transports: self.transports,
             allow_upgrades: self.allow_upgrades,

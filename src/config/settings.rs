@@ -370,17 +370,24 @@ pub const SETTINGS: &[Setting] = &[
     ),
     setting!(
         "KINGLET_QUEUED_PER_CLIENT",
-        "1MiB",
+        "memory / 16",
         limits.queued_per_client,
+        given(parse::size),
+        "bytes that wait for one client, 8MiB at least; then it is cut off"
+    ),
+    setting!(
+        "KINGLET_HOLD_UP",
+        "256KiB",
+        limits.hold_up,
         parse::size,
-        "bytes that wait for one client; then it is cut off"
+        "bytes that wait for a client; then it is held up until half of them do"
     ),
     setting!(
         "KINGLET_QUEUED",
         "memory / 4",
         limits.queued,
         given(parse::size),
-        "bytes that wait for all clients; then the longest queues are cut off"
+        "bytes that wait for all clients; from half of them on, those that hold most for what they take are cut off"
     ),
     setting!(
         "KINGLET_UNFINISHED",
@@ -401,7 +408,7 @@ pub const SETTINGS: &[Setting] = &[
         "10s",
         limits.write_stall,
         parse::duration,
-        "time a client reads nothing; then cut off"
+        "time a client takes nothing of what waits for it; then cut off"
     ),
     setting!("KINGLET_SEND_BUFFER", "128KiB", limits.send_buffer, parse::size, "kernel's send buffer of a connection"),
     setting!(

@@ -4,14 +4,18 @@
 //! polling client gets the same packets out of them: [`Frames::parts`] walks the frames.
 
 use bytes::Bytes;
+
+use super::charge::Charge;
 use tungstenite::protocol::frame::FrameHeader;
 use tungstenite::protocol::frame::coding::{Data, OpCode};
 
 /// One or more WebSocket frames that travel together: a packet with its attachments. Cloning shares the bytes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Frames {
     bytes: Bytes,
     compress: bool,
+    /// What they cost, if they wait.
+    charge: Option<Charge>,
 }
 
 /// One packet inside [`Frames`], as it would stand in a WebSocket message.
@@ -36,7 +40,7 @@ impl Frames {
     pub const NOOP: Self = Self::of(b"\x81\x016");
 
     const fn of(frame: &'static [u8]) -> Self {
-        Self { bytes: Bytes::from_static(frame), compress: true }
+        Self { bytes: Bytes::from_static(frame), compress: true, charge: None }
     }
 
     /// One text packet, type digit included.
@@ -60,6 +64,16 @@ impl Frames {
     /// The frames as they go to a WebSocket.
     pub const fn bytes(&self) -> &Bytes {
         &self.bytes
+    }
+
+    /// The same frames, which cost that as long as they wait.
+    pub(crate) fn charged(&self, charge: Charge) -> Self {
+        Self { bytes: self.bytes.clone(), compress: self.compress, charge: Some(charge) }
+    }
+
+    /// Whether they wait for nobody else.
+    pub(crate) fn are_own(&self) -> bool {
+        self.charge.as_ref().is_some_and(Charge::is_own)
     }
 
     /// The frames alone, of who has no other use for these.
@@ -87,6 +101,15 @@ impl Frames {
         Parts { rest: &self.bytes }
     }
 }
+
+/// Frames are the same that are so on the wire.
+impl PartialEq for Frames {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.bytes, self.compress) == (&other.bytes, other.compress)
+    }
+}
+
+impl Eq for Frames {}
 
 /// Walks the packets of [`Frames`].
 #[derive(Debug, Clone)]
@@ -146,7 +169,7 @@ impl FramesBuilder {
 
     /// The frames written so far.
     pub fn finish(self) -> Frames {
-        Frames { bytes: self.buffer.into(), compress: true }
+        Frames { bytes: self.buffer.into(), compress: true, charge: None }
     }
 
     fn header(&mut self, opcode: Data, length: usize) {

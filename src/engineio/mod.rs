@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
+mod charge;
 mod encoding;
 mod frames;
 mod handshake;
@@ -15,6 +16,7 @@ mod settings;
 mod sid;
 pub mod v3;
 
+pub use charge::Charge;
 pub use encoding::{Encoding, PayloadKind};
 pub use frames::{Frames, FramesBuilder, Part};
 pub use handshake::{
@@ -24,5 +26,7 @@ pub use millis::Millis;
 pub use packet::{Packet, ParseError};
 pub use reason::Reason;
 pub use session::{Effect, Inbound, Lost, Overdue, Route, Session};
-pub use settings::{CLOSE_WAIT, LEAVE_WAIT, MESSAGE_OVERHEAD, NOOP_INTERVAL, Settings, Transport, Transports};
+pub use settings::{
+    CLOSE_WAIT, LEAVE_WAIT, MAX_ANSWER, MESSAGE_OVERHEAD, NOOP_INTERVAL, Settings, Transport, Transports,
+};
 pub use sid::{SID_LENGTH, Sid, SidSource, SidText};

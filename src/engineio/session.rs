@@ -33,8 +33,10 @@ pub enum Effect<T> {
     Accept(T),
     /// Answer the GET or POST with 400 and an empty body.
     Refuse(T),
-    /// Write to the WebSocket.
+    /// Write to the WebSocket, behind what waits for it.
     Send(T, Frames),
+    /// Write a heartbeat to the WebSocket: it has no order with messages, and goes before those that wait.
+    Beat(T, Frames),
     /// Flush the WebSocket, send a close frame without a code, and close the TCP connection once the client has answered
     /// it or the caller's patience is over. The session does not know this transport any more.
     Shut(T),
@@ -94,6 +96,8 @@ pub enum Overdue {
     Pong,
     /// The client did not fetch the news that its session is closed.
     Close,
+    /// A polling client left what waits for it, so many bytes, more than one answer carries, and is given up.
+    Fetch(usize),
 }
 
 /// How a WebSocket was lost. The caller has already answered on it what there was to answer.
@@ -171,18 +175,85 @@ impl<T: Copy + Eq> Session<T> {
 
     /// Queues a message until there is a GET to answer; for a session whose route is [`Route::Queue`], and without effect
     /// on others. [`Session::flush`] must follow before the loop's turn ends.
-    pub fn enqueue(&mut self, frames: Frames) {
+    pub fn enqueue(&mut self, now: Millis, frames: Frames, settings: &Settings) {
         if let State::Polling(polling) = &mut self.state
             && polling.closing.is_none()
         {
-            polling.enqueue(frames);
+            polling.enqueue(now, frames, settings);
         }
     }
 
-    /// Answers a held GET with everything queued.
-    pub fn flush(&mut self, effects: &mut Vec<Effect<T>>) {
+    /// Answers a held GET with what is queued, as much as one answer carries ([`MAX_ANSWER`](super::MAX_ANSWER)).
+    pub fn flush(&mut self, now: Millis, settings: &Settings, effects: &mut Vec<Effect<T>>) {
         if let State::Polling(polling) = &mut self.state {
-            polling.flush(effects);
+            polling.flush(now, settings, effects);
+        }
+    }
+
+    /// How many messages wait in the session for a GET.
+    pub fn queued_messages(&self) -> usize {
+        match &self.state {
+            State::Polling(polling) => polling.queued_messages(),
+            State::WebSocket(_) | State::Closed => 0,
+        }
+    }
+
+    /// The messages that wait in the session for a GET, in order.
+    pub fn queue(&self) -> impl Iterator<Item = &Frames> {
+        let polling = match &self.state {
+            State::Polling(polling) => Some(polling),
+            State::WebSocket(_) | State::Closed => None,
+        };
+        polling.into_iter().flat_map(|polling| polling.queue())
+    }
+
+    /// Whether the session is on this WebSocket, rather than on polling or probed by it.
+    pub fn is_on(&self, websocket: T) -> bool {
+        matches!(&self.state, State::WebSocket(current) if *current == websocket)
+    }
+
+    /// Whether a WebSocket probes, to take the session over.
+    pub const fn is_probed(&self) -> bool {
+        matches!(&self.state, State::Polling(polling) if polling.attempt.is_some())
+    }
+
+    /// The POST whose packets are being handled, or that waits for its answer.
+    pub fn handled_post(&self) -> Option<T> {
+        match &self.state {
+            State::Polling(polling) => polling.handled_post(),
+            State::WebSocket(_) | State::Closed => None,
+        }
+    }
+
+    /// Whether the session will end at `now` because the client shows no sign of life: [`Session::sign_of_life`] before
+    /// [`Session::tick`] keeps it.
+    pub fn is_missed(&self, now: Millis) -> bool {
+        let left_lying = matches!(&self.state, State::Polling(polling) if polling.is_left_lying(now));
+        !matches!(self.state, State::Closed) && (self.heartbeat.is_missing(now) || left_lying)
+    }
+
+    /// What was written to the client may not have reached it, the ping neither: its pong is waited for once more.
+    pub fn ping_may_be_under_way(&mut self, now: Millis, settings: &Settings) {
+        self.heartbeat.may_be_under_way(now, settings);
+    }
+
+    /// Bytes that a polling client has fetched of late.
+    pub fn pace(&self, now: Millis) -> u64 {
+        match &self.state {
+            State::Polling(polling) => polling.pace(now),
+            State::WebSocket(_) | State::Closed => 0,
+        }
+    }
+
+    /// The client is there, as the caller can tell by other signs than packets: it takes bytes that wait for it, or it is
+    /// the caller who does not read it. What it is waited for, its heartbeat or its next GET, is waited for anew. On a
+    /// WebSocket it is pinged again: its pong may wait to be read, and it must not take the server for dead meanwhile.
+    pub fn sign_of_life(&mut self, now: Millis, settings: &Settings, effects: &mut Vec<Effect<T>>) {
+        self.heartbeat.sign_of_life(now, settings);
+        match &mut self.state {
+            State::WebSocket(_) if self.encoding.protocol() == Protocol::V4 => self.ping(now, settings, effects),
+            State::Polling(polling) => polling.expect_fetch(now, settings),
+            State::WebSocket(_) | State::Closed => {}
         }
     }
 
@@ -197,7 +268,7 @@ impl<T: Copy + Eq> Session<T> {
 
     /// Whether a message would leave without having to wait in the session: always on a WebSocket, whose own backlog the
     /// caller knows; on polling while a GET is held and nothing is queued. Volatile messages are dropped otherwise.
-    pub const fn is_writable(&self) -> bool {
+    pub fn is_writable(&self) -> bool {
         match &self.state {
             State::WebSocket(_) => true,
             State::Polling(polling) => polling.closing.is_none() && polling.is_writable(),
@@ -207,7 +278,7 @@ impl<T: Copy + Eq> Session<T> {
 
     /// Whether it could be closed now and its client would lose nothing: it is on a WebSocket, whose own backlog the caller
     /// knows, or holds a GET and neither a message, a POST nor an upgrade that has begun; or it is closed.
-    pub const fn is_at_rest(&self) -> bool {
+    pub fn is_at_rest(&self) -> bool {
         match &self.state {
             State::WebSocket(_) | State::Closed => true,
             State::Polling(polling) => polling.is_at_rest(),
@@ -242,7 +313,7 @@ impl<T: Copy + Eq> Session<T> {
         match packet {
             Packet::Text(data) => return Some(Inbound::Text(data)),
             Packet::Binary(data) => return Some(Inbound::Binary(data)),
-            Packet::Ping(_) if protocol == Protocol::V3 => self.pong(effects),
+            Packet::Ping(_) if protocol == Protocol::V3 => self.pong(now, settings, effects),
             // The wrong direction: a client of protocol 4 does not ping, one of protocol 3 is not pinged.
             Packet::Ping(_) => self.end(Reason::TransportError, Frames::CLOSE, effects),
             Packet::Pong(_) if protocol == Protocol::V3 => self.end(Reason::TransportError, Frames::CLOSE, effects),
@@ -286,12 +357,12 @@ impl<T: Copy + Eq> Session<T> {
 
     /// The server closes the session. A polling client without a GET open must be waited for, up to
     /// [`CLOSE_WAIT`]; the session is closing until then.
-    pub fn close(&mut self, now: Millis, effects: &mut Vec<Effect<T>>) {
+    pub fn close(&mut self, now: Millis, settings: &Settings, effects: &mut Vec<Effect<T>>) {
         if let State::Polling(polling) = &mut self.state {
             if polling.closing.is_some() {
                 return;
             }
-            polling.flush(effects);
+            polling.flush(now, settings, effects);
             if !polling.is_writable() {
                 polling.closing = Some(Closing { by: Side::Server, until: now + CLOSE_WAIT });
                 return;
@@ -330,7 +401,12 @@ impl<T: Copy + Eq> Session<T> {
     pub fn tick(&mut self, now: Millis, settings: &Settings, effects: &mut Vec<Effect<T>>) -> Option<Overdue> {
         let mut overdue = None;
         if let State::Polling(polling) = &mut self.state {
-            overdue = polling.tick_attempt(now, effects);
+            overdue = polling.tick_attempt(now, settings, effects);
+            if polling.is_left_lying(now) {
+                let queued = polling.queued_bytes();
+                self.abort(Reason::TransportError, effects);
+                return Some(Overdue::Fetch(queued));
+            }
             if let Some(closing) = polling.closing {
                 if closing.until <= now {
                     overdue = (closing.by == Side::Server).then_some(Overdue::Close);
@@ -342,11 +418,11 @@ impl<T: Copy + Eq> Session<T> {
         if self.join_by.is_some_and(|join_by| join_by <= now) {
             // A polling session may have to wait for a GET to take the news; this deadline is over in any case.
             self.join_by = None;
-            self.close(now, effects);
+            self.close(now, settings, effects);
             return Some(Overdue::Connect);
         }
         match self.heartbeat.tick(now, settings) {
-            Some(Beat::Ping) => self.ping(effects),
+            Some(Beat::Ping) => self.ping(now, settings, effects),
             Some(Beat::Timeout) => {
                 overdue = Some(Overdue::Pong);
                 self.end(Reason::PingTimeout, Frames::CLOSE, effects);
@@ -356,12 +432,12 @@ impl<T: Copy + Eq> Session<T> {
         overdue
     }
 
-    fn ping(&mut self, effects: &mut Vec<Effect<T>>) {
+    fn ping(&mut self, now: Millis, settings: &Settings, effects: &mut Vec<Effect<T>>) {
         match &mut self.state {
-            State::WebSocket(websocket) => effects.push(Effect::Send(*websocket, Frames::PING)),
+            State::WebSocket(websocket) => effects.push(Effect::Beat(*websocket, Frames::PING)),
             State::Polling(polling) => {
-                polling.enqueue(Frames::PING);
-                polling.flush(effects);
+                polling.enqueue_beat(now, Frames::PING, settings);
+                polling.flush(now, settings, effects);
             }
             State::Closed => {}
         }
@@ -369,14 +445,14 @@ impl<T: Copy + Eq> Session<T> {
 
     /// Answers a client's ping. While a pong waits for a GET, a second one behind it would tell the client nothing, and a
     /// client that only pings must not fill its queue.
-    fn pong(&mut self, effects: &mut Vec<Effect<T>>) {
+    fn pong(&mut self, now: Millis, settings: &Settings, effects: &mut Vec<Effect<T>>) {
         match &mut self.state {
-            State::WebSocket(websocket) => effects.push(Effect::Send(*websocket, Frames::PONG)),
+            State::WebSocket(websocket) => effects.push(Effect::Beat(*websocket, Frames::PONG)),
             State::Polling(polling) => {
-                if polling.last_queued() != Some(&Frames::PONG) {
-                    polling.enqueue(Frames::PONG);
+                if !polling.has_queued(&Frames::PONG) {
+                    polling.enqueue_beat(now, Frames::PONG, settings);
                 }
-                polling.flush(effects);
+                polling.flush(now, settings, effects);
             }
             State::Closed => {}
         }

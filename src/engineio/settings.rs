@@ -13,6 +13,10 @@ pub const LEAVE_WAIT: Duration = Duration::from_millis(50);
 /// polling.
 pub const NOOP_INTERVAL: Duration = Duration::from_millis(100);
 
+/// Most bytes of messages in the answer to a GET, each message as it counts while it waits; one message alone may be longer.
+/// What is left goes with the next GET.
+pub const MAX_ANSWER: usize = 1024 * 1024;
+
 /// What the bookkeeping of one queued message is taken to cost, in bytes, on top of the message itself.
 pub const MESSAGE_OVERHEAD: usize = 64;
 
@@ -29,6 +33,8 @@ pub struct Settings {
     pub upgrade_timeout: Duration,
     /// Time a session has to join its first namespace before the server closes it. Default: 45 s.
     pub connect_timeout: Duration,
+    /// Time that a polling client has for its next GET while more waits for it than one answer carries. Default: 10 s.
+    pub fetch_timeout: Duration,
     /// Longest body of a POST and longest WebSocket message, in bytes. Clients learn it from the open packet and split
     /// their payloads accordingly. Default: 1 000 000.
     pub max_payload: usize,
@@ -48,6 +54,7 @@ impl Default for Settings {
             ping_timeout: Duration::from_secs(20),
             upgrade_timeout: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(45),
+            fetch_timeout: Duration::from_secs(10),
             max_payload: 1_000_000,
             transports: Transports::ALL,
             allow_upgrades: true,

@@ -96,6 +96,13 @@ impl<'a> Iterator for TextPackets<'a> {
     }
 }
 
+impl<'a> TextPackets<'a> {
+    /// What has not been walked yet; `None` at the end.
+    pub const fn rest(&self) -> Option<&'a str> {
+        self.rest
+    }
+}
+
 impl FusedIterator for TextPackets<'_> {}
 
 /// The packet in front of a payload of text, and what is behind it.
@@ -141,6 +148,13 @@ impl<'a> Iterator for BinaryPackets<'a> {
             self.rest = behind;
         }
         Some(packet)
+    }
+}
+
+impl<'a> BinaryPackets<'a> {
+    /// What has not been walked yet; nothing at the end.
+    pub const fn rest(&self) -> &'a [u8] {
+        self.rest
     }
 }
 

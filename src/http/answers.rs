@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::compress::Coding;
 use super::field::HeaderLines;
-use super::response::{Agent, Delivery, Response, Status};
+use super::response::{Agent, Content, Delivery, Response, Status};
 use crate::engineio::{Code, PayloadKind};
 
 /// Answer to a polling GET: a payload.
@@ -20,6 +20,11 @@ pub(crate) struct PollAnswer<'a> {
 }
 
 impl PollAnswer<'_> {
+    /// What stands before the payload.
+    pub(crate) fn head(self, delivery: Delivery) -> Bytes {
+        self.write(Delivery { content: Content::Omitted, ..delivery })
+    }
+
     /// The whole answer.
     pub(crate) fn write(self, delivery: Delivery) -> Bytes {
         let content_type: &[u8] = match self.kind {
@@ -81,7 +86,7 @@ fn session_headers(answer: Response<'_>, agent: Agent) -> Response<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::response::{Connection, Content};
+    use super::super::response::Connection;
     use super::*;
 
     const DELIVERY: Delivery =

@@ -9,6 +9,10 @@ use crate::shard::Budget;
 /// Descriptors kept for other things than clients.
 const RESERVE: usize = 256;
 
+/// The part of the memory that may wait for one client, and the least that may.
+const QUEUED_PER_CLIENT_PART: usize = 16;
+const QUEUED_PER_CLIENT: usize = 8 * 1024 * 1024;
+
 /// Memory reckoned for each connection, the kernel's share included.
 const MEMORY_PER_CONNECTION: usize = 6 * 1024;
 
@@ -30,7 +34,10 @@ pub(super) fn budget(config: &Config) -> Budget {
     }
     let queued = config.limits.queued.unwrap_or_else(|| memory.map_or(usize::MAX, |memory| memory / 4));
     let unfinished = config.limits.unfinished.unwrap_or_else(|| memory.map_or(usize::MAX, |memory| memory / 8));
-    Budget { memory: granted, max_connections, queued, unfinished }
+    let queued_per_client = config.limits.queued_per_client.unwrap_or_else(|| {
+        memory.map_or(QUEUED_PER_CLIENT, |memory| memory / QUEUED_PER_CLIENT_PART).max(QUEUED_PER_CLIENT)
+    });
+    Budget { memory: granted, max_connections, queued_per_client, queued, unfinished }
 }
 
 /// Raises the soft limit of open files to the hard one; gives the limit in force.

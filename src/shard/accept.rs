@@ -100,7 +100,7 @@ impl Shard {
                     if let Some(key) = core.accepted(stream, peer)
                         && crowded
                     {
-                        self.read_again(key);
+                        core.line_up(key);
                     }
                 }
                 Err(error) => match error.kind() {

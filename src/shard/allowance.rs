@@ -114,9 +114,10 @@ impl Core {
         verdict
     }
 
-    /// Whether a client is held up.
-    pub(crate) fn is_held_up(&self, session: SessionKey) -> bool {
-        self.allowances.get(&session).is_some_and(|allowance| allowance.is_held_up(self.now))
+    /// Until when a client is held up, if it is.
+    pub(crate) fn held_up_until(&self, session: SessionKey) -> Option<Millis> {
+        let allowance = self.allowances.get(&session)?;
+        allowance.is_held_up(self.now).then_some(allowance.until)
     }
 }
 

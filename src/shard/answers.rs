@@ -88,7 +88,7 @@ impl Core {
             return;
         }
         if !http.unread.is_empty() {
-            self.resumed.push(key);
+            self.line_up(key);
         }
         self.set_deadline(key, now + if discarding { body_timeout } else { keep_alive });
     }

@@ -23,6 +23,8 @@ pub(crate) struct Client {
     pub(crate) decoder: Decoder,
     /// The first of its sockets; each knows the next.
     pub(crate) sockets: Option<SocketKey>,
+    /// The connection of the last answer to one of its GETs; the key may have become another's.
+    pub(crate) answered: ConnectionKey,
     /// Whether it is among those to flush at the end of the turn.
     pub(crate) polled: bool,
 }
@@ -30,7 +32,8 @@ pub(crate) struct Client {
 impl Client {
     pub(crate) fn new(session: Session<ConnectionKey>, random: u64, handshake: Arc<Handshake>) -> Self {
         let decoder = Decoder::default();
-        Self { session, random, armed: NEVER, handshake, decoder, sockets: None, polled: false }
+        let answered = ConnectionKey(u32::MAX);
+        Self { session, random, armed: NEVER, handshake, decoder, sockets: None, answered, polled: false }
     }
 }
 

@@ -1,15 +1,15 @@
 //! One TCP connection: its socket, what it is being used for, and what waits to be written.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
-use bytestring::ByteString;
 use mio::net::TcpStream;
 
 use super::application::SessionRef;
 use super::batches::BatchId;
 use super::keys::SessionKey;
 use super::outbox::Outbox;
+use super::posts::Packets;
+use super::reading::Input;
 use super::websocket::Incoming;
 use crate::engineio::{Millis, PayloadKind};
 use crate::http::{BodyReader, Coding, Delivery, HeaderLines};
@@ -30,6 +30,8 @@ pub(crate) struct Connection {
     pub(crate) deadline: Millis,
     /// The instant for which a timer was armed last.
     pub(crate) armed: Millis,
+    /// What is known of bytes that the peer has sent.
+    pub(crate) input: Input,
     /// What follows once everything is written.
     pub(crate) then: Then,
     /// Set when the connection is to be buried at the end of the turn: how its session hears of it.
@@ -87,8 +89,12 @@ pub(crate) enum HttpState {
 #[derive(Debug)]
 pub(crate) struct Waiting {
     pub(crate) session: SessionRef,
-    /// The packets that are still to be handled, if its client is held up.
-    pub(crate) rest: Option<ByteString>,
+    /// The packets that are still to be handled, if any are.
+    pub(crate) rest: Option<Packets>,
+    /// When it goes on.
+    pub(crate) until: Millis,
+    /// When it goes on whatever waits for its client, if it has been held up because of that.
+    pub(crate) patience: Option<Millis>,
 }
 
 /// A POST that is being read.
@@ -150,6 +156,7 @@ impl Connection {
             outbox: None,
             deadline: NEVER,
             armed: NEVER,
+            input: Input::Awaited,
             then: Then::Continue,
             fate: None,
         }
@@ -163,9 +170,9 @@ impl Connection {
         }
     }
 
-    /// When something must happen: the state must have ended, or the peer must have read within `stall`.
-    pub(crate) fn due(&self, stall: Duration) -> Millis {
-        self.outbox.as_ref().map_or(self.deadline, |outbox| self.deadline.min(outbox.progress() + stall))
+    /// When something must happen: the state must have ended, or it is looked how far the peer has read.
+    pub(crate) fn due(&self) -> Millis {
+        self.outbox.as_ref().map_or(self.deadline, |outbox| self.deadline.min(outbox.progress.next_look()))
     }
 
     /// Whether bytes from the peer still mean anything.

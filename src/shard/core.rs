@@ -14,6 +14,7 @@ use super::alarms::Alarm;
 use super::allowance::Allowance;
 use super::batches::Batches;
 use super::calls::Call;
+use super::charge::Charges;
 use super::client::Client;
 use super::connection::{Connection, Fate, HttpState, NEVER, Role, Stage};
 use super::deferred::Handshakes;
@@ -21,14 +22,15 @@ use super::keys::{ConnectionKey, NamespaceKey, SessionKey, SocketKey, TimerKey};
 use super::members::Members;
 use super::namespaces::Namespaces;
 use super::pages::{MAX_KEYS, Pages};
-use super::polls::CommonAnswer;
+use super::polls::CommonPayload;
 use super::rate::Account;
+use super::reading::Line;
 use super::recovery::Recovering;
 use super::shared::Shared;
 use super::sockets::SocketState;
 use super::timers::Timers;
 use super::translation::Translation;
-use crate::engineio::{Effect, Lost, Millis, Overdue, Session, Settings, SidSource};
+use crate::engineio::{Effect, Lost, MESSAGE_OVERHEAD, Millis, Overdue, Session, Settings, SidSource};
 use crate::metrics::{Limit, ShardMetrics};
 use crate::socketio::DisconnectReason;
 
@@ -62,10 +64,10 @@ pub(crate) struct Core {
     pub(crate) fanout: VecDeque<ConnectionKey>,
     /// Polling sessions for which something was queued, and who have not been answered.
     pub(crate) polled: VecDeque<SessionKey>,
-    /// The answer that the last of them got, for those who get the same.
-    pub(crate) common_answer: Option<CommonAnswer>,
-    /// Connections that may have whole requests left in what was read from them.
-    pub(crate) resumed: Vec<ConnectionKey>,
+    /// The payload that the last of them got, for those who get the same.
+    pub(crate) common_payload: Option<CommonPayload>,
+    /// Connections that have something to be read.
+    pub(crate) line: Line,
     /// Handshakes that wait for their turn.
     pub(crate) handshakes: Handshakes,
     /// Connections to bury at the end of the turn.
@@ -74,8 +76,12 @@ pub(crate) struct Core {
     pub(crate) calls: VecDeque<Call>,
     /// Whether a fan-out has fallen so far behind that nothing is read that could lead to more of it, until it is done.
     pub(crate) behind: bool,
-    /// Bytes that wait for clients, in outboxes and in sessions.
-    pub(crate) queued: usize,
+    /// What waits for clients, in outboxes and in sessions.
+    pub(crate) charges: Charges,
+    /// What the bookkeeping of these messages costs, for each of their receivers.
+    pub(crate) queued_overhead: usize,
+    /// How much must wait for clients until it is looked who is to be cut off.
+    pub(crate) queued_look: usize,
     /// Bytes of unfinished messages and requests that came since the last look at all of them.
     pub(crate) kept: usize,
     /// How many sessions may begin now, if their rate is bounded.
@@ -112,13 +118,15 @@ impl Core {
             replies: Vec::new(),
             fanout: VecDeque::new(),
             polled: VecDeque::new(),
-            common_answer: None,
-            resumed: Vec::new(),
+            common_payload: None,
+            line: Line::default(),
             handshakes: Handshakes::default(),
             doomed: Vec::new(),
             calls: VecDeque::new(),
             behind: false,
-            queued: 0,
+            charges: Charges::default(),
+            queued_overhead: 0,
+            queued_look: 0,
             kept: 0,
             session_rate: Account::new(),
             allowances: HashMap::new(),
@@ -152,9 +160,10 @@ impl Core {
     ) -> Option<R> {
         let client = self.sessions.get_mut(key.0)?;
         let mut effects = std::mem::take(&mut self.effects);
-        let queued = client.session.queued_bytes();
+        let queued = client.session.queued_messages();
         let result = act(&mut client.session, self.now, &self.shared.settings, &mut effects);
-        self.queued = self.queued + client.session.queued_bytes() - queued;
+        let before = self.queued_overhead + client.session.queued_messages() * MESSAGE_OVERHEAD;
+        self.queued_overhead = before - queued * MESSAGE_OVERHEAD;
         for effect in effects.drain(..) {
             self.carry_out(key, effect);
         }
@@ -169,11 +178,13 @@ impl Core {
                 if self.shared.sends_away() {
                     self.part_with(session, to);
                 }
-                self.answer_poll(to, self.encoding(session), &frames);
+                self.answer_poll(to, self.encoding(session), frames);
+                self.answered_session(session, to);
             }
             Effect::Accept(to) => self.answer_post(to),
             Effect::Refuse(to) => self.refuse_empty(to),
             Effect::Send(to, frames) => self.push(to, frames.bytes()),
+            Effect::Beat(to, frames) => self.push_beat(to, frames.bytes()),
             Effect::Shut(websocket) => self.shut_websocket(websocket),
             Effect::Cut(to) => self.doom(to, Fate::Cut),
             Effect::Left(reason) => self.leave_all(session, DisconnectReason::Session(reason)),
@@ -182,7 +193,7 @@ impl Core {
     }
 
     /// Keeps a timer for the session's next deadline. A timer that comes too early costs less than one taken back.
-    fn arm_session(&mut self, key: SessionKey) {
+    pub(crate) fn arm_session(&mut self, key: SessionKey) {
         let Some(client) = self.sessions.get_mut(key.0) else { return };
         let Some(deadline) = client.session.deadline() else { return };
         if deadline < client.armed {
@@ -198,14 +209,17 @@ impl Core {
             return;
         }
         client.armed = NEVER;
+        if client.session.is_missed(self.now) {
+            self.look_for_life(key);
+        }
         let overdue = self.session(key, |session, now, settings, effects| session.tick(now, settings, effects));
-        if let Some(Some(overdue)) = overdue {
-            self.metrics.hit(match overdue {
-                Overdue::Upgrade => Limit::UpgradeTimeout,
-                Overdue::Connect => Limit::ConnectTimeout,
-                Overdue::Pong => Limit::PingTimeout,
-                Overdue::Close => Limit::CloseTimeout,
-            });
+        match overdue.flatten() {
+            Some(Overdue::Upgrade) => self.metrics.hit(Limit::UpgradeTimeout),
+            Some(Overdue::Connect) => self.metrics.hit(Limit::ConnectTimeout),
+            Some(Overdue::Pong) => self.metrics.hit(Limit::PingTimeout),
+            Some(Overdue::Close) => self.metrics.hit(Limit::CloseTimeout),
+            Some(Overdue::Fetch(queued)) => self.note_cut(Limit::WriteStall, queued, None),
+            None => {}
         }
         self.check_attachments(key);
     }
@@ -213,7 +227,7 @@ impl Core {
     /// Keeps a timer for the instant at which the connection is due.
     pub(crate) fn arm_connection(&mut self, key: ConnectionKey) {
         let Some(connection) = self.connections.get_mut(key.0) else { return };
-        let due = connection.due(self.shared.config.limits.write_stall);
+        let due = connection.due();
         if due < connection.armed {
             connection.armed = due;
             self.timers.arm(due, TimerKey::Connection(key));
@@ -237,7 +251,7 @@ impl Core {
                 self.batches.release(batch);
             }
             if let Some(outbox) = &connection.outbox {
-                self.queued -= outbox.queued();
+                self.queued_overhead -= outbox.overhead();
             }
             self.departed += 1;
             self.shared.connection_closed();

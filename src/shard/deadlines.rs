@@ -1,6 +1,6 @@
 //! Connections whose time is up, and connections whose peer has gone.
 
-use super::connection::{Connection, Fate, HttpState, NEVER, Stage, Then};
+use super::connection::{Connection, Fate, HttpState, NEVER, Role, Stage, Then};
 use super::core::Core;
 use super::keys::ConnectionKey;
 use crate::engineio::Lost;
@@ -33,6 +33,17 @@ impl Core {
         idle
     }
 
+    /// If a close frame waits behind other bytes, the time in which the peer must answer it begins anew. Says whether it does:
+    /// who takes none of these bytes is ended by that.
+    fn await_close(&mut self, key: ConnectionKey) -> bool {
+        let closing = self.websocket(key).is_some_and(|websocket| websocket.role == Role::Closing);
+        if closing {
+            let deadline = self.now + self.shared.config.limits.close_timeout;
+            self.set_deadline(key, deadline);
+        }
+        closing
+    }
+
     /// A connection's timer came up.
     pub(crate) fn connection_due(&mut self, key: ConnectionKey) {
         let now = self.now;
@@ -41,14 +52,14 @@ impl Core {
             return;
         }
         connection.armed = NEVER;
-        if connection.due(self.shared.config.limits.write_stall) > now {
-            self.arm_connection(key);
-            return;
-        }
         if self.check_stall(key) {
             return;
         }
-        if !self.is_writable(key) && self.idle(key) {
+        if self.connections.get(key.0).is_some_and(|connection| connection.due() > now) {
+            self.arm_connection(key);
+            return;
+        }
+        if !self.is_writable(key) && (self.idle(key) || self.await_close(key)) {
             return;
         }
         let Some(connection) = self.connections.get_mut(key.0) else { return };

@@ -4,7 +4,7 @@ use super::core::Core;
 use super::keys::{NamespaceKey, SessionKey, SocketKey};
 use super::sockets::Status;
 use super::target::{Broadcast, Target, Urgency};
-use crate::engineio::{Frames, Reason, Route};
+use crate::engineio::{Frames, MAX_ANSWER, MESSAGE_OVERHEAD, Route};
 use crate::metrics::Limit;
 
 impl Core {
@@ -62,27 +62,23 @@ impl Core {
         self.metrics.delivered.one();
     }
 
-    pub(crate) fn enqueue(&mut self, key: SessionKey, frames: &Frames) {
+    /// Queues a message for a polling client.
+    fn enqueue(&mut self, key: SessionKey, frames: &Frames) {
+        let charged = frames.charged(self.charges.charge(frames.bytes()));
         let Some(client) = self.sessions.get_mut(key.0) else { return };
         let before = client.session.queued_bytes();
-        client.session.enqueue(frames.clone());
+        client.session.enqueue(self.now, charged, &self.shared.settings);
         let after = client.session.queued_bytes();
-        self.queued += after - before;
+        self.queued_overhead += MESSAGE_OVERHEAD;
         if !client.polled {
             client.polled = true;
             self.polled.push_back(key);
         }
-        if before > self.shared.config.limits.queued_per_client {
+        if before > self.shared.queued_per_client {
             self.cut_off(key, Limit::QueuedPerClient);
+        } else if after > MAX_ANSWER {
+            self.arm_session(key);
         }
-    }
-
-    /// Ends a polling session that does not fetch what waits for it.
-    pub(crate) fn cut_off(&mut self, key: SessionKey, limit: Limit) {
-        log::debug!("session {}: cut off as a slow consumer ({limit})", key.0);
-        self.metrics.hit(limit);
-        self.metrics.slow_consumers.one();
-        self.session(key, |session, _, _, effects| session.abort(Reason::TransportError, effects));
     }
 
     /// Sends to the sockets of this shard that a broadcast is for.

@@ -105,7 +105,7 @@ impl Shard {
         }
         self.core.borrow_mut().leave_all(key, DisconnectReason::ServerShuttingDown);
         self.run_calls();
-        self.core.borrow_mut().session(key, |session, now, _, effects| session.close(now, effects));
+        self.core.borrow_mut().session(key, |session, now, settings, effects| session.close(now, settings, effects));
         true
     }
 

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::core::Core;
 use super::keys::{ConnectionKey, NamespaceKey, SessionKey};
-use super::outbox::Outbox;
+use super::outbox::{Outbox, Piece};
 use super::target::Urgency;
 use crate::engineio::Sid;
 use crate::socketio::{self, SocketId, v4};
@@ -24,10 +24,21 @@ impl Core {
         if connection.outbox.is_some() {
             return self.push(key, first);
         }
-        let held = Outbox::of(self.now, [first.clone()]);
-        self.queued += held.queued();
-        connection.outbox = Some(Box::new(held));
-        self.arm_alarm(self.now + APART, move |shard| shard.core.borrow_mut().await_writable(key));
+        let mut outbox = Outbox::new(self.now, self.shared.config.limits.write_stall);
+        outbox.held = true;
+        outbox.push(Piece { bytes: first.clone(), charge: self.charges.charge_own(first) });
+        self.queued_overhead += outbox.overhead();
+        connection.outbox = Some(Box::new(outbox));
+        self.arm_alarm(self.now + APART, move |shard| shard.core.borrow_mut().release(key));
+    }
+
+    /// What was held apart may leave.
+    fn release(&mut self, key: ConnectionKey) {
+        let outbox = self.connections.get_mut(key.0).and_then(|connection| connection.outbox.as_mut());
+        if let Some(outbox) = outbox {
+            outbox.held = false;
+            self.await_writable(key);
+        }
     }
 
     /// Joins a session that has just opened to `/`, if its client expects the server to. Where there are no namespaces,

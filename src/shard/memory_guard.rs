@@ -7,11 +7,8 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use socket2::SockRef;
-
 use super::core::Core;
-use super::keys::{ConnectionKey, SessionKey, TimerKey};
-use super::write::Waiting;
+use super::keys::{SessionKey, TimerKey};
 use crate::config::Limits;
 use crate::engineio::Transport;
 use crate::memory::Memory;
@@ -120,15 +117,12 @@ impl Core {
     /// fetch. One that is told so comes back, and is refused until there is memory again.
     fn shed(&mut self, excess: usize) {
         let mut freed = 0;
-        for (length, waiting) in self.longest_queues() {
+        for queue in self.longest_queues() {
             if freed >= excess {
                 break;
             }
-            freed += length + CLIENT;
-            if let Waiting::Connection(key) = waiting {
-                self.let_kernel_forget(key);
-            }
-            self.cut_queue(waiting, Limit::MemoryShed);
+            freed += queue.own + CLIENT;
+            self.cut_queue(queue.of, Limit::MemoryShed);
         }
         let polling = self.sessions.iter().filter(|(_, client)| {
             let transport = client.session.found().map(|found| found.transport);
@@ -139,18 +133,10 @@ impl Core {
         freed += idle.len() * CLIENT;
         for key in idle {
             self.metrics.hit(Limit::MemoryShed);
-            self.session(key, |session, now, _, effects| session.close(now, effects));
+            self.session(key, |session, now, settings, effects| session.close(now, settings, effects));
         }
         if freed > 0 {
             self.timers.arm(self.now + LOOK / 2, TimerKey::Trim);
-        }
-    }
-
-    /// Has the kernel drop what it holds for a connection when that is closed, instead of trying for minutes to send it.
-    fn let_kernel_forget(&self, key: ConnectionKey) {
-        let Some(connection) = self.connections.get(key.0) else { return };
-        if let Err(error) = SockRef::from(&connection.stream).set_linger(Some(Duration::ZERO)) {
-            log::debug!("connection {}: {error}", key.0);
         }
     }
 }

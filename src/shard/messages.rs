@@ -6,7 +6,6 @@ use bytes::Bytes;
 
 use super::Shard;
 use super::allowance::Verdict;
-use super::application::SessionRef;
 use super::connection::{Connection, Role, Stage, Then, WebSocket};
 use super::core::Core;
 use super::keys::ConnectionKey;
@@ -22,41 +21,38 @@ impl Shard {
         let mut feed = receiver.feed(&mut incoming, bytes);
         let mut reply = Vec::new();
         let mut verdict = self.core.borrow_mut().charge_websocket(key, 0, bytes.len());
+        let mut had_its_turn = false;
         while let Some(step) = feed.next(&mut reply) {
             // What one message led to may have ended the connection, or the session's interest in it.
             let Some(role) = self.core.borrow_mut().role(key) else { break };
-            self.core.borrow_mut().reply(key, role, &mut reply);
+            self.core.borrow_mut().reply(key, role, &step, &mut reply);
             match (step, role) {
                 (Ok(Input::Text(text)), Role::Session(session)) => self.text_packet(session, key, &text),
                 (Ok(Input::Binary(data)), Role::Session(session)) => self.binary_packet(session, key, &data),
-                (Ok(Input::Text(_) | Input::Binary(_)), Role::Closing) => {}
+                (Ok(Input::Text(_) | Input::Binary(_)), Role::Closing) | (Ok(Input::Control), _) => {}
                 (Ok(Input::Close(_)), role) => self.core.borrow_mut().websocket_closed(key, role),
                 (Err(error), role) => self.core.borrow_mut().websocket_failed(key, role, &error),
             }
-            verdict = self.core.borrow_mut().charge_websocket(key, 1, 0);
-            if verdict != Verdict::GoOn {
+            had_its_turn = self.has_had_its_turn();
+            let mut core = self.core.borrow_mut();
+            verdict = core.charge_websocket(key, 1, 0);
+            if had_its_turn || verdict != Verdict::GoOn || core.is_to_be_held_up(key) {
                 break;
             }
         }
         drop(feed);
-        let role = self.core.borrow_mut().role(key);
-        if let Some(role) = role {
-            self.core.borrow_mut().reply(key, role, &mut reply);
-        }
-        self.core.borrow_mut().keep_incoming(key, incoming, bytes.len());
-        self.core.borrow_mut().websocket_judged(key, verdict);
-        self.run_calls();
-    }
-
-    /// Goes on with a WebSocket whose client was held up: with what was read of it, then with what it has sent since.
-    fn resume_websocket(self: &Rc<Self>, key: ConnectionKey, session: SessionRef) {
-        let core = self.core.borrow();
-        if core.session_ref(session.key) != Some(session) || core.is_held_up(session.key) {
-            return;
+        let mut core = self.core.borrow_mut();
+        core.keep_incoming(key, incoming, bytes.len());
+        if let Verdict::Close(_) = verdict {
+            core.sent_too_fast(key);
+        } else if core.is_to_be_held_up(key) {
+            core.hold_up(key);
+        } else if had_its_turn {
+            core.line_up(key);
         }
         drop(core);
-        self.served(key, |shard| shard.websocket_bytes(key, &[]));
-        self.read_again(key);
+        drop(receiver);
+        self.run_calls();
     }
 }
 
@@ -70,11 +66,17 @@ impl Core {
         self.set_deadline(key, deadline);
     }
 
-    /// Sends pongs and the echo of a close frame; behind our own close frame nothing may follow.
-    fn reply(&mut self, key: ConnectionKey, role: Role, reply: &mut Vec<u8>) {
-        let reply = std::mem::take(reply);
-        if !reply.is_empty() && role != Role::Closing {
-            self.push_own(key, reply.into());
+    /// Sends what a step is answered with: a pong, which has no order with messages, or the echo of a close frame. Behind our
+    /// own close frame nothing may follow.
+    fn reply(&mut self, key: ConnectionKey, role: Role, step: &Result<Input, WebSocketError>, reply: &mut Vec<u8>) {
+        if reply.is_empty() {
+            return;
+        }
+        let reply = std::mem::take(reply).into();
+        match (step, role) {
+            (_, Role::Closing) => {}
+            (Ok(Input::Control), Role::Session(_)) => self.push_beat(key, &reply),
+            (_, Role::Session(_)) => self.push_own(key, reply),
         }
     }
 
@@ -110,24 +112,11 @@ impl Core {
         }
     }
 
-    fn websocket_judged(&mut self, key: ConnectionKey, verdict: Verdict) {
-        if verdict == Verdict::GoOn {
-            return;
+    /// A client has been held up too long for sending more than it may.
+    fn sent_too_fast(&mut self, key: ConnectionKey) {
+        if let Some(role @ Role::Session(_)) = self.role(key) {
+            self.websocket_failed(key, role, &WebSocketError::TooFast);
         }
-        let Some(role @ Role::Session(session)) = self.role(key) else { return };
-        match (verdict, self.session_ref(session)) {
-            (Verdict::HoldUp(until, _), Some(session)) => {
-                self.arm_alarm(until, move |shard| shard.resume_websocket(key, session));
-            }
-            (Verdict::Close(_), _) => self.websocket_failed(key, role, &WebSocketError::TooFast),
-            (Verdict::HoldUp(..), None) | (Verdict::GoOn, _) => {}
-        }
-    }
-
-    /// Whether nothing is to be read from a connection now: its client is held up.
-    pub(crate) fn is_left_unread(&mut self, key: ConnectionKey) -> bool {
-        self.shared.rates.is_some()
-            && matches!(self.role(key), Some(Role::Session(session)) if self.is_held_up(session))
     }
 
     pub(crate) fn let_go(&mut self, key: ConnectionKey, role: Role, lost: Lost) {

@@ -1,40 +1,81 @@
 //! What waits for a client whose socket would block. It exists only while something waits.
 
 use std::collections::VecDeque;
-use std::io::{self, IoSlice, Write};
+use std::io::{self, Write};
+use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 
-use crate::engineio::{MESSAGE_OVERHEAD, Millis};
+use super::progress::Progress;
+use super::socket;
+use crate::engineio::{Charge, MESSAGE_OVERHEAD, Millis};
 
-/// Most pieces given to one `writev`.
-const PIECES_PER_WRITE: usize = 64;
+/// Bytes that wait, and what they cost.
+#[derive(Debug)]
+pub(crate) struct Piece {
+    pub(crate) bytes: Bytes,
+    pub(crate) charge: Charge,
+}
 
-/// The pieces that a socket has not taken yet, in order.
+/// The pieces that a socket has not taken yet, in order. Each is a whole number of messages.
 #[derive(Debug)]
 pub(crate) struct Outbox {
-    pieces: VecDeque<Bytes>,
+    pieces: VecDeque<Piece>,
     queued: usize,
-    progress: Millis,
+    /// Whether the socket has taken a part of the first piece.
+    begun: bool,
+    /// Heartbeats that stand before the other pieces, behind the first if that has begun.
+    beats: usize,
+    /// Bytes put behind since the socket was last tried.
+    untried: usize,
+    /// Whether nothing is to be written yet.
+    pub(crate) held: bool,
+    pub(crate) progress: Progress,
 }
 
 impl Outbox {
-    /// An outbox of what the socket has not taken; of the first piece it may have taken a part.
-    pub(crate) fn of(now: Millis, pieces: impl IntoIterator<Item = Bytes>) -> Self {
-        let mut outbox = Self { pieces: VecDeque::new(), queued: 0, progress: now };
-        pieces.into_iter().for_each(|piece| outbox.push(piece));
-        outbox
+    /// An empty outbox, whose peer must come on every `patience`.
+    pub(crate) fn new(now: Millis, patience: Duration) -> Self {
+        Self {
+            pieces: VecDeque::new(),
+            queued: 0,
+            begun: false,
+            beats: 0,
+            untried: 0,
+            held: false,
+            progress: Progress::new(now, patience),
+        }
+    }
+
+    /// Puts the rest of a message, of which the socket has taken the beginning or nothing, into an outbox that is empty.
+    pub(crate) fn begin(&mut self, mut whole: Piece, taken: usize) {
+        self.begun = taken > 0;
+        whole.bytes.advance(taken);
+        self.push(whole);
     }
 
     /// Puts a message behind what waits.
-    pub(crate) fn push(&mut self, piece: Bytes) {
-        self.queued += piece.len() + MESSAGE_OVERHEAD;
+    pub(crate) fn push(&mut self, piece: Piece) {
+        self.count(&piece);
         self.pieces.push_back(piece);
+    }
+
+    /// Puts a heartbeat before what waits, but for a message that has begun and heartbeats that were there before.
+    pub(crate) fn push_beat(&mut self, piece: Piece) {
+        let place = (usize::from(self.begun) + self.beats).min(self.pieces.len());
+        self.count(&piece);
+        self.pieces.insert(place, piece);
+        self.beats += 1;
+    }
+
+    fn count(&mut self, piece: &Piece) {
+        self.queued += piece.bytes.len() + MESSAGE_OVERHEAD;
+        self.untried += piece.bytes.len();
     }
 
     /// Bytes that wait, with each message's cost; the message now being written does not count.
     pub(crate) fn waiting(&self) -> usize {
-        self.queued - self.pieces.front().map_or(0, |first| first.len() + MESSAGE_OVERHEAD)
+        self.queued - self.pieces.front().map_or(0, |first| first.bytes.len() + MESSAGE_OVERHEAD)
     }
 
     /// Bytes that wait, with each message's cost.
@@ -42,59 +83,81 @@ impl Outbox {
         self.queued
     }
 
-    /// Bytes that wait.
-    pub(crate) fn unsent(&self) -> usize {
-        self.queued - self.pieces.len() * MESSAGE_OVERHEAD
+    /// What the bookkeeping of the messages costs.
+    pub(crate) fn overhead(&self) -> usize {
+        self.pieces.len() * MESSAGE_OVERHEAD
     }
 
-    /// When the socket last took a byte.
-    pub(crate) const fn progress(&self) -> Millis {
-        self.progress
+    /// Bytes that wait.
+    pub(crate) fn unsent(&self) -> usize {
+        self.queued - self.overhead()
+    }
+
+    /// Bytes that wait for this client and nobody else, with each message's cost.
+    pub(crate) fn own(&self) -> usize {
+        let own = self.pieces.iter().filter(|piece| piece.charge.is_own());
+        own.map(|piece| piece.bytes.len()).sum::<usize>() + self.overhead()
+    }
+
+    /// Bytes put behind since the socket was last tried.
+    pub(crate) const fn untried(&self) -> usize {
+        self.untried
+    }
+
+    /// The message that came last.
+    pub(crate) fn last(&self) -> Option<&Bytes> {
+        self.pieces.back().map(|piece| &piece.bytes)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
         self.pieces.is_empty()
     }
 
-    /// Writes until nothing is left or the socket would block.
+    /// Writes what the socket takes, as much as it may at once; says how much that was.
     ///
     /// # Errors
     /// The socket's error, if it is broken.
-    pub(crate) fn write(&mut self, now: Millis, socket: &mut impl Write) -> io::Result<()> {
-        while !self.pieces.is_empty() {
-            let mut slices = [IoSlice::new(&[]); PIECES_PER_WRITE];
-            let count = self.pieces.iter().zip(&mut slices).map(|(piece, slice)| *slice = IoSlice::new(piece)).count();
-            match socket.write_vectored(slices.get(..count).unwrap_or(&slices)) {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(written) => {
-                    self.progress = now;
-                    self.consume(written);
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
+    pub(crate) fn write(&mut self, socket: &mut impl Write) -> io::Result<usize> {
+        self.untried = 0;
+        let written = socket::send_pieces(socket, self.pieces.iter().map(|piece| &piece.bytes))?;
+        self.progress.wrote(written);
+        self.consume(written);
+        Ok(written)
     }
 
     fn consume(&mut self, mut written: usize) {
         while let Some(first) = self.pieces.front_mut() {
-            if written < first.len() {
-                first.advance(written);
+            if written < first.bytes.len() {
+                first.bytes.advance(written);
                 self.queued -= written;
+                if written > 0 {
+                    self.begin_first();
+                }
                 return;
             }
-            written -= first.len();
-            self.queued -= first.len() + MESSAGE_OVERHEAD;
+            written -= first.bytes.len();
+            self.queued -= first.bytes.len() + MESSAGE_OVERHEAD;
             self.pieces.pop_front();
+            self.begin_first();
+            self.begun = false;
+        }
+    }
+
+    /// The first piece begins to leave: if that is a heartbeat, it stands before the others no more.
+    fn begin_first(&mut self) {
+        if !std::mem::replace(&mut self.begun, true) {
+            self.beats = self.beats.saturating_sub(1);
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(10);
 
     /// Takes so many bytes, then would block.
     struct Socket {
@@ -118,24 +181,68 @@ mod tests {
         }
     }
 
+    fn piece(bytes: impl Into<Bytes>) -> Piece {
+        let bytes = bytes.into();
+        Piece { charge: Charge::new(bytes.len(), &Arc::default()), bytes }
+    }
+
+    fn outbox(pieces: impl IntoIterator<Item = Bytes>) -> Outbox {
+        let mut outbox = Outbox::new(Millis(0), PATIENCE);
+        pieces.into_iter().for_each(|bytes| outbox.push(piece(bytes)));
+        outbox
+    }
+
     #[test]
     fn bytes_leave_in_order_however_little_the_socket_takes() {
         let pieces: Vec<Bytes> = (0u8..100).map(|n| vec![n; usize::from(n % 7) + 1].into()).collect();
-        let mut outbox = Outbox::of(Millis(0), pieces.iter().cloned());
+        let mut outbox = outbox(pieces.iter().cloned());
         let mut socket = Socket { room: 0, taken: Vec::new() };
         while !outbox.is_empty() {
             socket.room = 3;
-            outbox.write(Millis(5), &mut socket).unwrap();
+            outbox.write(&mut socket).unwrap();
         }
         assert_eq!(socket.taken, pieces.concat());
-        assert_eq!((outbox.queued(), outbox.waiting(), outbox.progress()), (0, 0, Millis(5)));
+        assert_eq!((outbox.queued(), outbox.waiting(), outbox.overhead()), (0, 0, 0));
     }
 
     #[test]
     fn the_message_being_written_does_not_count() {
-        let mut outbox = Outbox::of(Millis(0), [Bytes::from_static(&[0; 1000])]);
+        let mut outbox = outbox([Bytes::from_static(&[0; 1000])]);
         assert_eq!(outbox.waiting(), 0);
-        outbox.push(Bytes::from_static(&[0; 10]));
+        outbox.push(piece(vec![0; 10]));
         assert_eq!(outbox.waiting(), 10 + MESSAGE_OVERHEAD);
+    }
+
+    #[test]
+    fn heartbeats_overtake_all_but_the_message_being_written() {
+        let mut outbox = outbox([]);
+        outbox.begin(piece(&b"aaaa"[..]), 2);
+        outbox.push(piece(&b"bb"[..]));
+        outbox.push_beat(piece(&b"1"[..]));
+        outbox.push_beat(piece(&b"2"[..]));
+        outbox.push(piece(&b"cc"[..]));
+        let mut socket = Socket { room: 3, taken: Vec::new() };
+        outbox.write(&mut socket).unwrap();
+        assert_eq!(socket.taken, b"aa1");
+        outbox.push_beat(piece(&b"3"[..]));
+        socket.room = 3;
+        outbox.write(&mut socket).unwrap();
+        assert_eq!(socket.taken, b"aa123b");
+        outbox.push_beat(piece(&b"4"[..]));
+        socket.room = 9;
+        outbox.write(&mut socket).unwrap();
+        assert_eq!(socket.taken, b"aa123bb4cc");
+    }
+
+    #[test]
+    fn a_heartbeat_that_has_begun_is_not_torn_by_the_next() {
+        let mut outbox = outbox([Bytes::from_static(b"aa")]);
+        outbox.push_beat(piece(&b"12"[..]));
+        let mut socket = Socket { room: 1, taken: Vec::new() };
+        outbox.write(&mut socket).unwrap();
+        outbox.push_beat(piece(&b"3"[..]));
+        socket.room = 9;
+        outbox.write(&mut socket).unwrap();
+        assert_eq!(socket.taken, b"123aa");
     }
 }

@@ -187,7 +187,7 @@ impl Core {
             DecodeError::TooDeep => self.metrics.hit(Limit::JsonDepth),
             _ => {}
         }
-        self.session(session, |session, now, _, effects| session.close(now, effects));
+        self.session(session, |session, now, settings, effects| session.close(now, settings, effects));
     }
 
     /// A packet whose attachments do not come ends the session. This is looked at with the heartbeat.
@@ -197,7 +197,7 @@ impl Core {
         if client.decoder.is_overdue(self.now, patience) {
             log::debug!("session {}: attachments are missing for too long", session.0);
             self.metrics.hit(Limit::BodyTimeout);
-            self.session(session, |session, now, _, effects| session.close(now, effects));
+            self.session(session, |session, now, settings, effects| session.close(now, settings, effects));
         }
     }
 
@@ -205,7 +205,7 @@ impl Core {
     /// client to fetch the news.
     fn violation(&mut self, session: SessionKey, what: &str) {
         log::debug!("session {}: {what}", session.0);
-        self.session(session, |session, now, _, effects| session.close(now, effects));
+        self.session(session, |session, now, settings, effects| session.close(now, settings, effects));
         self.leave_all(session, DisconnectReason::ForcedServerClose);
     }
 }

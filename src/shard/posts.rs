@@ -1,7 +1,12 @@
 //! POSTs that were read whole: their packets are handled, and they are answered, at once or later.
+//!
+//! Later, when the client has sent more than it may for now, when much waits for it that it has not fetched, or when the
+//! packets take longer than one turn has for one client. Then the rest of the packets is kept with the connection.
 
 use std::rc::Rc;
+use std::time::Duration;
 
+use bytes::Bytes;
 use bytestring::ByteString;
 
 use super::Shard;
@@ -9,8 +14,83 @@ use super::allowance::Verdict;
 use super::application::SessionRef;
 use super::connection::{Connection, HttpState, NEVER, Waiting};
 use super::core::Core;
-use super::keys::ConnectionKey;
-use crate::engineio::{Encoding, Packet, ParseError, PayloadKind, Reason, payload, v3};
+use super::keys::{ConnectionKey, SessionKey};
+use crate::engineio::{Encoding, Millis, Packet, ParseError, PayloadKind, Reason, payload, v3};
+use crate::metrics::Limit;
+
+/// How long a POST is held up at most because of what waits for its client: some clients give a request up after 5 s.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The part of `hold_up` below which what waits for a client must fall for it to go on.
+pub(crate) const GO_ON: usize = 2;
+
+/// The packets of a POST that are still to be handled.
+#[derive(Debug)]
+pub(crate) enum Packets {
+    V4(ByteString),
+    V3Text(ByteString),
+    V3Binary(Bytes),
+}
+
+/// Why a POST is not answered yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pause {
+    /// Its turn was over: it goes on in the next.
+    Turn,
+    /// Its client has sent more than it may, and goes on then.
+    Rate(Millis),
+    /// Much waits for its client.
+    Queue,
+    /// Its client has been held up too long.
+    Close(Limit),
+}
+
+impl Packets {
+    /// The packets of a body.
+    fn of(body: &[u8], encoding: Encoding, kind: PayloadKind) -> Self {
+        let text = || ByteString::from(&*String::from_utf8_lossy(body));
+        match (encoding, kind) {
+            (Encoding::V4, _) => Self::V4(text()),
+            (Encoding::V3 | Encoding::V3Base64, PayloadKind::Text) => Self::V3Text(text()),
+            (Encoding::V3 | Encoding::V3Base64, PayloadKind::Binary) => Self::V3Binary(Bytes::copy_from_slice(body)),
+        }
+    }
+
+    /// Bytes that they hold. What has been handled of a body stays with the rest.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::V4(text) | Self::V3Text(text) => text.len(),
+            Self::V3Binary(bytes) => bytes.len(),
+        }
+    }
+
+    /// Hands the packets to `handle` until it wants no more. Gives what is left.
+    fn walk(self, mut handle: impl FnMut(Result<Packet<'_>, ParseError>, Option<&ByteString>) -> bool) -> Option<Self> {
+        match self {
+            Self::V4(text) => {
+                let mut packets = payload::decode(&text);
+                while let Some(packet) = packets.next()
+                    && handle(packet, Some(&text))
+                {}
+                packets.rest().map(|rest| Self::V4(text.slice_ref(rest)))
+            }
+            Self::V3Text(text) => {
+                let mut packets = v3::decode_text_payload(&text);
+                while let Some(packet) = packets.next()
+                    && handle(packet, Some(&text))
+                {}
+                packets.rest().map(|rest| Self::V3Text(text.slice_ref(rest)))
+            }
+            Self::V3Binary(bytes) => {
+                let mut packets = v3::decode_binary_payload(&bytes);
+                while let Some(packet) = packets.next()
+                    && handle(packet, None)
+                {}
+                Some(packets.rest()).filter(|rest| !rest.is_empty()).map(|rest| Self::V3Binary(bytes.slice_ref(rest)))
+            }
+        }
+    }
+}
 
 impl Shard {
     /// Handles the body of a POST.
@@ -22,74 +102,87 @@ impl Shard {
         let (encoding, session) = (core.encoding(session), core.session_ref(session));
         drop(core);
         let Some(session) = session else { return self.core.borrow_mut().answer_post(key) };
-        let text = || ByteString::from(&*String::from_utf8_lossy(body));
-        match (encoding, kind) {
-            (Encoding::V4, _) => self.post_packets(key, session, Some(text())),
-            (Encoding::V3 | Encoding::V3Base64, PayloadKind::Text) => {
-                let text = text();
-                self.old_packets(key, session, v3::decode_text_payload(&text), Some(&text));
-            }
-            (Encoding::V3 | Encoding::V3Base64, PayloadKind::Binary) => {
-                self.old_packets(key, session, v3::decode_binary_payload(body), None);
-            }
-        }
+        self.post_packets(key, session, Some(Packets::of(body, encoding, kind)), None);
     }
 
-    /// Handles as many packets of a payload as its client may send now; the rest, and the answer, wait.
-    fn post_packets(self: &Rc<Self>, key: ConnectionKey, session: SessionRef, body: Option<ByteString>) {
-        let Some(body) = body else { return self.core.borrow_mut().accept_post(key, session) };
-        let mut packets = payload::decode(&body);
-        let mut verdict = Verdict::GoOn;
-        while verdict == Verdict::GoOn
-            && let Some(packet) = packets.next()
-        {
-            self.post_packet(session.key, key, packet, Some(&body));
-            verdict = self.core.borrow_mut().charge(session.key, 1, 0);
-        }
-        let rest = packets.rest().map(|rest| body.slice_ref(rest));
-        self.core.borrow_mut().post_judged(key, session, verdict, rest);
-    }
-
-    /// Handles the packets of a payload of protocol 3; only the answer may have to wait.
-    fn old_packets<'a>(
+    /// Handles as many packets of a POST as its client may send now; the rest, and the answer, wait. `patience` ends when much
+    /// that waits for the client holds it up no more.
+    fn post_packets(
         self: &Rc<Self>,
         key: ConnectionKey,
         session: SessionRef,
-        packets: impl Iterator<Item = Result<Packet<'a>, ParseError>>,
-        whole: Option<&ByteString>,
+        packets: Option<Packets>,
+        patience: Option<Millis>,
     ) {
-        let mut count = 0;
-        for packet in packets {
-            self.post_packet(session.key, key, packet, whole);
-            count += 1;
-        }
-        let mut core = self.core.borrow_mut();
-        let verdict = core.charge(session.key, count, 0);
-        core.post_judged(key, session, verdict, None);
+        let mut pause = None;
+        let rest = packets.and_then(|packets| {
+            packets.walk(|packet, whole| {
+                self.post_packet(session.key, key, packet, whole);
+                pause = self.core.borrow_mut().pause(session.key, patience);
+                if pause.is_none() && self.has_had_its_turn() {
+                    pause = Some(Pause::Turn);
+                }
+                pause.is_none()
+            })
+        });
+        self.core.borrow_mut().post_judged(key, session, pause, rest, patience);
     }
 
-    /// Goes on with a POST whose client was held up, unless the session has ended, which answers it.
-    fn resume_post(self: &Rc<Self>, key: ConnectionKey, session: SessionRef) {
-        let Some(rest) = self.core.borrow_mut().take_waiting(key, session) else { return };
-        self.served(key, |shard| shard.post_packets(key, session, rest));
+    /// Goes on with a POST that waits, if its time has come and its session has not ended, which answers it.
+    pub(crate) fn resume_post(self: &Rc<Self>, key: ConnectionKey) {
+        let Some((session, rest, patience)) = self.core.borrow_mut().take_waiting(key) else { return };
+        self.served(key, |shard| shard.post_packets(key, session, rest, patience));
         self.run_calls();
     }
 }
 
 impl Core {
-    fn post_judged(&mut self, key: ConnectionKey, session: SessionRef, verdict: Verdict, rest: Option<ByteString>) {
-        match verdict {
-            Verdict::GoOn => self.accept_post(key, session),
-            Verdict::HoldUp(until, _) => {
-                self.kept += rest.as_ref().map_or(0, |rest| rest.len());
-                self.wait_with_post(key, session, rest);
-                self.arm_alarm(until, move |shard| shard.resume_post(key, session));
+    /// What holds a session's POST up, if anything does.
+    fn pause(&mut self, session: SessionKey, patience: Option<Millis>) -> Option<Pause> {
+        match self.charge(session, 1, 0) {
+            Verdict::HoldUp(until, _) => Some(Pause::Rate(until)),
+            Verdict::Close(limit) => Some(Pause::Close(limit)),
+            Verdict::GoOn => {
+                let client = self.sessions.get(session.0)?;
+                // A client sends its upgrade packet only when its POST is answered.
+                let holds = client.session.queued_bytes() > self.shared.config.limits.hold_up
+                    && !client.session.is_probed()
+                    && patience.is_none_or(|until| self.now < until);
+                holds.then_some(Pause::Queue)
             }
-            Verdict::Close(limit) => {
+        }
+    }
+
+    fn post_judged(
+        &mut self,
+        key: ConnectionKey,
+        session: SessionRef,
+        pause: Option<Pause>,
+        rest: Option<Packets>,
+        patience: Option<Millis>,
+    ) {
+        self.kept += rest.as_ref().map_or(0, Packets::len);
+        match pause {
+            Some(Pause::Rate(until)) => {
+                self.wait_with_post(key, Waiting { session, rest, until, patience });
+                self.arm_alarm(until, move |shard| shard.resume_post(key));
+            }
+            Some(Pause::Queue) => {
+                let until = patience.unwrap_or(self.now + PATIENCE);
+                self.metrics.held_up.one();
+                self.wait_with_post(key, Waiting { session, rest, until, patience: Some(until) });
+                self.arm_alarm(until, move |shard| shard.resume_post(key));
+            }
+            Some(Pause::Turn) if rest.is_some() => {
+                self.wait_with_post(key, Waiting { session, rest, until: self.now, patience });
+                self.line_up(key);
+            }
+            Some(Pause::Close(limit)) => {
                 log::debug!("session {}: closed, as it was held up too long ({limit})", session.key.0);
                 self.session(session.key, |session, _, _, effects| session.abort(Reason::TransportError, effects));
                 self.answer_post(key);
             }
+            Some(Pause::Turn) | None => self.accept_post(key, session),
         }
     }
 
@@ -97,26 +190,47 @@ impl Core {
     fn accept_post(&mut self, key: ConnectionKey, session: SessionRef) {
         let later = self.session(session.key, |session, _, _, effects| session.post_accept(key, effects));
         if later == Some(true) {
-            self.wait_with_post(key, session, None);
+            self.wait_with_post(key, Waiting { session, rest: None, until: NEVER, patience: None });
         } else {
             self.answer_post(key);
         }
     }
 
-    fn wait_with_post(&mut self, key: ConnectionKey, session: SessionRef, rest: Option<ByteString>) {
+    fn wait_with_post(&mut self, key: ConnectionKey, waiting: Waiting) {
         let Some(http) = self.connections.get_mut(key.0).and_then(Connection::http) else { return };
         // What the packets led to may have ended the session, which has answered then.
         if matches!(http.state, HttpState::Post(_) | HttpState::Waiting(_)) {
-            http.state = HttpState::Waiting(Box::new(Waiting { session, rest }));
+            http.state = HttpState::Waiting(Box::new(waiting));
             self.set_deadline(key, NEVER);
         }
     }
 
-    /// The packets that are still to be handled of a POST that waits: of this session's, on this connection.
-    fn take_waiting(&mut self, key: ConnectionKey, session: SessionRef) -> Option<Option<ByteString>> {
+    /// What is still to be handled of a POST that waits, if its time has come.
+    fn take_waiting(&mut self, key: ConnectionKey) -> Option<(SessionRef, Option<Packets>, Option<Millis>)> {
+        let now = self.now;
         match &mut self.connections.get_mut(key.0).and_then(Connection::http)?.state {
-            HttpState::Waiting(waiting) if waiting.session == session => Some(waiting.rest.take()),
+            HttpState::Waiting(waiting) if waiting.until <= now => {
+                Some((waiting.session, waiting.rest.take(), waiting.patience))
+            }
             _ => None,
+        }
+    }
+
+    /// A polling client has fetched, or probes: its POST goes on if what waits for it has become short, or must not be held up.
+    pub(crate) fn let_post_go_on(&mut self, session: SessionKey) {
+        let short = self.shared.config.limits.hold_up / GO_ON;
+        let Some(client) = self.sessions.get(session.0) else { return };
+        let Some(key) = client.session.handled_post() else { return };
+        if client.session.queued_bytes() > short && !client.session.is_probed() {
+            return;
+        }
+        let now = self.now;
+        let Some(http) = self.connections.get_mut(key.0).and_then(Connection::http) else { return };
+        if let HttpState::Waiting(waiting) = &mut http.state
+            && waiting.patience == Some(waiting.until)
+        {
+            waiting.until = now;
+            self.line_up(key);
         }
     }
 }

@@ -55,6 +55,11 @@ impl Shard {
                 Step::Used(count) => {
                     rest = rest.get(count..).unwrap_or_default();
                     begins = true;
+                    if self.has_had_its_turn() && !rest.is_empty() {
+                        let mut core = self.core.borrow_mut();
+                        core.keep_unread(key, rest, begins);
+                        return core.line_up(key);
+                    }
                 }
                 Step::Wait => return self.core.borrow_mut().keep_unread(key, rest, begins),
                 Step::WebSocket(count) => return self.websocket_bytes(key, rest.get(count..).unwrap_or_default()),
@@ -284,7 +289,7 @@ impl Core {
         }
         self.set_state(key, HttpState::Held(session));
         self.set_deadline(key, NEVER);
-        self.session(session, |session, now, _, effects| session.poll(now, key, effects));
+        self.session(session, |session, now, settings, effects| session.poll(now, key, settings, effects));
         Step::Used(head.length)
     }
 

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use super::addresses::Addresses;
 use super::allowance::Rates;
 use super::application::Application;
+use super::cuts::Cuts;
 use super::hoard::Hoard;
 use super::inbox::{Letter, Mailbox};
 use super::keys::NamespaceKey;
@@ -40,6 +41,8 @@ pub(crate) struct Shared {
     /// The counters of each shard, and last those of the port for operations, if there is one.
     pub(crate) metrics: Vec<Arc<ShardMetrics>>,
     pub(crate) max_connections: usize,
+    /// Bytes that may wait for one client.
+    pub(crate) queued_per_client: usize,
     pub(crate) queued_per_shard: usize,
     /// Bytes that all clients of a shard may have half sent.
     pub(crate) unfinished_per_shard: usize,
@@ -52,6 +55,8 @@ pub(crate) struct Shared {
     pub(crate) addresses: Option<Addresses>,
     pub(crate) recovery: Option<Recovery>,
     pub(crate) memory: MemoryGuard,
+    /// Clients that were cut off, and have not been told of.
+    pub(crate) cuts: Cuts,
     /// Acknowledgements that the program will give later.
     pub(crate) owed: OwedAcks,
     /// Whether the server is about to end: it takes no new sessions.
@@ -70,6 +75,8 @@ pub(crate) struct Budget {
     /// What is granted of memory, if that is known.
     pub(crate) memory: Option<Memory>,
     pub(crate) max_connections: usize,
+    /// Bytes that may wait for one client.
+    pub(crate) queued_per_client: usize,
     /// Bytes that may wait for all clients.
     pub(crate) queued: usize,
     /// Bytes that all clients may have half sent.
@@ -105,6 +112,7 @@ impl Shared {
             metrics: (0..mailboxes.len() + usize::from(config.ops_port.is_some())).map(|_| Arc::default()).collect(),
             mailboxes,
             max_connections: budget.max_connections,
+            queued_per_client: budget.queued_per_client,
             queued_per_shard: budget.queued / shards,
             unfinished_per_shard: budget.unfinished / shards,
             rooms_per_shard: config.limits.rooms.div_ceil(shards),
@@ -113,6 +121,7 @@ impl Shared {
             addresses: config.limits.sessions_per_address.map(Addresses::new),
             recovery: Recovery::new(&config, shards),
             memory: MemoryGuard::new(budget.memory, &config.limits),
+            cuts: Cuts::default(),
             owed: OwedAcks::default(),
             leaving: AtomicBool::new(false),
             serving: AtomicUsize::new(shards),

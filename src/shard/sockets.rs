@@ -212,7 +212,7 @@ impl Core {
             self.leave(socket, DisconnectReason::ServerNamespaceDisconnect);
         }
         if close {
-            self.session(session, |session, now, _, effects| session.close(now, effects));
+            self.session(session, |session, now, settings, effects| session.close(now, settings, effects));
         }
     }
 

@@ -10,12 +10,11 @@ use mio::net::{TcpListener, UnixStream};
 use mio::{Events, Interest, Poll, Token};
 
 use super::accept::Accepting;
-use super::connection::{Fate, Stage};
 use super::core::Core;
 use super::inbox::{Inbox, Letter};
 use super::keys::{ConnectionKey, TimerKey};
+use super::reading::Pace;
 use super::shared::Shared;
-use super::socket;
 use super::websocket::{Limits, Receiver};
 use super::write::SLICE;
 use crate::engineio::Millis;
@@ -32,9 +31,6 @@ const EVENTS: usize = 1024;
 /// Bytes read at once.
 const READ_BUFFER: usize = 64 * 1024;
 
-/// Reads from one connection in one turn; a client that sends more waits for the others.
-const READS_PER_TURN: usize = 16;
-
 thread_local! {
     /// The shard that this thread runs.
     static CURRENT: RefCell<Option<Rc<Shard>>> = const { RefCell::new(None) };
@@ -50,8 +46,10 @@ pub(crate) struct Shard {
     pub(crate) accepting: Cell<Accepting>,
     /// Whether letters wait that the last turn had no time for.
     letters_wait: Cell<bool>,
-    /// Connections that had more to read than one turn may, or that came up while nothing was read.
-    unread: RefCell<Vec<ConnectionKey>>,
+    /// How long this turn has read.
+    pub(crate) pace: Pace,
+    /// Whether who comes up in this turn has to stand in the line.
+    pub(crate) is_congested: Cell<bool>,
     /// Has a byte to read for each signal that asks the server to stop.
     pub(crate) signals: RefCell<Option<UnixStream>>,
     /// Whether one has come.
@@ -126,7 +124,8 @@ impl Shard {
             listener: RefCell::new(Some(listener)),
             accepting: Cell::new(Accepting::WhenTold),
             letters_wait: Cell::new(false),
-            unread: RefCell::default(),
+            pace: Pace::new(Instant::now()),
+            is_congested: Cell::new(false),
             signals: RefCell::new(signals),
             signalled: Cell::new(false),
             life: Cell::new(Life::Serving),
@@ -148,9 +147,10 @@ impl Shard {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(error),
             }
-            let clock = self.clock();
-            self.core.borrow_mut().begin_turn(millis(origin.elapsed()));
-            let unread = self.take_unread();
+            let now = Instant::now();
+            self.pace.begin_turn(now);
+            self.core.borrow_mut().begin_turn(millis(now - origin));
+            self.look_for_congestion();
             let mut woken = self.letters_wait.get();
             let mut accept = self.accepting.get() == Accepting::Now;
             let mut count = 0;
@@ -163,7 +163,7 @@ impl Shard {
                     token => self.ready(ConnectionKey(token.0 as u32), event.into(), &mut buffer),
                 }
             }
-            unread.into_iter().for_each(|key| self.read(key, true, &mut buffer));
+            self.read_line(&mut buffer);
             self.timers(&mut due);
             if woken {
                 self.letters(inbox);
@@ -175,7 +175,7 @@ impl Shard {
             }
             self.deferred_handshakes();
             self.end_turn();
-            self.took(clock, |metrics| &metrics.turn_time);
+            self.took(self.shared.config.ops_port.map(|_| now), |metrics| &metrics.turn_time);
         }
         Ok(())
     }
@@ -199,26 +199,11 @@ impl Shard {
         if core.has_work() || self.letters_wait.get() || self.accepting.get() == Accepting::Now {
             return Some(Duration::ZERO);
         }
-        if !self.unread.borrow().is_empty() {
+        if !core.line.is_empty(!core.behind) {
             return Some(if self.others_are_full() { SLICE } else { Duration::ZERO });
         }
         let due = core.timers.next_due()?;
         Some((due - core.now).min(Duration::from_secs(3600)))
-    }
-
-    /// The connections that the turn before had not read to their end, each once. Those that this turn does not read to
-    /// their end, either, wait for the next.
-    fn take_unread(&self) -> Vec<ConnectionKey> {
-        let mut unread = self.unread.take();
-        unread.sort_unstable();
-        unread.dedup();
-        unread
-    }
-
-    /// Whether another shard has no room for letters: then nothing is read that could lead to more of them.
-    fn others_are_full(&self) -> bool {
-        let others = self.shared.mailboxes.iter().enumerate().filter(|(index, _)| *index != self.index);
-        others.into_iter().any(|(_, mailbox)| mailbox.is_full())
     }
 
     fn ready(self: &Rc<Self>, key: ConnectionKey, readiness: Readiness, buffer: &mut [u8]) {
@@ -226,49 +211,8 @@ impl Shard {
             self.core.borrow_mut().writable(key);
         }
         if readiness.readable {
-            self.read(key, readiness.read_closed, buffer);
+            self.readable(key, readiness.read_closed, buffer);
         }
-    }
-
-    /// Reads what a connection has, and handles it. After a short read nothing is left, unless the peer has closed.
-    fn read(self: &Rc<Self>, key: ConnectionKey, read_closed: bool, buffer: &mut [u8]) {
-        if self.others_are_full() || self.core.borrow().is_to_wait(key) {
-            return self.read_again(key);
-        }
-        for _ in 0..READS_PER_TURN {
-            let mut core = self.core.borrow_mut();
-            if core.is_left_unread(key) {
-                return;
-            }
-            let Some(connection) = core.connections.get_mut(key.0) else { return };
-            if connection.fate.is_some() {
-                return;
-            }
-            let result = socket::receive(&connection.stream, buffer);
-            drop(core);
-            match result {
-                Ok(0) => return self.core.borrow_mut().peer_closed(key),
-                Ok(count) => {
-                    let bytes = buffer.get(..count).unwrap_or_default();
-                    self.core.borrow().metrics.received_bytes.add(count as u64);
-                    self.served(key, |shard| shard.received(key, bytes));
-                    if count < buffer.len() && !read_closed {
-                        return;
-                    }
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                Err(error) => {
-                    log::debug!("connection {}: read failed: {error}", key.0);
-                    return self.core.borrow_mut().doom(key, Fate::Closed);
-                }
-            }
-        }
-        self.read_again(key);
-    }
-
-    /// Has a connection read in the next turn, whether it is said to be readable or not.
-    pub(crate) fn read_again(&self, key: ConnectionKey) {
-        self.unread.borrow_mut().push(key);
     }
 
     /// Acts for a connection: what it is sent meanwhile are answers.
@@ -276,19 +220,6 @@ impl Shard {
         self.core.borrow_mut().serving = Some(key);
         act(self);
         self.core.borrow_mut().serving = None;
-    }
-
-    fn received(self: &Rc<Self>, key: ConnectionKey, bytes: &[u8]) {
-        let is_http = match self.core.borrow().connections.get(key.0).map(|connection| &connection.stage) {
-            Some(Stage::Http(_)) => true,
-            Some(Stage::WebSocket(_)) => false,
-            Some(Stage::Lingering) | None => return,
-        };
-        if is_http {
-            self.http_bytes(key, bytes);
-        } else {
-            self.websocket_bytes(key, bytes);
-        }
     }
 
     fn timers(self: &Rc<Self>, due: &mut Vec<TimerKey>) {
@@ -344,22 +275,19 @@ impl Shard {
             let mut core = self.core.borrow_mut();
             core.answer_polls();
             core.flush_turn();
+            core.forget_common();
             core.check_queued();
             core.check_unfinished();
             core.check_memory();
             core.bury();
-            core.metrics.queued_bytes.set(core.queued as u64);
+            core.metrics.queued_bytes.set(core.queued() as u64);
             core.metrics.handshakes_waiting.set(core.handshakes.waiting() as u64);
-            let resumed = std::mem::take(&mut core.resumed);
-            let quiet = core.calls.is_empty() && resumed.is_empty() && core.doomed.is_empty();
-            drop(core);
-            for key in resumed {
-                self.served(key, |shard| shard.received(key, &[]));
-            }
-            if quiet {
+            if core.calls.is_empty() && core.doomed.is_empty() {
                 break;
             }
         }
+        #[cfg(debug_assertions)]
+        self.core.borrow_mut().assert_nobody_is_forgotten();
         self.core.borrow_mut().rest_if_alone();
         match self.life.get() {
             Life::Serving | Life::Drained | Life::Over => {}

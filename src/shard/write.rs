@@ -12,12 +12,12 @@ use bytes::Bytes;
 use mio::{Interest, Token};
 
 use super::batches::BatchId;
-use super::connection::{Connection, Fate, NEVER, Stage, Then};
+use super::connection::{Fate, NEVER, Stage, Then};
 use super::core::Core;
-use super::keys::{ConnectionKey, SessionKey};
-use super::outbox::Outbox;
+use super::keys::ConnectionKey;
+use super::outbox::{Outbox, Piece};
 use super::socket;
-use crate::metrics::Limit;
+use crate::engineio::MESSAGE_OVERHEAD;
 
 /// From this length on, what a turn queues for one connection is written on the way.
 const WRITE_THROUGH: usize = 64 * 1024;
@@ -53,7 +53,7 @@ impl Core {
             return;
         }
         if connection.outbox.is_some() {
-            return self.push_behind(key, bytes.into_owned());
+            return self.push_behind(key, bytes);
         }
         let before = connection.batch;
         let batch = self.batches.push(before, bytes);
@@ -73,17 +73,47 @@ impl Core {
         }
     }
 
-    /// Queues bytes behind what a connection's socket did not take.
+    /// Queues bytes behind what a connection's socket did not take. Who reads while much is queued gets it on the way.
     #[cold]
-    fn push_behind(&mut self, key: ConnectionKey, bytes: Bytes) {
-        let outbox = self.connections.get_mut(key.0).and_then(|connection| connection.outbox.as_mut());
-        let Some(outbox) = outbox else { return };
-        let before = outbox.queued();
-        outbox.push(bytes);
-        self.queued += outbox.queued() - before;
-        if outbox.waiting() > self.shared.config.limits.queued_per_client {
-            self.slow_consumer(key, Limit::QueuedPerClient);
+    fn push_behind(&mut self, key: ConnectionKey, bytes: Cow<'_, Bytes>) {
+        let piece = self.charged(bytes);
+        let Some(outbox) = self.outbox(key) else { return };
+        outbox.push(piece);
+        let try_again = outbox.untried() >= WRITE_THROUGH && !outbox.held;
+        self.queued_overhead += MESSAGE_OVERHEAD;
+        if try_again {
+            self.writable(key);
         }
+        self.check_length(key);
+    }
+
+    /// Queues a heartbeat: it has no order with messages, so it goes before those that wait.
+    pub(crate) fn push_beat(&mut self, key: ConnectionKey, bytes: &Bytes) {
+        // What waits for the turn's end may be long.
+        let batch = self.connections.get(key.0).and_then(|connection| connection.batch);
+        if batch.is_some_and(|batch| self.batches.len(batch) > WRITE_THROUGH) {
+            self.flush(key);
+        }
+        let Some(connection) = self.connections.get_mut(key.0) else { return };
+        if !connection.is_listening() {
+            return;
+        }
+        let Some(outbox) = &mut connection.outbox else { return self.push(key, bytes) };
+        let charge = self.charges.charge_own(bytes);
+        outbox.push_beat(Piece { bytes: bytes.clone(), charge });
+        self.queued_overhead += MESSAGE_OVERHEAD;
+    }
+
+    fn charged(&mut self, bytes: Cow<'_, Bytes>) -> Piece {
+        let charge = match &bytes {
+            Cow::Borrowed(bytes) => self.charges.charge(bytes),
+            Cow::Owned(bytes) => self.charges.charge_own(bytes),
+        };
+        Piece { bytes: bytes.into_owned(), charge }
+    }
+
+    fn outbox(&mut self, key: ConnectionKey) -> Option<&mut Outbox> {
+        self.connections.get_mut(key.0)?.outbox.as_deref_mut()
     }
 
     /// A sequence has become long: it may wait for the fan-out, or is written.
@@ -100,15 +130,8 @@ impl Core {
     /// but its end, too, so that it costs no memory of its own. Writing it on the way would be the whole fan-out, in one turn.
     fn may_wait(&self, before: BatchId, batch: BatchId) -> bool {
         self.batches.is_held(before)
-            && self.batches.len(batch) <= self.shared.config.limits.queued_per_client / PART
+            && self.batches.len(batch) <= self.shared.queued_per_client / PART
             && self.batches.bytes() <= self.shared.queued_per_shard / PART
-    }
-
-    /// Whether what a connection has sent had better wait: there is more to write than its turns can, and this is no
-    /// request, which may be a health check.
-    pub(crate) fn is_to_wait(&self, key: ConnectionKey) -> bool {
-        let websocket = |connection: &Connection| matches!(connection.stage, Stage::WebSocket(_));
-        self.behind && self.connections.get(key.0).is_some_and(websocket)
     }
 
     /// Whether bytes for the connection would leave at once.
@@ -150,6 +173,13 @@ impl Core {
         self.behind &= !self.fanout.is_empty();
     }
 
+    /// Forgets what was made for many, once all of them have it.
+    pub(crate) fn forget_common(&mut self) {
+        if self.fanout.is_empty() && self.polled.is_empty() {
+            self.charges.forget_last();
+        }
+    }
+
     /// Writes what is queued for one connection.
     pub(crate) fn flush(&mut self, key: ConnectionKey) {
         let Some(connection) = self.connections.get_mut(key.0) else { return };
@@ -179,24 +209,25 @@ impl Core {
             Err(error) => return self.broken(key, &error),
         };
         self.metrics.sent_bytes.add(sent as u64);
-        let rest = self.batches.contiguous(batch).filter(|bytes| sent < bytes.len()).map(|bytes| bytes.slice(sent..));
-        match rest {
-            Some(rest) => self.blocked(key, Outbox::of(self.now, [rest])),
-            None => self.written(key),
-        }
+        let Some(whole) = self.batches.contiguous(batch).cloned() else { return };
+        if sent < whole.len() { self.blocked(key, &[whole], sent) } else { self.written(key) }
     }
 
     /// Writes a sequence of several pieces.
     #[cold]
     fn flush_pieces(&mut self, key: ConnectionKey, batch: BatchId) {
         let Some(connection) = self.connections.get_mut(key.0) else { return };
-        self.batches.pieces(batch, &mut self.pieces);
-        let mut outbox = Outbox::of(self.now, self.pieces.drain(..));
-        if let Err(error) = outbox.write(self.now, &mut connection.stream) {
-            return self.broken(key, &error);
+        let mut pieces = std::mem::take(&mut self.pieces);
+        self.batches.pieces(batch, &mut pieces);
+        match socket::send_pieces(&mut connection.stream, pieces.iter()) {
+            Ok(sent) => {
+                self.metrics.sent_bytes.add(sent as u64);
+                if sent < self.batches.len(batch) { self.blocked(key, &pieces, sent) } else { self.written(key) }
+            }
+            Err(error) => self.broken(key, &error),
         }
-        self.metrics.sent_bytes.add(self.batches.len(batch).saturating_sub(outbox.unsent()) as u64);
-        if outbox.is_empty() { self.written(key) } else { self.blocked(key, outbox) }
+        pieces.clear();
+        self.pieces = pieces;
     }
 
     /// The socket of a connection takes bytes again.
@@ -206,67 +237,23 @@ impl Core {
         if connection.fate.is_some() {
             return;
         }
-        let (before, unsent) = (outbox.queued(), outbox.unsent());
-        let result = outbox.write(self.now, &mut connection.stream);
-        self.queued -= before - outbox.queued();
-        self.metrics.sent_bytes.add((unsent - outbox.unsent()) as u64);
+        let before = outbox.overhead();
+        let result = outbox.write(&mut connection.stream);
+        self.queued_overhead -= before - outbox.overhead();
         match result {
-            Ok(()) if outbox.is_empty() => {
-                connection.outbox = None;
-                self.idle(key);
-                self.written(key);
+            Ok(sent) => {
+                self.metrics.sent_bytes.add(sent as u64);
+                if outbox.is_empty() {
+                    connection.outbox = None;
+                    self.idle(key);
+                    self.written(key);
+                } else if sent >= socket::MOST_AT_ONCE {
+                    // The kernel tells of this only if it is asked anew.
+                    self.await_writable(key);
+                }
+                self.let_go_on(key);
             }
-            Ok(()) => {}
             Err(error) => self.broken(key, &error),
-        }
-    }
-
-    /// Cuts off a connection whose peer has not read for too long. Says whether it did.
-    pub(crate) fn check_stall(&mut self, key: ConnectionKey) -> bool {
-        let stall = self.shared.config.limits.write_stall;
-        let outbox = self.connections.get(key.0).and_then(|connection| connection.outbox.as_ref());
-        let stalled = outbox.is_some_and(|outbox| outbox.progress() + stall <= self.now);
-        if stalled {
-            self.slow_consumer(key, Limit::WriteStall);
-        }
-        stalled
-    }
-
-    /// While more waits for all clients than may, the ones with the longest queues are cut off.
-    pub(crate) fn check_queued(&mut self) {
-        let limit = self.shared.queued_per_shard;
-        if self.queued <= limit {
-            return;
-        }
-        let mut queued = self.queued;
-        for (length, waiting) in self.longest_queues() {
-            if queued <= limit {
-                break;
-            }
-            queued -= length;
-            self.cut_queue(waiting, Limit::Queued);
-        }
-    }
-
-    /// All queues with their lengths in bytes, the longest first.
-    pub(crate) fn longest_queues(&self) -> Vec<(usize, Waiting)> {
-        let outboxes = self.connections.iter().filter_map(|(key, connection)| {
-            Some((connection.outbox.as_ref()?.queued(), Waiting::Connection(ConnectionKey(key))))
-        });
-        let sessions = self.sessions.iter().filter_map(|(key, client)| {
-            let queued = client.session.queued_bytes();
-            (queued > 0).then_some((queued, Waiting::Session(SessionKey(key))))
-        });
-        let mut queues: Vec<(usize, Waiting)> = outboxes.chain(sessions).collect();
-        queues.sort_unstable_by_key(|(length, _)| std::cmp::Reverse(*length));
-        queues
-    }
-
-    /// Cuts off the client that a queue waits for.
-    pub(crate) fn cut_queue(&mut self, waiting: Waiting, limit: Limit) {
-        match waiting {
-            Waiting::Connection(key) => self.slow_consumer(key, limit),
-            Waiting::Session(key) => self.cut_off(key, limit),
         }
     }
 
@@ -286,15 +273,24 @@ impl Core {
         }
     }
 
-    fn blocked(&mut self, key: ConnectionKey, outbox: Outbox) {
-        self.queued += outbox.queued();
-        let Some(connection) = self.connections.get_mut(key.0) else { return };
-        let over = outbox.waiting() > self.shared.config.limits.queued_per_client;
-        connection.outbox = Some(Box::new(outbox));
-        self.await_writable(key);
-        if over {
-            self.slow_consumer(key, Limit::QueuedPerClient);
+    /// The socket took so many bytes of the pieces; the rest waits.
+    #[cold]
+    fn blocked(&mut self, key: ConnectionKey, pieces: &[Bytes], mut sent: usize) {
+        let mut outbox = Outbox::new(self.now, self.shared.config.limits.write_stall);
+        for piece in pieces {
+            let taken = sent.min(piece.len());
+            sent -= taken;
+            if taken < piece.len() {
+                let piece = self.charged(Cow::Borrowed(piece));
+                if outbox.is_empty() { outbox.begin(piece, taken) } else { outbox.push(piece) }
+            }
         }
+        self.queued_overhead += outbox.overhead();
+        let Some(connection) = self.connections.get_mut(key.0) else { return };
+        connection.outbox = Some(Box::new(outbox));
+        self.look(key);
+        self.await_writable(key);
+        self.check_length(key);
     }
 
     /// Has what waits for a connection written as soon as its socket takes it.
@@ -311,23 +307,4 @@ impl Core {
         log::debug!("connection {}: write failed: {error}", key.0);
         self.doom(key, Fate::Error);
     }
-
-    fn slow_consumer(&mut self, key: ConnectionKey, limit: Limit) {
-        if self.connections.get(key.0).is_none_or(|connection| connection.fate.is_some()) {
-            return;
-        }
-        log::debug!("connection {}: cut off as a slow consumer ({limit})", key.0);
-        self.metrics.hit(limit);
-        self.metrics.slow_consumers.one();
-        self.doom(key, Fate::Error);
-    }
-}
-
-/// Whose bytes wait.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Waiting {
-    /// A socket does not take them.
-    Connection(ConnectionKey),
-    /// A polling client does not fetch them.
-    Session(SessionKey),
 }

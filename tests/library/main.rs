@@ -6,6 +6,7 @@ mod acks;
 mod bookkeeping;
 mod broadcasts;
 mod drain;
+mod flow;
 mod handlers;
 mod handoff;
 mod handshakes;

@@ -105,7 +105,7 @@ fn garbage_of_any_kind_does_not_harm_the_server() {
 
 #[test]
 fn a_client_that_never_reads_is_cut_off_and_the_others_go_on() {
-    let mut server = Server::start();
+    let mut server = Server::with_vars(&[("KINGLET_QUEUED_PER_CLIENT", "1MiB")]);
     let mut flooder = Socket::connect(&server);
     let mut reader = Socket::connect(&server);
 

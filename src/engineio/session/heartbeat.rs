@@ -20,6 +20,8 @@ enum Phase {
     Awaiting,
     /// `due` is when the pong must be there, and was moved already.
     Extended,
+    /// The same, moved for the last time, as the ping may be under way.
+    UnderWay,
     /// `due` is when the client must have pinged.
     Listening,
 }
@@ -53,6 +55,26 @@ impl Heartbeat {
         if self.phase == Phase::Awaiting {
             *self = Self { due: now + settings.ping_timeout, phase: Phase::Extended };
         }
+    }
+
+    /// The client has shown that it is there, other than by a packet: it takes what it is sent, or is not read. The wait for
+    /// its heartbeat begins anew.
+    pub(super) fn sign_of_life(&mut self, now: Millis, settings: &Settings) {
+        if self.phase != Phase::Resting {
+            self.due = self.due.max(now + settings.ping_timeout);
+        }
+    }
+
+    /// The ping may not have reached the client: its pong is waited for once more, and no longer.
+    pub(super) fn may_be_under_way(&mut self, now: Millis, settings: &Settings) {
+        if matches!(self.phase, Phase::Awaiting | Phase::Extended) {
+            *self = Self { due: now + settings.ping_timeout, phase: Phase::UnderWay };
+        }
+    }
+
+    /// Whether the client's heartbeat would be missing at `now`.
+    pub(super) fn is_missing(&self, now: Millis) -> bool {
+        self.phase != Phase::Resting && self.due <= now
     }
 
     /// What is due at `now`. A ping's deadline counts from the moment it is really sent.

@@ -1,20 +1,30 @@
 //! A session on HTTP long polling: the GET that is held, the POST under way, the queue between two GETs.
 
+use std::collections::VecDeque;
+use std::time::Duration;
+
 use super::super::encoding::Encoding;
 use super::super::frames::Frames;
 use super::super::millis::Millis;
 use super::super::reason::Reason;
-use super::super::settings::{CLOSE_WAIT, LEAVE_WAIT, MESSAGE_OVERHEAD};
+use super::super::settings::{CLOSE_WAIT, LEAVE_WAIT, MAX_ANSWER, MESSAGE_OVERHEAD, Settings};
 use super::upgrade::Attempt;
 use super::{Effect, Session, State};
+
+/// For how long an answer tells how much a client fetches.
+const OF_LATE: Duration = Duration::from_secs(10);
 
 /// What only polling, and the way out of it, needs. A session on a WebSocket has none of it.
 #[derive(Debug)]
 pub(super) struct Polling<T> {
     held: Option<T>,
     post: Option<Post<T>>,
-    queue: Vec<Frames>,
+    queue: VecDeque<Frames>,
     queued_bytes: usize,
+    /// When the last answer left, and how many bytes it carried.
+    fetched: Option<(Millis, usize)>,
+    /// When the next GET must have come; set while more waits than one answer carries.
+    fetch_by: Option<Millis>,
     pub(super) attempt: Option<Attempt<T>>,
     /// Set once the session is closed, and only a GET to carry the news is waited for.
     pub(super) closing: Option<Closing>,
@@ -71,19 +81,28 @@ impl<T> Post<T> {
 
 impl<T: Copy + Eq> Polling<T> {
     pub(super) const fn new() -> Self {
-        Self { held: None, post: None, queue: Vec::new(), queued_bytes: 0, attempt: None, closing: None }
+        Self {
+            held: None,
+            post: None,
+            queue: VecDeque::new(),
+            queued_bytes: 0,
+            fetched: None,
+            fetch_by: None,
+            attempt: None,
+            closing: None,
+        }
     }
 
     pub(super) const fn queued_bytes(&self) -> usize {
         self.queued_bytes
     }
 
-    pub(super) const fn is_writable(&self) -> bool {
+    pub(super) fn is_writable(&self) -> bool {
         self.held.is_some() && self.queue.is_empty()
     }
 
     /// Whether a GET is held, and nothing else under way.
-    pub(super) const fn is_at_rest(&self) -> bool {
+    pub(super) fn is_at_rest(&self) -> bool {
         self.is_writable() && self.post.is_none() && self.attempt.is_none()
     }
 
@@ -97,38 +116,106 @@ impl<T: Copy + Eq> Polling<T> {
         matches!(self.post, Some(Post { post: handled, stage: Stage::Handling }) if handled == post)
     }
 
-    pub(super) fn enqueue(&mut self, frames: Frames) {
-        self.queued_bytes = self.queued_bytes.saturating_add(frames.len()).saturating_add(MESSAGE_OVERHEAD);
-        self.queue.push(frames);
+    pub(super) fn queued_messages(&self) -> usize {
+        self.queue.len()
     }
 
-    pub(super) fn last_queued(&self) -> Option<&Frames> {
-        self.queue.last()
+    /// The messages that wait for a GET.
+    pub(super) fn queue(&self) -> impl Iterator<Item = &Frames> {
+        self.queue.iter()
     }
 
-    /// Answers the held GET with all that is queued, if there is such a GET and anything queued.
-    pub(super) fn flush(&mut self, effects: &mut Vec<Effect<T>>) {
-        if !self.queue.is_empty()
-            && let Some(get) = self.held.take()
-        {
-            self.queued_bytes = 0;
-            effects.push(Effect::Answer(get, std::mem::take(&mut self.queue)));
+    /// The POST under way, once its body is here.
+    pub(super) fn handled_post(&self) -> Option<T> {
+        self.post.as_ref().filter(|post| matches!(post.stage, Stage::Handling)).map(|post| post.post)
+    }
+
+    pub(super) fn enqueue(&mut self, now: Millis, frames: Frames, settings: &Settings) {
+        self.queued_bytes = self.queued_bytes.saturating_add(cost(&frames));
+        self.queue.push_back(frames);
+        if self.fetch_by.is_none() {
+            self.expect_fetch(now, settings);
         }
     }
 
+    /// Queues a heartbeat: where more waits than one answer carries, before all of it.
+    pub(super) fn enqueue_beat(&mut self, now: Millis, frames: Frames, settings: &Settings) {
+        self.enqueue(now, frames, settings);
+        if self.queued_bytes > MAX_ANSWER {
+            self.queue.rotate_right(1);
+        }
+    }
+
+    /// Whether such frames stand first or last in the queue.
+    pub(super) fn has_queued(&self, frames: &Frames) -> bool {
+        self.queue.front() == Some(frames) || self.queue.back() == Some(frames)
+    }
+
+    /// The client fetches, or has begun to leave too much: the time in which its next GET must come begins.
+    pub(super) fn expect_fetch(&mut self, now: Millis, settings: &Settings) {
+        self.fetch_by = (self.queued_bytes > MAX_ANSWER).then(|| now + settings.fetch_timeout);
+    }
+
+    /// Bytes that the client has fetched of late.
+    pub(super) fn pace(&self, now: Millis) -> u64 {
+        let late = self.fetched.filter(|(at, _)| *at + OF_LATE >= now);
+        late.map_or(0, |(_, bytes)| bytes as u64)
+    }
+
+    /// Whether the client has left for too long what one answer does not carry.
+    pub(super) fn is_left_lying(&self, now: Millis) -> bool {
+        self.fetch_by.is_some_and(|by| by <= now)
+    }
+
+    /// Answers the held GET with what is queued, as much as one answer carries, if there is such a GET and anything queued.
+    /// Says whether it did.
+    pub(super) fn flush(&mut self, now: Millis, settings: &Settings, effects: &mut Vec<Effect<T>>) -> bool {
+        if self.queue.is_empty() {
+            return false;
+        }
+        let Some(get) = self.held.take() else { return false };
+        let before = self.queued_bytes;
+        let answer = self.take_answer();
+        self.fetched = Some((now, before - self.queued_bytes));
+        self.expect_fetch(now, settings);
+        effects.push(Effect::Answer(get, answer));
+        true
+    }
+
+    /// Takes out what one answer carries: at least one message, if there is any.
+    fn take_answer(&mut self) -> Vec<Frames> {
+        if self.queued_bytes <= MAX_ANSWER {
+            self.queued_bytes = 0;
+            return std::mem::take(&mut self.queue).into();
+        }
+        let mut bytes = 0;
+        let fits = |frames: &&Frames| {
+            bytes += cost(frames);
+            bytes <= MAX_ANSWER
+        };
+        let count = self.queue.iter().take_while(fits).count().max(1);
+        let answer: Vec<Frames> = self.queue.drain(..count).collect();
+        self.queued_bytes -= answer.iter().map(cost).sum::<usize>();
+        answer
+    }
+
     /// Answers the held GET, if there is one, so that the client can let go of polling.
-    pub(super) fn relieve(&mut self, effects: &mut Vec<Effect<T>>) {
-        self.flush(effects);
+    pub(super) fn relieve(&mut self, now: Millis, settings: &Settings, effects: &mut Vec<Effect<T>>) {
+        self.flush(now, settings, effects);
         if let Some(get) = self.held.take() {
             effects.push(Effect::Answer(get, vec![Frames::NOOP]));
         }
     }
 
-    /// The session is over. A held GET takes along what is queued, with `farewell` at the end.
+    /// The session is over. A held GET takes along what is queued, with `farewell` at the end; if that is more than an answer
+    /// carries, only its beginning, and no farewell: nothing is sent after a gap.
     pub(super) fn dissolve(mut self, farewell: Frames, effects: &mut Vec<Effect<T>>) {
         if let Some(get) = self.held {
-            self.queue.push(farewell);
-            effects.push(Effect::Answer(get, self.queue));
+            let mut answer = self.take_answer();
+            if self.queue.is_empty() {
+                answer.push(farewell);
+            }
+            effects.push(Effect::Answer(get, answer));
         }
         if let Some(post) = self.post {
             post.release(effects);
@@ -153,15 +240,20 @@ impl<T: Copy + Eq> Polling<T> {
     /// The earliest deadline that polling itself has.
     pub(super) fn deadline(&self) -> Option<Millis> {
         let attempt = self.attempt.as_ref().map(Attempt::deadline);
-        self.closing.map(|closing| closing.until).into_iter().chain(attempt).min()
+        self.closing.map(|closing| closing.until).into_iter().chain(attempt).chain(self.fetch_by).min()
     }
+}
+
+/// What a message counts while it waits.
+fn cost(frames: &Frames) -> usize {
+    frames.len().saturating_add(MESSAGE_OVERHEAD)
 }
 
 /// The requests of a polling session. A transport is one request here: the caller reads the next one off the same
 /// connection only after the answer to the last.
 impl<T: Copy + Eq> Session<T> {
     /// A GET came. It is held until there is something to send; a second one at a time ends the session.
-    pub fn poll(&mut self, now: Millis, get: T, effects: &mut Vec<Effect<T>>) {
+    pub fn poll(&mut self, now: Millis, get: T, settings: &Settings, effects: &mut Vec<Effect<T>>) {
         let State::Polling(polling) = &mut self.state else {
             effects.push(Effect::Refuse(get));
             return;
@@ -171,7 +263,10 @@ impl<T: Copy + Eq> Session<T> {
             self.end(Reason::TransportError, Frames::CLOSE, effects);
         } else if polling.closing.is_none() {
             polling.held = Some(get);
-            polling.flush(effects);
+            if polling.flush(now, settings, effects) && !polling.queue.is_empty() {
+                // The ping may stand behind what it fetches.
+                self.heartbeat.sign_of_life(now, settings);
+            }
         } else if polling.is_left() {
             polling.held = Some(get);
             self.end(Reason::TransportClose, Frames::NOOP, effects);
@@ -181,7 +276,7 @@ impl<T: Copy + Eq> Session<T> {
         } else {
             // What was queued before the close goes first and alone; the wait begins anew for the GET after this one.
             polling.held = Some(get);
-            polling.flush(effects);
+            polling.flush(now, settings, effects);
             polling.closing = Some(Closing { by: Side::Server, until: now + CLOSE_WAIT });
         }
     }

@@ -1,7 +1,7 @@
 //! A session on a bench: a fake clock, named transports, the effects laid out to look at.
 
 use super::*;
-use Effect::{Accept, Answer, Closed, Cut, Left, Refuse, Send, Shut};
+use Effect::{Accept, Answer, Beat, Closed, Cut, Left, Refuse, Send, Shut};
 
 mod closing;
 mod heartbeat;
@@ -57,7 +57,7 @@ impl Bench {
     }
 
     fn poll(&mut self, get: u32) {
-        self.session.poll(self.now, get, &mut self.effects);
+        self.session.poll(self.now, get, &self.settings, &mut self.effects);
     }
 
     fn post(&mut self, post: u32, packets: impl IntoIterator<Item = Packet<'static>>) {
@@ -84,14 +84,22 @@ impl Bench {
             Route::Translated(websocket, encoding) => {
                 self.effects.push(Send(websocket, encoding.frames(&text(message))));
             }
-            Route::Queue => self.session.enqueue(text(message)),
+            Route::Queue => self.enqueue(text(message)),
             Route::Gone => {}
         }
-        self.session.flush(&mut self.effects);
+        self.flush();
+    }
+
+    fn enqueue(&mut self, frames: Frames) {
+        self.session.enqueue(self.now, frames, &self.settings);
+    }
+
+    fn flush(&mut self) {
+        self.session.flush(self.now, &self.settings, &mut self.effects);
     }
 
     fn close(&mut self) {
-        self.session.close(self.now, &mut self.effects);
+        self.session.close(self.now, &self.settings, &mut self.effects);
     }
 
     /// Lets time pass up to `instant`, waking the session exactly when it asked for it.
@@ -153,6 +161,6 @@ fn polling_is_writable_while_a_get_is_held_and_nothing_waits() {
     assert!(!bench.session.is_writable());
     bench.poll(GET);
     assert!(bench.session.is_writable());
-    bench.session.enqueue(text("4a"));
+    bench.enqueue(text("4a"));
     assert!(!bench.session.is_writable());
 }

@@ -33,7 +33,12 @@ impl<T: Copy + Eq> Polling<T> {
     }
 
     /// Does what is due in the attempt, if there is one.
-    pub(super) fn tick_attempt(&mut self, now: Millis, effects: &mut Vec<Effect<T>>) -> Option<Overdue> {
+    pub(super) fn tick_attempt(
+        &mut self,
+        now: Millis,
+        settings: &Settings,
+        effects: &mut Vec<Effect<T>>,
+    ) -> Option<Overdue> {
         let attempt = self.attempt.as_mut()?;
         if attempt.expires <= now {
             self.abandon(effects);
@@ -41,7 +46,7 @@ impl<T: Copy + Eq> Polling<T> {
         }
         if attempt.relief.is_some_and(|relief| relief <= now) {
             attempt.relief = Some(now + NOOP_INTERVAL);
-            self.relieve(effects);
+            self.relieve(now, settings, effects);
         }
         None
     }

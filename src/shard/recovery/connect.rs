@@ -156,7 +156,7 @@ impl Core {
 
     /// Whether what a socket missed may wait for it: to send it more would be to cut it off.
     fn has_room_for(&self, restoration: &Restoration) -> bool {
-        let fits = restoration.bytes(MESSAGE_OVERHEAD) <= self.shared.config.limits.queued_per_client;
+        let fits = restoration.bytes(MESSAGE_OVERHEAD) <= self.shared.queued_per_client;
         if !fits {
             self.metrics.hit(Limit::QueuedPerClient);
         }
@@ -208,7 +208,7 @@ impl Core {
         // A middleware may have broadcast, even so much that the log has forgotten where this client stands.
         if self.go_on(recovery, &mut restoration).is_none() {
             self.metrics.not_recovered.one();
-            self.session(session, |session, now, _, effects| session.close(now, effects));
+            self.session(session, |session, now, settings, effects| session.close(now, settings, effects));
             return false;
         }
         let here = self.index();

@@ -17,13 +17,15 @@ use tungstenite::protocol::{Message, Role, WebSocketConfig, WebSocketContext};
 /// Bytes of the context's buffer, of which what is free is zeroed for each frame. It is given one control frame at a time.
 const READ_BUFFER: usize = 256;
 
-/// What a client sent, pings and pongs excepted.
+/// What a client sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Input {
     /// A text message.
     Text(ByteString),
     /// A binary message.
     Binary(Bytes),
+    /// A ping or a pong; there is nothing to be done about it but to send what answers it.
+    Control,
     /// A close frame, with the client's code if it gave one. Nothing comes after it.
     Close(Option<u16>),
 }
@@ -166,7 +168,7 @@ pub(crate) struct Feed<'a> {
 }
 
 impl Feed<'_> {
-    /// The next message; `None` when the rest is not whole, or nothing can come any more. Frames that answer pings and
+    /// The next message or control frame; `None` when the rest is not whole, or nothing can come any more. Frames that answer pings and
     /// a close are appended to `reply`, to be sent.
     pub(crate) fn next(&mut self, reply: &mut Vec<u8>) -> Option<Result<Input, WebSocketError>> {
         if self.over {
@@ -184,7 +186,7 @@ impl Feed<'_> {
             let Some(frame) = Frame::parse(bytes, message.progress(), self.receiver.limits)? else { return Ok(None) };
             let mask = frame.header.mask.unwrap_or_default();
             let input = match frame.header.opcode {
-                OpCode::Control(_) => self.receiver.control(frame.raw, reply)?,
+                OpCode::Control(_) => Some(self.receiver.control(frame.raw, reply)?.unwrap_or(Input::Control)),
                 // The one case that every other message is: nothing to put together, and nothing to remember.
                 OpCode::Data(kind) if frame.header.is_final && message.fragments == 0 => {
                     let mut payload = frame.payload.to_vec();

@@ -14,7 +14,7 @@ const SHORT: Duration = Duration::from_millis(200);
 
 /// Room for a few messages of a thousand bytes.
 fn limits() -> Limits {
-    Limits { inbox: 4096, queued_per_client: 64 << 20, ..Limits::default() }
+    Limits { inbox: 4096, queued_per_client: Some(64 << 20), ..Limits::default() }
 }
 
 fn argument() -> String {

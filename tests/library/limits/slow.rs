@@ -34,7 +34,7 @@ fn assert_forgotten(server: &Server) {
 }
 
 pub fn a_websocket_that_does_not_read_is_cut_off() -> Server {
-    let (server, reasons) = start(Limits { queued_per_client: 1000, ..Limits::default() });
+    let (server, reasons) = start(Limits { queued_per_client: Some(1000), ..Limits::default() });
     let (mut slow, mut other) = (Client::connect(&server), Client::connect(&server));
     emit_long(&server, &slow.id, HUGE);
     server.wait_until("what the kernel refused", |metrics| metrics.queued_bytes > 0);
@@ -59,7 +59,7 @@ pub fn a_websocket_that_does_not_read_is_cut_off() -> Server {
 }
 
 pub fn a_polling_client_that_does_not_fetch_is_cut_off() -> Server {
-    let (server, reasons) = start(Limits { queued_per_client: 1000, ..Limits::default() });
+    let (server, reasons) = start(Limits { queued_per_client: Some(1000), ..Limits::default() });
     let (session, id) = Polling::connected(&server);
     emit_long(&server, &id, 500);
     emit_long(&server, &id, 2000);
@@ -115,12 +115,10 @@ pub fn a_stalled_connection_is_cut_off() -> Server {
 #[test]
 fn a_close_frame_that_was_read_late_must_be_answered_all_the_same() {
     let limits = Limits { close_timeout: SHORT, ..Limits::default() };
-    let server = Server::start(Config { limits, ..one_shard() }, |server| {
-        server.of("/").on("go", |socket, _| socket.disconnect(true));
-    });
+    let server = Server::start(Config { limits, ..one_shard() }, |_| {});
     let mut client = Client::connect(&server);
     emit_long(&server, &client.id, HUGE);
-    client.emit("\"go\"");
+    server.handle().to(&*client.id).disconnect_sockets(true);
     server.wait_until("told to go", |metrics| metrics.sessions == 0);
     assert!(client.ws.text().len() > HUGE);
     client.ws.expect_text("41");
@@ -159,7 +157,7 @@ fn a_head_that_does_not_end_behind_a_stalled_answer_holds_nothing() {
 
 #[test]
 fn a_slow_client_that_reads_in_time_gets_everything_in_order() {
-    let (server, _) = start(Limits { queued_per_client: HUGE, ..Limits::default() });
+    let (server, _) = start(Limits { queued_per_client: Some(HUGE), ..Limits::default() });
     let mut client = Client::connect(&server);
     for number in 0..32 {
         server.handle().emit("n", (number, "x".repeat(HUGE / 32))).expect("JSON");

@@ -216,7 +216,7 @@ fn middlewares_are_skipped_unless_they_are_to_be_asked() {
 
 #[test]
 fn a_client_that_missed_too_much_is_a_new_one() {
-    let limits = Limits { queued_per_client: 10_000, ..Limits::default() };
+    let limits = Limits { queued_per_client: Some(10_000), ..Limits::default() };
     let (server, heard) = start(Config { limits, ..on(1) });
     let (mut ws, _) = WebSocket::open(&server);
     ws.send_text("40");

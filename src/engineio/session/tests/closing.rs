@@ -153,7 +153,7 @@ fn queued_packets_go_before_the_close() {
 fn packets_of_the_same_turn_go_before_the_close() {
     let mut bench = Bench::polling();
     bench.poll(GET);
-    bench.session.enqueue(text("441"));
+    bench.enqueue(text("441"));
     bench.close();
     assert_eq!(bench.take(), [answer(GET, &["441"])]);
     bench.poll(GET_2);
@@ -193,7 +193,7 @@ fn the_end_of_the_server_waits_for_nobody() {
 fn packets_of_the_same_turn_go_with_the_farewell() {
     let mut bench = Bench::polling();
     bench.poll(GET);
-    bench.session.enqueue(text("4a"));
+    bench.enqueue(text("4a"));
     bench.session.terminate(&mut bench.effects);
     assert_eq!(bench.take(), [answer(GET, &["4a", "1"]), Closed(Reason::ForcedClose)]);
 }

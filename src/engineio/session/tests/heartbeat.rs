@@ -8,7 +8,7 @@ fn a_ping_leaves_one_interval_after_the_opening() {
     bench.wait_until(24_999);
     assert_eq!(bench.take(), []);
     bench.wait_until(25_000);
-    assert_eq!(bench.take(), [Send(WEBSOCKET, Frames::PING)]);
+    assert_eq!(bench.take(), [Beat(WEBSOCKET, Frames::PING)]);
 }
 
 #[test]
@@ -20,7 +20,7 @@ fn the_next_ping_counts_from_the_pong() {
     bench.wait_until(54_999);
     assert_eq!(bench.take(), []);
     bench.wait_until(55_000);
-    assert_eq!(bench.take(), [Send(WEBSOCKET, Frames::PING)]);
+    assert_eq!(bench.take(), [Beat(WEBSOCKET, Frames::PING)]);
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn packets_do_not_count_before_the_ping() {
     bench.wait_until(24_000);
     bench.receive(WEBSOCKET, Packet::Noop);
     bench.wait_until(45_000);
-    assert_eq!(bench.take(), [Send(WEBSOCKET, Frames::PING), Shut(WEBSOCKET), Closed(Reason::PingTimeout)]);
+    assert_eq!(bench.take(), [Beat(WEBSOCKET, Frames::PING), Shut(WEBSOCKET), Closed(Reason::PingTimeout)]);
 }
 
 #[test]
@@ -99,7 +99,7 @@ fn a_pong_nobody_asked_for_moves_the_next_ping() {
     bench.wait_until(44_999);
     assert_eq!(bench.take(), []);
     bench.wait_until(45_000);
-    assert_eq!(bench.take(), [Send(WEBSOCKET, Frames::PING)]);
+    assert_eq!(bench.take(), [Beat(WEBSOCKET, Frames::PING)]);
 }
 
 #[test]
@@ -127,4 +127,33 @@ fn a_deadline_survives_the_upgrade() {
     bench.receive(WEBSOCKET, Packet::Upgrade);
     assert_eq!(bench.take(), [Send(WEBSOCKET, Frames::PING)]);
     assert_eq!(bench.session.deadline(), Some(Millis(45_000)));
+}
+
+#[test]
+fn a_sign_of_life_begins_the_wait_anew_and_pings_again() {
+    let mut bench = Bench::websocket();
+    bench.wait_until(25_000);
+    bench.take();
+    bench.now = Millis(45_000);
+    assert!(bench.session.is_missed(bench.now));
+    bench.session.sign_of_life(bench.now, &bench.settings, &mut bench.effects);
+    assert_eq!(bench.take(), [Beat(WEBSOCKET, Frames::PING)]);
+    bench.wait_until(64_999);
+    assert!(bench.is_open());
+    bench.wait_until(65_000);
+    assert!(!bench.is_open());
+}
+
+#[test]
+fn a_ping_that_may_be_under_way_is_waited_for_once_more() {
+    let mut bench = Bench::websocket();
+    bench.wait_until(25_000);
+    bench.now = Millis(45_000);
+    bench.session.ping_may_be_under_way(bench.now, &bench.settings);
+    bench.wait_until(64_999);
+    assert!(bench.is_open());
+    bench.now = Millis(65_000);
+    bench.session.ping_may_be_under_way(bench.now, &bench.settings);
+    bench.wait_until(65_000);
+    assert!(!bench.is_open());
 }

@@ -144,11 +144,11 @@ impl World {
                 }
                 Route::Queue => {
                     let message = self.next_message();
-                    self.bench.session.enqueue(message);
+                    self.bench.enqueue(message);
                 }
                 Route::Translated(..) | Route::Gone => {}
             },
-            Step::Flush => self.bench.session.flush(&mut self.bench.effects),
+            Step::Flush => self.bench.flush(),
             Step::Poll if self.get.is_none() && self.upgraded().is_none() => {
                 let get = self.name(Role::Get);
                 self.get = Some(get);
@@ -200,7 +200,7 @@ impl World {
             }
             Step::Wait(millis) => {
                 let until = self.bench.now.0 + u64::from(millis);
-                self.bench.session.flush(&mut self.bench.effects);
+                self.bench.flush();
                 self.bench.wait_until(until);
             }
             Step::ServerCloses => {
@@ -323,7 +323,7 @@ impl World {
                     assert!(self.spoilt);
                     assert!(matches!(self.owned.remove(&request), Some(Role::Get | Role::Post)));
                 }
-                Send(websocket, frames) => {
+                Send(websocket, frames) | Beat(websocket, frames) => {
                     assert_eq!(self.owned.get(&websocket), Some(&Role::WebSocket));
                     if self.upgraded() == Some(websocket) {
                         self.arrive(&frames);

@@ -1,5 +1,6 @@
 //! GETs and POSTs.
 
+use super::super::super::settings::MAX_ANSWER;
 use super::*;
 
 #[test]
@@ -24,7 +25,7 @@ fn a_get_takes_everything_queued() {
 fn what_is_emitted_in_one_turn_leaves_in_one_answer() {
     let mut bench = Bench::polling();
     bench.poll(GET);
-    bench.session.enqueue(text("4a"));
+    bench.enqueue(text("4a"));
     bench.emit("4b");
     assert_eq!(bench.take(), [answer(GET, &["4a", "4b"])]);
 }
@@ -136,4 +137,111 @@ fn requests_to_a_session_on_a_websocket_are_refused() {
     bench.session.post_begin(POST, &mut bench.effects);
     assert_eq!(bench.take(), [Refuse(GET), Refuse(POST)]);
     assert!(bench.is_open());
+}
+
+/// A message that takes so much of an answer.
+fn long(bytes: usize) -> Frames {
+    text(&format!("4{}", "x".repeat(bytes)))
+}
+
+fn lengths(effect: Option<&Effect<u32>>) -> Vec<usize> {
+    match effect {
+        Some(Answer(_, frames)) => frames.iter().map(Frames::len).collect(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn an_answer_carries_a_mebibyte_and_the_next_what_is_left() {
+    let mut bench = Bench::polling();
+    for _ in 0..5 {
+        bench.enqueue(long(MAX_ANSWER / 4));
+    }
+    bench.poll(GET);
+    assert_eq!(lengths(bench.take().first()).len(), 3);
+    assert_eq!(bench.session.queued_messages(), 2);
+    bench.poll(GET_2);
+    assert_eq!(lengths(bench.take().first()).len(), 2);
+    assert_eq!((bench.session.queued_messages(), bench.session.queued_bytes()), (0, 0));
+}
+
+#[test]
+fn one_message_alone_may_be_longer_than_an_answer() {
+    let mut bench = Bench::polling();
+    bench.enqueue(long(2 * MAX_ANSWER));
+    bench.enqueue(text("4a"));
+    bench.poll(GET);
+    assert_eq!(lengths(bench.take().first()).len(), 1);
+    bench.poll(GET_2);
+    assert_eq!(bench.take(), [answer(GET_2, &["4a"])]);
+}
+
+#[test]
+fn who_leaves_more_than_an_answer_carries_is_given_up_in_time() {
+    let mut bench = Bench::polling();
+    bench.enqueue(long(MAX_ANSWER));
+    let by = bench.settings.fetch_timeout.as_millis() as u64;
+    bench.wait_until(by - 1);
+    assert!(bench.is_open());
+    // A GET that takes some of it gives the whole time for the next.
+    bench.enqueue(long(MAX_ANSWER));
+    bench.enqueue(long(MAX_ANSWER));
+    bench.poll(GET);
+    bench.take();
+    bench.wait_until(2 * by - 2);
+    assert!(bench.is_open());
+    bench.wait_until(2 * by - 1);
+    assert_eq!(bench.take(), [Closed(Reason::TransportError)]);
+}
+
+#[test]
+fn who_leaves_what_one_answer_carries_may_take_its_time() {
+    let mut bench = Bench::polling();
+    bench.enqueue(long(MAX_ANSWER / 2));
+    bench.wait_until(15_000);
+    assert!(bench.is_open());
+}
+
+#[test]
+fn a_ping_stands_before_what_more_than_one_answer_carries() {
+    let mut bench = Bench::polling();
+    for _ in 0..30 {
+        bench.enqueue(long(MAX_ANSWER / 2));
+        bench.now = Millis(bench.now.0 + 1000);
+        if bench.now.0 == 25_000 {
+            break;
+        }
+        bench.poll(GET);
+        bench.take();
+    }
+    bench.enqueue(long(MAX_ANSWER));
+    bench.session.tick(bench.now, &bench.settings, &mut bench.effects);
+    assert_eq!(bench.session.queue().next(), Some(&Frames::PING));
+}
+
+#[test]
+fn a_session_that_ends_sends_nothing_after_a_gap() {
+    let mut bench = Bench::polling();
+    bench.poll(GET);
+    bench.enqueue(long(MAX_ANSWER / 2));
+    bench.enqueue(long(MAX_ANSWER));
+    bench.session.terminate(&mut bench.effects);
+    let effects = bench.take();
+    assert_eq!(lengths(effects.first()).len(), 1, "no farewell behind it");
+    assert_eq!(effects.last(), Some(&Closed(Reason::ForcedClose)));
+}
+
+#[test]
+fn a_closed_session_gives_all_that_is_left_answer_by_answer() {
+    let mut bench = Bench::polling();
+    for _ in 0..3 {
+        bench.enqueue(long(MAX_ANSWER / 2));
+    }
+    bench.close();
+    for expected in [1, 1, 1] {
+        bench.poll(GET);
+        assert_eq!(lengths(bench.take().first()).len(), expected);
+    }
+    bench.poll(GET);
+    assert_eq!(bench.take(), [answer(GET, &["6", "1"]), Closed(Reason::ForcedClose)]);
 }

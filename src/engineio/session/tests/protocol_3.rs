@@ -26,7 +26,7 @@ fn a_ping_of_the_client_is_answered_without_its_data() {
     let mut bench = Bench::websocket_v3();
     bench.receive(WEBSOCKET, Packet::Ping(""));
     bench.receive(WEBSOCKET, Packet::Ping("probe"));
-    assert_eq!(bench.take(), [Send(WEBSOCKET, Frames::PONG), Send(WEBSOCKET, Frames::PONG)]);
+    assert_eq!(bench.take(), [Beat(WEBSOCKET, Frames::PONG), Beat(WEBSOCKET, Frames::PONG)]);
 }
 
 #[test]
@@ -100,12 +100,12 @@ fn frames_without_binary_data_are_shared() {
 #[test]
 fn an_upgrade_translates_what_was_queued() {
     let mut bench = Bench::polling_v3();
-    bench.session.enqueue(binary(b"\x01"));
+    bench.enqueue(binary(b"\x01"));
     bench.open(WEBSOCKET);
     bench.receive(WEBSOCKET, Packet::Ping("probe"));
     bench.receive(WEBSOCKET, Packet::Upgrade);
     let translated = Encoding::V3.frames(&binary(b"\x01"));
     assert_eq!(bench.take(), [Send(WEBSOCKET, Frames::PROBE), Send(WEBSOCKET, translated)]);
     bench.receive(WEBSOCKET, Packet::Ping("probe"));
-    assert_eq!(bench.take(), [Send(WEBSOCKET, Frames::PONG)]);
+    assert_eq!(bench.take(), [Beat(WEBSOCKET, Frames::PONG)]);
 }

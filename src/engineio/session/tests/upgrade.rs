@@ -56,7 +56,7 @@ fn every_get_while_probing_is_relieved() {
 fn a_get_is_relieved_by_what_is_queued_rather_than_by_a_noop() {
     let mut bench = Bench::probing();
     bench.poll(GET);
-    bench.session.enqueue(text("4a"));
+    bench.enqueue(text("4a"));
     bench.wait_until(100);
     assert_eq!(bench.take(), [answer(GET, &["4a"])]);
 }
@@ -77,7 +77,7 @@ fn a_repeated_probe_restarts_the_clock() {
 fn an_upgrade_closes_the_get_still_held_and_keeps_the_order() {
     let mut bench = Bench::probing();
     bench.poll(GET);
-    bench.session.enqueue(text("4a"));
+    bench.enqueue(text("4a"));
     bench.receive(WEBSOCKET, Packet::Upgrade);
     bench.emit("4b");
     assert_eq!(bench.take(), [answer(GET, &["1"]), Send(WEBSOCKET, text("4a")), Send(WEBSOCKET, text("4b"))]);

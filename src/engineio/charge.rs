@@ -1,0 +1,33 @@
+//! What messages cost while they wait.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+/// Counts a buffer as long as this or a clone of it lives: it is held beside the bytes by whoever has them wait.
+#[derive(Debug, Clone)]
+pub struct Charge(Arc<Held>);
+
+#[derive(Debug)]
+struct Held {
+    bytes: usize,
+    sum: Arc<AtomicUsize>,
+}
+
+impl Charge {
+    /// Counts so many bytes in `sum`.
+    pub fn new(bytes: usize, sum: &Arc<AtomicUsize>) -> Self {
+        sum.fetch_add(bytes, Relaxed);
+        Self(Arc::new(Held { bytes, sum: Arc::clone(sum) }))
+    }
+
+    /// Whether nobody else holds a clone of it.
+    pub fn is_own(&self) -> bool {
+        Arc::strong_count(&self.0) == 1
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.sum.fetch_sub(self.bytes, Relaxed);
+    }
+}

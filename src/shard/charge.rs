@@ -1,0 +1,68 @@
+//! What waits for clients, in bytes of memory: a buffer counts once, however many wait for it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use bytes::Bytes;
+
+use crate::engineio::Charge;
+
+/// The buffers that wait for clients of a shard.
+#[derive(Debug, Default)]
+pub(crate) struct Charges {
+    bytes: Arc<AtomicUsize>,
+    /// What was charged last: in a fan-out, receivers in a row wait for the same.
+    last: Option<(Bytes, Charge)>,
+}
+
+impl Charges {
+    /// Bytes of all buffers that wait, each once.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes.load(Relaxed)
+    }
+
+    /// The charge of a buffer that others may wait for, too. One that is charged several times in a row is charged once.
+    pub(crate) fn charge(&mut self, bytes: &Bytes) -> Charge {
+        if let Some((last, charge)) = &self.last
+            // It holds these bytes, so nothing else can have their address.
+            && (last.as_ptr(), last.len()) == (bytes.as_ptr(), bytes.len())
+        {
+            return charge.clone();
+        }
+        let charge = self.charge_own(bytes);
+        self.last = Some((bytes.clone(), charge.clone()));
+        charge
+    }
+
+    /// The charge of a buffer that nobody else waits for.
+    pub(crate) fn charge_own(&self, bytes: &Bytes) -> Charge {
+        Charge::new(bytes.len(), &self.bytes)
+    }
+
+    /// A fan-out is over: what was charged last is held for nobody else.
+    pub(crate) fn forget_last(&mut self) {
+        self.last = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_buffer_counts_once_until_the_last_lets_it_go() {
+        let mut charges = Charges::default();
+        let (message, other) = (Bytes::from(vec![1; 1000]), Bytes::from(vec![2; 10]));
+        let mut waiting: Vec<Charge> = (0..5).map(|_| charges.charge(&message)).collect();
+        let last = waiting.pop();
+        assert_eq!(charges.bytes(), 1000);
+        drop(waiting);
+        let other = charges.charge(&other);
+        assert_eq!(charges.bytes(), 1010);
+        assert!(last.as_ref().is_some_and(Charge::is_own) && !other.is_own());
+        charges.forget_last();
+        assert!(other.is_own());
+        drop((last, other));
+        assert_eq!(charges.bytes(), 0);
+    }
+}

@@ -1,0 +1,108 @@
+//! What the log tells of clients that were cut off: one line in some seconds, with how many they were.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::metrics::Limit;
+
+/// Least time between two lines.
+const PAUSE: Duration = Duration::from_secs(10);
+
+/// How much of a message is looked at for the event's name.
+const LOOKED_AT: usize = 256;
+
+/// The clients of a server that were cut off, and have not been told of.
+#[derive(Debug, Default)]
+pub(crate) struct Cuts(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    /// Until when nothing is told.
+    until: Option<Instant>,
+    count: usize,
+    largest: Option<Cut>,
+}
+
+/// One client that was cut off.
+#[derive(Debug)]
+struct Cut {
+    limit: Limit,
+    /// Bytes that waited for it.
+    length: usize,
+    /// The event that came last of what waited.
+    event: Option<String>,
+}
+
+impl Cuts {
+    /// Notes that a client was cut off while so much waited for it, the frames `last` at the end. Tells so, or says in what
+    /// time that is to be told of, if nobody knows yet.
+    pub(crate) fn note(&self, now: Instant, limit: Limit, length: usize, last: Option<&[u8]>) -> Option<Duration> {
+        let mut state = self.state();
+        state.count += 1;
+        if state.largest.as_ref().is_none_or(|largest| largest.length < length) {
+            state.largest = Some(Cut { limit, length, event: last.and_then(event_name) });
+        }
+        let left = state.until.map_or(Duration::ZERO, |until| until.saturating_duration_since(now));
+        if left.is_zero() {
+            state.tell(now);
+            return None;
+        }
+        (state.count == 1).then_some(left)
+    }
+
+    /// Tells of those that have not been told of.
+    pub(crate) fn tell(&self, now: Instant) {
+        self.state().tell(now);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn tell(&mut self, now: Instant) {
+        let Some(Cut { limit, length, event }) = self.largest.take() else { return };
+        let count = std::mem::take(&mut self.count);
+        self.until = Some(now + PAUSE);
+        let event = event.map_or_else(String::new, |event| format!(", event {event:?} last"));
+        log::warn!(
+            "{count} client(s) cut off that did not take what was sent to them; for the one with the most {length} bytes waited ({limit}){event}"
+        );
+    }
+}
+
+/// The name of the event that frames begin with, as far as it can be seen.
+fn event_name(frames: &[u8]) -> Option<String> {
+    let beginning = frames.get(..frames.len().min(LOOKED_AT))?;
+    let start = memchr::memmem::find(beginning, b"[\"")? + 2;
+    let name = beginning.get(start..)?;
+    let end = memchr::memchr(b'"', name).unwrap_or(name.len());
+    Some(String::from_utf8_lossy(name.get(..end)?).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_line_tells_of_many() {
+        let (cuts, now) = (Cuts::default(), Instant::now());
+        assert_eq!(cuts.note(now, Limit::Queued, 5, None), None);
+        assert_eq!(cuts.note(now + PAUSE / 2, Limit::Queued, 7, None), Some(PAUSE / 2), "later");
+        assert_eq!(cuts.note(now + PAUSE / 2, Limit::Queued, 6, None), None, "with the one before");
+        assert_eq!(cuts.state().largest.as_ref().map(|cut| cut.length), Some(7));
+        cuts.tell(now + PAUSE);
+        assert_eq!(cuts.state().count, 0);
+        assert_eq!(cuts.note(now + 2 * PAUSE, Limit::Queued, 1, None), None);
+        assert_eq!(cuts.state().count, 0, "told at once");
+    }
+
+    #[test]
+    fn the_event_is_named_if_it_can_be_seen() {
+        assert_eq!(event_name(b"\x81\x0e42[\"news\",\"x\"]").as_deref(), Some("news"));
+        assert_eq!(event_name(b"\x81\x0e42/a,[\"news\"]").as_deref(), Some("news"));
+        assert_eq!(event_name(b"\x81\x012"), None);
+        assert_eq!(event_name(b""), None);
+    }
+}

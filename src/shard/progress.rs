@@ -1,0 +1,153 @@
+//! How far a peer has come in taking what is written to it.
+//!
+//! What counts is what the peer has acknowledged: what the socket took, less what the kernel still holds of it. The kernel
+//! is asked only now and then, and only about connections for which something waits.
+
+use std::io;
+use std::time::Duration;
+
+use mio::net::TcpStream;
+
+use crate::engineio::Millis;
+
+/// Bytes that a peer must acknowledge within the time that it has, unless less waits for it.
+const LEAST: i64 = 4096;
+
+/// Looks in the time that a peer has.
+const LOOKS: u32 = 4;
+
+/// The progress of one peer, reckoned from where it stood when something began to wait for it.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    /// Bytes that the socket has taken since.
+    written: i64,
+    /// How many the peer had acknowledged at the last look; less than none of them while it had yet to acknowledge older ones.
+    acknowledged: Option<i64>,
+    /// Where it stood when it last had come far enough, and when that was.
+    mark: i64,
+    since: Millis,
+    /// How many it had to acknowledge from there to have come far enough again.
+    due: i64,
+    /// When it is looked next.
+    look: Millis,
+    /// Bytes acknowledged of late, each look's worth a quarter less at the next.
+    pace: i64,
+}
+
+impl Progress {
+    /// Something begins to wait; the peer must come far enough every `patience`.
+    pub(crate) fn new(now: Millis, patience: Duration) -> Self {
+        Self { written: 0, acknowledged: None, mark: 0, since: now, due: LEAST, look: now + patience / LOOKS, pace: 0 }
+    }
+
+    /// The socket took so many bytes.
+    pub(crate) fn wrote(&mut self, bytes: usize) {
+        self.written += i64::try_from(bytes).unwrap_or(i64::MAX);
+    }
+
+    /// When it is to be looked next.
+    pub(crate) const fn next_look(&self) -> Millis {
+        self.look
+    }
+
+    /// Bytes that the peer has acknowledged of late, some seconds.
+    pub(crate) fn pace(&self) -> u64 {
+        u64::try_from(self.pace).unwrap_or(0)
+    }
+
+    /// Looks how far the peer has come, `unacknowledged` bytes in the kernel and `unsent` behind them. Says whether it has
+    /// come any further since the look before.
+    pub(crate) fn look(&mut self, now: Millis, patience: Duration, unacknowledged: usize, unsent: usize) -> bool {
+        let waiting = |bytes: usize| i64::try_from(bytes).unwrap_or(i64::MAX);
+        let acknowledged = self.written - waiting(unacknowledged);
+        let before = self.acknowledged.replace(acknowledged);
+        let further = before.map_or(0, |before| acknowledged - before);
+        if before.is_none() || acknowledged - self.mark >= self.due {
+            self.mark = acknowledged;
+            self.since = now;
+            self.due = LEAST.min(waiting(unacknowledged.saturating_add(unsent))).max(1);
+        }
+        self.pace = self.pace - self.pace / i64::from(LOOKS) + further;
+        self.look = now + patience / LOOKS;
+        further > 0
+    }
+
+    /// Whether the peer has not come far enough for as long as it may.
+    pub(crate) fn is_stalled(&self, now: Millis, patience: Duration) -> bool {
+        self.since + patience <= now
+    }
+}
+
+/// Bytes that the kernel holds for the peer of a connection: not sent yet, or not acknowledged.
+///
+/// # Errors
+/// If the kernel does not know.
+pub(crate) fn unacknowledged(socket: &TcpStream) -> io::Result<usize> {
+    use std::os::fd::AsRawFd;
+
+    let mut bytes: libc::c_int = 0;
+    // SAFETY: the descriptor is open as long as the stream is borrowed, and `TIOCOUTQ` writes one `int` to the pointer. There
+    // is no safe call for it in the crates at hand; without it a peer that takes bytes slowly, from the kernel's buffer,
+    // looks like one that takes none.
+    let done = unsafe { libc::ioctl(socket.as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) };
+    if done == 0 { Ok(usize::try_from(bytes).unwrap_or(0)) } else { Err(io::Error::last_os_error()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(10);
+    const LOTS: usize = 1 << 20;
+
+    /// A peer of whom the kernel holds 100 kB, and who takes so many bytes between two looks, each replaced by new ones.
+    /// Gives when it is stalled, within a minute.
+    fn stalls(each_look: usize, unsent: usize) -> Option<u64> {
+        let mut progress = Progress::new(Millis(0), PATIENCE);
+        loop {
+            let now = progress.next_look();
+            progress.look(now, PATIENCE, 100_000, unsent);
+            if progress.is_stalled(now, PATIENCE) {
+                return Some(now.0);
+            }
+            if now.0 > 60_000 {
+                return None;
+            }
+            progress.wrote(each_look);
+        }
+    }
+
+    #[test]
+    fn who_takes_nothing_is_stalled_after_the_time_that_it_has() {
+        assert_eq!(stalls(0, LOTS), Some(12_500), "from the first look on");
+    }
+
+    #[test]
+    fn who_takes_a_little_all_the_time_is_not() {
+        assert_eq!(stalls(1024, LOTS), None);
+        assert_eq!(stalls(1000, LOTS), Some(12_500));
+    }
+
+    #[test]
+    fn who_takes_all_that_waits_has_come_far_enough() {
+        let mut progress = Progress::new(Millis(0), PATIENCE);
+        assert!(!progress.look(Millis(2500), PATIENCE, 100, 0));
+        progress.wrote(10);
+        assert!(progress.look(Millis(5000), PATIENCE, 10, 0));
+        assert!(!progress.is_stalled(Millis(14_000), PATIENCE));
+    }
+
+    #[test]
+    fn the_pace_is_that_of_late() {
+        let mut progress = Progress::new(Millis(0), PATIENCE);
+        for look in 1..20 {
+            progress.look(Millis(2500 * look), PATIENCE, 0, 1);
+            progress.wrote(1000);
+        }
+        assert!((3500..=4000).contains(&progress.pace()), "{}", progress.pace());
+        for look in 20..40 {
+            progress.look(Millis(2500 * look), PATIENCE, 0, 1);
+        }
+        assert!(progress.pace() < 50, "{}", progress.pace());
+    }
+}
