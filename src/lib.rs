@@ -38,7 +38,9 @@
 //!
 //! A handler returns nothing, or a `Result` of any error. Its error is logged as a warning and counted, and so is a panic;
 //! the client learns nothing of either, not even by an acknowledgement, and the server goes on. So when a client waits for
-//! an answer in vain, look at the log (`RUST_LOG=info` for `env_logger`).
+//! an answer in vain, look at the log (`RUST_LOG=info` for `env_logger`). Of each kind of line that clients can cause there are
+//! at most 10 a second, then one says how many were left out. A panic is also told by Rust's panic hook, without a bound, unless
+//! the program sets another.
 //!
 //! ```no_run
 //! use kinglet::{Binary, Config, Server};
@@ -347,6 +349,7 @@ mod config;
 pub mod engineio;
 mod error;
 mod http;
+mod log_line;
 mod memory;
 mod metrics;
 mod ops;

@@ -4,6 +4,7 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::handlers::guard;
+use super::subject::Subject;
 use crate::shard::{Letter, Shard, Shared};
 
 /// Acts on one shard: at once if that is this thread's. `carried`: bytes that `act` holds beside itself.
@@ -53,7 +54,7 @@ pub(super) fn gather<T: Send + 'static>(
         {
             let answers = std::mem::take(&mut gathered.0);
             drop(gathered);
-            guard(shard, "what was asked of all shards", || {
+            guard(shard, Subject::Nobody, "what was asked of all shards", || {
                 finish(answers);
                 None
             });

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use foldhash::fast::FixedState;
+use log::Level;
 
 use super::blocking::Pool;
 use super::children::Children;
@@ -15,11 +16,16 @@ use super::namespace::Namespace;
 use super::outcome::{Failure, Outcome};
 use super::session::Session;
 use super::socket::Socket;
+use super::subject::Subject;
+use crate::log_line::{Excerpt, LineKind};
 use crate::shard::{
     Application, Child, Handshake, Message, NamespaceKey, NamespaceRef, NoNamespace, Refusal, RoomChange, SessionRef,
     Shard, Shared, SocketRef,
 };
 use crate::socketio::{self, DisconnectReason};
+
+static FAILED: LineKind = LineKind::new(Level::Warn, module_path!(), "handlers that failed");
+static PANICKED: LineKind = LineKind::new(Level::Error, module_path!(), "handlers that panicked");
 
 type Permission = Box<dyn Fn(&Handshake) -> Result<(), String> + Send + Sync>;
 type MessageHandler = Box<dyn Fn(&Session, Message) -> Failure + Send + Sync>;
@@ -118,7 +124,8 @@ impl Application for Handlers {
         let declared = u32::try_from(self.namespaces.len()).unwrap_or(u32::MAX);
         let panicked = |parent: &Namespace| {
             shard.core.borrow().metrics.handler_panics.one();
-            log::error!("the predicate of {} panicked: {name:?} does not fit", parent.name());
+            let what = || format!("the predicate of {} panicked: {:?} does not fit", parent.name(), Excerpt(name));
+            PANICKED.write(what);
         };
         self.children.enter(name, limits.dynamic_namespaces, declared, panicked, || {
             if let Some(cluster) = &shard.shared.cluster {
@@ -145,7 +152,8 @@ impl Application for Handlers {
             Ok(decision) => decision.map_err(|message| Some(message).filter(|message| !message.is_empty())),
             Err(_) => {
                 shard.core.borrow().metrics.handler_panics.one();
-                log::error!("the handler of allow_request panicked: the handshake is refused");
+                let from = handshake.address().ip();
+                PANICKED.write(|| format!("allow_request panicked: the handshake is refused (from {from})"));
                 Err(None)
             }
         }
@@ -161,19 +169,21 @@ impl Application for Handlers {
 
     fn message(&self, shard: &Rc<Shard>, session: SessionRef, message: Message) {
         if let Some(handler) = &self.message {
+            let subject = Subject::Session(session);
             let session = Session::new(shard, session);
-            guard(shard, "message", || handler(&session, message));
+            guard(shard, subject, "message", || handler(&session, message));
         }
     }
 
     fn admit(&self, shard: &Rc<Shard>, socket: SocketRef) -> Result<(), Refusal> {
+        let subject = Subject::Socket(socket);
         let Some(socket) = Socket::new(shard, socket) else { return Ok(()) };
         for middleware in &self.of(&socket).middlewares {
             match catch_unwind(AssertUnwindSafe(|| middleware(&socket))) {
                 Ok(decision) => decision?,
                 Err(_) => {
                     shard.core.borrow().metrics.handler_panics.one();
-                    log::error!("a middleware of {} panicked: the socket is refused", socket.namespace());
+                    PANICKED.write(|| format!("a middleware panicked: it is refused{}", subject.describe(shard)));
                     return Err(Refusal::new("internal error"));
                 }
             }
@@ -182,13 +192,15 @@ impl Application for Handlers {
     }
 
     fn connected(&self, shard: &Rc<Shard>, socket: SocketRef) {
+        let subject = Subject::Socket(socket);
         let Some(socket) = Socket::new(shard, socket) else { return };
         for handler in &self.of(&socket).connect {
-            guard(shard, "connect", || handler(&socket));
+            guard(shard, subject, "connect", || handler(&socket));
         }
     }
 
     fn event(&self, shard: &Rc<Shard>, socket: SocketRef, event: socketio::Event, ack: Option<u64>) {
+        let subject = Subject::Socket(socket);
         let Some(socket) = Socket::new(shard, socket) else { return };
         let namespace = self.of(&socket);
         let own = namespace.events.get(&*event.name).map_or(&[][..], Vec::as_slice);
@@ -200,11 +212,11 @@ impl Application for Handlers {
         for middleware in &namespace.event_middlewares {
             let caught = catch_unwind(AssertUnwindSafe(|| middleware(&socket, &event)));
             if !matches!(caught, Ok(None)) {
-                return record(shard, event.name(), caught);
+                return record(shard, subject, event.name(), caught);
             }
         }
         for handler in namespace.any.iter().chain(own) {
-            guard(shard, event.name(), || handler(&socket, &event));
+            guard(shard, subject, event.name(), || handler(&socket, &event));
         }
     }
 
@@ -220,7 +232,7 @@ impl Application for Handlers {
         let event = Event::new(event, ack);
         let emitter = Handle::started(&shard.shared).of(namespace.name(&shard.shared));
         for handler in handlers {
-            guard(shard, event.name(), || handler(&emitter, &event));
+            guard(shard, Subject::Namespace(namespace), event.name(), || handler(&emitter, &event));
         }
     }
 
@@ -229,10 +241,11 @@ impl Application for Handlers {
     }
 
     fn outgoing(&self, shard: &Rc<Shard>, socket: SocketRef, event: socketio::Event) {
+        let subject = Subject::Socket(socket);
         let Some(socket) = Socket::new(shard, socket) else { return };
         let event = Event::new(event, None);
         for handler in &self.of(&socket).any_outgoing {
-            guard(shard, event.name(), || handler(&socket, &event));
+            guard(shard, subject, event.name(), || handler(&socket, &event));
         }
     }
 
@@ -245,16 +258,18 @@ impl Application for Handlers {
     }
 
     fn disconnecting(&self, shard: &Rc<Shard>, socket: SocketRef, reason: DisconnectReason) {
+        let subject = Subject::Socket(socket);
         let Some(socket) = Socket::new(shard, socket) else { return };
         for handler in &self.of(&socket).disconnecting {
-            guard(shard, "disconnecting", || handler(&socket, reason));
+            guard(shard, subject, "disconnecting", || handler(&socket, reason));
         }
     }
 
     fn disconnected(&self, shard: &Rc<Shard>, socket: SocketRef, reason: DisconnectReason) {
+        let subject = Subject::Socket(socket);
         let Some(socket) = Socket::new(shard, socket) else { return };
         for handler in &self.of(&socket).disconnect {
-            guard(shard, "disconnect", || handler(&socket, reason));
+            guard(shard, subject, "disconnect", || handler(&socket, reason));
         }
     }
 }
@@ -263,21 +278,26 @@ impl Application for Handlers {
 pub(super) type Caught = std::thread::Result<Failure>;
 
 /// Calls a handler; its failure or panic is counted and logged, and goes no further.
-pub(super) fn guard(shard: &Rc<Shard>, what: &str, handler: impl FnOnce() -> Failure) {
-    record(shard, what, catch_unwind(AssertUnwindSafe(handler)));
+pub(super) fn guard(shard: &Rc<Shard>, subject: Subject<'_>, what: &str, handler: impl FnOnce() -> Failure) {
+    let caught = catch_unwind(AssertUnwindSafe(handler));
+    if !matches!(caught, Ok(None)) {
+        record(shard, subject, what, caught);
+    }
 }
 
 /// Counts and logs a handler's failure or panic.
-pub(super) fn record(shard: &Rc<Shard>, what: &str, caught: Caught) {
+#[cold]
+pub(super) fn record(shard: &Rc<Shard>, subject: Subject<'_>, what: &str, caught: Caught) {
+    let handler = || format!("the handler of {:?}", Excerpt(what));
     match caught {
         Ok(None) => {}
         Ok(Some(error)) => {
             shard.core.borrow().metrics.handler_errors.one();
-            log::warn!("the handler of {what:?} failed: {error}");
+            FAILED.write(|| format!("{} failed: {}{}", handler(), Excerpt(error), subject.describe(shard)));
         }
         Err(_) => {
             shard.core.borrow().metrics.handler_panics.one();
-            log::error!("the handler of {what:?} panicked");
+            PANICKED.write(|| format!("{} panicked{}", handler(), subject.describe(shard)));
         }
     }
 }

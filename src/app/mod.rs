@@ -22,6 +22,7 @@ mod selection;
 mod session;
 mod socket;
 mod socket_handle;
+mod subject;
 
 pub use answers::{Answers, MissingAnswers};
 pub use args::{Args, Writer};

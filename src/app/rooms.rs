@@ -9,6 +9,7 @@ use foldhash::fast::RandomState;
 use super::handle::Handle;
 use super::handlers::guard;
 use super::outcome::Failure;
+use super::subject::Subject;
 use crate::shard::{NamespaceKey, NamespaceRef, RoomChange, Shard, Shared};
 
 pub(super) type RoomHandler = Box<dyn Fn(&Room<'_>) -> Failure + Send + Sync>;
@@ -70,10 +71,12 @@ impl RoomHandlers {
             RoomChange::Deleted if self.went(namespace.key(), name) => each(shard, "delete-room", &self.delete, &room),
             RoomChange::Created | RoomChange::Deleted => {}
             RoomChange::Joined(id) => {
-                self.join.iter().for_each(|handler| guard(shard, "join-room", || handler(&room, &id)));
+                let subject = Subject::Member(&room, &id);
+                self.join.iter().for_each(|handler| guard(shard, subject, "join-room", || handler(&room, &id)));
             }
             RoomChange::Left(id) => {
-                self.leave.iter().for_each(|handler| guard(shard, "leave-room", || handler(&room, &id)));
+                let subject = Subject::Member(&room, &id);
+                self.leave.iter().for_each(|handler| guard(shard, subject, "leave-room", || handler(&room, &id)));
             }
         }
     }
@@ -113,5 +116,5 @@ impl RoomHandlers {
 }
 
 fn each(shard: &Rc<Shard>, what: &str, handlers: &[RoomHandler], room: &Room<'_>) {
-    handlers.iter().for_each(|handler| guard(shard, what, || handler(room)));
+    handlers.iter().for_each(|handler| guard(shard, Subject::Room(room), what, || handler(room)));
 }

@@ -10,6 +10,7 @@ use super::cluster::{MissingServers, Question, gather_all, listen_for_acks};
 use super::everywhere::everywhere;
 use super::handlers::guard;
 use super::remote_socket::{Found, RemoteSocket};
+use super::subject::Subject;
 use crate::cluster::{self, Answer, Operation};
 use crate::error::EmitError;
 use crate::shard::{self, Asker, Collection, Others, Shard};
@@ -75,7 +76,7 @@ impl Broadcast {
                     None => Ok(answers),
                     Some(missing) => Err(MissingAnswers { answers, missing }),
                 };
-                guard(shard, "acknowledgements", || {
+                guard(shard, Subject::Nobody, "acknowledgements", || {
                     callback(result);
                     None
                 });

@@ -13,6 +13,7 @@ use super::args::{self, Args};
 use super::broadcast::Broadcast;
 use super::handle::Handle;
 use super::socket_handle::SocketHandle;
+use super::subject::Subject;
 use crate::engineio::{Sid, Transport};
 use crate::error::{AckError, EmitError, JoinError};
 use crate::metrics::Limit;
@@ -144,7 +145,7 @@ impl Socket {
         self.emit_frames(event, Some(id), &args)?;
         let this = self.clone();
         let callback = move |_: &Rc<Shard>, _: SocketRef, result| {
-            super::handlers::guard(&this.shard, "acknowledgement", || {
+            super::handlers::guard(&this.shard, Subject::Socket(this.socket), "acknowledgement", || {
                 callback(&this, result);
                 None
             });

@@ -13,6 +13,7 @@ use super::broadcast::{Broadcast, Reach};
 use super::everywhere::on_shard;
 use super::handle::Handle;
 use super::handlers::{Caught, guard, record};
+use super::subject::Subject;
 use crate::engineio::{Frames, Sid};
 use crate::error::{AckError, EmitError};
 use crate::shard::{NamespaceRef, Shard, Shared, SocketRef, Urgency};
@@ -108,8 +109,8 @@ impl SocketHandle {
             let mut core = shard.core.borrow_mut();
             core.send_event(socket.key, &frames, Urgency::Reliable, heard.as_ref());
             let deadline = core.now + timeout;
-            let callback = |shard: &Rc<Shard>, _: SocketRef, result| {
-                guard(shard, "acknowledgement", || {
+            let callback = |shard: &Rc<Shard>, socket: SocketRef, result| {
+                guard(shard, Subject::Socket(socket), "acknowledgement", || {
                     callback(result);
                     None
                 });
@@ -248,8 +249,16 @@ impl SocketHandle {
     /// Counts and logs how a handler of the socket ended, on the thread that serves it.
     pub(super) fn record(&self, what: String, caught: Caught) {
         if let Place::Here { location, .. } = self.place {
-            on_shard(&self.shared, location.shard, what.len(), move |shard| record(shard, &what, caught));
+            let (this, carried) = (self.clone(), what.len());
+            let record = move |shard: &Rc<Shard>| record(shard, Subject::Handle(&this), &what, caught);
+            on_shard(&self.shared, location.shard, carried, record);
         }
+    }
+
+    /// The socket, if it is one of this shard and there.
+    pub(super) fn find(&self, shard: &Shard) -> Option<SocketRef> {
+        let Place::Here { location, .. } = self.place else { return None };
+        shard.core.borrow().socket_at(location)
     }
 
     /// Acts on the socket where it is served, if it is there. `carried`: bytes that `act` holds beside itself.

@@ -15,6 +15,7 @@ use crate::app::{Handle, Handlers, Pool, receive};
 use crate::cluster::{Membership, redis};
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::log_line;
 use crate::ops::Operations;
 use crate::shard::{Inbox, Letter, Shard, Shared, Sharing, WAKER, listen, mailbox, probe};
 
@@ -57,6 +58,7 @@ impl Running {
             })
             .collect();
         self.workers.end();
+        log_line::settle_all();
         ends.into_iter().collect::<Result<()>>()?;
         log::info!("stopped");
         Ok(())

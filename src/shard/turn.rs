@@ -18,6 +18,7 @@ use super::shared::Shared;
 use super::websocket::{Limits, Receiver};
 use super::write::SLICE;
 use crate::engineio::Millis;
+use crate::log_line;
 use crate::metrics::{Histogram, Limit, ShardMetrics};
 
 /// The token of the shard's waker.
@@ -142,7 +143,7 @@ impl Shard {
         let mut buffer = vec![0; READ_BUFFER];
         let mut due = Vec::new();
         while self.life.get() != Life::Over {
-            match poll.poll(&mut events, self.sleep()) {
+            match poll.poll(&mut events, log_line::settle_before(self.sleep())) {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(error),

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::super::everywhere::gather;
 use super::super::handlers::guard;
+use super::super::subject::Subject;
 use super::on_any_shard;
 use crate::cluster::{Answer, Operation, Wants};
 use crate::metrics::Limit;
@@ -198,7 +199,7 @@ impl<T: Send + 'static> Gathering<T> {
             if dropped > 0 {
                 shard.core.borrow().metrics.hit(Limit::CollectedAnswers);
             }
-            guard(shard, "what was asked of all servers", || {
+            guard(shard, Subject::Nobody, "what was asked of all servers", || {
                 finish(gathered, known);
                 None
             });

@@ -6,6 +6,7 @@ use super::super::answers::Answers;
 use super::super::args::{self, Args};
 use super::super::broadcast::Broadcast;
 use super::super::handlers::guard;
+use super::super::subject::Subject;
 use super::on_any_shard;
 use super::questions::{MissingServers, Question, gather_all};
 use crate::cluster::{Answer, Operation, is_reserved_server_side};
@@ -61,7 +62,7 @@ impl Broadcast {
         let server = Arc::clone(shared);
         cluster.count_others(namespace, shared.config.limits.requests_timeout, move |others| {
             on_any_shard(&server, 0, move |shard| {
-                guard(shard, "the number of servers", || {
+                guard(shard, Subject::Nobody, "the number of servers", || {
                     receive(1 + others.unwrap_or(0));
                     None
                 });

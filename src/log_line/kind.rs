@@ -1,0 +1,111 @@
+//! The kinds of lines, and what is owed of them. Both are the process's, as the log is.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use log::Level;
+
+use super::quota::Quota;
+
+/// Lines of one kind in [`INTERVAL`].
+const LINES: u32 = 10;
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// The kinds of which something was left out and has yet to be told.
+static OWED: Mutex<Vec<&LineKind>> = Mutex::new(Vec::new());
+/// Whether there are any, for those who ask often.
+static ANY_OWED: AtomicBool = AtomicBool::new(false);
+
+/// A kind of line that somebody else can cause: 10 in a second, then one that says how many were left out.
+#[derive(Debug)]
+pub(crate) struct LineKind {
+    level: Level,
+    target: &'static str,
+    what: &'static str,
+    quota: Mutex<Quota>,
+}
+
+impl LineKind {
+    /// `target` is `module_path!()`; `what` names what the lines are about, in the plural.
+    pub(crate) const fn new(level: Level, target: &'static str, what: &'static str) -> Self {
+        Self { level, target, what, quota: Mutex::new(Quota::new(LINES, INTERVAL)) }
+    }
+
+    /// Writes a line, if there may be one now; only then it is made.
+    pub(crate) fn write(&'static self, line: impl FnOnce() -> String) {
+        if !log::log_enabled!(target: self.target, self.level) {
+            return;
+        }
+        let asked = self.quota().ask(Instant::now());
+        match asked {
+            Some(left_out) => {
+                self.tell(left_out);
+                log::log!(target: self.target, self.level, "{}", line());
+            }
+            None => self.owe(),
+        }
+    }
+
+    /// Notes that something was left out, unless that is noted already.
+    fn owe(&'static self) {
+        let mut kinds = owed();
+        if !kinds.iter().any(|kind| std::ptr::eq(*kind, self)) {
+            kinds.push(self);
+            ANY_OWED.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn tell(&self, left_out: u64) {
+        if left_out > 0 {
+            log::log!(target: self.target, self.level, "{}: {left_out} more lines were left out", self.what);
+        }
+    }
+
+    fn quota(&self) -> MutexGuard<'_, Quota> {
+        self.quota.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Tells what was left out, of the kinds whose interval is over. Gives how long the caller may sleep, who wants to for so long
+/// (`None`: for ever), and is to tell the rest then.
+pub(crate) fn settle_before(sleep: Option<Duration>) -> Option<Duration> {
+    if !ANY_OWED.load(Ordering::Relaxed) {
+        return sleep;
+    }
+    let next = settle_where(|wait| wait.is_zero());
+    sleep.into_iter().chain(next).min()
+}
+
+/// Tells all that was left out: there may be no other time.
+pub(crate) fn settle_all() {
+    settle_where(|_| true);
+}
+
+/// Says how long until there is something to tell again. Nothing is locked while the lines are written: what writes them is the
+/// program's.
+#[cold]
+fn settle_where(is_time: impl Fn(Duration) -> bool) -> Option<Duration> {
+    let now = Instant::now();
+    let (mut next, mut told) = (None::<Duration>, Vec::new());
+    let mut kinds = owed();
+    kinds.retain(|kind| {
+        let mut quota = kind.quota();
+        // A line that came since may have told it.
+        let Some(wait) = quota.due(now) else { return false };
+        if is_time(wait) {
+            told.push((*kind, quota.take_left_out()));
+            return false;
+        }
+        next = Some(next.map_or(wait, |next| next.min(wait)));
+        true
+    });
+    ANY_OWED.store(!kinds.is_empty(), Ordering::Relaxed);
+    drop(kinds);
+    told.into_iter().for_each(|(kind, left_out)| kind.tell(left_out));
+    next
+}
+
+fn owed() -> MutexGuard<'static, Vec<&'static LineKind>> {
+    OWED.lock().unwrap_or_else(PoisonError::into_inner)
+}
