@@ -8,16 +8,21 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use log::Level;
+
 use super::event::Event;
 use super::handlers::Caught;
 use super::outcome::Failure;
 use super::socket::Socket;
 use super::socket_handle::SocketHandle;
 use crate::config::Config;
+use crate::log_line::LineKind;
 use crate::metrics::Limit;
 
 /// Time that blocking handlers have to end when the server stops; what waits for a thread then is dropped.
 const STOP_TIMEOUT: Duration = Duration::from_secs(2);
+
+static REFUSED: LineKind = LineKind::new(Level::Warn, module_path!(), "refused events of blocking handlers");
 
 /// A handler that may block.
 pub(super) type BlockingHandler = dyn Fn(&SocketHandle, &Event) -> Failure + Send + Sync;
@@ -144,9 +149,12 @@ impl Pool {
         drop(state);
         socket.count_refused(limit);
         if first {
-            log::warn!(
-                "an event for a blocking handler was refused, and so will be others: the threads are busy ({limit})"
-            );
+            REFUSED.write(|| {
+                format!(
+                    "an event for a blocking handler was refused, and so will be others: the threads are busy ({limit}; {})",
+                    socket.describe()
+                )
+            });
         }
     }
 

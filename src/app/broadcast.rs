@@ -10,6 +10,7 @@ use super::event::Event;
 use crate::cluster::{self, Data, Membership};
 use crate::engineio::{Frames, Sid};
 use crate::error::EmitError;
+use crate::log_line::Excerpt;
 use crate::shard::{self, Letter, NamespaceRef, Shard, Shared, Target, Urgency, Wake, broadcast_recoverable};
 use crate::socketio;
 
@@ -163,7 +164,7 @@ impl Broadcast {
             shared.application.hears_outgoing(namespace).then(|| event.clone())
         });
         if let Err(error) = sent {
-            log::debug!("an event of another server: {error}");
+            log::debug!("an event of another server: {}", Excerpt(error));
         }
     }
 

@@ -183,7 +183,8 @@ impl Application for Handlers {
                 Ok(decision) => decision?,
                 Err(_) => {
                     shard.core.borrow().metrics.handler_panics.one();
-                    PANICKED.write(|| format!("a middleware panicked: it is refused{}", subject.describe(shard)));
+                    PANICKED
+                        .write(|| format!("a middleware panicked: the socket is refused{}", subject.describe(shard)));
                     return Err(Refusal::new("internal error"));
                 }
             }

@@ -90,6 +90,11 @@ impl Socket {
         self.shard.core.borrow().restored_sid(self.socket).is_some()
     }
 
+    /// The socket, as the log names it.
+    pub(super) fn describe(&self) -> String {
+        self.shard.core.borrow().describe_socket(self.socket)
+    }
+
     /// Counts an event that was refused at a limit.
     pub(super) fn count_refused(&self, limit: Limit) {
         let core = self.shard.core.borrow();

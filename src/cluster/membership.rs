@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use foldhash::fast::RandomState;
+use log::Level;
 
 use super::metrics::{ClusterMetrics, Counters};
 use super::redis::{self, AskError, Kind, Topic};
@@ -16,6 +17,9 @@ use super::{
     Answer, Broadcast, Channels, ClusterId, Data, EncodeError, Flags, Incoming, Operation, Opts, Request, Response,
 };
 use crate::config::{Config, ResponseChannel};
+use crate::log_line::{Excerpt, LineKind};
+
+static UNPUBLISHABLE: LineKind = LineKind::new(Level::Warn, module_path!(), "messages that were not published");
 
 /// A namespace of this server, as the cluster knows it.
 #[derive(Debug)]
@@ -155,7 +159,8 @@ impl Membership {
             Ok(message) => self.redis.publish(channel.to_owned(), message, kind),
             Err(error) => {
                 self.counters.unpublishable.one();
-                log::warn!("{channel}: a message cannot be published: {error}");
+                UNPUBLISHABLE
+                    .write(|| format!("a message for {:?} cannot be published: {}", Excerpt(channel), Excerpt(error)));
             }
         }
     }

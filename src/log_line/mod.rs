@@ -17,3 +17,12 @@ pub(crate) mod quota;
 
 pub(crate) use excerpt::Excerpt;
 pub(crate) use kind::{LineKind, settle_all, settle_before};
+
+static NO_RANDOM_NUMBERS: LineKind =
+    LineKind::new(log::Level::Error, module_path!(), "random numbers that were not there");
+
+/// The system has no random numbers: whatever needs them fails, for as many clients as come.
+pub(crate) fn no_random_numbers(error: &getrandom::Error) {
+    let error = *error;
+    NO_RANDOM_NUMBERS.write(|| format!("no random numbers: {error}"));
+}

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
+use log::Level;
 use may::coroutine::JoinHandle;
 use may::go;
 use may::net::{TcpListener, TcpStream};
@@ -13,6 +14,7 @@ use may::net::{TcpListener, TcpStream};
 use super::Subject;
 use super::relay::Relay;
 use crate::http::{self, BodyLength, BodyReader, BodyStep, Delivery, HeadError, Method, Parsed, Status};
+use crate::log_line::{Excerpt, LineKind};
 use crate::metrics::Limit;
 
 /// Time that accepting rests when the system refuses a connection: descriptors are short, say.
@@ -26,6 +28,8 @@ const LINGERING: usize = 4;
 
 /// Time that a client has to take its answer.
 const TAKEN_WITHIN: Duration = Duration::from_secs(10);
+
+static FAILED: LineKind = LineKind::new(Level::Warn, module_path!(), "failures of the port for operations");
 
 struct Gate {
     subject: Arc<Subject>,
@@ -67,7 +71,7 @@ pub(super) fn start(listener: TcpListener, subject: &Arc<Subject>, relay: Relay)
                     go!(move || guest.serve(place));
                 }
                 Err(error) => {
-                    log::warn!("the port for operations cannot take a connection: {error}");
+                    FAILED.write(|| format!("the port for operations cannot take a connection: {error}"));
                     may::coroutine::sleep(REST);
                 }
             }
@@ -112,7 +116,8 @@ impl Guest {
         };
         let answer = self.gate.relay.ask(whole.method, &whole.target, whole.token.as_deref(), &whole.body);
         Ok(answer.unwrap_or_else(|error| {
-            log::warn!("the port for operations cannot answer {} {}: {error}", whole.method, whole.target);
+            let target = Excerpt(&whole.target);
+            FAILED.write(|| format!("the port for operations cannot answer {} {target:?}: {error}", whole.method));
             refusal(Status::InternalServerError, "no answer was found")
         }))
     }

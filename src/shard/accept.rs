@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
+use log::Level;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Token};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -15,10 +16,13 @@ use super::keys::{ConnectionKey, TimerKey};
 use super::turn::Shard;
 use crate::config::Limits;
 use crate::http;
+use crate::log_line::LineKind;
 use crate::metrics::Limit;
 
 /// How long accepting rests when the process has no descriptor left.
 const REST: Duration = Duration::from_millis(100);
+
+static NOT_TAKEN: LineKind = LineKind::new(Level::Warn, module_path!(), "connections that were not taken");
 
 /// Whether an address has one listener or several, over which the kernel spreads connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,7 +114,7 @@ impl Shard {
                     }
                     io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted => {}
                     _ => {
-                        log::warn!("cannot accept: {error}; trying again in {} ms", REST.as_millis());
+                        NOT_TAKEN.write(|| format!("cannot accept: {error}; trying again in {} ms", REST.as_millis()));
                         self.accepting.set(Accepting::Resting);
                         let again = core.now + REST;
                         core.timers.arm(again, TimerKey::Accept);
@@ -148,7 +152,7 @@ impl Core {
             match self.registry.register(&mut connection.stream, token, Interest::READABLE) {
                 Ok(()) => Some(ConnectionKey(key)),
                 Err(error) => {
-                    log::warn!("cannot watch a connection: {error}");
+                    NOT_TAKEN.write(|| format!("cannot watch a connection: {error}"));
                     self.connections.remove(key);
                     None
                 }

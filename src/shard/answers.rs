@@ -9,11 +9,12 @@ use super::requests::Step;
 use crate::config::Config;
 use crate::engineio::Code;
 use crate::http::{self, BodyLength, BodyReader, Coding, Delivery, Head, HeaderLines, Status};
+use crate::log_line::Excerpt;
 
 impl Core {
     pub(crate) fn refuse(&mut self, key: ConnectionKey, head: &Head<'_>, code: Code, message: Option<&str>) -> Step {
         let text = message.unwrap_or(code.message());
-        log::debug!("connection {}: refused: {text}", key.0);
+        log::debug!("connection {}: refused: {}", key.0, Excerpt(text));
         self.metrics.refused.one();
         self.metrics.refusals[code as usize].one();
         if head.upgrade {

@@ -9,6 +9,7 @@ use super::handshake::Handshake;
 use super::keys::{ConnectionKey, SessionKey, SocketKey};
 use crate::engineio::{Millis, Session, Sid};
 use crate::http::Status;
+use crate::log_line::no_random_numbers;
 use crate::metrics::Limit;
 use crate::socketio::Decoder;
 
@@ -80,7 +81,7 @@ impl Core {
         let unavailable = Status::ServiceUnavailable;
         let slot = self.sessions.vacant_key().ok_or(unavailable)?;
         let random = self.sids.next(slot);
-        let sid = random.inspect_err(|error| log::error!("no random numbers: {error}")).map_err(|_| unavailable)?;
+        let sid = random.inspect_err(no_random_numbers).map_err(|_| unavailable)?;
         let address = handshake.address().ip();
         if self.shared.addresses.as_ref().is_some_and(|addresses| !addresses.enter(address)) {
             self.metrics.hit(Limit::SessionsPerAddress);
@@ -113,6 +114,12 @@ impl Core {
     /// The sid of a session.
     pub(crate) fn session_sid(&self, session: SessionRef) -> Sid {
         Sid { slot: session.key.0, random: session.random, instance: self.shared.instance, shard: self.sids.shard() }
+    }
+
+    /// A session, as the log names it. Its sid is a secret of its client.
+    pub(crate) fn describe_session(&self, key: SessionKey) -> String {
+        let Some(client) = self.sessions.get(key.0) else { return "a session that has ended".to_owned() };
+        format!("session {}, from {}", key.0, client.handshake.address().ip())
     }
 
     /// A session by its key, safe against the slot being used again.

@@ -10,11 +10,15 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use crossbeam_channel::{Receiver, Sender};
+use log::Level;
 use mio::Waker;
 
 use super::Shard;
 use super::recovery::Stamp;
 use super::target::Broadcast;
+use crate::log_line::LineKind;
+
+static NOT_WOKEN: LineKind = LineKind::new(Level::Error, module_path!(), "shards that were not woken");
 
 /// Something to be done on a shard's thread.
 type Act = Box<dyn FnOnce(&Rc<Shard>) + Send>;
@@ -162,7 +166,7 @@ impl Mailbox {
             return;
         }
         if let Err(error) = self.waker.wake() {
-            log::error!("cannot wake a shard: {error}");
+            NOT_WOKEN.write(|| format!("cannot wake a shard: {error}"));
         }
     }
 

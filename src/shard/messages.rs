@@ -11,6 +11,7 @@ use super::core::Core;
 use super::keys::ConnectionKey;
 use super::websocket::{CLOSE_FRAME, Incoming, Input, WebSocketError, close_frame};
 use crate::engineio::Lost;
+use crate::log_line::Excerpt;
 use crate::metrics::Limit;
 
 impl Shard {
@@ -88,7 +89,7 @@ impl Core {
 
     /// The peer broke the rules.
     fn websocket_failed(&mut self, key: ConnectionKey, role: Role, error: &WebSocketError) {
-        log::debug!("connection {}: {error}", key.0);
+        log::debug!("connection {}: {}", key.0, Excerpt(error));
         match error {
             WebSocketError::TooLarge(_) => self.metrics.hit(Limit::MaxHttpBufferSize),
             WebSocketError::TooManyFragments(_) => self.metrics.hit(Limit::Fragments),

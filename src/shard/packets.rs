@@ -12,6 +12,7 @@ use super::core::Core;
 use super::keys::{ConnectionKey, SessionKey};
 use super::sockets::Status;
 use crate::engineio::{Inbound, Packet as EnginePacket, ParseError, Transport};
+use crate::log_line::Excerpt;
 use crate::metrics::Limit;
 use crate::socketio::{self, DecodeError, DisconnectReason, Packet, v4};
 
@@ -59,7 +60,7 @@ impl Core {
         match packet {
             Ok(packet) => self.engine_packet(session, from, packet, whole),
             Err(error) => {
-                log::debug!("session {}: {error}", session.0);
+                log::debug!("session {}: {}", session.0, Excerpt(&error));
                 self.session(session, |session, _, _, effects| session.bad_packet(from, effects));
             }
         }
@@ -181,7 +182,7 @@ impl Core {
 
     /// A packet that cannot be decoded ends the session.
     fn undecodable(&mut self, session: SessionKey, error: DecodeError) {
-        log::debug!("session {}: {error}", session.0);
+        log::debug!("session {}: {}", session.0, Excerpt(&error));
         match error {
             DecodeError::TooManyAttachments => self.metrics.hit(Limit::Attachments),
             DecodeError::TooDeep => self.metrics.hit(Limit::JsonDepth),

@@ -17,6 +17,7 @@ use super::recovery::Identity;
 use super::target::Urgency;
 use crate::engineio::{Millis, Reason, Sid, Transport};
 use crate::error::AckError;
+use crate::log_line::{Excerpt, no_random_numbers};
 use crate::socketio::{self, DisconnectReason, Memberships};
 
 /// A socket.
@@ -84,6 +85,15 @@ impl Core {
     pub(crate) fn handshake(&self, socket: SocketRef) -> Option<Arc<Handshake>> {
         let client = self.sessions.get(self.socket(socket)?.session.0)?;
         Some(Arc::clone(&client.handshake))
+    }
+
+    /// A socket, as the log names it: its id, its namespace and the client's address.
+    pub(crate) fn describe_socket(&self, socket: SocketRef) -> String {
+        let Some(state) = self.socket(socket) else { return "a socket that has left".to_owned() };
+        let namespace = Excerpt(self.namespace_name(state.namespace));
+        let address = self.sessions.get(state.session.0).map(|client| client.handshake.address().ip());
+        let from = address.map(|address| format!(", from {address}")).unwrap_or_default();
+        format!("socket {} of {namespace:?}{from}", self.socket_id(socket))
     }
 
     /// The transport that a socket's client is on.
@@ -154,7 +164,7 @@ impl Core {
         auth: Option<ByteString>,
     ) -> Option<SocketRef> {
         let slot = self.sockets.vacant_key()?;
-        let random = self.sids.next(slot).inspect_err(|error| log::error!("no random numbers: {error}")).ok()?.random;
+        let random = self.sids.next(slot).inspect_err(no_random_numbers).ok()?.random;
         let client = self.sessions.get_mut(session.0)?;
         let mut socket = SocketState {
             random,

@@ -10,6 +10,7 @@ use super::super::handlers::guard;
 use super::super::subject::Subject;
 use super::on_any_shard;
 use crate::cluster::{Answer, Operation, Wants};
+use crate::log_line::no_random_numbers;
 use crate::metrics::Limit;
 use crate::shard::{Collection, Shard, Shared};
 
@@ -134,7 +135,7 @@ impl<T: Send + 'static> Gathering<T> {
                 cluster.request(namespace, (question.request)(id));
             }
             Err(error) => {
-                log::error!("no random numbers: {error}");
+                no_random_numbers(&error);
                 self.end();
             }
         }
@@ -252,7 +253,7 @@ pub(in crate::app) fn listen_for_acks(
         Wants::NoMore
     };
     let id = cluster.listen(Arc::new(listener));
-    let id = id.inspect_err(|error| log::error!("no random numbers: {error}")).ok();
+    let id = id.inspect_err(no_random_numbers).ok();
     if id.is_none() && collection.expect_others(0) {
         end(shared, collection);
         return None;

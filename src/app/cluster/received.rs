@@ -10,6 +10,7 @@ use super::requests;
 use crate::cluster::redis::Incoming;
 use crate::cluster::{self, DecodeError, Membership, Place, Request, Response};
 use crate::engineio::Sid;
+use crate::log_line::Excerpt;
 use crate::shard::{Mailbox, Shared, Target, Urgency};
 
 /// Handles what the subscriber tells.
@@ -38,7 +39,7 @@ pub(crate) fn receive(server: &Handle, incoming: Incoming) {
     };
     if let Err(error) = result {
         cluster.counters.malformed.one();
-        log::debug!("{channel}: {error}");
+        log::debug!("{:?}: {}", Excerpt(channel), Excerpt(error));
     }
 }
 

@@ -5,7 +5,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Why a connection to Redis could not be made, or ended. Its text says what to look at, and holds no password.
+use crate::log_line::Excerpt;
+
+/// Why a connection to Redis could not be made, or ended. Its text says what to look at, and holds no password; what the other
+/// side said is cut and escaped in it.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum Fault {
@@ -29,13 +32,13 @@ pub enum Fault {
     #[error("no connection within {0:?} (KINGLET_REDIS_CONNECT_TIMEOUT)")]
     ConnectTimeout(Duration),
     /// The other side does not speak TLS as it should, or its certificate is not trusted.
-    #[error("TLS failed: {0}; KINGLET_REDIS_CA names further certificates to trust, redis:// is without TLS")]
+    #[error("TLS failed: {}; KINGLET_REDIS_CA names further certificates to trust, redis:// is without TLS", Excerpt(.0))]
     Tls(String),
     /// The connection was closed before Redis had answered anything.
     #[error("closed before it answered anything; where TLS is expected, the address begins with rediss://")]
     Unwelcome,
     /// Redis refused a command without which there is no use in the connection.
-    #[error("{command} was refused: {answer}")]
+    #[error("{command} was refused: {}", Excerpt(.answer))]
     Refused {
         /// The command.
         command: &'static str,
@@ -49,7 +52,7 @@ pub enum Fault {
     #[error("Redis closed the connection")]
     Closed,
     /// The connection broke.
-    #[error("the connection broke: {0}")]
+    #[error("the connection broke: {}", Excerpt(.0))]
     Broken(Arc<io::Error>),
     /// What came is not Redis's protocol, or no answer to what was asked.
     #[error("not what Redis would say: {0}")]

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use crossbeam_channel::{Receiver, bounded};
+use log::Level;
 use mio::Waker;
 
 use super::fault::Fault;
@@ -22,9 +23,12 @@ use super::topics::{Topic, Topics};
 use super::{publisher, subscriber};
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::log_line::LineKind;
 
 /// How much longer than it may take the threads to end they are waited for.
 const GRACE: Duration = Duration::from_millis(500);
+
+static NOT_WOKEN: LineKind = LineKind::new(Level::Error, module_path!(), "threads of Redis that were not woken");
 
 /// Starts the way to Redis, if the settings name one ([`Config::redis`]). It returns at once: whether Redis is there shows
 /// later, and does not matter to who starts.
@@ -116,7 +120,7 @@ impl Shared {
 
 fn wake(waker: &Waker) {
     if let Err(error) = waker.wake() {
-        log::error!("cannot wake a thread of Redis: {error}");
+        NOT_WOKEN.write(|| format!("cannot wake a thread of Redis: {error}"));
     }
 }
 

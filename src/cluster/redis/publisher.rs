@@ -22,6 +22,7 @@ use super::queue::{Ask, AskError, Line, Waiting};
 use super::sleep::Sleep;
 use super::status::{Side, State};
 use super::wire::{self, Beat, Wire};
+use crate::log_line::Excerpt;
 
 /// Bytes of messages that may be on their way without a reply; as much is uncertain at most when a connection breaks.
 const WINDOW: usize = 256 * 1024;
@@ -173,7 +174,7 @@ impl<'a> Talk<'a> {
                 if self.refusals == 1 {
                     log::warn!(
                         "Redis refuses to publish, the metric `refused` counts how often: {}",
-                        wire::text(&error)
+                        Excerpt(wire::text(&error))
                     );
                 }
             }

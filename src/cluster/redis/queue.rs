@@ -10,8 +10,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use log::Level;
 
 use super::metrics::Counters;
+use crate::log_line::LineKind;
 
 /// What each message counts beside its channel and payload.
 const OVERHEAD: usize = 64;
@@ -19,6 +21,9 @@ const OVERHEAD: usize = 64;
 const ASKS: usize = 1024;
 /// Room for so many messages is kept when none waits; what an outage made of it beyond that is given back.
 const KEPT: usize = 1024;
+
+/// What those who are called back did.
+pub(super) static PANICKED: LineKind = LineKind::new(Level::Error, module_path!(), "panics of who hears of Redis");
 
 /// What may become of a message when too many wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,7 +80,7 @@ impl Ask {
     /// Hands over the answer, on the publisher's thread: a panic of whoever asked must not end that.
     pub(super) fn answer(self, answer: Result<u64, AskError>) {
         if catch_unwind(AssertUnwindSafe(|| (self.reply)(answer))).is_err() {
-            log::error!("who asked for the number of a channel's subscribers panicked");
+            PANICKED.write(|| "who asked for the number of a channel's subscribers panicked".to_owned());
         }
     }
 }

@@ -17,6 +17,7 @@ use super::attempt;
 use super::backoff::Backoff;
 use super::fault::Fault;
 use super::publisher::unasked;
+use super::queue::PANICKED;
 use super::sleep::Sleep;
 use super::status::{Side, State, Told};
 use super::topics::{Change, Topic, Verb};
@@ -180,7 +181,7 @@ impl Subscriber<'_> {
     /// Hands something to the sink, whose panic must not end the thread.
     fn tell(&mut self, incoming: Incoming) {
         if catch_unwind(AssertUnwindSafe(|| (self.sink)(incoming))).is_err() {
-            log::error!("the sink for what comes from Redis panicked");
+            PANICKED.write(|| "the sink for what comes from Redis panicked".to_owned());
         }
     }
 

@@ -3,18 +3,22 @@
 use std::borrow::Cow;
 use std::rc::Rc;
 
+use log::Level;
 use serde::Deserialize;
 
 use super::Recovery;
 use super::inquiry::Inquiry;
 use super::restoration::Restoration;
 use crate::engineio::{MESSAGE_OVERHEAD, Sid};
+use crate::log_line::LineKind;
 use crate::metrics::Limit;
 use crate::shard::calls::Call;
 use crate::shard::core::Core;
 use crate::shard::sockets::Status;
 use crate::shard::{Shard, SocketRef, Urgency};
 use crate::socketio::Offset;
+
+static LOST_ROOMS: LineKind = LineKind::new(Level::Warn, module_path!(), "rooms that were lost");
 
 /// What a client says of the socket that it had, in the auth of its CONNECT.
 #[derive(Deserialize)]
@@ -195,7 +199,9 @@ impl Core {
         }
         for room in &lost.rooms {
             if let Err(error) = self.join(socket, room) {
-                log::warn!("socket {}: a room is lost with the connection: {error}", lost.sid);
+                LOST_ROOMS.write(|| {
+                    format!("a room is lost with the connection: {error} ({})", self.describe_socket(socket))
+                });
             }
         }
     }

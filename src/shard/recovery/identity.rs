@@ -1,6 +1,7 @@
 //! What a socket is known by while recovery is on: its private id, and the id of one that has come back.
 
 use crate::engineio::Sid;
+use crate::log_line::no_random_numbers;
 use crate::shard::SocketRef;
 use crate::shard::core::Core;
 
@@ -28,7 +29,7 @@ impl Core {
         match self.sids.next(socket.key.0) {
             Ok(pid) => self.set_identity(socket, Identity { pid, restored: None }),
             Err(error) => {
-                log::error!("no random numbers: {error}");
+                no_random_numbers(&error);
                 self.remove_socket(socket);
                 false
             }
