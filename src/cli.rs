@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use kinglet::{Error, SETTINGS};
 
-use crate::health;
+use crate::{health, stderr};
 
 /// The exit code for a wrong setting or argument.
 const USAGE: u8 = 2;
@@ -30,7 +30,7 @@ pub(crate) fn answer(args: impl IntoIterator<Item = OsString>) -> Option<ExitCod
 
 /// Reports why the server could not run.
 pub(crate) fn failure(error: &Error) -> ExitCode {
-    eprintln!("kinglet: {error}");
+    complain(&error.to_string());
     match error {
         Error::Setting { .. } => ExitCode::from(USAGE),
         _ => ExitCode::FAILURE,
@@ -42,15 +42,21 @@ fn healthy() -> ExitCode {
     match health::check() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("kinglet: {error}");
+            complain(&error.to_string());
             ExitCode::FAILURE
         }
     }
 }
 
 fn wrong(what: &str) -> ExitCode {
-    eprintln!("kinglet: {what}; kinglet --help says what there is");
+    complain(&format!("{what}; kinglet --help says what there is"));
     ExitCode::from(USAGE)
+}
+
+/// Says what is wrong before the process ends, which it does whether somebody reads that or not.
+fn complain(what: &str) {
+    stderr::print(format!("kinglet: {what}\n").as_bytes());
+    stderr::flush();
 }
 
 fn print(text: &str) -> ExitCode {

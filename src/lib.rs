@@ -40,7 +40,7 @@
 //! the client learns nothing of either, not even by an acknowledgement, and the server goes on. So when a client waits for
 //! an answer in vain, look at the log (`RUST_LOG=info` for `env_logger`). Of each kind of line that clients can cause there are
 //! at most 10 a second, then one says how many were left out. A panic is also told by Rust's panic hook, without a bound, unless
-//! the program sets another.
+//! the program sets another. A logger that waits, as most do that write to standard error, holds up the event loop that logs.
 //!
 //! ```no_run
 //! use kinglet::{Binary, Config, Server};

@@ -1,20 +1,32 @@
-//! The log: one line a notable event on standard error, for people or for a collector.
+//! The log: one line a notable event on standard error, for people or for a collector. Nobody waits for it to be read.
 
 use std::io::{self, Write};
+use std::panic::{self, PanicHookInfo};
+use std::thread;
 
+use env_logger::Target;
 use env_logger::fmt::Formatter;
 use kinglet::LogFormat;
-use log::{LevelFilter, Record};
+use log::{LevelFilter, Log, Metadata, Record};
 
-/// Starts the log.
-pub(crate) fn start() {
+use crate::stderr;
+
+/// Characters of a panic's message that are shown.
+const MESSAGE: usize = 200;
+
+/// Starts the log. When what is returned is dropped, what was logged has been written, if somebody reads it.
+pub(crate) fn start() -> Flush {
     let mut builder = env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info"));
     // What runs the port for operations tells at length what it does, and calls the end of a connection an error.
     builder.filter_module("may", LevelFilter::Warn).filter_module("may_minihttp", LevelFilter::Off);
     if LogFormat::from_env() == LogFormat::Json {
         builder.format(json);
     }
-    builder.init();
+    let logger = builder.target(Target::Pipe(Box::new(Lines))).build();
+    log::set_max_level(logger.filter());
+    log::set_boxed_logger(Box::new(Logger(logger))).expect("no other logger was set");
+    panic::set_hook(Box::new(panicked));
+    Flush
 }
 
 /// Writes a record as an object in a line.
@@ -27,4 +39,55 @@ fn json(out: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
         "message": record.args().to_string(),
     });
     writeln!(out, "{line}")
+}
+
+/// Tells of a panic as of anything else: the hook of the standard library would wait for standard error.
+fn panicked(panic: &PanicHookInfo<'_>) {
+    let text = panic.payload().downcast_ref::<String>().map(String::as_str);
+    let message = text.or_else(|| panic.payload().downcast_ref::<&str>().copied()).unwrap_or("no text");
+    let message: String = message.chars().take(MESSAGE).collect();
+    let place = panic.location().map(|place| format!(" at {place}")).unwrap_or_default();
+    let thread = thread::current();
+    log::error!("the thread {:?} panicked{place}: {message:?}", thread.name().unwrap_or("unnamed"));
+}
+
+/// See [`start`].
+#[must_use = "dropped at the end of the process"]
+pub(crate) struct Flush;
+
+impl Drop for Flush {
+    fn drop(&mut self) {
+        stderr::flush();
+    }
+}
+
+/// The logger, which can be told to write what it has.
+struct Logger(env_logger::Logger);
+
+impl Log for Logger {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        self.0.enabled(metadata)
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        self.0.log(record);
+    }
+
+    fn flush(&self) {
+        stderr::flush();
+    }
+}
+
+/// Where the logger writes to, a line at a time.
+struct Lines;
+
+impl Write for Lines {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        stderr::print(line);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }

@@ -3,6 +3,7 @@
 mod cli;
 mod health;
 mod logging;
+mod stderr;
 
 use std::process::ExitCode;
 
@@ -12,7 +13,7 @@ fn main() -> ExitCode {
     if let Some(code) = cli::answer(std::env::args_os()) {
         return code;
     }
-    logging::start();
+    let _log = logging::start();
     match serve() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => cli::failure(&error),

@@ -1,12 +1,14 @@
 //! The starter's command line and its life as a process: arguments, settings, exit codes, signals.
 
 use std::fs::{self, Permissions};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 
 use kinglet::SETTINGS;
@@ -39,7 +41,7 @@ fn run(args: &[&str], vars: &[(&str, &str)]) -> Ended {
 /// The program, serving. Dropping it ends the process.
 struct Serving {
     child: Child,
-    stderr: BufReader<ChildStderr>,
+    stderr: Box<dyn BufRead>,
     address: SocketAddr,
 }
 
@@ -64,7 +66,7 @@ impl Serving {
         stderr.read_line(&mut line).expect("the log is readable");
         let port = line.split_once(" listens on 0.0.0.0:").and_then(|(_, rest)| rest.split(',').next()?.parse().ok());
         let port: u16 = port.unwrap_or_else(|| panic!("no port in {line:?}"));
-        Self { child, stderr, address: (Ipv4Addr::LOCALHOST, port).into() }
+        Self { child, stderr: Box::new(stderr), address: (Ipv4Addr::LOCALHOST, port).into() }
     }
 
     fn get(&self) -> String {
@@ -77,10 +79,29 @@ impl Serving {
         answer
     }
 
-    /// Sends the signal and waits for the end; gives the rest of the log, too.
-    fn stop(mut self, signal: &str) -> (ExitStatus, String) {
+    /// Asks for more than the pipe and the program hold of its log: it tells of each of these requests at `debug`.
+    fn flood(&self) {
+        const REQUESTS: usize = 100;
+        let mut connection = TcpStream::connect(self.address).expect("a connection");
+        let request = "GET /websockets/?EIO=4&transport=none HTTP/1.1\r\nHost: example.test\r\n\r\n";
+        for _ in 0..80 {
+            connection.write_all(request.repeat(REQUESTS).as_bytes()).expect("the requests are taken");
+            let mut answers = BufReader::new(&connection).split(b'}');
+            for _ in 0..REQUESTS {
+                let answer = answers.next().expect("an answer").expect("in time");
+                assert!(String::from_utf8_lossy(&answer).contains("Transport unknown"));
+            }
+        }
+    }
+
+    fn signal(&self, signal: &str) {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args([signal, &pid]).status().expect("kill runs").success());
+    }
+
+    /// Sends the signal and waits for the end; gives the rest of the log, too.
+    fn stop(mut self, signal: &str) -> (ExitStatus, String) {
+        self.signal(signal);
         let mut log = String::new();
         self.stderr.read_to_string(&mut log).expect("the log is readable");
         (self.child.wait().expect("the end of the process"), log)
@@ -92,6 +113,16 @@ impl Drop for Serving {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Something to write to that takes nothing, as nobody reads it at the other end.
+fn full() -> (Stdio, UnixStream) {
+    let (mut full, other) = UnixStream::pair().expect("a pair of sockets");
+    full.set_nonblocking(true).expect("a socket that does not wait");
+    while full.write(&[b'x'; 4096]).is_ok() {}
+    while full.write(b"x").is_ok() {}
+    full.set_nonblocking(false).expect("a socket that waits");
+    (OwnedFd::from(full).into(), other)
 }
 
 /// A directory that holds the program and cannot be written to.
@@ -314,4 +345,61 @@ fn it_needs_no_root_no_writable_directory_and_no_environment_but_a_port() {
     assert!(server.get().ends_with("all good"));
     let (status, log) = server.stop("-TERM");
     assert_eq!(status.code(), Some(0), "{log}");
+}
+
+#[test]
+fn a_log_that_nobody_reads_changes_nothing() {
+    for format in ["text", "json"] {
+        let mut command = Command::new(KINGLET);
+        let mut server = Serving::with(&mut command, &[("RUST_LOG", "debug"), ("KINGLET_LOG_FORMAT", format)]);
+        server.flood();
+        assert!(server.get().ends_with("all good"));
+        server.signal("-TERM");
+        assert_eq!(server.child.wait().expect("the end of the process").code(), Some(0));
+    }
+}
+
+#[test]
+fn a_log_that_is_read_again_says_how_much_of_it_is_missing() {
+    let mut server = Serving::with(&mut Command::new(KINGLET), &[("RUST_LOG", "debug")]);
+    server.flood();
+    let mut written = 0;
+    let missing: usize = loop {
+        let mut line = String::new();
+        assert_ne!(server.stderr.read_line(&mut line).expect("the log is readable"), 0);
+        written += usize::from(line.contains("Transport unknown"));
+        if let Some((before, _)) = line.split_once(" lines are missing here: standard error was not read") {
+            break before.rsplit(' ').next().and_then(|count| count.parse().ok()).expect("a number");
+        }
+    };
+    assert!(written > 0 && missing > 0 && written + missing <= 8000 + 10, "{written} written, {missing} missing");
+    let (status, log) = server.stop("-TERM");
+    assert_eq!(status.code(), Some(0));
+    assert!(log.ends_with("stopped\n"), "{log}");
+}
+
+#[test]
+fn a_log_whose_reader_is_gone_changes_nothing() {
+    let mut server = Serving::with(&mut Command::new(KINGLET), &[("RUST_LOG", "debug")]);
+    server.stderr = Box::new(io::empty());
+    server.flood();
+    server.signal("-TERM");
+    assert_eq!(server.child.wait().expect("the end of the process").code(), Some(0));
+}
+
+#[test]
+fn what_is_wrong_ends_the_program_whether_that_is_read_or_not() {
+    let other = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).expect("a free port");
+    let in_use = other.local_addr().expect("its address").port().to_string();
+    for (args, vars, code) in [
+        (&[][..], ("PORT", "http"), 2),
+        (&[], ("PORT", &*in_use), 1),
+        (&["--prot"], ("PORT", "0"), 2),
+        (&["health"], ("PORT", "0"), 1),
+    ] {
+        let (unread, _kept) = full();
+        let mut command = Command::new(KINGLET);
+        let status = command.args(args).env_clear().envs([vars]).stderr(unread).status().expect("the program runs");
+        assert_eq!(status.code(), Some(code), "{args:?} {vars:?}");
+    }
 }

@@ -29,6 +29,7 @@ impl Shard {
         for _ in 0..count {
             if self.signalled.replace(true) {
                 log::warn!("ending at once: a second signal came");
+                log::logger().flush();
                 std::process::exit(1);
             }
             log::info!("stopping: a signal came");
