@@ -86,6 +86,22 @@ pub enum JoinError {
     /// There are as many rooms as the server may have (`rooms`).
     #[error("there are {0} rooms already, as many as may be (rooms)")]
     Rooms(usize),
+    /// The room's name is too long (`room_length`).
+    #[error("the room's name has {length} bytes; it may have {most} (room_length)")]
+    RoomLength {
+        /// Bytes of the name.
+        length: usize,
+        /// How many it may have.
+        most: usize,
+    },
+    /// The names of all rooms that the socket is in would be too long together (`room_names`).
+    #[error(
+        "the names of the socket's rooms would have more than {0} bytes, as many as they may together (room_names)"
+    )]
+    RoomNames(usize),
+    /// The client's session keeps as much memory as it may (`session_memory`).
+    #[error("the session keeps as much as it may, {0} bytes (session_memory)")]
+    SessionMemory(usize),
     /// The socket has left.
     #[error("the socket has disconnected")]
     Disconnected,

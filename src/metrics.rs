@@ -100,6 +100,8 @@ metrics! {
     sockets;
     /// Bytes that wait for clients now.
     queued_bytes;
+    /// Bytes that sessions keep now: handshakes, authentication data, data, rooms, missing acknowledgements.
+    kept_bytes;
     /// Handshakes that wait now until other work is done.
     handshakes_waiting;
     /// TCP connections accepted.
@@ -170,9 +172,14 @@ pub(crate) enum Limit {
     Fragments,
     Attachments,
     JsonDepth,
+    Auth,
+    SessionMemory,
+    SessionsMemory,
     NamespacesPerSession,
     DynamicNamespaces,
     NamespaceLength,
+    RoomLength,
+    RoomNames,
     RoomsPerSocket,
     Rooms,
     UnansweredAcks,
@@ -196,7 +203,7 @@ pub(crate) enum Limit {
 }
 
 impl Limit {
-    pub(crate) const ALL: [Self; 39] = [
+    pub(crate) const ALL: [Self; 44] = [
         Self::MaxConnections,
         Self::MemoryRefuse,
         Self::MemoryShed,
@@ -213,9 +220,14 @@ impl Limit {
         Self::Fragments,
         Self::Attachments,
         Self::JsonDepth,
+        Self::Auth,
+        Self::SessionMemory,
+        Self::SessionsMemory,
         Self::NamespacesPerSession,
         Self::DynamicNamespaces,
         Self::NamespaceLength,
+        Self::RoomLength,
+        Self::RoomNames,
         Self::RoomsPerSocket,
         Self::Rooms,
         Self::UnansweredAcks,
@@ -257,9 +269,14 @@ impl Limit {
             Self::Fragments => "fragments",
             Self::Attachments => "attachments",
             Self::JsonDepth => "json_depth",
+            Self::Auth => "auth",
+            Self::SessionMemory => "session_memory",
+            Self::SessionsMemory => "sessions_memory",
             Self::NamespacesPerSession => "namespaces_per_session",
             Self::DynamicNamespaces => "dynamic_namespaces",
             Self::NamespaceLength => "namespace_length",
+            Self::RoomLength => "room_length",
+            Self::RoomNames => "room_names",
             Self::RoomsPerSocket => "rooms_per_socket",
             Self::Rooms => "rooms",
             Self::UnansweredAcks => "unanswered_acks",

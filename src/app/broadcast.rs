@@ -248,7 +248,8 @@ mod tests {
             let (mailbox, _inbox) = mailbox(Waker::new(poll.registry(), Token(0)).unwrap(), 1 << 20);
             let mut handlers = Handlers::default();
             handlers.namespace_mut("/");
-            let budget = Budget { memory: None, max_connections: 1, queued_per_client: 1, queued: 1, unfinished: 1 };
+            let budget =
+                Budget { memory: None, max_connections: 1, queued_per_client: 1, queued: 1, kept: 1, unfinished: 1 };
             let config = Config { recovery, ..Config::default() };
             let shared = Arc::new(Shared::new(config, [0; 3], Box::new(handlers), None, vec![mailbox], budget));
             let namespace = shared.application.find_namespace("/").unwrap();

@@ -18,10 +18,12 @@ pub struct Limits {
     /// with `Retry-After`, until 5 percent less are in use. Default 85; `None`: never.
     ///
     /// What is in use is that of the container, the kernel's memory included, less file pages that the kernel can drop; without a
-    /// container's bound, that of the process. It is looked at every 250 ms at most.
+    /// container's bound, that of the process. It is looked at every 250 ms while something happens, and with each MiB more that
+    /// the server knows it has taken for clients.
     pub memory_refuse: Option<u32>,
-    /// Percent of it from which clients are closed: the longest queues, then polling sessions that have nothing to fetch,
-    /// until 5 percent less are in use. Default 92; `None`: never.
+    /// Percent of it from which clients are closed: the longest queues, then what is half sent, then the sessions that keep
+    /// most, more than 64 KiB each, until 5 percent less are in use. One that holds little is never closed for it. Default 92;
+    /// `None`: never.
     pub memory_shed: Option<u32>,
     /// Sessions that may begin in a second, shared out among the shards; as many may begin at once after a while without. Beyond:
     /// `503` with `Retry-After`. Health checks and sessions that are there are served. Default `None`: as many as come.
@@ -62,6 +64,15 @@ pub struct Limits {
     pub attachments: u32,
     /// Levels of nesting of the JSON of a packet, 128 by default. Beyond: the session is closed.
     pub json_depth: usize,
+    /// Longest authentication data of a CONNECT, in bytes, 64 KiB by default. Beyond: the client gets a CONNECT_ERROR.
+    pub auth: usize,
+    /// Bytes that one session may make the server keep for its life, 1 MiB by default: its handshake, its sockets with
+    /// authentication data, data, rooms and missing acknowledgements. What waits for the client and what it has half sent have
+    /// bounds of their own. Beyond: a join fails, a CONNECT gets a CONNECT_ERROR.
+    pub session_memory: usize,
+    /// Bytes that all sessions may keep so. Default `None`: a quarter of the memory budget. Beyond: a new session is answered
+    /// `503` with `Retry-After`, and of those that keep more than 64 KiB the ones that keep most are closed.
+    pub sessions_memory: Option<usize>,
     /// Namespaces one session may join, 32 by default. Beyond: the client gets a CONNECT_ERROR.
     pub namespaces_per_session: usize,
     /// Namespaces that clients may bring into being ([`Server::of_dynamic`](crate::Server::of_dynamic)), 10 000 by default.
@@ -69,6 +80,10 @@ pub struct Limits {
     pub dynamic_namespaces: usize,
     /// Longest name of such a namespace, in bytes, 256 by default. Beyond: the client gets a CONNECT_ERROR.
     pub namespace_length: usize,
+    /// Longest name of a room, in bytes, 256 by default. Beyond: the join fails.
+    pub room_length: usize,
+    /// Bytes of the names of all rooms that one socket is in, 64 KiB by default. Beyond: the join fails.
+    pub room_names: usize,
     /// Rooms one socket may be in, 1024 by default. Beyond: the join fails.
     pub rooms_per_socket: usize,
     /// Rooms in all, 250 000 by default, shared out among the shards. Beyond: the join fails.
@@ -167,9 +182,14 @@ impl Default for Limits {
             fragments: 131_072,
             attachments: 10,
             json_depth: 128,
+            auth: 64 * 1024,
+            session_memory: 1024 * 1024,
+            sessions_memory: None,
             namespaces_per_session: 32,
             dynamic_namespaces: 10_000,
             namespace_length: 256,
+            room_length: 256,
+            room_names: 64 * 1024,
             rooms_per_socket: 1024,
             rooms: 250_000,
             unanswered_acks: 1024,

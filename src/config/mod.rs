@@ -75,8 +75,9 @@ pub struct Config {
     pub trusted_proxies: usize,
     /// Cookie that carries the session's id, set by the answer to a polling handshake. Default none.
     pub cookie: Option<Cookie>,
-    /// Whether a session remembers the headers of its handshake, for [`Handshake::headers`](crate::Handshake::headers).
-    /// Default [`Keep`](HandshakeHeaders::Keep); a browser's headers are about a kilobyte for each client.
+    /// Whether a session remembers the target and the headers of its handshake, for [`Handshake::url`](crate::Handshake::url) and
+    /// [`Handshake::headers`](crate::Handshake::headers). Default [`Keep`](HandshakeHeaders::Keep); a browser's headers are
+    /// about a kilobyte for each client.
     pub handshake_headers: HandshakeHeaders,
     /// Threads that run blocking handlers ([`Namespace::on_blocking`](crate::Namespace::on_blocking)), 1 to 1024, default 4.
     /// They are started only if such a handler was declared.
@@ -124,7 +125,7 @@ pub enum ResponseChannel {
     Specific,
 }
 
-/// What becomes of a handshake's headers.
+/// What becomes of a handshake's target and headers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HandshakeHeaders {
     /// They are kept as long as the session.

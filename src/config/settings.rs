@@ -312,6 +312,27 @@ pub const SETTINGS: &[Setting] = &[
     ),
     setting!("KINGLET_JSON_DEPTH", "128", limits.json_depth, count, "levels of JSON nesting; then closed"),
     setting!(
+        "KINGLET_AUTH",
+        "64KiB",
+        limits.auth,
+        parse::size,
+        "longest authentication data of a CONNECT; then CONNECT_ERROR"
+    ),
+    setting!(
+        "KINGLET_SESSION_MEMORY",
+        "1MiB",
+        limits.session_memory,
+        parse::size,
+        "bytes that one session keeps: handshake, authentication, data, rooms; then joins and CONNECTs fail"
+    ),
+    setting!(
+        "KINGLET_SESSIONS_MEMORY",
+        "memory / 4",
+        limits.sessions_memory,
+        given(parse::size),
+        "bytes that all sessions keep; then 503, and those that keep most are closed"
+    ),
+    setting!(
         "KINGLET_NAMESPACES_PER_SESSION",
         "32",
         limits.namespaces_per_session,
@@ -331,6 +352,14 @@ pub const SETTINGS: &[Setting] = &[
         limits.namespace_length,
         parse::size,
         "longest name of a namespace made by predicate; then CONNECT_ERROR"
+    ),
+    setting!("KINGLET_ROOM_LENGTH", "256", limits.room_length, parse::size, "longest name of a room; then joins fail"),
+    setting!(
+        "KINGLET_ROOM_NAMES",
+        "64KiB",
+        limits.room_names,
+        parse::size,
+        "bytes of the names of one socket's rooms; then joins fail"
     ),
     setting!(
         "KINGLET_ROOMS_PER_SOCKET",

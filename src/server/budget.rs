@@ -37,7 +37,8 @@ pub(super) fn budget(config: &Config) -> Budget {
     let queued_per_client = config.limits.queued_per_client.unwrap_or_else(|| {
         memory.map_or(QUEUED_PER_CLIENT, |memory| memory / QUEUED_PER_CLIENT_PART).max(QUEUED_PER_CLIENT)
     });
-    Budget { memory: granted, max_connections, queued_per_client, queued, unfinished }
+    let kept = config.limits.sessions_memory.unwrap_or_else(|| memory.map_or(usize::MAX, |memory| memory / 4));
+    Budget { memory: granted, max_connections, queued_per_client, queued, kept, unfinished }
 }
 
 /// Raises the soft limit of open files to the hard one; gives the limit in force.

@@ -8,6 +8,7 @@ use super::collections::Asker;
 use super::connection::NEVER;
 use super::core::Core;
 use super::keys::SocketKey;
+use super::ledger::PENDING_ACK;
 use super::sockets::Status;
 use crate::engineio::Millis;
 use crate::error::AckError;
@@ -72,9 +73,11 @@ impl Core {
         };
         let acks = &mut state.extra().acks;
         acks.push_back(ack);
-        if acks.len() > most
-            && let Some(oldest) = acks.pop_front()
-        {
+        let oldest = if acks.len() > most { acks.pop_front() } else { None };
+        if oldest.is_none() {
+            self.keep_for(socket, PENDING_ACK);
+        }
+        if let Some(oldest) = oldest {
             self.metrics.hit(Limit::UnansweredAcks);
             self.calls.extend(oldest.settle(socket, Err(AckError::Dropped)));
         }
@@ -85,6 +88,7 @@ impl Core {
     pub(crate) fn acknowledged(&mut self, socket: SocketRef, id: u64, arguments: Arguments) {
         let Some(extra) = self.socket_mut(socket).and_then(|state| state.extra.as_mut()) else { return };
         if let Some(ack) = take(&mut extra.acks, id) {
+            self.let_go_for(socket, PENDING_ACK);
             self.calls.extend(ack.settle(socket, Ok(arguments)));
         }
     }
@@ -99,7 +103,9 @@ impl Core {
         let (overdue, waiting) = extra.acks.drain(..).partition(|ack| ack.deadline <= now);
         extra.acks = waiting;
         let next = extra.acks.iter().map(|ack| ack.deadline).min();
-        for ack in VecDeque::from_iter::<VecDeque<_>>(overdue) {
+        let overdue: VecDeque<_> = overdue;
+        self.let_go_for(socket, overdue.len() * PENDING_ACK);
+        for ack in overdue {
             self.calls.extend(ack.settle(socket, Err(AckError::Timeout)));
         }
         if let Some(next) = next {

@@ -23,7 +23,9 @@ pub(crate) struct Client {
     pub(crate) handshake: Arc<Handshake>,
     pub(crate) decoder: Decoder,
     /// The first of its sockets; each knows the next.
-    pub(crate) sockets: Option<SocketKey>,
+    pub(crate) sockets: FirstSocket,
+    /// Bytes that it keeps, as the ledger counts them.
+    pub(crate) kept: u32,
     /// The connection of the last answer to one of its GETs; the key may have become another's.
     pub(crate) answered: ConnectionKey,
     /// Whether it is among those to flush at the end of the turn.
@@ -34,7 +36,24 @@ impl Client {
     pub(crate) fn new(session: Session<ConnectionKey>, random: u64, handshake: Arc<Handshake>) -> Self {
         let decoder = Decoder::default();
         let answered = ConnectionKey(u32::MAX);
-        Self { session, random, armed: NEVER, handshake, decoder, sockets: None, answered, polled: false }
+        let sockets = FirstSocket::NONE;
+        Self { session, random, armed: NEVER, handshake, decoder, sockets, kept: 0, answered, polled: false }
+    }
+}
+
+/// Where the list of a session's sockets begins, in four bytes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FirstSocket(u32);
+
+impl FirstSocket {
+    const NONE: Self = Self(u32::MAX);
+
+    pub(crate) fn get(self) -> Option<SocketKey> {
+        (self.0 != Self::NONE.0).then_some(SocketKey(self.0))
+    }
+
+    pub(crate) fn set(&mut self, first: Option<SocketKey>) {
+        self.0 = first.map_or(Self::NONE.0, |key| key.0);
     }
 }
 
@@ -88,11 +107,13 @@ impl Core {
             log::debug!("a session too many from {address}");
             return Err(Status::TooManyRequests);
         }
+        let kept = handshake.bytes();
         let client = Client::new(begin(self), sid.random, handshake);
         let key = self.sessions.insert(client).map_err(|_| unavailable)?;
         self.metrics.handshakes.one();
         self.metrics.sessions.set(self.sessions.len() as u64);
         log::debug!("session {sid}: opened");
+        self.keep_session(SessionKey(key), kept);
         self.session(SessionKey(key), |_, _, _, _| ());
         self.greet(SessionKey(key));
         Ok(sid)
@@ -102,6 +123,8 @@ impl Core {
     pub(crate) fn forget_session(&mut self, session: SessionRef) {
         if self.sessions.get(session.key.0).is_some_and(|client| client.random == session.random) {
             let client = self.sessions.remove(session.key.0);
+            self.forget_kept(client.as_ref().map_or(0, |client| client.kept));
+            self.departed();
             if let Some((addresses, client)) = self.shared.addresses.as_ref().zip(client) {
                 addresses.leave(client.handshake.address().ip());
             }

@@ -19,6 +19,7 @@ use super::client::Client;
 use super::connection::{Connection, Fate, HttpState, NEVER, Role, Stage};
 use super::deferred::Handshakes;
 use super::keys::{ConnectionKey, NamespaceKey, SessionKey, SocketKey, TimerKey};
+use super::ledger::Ledger;
 use super::members::Members;
 use super::namespaces::Namespaces;
 use super::pages::{MAX_KEYS, Pages};
@@ -82,14 +83,19 @@ pub(crate) struct Core {
     pub(crate) queued_overhead: usize,
     /// How much must wait for clients until it is looked who is to be cut off.
     pub(crate) queued_look: usize,
+    /// What sessions keep.
+    pub(crate) ledger: Ledger,
     /// Bytes of unfinished messages and requests that came since the last look at all of them.
     pub(crate) kept: usize,
     /// How many sessions may begin now, if their rate is bounded.
     pub(crate) session_rate: Account,
     /// What clients may still send, of those that have sent something and if that is bounded.
     pub(crate) allowances: HashMap<SessionKey, Allowance>,
-    /// When the memory in use is looked at next.
+    /// When the memory in use is looked at next, and from how many bytes on that are accounted for in any case.
     pub(crate) memory_look: Millis,
+    pub(crate) memory_mark: usize,
+    /// When memory was given back to the system last.
+    pub(crate) trimmed: Millis,
     /// What is to be done at its time.
     pub(crate) alarms: Slab<Alarm>,
     /// What recovery needs of this shard.
@@ -127,10 +133,13 @@ impl Core {
             charges: Charges::default(),
             queued_overhead: 0,
             queued_look: 0,
+            ledger: Ledger::default(),
             kept: 0,
             session_rate: Account::new(),
             allowances: HashMap::new(),
             memory_look: Millis(0),
+            memory_mark: 0,
+            trimmed: Millis(0),
             alarms: Slab::new(),
             recovering: Recovering::default(),
             pieces: Vec::new(),
@@ -253,11 +262,16 @@ impl Core {
             if let Some(outbox) = &connection.outbox {
                 self.queued_overhead -= outbox.overhead();
             }
-            self.departed += 1;
+            self.departed();
             self.shared.connection_closed();
             self.metrics.connections.set(self.connections.len() as u64);
             self.tell_session(key, &connection);
         }
+    }
+
+    /// A connection or a session has gone. When many have, memory goes back to the system.
+    pub(crate) fn departed(&mut self) {
+        self.departed += 1;
         if self.departed >= TRIM_AFTER {
             self.departed = 0;
             self.timers.arm(self.now + TRIM_DELAY, TimerKey::Trim);

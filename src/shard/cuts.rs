@@ -3,6 +3,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::log_line::Excerpt;
 use crate::metrics::Limit;
 
 /// Least time between two lines.
@@ -65,7 +66,7 @@ impl State {
         let Some(Cut { limit, length, event }) = self.largest.take() else { return };
         let count = std::mem::take(&mut self.count);
         self.until = Some(now + PAUSE);
-        let event = event.map_or_else(String::new, |event| format!(", event {event:?} last"));
+        let event = event.map_or_else(String::new, |event| format!(", event {:?} last", Excerpt(&event)));
         log::warn!(
             "{count} client(s) cut off that did not take what was sent to them; for the one with the most {length} bytes waited ({limit}){event}"
         );

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use bytestring::ByteString;
 use serde_json::value::RawValue;
 
 use super::application::SocketRef;
@@ -22,7 +21,7 @@ pub(crate) struct Description {
     pub(crate) id: SocketId,
     pub(crate) rooms: Vec<String>,
     pub(crate) handshake: Arc<Handshake>,
-    pub(crate) auth: Option<ByteString>,
+    pub(crate) auth: Option<Arc<str>>,
     pub(crate) data: Option<Box<RawValue>>,
 }
 

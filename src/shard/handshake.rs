@@ -20,10 +20,12 @@ pub struct Handshake {
 
 impl Handshake {
     pub(crate) fn new(head: &Head<'_>, address: SocketAddr, headers: HandshakeHeaders) -> Self {
-        let kept = || head.headers().filter(|_| headers == HandshakeHeaders::Keep);
+        let keeps = headers == HandshakeHeaders::Keep;
+        let kept = || head.headers().filter(|_| keeps);
+        let target = if keeps { head.target } else { "" };
         let length: usize = kept().map(|(name, value)| name.len() + value.len() + 2).sum();
-        let mut text = String::with_capacity(head.target.len() + 1 + length);
-        text.push_str(head.target);
+        let mut text = String::with_capacity(target.len() + 1 + length);
+        text.push_str(target);
         text.push('\n');
         for (name, value) in kept() {
             let start = text.len();
@@ -56,7 +58,13 @@ impl Handshake {
         }
     }
 
-    /// The request's target: path and query.
+    /// Bytes that are kept of the request.
+    pub(crate) const fn bytes(&self) -> usize {
+        size_of::<Self>() + self.text.len()
+    }
+
+    /// The request's target: path and query. Empty if the server forgets it
+    /// ([`Config::handshake_headers`](crate::Config::handshake_headers)).
     pub fn url(&self) -> &str {
         self.text.split('\n').next().unwrap_or_default()
     }

@@ -6,6 +6,7 @@ use super::keys::NamespaceKey;
 use super::sockets::Status;
 use crate::error::JoinError;
 use crate::metrics::Limit;
+use crate::socketio::SocketId;
 
 impl Core {
     /// Puts a socket into a room.
@@ -21,7 +22,7 @@ impl Core {
         if room == &*id {
             return Ok(());
         }
-        let namespace = state.namespace;
+        let (namespace, session) = (state.namespace, state.session);
         let members = self.namespaces.get_mut(namespace).ok_or(JoinError::Disconnected)?;
         let memberships = &mut state.extra().memberships;
         if members.rooms.has(room, socket.key.0) {
@@ -35,11 +36,32 @@ impl Core {
             self.metrics.hit(Limit::Rooms);
             return Err(JoinError::Rooms(of_shard));
         }
-        let before = members.rooms.len();
-        members.rooms.join(socket.key.0, memberships, room);
-        self.namespaces.rooms += members.rooms.len() - before;
-        self.joined_room(namespace, room, id, rooms);
+        let limits = &self.shared.config.limits;
+        if room.len() > limits.room_length {
+            self.metrics.hit(Limit::RoomLength);
+            return Err(JoinError::RoomLength { length: room.len(), most: limits.room_length });
+        }
+        if memberships.name_bytes() + room.len() > limits.room_names {
+            self.metrics.hit(Limit::RoomNames);
+            return Err(JoinError::RoomNames(limits.room_names));
+        }
+        if !self.may_keep(session, Self::membership_cost(room)) {
+            self.metrics.hit(Limit::SessionMemory);
+            return Err(JoinError::SessionMemory(self.shared.config.limits.session_memory));
+        }
+        self.enter_room(socket, namespace, room, id);
         Ok(())
+    }
+
+    fn enter_room(&mut self, socket: SocketRef, namespace: NamespaceKey, room: &str, id: SocketId) {
+        let rooms = self.namespaces.rooms;
+        let Some(members) = self.namespaces.get_mut(namespace) else { return };
+        let Some(state) = self.sockets.get_mut(socket.key.0) else { return };
+        let before = members.rooms.len();
+        members.rooms.join(socket.key.0, &mut state.extra().memberships, room);
+        self.namespaces.rooms += members.rooms.len() - before;
+        self.keep_for(socket, Self::membership_cost(room));
+        self.joined_room(namespace, room, id, rooms);
     }
 
     /// Takes a socket out of a room.
@@ -54,6 +76,7 @@ impl Core {
         let left = members.rooms.leave(socket.key.0, &mut extra.memberships, room);
         self.namespaces.rooms -= before - members.rooms.len();
         if left {
+            self.let_go_for(socket, Self::membership_cost(room));
             self.left_rooms(namespace, &[room], &self.socket_id(socket));
         }
     }

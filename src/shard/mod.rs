@@ -36,6 +36,7 @@ mod ids;
 mod inbox;
 mod joins;
 mod keys;
+mod ledger;
 mod legacy;
 mod members;
 mod memory_guard;

@@ -1,6 +1,7 @@
 //! Packets of clients: from Engine.IO messages to what they mean in Socket.IO.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use bytestring::ByteString;
@@ -9,7 +10,7 @@ use super::Shard;
 use super::application::{Message, SocketRef};
 use super::calls::Call;
 use super::core::Core;
-use super::keys::{ConnectionKey, SessionKey};
+use super::keys::{ConnectionKey, NamespaceKey, SessionKey};
 use super::sockets::Status;
 use crate::engineio::{Inbound, Packet as EnginePacket, ParseError, Transport};
 use crate::log_line::Excerpt;
@@ -148,7 +149,7 @@ impl Core {
 
     /// The socket that a session has in a namespace. A session has few: their names are compared sooner than one is found.
     fn joined(&self, session: SessionKey, namespace: &str) -> Option<SocketRef> {
-        let mut next = self.sessions.get(session.0)?.sockets;
+        let mut next = self.sessions.get(session.0)?.sockets.get();
         loop {
             let key = next?;
             let socket = self.sockets.get(key.0)?;
@@ -172,12 +173,33 @@ impl Core {
             self.send_connect_error(session, name, &message, None);
             return;
         }
+        let bytes = auth.as_ref().map_or(0, |auth| auth.len());
+        if let Some((limit, message)) = self.no_room_for_a_socket(session, namespace, bytes) {
+            self.metrics.hit(limit);
+            self.send_connect_error(session, name, &message, None);
+            return;
+        }
         // The text shares the buffer of its message; what is kept must not keep that.
-        let auth = auth.map(|auth| ByteString::from(&*auth));
+        let auth = auth.map(|auth| Arc::from(&*auth));
         match self.create_socket(session, namespace, auth) {
             Some(socket) => self.calls.push_back(Call::Connect(socket)),
             None => self.send_connect_error(session, name, "no more sockets can be made", None),
         }
+    }
+
+    /// The bound that a socket would exceed whose client gave so many bytes of authentication data, and what it is told.
+    fn no_room_for_a_socket(
+        &self,
+        session: SessionKey,
+        namespace: NamespaceKey,
+        auth: usize,
+    ) -> Option<(Limit, String)> {
+        let limits = &self.shared.config.limits;
+        if auth > limits.auth {
+            return Some((Limit::Auth, format!("the authentication data may have {} bytes at most", limits.auth)));
+        }
+        let fits = self.may_keep(session, self.socket_cost(namespace) + auth);
+        (!fits).then(|| (Limit::SessionMemory, "the session keeps as much as it may".to_owned()))
     }
 
     /// A packet that cannot be decoded ends the session.

@@ -298,9 +298,11 @@ impl Core {
         if self.shared.is_crowded() {
             return Some(Limit::MaxConnections);
         }
-        self.check_memory();
-        if self.shared.memory.refuses() {
+        if self.lacks_memory() {
             return Some(Limit::MemoryRefuse);
+        }
+        if self.keeps_all_it_may() {
+            return Some(Limit::SessionsMemory);
         }
         let rate = self.shared.accept_rate_per_shard?;
         (!self.session_rate.take(self.now, rate)).then_some(Limit::AcceptRate)

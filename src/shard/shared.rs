@@ -44,6 +44,8 @@ pub(crate) struct Shared {
     /// Bytes that may wait for one client.
     pub(crate) queued_per_client: usize,
     pub(crate) queued_per_shard: usize,
+    /// Bytes that all sessions of a shard may keep.
+    pub(crate) kept_per_shard: usize,
     /// Bytes that all clients of a shard may have half sent.
     pub(crate) unfinished_per_shard: usize,
     pub(crate) rooms_per_shard: usize,
@@ -79,6 +81,8 @@ pub(crate) struct Budget {
     pub(crate) queued_per_client: usize,
     /// Bytes that may wait for all clients.
     pub(crate) queued: usize,
+    /// Bytes that all sessions may keep.
+    pub(crate) kept: usize,
     /// Bytes that all clients may have half sent.
     pub(crate) unfinished: usize,
 }
@@ -114,6 +118,7 @@ impl Shared {
             max_connections: budget.max_connections,
             queued_per_client: budget.queued_per_client,
             queued_per_shard: budget.queued / shards,
+            kept_per_shard: budget.kept / shards,
             unfinished_per_shard: budget.unfinished / shards,
             rooms_per_shard: config.limits.rooms.div_ceil(shards),
             accept_rate_per_shard: config.limits.accept_rate.map(|rate| Rate::new((rate as usize).div_ceil(shards), 1)),

@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use bytestring::ByteString;
 use serde_json::value::RawValue;
 
 use super::acks::PendingAck;
@@ -50,13 +49,15 @@ pub(crate) enum Status {
 #[derive(Default)]
 pub(crate) struct Extra {
     pub(crate) memberships: Memberships,
-    pub(crate) auth: Option<ByteString>,
+    pub(crate) auth: Option<Arc<str>>,
     pub(crate) data: Option<Box<RawValue>>,
     pub(crate) acks: VecDeque<PendingAck>,
     /// What recovery knows it by; `None` while recovery is off.
     pub(crate) identity: Option<Box<Identity>>,
     /// The instant for which a timer was armed last.
     pub(crate) armed: Millis,
+    /// Bytes that it keeps, as the ledger counts them.
+    pub(crate) kept: usize,
 }
 
 impl SocketState {
@@ -104,9 +105,11 @@ impl Core {
 
     /// Keeps data with a socket.
     pub(crate) fn set_data(&mut self, socket: SocketRef, data: Box<RawValue>) {
-        if let Some(state) = self.socket_mut(socket) {
-            state.extra().data = Some(data);
-        }
+        let Some(state) = self.socket_mut(socket) else { return };
+        let length = data.get().len();
+        let before = state.extra().data.replace(data).map_or(0, |data| data.get().len());
+        self.let_go_for(socket, before);
+        self.keep_for(socket, length);
     }
 
     /// The sid of a socket: what it is known by. That of a socket that has come back says where it was.
@@ -133,7 +136,7 @@ impl Core {
 
     /// The sockets of a session.
     pub(crate) fn sockets_of(&self, session: SessionKey) -> Vec<SocketRef> {
-        let mut next = self.sessions.get(session.0).and_then(|client| client.sockets);
+        let mut next = self.sessions.get(session.0).and_then(|client| client.sockets.get());
         std::iter::from_fn(|| {
             let key = next?;
             let socket = self.sockets.get(key.0)?;
@@ -145,7 +148,7 @@ impl Core {
 
     /// The socket that a session has in a namespace.
     pub(crate) fn socket_in(&self, session: SessionKey, namespace: NamespaceKey) -> Option<(SocketRef, Status)> {
-        let mut next = self.sessions.get(session.0)?.sockets;
+        let mut next = self.sessions.get(session.0)?.sockets.get();
         while let Some(key) = next {
             let socket = self.sockets.get(key.0)?;
             if socket.namespace == namespace {
@@ -161,7 +164,7 @@ impl Core {
         &mut self,
         session: SessionKey,
         namespace: NamespaceKey,
-        auth: Option<ByteString>,
+        auth: Option<Arc<str>>,
     ) -> Option<SocketRef> {
         let slot = self.sockets.vacant_key()?;
         let random = self.sids.next(slot).inspect_err(no_random_numbers).ok()?.random;
@@ -169,20 +172,23 @@ impl Core {
         let mut socket = SocketState {
             random,
             session,
-            next: client.sockets,
+            next: client.sockets.get(),
             place: u32::MAX,
             namespace,
             status: Status::Joining,
             extra: None,
         };
+        let chosen = auth.as_ref().map_or(0, |auth| auth.len());
         if auth.is_some() {
             socket.extra().auth = auth;
         }
         let key = SocketKey(self.sockets.insert(socket).ok()?);
-        client.sockets = Some(key);
+        client.sockets.set(Some(key));
+        let socket = SocketRef { key, random };
         self.namespaces.entered(namespace);
+        self.keep_socket(socket, session, namespace, chosen);
         self.metrics.sockets.set(self.sockets.len() as u64);
-        Some(SocketRef { key, random })
+        Some(socket)
     }
 
     /// The middlewares let the socket in. Says whether it is there to be let in.
@@ -290,11 +296,12 @@ impl Core {
             }
             None => {
                 if let Some(client) = self.sessions.get_mut(session.0) {
-                    client.sockets = next;
+                    client.sockets.set(next);
                 }
             }
         }
         self.forget_recovering(socket);
+        self.let_go_of_socket(socket);
         self.sockets.remove(socket.key.0);
         self.namespaces.left(namespace);
         self.leave_empty(namespace);

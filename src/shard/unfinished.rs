@@ -13,6 +13,9 @@ use crate::metrics::Limit;
 /// The part of the bound that may come between two looks: by so much it may be exceeded.
 const LOOK: usize = 8;
 
+/// From this on, what a client has half sent is much: one that has less is not cut off because memory is short.
+const MUCH: usize = 64 * 1024;
+
 impl Core {
     /// While all clients together have more half sent than they may, those with the most are cut off.
     pub(crate) fn check_unfinished(&mut self) {
@@ -21,6 +24,20 @@ impl Core {
             return;
         }
         self.kept = 0;
+        let owners = self.owners_of_unfinished();
+        let unfinished: usize = owners.iter().map(|(held, _)| held).sum();
+        self.cut_owners(owners, unfinished.saturating_sub(limit), Limit::Unfinished);
+    }
+
+    /// Cuts off those that have much half sent, the most first, until so many bytes are let go. Gives how many are.
+    pub(crate) fn cut_unfinished(&mut self, excess: usize, limit: Limit) -> usize {
+        let mut owners = self.owners_of_unfinished();
+        owners.retain(|(held, _)| *held > MUCH);
+        self.cut_owners(owners, excess, limit)
+    }
+
+    /// Who has something half sent, and how much.
+    fn owners_of_unfinished(&self) -> Vec<(usize, Owner)> {
         let connections = self
             .connections
             .iter()
@@ -28,19 +45,19 @@ impl Core {
             .map(|(key, connection)| (connection.unfinished(), Owner::Connection(ConnectionKey(key))));
         let sessions =
             self.sessions.iter().map(|(key, client)| (client.decoder.held(), Owner::Session(SessionKey(key))));
-        let mut owners: Vec<_> = connections.chain(sessions).filter(|(held, _)| *held > 0).collect();
-        let mut unfinished: usize = owners.iter().map(|(held, _)| held).sum();
-        if unfinished <= limit {
-            return;
-        }
+        connections.chain(sessions).filter(|(held, _)| *held > 0).collect()
+    }
+
+    fn cut_owners(&mut self, mut owners: Vec<(usize, Owner)>, excess: usize, limit: Limit) -> usize {
         owners.sort_unstable_by_key(|(held, _)| std::cmp::Reverse(*held));
+        let mut freed = 0;
         for (held, owner) in owners {
-            if unfinished <= limit {
+            if freed >= excess {
                 break;
             }
-            unfinished -= held;
-            self.metrics.hit(Limit::Unfinished);
-            log::debug!("{owner:?}: cut off with {held} bytes half sent");
+            freed += held;
+            self.metrics.hit(limit);
+            log::debug!("{owner:?}: cut off with {held} bytes half sent ({limit})");
             match owner {
                 Owner::Connection(key) => self.doom(key, Fate::Error),
                 Owner::Session(key) => {
@@ -48,6 +65,7 @@ impl Core {
                 }
             }
         }
+        freed
     }
 }
 

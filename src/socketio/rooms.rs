@@ -26,17 +26,25 @@ struct Room {
 
 /// The rooms that one socket is in, in the order in which it joined them.
 #[derive(Debug, Default)]
-pub struct Memberships(Vec<usize>);
+pub struct Memberships {
+    rooms: Vec<usize>,
+    name_bytes: usize,
+}
 
 impl Memberships {
     /// How many rooms it is.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.rooms.len()
     }
 
     /// Whether it is none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.rooms.is_empty()
+    }
+
+    /// Bytes of their names.
+    pub fn name_bytes(&self) -> usize {
+        self.name_bytes
     }
 }
 
@@ -64,7 +72,8 @@ impl Rooms {
         };
         let joined = self.rooms.get_mut(key).is_some_and(|room| room.members.insert(member));
         if joined {
-            memberships.0.push(key);
+            memberships.rooms.push(key);
+            memberships.name_bytes += name.len();
         }
         joined
     }
@@ -72,22 +81,23 @@ impl Rooms {
     /// Takes `member` out of the room `name`. Says whether it was in it.
     pub fn leave(&mut self, member: Member, memberships: &mut Memberships, name: &str) -> bool {
         let Some(&key) = self.by_name.get(name) else { return false };
-        let Some(place) = memberships.0.iter().position(|&joined| joined == key) else { return false };
-        memberships.0.remove(place);
+        let Some(place) = memberships.rooms.iter().position(|&joined| joined == key) else { return false };
+        memberships.rooms.remove(place);
+        memberships.name_bytes -= name.len();
         self.remove(key, member);
         true
     }
 
     /// Takes `member` out of all its rooms.
     pub fn leave_all(&mut self, member: Member, memberships: &mut Memberships) {
-        for key in std::mem::take(&mut memberships.0) {
+        for key in std::mem::take(memberships).rooms {
             self.remove(key, member);
         }
     }
 
     /// The names of the rooms in `memberships`.
     pub fn names<'a>(&'a self, memberships: &'a Memberships) -> impl Iterator<Item = &'a str> {
-        memberships.0.iter().filter_map(|&key| self.rooms.get(key)).map(|room| &*room.name)
+        memberships.rooms.iter().filter_map(|&key| self.rooms.get(key)).map(|room| &*room.name)
     }
 
     /// The names of all rooms, in no particular order.
@@ -192,6 +202,7 @@ mod tests {
                     let joined: BTreeSet<&str> = rooms.names(memberships).collect();
                     let expected: BTreeSet<&str> =
                         model.iter().filter(|(_, members)| members.contains(&member)).map(|(name, _)| *name).collect();
+                    prop_assert_eq!(memberships.name_bytes(), joined.iter().map(|name| name.len()).sum::<usize>());
                     prop_assert_eq!(joined, expected);
                 }
             }

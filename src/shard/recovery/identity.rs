@@ -4,6 +4,7 @@ use crate::engineio::Sid;
 use crate::log_line::no_random_numbers;
 use crate::shard::SocketRef;
 use crate::shard::core::Core;
+use crate::shard::ledger::IDENTITY;
 
 /// What a socket has for recovery.
 #[derive(Debug)]
@@ -47,7 +48,9 @@ impl Core {
 
     fn set_identity(&mut self, socket: SocketRef, identity: Identity) -> bool {
         let Some(state) = self.socket_mut(socket) else { return false };
-        state.extra().identity = Some(Box::new(identity));
+        if state.extra().identity.replace(Box::new(identity)).is_none() {
+            self.keep_for(socket, IDENTITY);
+        }
         true
     }
 

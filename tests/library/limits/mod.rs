@@ -1,6 +1,7 @@
 //! Every limit, with a small value: what happens at it, and that it is counted.
 
 mod inbox;
+mod kept;
 mod memory;
 mod names;
 mod operations;
@@ -39,7 +40,7 @@ limits! {
     max_connections: requests::a_session_on_one_connection_too_many_gets_503,
         requests::a_full_server_answers_health_checks_and_its_sessions;
     memory_refuse: memory::a_session_without_memory_for_it_gets_503;
-    memory_shed: memory::the_longest_queue_and_idle_polling_sessions_are_closed;
+    memory_shed: memory::those_that_hold_most_are_closed_and_who_holds_little_is_not;
     accept_rate: requests::a_session_too_many_in_a_second_gets_503;
     sessions_per_address: requests::a_session_too_many_from_one_address_gets_429;
     message_rate: rates::a_websocket_that_sends_too_many_is_held_up_and_loses_nothing,
@@ -58,9 +59,14 @@ limits! {
     fragments: sockets::a_message_of_too_many_fragments_closes_with_1008;
     attachments: sockets::too_many_attachments_end_the_session;
     json_depth: sockets::json_too_deep_ends_the_session;
+    auth: kept::authentication_data_too_long_is_refused;
+    session_memory: kept::a_session_that_keeps_too_much_joins_no_more;
+    sessions_memory: kept::those_that_keep_most_are_closed_when_all_keep_too_much;
     namespaces_per_session: sockets::one_namespace_too_many_is_refused;
     dynamic_namespaces: names::one_namespace_too_many_is_not_made;
     namespace_length: names::a_namespace_with_a_name_too_long_is_not_made;
+    room_length: kept::a_room_with_a_name_too_long_is_not_joined;
+    room_names: kept::room_names_too_long_together_are_not_joined;
     rooms_per_socket: sockets::a_socket_in_too_many_rooms_joins_no_more;
     rooms: sockets::no_room_too_many_comes_into_being;
     unanswered_acks: sockets::the_oldest_question_is_given_up;
