@@ -127,11 +127,13 @@ pub struct Limits {
     /// fetch the news that its session is closed.
     pub close_timeout: Duration,
     /// Bytes of events kept for clients that may come back ([`Config::recovery`](crate::Config::recovery)), 16 MiB by default,
-    /// shared out among the shards. An event for one client counts some 200 bytes more than its length, one for many some 400,
-    /// in each shard. Beyond: the oldest are dropped, and clients that would need them connect as new ones.
+    /// shared out among the shards. An event for one client counts some 300 bytes more than its length, one for many some 400,
+    /// in each shard. Beyond: the oldest are dropped, and clients that would need them connect as new ones. What is for one
+    /// socket alone may take a sixteenth. Beyond: the oldest of its own are dropped.
     pub recovery_packets: usize,
     /// Bytes of the sockets kept for clients that may come back, with their rooms and data, 16 MiB by default; each counts
-    /// some 300 bytes more than these. Beyond: the oldest are dropped, and their clients connect as new ones.
+    /// some 300 bytes more than these. Beyond: the oldest are dropped, and their clients connect as new ones. A socket that
+    /// takes more than a sixteenth is not kept.
     pub recovery_sessions: usize,
     /// Writes of one turn of the loop; the rest goes out in the next turns. Default 1024.
     pub writes_per_turn: usize,

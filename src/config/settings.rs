@@ -453,14 +453,14 @@ pub const SETTINGS: &[Setting] = &[
         "16MiB",
         limits.recovery_packets,
         parse::size,
-        "bytes of events kept for clients that may come back; then the oldest go"
+        "bytes of events kept for clients that may come back, a sixteenth at most for one; then the oldest go"
     ),
     setting!(
         "KINGLET_RECOVERY_SESSIONS",
         "16MiB",
         limits.recovery_sessions,
         parse::size,
-        "bytes of sockets kept for clients that may come back; then the oldest go"
+        "bytes of sockets kept for clients that may come back, a sixteenth at most for one; then the oldest go"
     ),
     setting!(
         "KINGLET_WRITES_PER_TURN",

@@ -124,7 +124,7 @@ impl Shared {
             accept_rate_per_shard: config.limits.accept_rate.map(|rate| Rate::new((rate as usize).div_ceil(shards), 1)),
             rates: Rates::new(&config.limits),
             addresses: config.limits.sessions_per_address.map(Addresses::new),
-            recovery: Recovery::new(&config, shards),
+            recovery: Recovery::new(&config, instance, shards),
             memory: MemoryGuard::new(budget.memory, &config.limits),
             cuts: Cuts::default(),
             owed: OwedAcks::default(),

@@ -5,11 +5,18 @@
 //! what its shard's log holds for it up to some entry. The broadcasts of one *origin* (a shard, or the threads outside)
 //! come to all shards in the same order and with rising offsets, so what a shard has delivered at some instant is told by
 //! one offset for each origin.
+//!
+//! What is for one socket alone may take a share of the log, no more, or whoever is sent much would take from all others
+//! what they may still need. Beyond it the oldest of the socket's own goes. A *gap* is left where the last of that stood: who
+//! comes back from before it is a new one.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use foldhash::fast::RandomState;
+
+use super::SHARE;
 use super::lost::Addressee;
 use super::places::{Place, Places, Whose};
 use crate::engineio::{Frames, Millis, Sid};
@@ -18,6 +25,9 @@ use crate::socketio::Offset;
 
 /// What the allocator and the queue's spare room take for an entry.
 const SPARE: usize = 96;
+
+/// What the count of a socket's own takes. Each of its entries is reckoned with it.
+const OWN: usize = 64;
 
 /// Entries that are read before the log's shard may log again.
 const SLICE: usize = 1024;
@@ -40,8 +50,10 @@ pub(super) type Clock = Box<[Offset]>;
 #[derive(Debug)]
 pub(super) struct Log {
     entries: VecDeque<Entry>,
-    /// The place of the first entry.
+    /// The place behind the last that was forgotten.
     first: Place,
+    /// The place of the next entry.
+    next: Place,
     places: Places,
     bytes: usize,
     max_bytes: usize,
@@ -50,10 +62,29 @@ pub(super) struct Log {
     delivered: Clock,
     /// What has been forgotten.
     forgotten: Clock,
+    /// What is for one socket alone.
+    own: HashMap<Recipient, Own, RandomState>,
+    /// This process, in the ids of its sockets.
+    instance: [u8; 3],
+}
+
+/// The only socket that something is for: one of this server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Recipient {
+    pub(super) namespace: NamespaceKey,
+    pub(super) sid: Sid,
+}
+
+/// What is for one socket alone.
+#[derive(Debug, Default)]
+struct Own {
+    bytes: usize,
+    gap: Option<Place>,
 }
 
 #[derive(Debug)]
 struct Entry {
+    place: Place,
     offset: Offset,
     /// When it was delivered.
     at: Millis,
@@ -62,12 +93,14 @@ struct Entry {
 
 #[derive(Debug)]
 enum Packet {
-    /// For many.
-    Broadcast { origin: usize, broadcast: Arc<Broadcast> },
+    /// For many, or for one whose own room it is sent to.
+    Broadcast { origin: usize, broadcast: Arc<Broadcast>, to: Option<Recipient> },
     /// For one socket.
-    Emit { namespace: NamespaceKey, to: Sid, frames: Frames },
+    Emit { to: Recipient, frames: Frames },
     /// What a socket that came back was sent for it. Without frames: the place from where on it was.
-    Brought { namespace: NamespaceKey, to: Sid, frames: Option<Frames> },
+    Brought { to: Recipient, frames: Option<Frames> },
+    /// Up to here something is missing of what was for one socket alone: broadcasts up to `until`, and the rest.
+    Gap { to: Recipient, until: Clock },
 }
 
 /// Whether all of a log has been read.
@@ -86,17 +119,20 @@ pub(super) struct Missed {
 }
 
 impl Log {
-    /// An empty log of a server with so many origins.
-    pub(super) fn new(origins: usize, max_bytes: usize, keep: Duration) -> Self {
+    /// An empty log of the server `instance`, with so many origins.
+    pub(super) fn new(instance: [u8; 3], origins: usize, max_bytes: usize, keep: Duration) -> Self {
         Self {
             entries: VecDeque::new(),
             first: 0,
+            next: 0,
             places: Places::new(origins),
             bytes: 0,
             max_bytes,
             keep,
             delivered: vec![Offset::default(); origins].into(),
             forgotten: vec![Offset::default(); origins].into(),
+            own: HashMap::default(),
+            instance,
         }
     }
 
@@ -105,46 +141,91 @@ impl Log {
         if let Some(delivered) = self.delivered.get_mut(stamp.origin) {
             *delivered = stamp.offset;
         }
-        self.push(now, stamp.offset, Packet::Broadcast { origin: stamp.origin, broadcast })
+        let to = self.sole_recipient(&broadcast);
+        self.push(
+            now,
+            stamp.offset,
+            Packet::Broadcast { origin: stamp.origin, broadcast: without_heard(broadcast), to },
+        )
     }
 
     /// Notes an event that one socket is sent now, with an offset beyond all of this shard before. Says how many entries had
     /// to go for it.
-    pub(super) fn emit(
-        &mut self,
-        now: Millis,
-        offset: Offset,
-        namespace: NamespaceKey,
-        to: Sid,
-        frames: Frames,
-    ) -> u64 {
-        self.push(now, offset, Packet::Emit { namespace, to, frames })
+    pub(super) fn emit(&mut self, now: Millis, offset: Offset, to: Recipient, frames: Frames) -> u64 {
+        self.push(now, offset, Packet::Emit { to, frames })
     }
 
     /// Notes what a socket brings along that comes back from another shard: the offset that it came with, and after that the
     /// events that it is sent for it. Says how many entries had to go for it.
-    pub(super) fn bring(
-        &mut self,
-        now: Millis,
-        offset: Offset,
-        namespace: NamespaceKey,
-        to: Sid,
-        frames: Option<Frames>,
-    ) -> u64 {
-        self.push(now, offset, Packet::Brought { namespace, to, frames })
+    pub(super) fn bring(&mut self, now: Millis, offset: Offset, to: Recipient, frames: Option<Frames>) -> u64 {
+        self.push(now, offset, Packet::Brought { to, frames })
+    }
+
+    /// The socket of this server whose own room a broadcast is for, and nobody else.
+    fn sole_recipient(&self, broadcast: &Broadcast) -> Option<Recipient> {
+        let [room] = &*broadcast.target.rooms else { return None };
+        let sid = Sid::parse(room).filter(|sid| sid.instance == self.instance)?;
+        Some(Recipient { namespace: broadcast.namespace, sid })
     }
 
     fn push(&mut self, now: Millis, offset: Offset, packet: Packet) -> u64 {
         self.expire(now);
-        let entry = Entry { offset, at: now, packet };
-        self.places.add(entry.packet.whose(), offset, self.end());
-        self.bytes += entry.bytes();
+        let entry = Entry { place: self.next, offset, at: now, packet };
+        self.next += 1;
+        if let Some(whose) = entry.packet.whose() {
+            self.places.add(whose, offset, entry.place);
+        }
+        let (bytes, to) = (entry.bytes(), entry.packet.recipient());
+        self.bytes += bytes;
         self.entries.push_back(entry);
-        let mut dropped = 0;
+        let mut dropped = to.map_or(0, |to| self.charge(to, bytes));
         while self.bytes > self.max_bytes && self.forget_oldest() {
             dropped += 1;
         }
         dropped
+    }
+
+    /// Counts so many bytes more for one socket. Says how many entries of its own had to go.
+    fn charge(&mut self, to: Recipient, bytes: usize) -> u64 {
+        let share = self.max_bytes / SHARE;
+        let own = self.own.entry(to).or_default();
+        own.bytes += bytes;
+        if own.bytes <= share {
+            return 0;
+        }
+        // As much goes as pays for walking the log.
+        let excess = own.bytes - if bytes > share / 2 { share } else { share / 2 };
+        self.cut(to, excess)
+    }
+
+    /// Takes out the oldest of what is for one socket alone, so many bytes or more. Says how many entries that were.
+    fn cut(&mut self, of: Recipient, mut excess: usize) -> u64 {
+        let Some(own) = self.own.get_mut(&of) else { return 0 };
+        let mut until: Clock = vec![Offset::default(); self.forgotten.len()].into();
+        let mut gone = Vec::new();
+        self.entries.retain_mut(|entry| {
+            if excess == 0 || entry.packet.recipient() != Some(of) {
+                return true;
+            }
+            let bytes = entry.bytes();
+            entry.raise(&mut until);
+            excess = excess.saturating_sub(bytes);
+            if entry.packet.whose().is_some() {
+                gone.push(entry.place);
+            }
+            self.bytes -= bytes;
+            own.bytes -= bytes;
+            if excess > 0 {
+                return false;
+            }
+            entry.packet = Packet::Gap { to: of, until: std::mem::take(&mut until) };
+            self.bytes += entry.bytes();
+            own.bytes += entry.bytes();
+            own.gap = Some(entry.place);
+            true
+        });
+        self.places.remove_all(&gone);
+        gone.len() as u64
     }
 
     /// Forgets what nobody may ask for any more. Says how many entries are left.
@@ -155,26 +236,34 @@ impl Log {
         if self.entries.is_empty() {
             self.entries.shrink_to(KEPT);
             self.places.shrink_to(KEPT);
+            self.own.shrink_to(KEPT);
         }
         self.entries.len()
     }
 
     fn forget_oldest(&mut self) -> bool {
         let Some(oldest) = self.entries.pop_front() else { return false };
-        self.bytes -= oldest.bytes();
-        self.places.forget(oldest.packet.whose(), oldest.offset, self.first);
-        self.first += 1;
-        if let Packet::Broadcast { origin, .. } = oldest.packet
-            && let Some(forgotten) = self.forgotten.get_mut(origin)
-        {
-            *forgotten = oldest.offset;
+        let bytes = oldest.bytes();
+        self.bytes -= bytes;
+        self.first = oldest.place + 1;
+        if let Some(whose) = oldest.packet.whose() {
+            self.places.forget(whose, oldest.offset, oldest.place);
         }
+        if let Some(to) = oldest.packet.recipient() {
+            self.release(to, oldest.place, bytes);
+        }
+        oldest.raise(&mut self.forgotten);
         true
     }
 
-    /// The place of the entry behind the last.
-    fn end(&self) -> Place {
-        self.first + self.entries.len() as Place
+    /// What was for one socket alone has been forgotten.
+    fn release(&mut self, to: Recipient, place: Place, bytes: usize) {
+        let Some(own) = self.own.get_mut(&to) else { return };
+        own.bytes -= bytes;
+        own.gap = own.gap.filter(|gap| *gap != place);
+        if own.bytes == 0 {
+            self.own.remove(&to);
+        }
     }
 
     /// Where what a socket that was lost by this shard has missed begins, behind the event of `offset`. `None` if that event is
@@ -185,38 +274,62 @@ impl Log {
         let place = places.find(|place| {
             self.entry(*place).is_some_and(|entry| match &entry.packet {
                 Packet::Broadcast { broadcast, .. } => addressee.is_in(broadcast.namespace),
-                Packet::Emit { namespace, to, .. } | Packet::Brought { namespace, to, .. } => {
-                    addressee.is(*namespace, *to)
-                }
+                Packet::Emit { to, .. } | Packet::Brought { to, .. } => addressee.is(*to),
+                Packet::Gap { .. } => false,
             })
         })?;
         Some(place + 1)
     }
 
     /// Reads on from `place` for a slice, and adds what the socket missed to `events`. Gives how far that is then if it was the
-    /// last. `None` if the log has forgotten the place meanwhile.
+    /// last. `None` if the log has forgotten the place meanwhile, or if something is missing behind it.
     pub(super) fn read(
         &self,
         addressee: &Addressee<'_>,
         place: &mut Place,
         events: &mut Vec<(Offset, Frames)>,
     ) -> Option<Progress> {
-        let begin = usize::try_from(place.checked_sub(self.first)?).ok()?;
+        if *place < self.first {
+            return None;
+        }
+        let begin = self.index(*place);
         let end = self.entries.len().min(begin + SLICE);
-        events.extend(self.entries.range(begin..end).filter_map(|entry| {
+        for entry in self.entries.range(begin..end) {
             let frames = match &entry.packet {
                 Packet::Broadcast { broadcast, .. } => addressee.is_meant_by(broadcast).then_some(&broadcast.frames),
-                Packet::Emit { namespace, to, frames } => addressee.is(*namespace, *to).then_some(frames),
-                Packet::Brought { namespace, to, frames } => frames.as_ref().filter(|_| addressee.is(*namespace, *to)),
+                Packet::Emit { to, frames } => addressee.is(*to).then_some(frames),
+                Packet::Brought { to, frames } => frames.as_ref().filter(|_| addressee.is(*to)),
+                Packet::Gap { to, .. } if addressee.shares_with(*to) => return None,
+                Packet::Gap { .. } => None,
             };
-            Some((entry.offset, frames?.clone()))
-        }));
-        *place = self.first + end as Place;
-        Some(if *place == self.end() { Progress::Done(self.delivered.clone()) } else { Progress::GoOn })
+            events.extend(frames.map(|frames| (entry.offset, frames.clone())));
+        }
+        *place = self.entries.get(end).map_or(self.next, |entry| entry.place);
+        Some(if *place == self.next { Progress::Done(self.delivered.clone()) } else { Progress::GoOn })
     }
 
     fn entry(&self, place: Place) -> Option<&Entry> {
-        self.entries.get(usize::try_from(place.checked_sub(self.first)?).ok()?)
+        self.entries.get(self.index(place)).filter(|entry| entry.place == place)
+    }
+
+    /// Where in the queue the entry of a place stands, or the next after it.
+    fn index(&self, place: Place) -> usize {
+        self.entries.partition_point(|entry| entry.place < place)
+    }
+
+    /// Whether something is missing, beyond a clock, of what was for one socket alone.
+    fn is_broken(&self, to: Recipient, clock: &Clock) -> bool {
+        let gap = self.own.get(&to).and_then(|own| self.entry(own.gap?));
+        gap.is_some_and(|gap| match &gap.packet {
+            Packet::Gap { until, .. } => until.iter().zip(clock).any(|(gap, until)| gap > until),
+            _ => false,
+        })
+    }
+
+    /// The bytes of all that is held, and the sockets that something of it is for alone.
+    #[cfg(test)]
+    pub(super) fn held(&self) -> (usize, usize) {
+        (self.bytes, self.own.len())
     }
 
     /// Whether all of `until` has been delivered here, too.
@@ -230,16 +343,19 @@ impl Log {
         if self.forgotten.iter().zip(&missed.until).any(|(forgotten, until)| forgotten > until) {
             return None;
         }
+        if addressee.sharers().any(|to| self.is_broken(to, &missed.until)) {
+            return None;
+        }
         if self.delivered != missed.until {
             let beyond =
                 missed.until.iter().enumerate().filter_map(|(origin, until)| self.places.beyond(origin, *until));
-            let begin = beyond.min().map_or(self.entries.len(), |place| (place - self.first) as usize);
+            let begin = beyond.min().map_or(self.entries.len(), |place| self.index(place));
             let events = self.entries.range(begin..).filter_map(|entry| match &entry.packet {
-                Packet::Broadcast { origin, broadcast } => {
+                Packet::Broadcast { origin, broadcast, .. } => {
                     let is_new = missed.until.get(*origin).is_some_and(|until| entry.offset > *until);
                     (is_new && addressee.is_meant_by(broadcast)).then(|| (entry.offset, broadcast.frames.clone()))
                 }
-                Packet::Emit { .. } | Packet::Brought { .. } => None,
+                Packet::Emit { .. } | Packet::Brought { .. } | Packet::Gap { .. } => None,
             });
             missed.events.extend(events);
             missed.until.clone_from(&self.delivered);
@@ -249,25 +365,63 @@ impl Log {
 }
 
 impl Packet {
-    fn whose(&self) -> Whose {
+    /// Whose it is; a gap is nobody's.
+    fn whose(&self) -> Option<Whose> {
         match self {
-            Self::Broadcast { origin, .. } => Whose::Origin(*origin),
-            Self::Emit { .. } => Whose::Own,
-            Self::Brought { to, .. } => Whose::Brought(*to),
+            Self::Broadcast { origin, .. } => Some(Whose::Origin(*origin)),
+            Self::Emit { .. } => Some(Whose::Own),
+            Self::Brought { to, .. } => Some(Whose::Brought(to.sid)),
+            Self::Gap { .. } => None,
+        }
+    }
+
+    /// The socket that it is for, if there is only one.
+    fn recipient(&self) -> Option<Recipient> {
+        match self {
+            Self::Broadcast { to, .. } => *to,
+            Self::Emit { to, .. } | Self::Brought { to, .. } | Self::Gap { to, .. } => Some(*to),
         }
     }
 }
 
 impl Entry {
+    /// Notes in a clock the broadcasts that go with it.
+    fn raise(&self, clock: &mut Clock) {
+        match &self.packet {
+            Packet::Broadcast { origin, .. } => {
+                if let Some(until) = clock.get_mut(*origin) {
+                    *until = self.offset;
+                }
+            }
+            Packet::Gap { until, .. } => {
+                for (until, gone) in clock.iter_mut().zip(until) {
+                    *until = (*until).max(*gone);
+                }
+            }
+            Packet::Emit { .. } | Packet::Brought { .. } => {}
+        }
+    }
+
     /// What it takes. A broadcast counts as if no other shard held it, too.
     fn bytes(&self) -> usize {
+        let own = if self.packet.recipient().is_some() { OWN } else { 0 };
         size_of::<Self>()
             + Places::RISING
             + SPARE
+            + own
             + match &self.packet {
                 Packet::Broadcast { broadcast, .. } => size_of::<Broadcast>() + broadcast.bytes(),
                 Packet::Emit { frames, .. } => frames.len(),
                 Packet::Brought { frames, .. } => Places::BROUGHT + frames.as_ref().map_or(0, Frames::len),
+                Packet::Gap { until, .. } => size_of_val(&**until),
             }
+    }
+}
+
+/// A broadcast as a log keeps it: its event was for the application to hear, and may be part of something larger.
+fn without_heard(broadcast: Arc<Broadcast>) -> Arc<Broadcast> {
+    match broadcast.heard {
+        Some(_) => Arc::new(Broadcast { heard: None, ..Broadcast::clone(&broadcast) }),
+        None => broadcast,
     }
 }

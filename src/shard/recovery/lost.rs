@@ -6,6 +6,8 @@ use std::time::Duration;
 use foldhash::fast::{FixedState, RandomState};
 use serde_json::value::RawValue;
 
+use super::SHARE;
+use super::log::Recipient;
 use crate::engineio::{Millis, Sid};
 use crate::shard::{Broadcast, NamespaceKey};
 
@@ -66,9 +68,21 @@ impl Addressee<'_> {
         self.lost.namespace == namespace
     }
 
-    /// Whether it is the socket of that id in that namespace.
-    pub(super) fn is(&self, namespace: NamespaceKey, sid: Sid) -> bool {
-        self.is_in(namespace) && self.lost.sid == sid
+    /// Whether it is that socket.
+    pub(super) fn is(&self, socket: Recipient) -> bool {
+        self.is_in(socket.namespace) && self.lost.sid == socket.sid
+    }
+
+    /// The sockets with whom it shares what is for them alone: itself, and those in whose own rooms it was.
+    pub(super) fn sharers(&self) -> impl Iterator<Item = Recipient> {
+        let rooms = self.rooms.iter().filter_map(|room| Sid::parse(room));
+        let namespace = self.lost.namespace;
+        std::iter::once(self.lost.sid).chain(rooms).map(move |sid| Recipient { namespace, sid })
+    }
+
+    /// Whether that socket is one of these.
+    pub(super) fn shares_with(&self, socket: Recipient) -> bool {
+        self.is(socket) || self.is_in(socket.namespace) && self.rooms.contains(&*socket.sid.to_text())
     }
 }
 
@@ -104,10 +118,14 @@ impl LostSockets {
         Self { by_pid: HashMap::default(), order: BTreeMap::new(), next: 0, bytes: 0, max_bytes, keep }
     }
 
-    /// Keeps a socket under its private id. Says how many had to go for it.
+    /// Keeps a socket under its private id, unless it takes more than its share. Says how many had to go for it, or whether
+    /// it had to go itself.
     pub(super) fn keep(&mut self, now: Millis, pid: Sid, lost: Lost) -> u64 {
         self.expire(now);
         self.forget(pid);
+        if lost.bytes() > self.max_bytes / SHARE {
+            return 1;
+        }
         self.bytes += lost.bytes();
         let kept = Kept { lost, number: self.next };
         self.next += 1;

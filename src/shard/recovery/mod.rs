@@ -23,8 +23,8 @@ use foldhash::fast::FixedState;
 
 use self::connect::Pending;
 pub(crate) use self::identity::Identity;
-use self::log::Log;
 pub(crate) use self::log::Stamp;
+use self::log::{Log, Recipient};
 use self::lost::{Lost, LostSockets};
 use super::application::SocketRef;
 use super::core::Core;
@@ -38,6 +38,9 @@ use crate::config::{Config, Recovery as Settings};
 use crate::engineio::{Frames, Millis, Sid};
 use crate::metrics::Limit;
 use crate::socketio::{DisconnectReason, Event, Offset, OffsetSource};
+
+/// One socket may take so much of what is kept of all: one part of sixteen, of the lost sockets as of each log.
+const SHARE: usize = 16;
 
 /// What the shards of a server share about recovery.
 #[derive(Debug)]
@@ -67,10 +70,10 @@ pub(crate) struct Recovering {
 
 impl Recovery {
     /// `None` while it is off.
-    pub(crate) fn new(config: &Config, shards: usize) -> Option<Self> {
+    pub(crate) fn new(config: &Config, instance: [u8; 3], shards: usize) -> Option<Self> {
         let settings = config.recovery.clone()?;
         let keep = settings.max_disconnection_duration;
-        let log = || Mutex::new(Log::new(shards + 1, config.limits.recovery_packets / shards, keep));
+        let log = || Mutex::new(Log::new(instance, shards + 1, config.limits.recovery_packets / shards, keep));
         Some(Self {
             logs: (0..shards).map(|_| log()).collect(),
             lost: Mutex::new(LostSockets::new(config.limits.recovery_sessions, keep)),
@@ -136,8 +139,8 @@ impl Core {
     /// Logs an event for one socket and sends it. A socket that is just being lost gets it when it comes back.
     pub(crate) fn emit_logged(&mut self, socket: SocketRef, offset: Offset, frames: &Frames, heard: Option<&Event>) {
         let Some(state) = self.socket(socket).filter(|state| state.status != Status::Joining) else { return };
-        let (namespace, to) = (state.namespace, self.socket_sid(socket));
-        self.logged(|log, now| log.emit(now, offset, namespace, to, frames.clone()));
+        let to = Recipient { namespace: state.namespace, sid: self.socket_sid(socket) };
+        self.logged(|log, now| log.emit(now, offset, to, frames.clone()));
         self.send_event(socket.key, frames, Urgency::Reliable, heard);
     }
 

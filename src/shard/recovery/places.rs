@@ -11,7 +11,7 @@ use foldhash::fast::RandomState;
 use crate::engineio::Sid;
 use crate::socketio::Offset;
 
-/// The number of an entry of a log: one more than that of the entry before it.
+/// The number of an entry of a log: more than that of the entry before it, by one unless something was taken out between.
 pub(super) type Place = u64;
 
 /// Whose an entry is.
@@ -50,6 +50,13 @@ impl Places {
         } else if let Some(rising) = self.rising_mut(whose) {
             rising.push_back((offset, place));
         }
+    }
+
+    /// These entries are taken out; their places are in order.
+    pub(super) fn remove_all(&mut self, places: &[Place]) {
+        let stays = |place: &Place| places.binary_search(place).is_err();
+        self.rising.iter_mut().for_each(|rising| rising.retain(|(_, place)| stays(place)));
+        self.brought.retain(|_, place| stays(place));
     }
 
     /// The oldest entry of the log is forgotten.

@@ -8,7 +8,7 @@
 use std::sync::Mutex;
 
 use super::lock;
-use super::log::{Log, Missed, Progress};
+use super::log::{Log, Missed, Progress, Recipient};
 use super::lost::Lost;
 use crate::engineio::{Frames, Millis};
 use crate::socketio::Offset;
@@ -59,10 +59,11 @@ impl Restoration {
     pub(super) fn end(self, here: usize, now: Millis, new: &mut Log) -> (Vec<Frames>, u64) {
         let Self { lost, offset, missed } = self;
         let mut dropped = 0;
+        let to = Recipient { namespace: lost.namespace, sid: lost.sid };
         if lost.shard != here {
-            dropped += new.bring(now, offset, lost.namespace, lost.sid, None);
+            dropped += new.bring(now, offset, to, None);
             for (offset, frames) in &missed.events {
-                dropped += new.bring(now, *offset, lost.namespace, lost.sid, Some(frames.clone()));
+                dropped += new.bring(now, *offset, to, Some(frames.clone()));
             }
         }
         (missed.events.into_iter().map(|(_, frames)| frames).collect(), dropped)

@@ -84,7 +84,7 @@ limits! {
     connect_timeout: sessions::a_client_that_joins_nothing_is_closed;
     ping_timeout: sessions::a_client_without_a_pulse_is_closed;
     upgrade_timeout: sessions::an_unfinished_upgrade_is_dropped_and_the_session_lives;
-    recovery_packets: recovery::the_oldest_events_are_dropped;
+    recovery_packets: recovery::the_oldest_events_are_dropped, recovery::a_socket_beyond_its_share_goes_itself;
     recovery_sessions: recovery::the_longest_lost_sockets_are_dropped;
     ops_connections: operations::a_connection_too_many_gets_503;
     ops_body: operations::a_body_too_long_gets_413;

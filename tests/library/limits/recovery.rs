@@ -8,7 +8,13 @@ use crate::support::{Server, WebSocket, one_shard};
 fn recovering(limits: Limits) -> Server {
     let config = Config { recovery: Some(Recovery::default()), limits, ..one_shard() };
     Server::start(config, |server| {
-        server.of("/").on_connect(|socket| socket.emit("welcome", ()));
+        let namespace = server.of("/");
+        namespace.on_connect(|socket| socket.emit("welcome", ()));
+        namespace.on("flood", |socket, _| {
+            socket.join("x".repeat(1024))?;
+            (0..100).try_for_each(|_| socket.emit("long", "x".repeat(1000)))?;
+            Ok::<_, Box<dyn std::error::Error>>(())
+        });
     })
 }
 
@@ -29,21 +35,21 @@ fn comes_back(server: &Server, [sid, pid, offset]: &[String; 3]) -> bool {
 }
 
 pub fn the_oldest_events_are_dropped() -> Server {
-    let server = recovering(Limits { recovery_packets: 1500, ..Limits::default() });
+    let server = recovering(Limits { recovery_packets: 16 * 1024, ..Limits::default() });
     let (ws, known) = connect(&server, "40");
     drop(ws);
     server.wait_until("gone", |metrics| metrics.sessions == 0);
-    server.handle().to("nobody").emit("long", "x".repeat(500)).expect("an event");
+    server.handle().to("nobody").emit("long", "x".repeat(8000)).expect("an event");
     assert!(comes_back(&server, &known));
     server.wait_until("gone", |metrics| metrics.sessions == 0);
-    server.handle().to("nobody").emit("long", "x".repeat(500)).expect("an event");
+    server.handle().to("nobody").emit("long", "x".repeat(8000)).expect("an event");
     assert!(!comes_back(&server, &known));
     server
 }
 
 pub fn the_longest_lost_sockets_are_dropped() -> Server {
-    let server = recovering(Limits { recovery_sessions: 1000, ..Limits::default() });
-    let lost: Vec<_> = (0..10)
+    let server = recovering(Limits { recovery_sessions: 8 * 1024, ..Limits::default() });
+    let lost: Vec<_> = (0..30)
         .map(|_| {
             let (ws, known) = connect(&server, "40");
             drop(ws);
@@ -52,6 +58,19 @@ pub fn the_longest_lost_sockets_are_dropped() -> Server {
         })
         .collect();
     assert!(server.hits("recovery_sessions") > 0);
-    assert!(comes_back(&server, &lost[9]) && !comes_back(&server, &lost[0]));
+    assert!(comes_back(&server, &lost[29]) && !comes_back(&server, &lost[0]));
+    server
+}
+
+pub fn a_socket_beyond_its_share_goes_itself() -> Server {
+    let server = recovering(Limits { recovery_packets: 16 * 1024, recovery_sessions: 16 * 1024, ..Limits::default() });
+    let (ws, known) = connect(&server, "40");
+    let (mut hoarder, its_own) = connect(&server, "40");
+    hoarder.send_text(r#"42["flood"]"#);
+    (0..100).for_each(|_| drop(hoarder.text()));
+    drop((ws, hoarder));
+    server.wait_until("gone", |metrics| metrics.sessions == 0);
+    assert_eq!((server.hits("recovery_packets") > 80, server.hits("recovery_sessions")), (true, 1));
+    assert!(!comes_back(&server, &its_own) && comes_back(&server, &known));
     server
 }
