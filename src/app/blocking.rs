@@ -126,7 +126,8 @@ impl Pool {
     /// Hands an event to a thread, or refuses it: then its handler never hears of it.
     pub(super) fn dispatch(&self, socket: &Socket, event: &Event, handler: &Arc<BlockingHandler>) {
         let (handle, event, handler) = (socket.handle(), event.to_owned(), Arc::clone(handler));
-        let size = event.raw().len() + event.attachments().iter().map(bytes::Bytes::len).sum::<usize>();
+        let size =
+            event.name().len() + event.raw().len() + event.attachments().iter().map(bytes::Bytes::len).sum::<usize>();
         let job = move || {
             let caught: Caught = catch_unwind(AssertUnwindSafe(|| handler(&handle, &event)));
             if !matches!(caught, Ok(None)) {

@@ -161,7 +161,8 @@ impl Broadcast {
     /// Delivers an event of another server.
     pub(super) fn deliver_received(self, event: &socketio::Event) {
         let sent = self.send(event.arguments.json(), event.arguments.attachments(), |shared, namespace| {
-            shared.application.hears_outgoing(namespace).then(|| event.clone())
+            // It waits in letters, and must not keep its message there.
+            shared.application.hears_outgoing(namespace).then(|| event.copied())
         });
         if let Err(error) = sent {
             log::debug!("an event of another server: {}", Excerpt(error));

@@ -70,7 +70,7 @@ impl Event {
         self.inner.arguments.attachments()
     }
 
-    /// The arguments, to be kept or sent on as they are.
+    /// The arguments, to be sent on as they are. Who keeps them keeps [copies](Arguments::copied).
     pub fn arguments(&self) -> &Arguments {
         &self.inner.arguments
     }

@@ -104,7 +104,8 @@ impl Collection {
         if state.finish.is_some() {
             if self.hoard.take(bytes) {
                 state.bytes += bytes;
-                state.answers.push(answer);
+                // It is a part of a message that may be much longer.
+                state.answers.push(answer.copied());
             } else {
                 state.dropped = state.dropped.saturating_add(1);
             }
@@ -216,6 +217,9 @@ impl Core {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+    use bytestring::ByteString;
+
     use super::*;
 
     fn collection(hoard: &Arc<Hoard>, shards: usize, others: Others) -> Arc<Collection> {
@@ -291,6 +295,16 @@ mod tests {
         assert_eq!(other.state().missing(), Some(1), "but the answer is missing");
         drop(one);
         assert!(hoard.take(2 * (COST + "[1]".len())), "all is given back");
+    }
+
+    #[test]
+    fn an_answer_that_is_kept_keeps_nothing_else_of_its_message() {
+        let collection = collection(&room_for(9), 1, Others::Counted);
+        let message = Bytes::from(vec![b'1'; 1_000_000]);
+        let json = ByteString::try_from(message.slice(..3)).unwrap();
+        assert!(!collection.answered(Arguments::unnamed(json, [message.slice(3..4)].into())));
+        assert_eq!(collection.state().answers.len(), 1);
+        assert!(message.is_unique());
     }
 
     #[test]

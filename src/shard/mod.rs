@@ -60,6 +60,7 @@ mod slow;
 mod socket;
 mod sockets;
 mod stop;
+mod tail;
 mod target;
 mod timers;
 mod translation;

@@ -15,6 +15,7 @@ use super::application::SessionRef;
 use super::connection::{Connection, HttpState, NEVER, Waiting};
 use super::core::Core;
 use super::keys::{ConnectionKey, SessionKey};
+use super::tail::Tail;
 use crate::engineio::{Encoding, Millis, Packet, ParseError, PayloadKind, Reason, payload, v3};
 use crate::metrics::Limit;
 
@@ -27,9 +28,9 @@ pub(crate) const GO_ON: usize = 2;
 /// The packets of a POST that are still to be handled.
 #[derive(Debug)]
 pub(crate) enum Packets {
-    V4(ByteString),
-    V3Text(ByteString),
-    V3Binary(Bytes),
+    V4(Tail<ByteString>),
+    V3Text(Tail<ByteString>),
+    V3Binary(Tail<Bytes>),
 }
 
 /// Why a POST is not answered yet.
@@ -48,19 +49,21 @@ enum Pause {
 impl Packets {
     /// The packets of a body.
     fn of(body: &[u8], encoding: Encoding, kind: PayloadKind) -> Self {
-        let text = || ByteString::from(&*String::from_utf8_lossy(body));
+        let text = || ByteString::from(&*String::from_utf8_lossy(body)).into();
         match (encoding, kind) {
             (Encoding::V4, _) => Self::V4(text()),
             (Encoding::V3 | Encoding::V3Base64, PayloadKind::Text) => Self::V3Text(text()),
-            (Encoding::V3 | Encoding::V3Base64, PayloadKind::Binary) => Self::V3Binary(Bytes::copy_from_slice(body)),
+            (Encoding::V3 | Encoding::V3Base64, PayloadKind::Binary) => {
+                Self::V3Binary(Bytes::copy_from_slice(body).into())
+            }
         }
     }
 
-    /// Bytes that they hold. What has been handled of a body stays with the rest.
+    /// Bytes that they hold, what has been handled of their buffer among them.
     pub(crate) fn len(&self) -> usize {
         match self {
-            Self::V4(text) | Self::V3Text(text) => text.len(),
-            Self::V3Binary(bytes) => bytes.len(),
+            Self::V4(text) | Self::V3Text(text) => text.held(),
+            Self::V3Binary(bytes) => bytes.held(),
         }
     }
 
@@ -68,25 +71,25 @@ impl Packets {
     fn walk(self, mut handle: impl FnMut(Result<Packet<'_>, ParseError>, Option<&ByteString>) -> bool) -> Option<Self> {
         match self {
             Self::V4(text) => {
-                let mut packets = payload::decode(&text);
+                let mut packets = payload::decode(text.rest());
                 while let Some(packet) = packets.next()
-                    && handle(packet, Some(&text))
+                    && handle(packet, Some(text.whole()))
                 {}
-                packets.rest().map(|rest| Self::V4(text.slice_ref(rest)))
+                packets.rest().map(str::len).map(|left| Self::V4(text.cut(left)))
             }
             Self::V3Text(text) => {
-                let mut packets = v3::decode_text_payload(&text);
+                let mut packets = v3::decode_text_payload(text.rest());
                 while let Some(packet) = packets.next()
-                    && handle(packet, Some(&text))
+                    && handle(packet, Some(text.whole()))
                 {}
-                packets.rest().map(|rest| Self::V3Text(text.slice_ref(rest)))
+                packets.rest().map(str::len).map(|left| Self::V3Text(text.cut(left)))
             }
             Self::V3Binary(bytes) => {
-                let mut packets = v3::decode_binary_payload(&bytes);
+                let mut packets = v3::decode_binary_payload(bytes.rest());
                 while let Some(packet) = packets.next()
                     && handle(packet, None)
                 {}
-                Some(packets.rest()).filter(|rest| !rest.is_empty()).map(|rest| Self::V3Binary(bytes.slice_ref(rest)))
+                Some(packets.rest().len()).filter(|left| *left > 0).map(|left| Self::V3Binary(bytes.cut(left)))
             }
         }
     }

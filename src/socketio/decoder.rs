@@ -80,7 +80,10 @@ struct Partial {
     packet: Packet,
     attachments: Vec<Bytes>,
     count: usize,
+    /// Bytes of the packet.
     bytes: usize,
+    /// Bytes of its text's buffer.
+    text: usize,
     /// When it was first looked at after its text or the latest attachment came.
     waiting_since: Option<Millis>,
 }
@@ -88,7 +91,8 @@ struct Partial {
 impl Decoder {
     /// Takes the text of a message; gives the packet unless attachments have yet to follow.
     ///
-    /// `whole` is the text that `text` is a part of, if it is one: the packet then shares its buffer, else it has copies.
+    /// `whole` is the text that `text` is a part of, if it is one: the packet then shares its buffer, else it has copies. One
+    /// that awaits attachments shares it only if the text is at least half of it.
     ///
     /// # Errors
     /// If the text is no packet, or attachments are awaited. The decoder is then as good as new, but the session should be
@@ -111,6 +115,8 @@ impl Decoder {
         } else {
             (0, rest)
         };
+        // A packet that is kept must not keep the buffer of a much longer message.
+        let whole = whole.filter(|whole| count == 0 || text.len() >= whole.len() / 2);
         let (namespace, rest) = namespace(whole, rest);
         let (id, rest) = ack_id(rest)?;
         let payload = rest.trim_end_matches([' ', '\t', '\n', '\r']);
@@ -135,7 +141,9 @@ impl Decoder {
         if bytes > limits.max_bytes {
             return Err(DecodeError::TooLarge);
         }
-        self.partial = Some(Box::new(Partial { packet, attachments: Vec::new(), count, bytes, waiting_since: None }));
+        let text = whole.map_or(bytes, |whole| whole.len());
+        self.partial =
+            Some(Box::new(Partial { packet, attachments: Vec::new(), count, bytes, text, waiting_since: None }));
         Ok(None)
     }
 
@@ -158,9 +166,12 @@ impl Decoder {
         partial.finish().map(Some)
     }
 
-    /// Bytes held of a packet whose attachments are awaited.
+    /// Bytes held of a packet whose attachments are awaited, those of its text's buffer among them.
     pub fn held(&self) -> usize {
-        self.partial.as_ref().map_or(0, |partial| partial.bytes)
+        self.partial.as_ref().map_or(0, |partial| {
+            let attachments: usize = partial.attachments.iter().map(|one| size_of::<Bytes>() + one.len()).sum();
+            size_of::<Partial>() + partial.text + attachments
+        })
     }
 
     /// Whether the next attachment is awaited for `patience` or longer; the time begins with the first call that finds it
@@ -330,6 +341,21 @@ mod tests {
         let Packet::Event { event: Some(Event { name, arguments }), .. } = packet else { panic!("{packet:?}") };
         assert_eq!((&*name, &**arguments.json()), ("hello", "[\"hello\",1]"));
         assert!(within.contains(&name.as_ptr()) && within.contains(&arguments.json().as_ptr()));
+    }
+
+    #[test]
+    fn a_packet_that_awaits_attachments_keeps_no_much_longer_message() {
+        let limits = DecodeLimits::default();
+        for (before, shares) in [(0, true), (5, true), (100_000, false)] {
+            let head = "51-/a,[\"hello\",{\"_placeholder\":true,\"num\":0}]";
+            let whole = ByteString::from(format!("{}{head}", "x".repeat(before)));
+            let mut decoder = Decoder::default();
+            assert_eq!(decoder.text(&whole[before..], Some(&whole), &limits), Ok(None));
+            assert_eq!(whole.as_bytes().is_unique(), !shares, "{before}");
+            let held = size_of::<Partial>() + head.len() + if shares { before } else { 0 };
+            assert_eq!(decoder.held(), held);
+            assert!(matches!(decoder.binary(Bytes::from_static(b"b"), &limits), Ok(Some(Packet::Event { .. }))));
+        }
     }
 
     #[test]

@@ -86,6 +86,13 @@ enum First {
     Argument,
 }
 
+impl Event {
+    /// The same, in buffers of its own.
+    pub(crate) fn copied(&self) -> Self {
+        Self { name: ByteString::from(&*self.name), arguments: self.arguments.copied() }
+    }
+}
+
 impl Arguments {
     /// The arguments of an event. `json` is the text of a JSON array that begins with the event's name.
     pub fn named(json: ByteString, attachments: Box<[Bytes]>) -> Self {
@@ -137,6 +144,14 @@ impl Arguments {
         let value = deserializer.deserialize_seq(ArgumentsVisitor { first: self.first, values: PhantomData })?;
         deserializer.end()?;
         Ok(value)
+    }
+
+    /// The same, in buffers of its own. Those that were received are parts of the message that they came in, and keep the whole
+    /// of it: of a POST, all that its client sent at once.
+    #[must_use]
+    pub fn copied(&self) -> Self {
+        let attachments = self.attachments.iter().map(|attachment| Bytes::copy_from_slice(attachment)).collect();
+        Self { json: ByteString::from(&*self.json), attachments, first: self.first }
     }
 
     /// Adds the attachments that the placeholders stand for.
