@@ -1,8 +1,9 @@
 //! Namespaces that come into being at the first CONNECT whose name fits a predicate.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
 use foldhash::fast::RandomState;
 
@@ -25,17 +26,66 @@ pub(super) struct Children {
     table: RwLock<Table>,
 }
 
+/// What bounds the children.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    /// How many there may be.
+    pub(super) most: usize,
+    /// How long one stays that has no sockets; `None`: as long as there is room.
+    pub(super) stay: Option<Duration>,
+}
+
+/// What becomes of a child. It is told before anybody can find, or make anew, the child.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Change<'a> {
+    /// It has come into being.
+    Came(&'a str),
+    /// It had no sockets, and goes.
+    Went(&'a str),
+    /// The same, to make room for another.
+    MadeRoom(&'a str),
+}
+
 #[derive(Default)]
 struct Table {
     by_name: HashMap<Arc<str>, Known, RandomState>,
+    /// Those without sockets, the longest first.
+    empty: BTreeMap<Emptied, Arc<str>>,
     /// Children that ever were. Their keys follow those of the declared namespaces.
     made: u32,
 }
+
+/// When a child lost its last socket, and which.
+type Emptied = (Instant, NamespaceKey);
 
 struct Known {
     child: Arc<Child>,
     /// Shards that have sockets in it.
     shards: usize,
+    /// Where it stands among those without.
+    emptied: Option<Emptied>,
+}
+
+impl Table {
+    /// Those go that have had no sockets for too long.
+    fn sweep(&mut self, now: Instant, stay: Option<Duration>, heard: &mut impl FnMut(Change<'_>)) {
+        let Some(stay) = stay else { return };
+        while let Some(entry) = self.empty.first_entry()
+            && now.saturating_duration_since(entry.key().0) >= stay
+        {
+            let name = entry.remove();
+            self.by_name.remove(&name);
+            heard(Change::Went(&name));
+        }
+    }
+
+    /// The one goes that has had no sockets for the longest. Says whether there was one.
+    fn make_room(&mut self, heard: &mut impl FnMut(Change<'_>)) -> bool {
+        let Some((_, name)) = self.empty.pop_first() else { return false };
+        self.by_name.remove(&name);
+        heard(Change::MadeRoom(&name));
+        true
+    }
 }
 
 impl Children {
@@ -51,16 +101,16 @@ impl Children {
         table.by_name.get(name).map(|known| Arc::clone(&known.child))
     }
 
-    /// Lets a shard into the child of that name, which comes into being if need be: there are at most `most`, with keys
-    /// from `first` on. `panicked` hears of predicates that panic; they fit nothing. `came` hears of a child that has come into
-    /// being, before anybody can find it.
+    /// Lets a shard into the child of that name, which comes into being if need be, with a key from `first` on. One more than
+    /// there may be takes the place of the one without sockets for the longest. `panicked` hears of predicates that panic; they
+    /// fit nothing.
     pub(super) fn enter(
         &self,
         name: &str,
-        most: usize,
+        bounds: Bounds,
         first: u32,
         panicked: impl Fn(&Namespace),
-        came: impl FnOnce(),
+        mut heard: impl FnMut(Change<'_>),
     ) -> Result<Arc<Child>, NoNamespace> {
         // The program's code: nothing is locked.
         let fits = |parent: &Parent| {
@@ -72,38 +122,57 @@ impl Children {
         let known = self.find(name).map(|child| child.parent);
         let parent = known.or_else(|| self.parents.iter().position(fits)).ok_or(NoNamespace::Invalid)?;
         let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
-        let Table { by_name, made } = &mut *table;
-        if let Some(known) = by_name.get_mut(name) {
+        if let Some(known) = table.by_name.get_mut(name) {
             known.shards += 1;
-            return Ok(Arc::clone(&known.child));
+            let (child, emptied) = (Arc::clone(&known.child), known.emptied.take());
+            emptied.and_then(|emptied| table.empty.remove(&emptied));
+            return Ok(child);
         }
-        if by_name.len() >= most {
+        table.sweep(Instant::now(), bounds.stay, &mut heard);
+        if table.by_name.len() >= bounds.most && !table.make_room(&mut heard) {
             return Err(NoNamespace::TooMany);
         }
-        let key = first.checked_add(*made).ok_or(NoNamespace::TooMany)?;
-        *made += 1;
+        let key = first.checked_add(table.made).ok_or(NoNamespace::TooMany)?;
+        table.made += 1;
         let child = Arc::new(Child::new(NamespaceKey(key), name, parent));
-        by_name.insert(Arc::clone(&child.name), Known { child: Arc::clone(&child), shards: 1 });
-        came();
+        let known = Known { child: Arc::clone(&child), shards: 1, emptied: None };
+        table.by_name.insert(Arc::clone(&child.name), known);
+        heard(Change::Came(name));
         Ok(child)
     }
 
-    /// A shard has no sockets in a child any more. The child goes with its last socket if `cleanup`, and `gone` hears of it,
-    /// before anybody can bring it into being again.
-    pub(super) fn exit(&self, child: &Child, cleanup: bool, gone: impl FnOnce()) {
+    /// A shard has no sockets in a child any more. One that no socket was ever let into goes with the last shard.
+    pub(super) fn exit(&self, child: &Child, stay: Option<Duration>, mut heard: impl FnMut(Change<'_>)) {
         let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
         let Some(known) = table.by_name.get_mut(&child.name) else { return };
         known.shards -= 1;
-        if known.shards == 0 && cleanup {
-            table.by_name.remove(&child.name);
-            gone();
+        if known.shards > 0 {
+            return;
         }
+        let now = Instant::now();
+        if child.was_joined() {
+            known.emptied = Some((now, child.key));
+            table.empty.insert((now, child.key), Arc::clone(&child.name));
+        } else {
+            table.by_name.remove(&child.name);
+            heard(Change::Went(&child.name));
+        }
+        table.sweep(now, stay, &mut heard);
+    }
+
+    /// Those go that have had no sockets for too long. Says how many without are left.
+    pub(super) fn sweep(&self, stay: Option<Duration>, mut heard: impl FnMut(Change<'_>)) -> usize {
+        let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
+        table.sweep(Instant::now(), stay, &mut heard);
+        table.empty.len()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const GO: Option<Duration> = Some(Duration::ZERO);
 
     fn children() -> Children {
         let mut children = Children::default();
@@ -113,7 +182,26 @@ mod tests {
     }
 
     fn enter(children: &Children, name: &str, most: usize) -> Result<Arc<Child>, NoNamespace> {
-        children.enter(name, most, 10, |namespace| assert_eq!(namespace.name(), "/_1"), || {})
+        enter_and_hear(children, name, Bounds { most, stay: None }).0
+    }
+
+    /// The same, and what was told.
+    fn enter_and_hear(
+        children: &Children,
+        name: &str,
+        bounds: Bounds,
+    ) -> (Result<Arc<Child>, NoNamespace>, Vec<String>) {
+        let mut heard = Vec::new();
+        let hear = |change: Change<'_>| heard.push(format!("{change:?}"));
+        let child = children.enter(name, bounds, 10, |namespace| assert_eq!(namespace.name(), "/_1"), hear);
+        (child, heard)
+    }
+
+    /// Enters a child of that name, has a socket join, and leaves it empty.
+    fn pass_through(children: &Children, name: &str) {
+        let child = enter(children, name, 9).unwrap();
+        child.joined();
+        children.exit(&child, None, |_| {});
     }
 
     #[test]
@@ -131,14 +219,46 @@ mod tests {
     fn it_goes_with_the_last_shard_if_so_set_and_its_key_is_not_used_again() {
         let children = children();
         let child = enter(&children, "/a1", 1).unwrap();
-        enter(&children, "/a1", 1).unwrap();
-        children.exit(&child, true, || {});
+        enter(&children, "/a1", 1).unwrap().joined();
+        children.exit(&child, GO, |_| {});
         assert!(children.find("/a1").is_some());
-        children.exit(&child, true, || {});
+        children.exit(&child, GO, |_| {});
         assert!(children.find("/a1").is_none());
         let next = enter(&children, "/a1", 1).unwrap();
+        next.joined();
         assert_eq!(next.key, NamespaceKey(11));
-        children.exit(&next, false, || {});
+        children.exit(&next, None, |_| {});
         assert!(children.find("/a1").is_some());
+    }
+
+    #[test]
+    fn one_that_nobody_was_let_into_does_not_stay() {
+        let children = children();
+        let child = enter(&children, "/a1", 1).unwrap();
+        children.exit(&child, None, |_| {});
+        assert!(children.find("/a1").is_none());
+    }
+
+    #[test]
+    fn at_the_limit_the_longest_empty_makes_room() {
+        let children = children();
+        ["/a1", "/a2", "/a3"].iter().for_each(|name| pass_through(&children, name));
+        enter(&children, "/a1", 3).unwrap();
+        let bounds = Bounds { most: 3, stay: None };
+        let (child, heard) = enter_and_hear(&children, "/a4", bounds);
+        assert_eq!((child.is_ok(), heard), (true, vec![r#"MadeRoom("/a2")"#.to_owned(), r#"Came("/a4")"#.to_owned()]));
+        assert!(children.find("/a2").is_none() && children.find("/a3").is_some());
+        enter(&children, "/a3", 3).unwrap();
+        assert_eq!(enter(&children, "/a5", 3).unwrap_err(), NoNamespace::TooMany);
+    }
+
+    #[test]
+    fn one_that_waits_for_its_sockets_goes_when_they_are_too_late() {
+        let children = children();
+        pass_through(&children, "/a1");
+        assert_eq!(children.sweep(Some(Duration::from_secs(3600)), |_| panic!("too early")), 1);
+        let mut went = 0;
+        assert_eq!(children.sweep(GO, |change| went += u32::from(change == Change::Went("/a1"))), 0);
+        assert_eq!((went, children.find("/a1").is_none()), (1, true));
     }
 }

@@ -4,12 +4,13 @@ use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use foldhash::fast::FixedState;
 use log::Level;
 
 use super::blocking::Pool;
-use super::children::Children;
+use super::children::{Bounds, Change, Children};
 use super::event::{Ack, Event};
 use super::handle::Handle;
 use super::namespace::Namespace;
@@ -17,7 +18,9 @@ use super::outcome::{Failure, Outcome};
 use super::session::Session;
 use super::socket::Socket;
 use super::subject::Subject;
+use crate::config::Config;
 use crate::log_line::{Excerpt, LineKind};
+use crate::metrics::Limit;
 use crate::shard::{
     Application, Child, Handshake, Message, NamespaceKey, NamespaceRef, NoNamespace, Refusal, RoomChange, SessionRef,
     Shard, Shared, SocketRef,
@@ -127,19 +130,21 @@ impl Application for Handlers {
             let what = || format!("the predicate of {} panicked: {:?} does not fit", parent.name(), Excerpt(name));
             PANICKED.write(what);
         };
-        self.children.enter(name, limits.dynamic_namespaces, declared, panicked, || {
-            if let Some(cluster) = &shard.shared.cluster {
-                cluster.enter(name);
+        let bounds = Bounds { most: limits.dynamic_namespaces, stay: stay(&shard.shared.config) };
+        self.children.enter(name, bounds, declared, panicked, |change| {
+            if matches!(change, Change::MadeRoom(_)) {
+                shard.core.borrow().metrics.hit(Limit::DynamicNamespaces);
             }
+            follow(&shard.shared, change);
         })
     }
 
     fn exit_namespace(&self, child: &Child, shared: &Shared) {
-        self.children.exit(child, shared.config.cleanup_empty_child_namespaces, || {
-            if let Some(cluster) = &shared.cluster {
-                cluster.leave(&child.name);
-            }
-        });
+        self.children.exit(child, stay(&shared.config), |change| follow(shared, change));
+    }
+
+    fn sweep_namespaces(&self, shared: &Shared) -> usize {
+        self.children.sweep(stay(&shared.config), |change| follow(shared, change))
     }
 
     fn asks_permission(&self) -> bool {
@@ -272,6 +277,21 @@ impl Application for Handlers {
         for handler in &self.of(&socket).disconnect {
             guard(shard, subject, "disconnect", || handler(&socket, reason));
         }
+    }
+}
+
+/// How long a namespace by predicate stays without sockets: those that are lost find it again while they may come back.
+fn stay(config: &Config) -> Option<Duration> {
+    let recovery = || config.recovery.as_ref().map_or(Duration::ZERO, |recovery| recovery.max_disconnection_duration);
+    config.cleanup_empty_child_namespaces.then(recovery)
+}
+
+/// The server takes part in a namespace of the cluster while it has it.
+fn follow(shared: &Shared, change: Change<'_>) {
+    let Some(cluster) = &shared.cluster else { return };
+    match change {
+        Change::Came(name) => cluster.enter(name),
+        Change::Went(name) | Change::MadeRoom(name) => cluster.leave(name),
     }
 }
 

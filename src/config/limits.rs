@@ -76,7 +76,7 @@ pub struct Limits {
     /// Namespaces one session may join, 32 by default. Beyond: the client gets a CONNECT_ERROR.
     pub namespaces_per_session: usize,
     /// Namespaces that clients may bring into being ([`Server::of_dynamic`](crate::Server::of_dynamic)), 10 000 by default.
-    /// Beyond: the client gets a CONNECT_ERROR.
+    /// Beyond: the one without sockets for the longest goes; if there is none without, the client gets a CONNECT_ERROR.
     pub dynamic_namespaces: usize,
     /// Longest name of such a namespace, in bytes, 256 by default. Beyond: the client gets a CONNECT_ERROR.
     pub namespace_length: usize,

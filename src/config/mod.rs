@@ -83,7 +83,8 @@ pub struct Config {
     /// They are started only if such a handler was declared.
     pub blocking_threads: usize,
     /// Whether a namespace that a client brought into being ([`Server::of_dynamic`](crate::Server::of_dynamic)) goes with its
-    /// last socket. Default no: it stays, as long as the server runs.
+    /// last socket, or, with [`recovery`](Self::recovery), when that may not come back any more. Default yes; Node's default is
+    /// no. If not, it stays, until there are [too many](Limits::dynamic_namespaces).
     pub cleanup_empty_child_namespaces: bool,
     /// Connection state recovery. Default none: a client that comes back is a new one.
     pub recovery: Option<Recovery>,
@@ -157,7 +158,7 @@ impl Default for Config {
             cookie: None,
             handshake_headers: HandshakeHeaders::Keep,
             blocking_threads: 4,
-            cleanup_empty_child_namespaces: false,
+            cleanup_empty_child_namespaces: true,
             recovery: None,
             redis: None,
             redis_key: "socket.io".to_owned(),

@@ -137,7 +137,7 @@ pub const SETTINGS: &[Setting] = &[
     ),
     setting!(
         "KINGLET_CLEANUP_EMPTY_CHILD_NAMESPACES",
-        "0",
+        "1",
         cleanup_empty_child_namespaces,
         parse::switch,
         "a namespace made by predicate goes with its last socket"
@@ -344,7 +344,7 @@ pub const SETTINGS: &[Setting] = &[
         "10000",
         limits.dynamic_namespaces,
         count,
-        "namespaces made by predicate; then CONNECT_ERROR"
+        "namespaces made by predicate; then the longest empty goes, or CONNECT_ERROR"
     ),
     setting!(
         "KINGLET_NAMESPACE_LENGTH",

@@ -59,8 +59,8 @@ impl Server {
     }
 
     /// Namespaces by a predicate on their names (`io.of(/regex/)` in JavaScript), to give them handlers: each comes into
-    /// being when the first client asks for it, with the middlewares and handlers that are declared here, and stays, or
-    /// goes with its last socket ([`Config::cleanup_empty_child_namespaces`]). A namespace declared by [`of`](Self::of) wins,
+    /// being when the first client asks for it, with the middlewares and handlers that are declared here, and goes with its
+    /// last socket, unless it is to stay ([`Config::cleanup_empty_child_namespaces`]). A namespace declared by [`of`](Self::of) wins,
     /// and of several predicates that fit, the first. Clients choose the names, so their number and their length are bounded
     /// ([`Limits::dynamic_namespaces`](crate::Limits::dynamic_namespaces)).
     ///

@@ -35,6 +35,9 @@ pub(crate) trait Application: Send + Sync {
     /// A shard has no sockets any more in a namespace that it was let into.
     fn exit_namespace(&self, child: &Child, shared: &Shared);
 
+    /// Time may have come for namespaces without sockets to go. Says how many without are left.
+    fn sweep_namespaces(&self, shared: &Shared) -> usize;
+
     /// The server stops.
     fn stopping(&self);
 

@@ -8,6 +8,7 @@ use super::application::SessionRef;
 use super::calls::Call;
 use super::core::Core;
 use super::keys::{NamespaceKey, SessionKey};
+use super::ledger::SOCKET_OF_CHILD;
 use super::namespaces::{Child, NamespaceRef, NoNamespace};
 use super::target::Urgency;
 use crate::metrics::Limit;
@@ -29,8 +30,12 @@ impl Core {
         self.namespaces.child(key).map_or(NamespaceRef::Declared(key), |child| NamespaceRef::Child(Arc::clone(child)))
     }
 
-    /// A client asks for a namespace that this shard does not have: the application decides, once nothing is borrowed.
+    /// A client asks for a namespace that this shard does not have: the application decides, once nothing is borrowed. It is not
+    /// asked for one who may join no more, so that nothing is made for it.
     pub(crate) fn ask_namespace(&mut self, session: SessionKey, name: &str, auth: Option<ByteString>) {
+        if self.has_no_room_for_a_socket(session, name, SOCKET_OF_CHILD, auth.as_ref()) {
+            return;
+        }
         match self.session_ref(session).filter(|_| self.shared.application.makes_namespaces()) {
             // The texts share the buffer of their message; what is kept must not keep that.
             Some(session) => {
@@ -70,6 +75,8 @@ impl Core {
     pub(crate) fn leave_empty(&mut self, key: NamespaceKey) {
         if let Some(child) = self.namespaces.take_empty(key) {
             self.shared.application.exit_namespace(&child, &self.shared);
+            // It may have to wait for sockets that come back.
+            self.arm_recovery();
         }
     }
 

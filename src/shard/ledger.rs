@@ -19,8 +19,8 @@ const SESSION: usize = 256;
 /// What a socket takes beside what its client chose: it, what most have no need of, its place among the members.
 const SOCKET: usize = 256;
 
-/// What a namespace takes that came into being for a socket, its name included.
-const CHILD: usize = 512;
+/// The same of a socket for which a namespace may have come into being, with its name.
+pub(crate) const SOCKET_OF_CHILD: usize = SOCKET + 512;
 
 /// What being in a room takes beside the room's name: the room, its places in the indexes, the memberships.
 const MEMBERSHIP: usize = 192;
@@ -72,7 +72,7 @@ impl Core {
 
     /// What a socket of a namespace costs beside what its client chose.
     pub(crate) fn socket_cost(&self, namespace: NamespaceKey) -> usize {
-        if self.namespaces.child(namespace).is_some() { SOCKET + CHILD } else { SOCKET }
+        if self.namespaces.child(namespace).is_some() { SOCKET_OF_CHILD } else { SOCKET }
     }
 
     /// What being in a room of that name costs.

@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use foldhash::fast::{FixedState, RandomState};
 
@@ -22,6 +22,8 @@ pub(crate) struct Child {
     /// The place of its parent among the application's.
     pub(crate) parent: usize,
     ack_ids: AtomicU64,
+    /// Whether a socket was ever let in.
+    joined: AtomicBool,
 }
 
 /// Why there is no namespace of a name.
@@ -63,7 +65,17 @@ struct Entry {
 
 impl Child {
     pub(crate) fn new(key: NamespaceKey, name: &str, parent: usize) -> Self {
-        Self { key, name: name.into(), parent, ack_ids: AtomicU64::new(0) }
+        Self { key, name: name.into(), parent, ack_ids: AtomicU64::new(0), joined: AtomicBool::new(false) }
+    }
+
+    /// A socket was let in.
+    pub(crate) fn joined(&self) {
+        self.joined.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether one ever was.
+    pub(crate) fn was_joined(&self) -> bool {
+        self.joined.load(Ordering::Relaxed)
     }
 }
 

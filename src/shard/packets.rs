@@ -10,7 +10,7 @@ use super::Shard;
 use super::application::{Message, SocketRef};
 use super::calls::Call;
 use super::core::Core;
-use super::keys::{ConnectionKey, NamespaceKey, SessionKey};
+use super::keys::{ConnectionKey, SessionKey};
 use super::sockets::Status;
 use crate::engineio::{Inbound, Packet as EnginePacket, ParseError, Transport};
 use crate::log_line::Excerpt;
@@ -166,17 +166,7 @@ impl Core {
             self.violation(session, "a second CONNECT to one namespace");
             return;
         }
-        let most = self.shared.config.limits.namespaces_per_session;
-        if self.sockets_of(session).len() >= most {
-            self.metrics.hit(Limit::NamespacesPerSession);
-            let message = format!("a session may join {most} namespaces at most");
-            self.send_connect_error(session, name, &message, None);
-            return;
-        }
-        let bytes = auth.as_ref().map_or(0, |auth| auth.len());
-        if let Some((limit, message)) = self.no_room_for_a_socket(session, namespace, bytes) {
-            self.metrics.hit(limit);
-            self.send_connect_error(session, name, &message, None);
+        if self.has_no_room_for_a_socket(session, name, self.socket_cost(namespace), auth.as_ref()) {
             return;
         }
         // The text shares the buffer of its message; what is kept must not keep that.
@@ -187,19 +177,30 @@ impl Core {
         }
     }
 
-    /// The bound that a socket would exceed whose client gave so many bytes of authentication data, and what it is told.
-    fn no_room_for_a_socket(
-        &self,
+    /// Whether a session has no room for a socket that costs so much beside its authentication data; then its client is told
+    /// so.
+    pub(crate) fn has_no_room_for_a_socket(
+        &mut self,
         session: SessionKey,
-        namespace: NamespaceKey,
-        auth: usize,
-    ) -> Option<(Limit, String)> {
+        name: &str,
+        cost: usize,
+        auth: Option<&ByteString>,
+    ) -> bool {
         let limits = &self.shared.config.limits;
-        if auth > limits.auth {
-            return Some((Limit::Auth, format!("the authentication data may have {} bytes at most", limits.auth)));
-        }
-        let fits = self.may_keep(session, self.socket_cost(namespace) + auth);
-        (!fits).then(|| (Limit::SessionMemory, "the session keeps as much as it may".to_owned()))
+        let (namespaces, most_auth) = (limits.namespaces_per_session, limits.auth);
+        let auth = auth.map_or(0, |auth| auth.len());
+        let (limit, message) = if self.sockets_of(session).len() >= namespaces {
+            (Limit::NamespacesPerSession, format!("a session may join {namespaces} namespaces at most"))
+        } else if auth > most_auth {
+            (Limit::Auth, format!("the authentication data may have {most_auth} bytes at most"))
+        } else if !self.may_keep(session, cost + auth) {
+            (Limit::SessionMemory, "the session keeps as much as it may".to_owned())
+        } else {
+            return false;
+        };
+        self.metrics.hit(limit);
+        self.send_connect_error(session, name, &message, None);
+        true
     }
 
     /// A packet that cannot be decoded ends the session.

@@ -201,6 +201,9 @@ impl Core {
         if let Some(state) = self.socket_mut(socket) {
             state.place = place;
         }
+        if let Some(child) = self.namespaces.child(namespace) {
+            child.joined();
+        }
         self.send_connect(session, namespace, &id, pid);
         self.session(session, |session, _, _, _| session.joined());
         true

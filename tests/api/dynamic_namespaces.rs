@@ -1,5 +1,9 @@
 //! Namespaces that come into being when a client asks for them.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
+
 use kinglet::{Config, Limits, Refusal, Server};
 
 use crate::client::Client;
@@ -61,6 +65,8 @@ fn their_number_and_length_are_bounded() {
     client.join("/game-1");
     client.join("/game-2");
     assert_eq!(client.connect("/game-3"), r#"{"message":"no more namespaces can be made"}"#);
+    client.send("41/game-1,");
+    client.join("/game-3");
     assert_eq!(client.connect("/game-45678"), r#"{"message":"the name of the namespace is too long"}"#);
     assert_eq!((server.hit("dynamic_namespaces"), server.hit("namespace_length")), (1, 1));
     let mut other = Client::open(server.address, &[]);
@@ -68,7 +74,41 @@ fn their_number_and_length_are_bounded() {
 }
 
 #[test]
-fn one_without_sockets_stays_unless_set_otherwise() {
+fn at_the_limit_the_longest_empty_makes_room() {
+    let limits = Limits { dynamic_namespaces: 3, ..Limits::default() };
+    let server = serve(Config { limits, cleanup_empty_child_namespaces: false, ..config() }, games);
+    let mut client = Client::open(server.address, &[]);
+    for name in ["/game-1", "/game-2", "/game-3", "/game-4"] {
+        client.join(name);
+        client.send(&format!("41{name},"));
+    }
+    client.join("/game-5");
+    let exists = |name: &str| server.handle.of(name).to("nobody").emit("x", ()).is_ok();
+    let there = ["/game-1", "/game-2", "/game-3", "/game-4", "/game-5"].map(exists);
+    assert_eq!(there, [false, false, true, true, true]);
+    assert_eq!(server.hit("dynamic_namespaces"), 2);
+}
+
+#[test]
+fn nothing_is_made_for_a_client_that_is_refused() {
+    let asked = Arc::<AtomicUsize>::default();
+    let counter = Arc::clone(&asked);
+    let limits = Limits { namespaces_per_session: 1, ..Limits::default() };
+    let server = serve(Config { limits, cleanup_empty_child_namespaces: false, ..config() }, move |server| {
+        games(server);
+        server.of_dynamic(move |_| counter.fetch_add(1, Relaxed) < usize::MAX);
+    });
+    let mut client = Client::open(server.address, &[]);
+    let exists = |name: &str| server.handle.of(name).to("nobody").emit("x", ()).is_ok();
+    assert_eq!(client.connect("/game-closed"), r#"{"message":"closed"}"#);
+    assert!(!exists("/game-closed"), "a middleware refused it");
+    client.join("/game-1");
+    assert_eq!(client.connect("/other"), r#"{"message":"a session may join 1 namespaces at most"}"#);
+    assert_eq!((asked.load(Relaxed), exists("/other")), (0, false));
+}
+
+#[test]
+fn one_without_sockets_goes_unless_set_otherwise() {
     for (cleanup_empty_child_namespaces, stays) in [(false, true), (true, false)] {
         let server = serve(Config { cleanup_empty_child_namespaces, ..config() }, games);
         let mut client = Client::open(server.address, &[]);

@@ -185,7 +185,7 @@ impl Core {
     }
 
     /// Keeps a timer while there is something to be forgotten.
-    fn arm_recovery(&mut self) {
+    pub(crate) fn arm_recovery(&mut self) {
         let Some(recovery) = self.shared.recovery.as_ref().filter(|_| !self.recovering.armed) else { return };
         self.recovering.armed = true;
         self.timers.arm(self.now + recovery.settings.max_disconnection_duration, TimerKey::Recovery);
@@ -195,7 +195,7 @@ impl Core {
     pub(crate) fn recovery_due(&mut self) {
         let shared = Arc::clone(&self.shared);
         let Some(recovery) = &shared.recovery else { return };
-        let mut kept = recovery.lost().expire(recovery.now());
+        let mut kept = recovery.lost().expire(recovery.now()) + shared.application.sweep_namespaces(&shared);
         if let Some(mut log) = recovery.log(self.index()) {
             kept += log.expire(self.now);
         }

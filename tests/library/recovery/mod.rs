@@ -81,6 +81,28 @@ fn start(config: Config) -> (Server, Receiver<String>) {
 }
 
 #[test]
+fn a_client_finds_the_namespace_that_it_had_alone() {
+    let server = Server::start(on(2), |server| {
+        server.of_dynamic(|_| true).on_connect(|socket| socket.emit("hello", socket.recovered()));
+    });
+    let text = |ws: &mut WebSocket| ws.text().replacen("/game,", "", 1);
+    let (mut ws, _) = WebSocket::open(&server);
+    ws.send_text("40/game,");
+    let first = Answer::parse(&text(&mut ws));
+    let hello = text(&mut ws);
+    let offset =
+        hello.strip_prefix(r#"42["hello",false,""#).and_then(|rest| rest.strip_suffix("\"]")).expect("an offset");
+    drop(ws);
+    server.wait_until("gone", |metrics| metrics.sessions == 0);
+    server.handle().of("/game").emit("missed", ()).expect("a namespace that waits");
+    let (mut ws, _) = WebSocket::open(&server);
+    ws.send_text(&first.claim(offset).replacen("40", "40/game,", 1));
+    assert!(text(&mut ws).starts_with(r#"42["missed","#));
+    assert_eq!(Answer::parse(&text(&mut ws)).sid, first.sid);
+    assert!(text(&mut ws).starts_with(r#"42["hello",true,"#));
+}
+
+#[test]
 fn a_client_comes_back_as_with_the_node_server() {
     let vectors: Value = serde_json::from_str(VECTORS).expect("JSON");
     let vector = &vectors["entries"][0];
