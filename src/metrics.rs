@@ -161,6 +161,7 @@ pub(crate) enum Limit {
     MemoryShed,
     AcceptRate,
     SessionsPerAddress,
+    ConnectionsPerAddress,
     MessageRate,
     ByteRate,
     RequestHead,
@@ -203,12 +204,13 @@ pub(crate) enum Limit {
 }
 
 impl Limit {
-    pub(crate) const ALL: [Self; 44] = [
+    pub(crate) const ALL: [Self; 45] = [
         Self::MaxConnections,
         Self::MemoryRefuse,
         Self::MemoryShed,
         Self::AcceptRate,
         Self::SessionsPerAddress,
+        Self::ConnectionsPerAddress,
         Self::MessageRate,
         Self::ByteRate,
         Self::RequestHead,
@@ -258,6 +260,7 @@ impl Limit {
             Self::MemoryShed => "memory_shed",
             Self::AcceptRate => "accept_rate",
             Self::SessionsPerAddress => "sessions_per_address",
+            Self::ConnectionsPerAddress => "connections_per_address",
             Self::MessageRate => "message_rate",
             Self::ByteRate => "byte_rate",
             Self::RequestHead => "request_head",

@@ -34,6 +34,14 @@ pub struct Limits {
     /// Behind a load balancer or a proxy, all clients seem to have its address unless
     /// [`Config::trusted_proxies`](super::Config::trusted_proxies) says how many of them there are.
     pub sessions_per_address: Option<usize>,
+    /// TCP connections that one address may have at one time; of IPv6, the addresses of a /64 count as one. Beyond: `429` at once,
+    /// and closed. Default `None`: as many as come. A browser on polling has up to three for each page; many people share the
+    /// address of an office or a mobile network.
+    ///
+    /// It is the address of the TCP peer that counts, as nothing else is known of a connection. With
+    /// [`Config::trusted_proxies`](super::Config::trusted_proxies) the peers are the proxies, whose connections carry many clients, so
+    /// there is no such bound then: [`sessions_per_address`](Self::sessions_per_address) bounds what counts.
+    pub connections_per_address: Option<usize>,
     /// Messages that a client may send in a second, and twice as many at once after a while without; pongs and the like count,
     /// too. Beyond: it is held up. Nothing is read from its WebSocket meanwhile, a POST is answered later. One that has been
     /// held up for 10 s longer than not is closed, its WebSocket with code 1008. Default `None`: as many as come; 100 is a good
@@ -172,6 +180,7 @@ impl Default for Limits {
             memory_shed: Some(92),
             accept_rate: None,
             sessions_per_address: None,
+            connections_per_address: None,
             message_rate: None,
             byte_rate: None,
             accepts_per_turn: 64,

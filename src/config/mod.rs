@@ -232,6 +232,7 @@ impl Config {
         for (name, bound) in [
             ("KINGLET_ACCEPT_RATE", self.limits.accept_rate.map(|rate| rate as usize)),
             ("KINGLET_SESSIONS_PER_ADDRESS", self.limits.sessions_per_address),
+            ("KINGLET_CONNECTIONS_PER_ADDRESS", self.limits.connections_per_address),
             ("KINGLET_MESSAGE_RATE", self.limits.message_rate),
             ("KINGLET_BYTE_RATE", self.limits.byte_rate),
         ] {

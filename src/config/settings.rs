@@ -252,6 +252,13 @@ pub const SETTINGS: &[Setting] = &[
         "sessions of one client address at one time; more get 429 (behind a balancer, set KINGLET_TRUSTED_PROXIES, too)"
     ),
     setting!(
+        "KINGLET_CONNECTIONS_PER_ADDRESS",
+        "off",
+        limits.connections_per_address,
+        unless("off", |t| parse::number(t, "a whole number, or off")),
+        "TCP connections of one address at one time; more get 429 (not with KINGLET_TRUSTED_PROXIES: all would be the proxy's)"
+    ),
+    setting!(
         "KINGLET_MESSAGE_RATE",
         "off",
         limits.message_rate,

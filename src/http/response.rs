@@ -18,6 +18,9 @@ pub(crate) const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 pub(crate) const BUSY: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 
+/// Answer to a connection of an address that has too many.
+pub(crate) const CROWD: &[u8] = b"HTTP/1.1 429 Too Many Requests\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+
 const ALL_GOOD: &[u8] =
     b"HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 8\r\n\r\nall good";
 
@@ -238,6 +241,8 @@ mod tests {
         }
         let busy = Response::new(Status::ServiceUnavailable, Delivery::LAST, b"").header("Retry-After", b"5").length();
         assert_eq!(busy.finish(), BUSY);
+        let crowd = Response::new(Status::TooManyRequests, Delivery::LAST, b"").length();
+        assert_eq!(crowd.finish(), CROWD);
     }
 
     #[test]

@@ -204,6 +204,11 @@ fn announce(shared: &Shared, address: SocketAddr, memory: Option<usize>, operati
             config.ping_interval.as_secs()
         );
     }
+    if config.trusted_proxies > 0 && config.limits.connections_per_address.is_some() {
+        log::warn!(
+            "KINGLET_CONNECTIONS_PER_ADDRESS does nothing behind trusted proxies, whose connections all are; use KINGLET_SESSIONS_PER_ADDRESS"
+        );
+    }
     if operations.is_some_and(|address| !address.ip().is_loopback()) {
         log::info!("the port for operations can be reached from elsewhere: it must not face the internet");
     }

@@ -1,7 +1,7 @@
 //! The listener and the connections it brings.
 
 use std::io::{self, Read, Write};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -130,12 +130,15 @@ impl Shard {
 impl Core {
     fn accepted(&mut self, mut stream: TcpStream, peer: SocketAddr) -> Option<ConnectionKey> {
         self.metrics.accepted.one();
+        if self.shared.peers.as_ref().is_some_and(|peers| !peers.enter(peer.ip())) {
+            self.metrics.hit(Limit::ConnectionsPerAddress);
+            send_away(&mut stream, http::CROWD);
+            return None;
+        }
         if !self.shared.connection_opened() {
             self.metrics.hit(Limit::MaxConnections);
-            // What has come is taken first: closing on it would reset the connection, and the answer with it. The socket's
-            // buffer is empty, so the answer fits; whether it arrives is the client's concern.
-            let _ = stream.read(&mut [0; 4096]);
-            let _ = stream.write(http::BUSY);
+            self.leave_peer(peer.ip());
+            send_away(&mut stream, http::BUSY);
             return None;
         }
         let key = self.adopt(stream, peer)?;
@@ -158,10 +161,37 @@ impl Core {
                 }
             }
         });
-        if registered.is_none() {
-            self.shared.connection_closed();
+        match registered {
+            Some(key) if self.shared.peers.is_some() => _ = self.peers.insert(key, peer.ip()),
+            Some(_) => {}
+            None => {
+                self.shared.connection_closed();
+                self.leave_peer(peer.ip());
+            }
         }
         self.metrics.connections.set(self.connections.len() as u64);
         registered
     }
+
+    /// A connection of that address is no more.
+    fn leave_peer(&self, address: IpAddr) {
+        if let Some(peers) = &self.shared.peers {
+            peers.leave(address);
+        }
+    }
+
+    /// The same, by its key.
+    pub(crate) fn forget_peer(&mut self, key: ConnectionKey) {
+        if let Some(address) = self.peers.remove(&key) {
+            self.leave_peer(address);
+        }
+    }
+}
+
+/// Answers a connection that is one too many, and lets it go. What has come is taken first: closing on it would reset the
+/// connection, and the answer with it. The socket's buffer is empty, so the answer fits; whether it arrives is the client's
+/// concern.
+fn send_away(stream: &mut TcpStream, answer: &[u8]) {
+    let _ = stream.read(&mut [0; 4096]);
+    let _ = stream.write(answer);
 }

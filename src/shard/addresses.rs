@@ -1,4 +1,4 @@
-//! How many sessions each client address has, if that is bounded.
+//! How many sessions, or connections, each client address has, if that is bounded.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -7,36 +7,36 @@ use std::sync::{Mutex, PoisonError};
 /// The part of an IPv6 address that is a network's: whoever has one address has the whole of it.
 const NETWORK: u128 = !0 << 64;
 
-/// The sessions of each address, over all shards. Only what opens or forgets a session looks at it.
+/// The sessions, or the connections, of each address, over all shards. Only what opens or ends one looks at it.
 #[derive(Debug)]
 pub(crate) struct Addresses {
     most: usize,
-    sessions: Mutex<HashMap<IpAddr, usize>>,
+    counts: Mutex<HashMap<IpAddr, usize>>,
 }
 
 impl Addresses {
-    /// Bounds the sessions of an address by `most`.
+    /// Bounds what an address has by `most`.
     pub(crate) fn new(most: usize) -> Self {
-        Self { most, sessions: Mutex::default() }
+        Self { most, counts: Mutex::default() }
     }
 
-    /// Counts a session of this address; false if it is one too many, and then it is not counted.
+    /// Counts one more of this address; false if it is one too many, and then it is not counted.
     pub(crate) fn enter(&self, address: IpAddr) -> bool {
-        let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = sessions.entry(counted_as(address)).or_default();
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry(counted_as(address)).or_default();
         let fits = *count < self.most;
         *count += usize::from(fits);
         fits
     }
 
-    /// A session that was counted is over.
+    /// One that was counted is over.
     pub(crate) fn leave(&self, address: IpAddr) {
         let address = counted_as(address);
-        let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = sessions.get_mut(&address) {
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = counts.get_mut(&address) {
             *count -= 1;
             if *count == 0 {
-                sessions.remove(&address);
+                counts.remove(&address);
             }
         }
     }
@@ -68,7 +68,7 @@ mod tests {
         for it in [one, one, other] {
             addresses.leave(it);
         }
-        assert_eq!(addresses.sessions.lock().unwrap().len(), 0);
+        assert_eq!(addresses.counts.lock().unwrap().len(), 0);
     }
 
     #[test]

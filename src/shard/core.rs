@@ -4,9 +4,11 @@
 //! application must hear is left in `calls`, and called when the core is not borrowed.
 
 use std::collections::{HashMap, VecDeque};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use foldhash::fast::FixedState;
 use mio::Registry;
 use slab::Slab;
 
@@ -49,6 +51,9 @@ pub(crate) struct Core {
     /// The instant at which this turn began.
     pub(crate) now: Millis,
     pub(crate) connections: Pages<Connection>,
+    /// Whose they are, while the connections of an address are bounded. A WebSocket has forgotten its peer, and a socket that
+    /// was reset does not tell it any more.
+    pub(crate) peers: HashMap<ConnectionKey, IpAddr, FixedState>,
     pub(crate) sessions: Pages<Client>,
     pub(crate) sockets: Pages<SocketState>,
     pub(crate) namespaces: Namespaces,
@@ -113,6 +118,7 @@ impl Core {
             registry,
             now: Millis(0),
             connections: Pages::new(MAX_KEYS),
+            peers: HashMap::default(),
             sessions: Pages::new(MAX_KEYS),
             sockets: Pages::new(MAX_KEYS),
             namespaces: Namespaces::new(shared.application.namespaces()),
@@ -264,6 +270,7 @@ impl Core {
             }
             self.departed();
             self.shared.connection_closed();
+            self.forget_peer(key);
             self.metrics.connections.set(self.connections.len() as u64);
             self.tell_session(key, &connection);
         }

@@ -37,6 +37,8 @@ impl Core {
             return;
         }
         let Some(mut connection) = self.connections.remove(key.0) else { return };
+        // It is still one of its peer's: the other shard notes whose it is.
+        self.peers.remove(&key);
         self.metrics.connections.set(self.connections.len() as u64);
         if let Err(error) = self.registry.deregister(&mut connection.stream) {
             log::debug!("connection {}: {error}", key.0);

@@ -55,6 +55,9 @@ pub(crate) struct Shared {
     pub(crate) rates: Option<Rates>,
     /// The sessions of each client address, if they are bounded.
     pub(crate) addresses: Option<Addresses>,
+    /// The connections of each peer's address, if they are bounded. Trusted proxies are peers of all clients, so of them
+    /// nothing can be told.
+    pub(crate) peers: Option<Addresses>,
     pub(crate) recovery: Option<Recovery>,
     pub(crate) memory: MemoryGuard,
     /// Clients that were cut off, and have not been told of.
@@ -124,6 +127,7 @@ impl Shared {
             accept_rate_per_shard: config.limits.accept_rate.map(|rate| Rate::new((rate as usize).div_ceil(shards), 1)),
             rates: Rates::new(&config.limits),
             addresses: config.limits.sessions_per_address.map(Addresses::new),
+            peers: config.limits.connections_per_address.filter(|_| config.trusted_proxies == 0).map(Addresses::new),
             recovery: Recovery::new(&config, instance, shards),
             memory: MemoryGuard::new(budget.memory, &config.limits),
             cuts: Cuts::default(),

@@ -43,6 +43,7 @@ limits! {
     memory_shed: memory::those_that_hold_most_are_closed_and_who_holds_little_is_not;
     accept_rate: requests::a_session_too_many_in_a_second_gets_503;
     sessions_per_address: requests::a_session_too_many_from_one_address_gets_429;
+    connections_per_address: requests::a_connection_too_many_of_one_address_gets_429;
     message_rate: rates::a_websocket_that_sends_too_many_is_held_up_and_loses_nothing,
         rates::a_polling_client_that_sends_too_many_is_held_up_and_loses_nothing,
         rates::who_goes_on_is_closed_with_1008,

@@ -96,6 +96,42 @@ pub fn a_session_too_many_from_one_address_gets_429() -> Server {
     server
 }
 
+pub fn a_connection_too_many_of_one_address_gets_429() -> Server {
+    let limits = Limits { connections_per_address: Some(8), ..Limits::default() };
+    let server = Server::start(Config { limits, ..config(2) }, |_| {});
+    let (websocket, _) = WebSocket::open(&server);
+    let (session, _) = Polling::connected(&server);
+    server.wait_until("the websocket alone", |metrics| metrics.connections == 1);
+    // Its connections move between the shards, and count once.
+    let held = session.hold(&server);
+    session.post_ok(&event("\"nothing\""));
+    server.wait_until("the POST gone", |metrics| metrics.connections == 2);
+    let idle = [(); 6].map(|()| server.connect());
+    server.wait_until("all there may be", |metrics| metrics.connections == 8);
+    let mut ninth = server.connect();
+    ninth.response().assert_is(429, "");
+    ninth.expect_end();
+
+    drop((websocket, held, idle));
+    server.wait_until("room", |metrics| metrics.connections == 0);
+    let _again = [(); 8].map(|()| {
+        let mut connection = server.connect();
+        connection.send(REQUEST);
+        connection.response().assert_is(200, "all good");
+        connection
+    });
+    server
+}
+
+#[test]
+fn connections_of_trusted_proxies_are_not_counted() {
+    let limits = Limits { connections_per_address: Some(1), ..Limits::default() };
+    let server = Server::start(Config { trusted_proxies: 1, limits, ..one_shard() }, |_| {});
+    let _proxy = server.connect();
+    server.wait_until("the first", |metrics| metrics.connections == 1);
+    server.assert_well();
+}
+
 pub fn a_head_too_long_gets_431() -> Server {
     let server = limited(Limits { request_head: 100, ..Limits::default() });
     for end in ["", "\r\n\r\n"] {
