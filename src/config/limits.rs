@@ -9,7 +9,8 @@ use std::time::Duration;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
     /// TCP connections at one time. On one more no session begins: its handshake is answered `503` with `Retry-After`. Health
-    /// checks and requests of sessions are still served on 64 more; beyond these a new one is answered so at once, and closed.
+    /// checks and requests of sessions are still served on 64 more (8 for each shard, if that is more), each with 2 s to come and
+    /// one answer; beyond these the oldest is closed for a new one, those first that serve no session.
     ///
     /// Default `None`: as many as descriptors allow (the open-file limit less a reserve of 256, but at most an eighth of it) and
     /// memory allows (one for each 6 KiB of [`Config::memory`](super::Config::memory)), whichever is less.

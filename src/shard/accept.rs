@@ -106,6 +106,9 @@ impl Shard {
                     {
                         core.line_up(key);
                     }
+                    if core.spares.is_full() {
+                        break;
+                    }
                 }
                 Err(error) => match error.kind() {
                     io::ErrorKind::WouldBlock => {
@@ -135,14 +138,12 @@ impl Core {
             send_away(&mut stream, http::CROWD);
             return None;
         }
-        if !self.shared.connection_opened() {
-            self.metrics.hit(Limit::MaxConnections);
-            self.leave_peer(peer.ip());
-            send_away(&mut stream, http::BUSY);
-            return None;
-        }
+        let is_spare = !self.shared.connection_opened();
         let key = self.adopt(stream, peer)?;
-        let deadline = self.now + self.shared.config.limits.header_timeout;
+        if is_spare {
+            self.add_spare(key);
+        }
+        let deadline = self.now + self.head_time(key);
         self.set_deadline(key, deadline);
         Some(key)
     }

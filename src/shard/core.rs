@@ -31,6 +31,7 @@ use super::reading::Line;
 use super::recovery::Recovering;
 use super::shared::Shared;
 use super::sockets::SocketState;
+use super::spares::Spares;
 use super::timers::Timers;
 use super::translation::Translation;
 use crate::engineio::{Effect, Lost, MESSAGE_OVERHEAD, Millis, Overdue, Session, Settings, SidSource};
@@ -54,6 +55,8 @@ pub(crate) struct Core {
     /// Whose they are, while the connections of an address are bounded. A WebSocket has forgotten its peer, and a socket that
     /// was reset does not tell it any more.
     pub(crate) peers: HashMap<ConnectionKey, IpAddr, FixedState>,
+    /// Those that are more than there may be.
+    pub(crate) spares: Spares,
     pub(crate) sessions: Pages<Client>,
     pub(crate) sockets: Pages<SocketState>,
     pub(crate) namespaces: Namespaces,
@@ -119,6 +122,7 @@ impl Core {
             now: Millis(0),
             connections: Pages::new(MAX_KEYS),
             peers: HashMap::default(),
+            spares: Spares::new(shared.mailboxes.len()),
             sessions: Pages::new(MAX_KEYS),
             sockets: Pages::new(MAX_KEYS),
             namespaces: Namespaces::new(shared.application.namespaces()),
@@ -271,6 +275,7 @@ impl Core {
             self.departed();
             self.shared.connection_closed();
             self.forget_peer(key);
+            self.forget_spare(key);
             self.metrics.connections.set(self.connections.len() as u64);
             self.tell_session(key, &connection);
         }

@@ -17,7 +17,14 @@ impl Shard {
     /// Takes over a connection of another shard, with the bytes it had read.
     pub(crate) fn take_over(self: &Rc<Self>, letter: HandOff) {
         let stream = TcpStream::from_std(letter.stream);
-        let key = self.core.borrow_mut().adopt(stream, letter.peer);
+        let mut core = self.core.borrow_mut();
+        let key = core.adopt(stream, letter.peer);
+        if letter.is_spare
+            && let Some(key) = key
+        {
+            core.add_spare(key);
+        }
+        drop(core);
         if let Some(key) = key {
             self.served(key, |shard| shard.http_bytes(key, &letter.unread));
         }
@@ -39,11 +46,12 @@ impl Core {
         let Some(mut connection) = self.connections.remove(key.0) else { return };
         // It is still one of its peer's: the other shard notes whose it is.
         self.peers.remove(&key);
+        let is_spare = self.spares.remove(key);
         self.metrics.connections.set(self.connections.len() as u64);
         if let Err(error) = self.registry.deregister(&mut connection.stream) {
             log::debug!("connection {}: {error}", key.0);
         }
-        let letter = HandOff { stream: connection.stream.into(), peer, unread: unread.to_vec() };
+        let letter = HandOff { stream: connection.stream.into(), peer, is_spare, unread: unread.to_vec() };
         if let Some(mailbox) = self.shared.mailboxes.get(shard) {
             mailbox.send(Letter::Connection(Box::new(letter)));
         }

@@ -61,6 +61,8 @@ impl Letter {
 pub(crate) struct HandOff {
     pub(crate) stream: std::net::TcpStream,
     pub(crate) peer: SocketAddr,
+    /// Whether it is one more than there may be.
+    pub(crate) is_spare: bool,
     /// Bytes already read: they begin with the head that named the session.
     pub(crate) unread: Vec<u8>,
 }

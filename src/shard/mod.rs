@@ -59,6 +59,7 @@ mod shared;
 mod slow;
 mod socket;
 mod sockets;
+mod spares;
 mod stop;
 mod tail;
 mod target;

@@ -131,6 +131,9 @@ impl Shard {
     fn request(self: &Rc<Self>, key: ConnectionKey, head: &Head<'_>, bytes: &[u8]) -> Step {
         let mut core = self.core.borrow_mut();
         let mut answer = Answer::to(head, &self.shared.config);
+        if core.spares.has(key) {
+            answer.delivery.connection = http::Connection::Close;
+        }
         let asked = answer.delivery;
         if self.shared.is_leaving() {
             // Unless it turns out to be a session's, the request had better have found another server; the next may.
@@ -327,7 +330,7 @@ impl Core {
 
     /// Keeps bytes that cannot be handled yet; a request `begins` with them, or went on. More than a head's worth behind a held GET is an attack or a mistake.
     fn keep_unread(&mut self, key: ConnectionKey, rest: &[u8], begins: bool) {
-        let (most, timeout) = (self.shared.config.limits.request_head, self.shared.config.limits.header_timeout);
+        let (most, timeout) = (self.shared.config.limits.request_head, self.head_time(key));
         let now = self.now;
         let Some(http) = self.connections.get_mut(key.0).and_then(Connection::http) else { return };
         http.unread = rest.to_vec();

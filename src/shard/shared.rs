@@ -22,10 +22,6 @@ use crate::memory::Memory;
 use crate::metrics::ShardMetrics;
 use crate::socketio::DecodeLimits;
 
-/// Connections beyond the limit that are taken in, but open no session: a server that is full is well, and must answer the
-/// balancer's health checks and the requests of the sessions that it has.
-const SPARE_CONNECTIONS: usize = 64;
-
 /// What all shards share.
 pub(crate) struct Shared {
     pub(crate) config: Config,
@@ -146,14 +142,9 @@ impl Shared {
         (0..count as u32).map(|key| self.application.namespace_name(NamespaceKey(key)))
     }
 
-    /// Counts a new connection; false if it is one too many, and then it is not counted. Some more than may be are taken in.
+    /// Counts a new connection; false if it is one more than there may be.
     pub(crate) fn connection_opened(&self) -> bool {
-        let most = self.max_connections.saturating_add(SPARE_CONNECTIONS);
-        let fits = self.connections.fetch_add(1, Ordering::Relaxed) < most;
-        if !fits {
-            self.connection_closed();
-        }
-        fits
+        self.connections.fetch_add(1, Ordering::Relaxed) < self.max_connections
     }
 
     /// Whether there are more connections than may be.

@@ -38,7 +38,9 @@ macro_rules! limits {
 
 limits! {
     max_connections: requests::a_session_on_one_connection_too_many_gets_503,
-        requests::a_full_server_answers_health_checks_and_its_sessions;
+        requests::a_full_server_answers_health_checks_and_its_sessions,
+        requests::a_full_server_of_two_shards_answers_them_too,
+        requests::requests_that_wait_leave_room_for_health_checks;
     memory_refuse: memory::a_session_without_memory_for_it_gets_503;
     memory_shed: memory::those_that_hold_most_are_closed_and_who_holds_little_is_not;
     accept_rate: requests::a_session_too_many_in_a_second_gets_503;

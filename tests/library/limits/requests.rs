@@ -40,22 +40,57 @@ pub fn a_session_on_one_connection_too_many_gets_503() -> Server {
 }
 
 pub fn a_full_server_answers_health_checks_and_its_sessions() -> Server {
-    let server = limited(Limits { max_connections: Some(1), ..Limits::default() });
-    let (session, _) = Polling::connected(&server);
-    let spare: Vec<_> = (0..64).map(|_| server.connect()).collect();
-    server.wait_until("one more than may be", |metrics| metrics.connections == 64);
-    let held = session.hold(&server);
-    expect_busy(&mut server.connect());
-    assert_eq!(server.hits("max_connections"), 1);
+    full(1)
+}
 
-    drop(spare);
-    server.wait_until("room", |metrics| metrics.connections == 1);
-    let mut second = server.connect();
-    second.send(REQUEST);
-    second.response().assert_is(200, "all good");
+pub fn a_full_server_of_two_shards_answers_them_too() -> Server {
+    full(2)
+}
+
+fn full(shards: usize) -> Server {
+    let limits = Limits { max_connections: Some(1), ..Limits::default() };
+    let server = Server::start(Config { limits, ..config(shards) }, |_| {});
+    let (session, _) = Polling::connected(&server);
+    let idle = server.connect();
+    let mut held = session.hold(&server);
+    // A new connection takes the place of an idle one, or of half a request, and not of the GET that is held.
+    let idlers: Vec<_> = (0..100).map(|_| server.connect()).collect();
+    let mut halves: Vec<_> = (0..100).map(|_| server.connect()).collect();
+    halves.iter_mut().for_each(|half| half.send(b"GET / HTTP/1.1\r\nHost: exam"));
+    for _ in 0..100 {
+        let mut second = server.connect();
+        second.send(REQUEST);
+        assert_last_answer(second, 200);
+    }
     session.post_ok(&event("\"nothing\""));
+    let mut second = server.connect();
     second.send(raw("GET", "polling", "").as_bytes());
     expect_busy(&mut second);
+    assert!(server.metrics().connections <= 1 + 64 + shards as u64);
+
+    drop((idle, idlers, halves, second));
+    server.wait_until("the GET alone", |metrics| metrics.connections == 1);
+    let mut last = server.connect();
+    last.send(REQUEST);
+    last.response().assert_is(200, "all good");
+    server.handle().of("/").emit("x", ()).expect("an event");
+    held.response().assert_is(200, "42[\"x\"]");
+    server
+}
+
+pub fn requests_that_wait_leave_room_for_health_checks() -> Server {
+    let server = limited(Limits { max_connections: Some(100), ..Limits::default() });
+    let sessions: Vec<_> = (0..70).map(|_| Polling::open(&server)).collect();
+    server.wait_until("the sessions alone", |metrics| metrics.connections == 0);
+    let _idle: Vec<_> = (0..100).map(|_| server.connect()).collect();
+    server.wait_until("full", |metrics| metrics.connections == 100);
+    let held: Vec<_> = sessions.iter().map(|session| session.hold(&server)).collect();
+    for _ in 0..100 {
+        let mut connection = server.connect();
+        connection.send(REQUEST);
+        assert_last_answer(connection, 200);
+    }
+    assert!(server.metrics().connections <= 100 + 64 + 1);
     drop(held);
     server
 }
