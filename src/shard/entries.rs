@@ -33,16 +33,16 @@ impl Core {
     /// A client asks for a namespace that this shard does not have: the application decides, once nothing is borrowed. It is not
     /// asked for one who may join no more, so that nothing is made for it.
     pub(crate) fn ask_namespace(&mut self, session: SessionKey, name: &str, auth: Option<ByteString>) {
+        if !self.shared.application.makes_namespaces() {
+            return self.refuse_namespace(session, name, NoNamespace::Invalid);
+        }
         if self.has_no_room_for_a_socket(session, name, SOCKET_OF_CHILD, auth.as_ref()) {
             return;
         }
-        match self.session_ref(session).filter(|_| self.shared.application.makes_namespaces()) {
+        if let Some(session) = self.session_ref(session) {
             // The texts share the buffer of their message; what is kept must not keep that.
-            Some(session) => {
-                let auth = auth.map(|auth| ByteString::from(&*auth));
-                self.calls.push_back(Call::Enter { session, name: name.into(), auth });
-            }
-            None => self.refuse_namespace(session, name, NoNamespace::Invalid),
+            let auth = auth.map(|auth| ByteString::from(&*auth));
+            self.calls.push_back(Call::Enter { session, name: name.into(), auth });
         }
     }
 

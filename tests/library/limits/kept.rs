@@ -123,6 +123,8 @@ fn no_session_begins_while_all_keep_as_much_as_they_may() {
     let mut sessions = Vec::new();
     while server.metrics().kept_bytes <= 1000 {
         sessions.push(Polling::open(&server));
+        // What is kept is told when a turn ends: an answer of the next proves that it has.
+        server.assert_well();
     }
     let mut refused = server.connect();
     refused.send(raw("GET", "polling", "").as_bytes());

@@ -11,7 +11,7 @@ fn recovering(limits: Limits) -> Server {
         let namespace = server.of("/");
         namespace.on_connect(|socket| socket.emit("welcome", ()));
         namespace.on("flood", |socket, _| {
-            socket.join("x".repeat(1024))?;
+            (0..4).try_for_each(|number| socket.join(format!("{number}{}", "x".repeat(255))))?;
             (0..100).try_for_each(|_| socket.emit("long", "x".repeat(1000)))?;
             Ok::<_, Box<dyn std::error::Error>>(())
         });

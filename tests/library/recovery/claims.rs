@@ -33,7 +33,7 @@ fn a_claim_that_cannot_be_true_is_ignored() {
     let (ws, Answer { sid, pid }, offset) = connect(&server);
     drop(ws);
     receive(&left);
-    let long = "A".repeat(100_000);
+    let long = "A".repeat(60_000);
     for auth in [
         format!(r#"{{"pid":1,"offset":"{offset}"}}"#),
         format!(r#"{{"pid":null,"offset":"{offset}"}}"#),
