@@ -144,3 +144,17 @@ fn lines_of_a_kind_are_ten_a_second_and_the_rest_is_counted() {
     let (written, left_out) = written_and_left_out(&lines_with("failed: ", |_| true));
     assert_eq!(written + left_out, 1100);
 }
+
+#[test]
+fn a_handler_that_holds_its_event_loop_up_is_named() {
+    let _alone = alone();
+    let running = serve(|server| {
+        server.of("/").on("dawdle", |_, _| std::thread::sleep(Duration::from_millis(150)));
+    });
+    let mut client = Client::open(running.address(), &[]);
+    client.join("/");
+    client.send(&format!("42{}", event("dawdle")));
+    let told = lines_with("the handler of \"dawdle\" took", |lines| !lines.is_empty());
+    assert!(told[0].starts_with("WARN ") && told[0].contains("on_blocking"), "{told:?}");
+    end(running);
+}

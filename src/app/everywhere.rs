@@ -5,7 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::handlers::guard;
 use super::subject::Subject;
-use crate::shard::{Letter, Shard, Shared};
+use crate::shard::{Left, Letter, Shard, Shared, SocketRef};
+
+/// Sockets for which something is done between two looks at the clock.
+const AT_ONCE: usize = 16;
 
 /// Acts on one shard: at once if that is this thread's. `carried`: bytes that `act` holds beside itself.
 pub(super) fn on_shard(shared: &Arc<Shared>, index: u8, carried: usize, act: impl FnOnce(&Rc<Shard>) + Send + 'static) {
@@ -32,6 +35,34 @@ pub(super) fn everywhere<A: Fn(&Rc<Shard>) + Send + Sync + 'static>(shared: &Arc
     for (_, mailbox) in shared.mailboxes.iter().enumerate().filter(|(index, _)| Some(*index) != here) {
         let act = Arc::clone(&act);
         mailbox.send(Letter::run(size_of::<A>() + carried, move |shard| act(shard)));
+    }
+}
+
+/// Does something for each of the sockets that every shard chooses: on this thread's shard at once, on the others when they read
+/// their letters, some in a turn, as they may be many. `carried`: bytes that the two hold beside themselves.
+pub(super) fn for_each_socket(
+    shared: &Arc<Shared>,
+    carried: usize,
+    choose: impl Fn(&Shard) -> Vec<SocketRef> + Send + Sync + 'static,
+    act: impl Fn(&Shard, SocketRef) + Send + Sync + 'static,
+) {
+    let current = Shard::current(shared);
+    if let Some(current) = &current {
+        choose(current).into_iter().for_each(|socket| act(current, socket));
+    }
+    let here = current.map(|shard| shard.index());
+    let task = Arc::new((choose, act));
+    for (_, mailbox) in shared.mailboxes.iter().enumerate().filter(|(index, _)| Some(*index) != here) {
+        let task = Arc::clone(&task);
+        let carried = size_of_val(&*task) + carried;
+        let mut chosen = None;
+        let work = move |shard: &Rc<Shard>| {
+            let (choose, act) = &*task;
+            let chosen = chosen.get_or_insert_with(|| choose(shard).into_iter());
+            chosen.by_ref().take(AT_ONCE).for_each(|socket| act(shard, socket));
+            if chosen.len() == 0 { Left::Nothing } else { Left::More }
+        };
+        mailbox.send(Letter::Work(Box::new(work), carried));
     }
 }
 

@@ -28,7 +28,11 @@ use crate::shard::{
 use crate::socketio::{self, DisconnectReason};
 
 static FAILED: LineKind = LineKind::new(Level::Warn, module_path!(), "handlers that failed");
+static TOOK_LONG: LineKind = LineKind::new(Level::Warn, module_path!(), "handlers that took long");
 static PANICKED: LineKind = LineKind::new(Level::Error, module_path!(), "handlers that panicked");
+
+/// From this time on, a handler holds its event loop up for too long.
+const LONG: Duration = Duration::from_millis(100);
 
 type Permission = Box<dyn Fn(&Handshake) -> Result<(), String> + Send + Sync>;
 type MessageHandler = Box<dyn Fn(&Session, Message) -> Failure + Send + Sync>;
@@ -301,9 +305,26 @@ pub(super) type Caught = std::thread::Result<Failure>;
 /// Calls a handler; its failure or panic is counted and logged, and goes no further.
 pub(super) fn guard(shard: &Rc<Shard>, subject: Subject<'_>, what: &str, handler: impl FnOnce() -> Failure) {
     let caught = catch_unwind(AssertUnwindSafe(handler));
+    let took = shard.stopwatch.lap();
+    if took >= LONG {
+        tell_long(shard, subject, what, took);
+    }
     if !matches!(caught, Ok(None)) {
         record(shard, subject, what, caught);
     }
+}
+
+/// Says that a handler held its event loop up.
+#[cold]
+fn tell_long(shard: &Rc<Shard>, subject: Subject<'_>, what: &str, took: Duration) {
+    TOOK_LONG.write(|| {
+        format!(
+            "the handler of {:?} took {} ms{}: nobody else was served meanwhile; what takes long belongs into on_blocking",
+            Excerpt(what),
+            took.as_millis(),
+            subject.describe(shard),
+        )
+    });
 }
 
 /// Counts and logs a handler's failure or panic.

@@ -7,13 +7,13 @@ use super::answers::{Answers, MissingAnswers};
 use super::args::{self, Args, Written};
 use super::broadcast::Broadcast;
 use super::cluster::{MissingServers, Question, gather_all, listen_for_acks};
-use super::everywhere::everywhere;
+use super::everywhere::{everywhere, for_each_socket};
 use super::handlers::guard;
 use super::remote_socket::{Found, RemoteSocket};
 use super::subject::Subject;
 use crate::cluster::{self, Answer, Operation};
 use crate::error::EmitError;
-use crate::shard::{self, Asker, Collection, Others, Shard};
+use crate::shard::{self, Asker, Collection, Others, Shard, SocketRef};
 use crate::socketio::{self, Arguments};
 
 /// What is done to each socket of a selection.
@@ -21,6 +21,20 @@ use crate::socketio::{self, Arguments};
 enum Membership {
     Join,
     Leave,
+}
+
+impl Membership {
+    fn make(self, shard: &Shard, socket: SocketRef, room: &str) {
+        let mut core = shard.core.borrow_mut();
+        match self {
+            Self::Join => {
+                if let Err(error) = core.join(socket, room) {
+                    log::debug!("socket {}: {error}", socket.key.0);
+                }
+            }
+            Self::Leave => core.leave_room(socket, room),
+        }
+    }
 }
 
 impl Broadcast {
@@ -183,12 +197,12 @@ impl Broadcast {
             cluster.request(namespace, Operation::Disconnect { opts: self.opts(), close });
         }
         let (Some(shared), Ok(namespace), target) = (self.shared, self.namespace, self.target) else { return };
-        everywhere(&shared, target.bytes(), move |shard| {
-            let mut core = shard.core.borrow_mut();
-            for socket in core.selected(namespace.key(), &target) {
-                core.disconnect(socket, close);
-            }
-        });
+        for_each_socket(
+            &shared,
+            target.bytes(),
+            move |shard| shard.core.borrow().selected(namespace.key(), &target),
+            move |shard, socket| shard.core.borrow_mut().disconnect(socket, close),
+        );
     }
 
     fn change<R: Into<String>>(self, change: Membership, rooms: impl IntoIterator<Item = R>) {
@@ -205,20 +219,11 @@ impl Broadcast {
         }
         let (Some(shared), Ok(namespace), target) = (self.shared, self.namespace, self.target) else { return };
         let carried = target.bytes() + rooms.iter().map(|room| size_of::<String>() + room.len()).sum::<usize>();
-        everywhere(&shared, carried, move |shard| {
-            let mut core = shard.core.borrow_mut();
-            for socket in core.selected(namespace.key(), &target) {
-                for room in &rooms {
-                    match change {
-                        Membership::Join => {
-                            if let Err(error) = core.join(socket, room) {
-                                log::debug!("socket {}: {error}", socket.key.0);
-                            }
-                        }
-                        Membership::Leave => core.leave_room(socket, room),
-                    }
-                }
-            }
-        });
+        for_each_socket(
+            &shared,
+            carried,
+            move |shard| shard.core.borrow().selected(namespace.key(), &target),
+            move |shard, socket| rooms.iter().for_each(|room| change.make(shard, socket, room)),
+        );
     }
 }

@@ -23,6 +23,16 @@ static NOT_WOKEN: LineKind = LineKind::new(Level::Error, module_path!(), "shards
 /// Something to be done on a shard's thread.
 type Act = Box<dyn FnOnce(&Rc<Shard>) + Send>;
 
+/// Something that takes long, a part of it with each call. Says whether there is more to do.
+pub(crate) type Work = Box<dyn FnMut(&Rc<Shard>) -> Left + Send>;
+
+/// What a part of some work leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Left {
+    Nothing,
+    More,
+}
+
 /// A message for a shard.
 pub(crate) enum Letter {
     /// Frames for the shard's share of the receivers.
@@ -33,6 +43,8 @@ pub(crate) enum Letter {
     Connection(Box<HandOff>),
     /// Anything else that a program asks of the shard, and the bytes that it carries: see [`Letter::run`].
     Run(Act, usize),
+    /// The same with what may take longer than a turn has time for: what was sent behind it waits until it is done.
+    Work(Work, usize),
     /// The server stops.
     Stop,
 }
@@ -51,7 +63,7 @@ impl Letter {
         COST + match self {
             Self::Broadcast(broadcast) | Self::Recoverable(_, broadcast) => broadcast.bytes(),
             Self::Connection(hand_off) => hand_off.unread.len(),
-            Self::Run(_, carried) => *carried,
+            Self::Run(_, carried) | Self::Work(_, carried) => *carried,
             Self::Stop => 0,
         }
     }

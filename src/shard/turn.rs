@@ -11,10 +11,11 @@ use mio::{Events, Interest, Poll, Token};
 
 use super::accept::Accepting;
 use super::core::Core;
-use super::inbox::{Inbox, Letter};
+use super::inbox::{Inbox, Left, Letter, Work};
 use super::keys::{ConnectionKey, TimerKey};
 use super::reading::Pace;
 use super::shared::Shared;
+use super::stopwatch::Stopwatch;
 use super::websocket::{Limits, Receiver};
 use super::write::SLICE;
 use crate::engineio::Millis;
@@ -47,8 +48,12 @@ pub(crate) struct Shard {
     pub(crate) accepting: Cell<Accepting>,
     /// Whether letters wait that the last turn had no time for.
     letters_wait: Cell<bool>,
+    /// What a letter asked for and is not done yet.
+    work: RefCell<Option<Work>>,
     /// How long this turn has read.
     pub(crate) pace: Pace,
+    /// How long handlers take.
+    pub(crate) stopwatch: Stopwatch,
     /// Whether who comes up in this turn has to stand in the line.
     pub(crate) is_congested: Cell<bool>,
     /// Has a byte to read for each signal that asks the server to stop.
@@ -125,7 +130,9 @@ impl Shard {
             listener: RefCell::new(Some(listener)),
             accepting: Cell::new(Accepting::WhenTold),
             letters_wait: Cell::new(false),
+            work: RefCell::default(),
             pace: Pace::new(Instant::now()),
+            stopwatch: Stopwatch::new(),
             is_congested: Cell::new(false),
             signals: RefCell::new(signals),
             signalled: Cell::new(false),
@@ -150,6 +157,7 @@ impl Shard {
             }
             let now = Instant::now();
             self.pace.begin_turn(now);
+            self.stopwatch.begin_turn();
             self.core.borrow_mut().begin_turn(millis(now - origin));
             self.look_for_congestion();
             let mut woken = self.letters_wait.get();
@@ -249,21 +257,44 @@ impl Shard {
             self.core.borrow().metrics.hit(Limit::Inbox);
         }
         let started = Instant::now();
+        self.go_on_with_work(started);
+        if self.work.borrow().is_some() {
+            return;
+        }
+        // The order of what one thread sends holds: nothing is done before what was sent before it is done.
         for letter in inbox.drain() {
-            self.letter(letter);
-            if started.elapsed() >= SLICE {
+            self.letter(letter, started);
+            if started.elapsed() >= SLICE || self.work.borrow().is_some() {
                 break;
             }
         }
-        self.letters_wait.set(!inbox.is_empty());
+        self.letters_wait.set(!inbox.is_empty() || self.work.borrow().is_some());
     }
 
-    fn letter(self: &Rc<Self>, letter: Letter) {
+    /// Goes on with work that the turn before had no time to end.
+    fn go_on_with_work(self: &Rc<Self>, started: Instant) {
+        let work = self.work.borrow_mut().take();
+        let Some(mut work) = work else { return };
+        while work(self) == Left::More {
+            self.run_calls();
+            if started.elapsed() >= SLICE {
+                *self.work.borrow_mut() = Some(work);
+                return;
+            }
+        }
+        self.run_calls();
+    }
+
+    fn letter(self: &Rc<Self>, letter: Letter, started: Instant) {
         match letter {
             Letter::Broadcast(broadcast) => self.core.borrow_mut().broadcast(&broadcast),
             Letter::Recoverable(stamp, broadcast) => self.core.borrow_mut().broadcast_logged(stamp, &broadcast),
             Letter::Connection(hand_off) => self.take_over(*hand_off),
             Letter::Run(act, _) => act(self),
+            Letter::Work(work, _) => {
+                *self.work.borrow_mut() = Some(work);
+                self.go_on_with_work(started);
+            }
             Letter::Stop => self.stop(),
         }
         self.run_calls();

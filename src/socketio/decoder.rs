@@ -194,8 +194,8 @@ impl Partial {
             Packet::Ack { arguments: Some(arguments), .. } => arguments,
             _ => return Ok(self.packet),
         };
-        let placeholders = placeholders::find(arguments.json(), self.count).ok_or(DecodeError::IllegalPlaceholder)?;
-        arguments.attach(&placeholders, self.attachments);
+        let named = placeholders::look(arguments.json(), self.count).ok_or(DecodeError::IllegalPlaceholder)?;
+        arguments.attach(named, self.attachments);
         Ok(self.packet)
     }
 }

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::placeholders::{self, Placeholder};
+use super::placeholders::{self, Named};
 
 /// A packet. Types 5 and 6 (with attachments) are events and acknowledgements like types 2 and 3.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -155,8 +155,12 @@ impl Arguments {
     }
 
     /// Adds the attachments that the placeholders stand for.
-    pub(super) fn attach(&mut self, placeholders: &[Placeholder], attachments: Vec<Bytes>) {
-        match placeholders::without_unnamed(&self.json, placeholders, &attachments) {
+    pub(super) fn attach(&mut self, named: Named, attachments: Vec<Bytes>) {
+        let found = match named {
+            Named::All => None,
+            Named::NotAll => placeholders::find(&self.json, attachments.len()),
+        };
+        match found.and_then(|found| placeholders::without_unnamed(&self.json, &found, &attachments)) {
             None => self.attachments = attachments.into(),
             Some((json, attachments)) => (self.json, self.attachments) = (json, attachments),
         }
@@ -164,10 +168,8 @@ impl Arguments {
 
     /// The arguments without the attachments that no placeholder stands for.
     pub(crate) fn without_unnamed(mut self) -> Self {
-        if let Some(placeholders) = placeholders::find(&self.json, self.attachments.len()) {
-            let attachments = std::mem::take(&mut self.attachments).into_vec();
-            self.attach(&placeholders, attachments);
-        }
+        let attachments = std::mem::take(&mut self.attachments).into_vec();
+        self.attach(Named::NotAll, attachments);
         self
     }
 }

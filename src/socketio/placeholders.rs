@@ -53,9 +53,86 @@ pub(super) struct Placeholder {
     place: Range<usize>,
 }
 
+/// What the placeholders of a text say of its attachments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Named {
+    /// Each stands for one, and for each there is one.
+    All,
+    /// Some attachments have none, or some stand for nothing; or it is not clear at a glance.
+    NotAll,
+}
+
+/// Looks at the placeholders in a valid JSON text, without a list of them. `None` if one has no number from 0 to below `count`.
+pub(super) fn look(text: &str, count: usize) -> Option<Named> {
+    let mut glance = Glance::default();
+    walk(text, count, &mut glance)?;
+    let all = 1_u64.checked_shl(u32::try_from(count).ok()?).map(|bit| bit - 1);
+    Some(if glance.is_clear && all == Some(glance.named) { Named::All } else { Named::NotAll })
+}
+
 /// The placeholders in a valid JSON text, in their order. `None` if one has no number from 0 to below `count`.
 pub(super) fn find(text: &str, count: usize) -> Option<Vec<Placeholder>> {
     let mut found = Vec::new();
+    walk(text, count, &mut found)?;
+    Some(found)
+}
+
+/// Takes placeholders as they are found.
+trait Found {
+    /// How many were found.
+    fn count(&self) -> usize;
+
+    /// Forgets all but the first so many: the others lie in a placeholder.
+    fn forget_behind(&mut self, count: usize);
+
+    fn add(&mut self, num: Option<usize>, place: Range<usize>);
+}
+
+impl Found for Vec<Placeholder> {
+    fn count(&self) -> usize {
+        self.len()
+    }
+
+    fn forget_behind(&mut self, count: usize) {
+        self.truncate(count);
+    }
+
+    fn add(&mut self, num: Option<usize>, place: Range<usize>) {
+        self.push(Placeholder { num, place });
+    }
+}
+
+/// Which of the first 64 attachments are named, a bit for each.
+struct Glance {
+    named: u64,
+    count: usize,
+    is_clear: bool,
+}
+
+impl Default for Glance {
+    fn default() -> Self {
+        Self { named: 0, count: 0, is_clear: true }
+    }
+}
+
+impl Found for Glance {
+    fn count(&self) -> usize {
+        self.count
+    }
+
+    fn forget_behind(&mut self, count: usize) {
+        self.is_clear &= count == self.count;
+    }
+
+    fn add(&mut self, num: Option<usize>, _: Range<usize>) {
+        self.count += 1;
+        let bit = num.and_then(|num| 1_u64.checked_shl(u32::try_from(num).ok()?));
+        self.is_clear &= bit.is_some();
+        self.named |= bit.unwrap_or(0);
+    }
+}
+
+fn walk(text: &str, count: usize, found: &mut impl Found) -> Option<()> {
     let mut enclosing = Vec::new();
     let mut level = Level::default();
     let mut rest = text.as_bytes();
@@ -72,11 +149,11 @@ pub(super) fn find(text: &str, count: usize) -> Option<Vec<Placeholder>> {
                 }
             }
             b'[' | b'{' => {
-                let within = Level { found: found.len(), begin: text.len() - here.len(), ..Level::default() };
+                let within = Level { found: found.count(), begin: text.len() - here.len(), ..Level::default() };
                 enclosing.push(std::mem::replace(&mut level, within));
             }
             b']' | b'}' => {
-                let fits = level.end(text.len() - rest.len(), count, &mut found);
+                let fits = level.end(text.len() - rest.len(), count, found);
                 level = enclosing.pop().unwrap_or_default();
                 level.value(&Value::Other);
                 level.children_fit &= fits;
@@ -98,7 +175,7 @@ pub(super) fn find(text: &str, count: usize) -> Option<Vec<Placeholder>> {
             _ => {}
         }
     }
-    level.children_fit.then_some(found)
+    level.children_fit.then_some(())
 }
 
 /// An array or object that is being read.
@@ -143,16 +220,16 @@ impl Level {
     }
 
     /// Whether the placeholders in it fit. If it is one itself, what lies inside does not matter.
-    fn end(self, end: usize, count: usize, found: &mut Vec<Placeholder>) -> bool {
+    fn end(self, end: usize, count: usize, found: &mut impl Found) -> bool {
         if !self.is_placeholder {
             return self.children_fit;
         }
-        found.truncate(self.found);
+        found.forget_behind(self.found);
         let Some((num, place)) = self.num.filter(|(num, _)| *num >= 0.0 && *num < count as f64) else { return false };
-        found.push(match num.fract() {
-            0.0 => Placeholder { num: Some(num as usize), place },
-            _ => Placeholder { num: None, place: self.begin..end },
-        });
+        match num.fract() {
+            0.0 => found.add(Some(num as usize), place),
+            _ => found.add(None, self.begin..end),
+        }
         true
     }
 }
@@ -239,6 +316,16 @@ mod tests {
         fn all_that_the_tree_holds_are_found(value in values(), count in 0_i64..4) {
             let found = find(&value.to_string(), usize::try_from(count).unwrap());
             prop_assert_eq!(found.is_some(), fits(&value, count));
+        }
+
+        #[test]
+        fn a_glance_tells_no_more_than_the_list(value in values(), count in 0_usize..4) {
+            let text = value.to_string();
+            let (glance, found) = (look(&text, count), find(&text, count));
+            prop_assert_eq!(glance.is_some(), found.is_some());
+            if let (Some(Named::All), Some(found)) = (glance, found) {
+                prop_assert!(without_unnamed(&text, &found, &vec![Bytes::new(); count]).is_none());
+            }
         }
 
         #[test]

@@ -212,3 +212,20 @@ fn requests_sent_in_one_go_are_all_answered_in_order() {
         connection.response().assert_is(200, "all good");
     }
 }
+
+#[test]
+fn joins_of_many_take_several_turns_and_keep_their_order() {
+    let server = Server::start(one_shard(), |_| {});
+    let mut clients: Vec<Client> = (0..60).map(|_| Client::connect(&server)).collect();
+    let rooms: Vec<String> = (0..500).map(|number| format!("room-{number}")).collect();
+    server.handle().sockets_join(rooms.clone());
+    server.handle().to("room-499").emit("joined", ()).expect("JSON");
+    server.handle().sockets_leave(rooms);
+    server.handle().to("room-499").emit("left", ()).expect("JSON");
+    server.handle().emit("last", ()).expect("JSON");
+    for client in &mut clients {
+        client.expect("\"joined\"");
+        client.expect("\"last\"");
+    }
+    assert_eq!(server.all_rooms("/").len(), clients.len(), "the rooms of their ids are left");
+}
