@@ -277,7 +277,8 @@
 //! # Ok::<(), kinglet::Error>(())
 //! ```
 //!
-//! Or take what the work needs ([`Socket::handle`], [`Event::arguments`], [`Event::take_ack`]) to a thread of your own.
+//! Or take what the work needs ([`Socket::handle`], [`Event::arguments`], [`Event::take_ack`]) to a thread of your own. What
+//! streams from such threads paces itself by [`SocketHandle::queued_bytes`], as `examples/download.rs` does.
 //!
 //! # Clients of Socket.IO 2
 //!

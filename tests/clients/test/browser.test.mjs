@@ -110,6 +110,19 @@ describe("in a browser,", async () => {
     assert.equal(await page.locator("#progress").evaluate((progress) => progress.value), 1);
   });
 
+  test("the page of download: a file arrives as it is on the server", async (t) => {
+    const path = await folder(t);
+    const bytes = Buffer.from(Uint8Array.from({ length: 600_000 }, (_, index) => index % 251));
+    await writeFile(join(path, "served.bin"), bytes);
+    const [page] = await opened(t, "download", { env: { DOWNLOAD_FILE: join(path, "served.bin") } });
+    await page.click("#start");
+    await shows(page, "#status", "600000 bytes have arrived, and the checksum is right.");
+    assert.equal(await page.locator("#progress").evaluate((progress) => progress.value), 1);
+    const saved = page.waitForEvent("download");
+    await page.click("#save");
+    assert.deepEqual(await readFile(await (await saved).path()), bytes);
+  });
+
   test("the page of push: the prices that are chosen move", async (t) => {
     const [page] = await opened(t, "push", { env: { PUSH_INTERVAL_MS: "50" } });
     const price = (name) => page.locator("label", { hasText: name }).locator("output");

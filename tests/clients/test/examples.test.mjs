@@ -1,12 +1,12 @@
 // The examples, each with the official client.
 
 import assert from "node:assert/strict";
-import { mkdtemp, readFile, readdir, rm } from "node:fs/promises";
+import { mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { ask, client, collect, connected, next, overEachWay, severalConnected, WAYS } from "../clients.mjs";
-import { startExample } from "../server.mjs";
+import { claimPort, startExample } from "../server.mjs";
 
 async function started(t, name, options) {
   const server = await startExample(name, options);
@@ -196,6 +196,81 @@ describe("upload", () => {
     for (const size of [0, 100_000_001]) {
       assert.deepEqual(await ask(socket, "begin", size), { error: "A file has 1 to 100000000 bytes." });
     }
+  });
+});
+
+describe("download", () => {
+  const bytesOf = (length) => Buffer.from(Uint8Array.from({ length }, (_, index) => index % 251));
+
+  async function withFile(t, bytes, env) {
+    const folder = await mkdtemp(join(tmpdir(), "kinglet-downloads-"));
+    t.after(() => rm(folder, { recursive: true }));
+    const path = join(folder, "file");
+    if (bytes) await writeFile(path, bytes);
+    return started(t, "download", { env: { ...env, DOWNLOAD_FILE: path } });
+  }
+
+  function adler32(bytes) {
+    let [a, b] = [1, 0];
+    for (const byte of bytes) b = (b + (a = (a + byte) % 65_521)) % 65_521;
+    return b * 65_536 + a;
+  }
+
+  /** Fails unless the chunks are the file, in order and once. */
+  function assertWhole(chunks, bytes) {
+    assert.deepEqual(chunks.map(([number]) => number), [...chunks.keys()]);
+    assert.ok(Buffer.concat(chunks.map(([, chunk]) => chunk)).equals(bytes), "the file is another");
+  }
+
+  overEachWay((way) => {
+    test("a file comes in numbered chunks, and its end with length and checksum", async (t) => {
+      const bytes = bytesOf(3_000_000);
+      const socket = await connected(t, await withFile(t, bytes), way);
+      const [sizes, chunks] = [collect(socket, "size"), collect(socket, "chunk")];
+      const end = await ask(socket, "download");
+      assert.deepEqual([...sizes], [[bytes.length]]);
+      assert.deepEqual(end, { bytes: bytes.length, checksum: adler32(bytes) });
+      assertWhole(chunks, bytes);
+    });
+  });
+
+  test("a client that does not read for a while gets all of it, and little waits for it meanwhile", async (t) => {
+    const bytes = bytesOf(16_000_000);
+    const port = await claimPort();
+    // More than that waiting would cut it off.
+    const env = { KINGLET_OPS_PORT: String(port), KINGLET_QUEUED_PER_CLIENT: "2MiB" };
+    const socket = await connected(t, await withFile(t, bytes, env), WAYS[2]);
+    const chunks = collect(socket, "chunk");
+    const end = ask(socket, "download");
+    await chunks.until(1);
+    const { ws } = socket.io.engine.transport;
+    ws.pause();
+    const deadline = Date.now() + 10_000;
+    for (let queued = 0; queued <= 1 << 20; ) {
+      assert.ok(Date.now() < deadline, `only ${queued} bytes wait`);
+      const metrics = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+      queued = Number(metrics.match(/^kinglet_queued_bytes (\d+)/m)[1]);
+      assert.ok(queued < (1 << 20) + 80_000, `${queued} bytes wait`);
+    }
+    ws.resume();
+    assert.deepEqual(await end, { bytes: bytes.length, checksum: adler32(bytes) });
+    assertWhole(chunks, bytes);
+  });
+
+  test("who leaves ends the download, and its thread serves the next", async (t) => {
+    const bytes = bytesOf(16_000_000);
+    const server = await withFile(t, bytes, { KINGLET_BLOCKING_THREADS: "1" });
+    const [leaves, stays] = await severalConnected(t, server, WAYS[2], 2);
+    const first = next(leaves, "chunk");
+    leaves.emit("download");
+    await first;
+    leaves.disconnect();
+    assert.equal((await ask(stays, "download")).bytes, bytes.length);
+  });
+
+  test("a file that cannot be read is told without its name", async (t) => {
+    const socket = await connected(t, await withFile(t, null), WAYS[2]);
+    assert.deepEqual(await ask(socket, "download"), { error: "The file could not be read." });
   });
 });
 
