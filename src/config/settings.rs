@@ -126,7 +126,7 @@ pub const SETTINGS: &[Setting] = &[
         "keep",
         handshake_headers,
         parse::headers,
-        "`keep` a handshake's headers for handlers, or `forget` them"
+        "`keep` a handshake's target and headers for handlers, or `forget` them"
     ),
     setting!(
         "KINGLET_BLOCKING_THREADS",
@@ -235,7 +235,7 @@ pub const SETTINGS: &[Setting] = &[
         "92%",
         limits.memory_shed,
         unless("off", parse::percent),
-        "part of the memory in use from which the longest queues and idle polling sessions are closed, or off"
+        "part of the memory in use from which those who hold most are closed, or off"
     ),
     setting!(
         "KINGLET_ACCEPT_RATE",
