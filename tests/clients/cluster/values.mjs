@@ -32,7 +32,7 @@ export const LONG_TEXT = "ü".repeat(40_000);
 
 export const ODD_ROOMS = [
   ...["#", "a#b", "##", "*", "a*", "?", "[ab]", "\\", " ", "with space", "ü", "🦜", "\u0000", "\r\n", "{}", ""],
-  ...["0", "7", "-1", "1e3", "1.0", "NaN", "true", "null", "__proto__", "constructor", "x".repeat(300)],
+  ...["0", "7", "-1", "1e3", "1.0", "NaN", "true", "null", "__proto__", "constructor", "x".repeat(256)],
 ];
 
 /** Arbitrary values, the same for the same seed. */
