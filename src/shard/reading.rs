@@ -28,6 +28,9 @@ const READS_PER_TURN: usize = 16;
 /// Time that one connection has in a turn.
 const ONE: Duration = Duration::from_millis(1);
 
+/// Time in which all who stand in the line are to have had their turn: where many do, each has less than [`ONE`].
+const ROUND: Duration = Duration::from_millis(15);
+
 /// Time that all have.
 const ALL: Duration = Duration::from_millis(3);
 
@@ -69,6 +72,11 @@ impl Line {
         self.requests.is_empty() && (!websockets || self.websockets.is_empty())
     }
 
+    /// How many stand in it.
+    fn len(&self) -> usize {
+        self.requests.len() + self.websockets.len()
+    }
+
     /// The next, after so much time of the turn; of WebSockets only if they may be read.
     fn next(&mut self, spent: Duration, websockets: bool) -> Option<Due> {
         let others = websockets && !self.websockets.is_empty();
@@ -91,6 +99,8 @@ pub(crate) struct Pace {
     began: Cell<Instant>,
     /// When the connection at hand began.
     one: Cell<Instant>,
+    /// How long one may take in this turn.
+    each: Cell<Duration>,
     looked: Cell<Instant>,
     unlooked: Cell<u32>,
     /// Whether the connection at hand has had its turn.
@@ -104,6 +114,7 @@ impl Pace {
         Self {
             began: Cell::new(now),
             one: Cell::new(now),
+            each: Cell::new(ONE),
             looked: Cell::new(now),
             unlooked: Cell::new(0),
             one_is_over: Cell::new(false),
@@ -133,7 +144,19 @@ impl Pace {
         self.unlooked.set(0);
         self.looked.set(now);
         self.all_is_over.set(self.spent() >= ALL);
-        self.one_is_over.set(now - self.one.get() >= ONE || self.all_is_over.get());
+        self.one_is_over.set(now - self.one.get() >= self.each.get() || self.all_is_over.get());
+    }
+
+    /// So many stand in the line.
+    fn share_among(&self, count: usize) {
+        let part = u32::try_from(count).ok().and_then(|count| ROUND.checked_div(count));
+        self.each.set(part.map_or(ONE, |part| part.min(ONE)));
+    }
+
+    /// Much was read at once. Says whether the connection at hand has had its turn.
+    fn read_much(&self, now: Instant) -> bool {
+        self.look(now);
+        self.one_is_over.get()
     }
 
     fn next_connection(&self) {
@@ -158,8 +181,9 @@ impl Shard {
 
     /// Whether who comes up in this turn has to stand in the line.
     pub(crate) fn look_for_congestion(&self) {
-        let congested = !self.core.borrow().line.is_empty(true) || self.others_are_full();
-        self.is_congested.set(congested);
+        let waiting = self.core.borrow().line.len();
+        self.pace.share_among(waiting);
+        self.is_congested.set(waiting > 0 || self.others_are_full());
     }
 
     /// Reads those who stand in the line, as long as a turn may.
@@ -227,7 +251,7 @@ impl Shard {
                     if short && !to_end {
                         return;
                     }
-                    if !short && self.has_had_its_turn() {
+                    if !short && self.pace.read_much(Instant::now()) {
                         break;
                     }
                 }
@@ -421,5 +445,18 @@ mod tests {
         pace.next_connection();
         assert!(!pace.handled(Instant::now));
         assert_eq!(pace.spent(), ONE);
+    }
+
+    #[test]
+    fn where_many_wait_each_has_less() {
+        let begin = Instant::now();
+        let pace = Pace::new(begin);
+        for (waiting, each) in [(0, ONE), (1, ONE), (15, ONE), (1500, Duration::from_micros(10))] {
+            pace.share_among(waiting);
+            pace.begin_turn(begin);
+            pace.next_connection();
+            assert!(!pace.read_much(begin + each / 2), "{waiting}");
+            assert!(pace.read_much(begin + each), "{waiting}");
+        }
     }
 }
