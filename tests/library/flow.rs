@@ -104,6 +104,8 @@ fn what_many_wait_for_counts_once() {
     let sessions: Vec<Polling> = (0..50).map(|_| Polling::connected(&server).0).collect();
     server.handle().emit("all", long(100_000)).expect("JSON");
     server.wait_until("queued", |metrics| metrics.delivered == 100);
+    // The gauge is set when a turn ends: an answer of the next proves that it has.
+    server.assert_well();
     let queued = server.metrics().queued_bytes;
     assert!((100_000..110_000).contains(&queued), "{queued} bytes wait");
     for session in &sessions {
