@@ -86,6 +86,7 @@ impl Core {
                 self.session(session, |session, now, settings, effects| {
                     session.websocket_opened(now, key, settings, effects);
                 });
+                self.let_post_go_on(session);
                 Step::WebSocket(head.length)
             }
             Err(error) => {

@@ -152,8 +152,9 @@ impl Core {
             return;
         }
         let excess = self.ledger.sum - (most - most / MARGIN);
-        self.close_those_that_keep_most(excess, Limit::SessionsMemory);
-        self.ledger.look = self.ledger.sum.max(most) + most / MARGIN;
+        // Those that are closed are forgotten only when their sockets have heard of it.
+        let freed = self.close_those_that_keep_most(excess, Limit::SessionsMemory);
+        self.ledger.look = self.ledger.sum.saturating_sub(freed).max(most) + most / MARGIN;
     }
 
     /// Closes sessions that keep much, those that keep most first, until so many bytes are let go. Gives how many are.

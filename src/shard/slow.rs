@@ -157,14 +157,14 @@ impl Core {
         let mut queues = self.queues();
         queues.sort_by_cached_key(|queue| Reverse((queue.burden(), queue.own)));
         let (long, short): (Vec<_>, Vec<_>) = queues.into_iter().partition(|queue| queue.length > hold_up);
-        self.cut_until(&long, part - part / MARGIN);
-        self.cut_until(&short, most);
-        self.queued_look = self.queued().max(part) + part / MARGIN;
+        let left = self.cut_until(queued, &long, part - part / MARGIN);
+        let left = self.cut_until(left, &short, most);
+        self.queued_look = left.max(part) + part / MARGIN;
     }
 
-    /// Cuts off clients until so many bytes wait for the others.
-    fn cut_until(&mut self, queues: &[Queue], most: usize) {
-        let mut queued = self.queued();
+    /// Of so many bytes that wait, cuts off clients until no more than `most` do. Gives how many are left: those who are cut off
+    /// hold theirs until the turn ends.
+    fn cut_until(&mut self, mut queued: usize, queues: &[Queue], most: usize) -> usize {
         for queue in queues {
             if queued <= most {
                 break;
@@ -172,6 +172,7 @@ impl Core {
             queued = queued.saturating_sub(queue.own);
             self.cut_queue(queue.of, Limit::Queued);
         }
+        queued
     }
 
     /// All queues, in no particular order.

@@ -29,7 +29,7 @@ const PART: usize = 2;
 pub(super) const SLICE: Duration = Duration::from_millis(1);
 
 /// Writes between two looks at the clock.
-pub(super) const WRITES_PER_LOOK: usize = 64;
+const WRITES_PER_LOOK: usize = 64;
 
 /// Time a peer has to close after our half is closed.
 const LINGER: Duration = Duration::from_secs(5);
