@@ -120,7 +120,8 @@ pub struct Limits {
     /// [`hold_up`](Self::hold_up) are spared until all of it is taken.
     pub queued: Option<usize>,
     /// Bytes of messages and requests that all clients together may have half sent. Default `None`: an eighth of the memory
-    /// budget. Beyond, by up to an eighth of the bound: the clients with the most are cut off.
+    /// budget. From half of it on, who sends a large message waits until there is room for all of it. Beyond, by up to an eighth
+    /// of the bound: the clients with the most are cut off.
     pub unfinished: Option<usize>,
     /// Bytes of what other threads and event loops hand to one event loop and it has not come to, 16 MiB by default. Beyond:
     /// threads that emit wait, and event loops that do read nothing of their clients meanwhile.

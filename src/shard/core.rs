@@ -14,6 +14,7 @@ use slab::Slab;
 
 use super::alarms::Alarm;
 use super::allowance::Allowance;
+use super::assembly::Assembly;
 use super::batches::Batches;
 use super::calls::Call;
 use super::charge::Charges;
@@ -95,6 +96,8 @@ pub(crate) struct Core {
     pub(crate) ledger: Ledger,
     /// Bytes of unfinished messages and requests that came since the last look at all of them.
     pub(crate) kept: usize,
+    /// Who may go on with a large message while much is half sent.
+    pub(crate) assembly: Assembly,
     /// How many sessions may begin now, if their rate is bounded.
     pub(crate) session_rate: Account,
     /// What clients may still send, of those that have sent something and if that is bounded.
@@ -145,6 +148,7 @@ impl Core {
             queued_look: 0,
             ledger: Ledger::default(),
             kept: 0,
+            assembly: Assembly::default(),
             session_rate: Account::new(),
             allowances: HashMap::new(),
             memory_look: Millis(0),

@@ -62,6 +62,11 @@ impl Core {
         if !self.is_writable(key) && (self.idle(key) || self.await_close(key)) {
             return;
         }
+        if self.is_unread(key) && self.posting(key).is_some() {
+            // It was not read: its time begins anew.
+            let deadline = now + self.shared.config.limits.body_timeout;
+            return self.set_deadline(key, deadline);
+        }
         let Some(connection) = self.connections.get_mut(key.0) else { return };
         let limit = match &connection.stage {
             Stage::Http(http) => match &http.state {

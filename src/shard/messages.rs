@@ -149,11 +149,12 @@ impl Core {
 
     /// Keeps what is left after `read` bytes more.
     fn keep_incoming(&mut self, key: ConnectionKey, incoming: Incoming, read: usize) {
-        if incoming.held() > 0 {
-            self.kept += read;
-        }
+        let is_kept = incoming.held() > 0;
         if let Some(websocket) = self.websocket(key) {
             websocket.incoming = incoming;
+        }
+        if is_kept {
+            self.note_unfinished(read);
         }
     }
 }

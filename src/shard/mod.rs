@@ -11,6 +11,7 @@ mod alarms;
 mod allowance;
 mod answers;
 mod application;
+mod assembly;
 mod batches;
 mod bodies;
 mod calls;

@@ -12,7 +12,7 @@ use super::calls::Call;
 use super::core::Core;
 use super::keys::{ConnectionKey, SessionKey};
 use super::sockets::Status;
-use crate::engineio::{Inbound, Packet as EnginePacket, ParseError, Transport};
+use crate::engineio::{Inbound, Packet as EnginePacket, ParseError, Route, Transport};
 use crate::log_line::Excerpt;
 use crate::metrics::Limit;
 use crate::socketio::{self, DecodeError, DisconnectReason, Packet, v4};
@@ -99,7 +99,7 @@ impl Core {
                 let packet = if self.is_v3(key) { v4::without_query(packet) } else { packet };
                 self.packet(key, packet);
             }
-            Ok(None) => self.kept += length,
+            Ok(None) => self.note_unfinished(length),
             Err(error) => self.undecodable(key, error),
         }
     }
@@ -217,6 +217,15 @@ impl Core {
     /// A packet whose attachments do not come ends the session. This is looked at with the heartbeat.
     pub(crate) fn check_attachments(&mut self, session: SessionKey) {
         let patience = self.shared.config.limits.body_timeout;
+        let Some(client) = self.sessions.get(session.0) else { return };
+        let route = client.session.route();
+        if let Route::WebSocket(connection) | Route::Translated(connection, _) = route
+            && self.is_unread(connection)
+            && let Some(client) = self.sessions.get_mut(session.0)
+        {
+            // They may be there, and not read yet.
+            return client.decoder.wait_anew();
+        }
         let Some(client) = self.sessions.get_mut(session.0) else { return };
         if client.decoder.is_overdue(self.now, patience) {
             log::debug!("session {}: attachments are missing for too long", session.0);

@@ -164,7 +164,7 @@ impl Core {
         rest: Option<Packets>,
         patience: Option<Millis>,
     ) {
-        self.kept += rest.as_ref().map_or(0, Packets::len);
+        self.note_unfinished(rest.as_ref().map_or(0, Packets::len));
         match pause {
             Some(Pause::Rate(until)) => {
                 self.wait_with_post(key, Waiting { session, rest, until, patience });

@@ -6,7 +6,7 @@
 //! keeps them waiting.
 //!
 //! The kernel tells of new bytes once. So whoever may have bytes left is in the line, or is held up and has what lets it go
-//! on: an alarm, or what waits for it. Nothing else may forget it.
+//! on: an alarm, what waits for it, or a place in the line for room ([`assembly`](super::assembly)). Nothing else may forget it.
 
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -234,11 +234,13 @@ impl Shard {
             if connection.fate.is_some() || connection.input != Input::Awaited {
                 return;
             }
-            let at_ease = connection.outbox.is_none() && !core.behind && core.shared.rates.is_none();
+            let is_crowded = core.assembly.is_crowded();
+            let at_ease = connection.outbox.is_none() && !core.behind && !is_crowded && core.shared.rates.is_none();
             if !at_ease && core.must_wait(key) {
                 return core.wait_to_be_read(key);
             }
-            let Some(connection) = core.connections.get(key.0) else { return };
+            let most = if is_crowded { core.may_read(key).min(buffer.len()) } else { buffer.len() };
+            let Some((connection, buffer)) = core.connections.get(key.0).zip(buffer.get_mut(..most)) else { return };
             let result = socket::receive(&connection.stream, buffer);
             drop(core);
             match result {
@@ -320,12 +322,20 @@ impl Core {
     #[inline]
     fn must_wait(&mut self, key: ConnectionKey) -> bool {
         let is_websocket = |it: &Connection| matches!(it.stage, Stage::WebSocket(_));
-        (self.behind && self.connections.get(key.0).is_some_and(is_websocket)) || self.is_to_be_held_up(key)
+        (self.behind && self.connections.get(key.0).is_some_and(is_websocket))
+            || self.is_to_be_held_up(key)
+            || self.must_wait_for_room(key)
     }
 
     #[cold]
     fn wait_to_be_read(&mut self, key: ConnectionKey) {
-        if self.is_to_be_held_up(key) { self.hold_up(key) } else { self.line_up(key) }
+        if self.is_to_be_held_up(key) {
+            self.hold_up(key);
+        } else if self.must_wait_for_room(key) {
+            self.wait_for_room(key);
+        } else {
+            self.line_up(key);
+        }
     }
 
     /// Reads nothing more of a connection for now. What holds its client up lets it go on: what waits for it, by becoming
@@ -394,7 +404,7 @@ impl Core {
         let unread: Vec<_> = self.connections.iter().map(|(key, it)| (ConnectionKey(key), it.input, it.fate)).collect();
         for (key, input, _) in unread.into_iter().filter(|(_, _, fate)| fate.is_none()) {
             // An alarm comes up a little late.
-            let waits = self.holds_much(key, short) || self.shared.rates.is_some();
+            let waits = self.holds_much(key, short) || self.shared.rates.is_some() || self.assembly.has_in_line(key);
             match input {
                 Input::Awaited => {}
                 Input::InLine => assert!(lined.contains(&key), "{key:?} is not in the line"),

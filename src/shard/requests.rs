@@ -91,7 +91,7 @@ impl Shard {
                         Step::Used(used)
                     }
                     result => {
-                        core.kept += bytes.len();
+                        core.note_unfinished(bytes.len());
                         core.post_went_on(key, result)
                     }
                 }
@@ -334,7 +334,6 @@ impl Core {
         let now = self.now;
         let Some(http) = self.connections.get_mut(key.0).and_then(Connection::http) else { return };
         http.unread = rest.to_vec();
-        self.kept += rest.len();
         match http.state {
             HttpState::Held(_) | HttpState::Waiting(_) if rest.len() > most => self.doom(key, Fate::Error),
             // Its own head is among these.
@@ -342,5 +341,6 @@ impl Core {
             HttpState::Head if begins && !rest.is_empty() => self.set_deadline(key, now + timeout),
             _ => {}
         }
+        self.note_unfinished(rest.len());
     }
 }

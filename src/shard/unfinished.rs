@@ -17,16 +17,33 @@ const LOOK: usize = 8;
 const MUCH: usize = 64 * 1024;
 
 impl Core {
-    /// While all clients together have more half sent than they may, those with the most are cut off.
+    /// While all clients together have much half sent, those with large messages wait; while they have more than they may, those
+    /// with the most are cut off.
     pub(crate) fn check_unfinished(&mut self) {
         let limit = self.shared.unfinished_per_shard;
-        if self.kept <= limit / LOOK {
+        if self.kept <= limit / LOOK && !self.assembly.is_due(self.now) {
             return;
         }
         self.kept = 0;
         let owners = self.owners_of_unfinished();
-        let unfinished: usize = owners.iter().map(|(held, _)| held).sum();
+        let unfinished = sum(&owners);
         self.cut_owners(owners, unfinished.saturating_sub(limit), Limit::Unfinished);
+        self.make_room(unfinished);
+    }
+
+    /// So many bytes have come of something that is not whole. If that makes much, large messages wait from now on: a turn may
+    /// read as much as all may have half sent.
+    pub(crate) fn note_unfinished(&mut self, bytes: usize) {
+        self.kept += bytes;
+        let limit = self.shared.unfinished_per_shard;
+        if self.kept > limit / LOOK && !self.assembly.is_crowded() {
+            let unfinished = sum(&self.owners_of_unfinished());
+            self.make_room(unfinished);
+            // Beyond the bound, the turn's end cuts those off that have the most.
+            if unfinished <= limit {
+                self.kept = 0;
+            }
+        }
     }
 
     /// Cuts off those that have much half sent, the most first, until so many bytes are let go. Gives how many are.
@@ -85,6 +102,11 @@ impl Connection {
             Stage::Lingering => 0,
         }
     }
+}
+
+/// Bytes that they have half sent, all together.
+fn sum(owners: &[(usize, Owner)]) -> usize {
+    owners.iter().map(|(held, _)| held).sum()
 }
 
 /// Who has something half sent.

@@ -181,6 +181,13 @@ impl Decoder {
         *partial.waiting_since.get_or_insert(now) + patience <= now
     }
 
+    /// The client could not send: the time for the next attachment begins anew.
+    pub fn wait_anew(&mut self) {
+        if let Some(partial) = &mut self.partial {
+            partial.waiting_since = None;
+        }
+    }
+
     /// Whether attachments are awaited.
     pub const fn is_pending(&self) -> bool {
         self.partial.is_some()

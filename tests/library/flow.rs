@@ -231,3 +231,60 @@ fn joins_of_many_take_several_turns_and_keep_their_order() {
     }
     assert_eq!(server.all_rooms("/").len(), clients.len(), "the rooms of their ids are left");
 }
+
+/// The first and the second half of bytes.
+fn halves(bytes: &[u8]) -> [Vec<u8>; 2] {
+    let (first, second) = bytes.split_at(bytes.len() / 2);
+    [first.to_vec(), second.to_vec()]
+}
+
+#[test]
+fn who_sends_a_large_message_waits_for_room_while_many_do() {
+    const CLIENTS: usize = 20;
+    const LENGTH: usize = 100_000;
+    // A sixth of what all send, so that all would be too much even if half sent.
+    let limits = Limits { unfinished: Some(1_000_000), ..Limits::default() };
+    let config = Config { max_http_buffer_size: LENGTH + 1000, limits, ..one_shard() };
+    let server = Server::start(config, |server| {
+        server.of("/").on("long", |socket, event| {
+            let attached = event.attachments().iter().map(|bytes| bytes.len()).sum::<usize>();
+            let length = if attached > 0 { attached } else { event.args::<(String,)>()?.0.len() };
+            socket.emit("length", length)?;
+            Ok::<(), Box<dyn std::error::Error>>(())
+        });
+    });
+    let message = event(&format!("\"long\",\"{}\"", long(LENGTH)));
+    let texts = halves(&WebSocket::masked_frame(0x81, message.as_bytes()));
+    let placeholders = "{\"_placeholder\":true,\"num\":0},{\"_placeholder\":true,\"num\":1}";
+    let head = WebSocket::masked_frame(0x81, format!("452-[\"long\",{placeholders}]").as_bytes());
+    let attachment = WebSocket::masked_frame(0x82, &[7; LENGTH / 2]);
+    let attached = [[head, attachment.clone()].concat(), attachment];
+    let all_have_begun = std::sync::Barrier::new(3 * CLIENTS);
+    std::thread::scope(|scope| {
+        for number in 0..3 * CLIENTS {
+            let (server, texts, attached, all_have_begun) = (&server, &texts, &attached, &all_have_begun);
+            let (message, expected) = (&message, event(&format!("\"length\",{LENGTH}")));
+            scope.spawn(move || {
+                if number < CLIENTS {
+                    let (session, _) = Polling::connected(server);
+                    let [first, second] = halves(session.post_request(message).as_bytes());
+                    let mut post = server.connect();
+                    post.send(&first);
+                    all_have_begun.wait();
+                    post.send(&second);
+                    post.response().assert_is(200, "ok");
+                    session.get().assert_is(200, &expected);
+                } else {
+                    let mut client = Client::connect(server);
+                    let [first, second] = if number < 2 * CLIENTS { texts } else { attached };
+                    client.ws.connection.send(first);
+                    all_have_begun.wait();
+                    client.ws.connection.send(second);
+                    client.ws.expect_text(&expected);
+                }
+            });
+        }
+    });
+    assert_eq!(server.hits("unfinished"), 0);
+    assert!(server.metrics().held_up > 0, "nobody waited");
+}

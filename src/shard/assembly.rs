@@ -1,0 +1,197 @@
+//! Who may go on with a large message while much is half sent.
+//!
+//! Many who begin to send a large message at once, all together more than the server may keep, are not cut off: while half of
+//! the bound is half sent, each may send a little, and whoever has sent that waits in a line until there is room for its whole
+//! message. So some messages become whole and make room for others, instead of all of them growing together.
+//!
+//! Who is let in and then sends next to nothing gives its place up, and keeps what it has sent.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+
+use super::connection::{HttpState, Role, Stage};
+use super::core::Core;
+use super::keys::ConnectionKey;
+use super::reading::Input;
+use crate::engineio::Millis;
+
+/// The part of the bound from which on clients wait, and the part below which nobody does any more.
+const CROWDED: usize = 2;
+const AT_EASE: usize = 4;
+
+/// The part of the bound that the little which each may send makes, all together.
+const LITTLE: usize = 8;
+
+/// What one may send without waiting, however many there are.
+const LEAST: usize = 1024;
+const MOST: usize = 16 * 1024;
+
+/// Time between two looks at who may go on.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// Who was let in sends so many bytes in this time, or gives its place up.
+const PROGRESS: usize = 4 * 1024;
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Those that have half sent a message, while there are too many.
+#[derive(Debug, Default)]
+pub(crate) struct Assembly {
+    crowd: Option<Box<Crowd>>,
+}
+
+#[derive(Debug, Default)]
+struct Crowd {
+    /// What one may have half sent without waiting.
+    little: usize,
+    /// Those that were let in.
+    going: HashMap<ConnectionKey, Progress>,
+    /// Those that wait to be. One that has gone, or went on by itself, may still be among them.
+    line: VecDeque<ConnectionKey>,
+    next_look: Millis,
+}
+
+/// How far one has come.
+#[derive(Debug, Clone, Copy)]
+struct Progress {
+    bytes: usize,
+    at: Millis,
+}
+
+impl Assembly {
+    /// Whether so much is half sent that large messages wait.
+    #[inline]
+    pub(crate) const fn is_crowded(&self) -> bool {
+        self.crowd.is_some()
+    }
+
+    /// Whether it is time to look who may go on.
+    pub(crate) fn is_due(&self, now: Millis) -> bool {
+        self.crowd.as_ref().is_some_and(|crowd| crowd.next_look <= now)
+    }
+
+    /// Whether a connection waits to be let in.
+    #[cfg(debug_assertions)]
+    pub(crate) fn has_in_line(&self, key: ConnectionKey) -> bool {
+        self.crowd.as_ref().is_some_and(|crowd| crowd.line.contains(&key))
+    }
+}
+
+impl Crowd {
+    /// For how many whole messages there is room while so much is half sent. For one there always is.
+    fn places(limit: usize, unfinished: usize, message: usize) -> usize {
+        // The buffer of a message that grows may be twice as large.
+        let room = (limit - limit / LITTLE).saturating_sub(unfinished);
+        (room / message.saturating_mul(2).max(1)).max(1)
+    }
+}
+
+impl Core {
+    /// Whether nothing more is to be read of a connection until there is room for its message.
+    pub(crate) fn must_wait_for_room(&self, key: ConnectionKey) -> bool {
+        self.may_read(key) == 0
+    }
+
+    /// How much may be read of a connection now.
+    pub(crate) fn may_read(&self, key: ConnectionKey) -> usize {
+        match &self.assembly.crowd {
+            Some(crowd) if !crowd.going.contains_key(&key) => crowd.little.saturating_sub(self.half_sent(key)),
+            _ => usize::MAX,
+        }
+    }
+
+    /// A connection is not read until there is room.
+    pub(crate) fn wait_for_room(&mut self, key: ConnectionKey) {
+        let Some(crowd) = &mut self.assembly.crowd else { return };
+        let Some(connection) = self.connections.get_mut(key.0) else { return };
+        connection.input = Input::HeldUp;
+        crowd.line.push_back(key);
+        self.metrics.held_up.one();
+    }
+
+    /// So many bytes are half sent by all: who sends large messages begins to wait, is let in, or need not wait any more.
+    pub(crate) fn make_room(&mut self, unfinished: usize) {
+        let limit = self.shared.unfinished_per_shard;
+        if self.assembly.is_crowded() && unfinished <= limit / AT_EASE {
+            return self.let_all_in();
+        }
+        if self.assembly.is_crowded() || unfinished > limit / CROWDED {
+            self.let_in(limit, unfinished);
+        }
+    }
+
+    fn let_all_in(&mut self) {
+        for key in self.assembly.crowd.take().into_iter().flat_map(|crowd| crowd.line) {
+            self.let_go_on(key);
+        }
+    }
+
+    fn let_in(&mut self, limit: usize, unfinished: usize) {
+        let mut crowd = self.assembly.crowd.take().unwrap_or_default();
+        crowd.little = (limit / LITTLE / self.connections.len().max(1)).clamp(LEAST, MOST);
+        crowd.going.retain(|key, progress| self.goes_on(*key, progress, crowd.little));
+        let places = Crowd::places(limit, unfinished, self.shared.config.max_http_buffer_size);
+        let mut entered = Vec::new();
+        while crowd.going.len() < places
+            && let Some(key) = crowd.line.pop_front()
+        {
+            if self.connections.get(key.0).is_some_and(|it| it.fate.is_none() && it.input == Input::HeldUp) {
+                crowd.going.insert(key, Progress { bytes: self.half_sent(key), at: self.now });
+                entered.push(key);
+            }
+        }
+        crowd.next_look = self.now + PAUSE;
+        // A turn comes then, whatever else happens, and looks again at its end.
+        self.arm_alarm(crowd.next_look, |_| {});
+        self.assembly.crowd = Some(crowd);
+        for key in entered {
+            self.let_go_on(key);
+        }
+    }
+
+    /// Whether one that was let in keeps its place: its message is not whole, and still comes.
+    fn goes_on(&self, key: ConnectionKey, progress: &mut Progress, little: usize) -> bool {
+        let bytes = self.half_sent(key);
+        if bytes < little {
+            return false;
+        }
+        // The buffer of what it has begun since may be smaller.
+        if bytes.abs_diff(progress.bytes) >= PROGRESS {
+            *progress = Progress { bytes, at: self.now };
+        }
+        progress.at + PATIENCE > self.now
+    }
+
+    /// Bytes of a message, of its attachments, or of a request's body, that are here while others are not.
+    fn half_sent(&self, key: ConnectionKey) -> usize {
+        let Some(connection) = self.connections.get(key.0) else { return 0 };
+        let (session, bytes) = match &connection.stage {
+            Stage::WebSocket(websocket) => match websocket.role {
+                Role::Session(session) => (Some(session), websocket.incoming.held()),
+                Role::Closing => return 0,
+            },
+            Stage::Http(http) => match &http.state {
+                HttpState::Post(post) => (Some(post.session), post.body.capacity()),
+                // A head is short, and may be a health check's.
+                _ => return 0,
+            },
+            Stage::Lingering => return 0,
+        };
+        let client = session.and_then(|session| self.sessions.get(session.0));
+        bytes + client.map_or(0, |client| client.decoder.held())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_is_room_for_as_many_messages_as_fit_and_for_one_always() {
+        let mebibyte = 1 << 20;
+        assert_eq!(Crowd::places(64 * mebibyte, 32 * mebibyte, mebibyte), 12);
+        assert_eq!(Crowd::places(64 * mebibyte, 56 * mebibyte, mebibyte), 1);
+        assert_eq!(Crowd::places(64 * mebibyte, 80 * mebibyte, mebibyte), 1);
+        assert_eq!(Crowd::places(1000, 600, usize::MAX), 1);
+        assert_eq!(Crowd::places(0, 0, 0), 1);
+    }
+}
