@@ -145,7 +145,7 @@ fn walk(text: &str, count: usize, found: &mut impl Found) -> Option<()> {
                 if rest.trim_ascii_start().first() == Some(&b':') {
                     level.key = Key::of(here.get(..here.len() - rest.len()).unwrap_or_default());
                 } else {
-                    level.value(&Value::Other);
+                    level.value(Value::Other);
                 }
             }
             b'[' | b'{' => {
@@ -155,27 +155,35 @@ fn walk(text: &str, count: usize, found: &mut impl Found) -> Option<()> {
             b']' | b'}' => {
                 let fits = level.end(text.len() - rest.len(), count, found);
                 level = enclosing.pop().unwrap_or_default();
-                level.value(&Value::Other);
+                level.value(Value::Other);
                 level.children_fit &= fits;
             }
             b't' => {
-                level.value(&Value::True);
+                level.value(Value::True);
                 rest = skip_while(rest, |byte| byte.is_ascii_lowercase());
             }
             b'f' | b'n' => {
-                level.value(&Value::Other);
+                level.value(Value::Other);
                 rest = skip_while(rest, |byte| byte.is_ascii_lowercase());
             }
             b'-' | b'0'..=b'9' => {
                 rest = skip_while(rest, |byte| matches!(byte, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-'));
                 let place = text.len() - here.len()..text.len() - rest.len();
-                let number = text.get(place.clone()).and_then(|digits| digits.parse().ok());
-                level.value(&number.map_or(Value::Other, |number| Value::Number(number, place)));
+                let number = text.get(place.clone()).and_then(number);
+                level.value(number.map_or(Value::Other, |number| Value::Number(number, place)));
             }
             _ => {}
         }
     }
     level.children_fit.then_some(())
+}
+
+/// What a number's text says. Nearly all attachments have numbers of one digit, and the general way takes long.
+fn number(text: &str) -> Option<f64> {
+    match text.as_bytes() {
+        [digit @ b'0'..=b'9'] => Some(f64::from(digit - b'0')),
+        _ => text.parse().ok(),
+    }
 }
 
 /// An array or object that is being read.
@@ -209,12 +217,10 @@ impl Default for Level {
 }
 
 impl Level {
-    fn value(&mut self, value: &Value) {
+    fn value(&mut self, value: Value) {
         match self.key {
             Key::Placeholder => self.is_placeholder = matches!(value, Value::True),
-            Key::Num => {
-                self.num = if let Value::Number(num, place) = value { Some((*num, place.clone())) } else { None }
-            }
+            Key::Num => self.num = if let Value::Number(num, place) = value { Some((num, place)) } else { None },
             Key::Other => {}
         }
     }
