@@ -232,9 +232,19 @@ impl<T: Copy + Eq> Session<T> {
         !matches!(self.state, State::Closed) && (self.heartbeat.is_missing(now) || left_lying)
     }
 
-    /// What was written to the client may not have reached it, the ping neither: its pong is waited for once more.
-    pub fn ping_may_be_under_way(&mut self, now: Millis, settings: &Settings) {
-        self.heartbeat.may_be_under_way(now, settings);
+    /// So many bytes that were written to the client have not reached it, maybe the ping among them: its pong is waited for once
+    /// more, and again as long as these bytes become fewer.
+    pub fn ping_may_be_under_way(&mut self, now: Millis, left: usize, settings: &Settings) {
+        self.heartbeat.may_be_under_way(now, left, settings);
+    }
+
+    /// All that waited for the client has left, if not reached it: what it is waited for is waited for from now on.
+    pub fn sent(&mut self, now: Millis, settings: &Settings) {
+        self.heartbeat.sign_of_life(now, settings);
+        self.heartbeat.may_be_under_way(now, usize::MAX, settings);
+        if let State::Polling(polling) = &mut self.state {
+            polling.expect_fetch(now, settings);
+        }
     }
 
     /// Bytes that a polling client has fetched of late.
@@ -297,7 +307,7 @@ impl<T: Copy + Eq> Session<T> {
         match self.origin(from) {
             Origin::Current => {}
             Origin::Probe => {
-                self.receive_on_probe(now, &packet, effects);
+                self.receive_on_probe(now, &packet, settings, effects);
                 return None;
             }
             Origin::Stranger => return None,

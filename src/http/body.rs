@@ -103,6 +103,11 @@ impl BodyReader {
         Self { state, after, fate: Fate::Kept, left, room: limit, limit, ignored: 0, digits: 0 }
     }
 
+    /// Bytes that are missing of the body, if its length was told.
+    pub(crate) fn missing(&self) -> Option<usize> {
+        matches!(self.after, State::Done).then(|| usize::try_from(self.left).ok())?
+    }
+
     /// Reads from `input`, appends data to `out`, and says how many bytes of `input` it used. A body whose length is
     /// told and beyond the limit is [`BodyStep::TooLarge`] before a byte of it was used.
     pub(crate) fn read(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<(usize, BodyStep), BodyError> {

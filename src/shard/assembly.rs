@@ -4,9 +4,11 @@
 //! the bound is half sent, each may send a little, and whoever has sent that waits in a line until there is room for its whole
 //! message. So some messages become whole and make room for others, instead of all of them growing together.
 //!
-//! Who is let in and then sends next to nothing gives its place up, and keeps what it has sent.
+//! In the line, who needs the least comes first, so that nobody waits for another's megabyte with a few kilobytes. Who is let
+//! in and then sends next to nothing gives its place up: it keeps what it has sent, and stands behind all who never did so.
 
-use std::collections::{HashMap, VecDeque};
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
 use std::time::Duration;
 
 use super::connection::{HttpState, Role, Stage};
@@ -30,8 +32,12 @@ const MOST: usize = 16 * 1024;
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// Who was let in sends so many bytes in this time, or gives its place up.
-const PROGRESS: usize = 4 * 1024;
-const PATIENCE: Duration = Duration::from_secs(2);
+const PROGRESS: usize = 16 * 1024;
+const PATIENCE: Duration = Duration::from_millis(250);
+
+/// For so many who need no more than this there is always room.
+const SHORT: usize = 64 * 1024;
+const SHORTS: usize = 8;
 
 /// Those that have half sent a message, while there are too many.
 #[derive(Debug, Default)]
@@ -45,9 +51,26 @@ struct Crowd {
     little: usize,
     /// Those that were let in.
     going: HashMap<ConnectionKey, Progress>,
-    /// Those that wait to be. One that has gone, or went on by itself, may still be among them.
-    line: VecDeque<ConnectionKey>,
+    /// How often those have given their place up that have not sent their message since.
+    lost: HashMap<ConnectionKey, u32>,
+    /// Those that wait to be let in. One that has gone, or went on by itself, may still be among them.
+    line: BinaryHeap<Reverse<Waiting>>,
     next_look: Millis,
+}
+
+/// Who waits; the least is the first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Waiting {
+    lost: u32,
+    missing: usize,
+    key: ConnectionKey,
+}
+
+/// Why one that was let in has no place any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Over {
+    Whole,
+    Lost,
 }
 
 /// How far one has come.
@@ -72,7 +95,7 @@ impl Assembly {
     /// Whether a connection waits to be let in.
     #[cfg(debug_assertions)]
     pub(crate) fn has_in_line(&self, key: ConnectionKey) -> bool {
-        self.crowd.as_ref().is_some_and(|crowd| crowd.line.contains(&key))
+        self.crowd.as_ref().is_some_and(|crowd| crowd.line.iter().any(|Reverse(waiting)| waiting.key == key))
     }
 }
 
@@ -82,6 +105,17 @@ impl Crowd {
         // The buffer of a message that grows may be twice as large.
         let room = (limit - limit / LITTLE).saturating_sub(unfinished);
         (room / message.saturating_mul(2).max(1)).max(1)
+    }
+
+    /// Takes the first of the line out, if there is a place for it.
+    fn next(&mut self, places: usize) -> Option<ConnectionKey> {
+        let first = self.line.peek()?.0;
+        let most = if first.missing <= SHORT { places + SHORTS } else { places };
+        if self.going.len() >= most {
+            return None;
+        }
+        self.line.pop();
+        Some(first.key)
     }
 }
 
@@ -104,7 +138,16 @@ impl Core {
         let Some(crowd) = &mut self.assembly.crowd else { return };
         let Some(connection) = self.connections.get_mut(key.0) else { return };
         connection.input = Input::HeldUp;
-        crowd.line.push_back(key);
+        let missing = match &connection.stage {
+            Stage::WebSocket(websocket) => websocket.incoming.missing(),
+            Stage::Http(http) => match &http.state {
+                HttpState::Post(post) => post.reader.missing(),
+                _ => None,
+            },
+            Stage::Lingering => None,
+        };
+        let lost = crowd.lost.get(&key).copied().unwrap_or(0);
+        crowd.line.push(Reverse(Waiting { lost, missing: missing.unwrap_or(usize::MAX), key }));
         self.metrics.held_up.one();
     }
 
@@ -120,20 +163,29 @@ impl Core {
     }
 
     fn let_all_in(&mut self) {
-        for key in self.assembly.crowd.take().into_iter().flat_map(|crowd| crowd.line) {
-            self.let_go_on(key);
+        for Reverse(waiting) in self.assembly.crowd.take().into_iter().flat_map(|crowd| crowd.line) {
+            self.let_go_on(waiting.key);
         }
     }
 
     fn let_in(&mut self, limit: usize, unfinished: usize) {
         let mut crowd = self.assembly.crowd.take().unwrap_or_default();
         crowd.little = (limit / LITTLE / self.connections.len().max(1)).clamp(LEAST, MOST);
-        crowd.going.retain(|key, progress| self.goes_on(*key, progress, crowd.little));
+        crowd.lost.retain(|key, _| self.half_sent(*key) >= crowd.little);
+        let over: Vec<_> = crowd
+            .going
+            .iter_mut()
+            .filter_map(|(key, progress)| Some((*key, self.is_over(*key, progress, crowd.little)?)))
+            .collect();
+        for (key, over) in over {
+            crowd.going.remove(&key);
+            if over == Over::Lost {
+                *crowd.lost.entry(key).or_default() += 1;
+            }
+        }
         let places = Crowd::places(limit, unfinished, self.shared.config.max_http_buffer_size);
         let mut entered = Vec::new();
-        while crowd.going.len() < places
-            && let Some(key) = crowd.line.pop_front()
-        {
+        while let Some(key) = crowd.next(places) {
             if self.connections.get(key.0).is_some_and(|it| it.fate.is_none() && it.input == Input::HeldUp) {
                 crowd.going.insert(key, Progress { bytes: self.half_sent(key), at: self.now });
                 entered.push(key);
@@ -148,17 +200,18 @@ impl Core {
         }
     }
 
-    /// Whether one that was let in keeps its place: its message is not whole, and still comes.
-    fn goes_on(&self, key: ConnectionKey, progress: &mut Progress, little: usize) -> bool {
+    /// Whether one that was let in gives its place up: its message is whole, or does not come.
+    fn is_over(&self, key: ConnectionKey, progress: &mut Progress, little: usize) -> Option<Over> {
         let bytes = self.half_sent(key);
         if bytes < little {
-            return false;
+            return Some(Over::Whole);
         }
-        // The buffer of what it has begun since may be smaller.
-        if bytes.abs_diff(progress.bytes) >= PROGRESS {
+        // Who has not been read is not to blame. And the buffer of what it has begun since may be smaller.
+        let is_unread = self.is_unread(key);
+        if is_unread || bytes.abs_diff(progress.bytes) >= PROGRESS {
             *progress = Progress { bytes, at: self.now };
         }
-        progress.at + PATIENCE > self.now
+        (progress.at + PATIENCE <= self.now).then_some(Over::Lost)
     }
 
     /// Bytes of a message, of its attachments, or of a request's body, that are here while others are not.
@@ -193,5 +246,20 @@ mod tests {
         assert_eq!(Crowd::places(64 * mebibyte, 80 * mebibyte, mebibyte), 1);
         assert_eq!(Crowd::places(1000, 600, usize::MAX), 1);
         assert_eq!(Crowd::places(0, 0, 0), 1);
+    }
+
+    #[test]
+    fn who_needs_least_comes_first_and_who_lost_its_place_last() {
+        let waiting = |key, lost, missing| Waiting { lost, missing, key: ConnectionKey(key) };
+        let line = [waiting(1, 0, 500_000), waiting(2, 1, 10), waiting(3, 0, 4000), waiting(4, 0, usize::MAX)];
+        let mut crowd = Crowd { line: line.map(Reverse).into(), ..Crowd::default() };
+        let mut next = |places| {
+            let next = crowd.next(places)?;
+            crowd.going.insert(next, Progress { bytes: 0, at: Millis(0) });
+            Some(next.0)
+        };
+        assert_eq!(next(0), Some(3), "for a short message there is room");
+        assert_eq!(next(1), None);
+        assert_eq!([next(2), next(3), next(4)], [Some(1), Some(4), Some(2)]);
     }
 }

@@ -58,6 +58,8 @@ pub(crate) struct Http {
     pub(crate) state: HttpState,
     /// How the request being answered wants its answer.
     pub(crate) answer: Answer,
+    /// The session that was answered last, until its client has taken that.
+    pub(crate) taking: Option<SessionKey>,
 }
 
 /// How a request wants its answer: what is kept of it until then.
@@ -148,7 +150,7 @@ impl Connection {
     /// A connection that was just accepted, or handed over by another shard.
     pub(crate) fn new(stream: TcpStream, peer: SocketAddr) -> Self {
         let answer = Answer { delivery: Delivery::LAST, cors: HeaderLines::EMPTY, coding: None };
-        let http = Http { peer, unread: Vec::new(), state: HttpState::Head, answer };
+        let http = Http { peer, unread: Vec::new(), state: HttpState::Head, answer, taking: None };
         Self {
             stream,
             stage: Stage::Http(Box::new(http)),

@@ -76,10 +76,22 @@ impl Core {
         self.answered(key);
     }
 
+    /// All that waited for this connection has left. If that was an answer that took its time, the client could not answer a
+    /// ping behind it: it can from now on.
+    pub(crate) fn taken(&mut self, key: ConnectionKey) {
+        let taking = self.connections.get_mut(key.0).and_then(Connection::http).and_then(|http| http.taking.take());
+        if let Some(session) = taking {
+            self.session(session, |session, now, settings, _| session.sent(now, settings));
+        }
+    }
+
     /// A GET of a session was answered by this connection.
     pub(crate) fn answered_session(&mut self, session: SessionKey, key: ConnectionKey) {
         if let Some(client) = self.sessions.get_mut(session.0) {
             client.answered = key;
+        }
+        if let Some(http) = self.connections.get_mut(key.0).and_then(Connection::http) {
+            http.taking = Some(session);
         }
         self.let_post_go_on(session);
     }

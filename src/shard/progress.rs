@@ -28,6 +28,8 @@ pub(crate) struct Progress {
     since: Millis,
     /// How many it had to acknowledge from there to have come far enough again.
     due: i64,
+    /// When it was last seen to have come any further.
+    further: Millis,
     /// When it is looked next.
     look: Millis,
     /// Bytes acknowledged of late, each look's worth a quarter less at the next.
@@ -37,7 +39,8 @@ pub(crate) struct Progress {
 impl Progress {
     /// Something begins to wait; the peer must come far enough every `patience`.
     pub(crate) fn new(now: Millis, patience: Duration) -> Self {
-        Self { written: 0, acknowledged: None, mark: 0, since: now, due: LEAST, look: now + patience / LOOKS, pace: 0 }
+        let look = now + patience / LOOKS;
+        Self { written: 0, acknowledged: None, mark: 0, since: now, due: LEAST, further: now, look, pace: 0 }
     }
 
     /// The socket took so many bytes.
@@ -55,9 +58,13 @@ impl Progress {
         u64::try_from(self.pace).unwrap_or(0)
     }
 
-    /// Looks how far the peer has come, `unacknowledged` bytes in the kernel and `unsent` behind them. Says whether it has
-    /// come any further since the look before.
-    pub(crate) fn look(&mut self, now: Millis, patience: Duration, unacknowledged: usize, unsent: usize) -> bool {
+    /// When the peer was last seen to have come any further.
+    pub(crate) const fn further(&self) -> Millis {
+        self.further
+    }
+
+    /// Looks how far the peer has come, `unacknowledged` bytes in the kernel and `unsent` behind them.
+    pub(crate) fn look(&mut self, now: Millis, patience: Duration, unacknowledged: usize, unsent: usize) {
         let waiting = |bytes: usize| i64::try_from(bytes).unwrap_or(i64::MAX);
         let acknowledged = self.written - waiting(unacknowledged);
         let before = self.acknowledged.replace(acknowledged);
@@ -69,7 +76,9 @@ impl Progress {
         }
         self.pace = self.pace - self.pace / i64::from(LOOKS) + further;
         self.look = now + patience / LOOKS;
-        further > 0
+        if further > 0 {
+            self.further = now;
+        }
     }
 
     /// Whether the peer has not come far enough for as long as it may.
@@ -131,9 +140,11 @@ mod tests {
     #[test]
     fn who_takes_all_that_waits_has_come_far_enough() {
         let mut progress = Progress::new(Millis(0), PATIENCE);
-        assert!(!progress.look(Millis(2500), PATIENCE, 100, 0));
+        progress.look(Millis(2500), PATIENCE, 100, 0);
+        assert_eq!(progress.further(), Millis(0));
         progress.wrote(10);
-        assert!(progress.look(Millis(5000), PATIENCE, 10, 0));
+        progress.look(Millis(5000), PATIENCE, 10, 0);
+        assert_eq!(progress.further(), Millis(5000));
         assert!(!progress.is_stalled(Millis(14_000), PATIENCE));
     }
 

@@ -400,12 +400,11 @@ impl Core {
     pub(crate) fn assert_nobody_is_forgotten(&mut self) {
         let lined: std::collections::HashSet<_> =
             self.line.requests.iter().chain(&self.line.websockets).map(|due| due.key).collect();
-        let short = self.shared.config.limits.hold_up / GO_ON;
-        let unread: Vec<_> = self.connections.iter().map(|(key, it)| (ConnectionKey(key), it.input, it.fate)).collect();
-        for (key, input, _) in unread.into_iter().filter(|(_, _, fate)| fate.is_none()) {
-            // An alarm comes up a little late.
-            let waits = self.holds_much(key, short) || self.shared.rates.is_some() || self.assembly.has_in_line(key);
-            match input {
+        for (key, connection) in self.connections.iter().filter(|(_, it)| it.fate.is_none()) {
+            let key = ConnectionKey(key);
+            // Whenever a part of an outbox is written it is looked at this; an alarm comes up a little late.
+            let waits = connection.outbox.is_some() || self.shared.rates.is_some() || self.assembly.has_in_line(key);
+            match connection.input {
                 Input::Awaited => {}
                 Input::InLine => assert!(lined.contains(&key), "{key:?} is not in the line"),
                 Input::HeldUp => assert!(waits, "nothing lets {key:?} go on"),

@@ -23,9 +23,6 @@ const PART: usize = 2;
 /// By which part of that it must fall below, and may grow again before the next are looked for.
 const MARGIN: usize = 8;
 
-/// Bytes that the kernel must still hold of what a client was sent for it to be given another time for its heartbeat.
-const UNDER_WAY: usize = 4096;
-
 /// Whose bytes wait.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Waiting {
@@ -80,15 +77,15 @@ impl Core {
         }
     }
 
-    /// Looks how far a connection's peer has come in taking what waits for it. Says whether it has come any further.
-    pub(crate) fn look(&mut self, key: ConnectionKey) -> bool {
+    /// Looks how far a connection's peer has come in taking what waits for it.
+    pub(crate) fn look(&mut self, key: ConnectionKey) {
         let patience = self.shared.config.limits.write_stall;
-        let Some(connection) = self.connections.get_mut(key.0) else { return false };
-        let Some(outbox) = &mut connection.outbox else { return false };
+        let Some(connection) = self.connections.get_mut(key.0) else { return };
+        let Some(outbox) = &mut connection.outbox else { return };
         // A socket that the kernel does not know is broken, and says so when it is written to.
         let in_kernel = unacknowledged(&connection.stream).unwrap_or(0);
         let unsent = outbox.unsent();
-        outbox.progress.look(self.now, patience, in_kernel, unsent)
+        outbox.progress.look(self.now, patience, in_kernel, unsent);
     }
 
     /// If it is time for it, looks whether a connection's peer takes what waits for it, and cuts it off if not. Says whether
@@ -112,33 +109,37 @@ impl Core {
     pub(crate) fn look_for_life(&mut self, key: SessionKey) {
         let Some(client) = self.sessions.get(key.0) else { return };
         let (route, answered, post) = (client.session.route(), client.answered, client.session.handled_post());
-        let shown = match route {
-            Route::WebSocket(connection) | Route::Translated(connection, _) => {
-                self.is_unread(connection) || self.look(connection)
-            }
-            Route::Queue => post.is_some_and(|post| self.is_post_held_up(post)) || self.look(answered),
-            Route::Gone => false,
+        let (connection, is_unread) = match route {
+            Route::WebSocket(connection) | Route::Translated(connection, _) => (connection, self.is_unread(connection)),
+            Route::Queue => (answered, post.is_some_and(|post| self.is_post_held_up(post))),
+            Route::Gone => return,
         };
-        if shown {
+        if is_unread || self.takes(connection) {
             self.session(key, |session, now, settings, effects| session.sign_of_life(now, settings, effects));
-        } else if let Route::WebSocket(connection) | Route::Translated(connection, _) = route
-            && self.is_under_way(connection)
-        {
-            self.session(key, |session, now, settings, _| session.ping_may_be_under_way(now, settings));
+        } else if let Some(left) = self.under_way(connection) {
+            self.session(key, |session, now, settings, _| session.ping_may_be_under_way(now, left, settings));
         }
     }
 
-    /// Whether all that was for a connection has left, and the kernel has not delivered much of it.
-    fn is_under_way(&self, key: ConnectionKey) -> bool {
-        let connection = self.connections.get(key.0).filter(|connection| connection.outbox.is_none());
-        connection.is_some_and(|it| unacknowledged(&it.stream).is_ok_and(|bytes| bytes > UNDER_WAY))
+    /// Whether a connection's peer takes what waits for it: it has come any further in the time that a pong has.
+    fn takes(&mut self, key: ConnectionKey) -> bool {
+        self.look(key);
+        let patience = self.shared.settings.ping_timeout;
+        let outbox = self.connections.get(key.0).and_then(|connection| connection.outbox.as_ref());
+        outbox.is_some_and(|outbox| outbox.progress.further() + patience > self.now)
     }
 
-    /// Whether packets of a POST wait because its client is held up.
+    /// Bytes that the kernel has not delivered yet, if all that was for a connection has left.
+    fn under_way(&self, key: ConnectionKey) -> Option<usize> {
+        let connection = self.connections.get(key.0).filter(|connection| connection.outbox.is_none())?;
+        unacknowledged(&connection.stream).ok()
+    }
+
+    /// Whether a POST waits for its answer, and its client with all that it has to say.
     fn is_post_held_up(&self, key: ConnectionKey) -> bool {
         let stage = self.connections.get(key.0).map(|connection| &connection.stage);
         let Some(Stage::Http(http)) = stage else { return false };
-        matches!(&http.state, HttpState::Waiting(waiting) if waiting.rest.is_some())
+        matches!(&http.state, HttpState::Waiting(_))
     }
 
     /// While much waits for all clients together, those are cut off that hold most for what they take. Short queues are spared

@@ -245,6 +245,7 @@ impl Core {
                 self.metrics.sent_bytes.add(sent as u64);
                 if outbox.is_empty() {
                     connection.outbox = None;
+                    self.taken(key);
                     self.idle(key);
                     self.written(key);
                 } else if sent >= socket::MOST_AT_ONCE {

@@ -5,6 +5,9 @@ use super::super::handshake::Protocol;
 use super::super::millis::Millis;
 use super::super::settings::Settings;
 
+/// Bytes of which it does not matter whether they have been delivered: they do not keep a pong for long.
+const DELIVERED: u32 = 4096;
+
 /// The heartbeat of one session. It always has a deadline.
 #[derive(Debug)]
 pub(super) struct Heartbeat {
@@ -20,8 +23,10 @@ enum Phase {
     Awaiting,
     /// `due` is when the pong must be there, and was moved already.
     Extended,
-    /// The same, moved for the last time, as the ping may be under way.
-    UnderWay,
+    /// The same, moved because the ping may be under way: so many bytes were, of which it is one.
+    UnderWay(u32),
+    /// The same, moved for the last time: what was under way has been delivered since.
+    Delivered,
     /// `due` is when the client must have pinged.
     Listening,
 }
@@ -63,13 +68,22 @@ impl Heartbeat {
         if self.phase != Phase::Resting {
             self.due = self.due.max(now + settings.ping_timeout);
         }
+        if matches!(self.phase, Phase::UnderWay(_) | Phase::Delivered) {
+            self.phase = Phase::Extended;
+        }
     }
 
-    /// The ping may not have reached the client: its pong is waited for once more, and no longer.
-    pub(super) fn may_be_under_way(&mut self, now: Millis, settings: &Settings) {
-        if matches!(self.phase, Phase::Awaiting | Phase::Extended) {
-            *self = Self { due: now + settings.ping_timeout, phase: Phase::UnderWay };
-        }
+    /// So many bytes that were written to the client may not have reached it, the ping among them. Its pong is waited for once
+    /// more, and again as long as they become fewer; when they have been delivered, for the last time.
+    pub(super) fn may_be_under_way(&mut self, now: Millis, left: usize, settings: &Settings) {
+        let left = u32::try_from(left).unwrap_or(u32::MAX);
+        let phase = match self.phase {
+            Phase::Awaiting | Phase::Extended if left > DELIVERED => Phase::UnderWay(left),
+            Phase::UnderWay(before) if left < before && left > DELIVERED => Phase::UnderWay(left),
+            Phase::UnderWay(before) if left < before => Phase::Delivered,
+            _ => return,
+        };
+        *self = Self { due: now + settings.ping_timeout, phase };
     }
 
     /// Whether the client's heartbeat would be missing at `now`.

@@ -263,8 +263,8 @@ impl<T: Copy + Eq> Session<T> {
             self.end(Reason::TransportError, Frames::CLOSE, effects);
         } else if polling.closing.is_none() {
             polling.held = Some(get);
-            if polling.flush(now, settings, effects) && !polling.queue.is_empty() {
-                // The ping may stand behind what it fetches.
+            if polling.flush(now, settings, effects) {
+                // The ping may be among what it fetches, or stand behind it.
                 self.heartbeat.sign_of_life(now, settings);
             }
         } else if polling.is_left() {

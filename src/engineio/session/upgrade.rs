@@ -66,7 +66,13 @@ impl<T: Copy + Eq> Session<T> {
     }
 
     /// A packet on the probing WebSocket. An upgrade packet is good without a probe before it.
-    pub(super) fn receive_on_probe(&mut self, now: Millis, packet: &Packet<'_>, effects: &mut Vec<Effect<T>>) {
+    pub(super) fn receive_on_probe(
+        &mut self,
+        now: Millis,
+        packet: &Packet<'_>,
+        settings: &Settings,
+        effects: &mut Vec<Effect<T>>,
+    ) {
         let State::Polling(polling) = &mut self.state else { return };
         let Some(attempt) = &mut polling.attempt else { return };
         match packet {
@@ -76,7 +82,7 @@ impl<T: Copy + Eq> Session<T> {
             }
             Packet::Upgrade => {
                 let websocket = attempt.websocket;
-                self.upgrade(websocket, effects);
+                self.upgrade(now, websocket, settings, effects);
             }
             _ => polling.abandon(effects),
         }
@@ -89,9 +95,13 @@ impl<T: Copy + Eq> Session<T> {
         }
     }
 
-    fn upgrade(&mut self, websocket: T, effects: &mut Vec<Effect<T>>) {
+    fn upgrade(&mut self, now: Millis, websocket: T, settings: &Settings, effects: &mut Vec<Effect<T>>) {
         if let State::Polling(polling) = std::mem::replace(&mut self.state, State::WebSocket(websocket)) {
             let closing = polling.closing;
+            if polling.queued_messages() > 0 {
+                // The ping may be among what it takes along, or stand behind it.
+                self.heartbeat.sign_of_life(now, settings);
+            }
             polling.hand_over(websocket, self.encoding, effects);
             if let Some(closing) = closing {
                 self.end(closing.reason(), Frames::CLOSE, effects);

@@ -9,8 +9,9 @@
 use super::frame::{Frame, Limits, Progress, WebSocketError};
 use bytes::Bytes;
 use bytestring::ByteString;
-use std::io::{self, Read, Write};
+use std::io::{self, Cursor, Read, Write};
 use tungstenite::error::ProtocolError;
+use tungstenite::protocol::frame::FrameHeader;
 use tungstenite::protocol::frame::coding::{Data, OpCode};
 use tungstenite::protocol::{Message, Role, WebSocketConfig, WebSocketContext};
 
@@ -40,6 +41,16 @@ impl Incoming {
     /// Bytes held for this connection.
     pub(crate) fn held(&self) -> usize {
         self.pending.as_ref().map_or(0, |pending| pending.message.data.capacity() + pending.rest.capacity())
+    }
+
+    /// Bytes that are missing of the frame that has begun, if its header tells.
+    pub(crate) fn missing(&self) -> Option<usize> {
+        let pending = self.pending.as_ref()?;
+        let begun = pending.rest.get(pending.start..)?;
+        let mut cursor = Cursor::new(begun);
+        let (_, length) = FrameHeader::parse(&mut cursor).ok()??;
+        let whole = usize::try_from(cursor.position().checked_add(length)?).ok()?;
+        Some(whole.saturating_sub(begun.len()))
     }
 }
 

@@ -46,12 +46,33 @@ fn no_pong_in_time_answers_a_held_get_with_close() {
 #[test]
 fn a_ping_waits_for_a_get_while_its_deadline_runs() {
     let mut bench = Bench::polling();
+    bench.wait_until(45_000);
+    assert_eq!(bench.take(), [Closed(Reason::PingTimeout)]);
+}
+
+#[test]
+fn a_ping_that_a_get_fetches_late_gives_the_whole_timeout() {
+    let mut bench = Bench::polling();
     bench.wait_until(44_000);
     assert_eq!(bench.take(), []);
     bench.poll(GET);
     assert_eq!(bench.take(), [answer(GET, &["2"])]);
-    bench.wait_until(45_000);
+    bench.wait_until(63_999);
+    assert!(bench.is_open());
+    bench.wait_until(64_000);
     assert_eq!(bench.take(), [Closed(Reason::PingTimeout)]);
+}
+
+#[test]
+fn a_get_that_fetches_nothing_is_no_sign_of_life() {
+    let mut bench = Bench::polling();
+    bench.poll(GET);
+    bench.wait_until(25_000);
+    bench.take();
+    bench.now = Millis(44_000);
+    bench.poll(GET_2);
+    bench.wait_until(45_000);
+    assert_eq!(bench.take(), [answer(GET_2, &["1"]), Closed(Reason::PingTimeout)]);
 }
 
 #[test]
@@ -122,11 +143,25 @@ fn a_ping_that_leaves_late_gives_the_whole_timeout() {
 #[test]
 fn a_deadline_survives_the_upgrade() {
     let mut bench = Bench::polling();
+    bench.poll(GET);
     bench.wait_until(25_000);
+    bench.take();
+    bench.now = Millis(30_000);
     bench.open(WEBSOCKET);
     bench.receive(WEBSOCKET, Packet::Upgrade);
-    assert_eq!(bench.take(), [Send(WEBSOCKET, Frames::PING)]);
+    assert_eq!(bench.take(), []);
     assert_eq!(bench.session.deadline(), Some(Millis(45_000)));
+}
+
+#[test]
+fn a_ping_that_an_upgrade_takes_along_gives_the_whole_timeout() {
+    let mut bench = Bench::polling();
+    bench.wait_until(25_000);
+    bench.open(WEBSOCKET);
+    bench.now = Millis(30_000);
+    bench.receive(WEBSOCKET, Packet::Upgrade);
+    assert_eq!(bench.take(), [Send(WEBSOCKET, Frames::PING)]);
+    assert_eq!(bench.session.deadline(), Some(Millis(50_000)));
 }
 
 #[test]
@@ -145,15 +180,44 @@ fn a_sign_of_life_begins_the_wait_anew_and_pings_again() {
 }
 
 #[test]
-fn a_ping_that_may_be_under_way_is_waited_for_once_more() {
+fn a_ping_that_may_be_under_way_is_waited_for_as_long_as_bytes_arrive() {
+    let mut bench = Bench::websocket();
+    bench.wait_until(25_000);
+    for (at, left, is_waited_for) in
+        [(45_000, 50_000, true), (65_000, 40_000, true), (85_000, 1000, true), (105_000, 0, false)]
+    {
+        bench.now = Millis(at);
+        assert!(bench.session.is_missed(bench.now));
+        bench.session.ping_may_be_under_way(bench.now, left, &bench.settings);
+        assert_eq!(bench.session.is_missed(bench.now), !is_waited_for, "{left} left");
+    }
+}
+
+#[test]
+fn a_ping_whose_bytes_do_not_arrive_is_waited_for_once() {
     let mut bench = Bench::websocket();
     bench.wait_until(25_000);
     bench.now = Millis(45_000);
-    bench.session.ping_may_be_under_way(bench.now, &bench.settings);
-    bench.wait_until(64_999);
-    assert!(bench.is_open());
+    bench.session.ping_may_be_under_way(bench.now, 4000, &bench.settings);
+    assert!(bench.session.is_missed(bench.now), "so little keeps no pong");
+    bench.session.ping_may_be_under_way(bench.now, 50_000, &bench.settings);
     bench.now = Millis(65_000);
-    bench.session.ping_may_be_under_way(bench.now, &bench.settings);
-    bench.wait_until(65_000);
+    bench.session.ping_may_be_under_way(bench.now, 50_000, &bench.settings);
+    assert!(bench.session.is_missed(bench.now));
+}
+
+#[test]
+fn what_a_client_is_waited_for_is_due_when_all_has_been_sent() {
+    let mut bench = Bench::polling();
+    bench.wait_until(44_000);
+    bench.session.sent(bench.now, &bench.settings);
+    bench.now = Millis(64_000);
+    bench.session.ping_may_be_under_way(bench.now, 0, &bench.settings);
+    assert!(!bench.session.is_missed(bench.now), "it has been delivered meanwhile");
+    bench.session.sent(bench.now, &bench.settings);
+    bench.now = Millis(84_000);
+    bench.session.ping_may_be_under_way(bench.now, 0, &bench.settings);
+    assert!(!bench.session.is_missed(bench.now), "so has the next");
+    bench.wait_until(104_000);
     assert!(!bench.is_open());
 }
