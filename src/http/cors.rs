@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::field::HeaderLines;
+use super::head::Head;
 use super::response::{Delivery, Response, Status};
 
 /// The methods a preflight allows unless others are set.
@@ -88,7 +89,12 @@ impl Cors {
 
     /// The answer to a preflight, that is, to any OPTIONS request: its `Origin` and its
     /// `Access-Control-Request-Headers` decide.
-    pub(crate) fn preflight(&self, delivery: Delivery, origin: Option<&str>, requested: Option<&str>) -> Bytes {
+    pub(crate) fn preflight(&self, delivery: Delivery, head: &Head<'_>) -> Bytes {
+        let requested: Vec<_> = head.values("access-control-request-headers").collect();
+        self.allow(delivery, head.text("origin"), &requested.join(&b", "[..]))
+    }
+
+    fn allow(&self, delivery: Delivery, origin: Option<&str>, requested: &[u8]) -> Bytes {
         let echoes_headers = self.allowed_headers.is_none();
         let mut lines = HeaderLines::EMPTY;
         let vary: &[u8] = if echoes_headers { b"Origin, Access-Control-Request-Headers" } else { b"Origin" };
@@ -97,8 +103,9 @@ impl Cors {
         if echoes_headers && self.origin == Origin::Any {
             lines.push("Vary", b"Access-Control-Request-Headers");
         }
-        if let Some(headers) = self.allowed_headers.as_deref().or(requested).filter(|headers| !headers.is_empty()) {
-            lines.push("Access-Control-Allow-Headers", headers.as_bytes());
+        let headers = self.allowed_headers.as_deref().map_or(requested, str::as_bytes);
+        if !headers.is_empty() {
+            lines.push("Access-Control-Allow-Headers", headers);
         }
         if let Some(age) = self.max_age {
             lines.push("Access-Control-Max-Age", age.as_secs().to_string().as_bytes());
@@ -147,8 +154,8 @@ mod tests {
         String::from_utf8_lossy(lines.as_bytes()).into_owned()
     }
 
-    fn preflight(cors: &Cors, requested: Option<&str>) -> String {
-        String::from_utf8_lossy(&cors.preflight(Delivery::LAST, Some("http://a.test"), requested)).into_owned()
+    fn preflight(cors: &Cors, requested: &str) -> String {
+        String::from_utf8_lossy(&cors.allow(Delivery::LAST, Some("http://a.test"), requested.as_bytes())).into_owned()
     }
 
     #[test]
@@ -170,8 +177,8 @@ mod tests {
         let forged = "x\r\nSet-Cookie: a";
         let cors = Cors::new(Origin::Echo).allowed_headers(&[forged]).exposed_headers(&[forged]).methods(&[forged]);
         assert_eq!(headers(&cors, Some(forged)), "Vary: Origin\r\n");
-        assert!(!preflight(&cors, None).contains("Set-Cookie"));
-        assert!(!preflight(&Cors::new(Origin::Any), Some(forged)).contains("Set-Cookie"));
+        assert!(!preflight(&cors, "").contains("Set-Cookie"));
+        assert!(!preflight(&Cors::new(Origin::Any), forged).contains("Set-Cookie"));
     }
 
     #[test]
@@ -182,11 +189,11 @@ mod tests {
             .exposed_headers(&["X-B"])
             .max_age(Duration::from_secs(60));
         assert_eq!(
-            preflight(&cors, Some("ignored")),
+            preflight(&cors, "ignored"),
             "HTTP/1.1 204 No Content\r\nAccess-Control-Allow-Origin: *\r\nAccess-Control-Allow-Methods: GET,POST\r\n\
              Access-Control-Allow-Headers: X-A\r\nAccess-Control-Max-Age: 60\r\nAccess-Control-Expose-Headers: X-B\r\n\
              Content-Length: 0\r\nConnection: close\r\n\r\n"
         );
-        assert!(preflight(&Cors::new(Origin::Any), None).contains("\r\nVary: Access-Control-Request-Headers\r\n"));
+        assert!(preflight(&Cors::new(Origin::Any), "").contains("\r\nVary: Access-Control-Request-Headers\r\n"));
     }
 }

@@ -70,6 +70,18 @@ pub(crate) enum BodyLength {
     Chunked,
 }
 
+/// What a client of HTTP/1.1 expects before it sends the body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Expectation {
+    /// Nothing.
+    #[default]
+    None,
+    /// To be told to go on, `100-continue`.
+    Continue,
+    /// What nobody here can meet.
+    Unknown,
+}
+
 /// Why a head was refused. The connection cannot be used any further: where the next request begins is unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum HeadError {
@@ -120,8 +132,8 @@ pub(crate) struct Head<'h> {
     pub(crate) body: BodyLength,
     /// Whether the client wants the connection to outlive this exchange.
     pub(crate) keep_alive: bool,
-    /// Whether the client waits for `100 Continue` before it sends the body.
-    pub(crate) expect_continue: bool,
+    /// What the client waits for before it sends the body.
+    pub(crate) expectation: Expectation,
     /// Whether the client asks for another protocol: `Connection` has the token `upgrade`, and `Upgrade` is present.
     pub(crate) upgrade: bool,
     /// Length of the head in bytes, the empty line included: the body begins there.
@@ -210,7 +222,8 @@ fn judge<'h, 'b: 'h>(request: httparse::Request<'h, 'b>, length: usize) -> Resul
         (true, None) if version == Version::Http11 => BodyLength::Chunked,
         (true, _) => return Err(HeadError::TransferEncoding),
     };
-    // Expectations and upgrades came with HTTP/1.1; a client of 1.0 would not understand the answers.
+    // Expectations came with HTTP/1.1; a client of 1.0 would not understand the answers. Upgrades did, too, but a proxy that
+    // speaks 1.0 to its servers hands them on, as nginx does by default, and the Node server serves them.
     let modern = version == Version::Http11;
     Ok(Head {
         method,
@@ -220,8 +233,8 @@ fn judge<'h, 'b: 'h>(request: httparse::Request<'h, 'b>, length: usize) -> Resul
         version,
         body,
         keep_alive: !fields.close && (modern || fields.keep_alive),
-        expect_continue: modern && fields.expect_continue,
-        upgrade: modern && fields.upgrade && fields.upgrade_token,
+        expectation: if modern { fields.expectation } else { Expectation::None },
+        upgrade: fields.upgrade && fields.upgrade_token,
         length,
         headers: request.headers,
     })
@@ -257,7 +270,7 @@ struct Fields {
     keep_alive: bool,
     upgrade_token: bool,
     upgrade: bool,
-    expect_continue: bool,
+    expectation: Expectation,
 }
 
 impl Fields {
@@ -267,9 +280,7 @@ impl Fields {
             // The length tells nearly all other headers apart without looking at them.
             match name.len() {
                 4 if name.eq_ignore_ascii_case("host") => fields.hosts += 1,
-                6 if name.eq_ignore_ascii_case("expect") => {
-                    fields.expect_continue = value.eq_ignore_ascii_case(b"100-continue");
-                }
+                6 if name.eq_ignore_ascii_case("expect") => fields.expect(value),
                 7 if name.eq_ignore_ascii_case("upgrade") => fields.upgrade = true,
                 10 if name.eq_ignore_ascii_case("connection") => fields.connection(value),
                 14 if name.eq_ignore_ascii_case("content-length") => {
@@ -288,6 +299,15 @@ impl Fields {
             }
         }
         Ok(fields)
+    }
+
+    /// As on Node, one expectation of several that can be met is enough.
+    fn expect(&mut self, value: &[u8]) {
+        if value.split(|&byte| byte == b',').any(|one| one.trim_ascii().eq_ignore_ascii_case(b"100-continue")) {
+            self.expectation = Expectation::Continue;
+        } else if self.expectation == Expectation::None {
+            self.expectation = Expectation::Unknown;
+        }
     }
 
     fn connection(&mut self, value: &[u8]) {

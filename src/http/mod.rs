@@ -21,7 +21,7 @@ pub(crate) use compress::Coding;
 pub use cookie::{Cookie, SameSite};
 pub use cors::{Cors, Origin};
 pub(crate) use field::HeaderLines;
-pub(crate) use head::{BodyLength, Head, HeadError, HeadLimits, Method, Parsed, parse, scratch};
+pub(crate) use head::{BodyLength, Expectation, Head, HeadError, HeadLimits, Method, Parsed, parse, scratch};
 pub(crate) use response::{
     BUSY, CONTINUE, CROWD, Connection, Delivery, Response, Status, all_good, leaving, not_found,
 };

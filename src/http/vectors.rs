@@ -93,8 +93,7 @@ fn answer(head: &Head<'_>, id: &str, recorded: &str) -> Bytes {
         };
     }
     if is(" 204 ") {
-        let requested = head.text("access-control-request-headers");
-        return cors.expect("preflights need CORS").preflight(delivery, origin, requested);
+        return cors.expect("preflights need CORS").preflight(delivery, head);
     }
     if is("text/plain") {
         let cookie = cookie.and_then(|cookie| cookie.render(&body[9..29]));

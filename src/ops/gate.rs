@@ -13,7 +13,7 @@ use may::net::{TcpListener, TcpStream};
 
 use super::Subject;
 use super::relay::Relay;
-use crate::http::{self, BodyLength, BodyReader, BodyStep, Delivery, HeadError, Method, Parsed, Status};
+use crate::http::{self, BodyLength, BodyReader, BodyStep, Delivery, Expectation, HeadError, Method, Parsed, Status};
 use crate::log_line::{Excerpt, LineKind};
 use crate::metrics::Limit;
 
@@ -143,8 +143,15 @@ impl Guest {
                         Method::Post => "POST",
                         _ => return Err(refused(Status::MethodNotAllowed, "only GET and POST are answered here")),
                     };
-                    if !matches!(head.body, BodyLength::None) && head.expect_continue {
-                        self.stream.write_all(http::CONTINUE).map_err(|_| Refusal::Gone)?;
+                    match head.expectation {
+                        Expectation::Continue if !matches!(head.body, BodyLength::None) => {
+                            self.stream.write_all(http::CONTINUE).map_err(|_| Refusal::Gone)?;
+                        }
+                        Expectation::None | Expectation::Continue => {}
+                        Expectation::Unknown => {
+                            let why = "of all that may be expected only 100-continue is met here";
+                            return Err(refused(Status::ExpectationFailed, why));
+                        }
                     }
                     let target = head.target.to_owned();
                     let token = head.header("authorization").map(<[u8]>::to_vec);

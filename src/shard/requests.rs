@@ -17,7 +17,7 @@ use super::keys::{ConnectionKey, SessionKey};
 use crate::config::HandshakeHeaders;
 use crate::engineio::{self, Code, Encoding, Kind, Millis, PayloadKind, Protocol, Purpose, Query, Request};
 use crate::http::{
-    self, BodyLength, BodyReader, BodyStep, Delivery, Head, HeadError, HeaderLines, Method, Parsed, Status,
+    self, BodyLength, BodyReader, BodyStep, Delivery, Expectation, Head, HeadError, HeaderLines, Method, Parsed, Status,
 };
 use crate::metrics::Limit;
 
@@ -143,11 +143,15 @@ impl Shard {
         if let Some(http) = core.connections.get_mut(key.0).and_then(Connection::http) {
             http.answer = answer;
         }
+        if head.expectation == Expectation::Unknown && !head.upgrade {
+            let answer = http::empty(Status::ExpectationFailed, delivery, &HeaderLines::EMPTY);
+            return core.answer(key, head, &answer);
+        }
         if !head.path.starts_with(&self.shared.config.path) {
             return core.foreign_request(key, head);
         }
         if let (Method::Options, Some(cors)) = (head.method, &self.shared.config.cors) {
-            let preflight = cors.preflight(delivery, head.text("origin"), head.text("access-control-request-headers"));
+            let preflight = cors.preflight(delivery, head);
             return core.answer(key, head, &preflight);
         }
         let query = Query::parse(head.query);
@@ -254,7 +258,7 @@ impl Shard {
             self.post_body(key, body);
             return Step::Used(head.length + body.len());
         }
-        if !refused && head.expect_continue {
+        if !refused && head.expectation == Expectation::Continue {
             core.push(key, &Bytes::from_static(http::CONTINUE));
         }
         let deadline = core.now + self.shared.config.limits.body_timeout;

@@ -36,6 +36,7 @@ fn wrong_lengths_and_heads_are_refused_and_the_port_goes_on() {
     assert_eq!(send(ops, b"PUT /health HTTP/1.1\r\nHost: a\r\n\r\n").status, 405);
     assert_eq!(send(ops, b"POST /health HTTP/1.1\r\nHost: a\r\n\r\n").status, 405);
     assert_eq!(get(ops, "/emit").status, 405);
+    assert_eq!(send(ops, b"GET /health HTTP/1.1\r\nHost: a\r\nExpect: x\r\n\r\n").status, 417);
     assert_eq!(get(ops, "/nothing").status, 404);
     assert_eq!(get(ops, "/health").status, 200);
     stop(running);

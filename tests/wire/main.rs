@@ -14,6 +14,7 @@ mod lifetime;
 mod limits;
 mod packets;
 mod protocol_3;
+mod proxies;
 mod segments;
 mod settings;
 mod support;

@@ -53,6 +53,20 @@ fn a_space_for_the_packet_type_is_refused_or_read_as_connect() {
 }
 
 #[test]
+fn numbers_that_no_float_holds_are_relayed_as_they_are_written() {
+    let server = Server::start();
+    let mut socket = Socket::connect(&server);
+    let digits = "7".repeat(120);
+    let numbers = format!("1e400,-1e400,1e-400,{digits},-{digits},0.{digits},1.0,1E+2");
+    for event in ["[\"message\",NUMBERS]", "[\"emit-all\",\"message-back\",NUMBERS]"] {
+        socket.ws.send_text(&format!("42{}", event.replace("NUMBERS", &numbers)));
+        socket.ws.expect_text(&format!("42[\"message-back\",{numbers}]"));
+    }
+    socket.ws.send_text(&format!("421[\"message-with-ack\",{numbers}]"));
+    socket.ws.expect_text(&format!("431[{numbers}]"));
+}
+
+#[test]
 fn frames_of_the_server_are_the_captured_bytes() {
     let (server, vectors) = (Server::start(), Vectors::behaviour());
     let captured = hex(vectors.get("eb-081")["hex"].as_str().expect("hexadecimal digits"));

@@ -30,7 +30,7 @@ fn a_head_is_taken_apart() {
         assert_eq!(head.values("x-a").collect::<Vec<_>>(), [b"one", b"two"]);
         assert_eq!(head.header("x-b"), None);
         assert_eq!(head.headers().count(), 4);
-        assert!(head.keep_alive && !head.upgrade && !head.expect_continue);
+        assert!(head.keep_alive && !head.upgrade && head.expectation == Expectation::None);
     });
 }
 
@@ -73,7 +73,8 @@ fn an_upgrade_needs_the_token_and_the_header() {
         ("1.1", "Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n", true),
         ("1.1", "Connection: Upgrade\r\n", false),
         ("1.1", "Upgrade: websocket\r\n", false),
-        ("1.0", "Connection: Upgrade\r\nUpgrade: websocket\r\n", false),
+        ("1.0", "Connection: Upgrade\r\nUpgrade: websocket\r\n", true),
+        ("1.0", "Connection: close\r\nUpgrade: websocket\r\n", false),
     ] {
         let text = format!("GET / HTTP/{version}\r\nHost: h\r\n{headers}\r\n");
         assert_eq!(look(&text, |head| head.upgrade), upgrade, "{text}");
@@ -81,10 +82,22 @@ fn an_upgrade_needs_the_token_and_the_header() {
 }
 
 #[test]
-fn only_a_client_of_1_1_expects_to_be_told_to_continue() {
-    let text = |version| format!("POST / HTTP/{version}\r\nHost: h\r\nExpect: 100-Continue\r\n\r\n");
-    assert!(look(&text("1.1"), |head| head.expect_continue));
-    assert!(!look(&text("1.0"), |head| head.expect_continue));
+fn a_client_of_1_1_may_expect_something() {
+    use Expectation::{Continue, None, Unknown};
+    for (version, headers, expectation) in [
+        ("1.1", "Expect: 100-Continue\r\n", Continue),
+        ("1.0", "Expect: 100-continue\r\n", None),
+        ("1.1", "Expect: x, 100-continue\r\n", Continue),
+        ("1.1", "Expect: 100-continue\r\nExpect: x\r\n", Continue),
+        ("1.1", "Expect: x\r\nExpect: 100-continue\r\n", Continue),
+        ("1.1", "Expect: x\r\n", Unknown),
+        ("1.1", "Expect:\r\n", Unknown),
+        ("1.1", "Expect: x100-continue\r\n", Unknown),
+        ("1.0", "Expect: x\r\n", None),
+    ] {
+        let text = format!("POST / HTTP/{version}\r\nHost: h\r\n{headers}\r\n");
+        assert_eq!(look(&text, |head| head.expectation), expectation, "{text}");
+    }
 }
 
 #[test]
