@@ -284,6 +284,15 @@ fn a_wrong_address_of_redis_ends_with_2_and_is_not_shown() {
 }
 
 #[test]
+fn what_means_nothing_in_the_query_of_an_address_of_redis_is_told_of_by_its_name() {
+    let address = "redis://:hunter2@cache?timeout=hunter3&hunter4&protocol=2&family=0&db=1";
+    let log = run(&[], &[("REDIS_URL", address), ("PORT", "none")]).stderr;
+    assert_eq!(log.matches(" WARN ").count(), 2, "{log}");
+    assert!(log.contains(r#""timeout" in the query of Redis's address means nothing here"#), "{log}");
+    assert!(!log.contains("hunter"), "{log}");
+}
+
+#[test]
 fn a_port_in_use_ends_with_1_and_is_named() {
     let other = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).expect("a free port");
     let port = other.local_addr().expect("its address").port().to_string();

@@ -11,6 +11,9 @@ pub(super) const NOT_SHOWN: &str = "(not shown)";
 
 const DEFAULT_PORT: u16 = 6379;
 
+/// How a log-in is written.
+const LOGIN: Expected = "user:password@ or :password@ before the host";
+
 /// A Redis server and how to log in to it.
 ///
 /// ```
@@ -100,6 +103,9 @@ impl fmt::Display for RedisServer {
 /// `redis://` or `rediss://`, then `user:password@` or `:password@` if there is a log-in, the host, `:port` and
 /// `/database`. User and password may be written with `%` and two hexadecimal digits for a byte; as they end at the last `@`,
 /// other characters need not be.
+///
+/// A query may tell `db`, `username` and `password` that do not stand before it. What else other clients have there
+/// (`family`, `protocol` and so on) is passed over, with a warning in the log unless it asks for what is done anyway.
 impl FromStr for RedisServer {
     type Err = RedisServerError;
 
@@ -117,21 +123,59 @@ fn parse(text: &str) -> Result<RedisServer, Expected> {
     };
     let (login, address) = rest.rsplit_once('@').map_or((None, rest), |(login, address)| (Some(login), address));
     let (user, password) = login.map(parse_login).transpose()?.unwrap_or_default();
+    let (address, query) = address.split_once('?').unwrap_or((address, ""));
     let (place, database) = address.split_once('/').unwrap_or((address, ""));
     let database = match database {
-        "" => 0,
-        number => number.parse().map_err(|_| "nothing but a database's number behind the host's slash, as /0")?,
+        "" => None,
+        number => Some(number.parse().map_err(|_| "nothing but a database's number behind the host's slash, as /0")?),
     };
+    let query = Query::parse(query)?;
+    let (user, password) = (user.or(query.user), password.or(query.password));
+    if user.is_some() && password.is_none() {
+        return Err(LOGIN);
+    }
+    let database = database.or(query.database).unwrap_or_default();
     let (host, port) = parse_place(place)?;
     Ok(RedisServer { host, port, security, user, password, database })
 }
 
+/// What a query tells, for those who write it there.
+#[derive(Default)]
+struct Query {
+    user: Option<String>,
+    password: Option<Password>,
+    database: Option<u32>,
+}
+
+impl Query {
+    fn parse(text: &str) -> Result<Self, Expected> {
+        let mut query = Self::default();
+        for member in text.split('&').filter(|member| !member.is_empty()) {
+            match member.split_once('=') {
+                Some(("db", number)) => {
+                    query.database = Some(number.parse().map_err(|_| "a database's number as db, as ?db=1")?);
+                }
+                Some(("username", user)) => query.user = some(user)?,
+                Some(("password", password)) => query.password = some(password)?.map(Password),
+                // The protocol that is spoken, and addresses of either family.
+                Some(("protocol", "2") | ("family", "0")) => {}
+                Some((name, _)) => log::warn!("{name:?} in the query of Redis's address means nothing here"),
+                // It is not shown: it may be a piece of a password.
+                None => log::warn!("a member without a value in the query of Redis's address means nothing here"),
+            }
+        }
+        Ok(query)
+    }
+}
+
 fn parse_login(login: &str) -> Result<(Option<String>, Option<Password>), Expected> {
-    const EXPECTED: Expected = "user:password@ or :password@ before the host";
-    let (user, password) = login.split_once(':').ok_or(EXPECTED)?;
-    let user = Some(decoded(user)?).filter(|user| !user.is_empty());
-    let password = Some(decoded(password)?).filter(|password| !password.is_empty());
-    if user.is_some() && password.is_none() { Err(EXPECTED) } else { Ok((user, password.map(Password))) }
+    let (user, password) = login.split_once(':').ok_or(LOGIN)?;
+    Ok((some(user)?, some(password)?.map(Password)))
+}
+
+/// What is written, if anything is.
+fn some(text: &str) -> Result<Option<String>, Expected> {
+    Ok(Some(decoded(text)?).filter(|text| !text.is_empty()))
 }
 
 fn parse_place(place: &str) -> Result<(String, u16), Expected> {
@@ -236,6 +280,23 @@ mod tests {
     }
 
     #[test]
+    fn a_query_tells_what_does_not_stand_before_it() {
+        for (text, database) in [
+            ("redis://h?db=1", 1),
+            ("redis://h/?db=1", 1),
+            ("redis://h/2?db=1", 2),
+            ("redis://h:7/3?", 3),
+            ("redis://h/?protocol=2&family=0", 0),
+            ("redis://h?protocol=3&&timeout=5s&tls", 0),
+        ] {
+            assert_eq!((server(text).host.as_str(), server(text).database), ("h", database), "{text}");
+        }
+        let all = server("redis://h:7?username=us%65r&password=p%40ss&db=4");
+        assert_eq!((all.user.as_deref(), all.password), (Some("user"), Some(Password::new("p@ss"))));
+        assert_eq!(server("redis://:before@h?password=behind").password, Some(Password::new("before")));
+    }
+
+    #[test]
     fn what_is_no_address_is_refused() {
         for wrong in [
             "",
@@ -248,11 +309,14 @@ mod tests {
             "redis://h:70000",
             "redis://h:",
             "redis://h/x",
-            "redis://h/0?a=b",
+            "redis://h?db=x",
+            "redis://h/0?db=-1",
+            "redis://h?password=%ff",
             "redis://[::1",
             "redis://[::1]6379",
             "redis://secret@h",
             "redis://user:@h",
+            "redis://h?username=user&password=",
             "redis://a b",
             "redis://:%ff@h",
             "redis://h/-1",
