@@ -38,7 +38,8 @@ struct Auth {
 
 fn main() -> Outcome {
     env_logger::init();
-    let lifetime = std::env::var("TOKEN_LIFETIME_MS").map_or(Ok(30_000), |text| text.parse())?;
+    let lifetime = std::env::var("TOKEN_LIFETIME_MS").ok().filter(|text| !text.is_empty());
+    let lifetime = lifetime.map_or(Ok(30_000), |text| text.parse())?;
     let (issued, to_end) = sync_channel(MAX_TOKENS);
     let tokens = Arc::new(Tokens { users: Mutex::default(), lifetime: Duration::from_millis(lifetime), issued });
     let (logins, handshakes, sockets) = (Arc::clone(&tokens), Arc::clone(&tokens), Arc::clone(&tokens));

@@ -24,7 +24,8 @@ const THREADS: usize = 32;
 
 fn main() -> Outcome {
     env_logger::init();
-    let path = std::env::var_os("DOWNLOAD_FILE").map_or_else(std::env::current_exe, |path| Ok(PathBuf::from(path)))?;
+    let path = std::env::var_os("DOWNLOAD_FILE").filter(|path| !path.is_empty());
+    let path = path.map_or_else(std::env::current_exe, |path| Ok(PathBuf::from(path)))?;
     // Pages that are opened from disk come from another origin; `KINGLET_CORS` may let in fewer.
     let config = Config { cors: Some(Cors::new(Origin::Any)), blocking_threads: THREADS, ..Config::default() };
     let mut server = Server::new(config.with_env()?)?;

@@ -15,7 +15,8 @@ const GOODS: &[(&str, u32)] = &[("apples", 250), ("pears", 320), ("plums", 480)]
 
 fn main() -> Outcome {
     env_logger::init();
-    let interval = std::env::var("PUSH_INTERVAL_MS").map_or(Ok(1_000), |text| text.parse())?;
+    let interval = std::env::var("PUSH_INTERVAL_MS").ok().filter(|text| !text.is_empty());
+    let interval = interval.map_or(Ok(1_000), |text| text.parse())?;
     // Pages that are opened from disk come from another origin; `KINGLET_CORS` may let in fewer.
     let config = Config { cors: Some(Cors::new(Origin::Any)), ..Config::default() };
     let mut server = Server::new(config.with_env()?)?;

@@ -33,7 +33,8 @@ struct Uploads(Arc<Mutex<HashMap<SocketId, Arc<Mutex<Upload>>>>>);
 
 fn main() -> kinglet::Result<()> {
     env_logger::init();
-    let folder = std::env::var_os("UPLOAD_FOLDER").map_or_else(std::env::temp_dir, PathBuf::from);
+    let folder = std::env::var_os("UPLOAD_FOLDER").filter(|folder| !folder.is_empty());
+    let folder = folder.map_or_else(std::env::temp_dir, PathBuf::from);
     // Pages that are opened from disk come from another origin; `KINGLET_CORS` may let in fewer.
     let config = Config { cors: Some(Cors::new(Origin::Any)), ..Config::default() };
     let mut server = Server::new(config.with_env()?)?;

@@ -72,7 +72,7 @@ fn help() -> String {
          Usage: kinglet [--help] [--version]\n\
          \x20      kinglet health   asks the server with these settings: ends with 0 if it answers 200, else with 1\n\n\
          Settings come from the environment. Times are milliseconds, or have a unit (300ms, 25s, 2m);\n\
-         sizes are bytes, or have a unit (64KiB, 1MiB).\n\n",
+         sizes are bytes, or have a unit (64KiB or 64Ki, 1MiB or 1Mi, 512MB of a million bytes each).\n\n",
     );
     for setting in SETTINGS {
         let default = match setting.name {

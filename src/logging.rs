@@ -16,7 +16,10 @@ const MESSAGE: usize = 200;
 
 /// Starts the log. When what is returned is dropped, what was logged has been written, if somebody reads it.
 pub(crate) fn start() -> Flush {
-    let mut builder = env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info"));
+    // `env_logger` takes an empty variable for a filter that lets errors alone through; here it is one that is not set.
+    let filter = std::env::var("RUST_LOG").ok().filter(|filter| !filter.is_empty());
+    let mut builder = env_logger::Builder::new();
+    builder.parse_filters(filter.as_deref().unwrap_or("info"));
     // What runs the port for operations tells at length what it does, and calls the end of a connection an error.
     builder.filter_module("may", LevelFilter::Warn).filter_module("may_minihttp", LevelFilter::Off);
     if LogFormat::from_env() == LogFormat::Json {

@@ -274,6 +274,16 @@ fn a_wrong_setting_ends_with_2_and_names_variable_value_and_what_is_accepted() {
 }
 
 #[test]
+fn an_empty_variable_is_one_that_is_not_set() {
+    let names = SETTINGS.iter().map(|setting| setting.name).filter(|name| *name != "PORT");
+    let empty: Vec<_> = names.map(|name| (name, "")).collect();
+    let (status, log) = Serving::with(&mut Command::new(KINGLET), &empty).stop("-TERM");
+    assert_eq!(status.code(), Some(0), "{log}");
+    let log = run(&[], &[("RUST_LOG", ""), ("KINGLET_NONE", "1"), ("PORT", "none")]).stderr;
+    assert!(log.contains("KINGLET_NONE is no setting"), "{log}");
+}
+
+#[test]
 fn a_wrong_address_of_redis_ends_with_2_and_is_not_shown() {
     for name in ["REDIS_URL", "STP_REDIS_REDIS_URL", "STP_REDIS_CONNECTION_STRING"] {
         let ended = run(&[], &[(name, "redis://default:hunter2@cache:port"), ("RUST_LOG", "trace")]);

@@ -188,8 +188,8 @@ impl Options {
             Some(url) => url.clone(),
             None => match std::env::var("LOAD_BALANCER_DOMAIN") {
                 Ok(domain) if domain.contains("://") => domain,
-                Ok(domain) => format!("https://{domain}"),
-                Err(_) => "http://127.0.0.1:3000".to_owned(),
+                Ok(domain) if !domain.is_empty() => format!("https://{domain}"),
+                _ => "http://127.0.0.1:3000".to_owned(),
             },
         };
         self.instance(&url)

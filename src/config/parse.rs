@@ -39,16 +39,20 @@ pub(super) fn percent(text: &str) -> Result<u32, Expected> {
         .ok_or(EXPECTED)
 }
 
-/// A size: bytes, or a number with `KiB`, `MiB` or `GiB` behind it.
+/// A size: bytes, or a number with a unit behind it, of powers of 1000 (`MB`) or of 1024 (`MiB`, `Mi`). One that means the
+/// former to some and the latter to others, as `512M` does, is refused.
 pub(super) fn size(text: &str) -> Result<usize, Expected> {
-    const EXPECTED: Expected = "bytes, or a number with a unit: 64KiB, 1MiB, 2GiB";
+    const EXPECTED: Expected = "bytes, or a number with a unit: 64KiB or 64Ki (1024 each), 512MB (1000000 each), 2GiB";
     let (digits, unit) = split_unit(text);
     let count: usize = number(digits, EXPECTED)?;
     let factor = match unit {
         "" => 1,
-        "KiB" => 1024,
-        "MiB" => 1024 * 1024,
-        "GiB" => 1024 * 1024 * 1024,
+        "kB" | "KB" => 1000,
+        "MB" => 1_000_000,
+        "GB" => 1_000_000_000,
+        "KiB" | "Ki" => 1 << 10,
+        "MiB" | "Mi" => 1 << 20,
+        "GiB" | "Gi" => 1 << 30,
         _ => return Err(EXPECTED),
     };
     count.checked_mul(factor).ok_or(EXPECTED)
@@ -134,9 +138,11 @@ mod tests {
     #[test]
     fn sizes_have_units() {
         assert_eq!(size("1000000"), Ok(1_000_000));
-        assert_eq!(size("16KiB"), Ok(16 * 1024));
-        assert_eq!(size("1 MiB"), Ok(1024 * 1024));
-        for wrong in ["", "KiB", "1KB", "1TiB", "-5"] {
+        assert_eq!(["16KiB", "16Ki"].map(size), [Ok(16 * 1024), Ok(16 * 1024)]);
+        assert_eq!(["1 MiB", "1Mi"].map(size), [Ok(1024 * 1024), Ok(1024 * 1024)]);
+        assert_eq!(["2GiB", "2Gi"].map(size), [Ok(2 * 1024 * 1024 * 1024), Ok(2 * 1024 * 1024 * 1024)]);
+        assert_eq!(["3kB", "3KB", "512MB", "1GB"].map(size), [3000, 3000, 512_000_000, 1_000_000_000].map(Ok));
+        for wrong in ["", "KiB", "1K", "512M", "1mb", "1TiB", "-5", "99999999999GiB"] {
             assert!(size(wrong).is_err(), "{wrong}");
         }
     }

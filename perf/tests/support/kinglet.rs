@@ -16,7 +16,7 @@ pub struct Kinglet {
 impl Kinglet {
     /// Starts the binary that `KINGLET_BIN` names; none, with a word about it, if it names none.
     pub fn start() -> Option<Self> {
-        let Some(binary) = std::env::var_os("KINGLET_BIN") else {
+        let Some(binary) = std::env::var_os("KINGLET_BIN").filter(|path| !path.is_empty()) else {
             eprintln!("skipped: KINGLET_BIN names no kinglet to test with");
             return None;
         };

@@ -138,7 +138,7 @@ impl Drop for Server {
 
 /// `KINGLET_CONFORMANCE`, or the example that cargo built beside the tests.
 pub fn program() -> PathBuf {
-    if let Some(path) = std::env::var_os("KINGLET_CONFORMANCE") {
+    if let Some(path) = std::env::var_os("KINGLET_CONFORMANCE").filter(|path| !path.is_empty()) {
         return path.into();
     }
     let test = std::env::current_exe().expect("the path of the test");
