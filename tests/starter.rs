@@ -99,6 +99,15 @@ impl Serving {
         assert!(Command::new("kill").args([signal, &pid]).status().expect("kill runs").success());
     }
 
+    /// Waits for a line of the log.
+    fn wait_for(&mut self, text: &str) {
+        let mut line = String::new();
+        while !line.contains(text) {
+            line.clear();
+            assert_ne!(self.stderr.read_line(&mut line).expect("the log is readable"), 0, "no {text:?}");
+        }
+    }
+
     /// Sends the signal and waits for the end; gives the rest of the log, too.
     fn stop(mut self, signal: &str) -> (ExitStatus, String) {
         self.signal(signal);
@@ -312,6 +321,44 @@ fn a_port_in_use_ends_with_1_and_is_named() {
     assert!(ended.stderr.contains(&message), "{}", ended.stderr);
 }
 
+/// Opens a session on a WebSocket.
+fn session(server: &Serving) -> TcpStream {
+    let mut client = TcpStream::connect(server.address).expect("a connection");
+    client.write_all(WEBSOCKET).expect("the request is taken");
+    let mut answer = [0; 12];
+    client.read_exact(&mut answer).expect("an answer");
+    assert_eq!(&answer, b"HTTP/1.1 101");
+    client
+}
+
+#[test]
+fn sigint_closes_clients_at_once_also_during_a_drain() {
+    for during_a_drain in [false, true] {
+        let mut server = Serving::with(&mut Command::new(KINGLET), &[("KINGLET_DRAIN", "60m")]);
+        let mut client = session(&server);
+        let reader = thread::spawn(move || io::copy(&mut client, &mut io::sink()));
+        if during_a_drain {
+            server.signal("-TERM");
+            server.wait_for("draining: ");
+        }
+        let (status, log) = server.stop("-INT");
+        assert_eq!(status.code(), Some(0), "{log}");
+        assert!(log.contains("SIGINT") && log.contains("stopped"), "{log}");
+        reader.join().expect("no panic").expect("an orderly end");
+    }
+}
+
+#[test]
+fn a_drain_is_one_line_however_many_event_loops_there_are() {
+    let vars = [("KINGLET_DRAIN", "100ms"), ("KINGLET_SHARDS", "4")];
+    let server = Serving::with(&mut Command::new(KINGLET), &vars);
+    let _clients: Vec<_> = (0..16).map(|_| session(&server)).collect();
+    let (status, log) = server.stop("-TERM");
+    assert_eq!(status.code(), Some(0), "{log}");
+    assert_eq!(log.matches("draining").count(), 1, "{log}");
+    assert!(log.contains("draining: 16 clients are let go within 100 ms"), "{log}");
+}
+
 #[test]
 fn sigterm_and_sigint_end_with_0() {
     for signal in ["-TERM", "-INT"] {
@@ -328,23 +375,16 @@ fn stopping_just_after_an_accept_that_failed_costs_no_time_of_the_cpu() {
     let mut command = Command::new("sh");
     command.args(["-c", &format!("ulimit -n {DESCRIPTORS}; exec {KINGLET}")]);
     let mut server = Serving::with(&mut command, &[("KINGLET_SHARDS", "1"), ("KINGLET_DRAIN", "0")]);
-    let mut client = TcpStream::connect(server.address).expect("a connection");
-    client.write_all(WEBSOCKET).expect("the request is taken");
-    let mut answer = [0; 12];
-    client.read_exact(&mut answer).expect("an answer");
-    assert_eq!(&answer, b"HTTP/1.1 101");
+    let _client = session(&server);
     // The last of them find no descriptor, and wait to be accepted.
     let _others: Vec<_> = (0..DESCRIPTORS).map(|_| TcpStream::connect(server.address).expect("a connection")).collect();
-    let mut line = String::new();
-    while !line.contains("cannot accept") {
-        line.clear();
-        assert_ne!(server.stderr.read_line(&mut line).expect("the log is readable"), 0, "no accept has failed");
-    }
+    server.wait_for("cannot accept");
     // The client does not answer the close frame, which is waited for longer than accepting rests.
     let pid = server.child.id();
     assert!(Command::new("kill").arg(pid.to_string()).status().expect("kill runs").success());
-    server.stderr.read_to_string(&mut line).expect("the log is readable");
-    assert!(line.contains("stopped"), "{line}");
+    let mut log = String::new();
+    server.stderr.read_to_string(&mut log).expect("the log is readable");
+    assert!(log.contains("stopped"), "{log}");
     // What a process has used is known until its end has been waited for.
     let usage = fs::read_to_string(format!("/proc/{pid}/stat")).expect("the statistics of the process");
     let (_, fields) = usage.rsplit_once(") ").expect("the name of the process");

@@ -77,7 +77,7 @@ impl Handle {
 
     /// How many clients have a session now, in all namespaces or none (`io.engine.clientsCount` in JavaScript).
     pub fn clients_count(&self) -> u64 {
-        self.shared().map_or(0, |shared| shared.metrics.iter().map(|shard| shard.sessions.get()).sum())
+        self.shared().map_or(0, |shared| shared.clients())
     }
 
     /// What the server has counted of its cluster since it started. `None` if it has no Redis.

@@ -108,7 +108,7 @@ pub struct Config {
     /// The memory the server may use, in bytes. Default `None`: the container's limit, or the
     /// machine's memory.
     pub memory: Option<usize>,
-    /// Time over which clients are let go when the server is to end ([`Handle::drain`](crate::Handle::drain), SIGTERM, SIGINT).
+    /// Time over which clients are let go when the server is to end ([`Handle::drain`](crate::Handle::drain), SIGTERM).
     /// Default 20 s; with zero all are let go at once. The end itself may take three seconds more: let the platform wait
     /// longer than both before it kills (`stopTimeout` on ECS).
     pub drain: Duration,

@@ -110,8 +110,9 @@ impl Server {
         Prepared::new(self.config, self.handlers, self.handle)?.start()
     }
 
-    /// Runs the server, the first shard on this thread, until it has stopped: by SIGTERM or SIGINT, as [`Handle::drain`] does,
-    /// or by [`Handle::close`]. A second signal ends the process at once, with code 1.
+    /// Runs the server, the first shard on this thread, until it has stopped: by SIGTERM, as [`Handle::drain`] does, by SIGINT
+    /// (Ctrl-C) or by [`Handle::close`], at once. A second SIGTERM ends the process whatever is under way, with code 1; a second
+    /// SIGINT does so with code 0.
     ///
     /// # Errors
     /// As [`start`](Self::start).

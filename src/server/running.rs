@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use mio::net::{TcpListener, UnixStream};
+use mio::net::TcpListener;
 use mio::{Poll, Waker};
 
 use super::budget;
@@ -17,7 +17,7 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::log_line;
 use crate::ops::Operations;
-use crate::shard::{Inbox, Letter, Shard, Shared, Sharing, WAKER, listen, mailbox, probe};
+use crate::shard::{Inbox, Letter, Shard, Shared, Sharing, Signals, WAKER, listen, mailbox, probe};
 
 /// A server that runs on threads of its own.
 #[derive(Debug)]
@@ -169,9 +169,9 @@ impl Prepared {
         Ok(Running { address: self.address, handle: self.handle, workers: self.workers, threads })
     }
 
-    /// Runs the first shard on this thread, so that a server of one shard is a process of one thread. `signals` has a byte
-    /// to read for each signal that asks the server to stop.
-    pub(super) fn run(mut self, signals: UnixStream) -> Result<()> {
+    /// Runs the first shard on this thread, so that a server of one shard is a process of one thread. `signals` are those
+    /// that ask the server to stop.
+    pub(super) fn run(mut self, signals: Signals) -> Result<()> {
         let first = self.shards.remove(0);
         let others = self.shards.into_iter().enumerate();
         let threads: Result<_> = others.map(|(index, stand)| stand.spawn(&self.shared, index + 1)).collect();

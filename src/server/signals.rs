@@ -6,12 +6,17 @@ use mio::net::UnixStream;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::low_level::pipe;
 
-/// Catches the signals that stop a server, from now on: a pipe that has a byte to read for each arrival.
-pub(super) fn catch() -> io::Result<UnixStream> {
+use crate::shard::Signals;
+
+/// Catches the signals that stop a server, from now on.
+pub(super) fn catch() -> io::Result<Signals> {
+    Ok(Signals::new(arrivals_of(SIGTERM)?, arrivals_of(SIGINT)?))
+}
+
+/// A pipe that has a byte to read for each arrival.
+fn arrivals_of(signal: i32) -> io::Result<UnixStream> {
     let (read, write) = std::os::unix::net::UnixStream::pair()?;
-    for signal in [SIGTERM, SIGINT] {
-        pipe::register(signal, write.try_clone()?)?;
-    }
+    pipe::register(signal, write)?;
     read.set_nonblocking(true)?;
     Ok(UnixStream::from_std(read))
 }

@@ -71,9 +71,6 @@ impl Shard {
         ahead.sort_by_cached_key(|key| order.hash_one(key));
         let drain = Drain { began: core.now, window, count: ahead.len(), ahead, busy: Vec::new(), look: core.now };
         drop(core);
-        if drain.count > 0 {
-            log::info!("draining: {} clients are let go within {} ms", drain.count, window.as_millis());
-        }
         self.go_on(drain);
     }
 
@@ -123,7 +120,10 @@ impl Shard {
 impl Shared {
     /// Has every shard let its clients go. No new session begins from now on.
     pub(crate) fn drain_all(&self) {
-        self.leave();
+        let (was_leaving, clients, window) = (self.leave(), self.clients(), self.config.drain);
+        if !was_leaving && clients > 0 && !window.is_zero() {
+            log::info!("draining: {clients} clients are let go within {} ms", window.as_millis());
+        }
         self.send_all(|| Letter::run(0, Shard::drain));
     }
 }

@@ -157,9 +157,15 @@ impl Shared {
         self.connections.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// From now on the server takes no new sessions, and tells the load balancer that it is not well.
-    pub(crate) fn leave(&self) {
-        self.leaving.store(true, Ordering::Relaxed);
+    /// From now on the server takes no new sessions, and tells the load balancer that it is not well. Says whether that was
+    /// so before.
+    pub(crate) fn leave(&self) -> bool {
+        self.leaving.swap(true, Ordering::Relaxed)
+    }
+
+    /// How many clients have a session now.
+    pub(crate) fn clients(&self) -> u64 {
+        self.metrics.iter().map(|shard| shard.sessions.get()).sum()
     }
 
     /// Whether a client whose session has ended had better find another server: this one is about to end, or has no memory for

@@ -1,6 +1,5 @@
 //! The end of a shard: it lets its clients go in a way that makes them connect elsewhere.
 
-use std::io::{self, Read};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -15,29 +14,6 @@ use crate::socketio::DisconnectReason;
 const STOP_TIMEOUT: Duration = Duration::from_secs(2);
 
 impl Shard {
-    /// A signal asks the server to let its clients go and end; a second one, to end at once.
-    pub(crate) fn signalled(self: &Rc<Self>) {
-        let mut arrivals = [0; 16];
-        let count = match self.signals.borrow_mut().as_mut().map(|signals| signals.read(&mut arrivals)) {
-            Some(Ok(count)) => count,
-            Some(Err(error)) if error.kind() != io::ErrorKind::WouldBlock => {
-                log::error!("cannot learn which signal came: {error}");
-                1
-            }
-            _ => 0,
-        };
-        for _ in 0..count {
-            if self.signalled.replace(true) {
-                log::warn!("ending at once: a second signal came");
-                log::logger().flush();
-                std::process::exit(1);
-            }
-            log::info!("stopping: a signal came");
-            self.drain();
-            self.shared.drain_all();
-        }
-    }
-
     /// Ends the loop when no client is left that has yet to take its leave.
     pub(crate) fn end_if_alone(&self) {
         let mut core = self.core.borrow_mut();

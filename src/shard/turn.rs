@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use mio::net::{TcpListener, UnixStream};
+use mio::net::TcpListener;
 use mio::{Events, Interest, Poll, Token};
 
 use super::accept::Accepting;
@@ -15,6 +15,7 @@ use super::inbox::{Inbox, Left, Letter, Work};
 use super::keys::{ConnectionKey, TimerKey};
 use super::reading::Pace;
 use super::shared::Shared;
+use super::signals::Signals;
 use super::stopwatch::Stopwatch;
 use super::websocket::{Limits, Receiver};
 use super::write::SLICE;
@@ -56,10 +57,8 @@ pub(crate) struct Shard {
     pub(crate) stopwatch: Stopwatch,
     /// Whether who comes up in this turn has to stand in the line.
     pub(crate) is_congested: Cell<bool>,
-    /// Has a byte to read for each signal that asks the server to stop.
-    pub(crate) signals: RefCell<Option<UnixStream>>,
-    /// Whether one has come.
-    pub(crate) signalled: Cell<bool>,
+    /// Those that ask the server to stop, if it is this shard that hears of them.
+    pub(crate) signals: RefCell<Option<Signals>>,
     pub(crate) life: Cell<Life>,
 }
 
@@ -111,11 +110,11 @@ impl Shard {
         mut poll: Poll,
         inbox: &Inbox,
         mut listener: TcpListener,
-        mut signals: Option<UnixStream>,
+        mut signals: Option<Signals>,
     ) -> io::Result<()> {
         poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
         if let Some(signals) = &mut signals {
-            poll.registry().register(signals, SIGNALS, Interest::READABLE)?;
+            signals.register(poll.registry(), SIGNALS)?;
         }
         let core = Core::new(Arc::clone(&shared), index, poll.registry().try_clone()?);
         let limits = Limits {
@@ -135,7 +134,6 @@ impl Shard {
             stopwatch: Stopwatch::new(),
             is_congested: Cell::new(false),
             signals: RefCell::new(signals),
-            signalled: Cell::new(false),
             life: Cell::new(Life::Serving),
         });
         CURRENT.set(Some(Rc::clone(&shard)));
