@@ -128,6 +128,8 @@ metrics! {
     handler_panics;
     /// Event handlers that returned an error.
     handler_errors;
+    /// Events that an event middleware refused.
+    events_refused;
     /// Times that a client was held up, neither read nor answered, until less waited for it.
     held_up;
     /// Clients cut off because they did not read what was sent to them.

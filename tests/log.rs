@@ -102,6 +102,41 @@ fn what_a_client_chose_is_cut_and_escaped_and_the_client_is_named() {
 }
 
 #[test]
+fn a_session_has_one_name_from_opened_to_closed() {
+    let _alone = alone();
+    lines().clear();
+    let running = serve(|server| {
+        server.of("/").on("leave", |socket, _| socket.disconnect(true));
+    });
+    let mut client = Client::open(running.address(), &[]);
+    client.join("/");
+    client.send(&format!("42{}", event("leave")));
+    let closed = lines_with(": closed: ", |lines| !lines.is_empty()).remove(0);
+    let opened = lines_with(": opened", |lines| !lines.is_empty()).remove(0);
+    let name = |line: &str| line.split_once(" session ").map(|(_, rest)| rest.split(':').next().map(str::to_owned));
+    assert!(name(&opened).is_some() && name(&opened) == name(&closed), "{opened}; {closed}");
+    end(running);
+}
+
+#[test]
+fn a_refused_event_is_told_of_at_debug_and_no_client_s_address_at_info() {
+    let _alone = alone();
+    lines().clear();
+    let running = serve(|server| {
+        server.of("/").event_middleware(|_, _| Err("not now"));
+    });
+    let mut client = Client::open(running.address(), &[]);
+    client.join("/");
+    client.send(&format!("42{}", event("any")));
+    let line = lines_with("is refused: not now", |lines| !lines.is_empty()).remove(0);
+    assert!(line.starts_with("DEBUG ") && line.contains("from 127.0.0.1"), "{line}");
+    drop(client);
+    end(running);
+    let told = lines_with("from 127.0.0.1", |_| true);
+    assert!(told.iter().all(|line| line.starts_with("DEBUG ")), "{told:?}");
+}
+
+#[test]
 fn lines_of_a_kind_are_ten_a_second_and_the_rest_is_counted() {
     /// How many are written, and how many are said to be left out.
     fn written_and_left_out(lines: &[String]) -> (usize, usize) {

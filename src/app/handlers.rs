@@ -221,8 +221,10 @@ impl Application for Handlers {
         let event = Event::new(event, ack);
         for middleware in &namespace.event_middlewares {
             let caught = catch_unwind(AssertUnwindSafe(|| middleware(&socket, &event)));
-            if !matches!(caught, Ok(None)) {
-                return record(shard, subject, event.name(), caught);
+            match caught {
+                Ok(None) => {}
+                Ok(Some(why)) => return refuse(shard, subject, event.name(), &why),
+                panicked @ Err(_) => return record(shard, subject, event.name(), panicked),
             }
         }
         for handler in namespace.any.iter().chain(own) {
@@ -325,6 +327,13 @@ fn tell_long(shard: &Rc<Shard>, subject: Subject<'_>, what: &str, took: Duration
             subject.describe(shard),
         )
     });
+}
+
+/// Counts and logs that a middleware refused an event: what it is there for, and no fault.
+#[cold]
+fn refuse(shard: &Rc<Shard>, subject: Subject<'_>, event: &str, why: &str) {
+    shard.core.borrow().metrics.events_refused.one();
+    log::debug!("the event {:?} is refused: {}{}", Excerpt(event), Excerpt(why), subject.describe(shard));
 }
 
 /// Counts and logs a handler's failure or panic.

@@ -145,8 +145,9 @@ impl Namespace {
     }
 
     /// Adds a middleware for events (`socket.use` in JavaScript): it lets an event through to the handlers, or refuses it by
-    /// an error. A refused event is logged and counted as a handler's error; its client learns nothing, and gets no
-    /// acknowledgement unless the middleware gives it. They are asked in the order in which they were added.
+    /// an error. A refused event is logged at `debug` and counted ([`Metrics::events_refused`](crate::Metrics::events_refused));
+    /// its client learns nothing, and gets no acknowledgement unless the middleware gives it. They are asked in the order in
+    /// which they were added.
     ///
     /// ```no_run
     /// # let mut server = kinglet::Server::new(kinglet::Config::default())?;

@@ -1,5 +1,6 @@
 //! A client: its session, and what Socket.IO keeps for it across namespaces.
 
+use std::fmt;
 use std::sync::Arc;
 
 use super::application::SessionRef;
@@ -12,6 +13,18 @@ use crate::http::Status;
 use crate::log_line::no_random_numbers;
 use crate::metrics::Limit;
 use crate::socketio::Decoder;
+
+/// A session's name in the log: its shard and its place there. Its sid is a secret of its client.
+pub(crate) struct SessionName {
+    shard: u8,
+    key: SessionKey,
+}
+
+impl fmt::Display for SessionName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "session {}-{}", self.shard, self.key.0)
+    }
+}
 
 /// A client's session and what hangs on it.
 pub(crate) struct Client {
@@ -112,7 +125,7 @@ impl Core {
         let key = self.sessions.insert(client).map_err(|_| unavailable)?;
         self.metrics.handshakes.one();
         self.metrics.sessions.set(self.sessions.len() as u64);
-        log::debug!("session {sid}: opened");
+        log::debug!("{}: opened", self.name_session(SessionKey(key)));
         self.keep_session(SessionKey(key), kept);
         self.session(SessionKey(key), |_, _, _, _| ());
         self.greet(SessionKey(key));
@@ -139,10 +152,15 @@ impl Core {
         Sid { slot: session.key.0, random: session.random, instance: self.shared.instance, shard: self.sids.shard() }
     }
 
-    /// A session, as the log names it. Its sid is a secret of its client.
+    /// A session, as each line of the log names it.
+    pub(crate) fn name_session(&self, key: SessionKey) -> SessionName {
+        SessionName { shard: self.sids.shard(), key }
+    }
+
+    /// A session and whose it is, for the log.
     pub(crate) fn describe_session(&self, key: SessionKey) -> String {
         let Some(client) = self.sessions.get(key.0) else { return "a session that has ended".to_owned() };
-        format!("session {}, from {}", key.0, client.handshake.address().ip())
+        format!("{}, from {}", self.name_session(key), client.handshake.address().ip())
     }
 
     /// A session by its key, safe against the slot being used again.

@@ -168,7 +168,7 @@ impl Core {
                 break;
             }
             freed += kept;
-            log::debug!("session {}: closed, as it keeps {kept} bytes ({limit})", key.0);
+            log::debug!("{}: closed, as it keeps {kept} bytes ({limit})", self.name_session(key));
             self.metrics.hit(limit);
             self.session(key, |session, _, _, effects| session.abort(Reason::TransportError, effects));
         }

@@ -61,7 +61,7 @@ impl Core {
         match packet {
             Ok(packet) => self.engine_packet(session, from, packet, whole),
             Err(error) => {
-                log::debug!("session {}: {}", session.0, Excerpt(&error));
+                log::debug!("{}: {}", self.name_session(session), Excerpt(&error));
                 self.session(session, |session, _, _, effects| session.bad_packet(from, effects));
             }
         }
@@ -205,7 +205,7 @@ impl Core {
 
     /// A packet that cannot be decoded ends the session.
     fn undecodable(&mut self, session: SessionKey, error: DecodeError) {
-        log::debug!("session {}: {}", session.0, Excerpt(&error));
+        log::debug!("{}: {}", self.name_session(session), Excerpt(&error));
         match error {
             DecodeError::TooManyAttachments => self.metrics.hit(Limit::Attachments),
             DecodeError::TooDeep => self.metrics.hit(Limit::JsonDepth),
@@ -228,7 +228,7 @@ impl Core {
         }
         let Some(client) = self.sessions.get_mut(session.0) else { return };
         if client.decoder.is_overdue(self.now, patience) {
-            log::debug!("session {}: attachments are missing for too long", session.0);
+            log::debug!("{}: attachments are missing for too long", self.name_session(session));
             self.metrics.hit(Limit::BodyTimeout);
             self.session(session, |session, now, settings, effects| session.close(now, settings, effects));
         }
@@ -237,7 +237,7 @@ impl Core {
     /// A packet that is out of place ends the session; its sockets hear at once even if the session must wait for the
     /// client to fetch the news.
     fn violation(&mut self, session: SessionKey, what: &str) {
-        log::debug!("session {}: {what}", session.0);
+        log::debug!("{}: {what}", self.name_session(session));
         self.session(session, |session, now, settings, effects| session.close(now, settings, effects));
         self.leave_all(session, DisconnectReason::ForcedServerClose);
     }

@@ -181,7 +181,7 @@ impl Core {
                 self.line_up(key);
             }
             Some(Pause::Close(limit)) => {
-                log::debug!("session {}: closed, as it was held up too long ({limit})", session.key.0);
+                log::debug!("{}: closed, as it was held up too long ({limit})", self.name_session(session.key));
                 self.session(session.key, |session, _, _, effects| session.abort(Reason::TransportError, effects));
                 self.answer_post(key);
             }

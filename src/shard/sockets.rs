@@ -313,7 +313,7 @@ impl Core {
 
     /// A session has closed: its sockets leave, then it is forgotten.
     pub(crate) fn session_closed(&mut self, session: SessionKey, reason: Reason) {
-        log::debug!("session {}: closed: {reason}", session.0);
+        log::debug!("{}: closed: {reason}", self.name_session(session));
         self.metrics.closes[reason as usize].one();
         self.leave_all(session, DisconnectReason::Session(reason));
         if let Some(session) = self.session_ref(session) {

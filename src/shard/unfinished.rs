@@ -74,10 +74,14 @@ impl Core {
             }
             freed += held;
             self.metrics.hit(limit);
-            log::debug!("{owner:?}: cut off with {held} bytes half sent ({limit})");
+            let how = format_args!("cut off with {held} bytes half sent ({limit})");
             match owner {
-                Owner::Connection(key) => self.doom(key, Fate::Error),
+                Owner::Connection(key) => {
+                    log::debug!("connection {}: {how}", key.0);
+                    self.doom(key, Fate::Error);
+                }
                 Owner::Session(key) => {
+                    log::debug!("{}: {how}", self.name_session(key));
                     self.session(key, |session, _, _, effects| session.abort(Reason::TransportError, effects));
                 }
             }

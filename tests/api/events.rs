@@ -27,7 +27,7 @@ fn a_refused_event_reaches_no_handler_and_is_counted() {
     client.expect("433[\"any\"]");
     client.expect("42[\"done\"]");
     let metrics = server.handle.metrics();
-    assert_eq!((metrics.handler_errors, metrics.handler_panics), (1, 1));
+    assert_eq!((metrics.events_refused, metrics.handler_errors, metrics.handler_panics), (1, 0, 1));
 }
 
 #[test]
