@@ -113,7 +113,7 @@ fn a_session_has_one_name_from_opened_to_closed() {
     client.send(&format!("42{}", event("leave")));
     let closed = lines_with(": closed: ", |lines| !lines.is_empty()).remove(0);
     let opened = lines_with(": opened", |lines| !lines.is_empty()).remove(0);
-    let name = |line: &str| line.split_once(" session ").map(|(_, rest)| rest.split(':').next().map(str::to_owned));
+    let name = |line: &str| line.split_once(" session ").and_then(|(_, rest)| Some(rest.split(':').next()?.to_owned()));
     assert!(name(&opened).is_some() && name(&opened) == name(&closed), "{opened}; {closed}");
     end(running);
 }

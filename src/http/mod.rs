@@ -23,6 +23,6 @@ pub use cors::{Cors, Origin};
 pub(crate) use field::HeaderLines;
 pub(crate) use head::{BodyLength, Expectation, Head, HeadError, HeadLimits, Method, Parsed, parse, scratch};
 pub(crate) use response::{
-    BUSY, CONTINUE, CROWD, Connection, Delivery, Response, Status, all_good, leaving, not_found,
+    BUSY, CONTINUE, CROWD, Connection, Delivery, Response, Status, all_good, leaving, misdirected, not_found,
 };
 pub(crate) use upgrade::Accept;

@@ -200,6 +200,16 @@ pub(crate) fn not_found(delivery: Delivery) -> Bytes {
     Response::new(Status::NotFound, delivery, b"").length().finish()
 }
 
+/// Answer to a client of Socket.IO that looks for another path than this.
+pub(crate) fn misdirected(delivery: Delivery, cors: &HeaderLines, path: &str) -> Bytes {
+    let body = format!("Socket.IO is at {path} here: set the client's option `path`");
+    Response::new(Status::NotFound, delivery, body.as_bytes())
+        .lines(cors)
+        .header("Content-Type", b"text/plain; charset=utf-8")
+        .length()
+        .finish()
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::head::{HeadLimits, Parsed, parse, scratch};

@@ -8,16 +8,17 @@ use log::Level;
 
 use super::quota::Quota;
 
-/// Lines of one kind in [`INTERVAL`].
+/// Lines of one kind in [`INTERVAL`], if it has no rate of its own.
 const LINES: u32 = 10;
 const INTERVAL: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
 
 /// The kinds of which something was left out and has yet to be told.
 static OWED: Mutex<Vec<&LineKind>> = Mutex::new(Vec::new());
 /// Whether there are any, for those who ask often.
 static ANY_OWED: AtomicBool = AtomicBool::new(false);
 
-/// A kind of line that somebody else can cause: 10 in a second, then one that says how many were left out.
+/// A kind of line that somebody else can cause: 10 in a second, or one in a minute, then one that says how many were left out.
 #[derive(Debug)]
 pub(crate) struct LineKind {
     level: Level,
@@ -29,7 +30,16 @@ pub(crate) struct LineKind {
 impl LineKind {
     /// `target` is `module_path!()`; `what` names what the lines are about, in the plural.
     pub(crate) const fn new(level: Level, target: &'static str, what: &'static str) -> Self {
-        Self { level, target, what, quota: Mutex::new(Quota::new(LINES, INTERVAL)) }
+        Self::with(level, target, what, Quota::new(LINES, INTERVAL))
+    }
+
+    /// A kind that says always the same: one line in a minute.
+    pub(crate) const fn each_minute(level: Level, target: &'static str, what: &'static str) -> Self {
+        Self::with(level, target, what, Quota::new(1, MINUTE))
+    }
+
+    const fn with(level: Level, target: &'static str, what: &'static str, quota: Quota) -> Self {
+        Self { level, target, what, quota: Mutex::new(quota) }
     }
 
     /// Writes a line, if there may be one now; only then it is made.

@@ -42,6 +42,7 @@ mod legacy;
 mod members;
 mod memory_guard;
 mod messages;
+mod mistaken;
 mod namespaces;
 mod outbox;
 mod outgoing;

@@ -209,6 +209,7 @@ impl Core {
         match error {
             DecodeError::TooManyAttachments => self.metrics.hit(Limit::Attachments),
             DecodeError::TooDeep => self.metrics.hit(Limit::JsonDepth),
+            DecodeError::MessagePack => self.refuse_message_pack(session),
             _ => {}
         }
         self.session(session, |session, now, settings, effects| session.close(now, settings, effects));

@@ -14,6 +14,7 @@ use super::connection::{Answer, Connection, Fate, HttpState, NEVER, Post, Stage}
 use super::core::Core;
 use super::handshake::Handshake;
 use super::keys::{ConnectionKey, SessionKey};
+use super::mistaken::is_socket_io;
 use crate::config::HandshakeHeaders;
 use crate::engineio::{self, Code, Encoding, Kind, Millis, PayloadKind, Protocol, Purpose, Query, Request};
 use crate::http::{
@@ -148,7 +149,7 @@ impl Shard {
             return core.answer(key, head, &answer);
         }
         if !head.path.starts_with(&self.shared.config.path) {
-            return core.foreign_request(key, head);
+            return if is_socket_io(head) { core.misdirected(key, head) } else { core.foreign_request(key, head) };
         }
         if let (Method::Options, Some(cors)) = (head.method, &self.shared.config.cors) {
             let preflight = cors.preflight(delivery, head);
@@ -268,7 +269,7 @@ impl Shard {
 }
 
 impl Core {
-    /// A request that is none of Engine.IO's.
+    /// A request that is none of Socket.IO's.
     fn foreign_request(&mut self, key: ConnectionKey, head: &Head<'_>) -> Step {
         if head.upgrade {
             let deadline = self.now + DESTROY_UPGRADE_TIMEOUT;

@@ -11,6 +11,7 @@ use bytestring::ByteString;
 use thiserror::Error;
 
 use super::json;
+use super::message_pack::is_message_pack;
 use super::packet::{Arguments, Event, Packet, is_reserved};
 use super::placeholders;
 use crate::engineio::Millis;
@@ -66,6 +67,9 @@ pub enum DecodeError {
     /// A binary message came that no packet announced.
     #[error("got binary data when not reconstructing a packet")]
     UnexpectedBinary,
+    /// A binary message came that no packet announced, and that is a packet in MessagePack.
+    #[error("a packet in MessagePack")]
+    MessagePack,
 }
 
 /// The decoder of one session. While no attachments are awaited it is one null pointer.
@@ -152,7 +156,7 @@ impl Decoder {
     /// # Errors
     /// If no attachment is awaited, the packet grows too large, or its placeholders do not fit.
     pub fn binary(&mut self, data: Bytes, limits: &DecodeLimits) -> Result<Option<Packet>, DecodeError> {
-        let mut partial = self.partial.take().ok_or(DecodeError::UnexpectedBinary)?;
+        let mut partial = self.partial.take().ok_or_else(|| unannounced(&data))?;
         partial.bytes = partial.bytes.saturating_add(data.len());
         if partial.bytes > limits.max_bytes {
             return Err(DecodeError::TooLarge);
@@ -262,6 +266,10 @@ fn namespace<'a>(whole: Option<&ByteString>, rest: &'a str) -> (ByteString, &'a 
     }
     let (namespace, rest) = rest.split_once(',').unwrap_or((rest, ""));
     if namespace == "/" { (ByteString::from_static("/"), rest) } else { (share(namespace, whole), rest) }
+}
+
+fn unannounced(data: &[u8]) -> DecodeError {
+    if is_message_pack(data) { DecodeError::MessagePack } else { DecodeError::UnexpectedBinary }
 }
 
 /// The ack id: digits and blanks, which alone are 0.

@@ -1,0 +1,65 @@
+// Clients that are set up for another server: they and the log are told what is wrong.
+
+import assert from "node:assert/strict";
+import { after, describe, test } from "node:test";
+import { Emitter } from "@socket.io/component-emitter";
+import notepack from "notepack.io";
+import { client, next, overEachWay } from "../clients.mjs";
+import { startStarter } from "../server.mjs";
+
+const POLLING = "EIO=4&transport=polling";
+
+/** What `socket.io-msgpack-parser` does: each packet is one binary message in MessagePack. */
+const messagePack = {
+  Encoder: class {
+    encode(packet) {
+      return [notepack.encode(packet)];
+    }
+  },
+  Decoder: class extends Emitter {
+    add(message) {
+      this.emit("decoded", notepack.decode(message));
+    }
+    destroy() {}
+  },
+};
+
+describe("clients for another server", async () => {
+  const server = await startStarter();
+  after(() => server.stopSound());
+  const warnings = (text) => server.stderr.split("\n").filter((line) => line.includes(" WARN ") && line.includes(text));
+
+  test("who looks for another path is told the right one, and so is the log, once", async () => {
+    for (const target of ["/socket.io/", `/socket.io/?${POLLING}`, "/socket.io", `/ws?${POLLING}`, "/websockets"]) {
+      const response = await fetch(server.url + target);
+      assert.equal(response.status, 404, target);
+      assert.match(await response.text(), / at \/websockets\/ here/, target);
+    }
+    assert.equal(await (await fetch(`${server.url}/favicon.ico`)).text(), "");
+    assert.equal(warnings("/websockets/").length, 1, server.stderr);
+    assert.match(warnings("/websockets/")[0], /"\/socket.io\/".*KINGLET_PATH/);
+  });
+
+  test("the other way round, too", async (t) => {
+    const other = await startStarter({ env: { KINGLET_PATH: "/socket.io/" }, path: "/socket.io" });
+    t.after(() => other.stopSound());
+    const response = await fetch(`${other.url}/websockets/?${POLLING}`);
+    assert.equal(response.status, 404);
+    assert.match(await response.text(), / at \/socket\.io\/ here/);
+  });
+
+  test("a WebSocket at another path is answered 404, not cut without a word", async (t) => {
+    const socket = client(t, server, { transports: ["websocket"] }, { path: "/socket.io/", reconnection: false });
+    const [error] = await next(socket, "connect_error");
+    assert.match(String(error.description?.message), /Unexpected server response: 404/);
+  });
+
+  overEachWay((way) => {
+    test("who speaks MessagePack is told in MessagePack", async (t) => {
+      const socket = client(t, server, way, { parser: messagePack, reconnection: false });
+      const [error] = await next(socket, "connect_error");
+      assert.match(error.message, /speaks JSON, not MessagePack/);
+      assert.equal(warnings("socket.io-msgpack-parser").length, 1, server.stderr);
+    });
+  });
+});
