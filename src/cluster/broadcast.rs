@@ -5,9 +5,10 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use bytestring::ByteString;
 
-use super::msgpack::{self, Head, Packed, Reader, Transcoder};
+use super::coerce::msgpack::{is_undefined, packet_type, pass};
+use super::msgpack::{self, Head, Packed, Reader, Transcoder, unexpected};
 use super::opts::{self, Flags, Opts};
-use super::{Data, DecodeError, EncodeError};
+use super::{Data, DecodeError, EncodeError, coerce};
 use crate::socketio::{Arguments, Event, is_reserved};
 
 /// A broadcast of another server.
@@ -24,13 +25,13 @@ pub struct Broadcast {
 }
 
 impl Broadcast {
-    /// The uid of the server that published a broadcast, or `emitter`. Nothing behind it is read, so that our own can be
-    /// dropped before it costs anything.
+    /// The uid of the server that published a broadcast, or `emitter`; empty if it is no text. Nothing behind it is read, so that
+    /// our own can be dropped before it costs anything.
     ///
     /// # Errors
     /// If the message does not begin as a broadcast does.
     pub fn sender(message: &[u8]) -> Result<Cow<'_, str>, DecodeError> {
-        sender(&mut Reader::new(message))
+        Ok(sender(&mut Reader::new(message))?.0)
     }
 
     /// Decodes a broadcast. Its attachments share the message's buffer.
@@ -39,9 +40,10 @@ impl Broadcast {
     /// If the message is not exactly one broadcast, or carries no event that clients would take.
     pub fn decode(message: &Bytes) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(message);
-        sender(&mut reader)?;
+        let (_, rest) = sender(&mut reader)?;
         let (namespace, event) = read_packet(&mut reader, message)?;
-        let (opts, flags) = opts::read(&mut reader)?;
+        let (opts, flags) = coerce::msgpack::read_opts(&mut reader)?;
+        (2..rest).try_for_each(|_| reader.skip())?;
         reader.end()?;
         Ok(Self { namespace, event, opts, flags })
     }
@@ -69,12 +71,15 @@ impl Broadcast {
     }
 }
 
-/// Reads the uid and leaves the reader at the packet.
-fn sender<'a>(reader: &mut Reader<'a>) -> Result<Cow<'a, str>, DecodeError> {
-    match reader.array()? {
-        3 => Ok(reader.text()?),
-        parts => Err(DecodeError::Parts(parts)),
-    }
+/// Reads the uid and leaves the reader at the packet. Says how many parts follow: it, the options and what nobody looks at.
+fn sender<'a>(reader: &mut Reader<'a>) -> Result<(Cow<'a, str>, u32), DecodeError> {
+    let parts = reader.array()?;
+    let rest = parts.checked_sub(1).filter(|rest| *rest >= 2).ok_or(DecodeError::Parts(parts))?;
+    let uid = match pass(reader)? {
+        Head::Text(uid) => String::from_utf8_lossy(uid),
+        _ => Cow::default(),
+    };
+    Ok((uid, rest))
 }
 
 /// Reads a packet: its namespace and event.
@@ -84,22 +89,35 @@ pub(super) fn read_packet<'a>(reader: &mut Reader<'a>, message: &'a Bytes) -> Re
     let mut event = None;
     reader.map(|reader, key| {
         match key {
-            b"nsp" => namespace = Some(reader.text()?),
-            b"type" => kind = Some(reader.uint()?),
+            b"nsp" => namespace = read_namespace(reader)?,
+            b"type" => kind = Some(packet_type(pass(reader)?)),
             b"data" => event = Some(read_event(reader, message)?),
             _ => reader.skip()?,
         }
         Ok::<_, DecodeError>(())
     })?;
     check_type(kind.ok_or(DecodeError::Missing("type"))?)?;
-    // Very old emitters know no namespaces.
+    // Some emitters know no namespaces.
     let namespace = namespace.map_or_else(|| "/".into(), Box::from);
     Ok((namespace, event.ok_or(DecodeError::Missing("data"))?))
 }
 
+fn read_namespace<'a>(reader: &mut Reader<'a>) -> Result<Option<Cow<'a, str>>, DecodeError> {
+    let at = reader.at();
+    match pass(reader)? {
+        Head::Text(namespace) => Ok(Some(String::from_utf8_lossy(namespace))),
+        undefined if is_undefined(&undefined) => Ok(None),
+        found => Err(unexpected("the name of a namespace", found, at).into()),
+    }
+}
+
 /// That a packet carries an event. Old emitters say 5 if it holds binary data, the others 2 even then.
-pub(super) fn check_type(kind: u64) -> Result<(), DecodeError> {
-    if matches!(kind, 2 | 5) { Ok(()) } else { Err(DecodeError::PacketType(kind)) }
+pub(super) fn check_type(kind: Option<u64>) -> Result<(), DecodeError> {
+    match kind {
+        Some(2 | 5) => Ok(()),
+        Some(kind) => Err(DecodeError::PacketType(kind)),
+        None => Err(DecodeError::Kind { member: "type", expected: "number" }),
+    }
 }
 
 fn read_event<'a>(reader: &mut Reader<'a>, message: &'a Bytes) -> Result<Event, DecodeError> {
@@ -178,6 +196,8 @@ mod tests {
         assert_eq!(&**broadcast.event.arguments.json(), "[\"x\",1]");
         assert!(matches!(decode(b"\x81\xa4type\x02"), Err(DecodeError::Missing("data"))));
         assert!(matches!(decode(b"\x81\xa4data\x91\xa1x"), Err(DecodeError::Missing("type"))));
+        assert!(matches!(decode(b"\x82\xa4type\xc0\xa4data\x91\xa1x"), Err(DecodeError::Kind { member: "type", .. })));
+        assert!(decode(b"\x83\xa4type\x02\xa4data\x91\xa1x\xa3nsp\xc0").is_err());
     }
 
     #[test]
@@ -220,6 +240,17 @@ mod tests {
         let error = Broadcast::decode(&message(packet, b"\x80\0")).unwrap_err();
         assert_eq!(error.to_string(), "no MessagePack of an adapter: the message ends at byte 21, but 1 more follow");
         assert!(Broadcast::decode(&message(packet, b"\xc0")).is_err());
+    }
+
+    #[test]
+    fn a_uid_may_be_anything_and_more_parts_may_follow() {
+        let rest = b"\x82\xa4type\x02\xa4data\x91\xa1x\x90\x81\xa1a\x91\x01";
+        for uid in [&b"\xc0"[..], b"\x05", b"\x81\xa1a\x01", b"\xc4\x03uid", b"\xa0"] {
+            let message = Bytes::from([b"\x94", uid, rest].concat());
+            assert_eq!(Broadcast::sender(&message).unwrap(), "");
+            assert_eq!(&*Broadcast::decode(&message).unwrap().event.name, "x");
+        }
+        assert!(matches!(Broadcast::sender(b"\x90"), Err(DecodeError::Parts(0))));
     }
 
     #[test]

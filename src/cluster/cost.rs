@@ -18,12 +18,15 @@ pub const fn allows(pieces: usize) -> bool {
     pieces <= MAX_COST / PIECE
 }
 
-/// Reads a value of JSON that is made of few enough pieces.
-pub fn read<'a, T: Deserialize<'a>>(value: &'a RawValue) -> Result<T, DecodeError> {
+/// That a value of JSON is made of few enough pieces.
+pub fn check(value: &RawValue) -> Result<(), DecodeError> {
     let text = value.get();
     // A piece takes a byte at least.
-    if !allows(text.len()) && !allows(json::pieces(text)) {
-        return Err(DecodeError::TooCostly);
-    }
-    Ok(serde_json::from_str(text)?)
+    if allows(text.len()) || allows(json::pieces(text)) { Ok(()) } else { Err(DecodeError::TooCostly) }
+}
+
+/// Reads a value of JSON that is made of few enough pieces.
+pub fn read<'a, T: Deserialize<'a>>(value: &'a RawValue) -> Result<T, DecodeError> {
+    check(value)?;
+    Ok(serde_json::from_str(value.get())?)
 }

@@ -16,12 +16,23 @@ pub enum DecodeError {
     /// It begins like JSON but is not UTF-8.
     #[error("not UTF-8: {0}")]
     Utf8(#[from] std::str::Utf8Error),
-    /// A broadcast has not three parts.
+    /// A broadcast has fewer than three parts.
     #[error("{0} parts instead of uid, packet and opts")]
     Parts(u32),
     /// A member that the message cannot do without is missing.
     #[error("no member {0:?}")]
     Missing(&'static str),
+    /// A member is of a kind that stands for nothing.
+    #[error("{member:?} is no {expected}")]
+    Kind {
+        /// The member.
+        member: &'static str,
+        /// What it ought to be.
+        expected: &'static str,
+    },
+    /// A broadcast is for another namespace than its channel.
+    #[error("a packet for namespace {0:?} on the channel of another")]
+    Namespace(Box<str>),
     /// The packet is none that carries an event.
     #[error("a packet of type {0} instead of 2, an event")]
     PacketType(u64),
@@ -31,15 +42,24 @@ pub enum DecodeError {
     /// The event's name is one that the receiver keeps for itself.
     #[error("{0:?} is a reserved event name")]
     Reserved(String),
+    /// An event for servers holds binary data.
+    #[error("events for servers cannot hold binary data")]
+    Binary,
+    /// The message is longer than allowed (`redis_message`); it was not read.
+    #[error("longer than {most} bytes (KINGLET_REDIS_MESSAGE)")]
+    TooLong {
+        /// What a message may have.
+        most: usize,
+    },
     /// Arguments nest deeper than [`MAX_DEPTH`](super::msgpack::MAX_DEPTH).
     #[error("the data nests deeper than {} levels", super::msgpack::MAX_DEPTH)]
     TooDeep,
     /// Of its many pieces, as rooms or attachments, would become too much.
     #[error("its pieces would take more than {} bytes", super::cost::MAX_COST)]
     TooCostly,
-    /// There is no such type of request, or not in MessagePack.
+    /// There is no such type of request.
     #[error("a request of unknown type {0}")]
-    RequestType(u64),
+    RequestType(String),
     /// There is no such type of response, or not in MessagePack.
     #[error("a response of unknown type {0}")]
     ResponseType(u64),

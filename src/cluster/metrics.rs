@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use super::DropReason;
 use super::redis::RedisMetrics;
 
 /// What was counted of the cluster since the start.
@@ -16,8 +17,8 @@ pub struct ClusterMetrics {
     pub passed_over: u64,
     /// Requests of other servers.
     pub requests: u64,
-    /// Messages that could not be understood; they are dropped.
-    pub malformed: u64,
+    /// Messages that came from Redis and were dropped, by the reason's name: they meant nothing, or too much.
+    pub dropped: Vec<(&'static str, u64)>,
     /// Events and answers that could not be written for other servers; these did not get them.
     pub unpublishable: u64,
     /// Requests of this server that not all others answered in time (`requests_timeout`).
@@ -30,7 +31,7 @@ pub(crate) struct Counters {
     pub(crate) broadcasts: Count,
     pub(crate) passed_over: Count,
     pub(crate) requests: Count,
-    pub(crate) malformed: Count,
+    dropped: [Count; DropReason::ALL.len()],
     pub(crate) unpublishable: Count,
     pub(crate) timeouts: Count,
 }
@@ -50,13 +51,24 @@ impl Count {
 }
 
 impl Counters {
+    /// Counts a message that was dropped.
+    pub(crate) fn dropped(&self, reason: DropReason) {
+        if let Some(count) = self.dropped.get(reason as usize) {
+            count.one();
+        }
+    }
+
     pub(crate) fn read(&self, redis: RedisMetrics) -> ClusterMetrics {
         ClusterMetrics {
             redis,
             broadcasts: self.broadcasts.get(),
             passed_over: self.passed_over.get(),
             requests: self.requests.get(),
-            malformed: self.malformed.get(),
+            dropped: DropReason::ALL
+                .iter()
+                .zip(&self.dropped)
+                .map(|(reason, count)| (reason.as_str(), count.get()))
+                .collect(),
             unpublishable: self.unpublishable.get(),
             timeouts: self.timeouts.get(),
         }

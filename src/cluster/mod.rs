@@ -11,9 +11,11 @@
 
 mod broadcast;
 mod channels;
+mod coerce;
 mod cost;
 mod data;
 mod date;
+mod dropped;
 mod error;
 mod id;
 mod membership;
@@ -31,6 +33,7 @@ pub use broadcast::Broadcast;
 pub use channels::{Channels, Incoming};
 pub use data::Data;
 pub use date::date_text;
+pub use dropped::DropReason;
 pub use error::{DecodeError, EncodeError};
 pub use id::ClusterId;
 pub(crate) use membership::{Membership, Place, Wants};

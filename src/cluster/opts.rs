@@ -3,115 +3,32 @@
 use std::fmt;
 use std::time::Duration;
 
-use serde::de::{Deserializer, Error, IgnoredAny, Visitor};
+use serde::de::{Deserializer, Error, Visitor};
 use serde::{Deserialize, Serialize};
 
-use super::msgpack::{self, Head, MsgpackError, PackError, Reader};
-use super::{cost, number};
+use super::msgpack::{self, PackError};
+use super::number;
 
 /// Which sockets of the namespace are meant.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Opts {
     /// The rooms, of which a socket is in at least one; none: all sockets. A socket's id is a room.
-    #[serde(deserialize_with = "rooms")]
     pub rooms: Vec<Box<str>>,
     /// The rooms of which a socket is in none.
-    #[serde(deserialize_with = "rooms")]
     pub except: Vec<Box<str>>,
 }
 
 /// How an event is to be sent. Flags that others use and that mean nothing here are ignored.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Flags {
     /// Whether the event comes from a remote socket object, to that one socket.
-    #[serde(deserialize_with = "truth")]
     pub expect_single_response: bool,
     /// Whether clients that are not ready to receive do not get it.
-    #[serde(deserialize_with = "truth")]
     pub volatile: bool,
     /// Whether it may be compressed. `None`, when nobody said so, means yes.
-    #[serde(deserialize_with = "choice")]
     pub compress: Option<bool>,
     /// How long acknowledgements are waited for. Whole milliseconds travel.
-    #[serde(deserialize_with = "millis")]
     pub timeout: Option<Duration>,
-}
-
-/// Reads `opts` of MessagePack. Members may be missing, and `nil` is as good.
-pub fn read(reader: &mut Reader<'_>) -> Result<(Opts, Flags), MsgpackError> {
-    let mut opts = Opts::default();
-    let mut flags = Flags::default();
-    reader.map(|reader, key| match key {
-        b"rooms" => read_rooms(reader, &mut opts.rooms),
-        b"except" => read_rooms(reader, &mut opts.except),
-        b"flags" => read_flags(reader, &mut flags),
-        _ => reader.skip(),
-    })?;
-    Ok((opts, flags))
-}
-
-fn read_rooms(reader: &mut Reader<'_>, rooms: &mut Vec<Box<str>>) -> Result<(), MsgpackError> {
-    rooms.clear();
-    if is_nil(reader)? {
-        return Ok(());
-    }
-    let at = reader.at();
-    let count = reader.array()?;
-    if !cost::allows(count as usize) {
-        return Err(MsgpackError::TooCostly { at });
-    }
-    for _ in 0..count {
-        let at = reader.at();
-        let room = match reader.head()? {
-            Head::Text(text) => String::from_utf8_lossy(text),
-            Head::Uint(number) => number.to_string().into(),
-            Head::Int(number) => number.to_string().into(),
-            Head::Float(number) => decimal(number).into(),
-            found => {
-                return Err(MsgpackError::Unexpected { expected: "the name of a room", found: found.kind(), at });
-            }
-        };
-        rooms.push(room.into());
-    }
-    Ok(())
-}
-
-fn read_flags(reader: &mut Reader<'_>, flags: &mut Flags) -> Result<(), MsgpackError> {
-    *flags = Flags::default();
-    if is_nil(reader)? {
-        return Ok(());
-    }
-    reader.map(|reader, key| {
-        let mut value = *reader;
-        reader.skip()?;
-        let head = value.head()?;
-        match key {
-            b"expectSingleResponse" => flags.expect_single_response = head == Head::Bool(true),
-            b"volatile" => flags.volatile = head == Head::Bool(true),
-            b"compress" => flags.compress = if let Head::Bool(compress) = head { Some(compress) } else { None },
-            b"timeout" => {
-                flags.timeout = match head {
-                    Head::Uint(millis) => Some(Duration::from_millis(millis)),
-                    Head::Float(millis) => duration(millis),
-                    _ => None,
-                }
-            }
-            _ => {}
-        }
-        Ok(())
-    })
-}
-
-/// Passes over `nil`, if that is next.
-fn is_nil(reader: &mut Reader<'_>) -> Result<bool, MsgpackError> {
-    let mut ahead = *reader;
-    let is_nil = ahead.head()? == Head::Nil;
-    if is_nil {
-        *reader = ahead;
-    }
-    Ok(is_nil)
 }
 
 /// Writes `opts` for MessagePack, in the order Node's adapter has.
@@ -144,13 +61,15 @@ pub fn capacity(opts: &Opts) -> usize {
     100 + opts.rooms.iter().chain(&opts.except).map(|room| room.len() + 5).sum::<usize>()
 }
 
-fn decimal(float: f64) -> String {
+/// A number as JavaScript writes it.
+pub fn decimal(float: f64) -> String {
     let mut text = String::new();
     number::push(&mut text, float);
     text
 }
 
-fn duration(millis: f64) -> Option<Duration> {
+/// A time of so many milliseconds, of which parts are dropped. `None` for less than none.
+pub fn duration(millis: f64) -> Option<Duration> {
     // Too large a number becomes the largest.
     (millis >= 0.0).then(|| Duration::from_millis(millis as u64))
 }
@@ -197,41 +116,17 @@ pub fn rooms<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Box<str>>
     Ok(rooms.into_iter().map(|room| room.0).collect())
 }
 
-/// A value of JSON that is ignored if it is not of the right kind.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Lenient<T> {
-    Right(T),
-    Wrong(IgnoredAny),
-}
-
-fn choice<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<bool>, D::Error> {
-    match Lenient::deserialize(deserializer)? {
-        Lenient::Right(value) => Ok(Some(value)),
-        Lenient::Wrong(_) => Ok(None),
-    }
-}
-
-fn truth<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
-    Ok(choice(deserializer)? == Some(true))
-}
-
-fn millis<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
-    match Lenient::deserialize(deserializer)? {
-        Lenient::Right(millis) => Ok(duration(millis)),
-        Lenient::Wrong(_) => Ok(None),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cluster::coerce;
+    use crate::cluster::msgpack::Reader;
 
-    fn read_all(message: &[u8]) -> Result<(Opts, Flags), MsgpackError> {
+    fn read_all(message: &[u8]) -> (Opts, Flags) {
         let mut reader = Reader::new(message);
-        let read = read(&mut reader)?;
-        reader.end()?;
-        Ok(read)
+        let read = coerce::msgpack::read_opts(&mut reader).unwrap();
+        reader.end().unwrap();
+        read
     }
 
     fn written(opts: &Opts, flags: &Flags) -> Vec<u8> {
@@ -249,56 +144,7 @@ mod tests {
             compress: Some(false),
             timeout: Some(Duration::from_millis(70_000)),
         };
-        assert_eq!(read_all(&written(&opts, &flags)).unwrap(), (opts, flags));
-        assert_eq!(read_all(&written(&Opts::default(), &Flags::default())).unwrap(), <_>::default());
-    }
-
-    #[test]
-    fn members_may_be_missing_or_nil() {
-        assert_eq!(read_all(b"\x80").unwrap(), <_>::default());
-        assert_eq!(read_all(b"\x83\xa5rooms\xc0\xa6except\xc0\xa5flags\xc0").unwrap(), <_>::default());
-        assert_eq!(serde_json::from_str::<Opts>("{}").unwrap(), Opts::default());
-        assert_eq!(serde_json::from_str::<Opts>(r#"{"rooms":null,"more":[1]}"#).unwrap(), Opts::default());
-        assert_eq!(serde_json::from_str::<Flags>("{}").unwrap(), Flags::default());
-    }
-
-    #[test]
-    fn numbers_are_rooms_by_their_decimal_text() {
-        let (opts, _) = read_all(b"\x81\xa5rooms\x93\x2a\xff\xcb\x3f\xf8\0\0\0\0\0\0").unwrap();
-        assert_eq!(opts.rooms, ["42", "-1", "1.5"].map(Box::from));
-        let opts: Opts = serde_json::from_str(r#"{"rooms":[42,-1,1.5,"a"]}"#).unwrap();
-        assert_eq!(opts.rooms, ["42", "-1", "1.5", "a"].map(Box::from));
-    }
-
-    #[test]
-    fn rooms_are_lists_of_names() {
-        assert!(read_all(b"\x81\xa5rooms\xa1a").is_err());
-        assert!(read_all(b"\x81\xa6except\x91\xc3").is_err());
-        assert!(serde_json::from_str::<Opts>(r#"{"rooms":"a"}"#).is_err());
-        assert!(serde_json::from_str::<Opts>(r#"{"except":[true]}"#).is_err());
-    }
-
-    #[test]
-    fn millions_of_rooms_are_refused_before_they_are_made() {
-        let rooms = |count: u32| {
-            read_all(&[b"\x81\xa5rooms\xdd", &count.to_be_bytes()[..], &b"\xa0".repeat(count as usize)].concat())
-        };
-        assert_eq!(rooms(250_000).unwrap().0.rooms.len(), 250_000);
-        assert!(matches!(rooms(1_000_000), Err(MsgpackError::TooCostly { at: 7 })));
-    }
-
-    #[test]
-    fn flags_of_another_kind_are_ignored() {
-        let message = b"\x81\xa5flags\x84\xa8volatile\x01\xa8compress\xa1x\xa7timeout\xff\xa4more\x91\x01";
-        assert_eq!(read_all(message).unwrap().1, Flags::default());
-        let json = r#"{"volatile":1,"compress":"x","timeout":-1,"more":[1]}"#;
-        assert_eq!(serde_json::from_str::<Flags>(json).unwrap(), Flags::default());
-    }
-
-    #[test]
-    fn fractions_of_timeouts_are_dropped() {
-        let expected = Some(Duration::from_millis(2));
-        assert_eq!(read_all(b"\x81\xa5flags\x81\xa7timeout\xcb\x40\x04\0\0\0\0\0\0").unwrap().1.timeout, expected);
-        assert_eq!(serde_json::from_str::<Flags>(r#"{"timeout":2.5}"#).unwrap().timeout, expected);
+        assert_eq!(read_all(&written(&opts, &flags)), (opts, flags));
+        assert_eq!(read_all(&written(&Opts::default(), &Flags::default())), <_>::default());
     }
 }

@@ -155,11 +155,15 @@ fn redis(metrics: &ClusterMetrics, to: &mut Exposition) {
         ("cluster_broadcasts", "Broadcasts of others for sockets that may be here.", metrics.broadcasts),
         ("cluster_passed_over", "Messages dropped unread: own ones, and for rooms not here.", metrics.passed_over),
         ("cluster_requests", "Requests of other servers.", metrics.requests),
-        ("cluster_malformed", "Messages that could not be understood.", metrics.malformed),
         ("cluster_unpublishable", "Events and answers that could not be written for others.", metrics.unpublishable),
         ("cluster_timeouts", "Requests that not all others answered in time.", metrics.timeouts),
     ];
     for (name, help, value) in counters {
         to.single(&format!("kinglet_{name}_total"), Kind::Counter, help, value);
+    }
+    let name = "kinglet_redis_messages_dropped_total";
+    to.family(name, Kind::Counter, "Messages that came from Redis and were dropped, by the reason.");
+    for (reason, count) in &metrics.dropped {
+        to.labelled(name, "reason", reason, count);
     }
 }

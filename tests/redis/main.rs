@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where something fails")]
 
 mod crossing;
+mod dropped;
 mod log_in;
 mod outages;
 mod publishing;

@@ -92,7 +92,8 @@ fn answers_that_are_none_or_to_other_questions_end_nothing() {
     scene.answer(&request, "[\"again\"]");
     scene.member.until("all heard", |handle| handle.cluster_metrics().unwrap().redis.received >= 7);
     assert!(rooms.try_recv().is_err());
-    assert_eq!(scene.member.handle.cluster_metrics().unwrap().malformed, 0);
+    let dropped = scene.member.handle.cluster_metrics().unwrap().dropped;
+    assert!(dropped.iter().all(|(_, count)| *count == 0), "{dropped:?}");
 }
 
 #[test]

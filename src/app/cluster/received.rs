@@ -3,15 +3,21 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use log::Level;
 
 use super::super::broadcast::{Broadcast, Reach};
 use super::super::handle::Handle;
 use super::requests;
 use crate::cluster::redis::Incoming;
-use crate::cluster::{self, DecodeError, Membership, Place, Request, Response};
+use crate::cluster::{self, DecodeError, DropReason, Membership, Place, Request, Response};
 use crate::engineio::Sid;
-use crate::log_line::Excerpt;
+use crate::log_line::{Excerpt, LineKind};
 use crate::shard::{Mailbox, Shared, Target, Urgency};
+
+/// For each reason, a line a minute.
+static DROPPED: [LineKind; DropReason::ALL.len()] =
+    [const { LineKind::each_minute(Level::Warn, module_path!(), "messages of Redis that were dropped") };
+        DropReason::ALL.len()];
 
 /// Handles what the subscriber tells.
 pub(crate) fn receive(server: &Handle, incoming: Incoming) {
@@ -23,8 +29,8 @@ pub(crate) fn receive(server: &Handle, incoming: Incoming) {
         Incoming::Subscribed(_) | Incoming::Up | Incoming::Down(_) => return,
     };
     let Some(cluster) = &shared.cluster else { return };
-    let Ok(channel) = str::from_utf8(&channel) else { return cluster.counters.malformed.one() };
-    let Some((place, incoming)) = cluster.recognise(&topic, channel) else { return };
+    let channel = String::from_utf8_lossy(&channel);
+    let Some((place, incoming)) = cluster.recognise(&topic, &channel) else { return };
     let result = match incoming {
         cluster::Incoming::Broadcast { room } => broadcast(shared, cluster, &place, room, &payload),
         cluster::Incoming::Request => Request::decode(&payload).map(|request| {
@@ -38,8 +44,18 @@ pub(crate) fn receive(server: &Handle, incoming: Incoming) {
         }
     };
     if let Err(error) = result {
-        cluster.counters.malformed.one();
-        log::debug!("{:?}: {}", Excerpt(channel), Excerpt(error));
+        dropped(cluster, &channel, &error);
+    }
+}
+
+/// Counts a message that is dropped. Whoever publishes it may be in another language, and sees nothing amiss.
+fn dropped(cluster: &Membership, channel: &str, error: &DecodeError) {
+    let reason = DropReason::from(error);
+    cluster.counters.dropped(reason);
+    if let Some(kind) = DROPPED.get(reason as usize) {
+        kind.write(|| {
+            format!("a message on {:?} was dropped ({}): {}", Excerpt(channel), reason.as_str(), Excerpt(error))
+        });
     }
 }
 
@@ -59,7 +75,7 @@ fn broadcast(
     }
     let message = cluster::Broadcast::decode(payload)?;
     if message.namespace != place.namespace {
-        return Ok(());
+        return Err(DecodeError::Namespace(message.namespace));
     }
     cluster.counters.broadcasts.one();
     if let Some(broadcast) = local(shared, &message) {

@@ -7,7 +7,7 @@
 //! | whole numbers of up to 64 bits | all their digits |
 //! | floats | as `JSON.stringify` writes them: `null` for NaN and the infinities, no exponent below 1e21 |
 //! | bin | a placeholder, and the bytes as the next attachment |
-//! | maps | objects; keys that are numbers, nil or booleans become texts, others are refused |
+//! | maps | objects; keys become the texts that JavaScript makes of them, but for extensions, which are refused |
 //! | timestamps (extension −1, and the old form, 0 of eight bytes) | ISO 8601, `null` outside of JavaScript's range |
 //! | extension 0 of one byte: `undefined` | `null`; inside of a map the member is left out |
 //! | extension 0 with a length of its own | as bin |
@@ -39,7 +39,7 @@ mod to_json;
 mod writer;
 
 pub(super) use from_json::Packed;
-pub(super) use reader::{Head, Reader};
+pub(super) use reader::{Head, Reader, unexpected};
 pub(super) use to_json::Transcoder;
 pub(super) use writer::{array, boolean, map, text, uint};
 

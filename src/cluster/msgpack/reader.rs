@@ -168,8 +168,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Reads a map: `member` is called for each with its key, and reads the value. Keys that are no texts are passed over
-    /// with their values.
+    /// Reads a map: `member` is called for each with its key, and reads the value. Keys that are neither texts nor their bytes
+    /// are passed over with their values.
     pub fn map<E: From<MsgpackError>>(
         &mut self,
         mut member: impl FnMut(&mut Self, &[u8]) -> Result<(), E>,
@@ -182,7 +182,7 @@ impl<'a> Reader<'a> {
         for _ in 0..length {
             let key = *self;
             match self.head()? {
-                Head::Text(key) => member(self, key)?,
+                Head::Text(key) | Head::Bin(key) => member(self, key)?,
                 _ => {
                     *self = key;
                     self.skip()?;
@@ -291,7 +291,7 @@ mod tests {
 
     #[test]
     fn keys_that_are_no_texts_are_passed_over() {
-        let mut reader = Reader::new(b"\x83\x01\x02\x91\xa1a\xc0\xa1b\x03");
+        let mut reader = Reader::new(b"\x84\x01\x02\x91\xa1a\xc0\xa1b\x03\xc4\x01c\x04");
         let mut found = Vec::new();
         reader
             .map(|reader, key| {
@@ -299,7 +299,7 @@ mod tests {
                 Ok::<_, MsgpackError>(())
             })
             .unwrap();
-        assert_eq!(found, [(b"b".to_vec(), 3)]);
+        assert_eq!(found, [(b"b".to_vec(), 3), (b"c".to_vec(), 4)]);
         reader.end().unwrap();
     }
 }

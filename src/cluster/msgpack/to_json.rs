@@ -64,9 +64,7 @@ impl<'a> Transcoder<'a> {
     /// Writes a value that may nest `levels` deep.
     fn any(&mut self, reader: &mut Reader<'a>, levels: usize) -> Result<Written, MsgpackError> {
         let at = reader.at();
-        if self.json.len() + self.attachments.len() * PIECE > self.most {
-            return Err(MsgpackError::TooCostly { at });
-        }
+        self.check_cost(at)?;
         let within = || levels.checked_sub(1).ok_or(MsgpackError::TooDeep { at });
         match reader.head()? {
             Head::Nil => self.json.push_str("null"),
@@ -98,6 +96,11 @@ impl<'a> Transcoder<'a> {
         Ok(Written::Value)
     }
 
+    fn check_cost(&self, at: usize) -> Result<(), MsgpackError> {
+        let cost = self.json.len() + self.attachments.len() * PIECE;
+        if cost > self.most { Err(MsgpackError::TooCostly { at }) } else { Ok(()) }
+    }
+
     fn array(&mut self, reader: &mut Reader<'a>, length: u32, levels: usize) -> Result<(), MsgpackError> {
         self.json.push('[');
         for place in 0..length {
@@ -118,11 +121,15 @@ impl<'a> Transcoder<'a> {
             if member > first {
                 self.json.push(',');
             }
-            let key = self.key(reader)?;
+            let key = self.json.len();
+            self.key(reader, levels)?;
+            let key = key..self.json.len();
             self.json.push(':');
             match self.any(reader, levels)? {
                 Written::Undefined => self.json.truncate(member),
-                Written::True if key == Head::Text(b"_placeholder") => self.lookalike = self.lookalike.or(Some(at)),
+                Written::True if self.json.get(key) == Some("\"_placeholder\"") => {
+                    self.lookalike = self.lookalike.or(Some(at));
+                }
                 Written::True | Written::Value => {}
             }
         }
@@ -131,26 +138,44 @@ impl<'a> Transcoder<'a> {
     }
 
     /// Writes a member's name: what JavaScript makes of a key, if that can be told without it.
-    fn key(&mut self, reader: &mut Reader<'a>) -> Result<Head<'a>, MsgpackError> {
-        let at = reader.at();
-        let key = reader.head()?;
-        if let Head::Text(text) = key {
-            push_text(&mut self.json, &String::from_utf8_lossy(text));
-            return Ok(key);
-        }
+    fn key(&mut self, reader: &mut Reader<'a>, levels: usize) -> Result<(), MsgpackError> {
         self.json.push('"');
-        match key {
-            Head::Nil => self.json.push_str("null"),
+        self.as_text(reader, levels, "null")?;
+        self.json.push('"');
+        Ok(())
+    }
+
+    /// Writes what JavaScript makes of a value that has to be a text; `nothing` for nil.
+    fn as_text(&mut self, reader: &mut Reader<'a>, levels: usize, nothing: &str) -> Result<(), MsgpackError> {
+        let at = reader.at();
+        self.check_cost(at)?;
+        let mut behind = *reader;
+        match reader.head()? {
+            Head::Text(text) | Head::Bin(text) => escape(&mut self.json, &String::from_utf8_lossy(text)),
+            Head::Nil => self.json.push_str(nothing),
             Head::Bool(value) => self.display(value),
             Head::Uint(number) => self.display(number),
             Head::Int(number) => self.display(number),
             Head::Float(float) if float.is_finite() => number::push(&mut self.json, float),
             Head::Float(float) if float.is_nan() => self.json.push_str("NaN"),
             Head::Float(float) => self.json.push_str(if float > 0.0 { "Infinity" } else { "-Infinity" }),
-            _ => return Err(unexpected("a key", key, at)),
+            Head::Array(length) => {
+                let levels = levels.checked_sub(1).ok_or(MsgpackError::TooDeep { at })?;
+                for place in 0..length {
+                    if place > 0 {
+                        self.json.push(',');
+                    }
+                    self.as_text(reader, levels, "")?;
+                }
+            }
+            Head::Map(_) => {
+                behind.skip()?;
+                *reader = behind;
+                self.json.push_str("[object Object]");
+            }
+            found => return Err(unexpected("a key", found, at)),
         }
-        self.json.push('"');
-        Ok(key)
+        Ok(())
     }
 
     fn attachment(&mut self, data: &[u8]) {
@@ -195,9 +220,15 @@ fn timestamp(data: &[u8]) -> Option<f64> {
     Some(seconds * 1000.0 + f64::from(nanos) / 1e6)
 }
 
-/// Writes a text in quotes, with the escapes that JSON needs.
+/// Writes a text in quotes.
 fn push_text(json: &mut String, text: &str) {
     json.push('"');
+    escape(json, text);
+    json.push('"');
+}
+
+/// Writes a text with the escapes that JSON needs.
+fn escape(json: &mut String, text: &str) {
     let mut rest = text;
     while let Some(at) = rest.bytes().position(|byte| byte < 0x20 || byte == b'"' || byte == b'\\') {
         // What is escaped is ASCII, so these are boundaries of characters.
@@ -219,7 +250,6 @@ fn push_text(json: &mut String, text: &str) {
         rest = characters.as_str();
     }
     json.push_str(rest);
-    json.push('"');
 }
 
 #[cfg(test)]
@@ -310,12 +340,26 @@ mod tests {
             text(b"\x86\x01\x01\xff\x02\xc0\x03\xc3\x04\xcb\x3f\xf8\0\0\0\0\0\0\x05\xa1\"\x06"),
             r#"{"1":1,"-1":2,"null":3,"true":4,"1.5":5,"\"":6}"#
         );
-        for (key, found) in
-            [(&b"\xc4\0"[..], "binary data"), (b"\x90", "an array"), (b"\x80", "a map"), (b"\xd4\0\0", "an extension")]
-        {
-            let error = json(&[b"\x81", key, b"\x01"].concat()).unwrap_err();
-            assert_eq!(error, MsgpackError::Unexpected { expected: "a key", found, at: 1 });
+        for (key, expected) in [
+            (&b"\xc4\x02a\""[..], r#"{"a\"":1}"#),
+            (b"\x80", r#"{"[object Object]":1}"#),
+            (b"\x90", r#"{"":1}"#),
+            (b"\x95\x01\xc0\xa1a\x92\x02\x81\x03\x90\xc3", r#"{"1,,a,2,[object Object],true":1}"#),
+        ] {
+            assert_eq!(text(&[b"\x81", key, b"\x01"].concat()), expected);
         }
+        let error = json(b"\x81\xd4\0\0\x01").unwrap_err();
+        assert_eq!(error, MsgpackError::Unexpected { expected: "a key", found: "an extension", at: 1 });
+    }
+
+    #[test]
+    fn keys_do_not_become_many_times_as_long() {
+        let key =
+            |count: u32| [b"\x81\xdd", &count.to_be_bytes()[..], &b"\x80".repeat(count as usize), b"\x01"].concat();
+        assert!(json(&key(1_000_000)).is_ok());
+        assert!(matches!(json(&key(4_000_000)), Err(MsgpackError::TooCostly { .. })));
+        let deep = [b"\x81", &[0x91; 200][..], b"\x01\x01"].concat();
+        assert!(matches!(json(&deep), Err(MsgpackError::TooDeep { .. })));
     }
 
     #[test]
@@ -337,6 +381,10 @@ mod tests {
         assert_eq!(json(lookalike).unwrap(), (r#"{"_placeholder":true,"num":0}"#.to_owned(), vec![]));
         let beside = [b"\x92\xc4\x01a", &lookalike[..]].concat();
         assert_eq!(json(&beside), Err(MsgpackError::Placeholder { at: 4 }));
+        for name in [&b"\xc4\x0c_placeholder"[..], b"\x91\xac_placeholder"] {
+            let otherwise = [b"\x92\xc4\x01a\x82", name, &lookalike[14..]].concat();
+            assert_eq!(json(&otherwise), Err(MsgpackError::Placeholder { at: 4 }));
+        }
         let before = [b"\x92", &lookalike[..], b"\xc4\x01a"].concat();
         assert_eq!(json(&before), Err(MsgpackError::Placeholder { at: 1 }));
         let marked_otherwise = b"\x92\xc4\x01a\x81\xac_placeholder\x01";

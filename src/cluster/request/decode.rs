@@ -2,51 +2,31 @@
 
 use bytes::Bytes;
 use bytestring::ByteString;
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{Operation, Request, is_reserved_server_side};
+use crate::cluster::DecodeError;
 use crate::cluster::broadcast::{self, Broadcast};
-use crate::cluster::msgpack::{MAX_DEPTH, Reader};
-use crate::cluster::opts::{self, Flags, Opts, RoomName};
-use crate::cluster::{DecodeError, cost};
+use crate::cluster::coerce::json::{is_truthy, members, packet_type, read_opts, room, rooms, text, whole};
+use crate::cluster::coerce::json::{rooms_to_join, rooms_to_leave};
+use crate::cluster::coerce::msgpack::{self, pass};
+use crate::cluster::msgpack::{Head, MAX_DEPTH, Reader, Transcoder};
 use crate::socketio::{self, Arguments, Event, json};
 
+/// The type of the one request that may hold binary data.
+const BROADCAST: u64 = 7;
+
 /// A request of JSON as it comes, whichever it is.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
 struct Received<'a> {
-    uid: Option<Box<str>>,
-    request_id: Option<Box<str>>,
-    #[serde(rename = "type")]
-    kind: u64,
-    #[serde(borrow)]
+    uid: Option<&'a RawValue>,
+    request_id: Option<&'a RawValue>,
     opts: Option<&'a RawValue>,
-    sid: Option<Box<str>>,
-    room: Option<RoomName>,
-    #[serde(borrow)]
+    sid: Option<&'a RawValue>,
+    room: Option<&'a RawValue>,
     rooms: Option<&'a RawValue>,
-    close: Option<bool>,
-    #[serde(borrow)]
+    close: Option<&'a RawValue>,
     data: Option<&'a RawValue>,
-    #[serde(borrow)]
-    packet: Option<ReceivedPacket<'a>>,
-}
-
-#[derive(Deserialize)]
-struct ReceivedOpts {
-    #[serde(flatten)]
-    opts: Opts,
-    flags: Option<Flags>,
-}
-
-#[derive(Deserialize)]
-struct ReceivedPacket<'a> {
-    #[serde(rename = "type")]
-    kind: u64,
-    #[serde(borrow)]
-    data: &'a RawValue,
-    nsp: Option<Box<str>>,
+    packet: Option<&'a RawValue>,
 }
 
 impl Request {
@@ -57,62 +37,86 @@ impl Request {
     /// nobody may send.
     pub fn decode(message: &Bytes) -> Result<Self, DecodeError> {
         if message.first() == Some(&b'{') {
-            return serde_json::from_str::<Received<'_>>(str::from_utf8(message)?)?.into_request();
+            return decode_json(&String::from_utf8_lossy(message));
         }
-        decode_msgpack(message)
+        let kind = kind_of(message)?;
+        if kind == Some(BROADCAST) { decode_broadcast(message) } else { decode_transcoded(message) }
     }
 }
 
+fn decode_json(message: &str) -> Result<Request, DecodeError> {
+    let names = ["type", "uid", "requestId", "opts", "sid", "room", "rooms", "close", "data", "packet"];
+    let [kind, uid, request_id, opts, sid, room, rooms, close, data, packet] = members(message, names)?;
+    let kind = kind.ok_or(DecodeError::Missing("type"))?;
+    let kind = whole(kind).ok_or_else(|| DecodeError::RequestType(kind.get().to_owned()))?;
+    let received = Received { uid, request_id, opts, sid, room, rooms, close, data, packet };
+    Ok(Request { uid: received.uid.and_then(text), operation: received.operation(kind)? })
+}
+
 impl Received<'_> {
-    fn into_request(self) -> Result<Request, DecodeError> {
-        let request_id = self.request_id;
-        let needed_id = || DecodeError::Missing("requestId");
-        let needed_opts = || DecodeError::Missing("opts");
-        let (opts, flags) = match self.opts.map(cost::read::<ReceivedOpts>).transpose()? {
-            Some(received) => (Some(received.opts), received.flags.unwrap_or_default()),
-            None => (None, Flags::default()),
-        };
-        let rooms = self.rooms.map(cost::read::<Vec<RoomName>>).transpose()?.unwrap_or_default();
-        let rooms = rooms.into_iter().map(|room| room.0).collect();
-        let close = self.close.unwrap_or_default();
-        let operation = match (self.kind, opts) {
-            (0, _) => Operation::Sockets { request_id: request_id.ok_or_else(needed_id)?, rooms },
-            (1, _) => Operation::AllRooms { request_id: request_id.ok_or_else(needed_id)? },
-            (2, Some(opts)) => Operation::Join { opts, rooms },
-            (3, Some(opts)) => Operation::Leave { opts, rooms },
-            (4, Some(opts)) => Operation::Disconnect { opts, close },
-            (kind @ 2..=4, None) => {
-                let sid = self.sid.ok_or(DecodeError::Missing("sid"))?;
-                let request_id = request_id.ok_or_else(needed_id)?;
-                let room = self.room.map(|room| room.0).ok_or(DecodeError::Missing("room"));
-                match kind {
-                    2 => Operation::JoinOne { request_id, sid, room: room? },
-                    3 => Operation::LeaveOne { request_id, sid, room: room? },
-                    _ => Operation::DisconnectOne { request_id, sid, close },
-                }
+    fn operation(&self, kind: u64) -> Result<Operation, DecodeError> {
+        let selected = self.opts.filter(|opts| is_truthy(opts));
+        Ok(match (kind, selected) {
+            (0, _) => Operation::Sockets { request_id: self.needed_id()?, rooms: rooms(self.rooms)? },
+            (1, _) => Operation::AllRooms { request_id: self.needed_id()? },
+            (2, Some(selected)) => {
+                Operation::Join { opts: read_opts(selected)?.0, rooms: rooms_to_join(needed("rooms", self.rooms)?)? }
             }
-            (5, opts) => {
-                Operation::Fetch { request_id: request_id.ok_or_else(needed_id)?, opts: opts.ok_or_else(needed_opts)? }
+            (3, Some(selected)) => {
+                Operation::Leave { opts: read_opts(selected)?.0, rooms: rooms_to_leave(needed("rooms", self.rooms)?)? }
+            }
+            (4, Some(selected)) => Operation::Disconnect { opts: read_opts(selected)?.0, close: self.closes() },
+            (2..=4, None) => self.of_one(kind)?,
+            (5, selected) => {
+                Operation::Fetch { request_id: self.needed_id()?, opts: read_opts(needed("opts", selected)?)?.0 }
             }
             (6, _) => {
-                let event = event(self.data.ok_or(DecodeError::Missing("data"))?, is_reserved_server_side)?;
-                Operation::ServerSideEmit { request_id, event }
+                let event = event(needed("data", self.data)?, is_reserved_server_side)?;
+                Operation::ServerSideEmit { request_id: self.request_id.and_then(text), event }
             }
-            (7, opts) => {
-                let packet = self.packet.ok_or(DecodeError::Missing("packet"))?;
-                broadcast::check_type(packet.kind)?;
-                let broadcast = Broadcast {
-                    namespace: packet.nsp.unwrap_or_else(|| "/".into()),
-                    event: event(packet.data, socketio::is_reserved)?,
-                    opts: opts.ok_or_else(needed_opts)?,
-                    flags,
-                };
-                Operation::Broadcast { request_id: request_id.ok_or_else(needed_id)?, broadcast }
+            (BROADCAST, selected) => {
+                let (namespace, event) = packet(needed("packet", self.packet)?)?;
+                let (opts, flags) = read_opts(needed("opts", selected)?)?;
+                let broadcast = Broadcast { namespace, event, opts, flags };
+                Operation::Broadcast { request_id: self.needed_id()?, broadcast }
             }
-            (kind, _) => return Err(DecodeError::RequestType(kind)),
-        };
-        Ok(Request { uid: self.uid, operation })
+            _ => return Err(DecodeError::RequestType(kind.to_string())),
+        })
     }
+
+    /// The old forms, for one socket. Whoever does not say the request's id wants no answer.
+    fn of_one(&self, kind: u64) -> Result<Operation, DecodeError> {
+        let request_id = self.request_id.and_then(text).unwrap_or_default();
+        let sid = text(needed("sid", self.sid)?).ok_or(DecodeError::Kind { member: "sid", expected: "text" })?;
+        if kind == 4 {
+            return Ok(Operation::DisconnectOne { request_id, sid, close: self.closes() });
+        }
+        let room = room(needed("room", self.room)?).ok_or(DecodeError::Kind { member: "room", expected: "room" })?;
+        Ok(match kind {
+            2 => Operation::JoinOne { request_id, sid, room },
+            _ => Operation::LeaveOne { request_id, sid, room },
+        })
+    }
+
+    fn needed_id(&self) -> Result<Box<str>, DecodeError> {
+        self.request_id.and_then(text).ok_or(DecodeError::Missing("requestId"))
+    }
+
+    fn closes(&self) -> bool {
+        self.close.is_some_and(is_truthy)
+    }
+}
+
+fn needed<'a>(member: &'static str, value: Option<&'a RawValue>) -> Result<&'a RawValue, DecodeError> {
+    value.ok_or(DecodeError::Missing(member))
+}
+
+/// Reads a packet: its namespace and event.
+fn packet(packet: &RawValue) -> Result<(Box<str>, Event), DecodeError> {
+    let [kind, data, nsp] = members(packet.get(), ["type", "data", "nsp"])?;
+    broadcast::check_type(packet_type(needed("type", kind)?))?;
+    let namespace = nsp.and_then(text).unwrap_or_else(|| "/".into());
+    Ok((namespace, event(needed("data", data)?, socketio::is_reserved)?))
 }
 
 /// The event that a JSON array holds.
@@ -132,27 +136,49 @@ pub fn within_depth(value: &RawValue) -> Result<&str, DecodeError> {
     if json::is_within_depth(json, MAX_DEPTH) { Ok(json) } else { Err(DecodeError::TooDeep) }
 }
 
-/// Reads the one request that is MessagePack.
-fn decode_msgpack(message: &Bytes) -> Result<Request, DecodeError> {
+/// The type of a request of MessagePack.
+fn kind_of(message: &Bytes) -> Result<Option<u64>, DecodeError> {
+    let mut kind = None;
+    Reader::new(message).map(|reader, key| {
+        let value = pass(reader)?;
+        if key == b"type" {
+            kind = msgpack::whole(value);
+        }
+        Ok::<_, DecodeError>(())
+    })?;
+    Ok(kind)
+}
+
+/// Reads a request of MessagePack as if it were JSON: there is no binary data in it that matters.
+fn decode_transcoded(message: &Bytes) -> Result<Request, DecodeError> {
     let mut reader = Reader::new(message);
-    let (mut uid, mut request_id, mut kind, mut packet, mut opts) = (None, None, None, None, None);
+    let mut transcoder = Transcoder::new(message, message.len());
+    transcoder.value(&mut reader)?;
+    reader.end()?;
+    let (json, attachments) = transcoder.finish()?;
+    let request = decode_json(&json)?;
+    match &request.operation {
+        Operation::ServerSideEmit { .. } if !attachments.is_empty() => Err(DecodeError::Binary),
+        _ => Ok(request),
+    }
+}
+
+/// Reads the one request that is MessagePack by nature.
+fn decode_broadcast(message: &Bytes) -> Result<Request, DecodeError> {
+    let mut reader = Reader::new(message);
+    let (mut uid, mut request_id, mut packet, mut opts) = (None, None, None, None);
+    let text = |head| if let Head::Text(text) = head { Some(String::from_utf8_lossy(text).into()) } else { None };
     reader.map(|reader, key| {
         match key {
-            b"uid" => uid = Some(reader.text()?.into()),
-            b"requestId" => request_id = Some(reader.text()?.into()),
-            b"type" => kind = Some(reader.uint()?),
+            b"uid" => uid = text(pass(reader)?),
+            b"requestId" => request_id = text(pass(reader)?),
             b"packet" => packet = Some(broadcast::read_packet(reader, message)?),
-            b"opts" => opts = Some(opts::read(reader)?),
+            b"opts" => opts = Some(msgpack::read_opts(reader)?),
             _ => reader.skip()?,
         }
         Ok::<_, DecodeError>(())
     })?;
     reader.end()?;
-    match kind {
-        Some(7) => {}
-        Some(kind) => return Err(DecodeError::RequestType(kind)),
-        None => return Err(DecodeError::Missing("type")),
-    }
     let request_id = request_id.ok_or(DecodeError::Missing("requestId"))?;
     let (namespace, event) = packet.ok_or(DecodeError::Missing("packet"))?;
     let (opts, flags) = opts.ok_or(DecodeError::Missing("opts"))?;
@@ -163,6 +189,7 @@ fn decode_msgpack(message: &Bytes) -> Result<Request, DecodeError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cluster::opts::Opts;
 
     fn decode(json: &str) -> Result<Request, DecodeError> {
         Request::decode(&Bytes::copy_from_slice(json.as_bytes()))
@@ -174,7 +201,7 @@ mod tests {
             (r#"{"uid":"a","type":0,"rooms":[]}"#, "requestId"),
             (r#"{"uid":"a","type":1}"#, "requestId"),
             (r#"{"uid":"a","type":2,"rooms":["b"]}"#, "sid"),
-            (r#"{"uid":"a","type":2,"sid":"s","room":"b"}"#, "requestId"),
+            (r#"{"uid":"a","type":2,"opts":{},"room":"b"}"#, "rooms"),
             (r#"{"uid":"a","requestId":"r","type":3,"sid":"s"}"#, "room"),
             (r#"{"uid":"a","requestId":"r","type":5}"#, "opts"),
             (r#"{"uid":"a","type":6}"#, "data"),
@@ -183,14 +210,34 @@ mod tests {
             assert!(matches!(decode(json), Err(DecodeError::Missing(missing)) if missing == member), "{json}");
         }
         let without_type = decode(r#"{"uid":"a","requestId":"r"}"#);
-        assert!(matches!(without_type, Err(DecodeError::Json(_))));
+        assert!(matches!(without_type, Err(DecodeError::Missing("type"))));
     }
 
     #[test]
     fn unknown_types_are_refused() {
-        assert!(matches!(decode(r#"{"type":8}"#), Err(DecodeError::RequestType(8))));
-        let msgpack = Bytes::from_static(b"\x81\xa4type\x01");
-        assert!(matches!(Request::decode(&msgpack), Err(DecodeError::RequestType(1))));
+        for (kind, expected) in [("8", "8"), ("2.5", "2.5"), ("-1", "-1"), ("\"socketsJoin\"", "\"socketsJoin\"")] {
+            let error = decode(&format!(r#"{{"type":{kind}}}"#));
+            assert!(matches!(error, Err(DecodeError::RequestType(kind)) if kind == expected));
+        }
+        let msgpack = Bytes::from_static(b"\x81\xa4type\x08");
+        assert!(matches!(Request::decode(&msgpack), Err(DecodeError::RequestType(kind)) if kind == "8"));
+    }
+
+    #[test]
+    fn requests_may_be_messagepack_whatever_their_type() {
+        let join = b"\x83\xa4type\xcb\x40\0\0\0\0\0\0\0\xa4opts\x90\xa5rooms\xa4solo";
+        let expected = Operation::Join { opts: Opts::default(), rooms: vec!["solo".into()] };
+        assert_eq!(Request::decode(&Bytes::from_static(join)).unwrap().operation, expected);
+        let binary = Bytes::from_static(b"\x82\xa4type\x06\xa4data\x92\xa1x\xc4\x01a");
+        assert!(matches!(Request::decode(&binary), Err(DecodeError::Binary)));
+    }
+
+    #[test]
+    fn who_says_no_id_in_an_old_form_gets_what_it_asks_for() {
+        let request = decode(r#"{"uid":5,"type":4,"sid":"s","close":1}"#).unwrap();
+        assert_eq!(request.uid, None);
+        let (request_id, sid) = (Box::default(), "s".into());
+        assert_eq!(request.operation, Operation::DisconnectOne { request_id, sid, close: true });
     }
 
     #[test]
@@ -229,6 +276,7 @@ mod tests {
         for rooms in [
             r#"{"type":2,"opts":{},"rooms":[ROOMS]}"#,
             r#"{"type":4,"opts":{"except":[ROOMS]}}"#,
+            r#"{"type":0,"requestId":"r","rooms":[ROOMS]}"#,
             r#"{"type":4,"opts":{"flags":{"timeout":[ROOMS]}}}"#,
         ] {
             assert!(decode(&rooms.replace("ROOMS", &few)).is_ok());

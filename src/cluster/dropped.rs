@@ -1,0 +1,78 @@
+//! Why messages that came from Redis are dropped.
+
+use super::DecodeError;
+use super::msgpack::MsgpackError;
+
+/// Why a message that came from Redis was dropped, as it is counted and logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DropReason {
+    /// It is neither MessagePack nor JSON, or is followed by something.
+    Encoding,
+    /// Something is missing in it, or of a kind that nobody makes sense of.
+    Shape,
+    /// It is of a type that is not known.
+    Type,
+    /// It carries no event, or one whose name is reserved.
+    Event,
+    /// It is for another namespace than its channel.
+    Namespace,
+    /// It is too long (`redis_message`), nests too deep, or has too many pieces.
+    Size,
+}
+
+impl DropReason {
+    /// All reasons, in the order of their numbers.
+    pub const ALL: [Self; 6] = [Self::Encoding, Self::Shape, Self::Type, Self::Event, Self::Namespace, Self::Size];
+
+    /// The reason's name, as metrics have it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Encoding => "encoding",
+            Self::Shape => "shape",
+            Self::Type => "type",
+            Self::Event => "event",
+            Self::Namespace => "namespace",
+            Self::Size => "size",
+        }
+    }
+}
+
+impl From<&DecodeError> for DropReason {
+    fn from(error: &DecodeError) -> Self {
+        match error {
+            DecodeError::Msgpack(error) => error.into(),
+            DecodeError::Json(error) if error.is_data() => Self::Shape,
+            DecodeError::Json(_) | DecodeError::Utf8(_) => Self::Encoding,
+            DecodeError::Parts(_) | DecodeError::Missing(_) | DecodeError::Kind { .. } => Self::Shape,
+            DecodeError::PacketType(_) | DecodeError::RequestType(_) | DecodeError::ResponseType(_) => Self::Type,
+            DecodeError::NoEvent | DecodeError::Reserved(_) | DecodeError::Binary => Self::Event,
+            DecodeError::Namespace(_) => Self::Namespace,
+            DecodeError::TooDeep | DecodeError::TooCostly | DecodeError::TooLong { .. } => Self::Size,
+        }
+    }
+}
+
+impl From<&MsgpackError> for DropReason {
+    fn from(error: &MsgpackError) -> Self {
+        match error {
+            MsgpackError::Truncated { .. } | MsgpackError::Trailing { .. } | MsgpackError::Unused { .. } => {
+                Self::Encoding
+            }
+            MsgpackError::Unexpected { .. } | MsgpackError::Placeholder { .. } => Self::Shape,
+            MsgpackError::TooDeep { .. } | MsgpackError::TooCostly { .. } => Self::Size,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_reason_has_its_number() {
+        for (number, reason) in DropReason::ALL.into_iter().enumerate() {
+            assert_eq!(reason as usize, number, "{}", reason.as_str());
+        }
+    }
+}

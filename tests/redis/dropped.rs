@@ -1,0 +1,46 @@
+//! Messages that mean nothing, or too much: dropped, counted by the reason, and told of once a minute.
+
+use kinglet::Config;
+use kinglet::cluster::redis::Kind;
+
+use super::support::listener::{Listener, quick};
+use super::support::logs;
+use super::support::member::Member;
+use super::support::server::Server;
+
+/// A broadcast of an event `x` as emitters have it, with these bytes for its namespace.
+fn broadcast(namespace: &[u8]) -> Vec<u8> {
+    [b"\x93\xa7emitter\x83\xa4type\x02\xa4data\x91\xa1x\xa3nsp", namespace, b"\x90"].concat()
+}
+
+#[test]
+fn what_is_dropped_is_counted_by_its_reason_and_told_of_once_a_minute() {
+    logs::keep();
+    let redis = Server::start(&[]);
+    let member = Member::start(Config::default(), redis.address());
+    let mut client = member.client();
+    let emitter = Listener::start(&quick(redis.address()));
+    let publish = |channel: &'static str, message: Vec<u8>| emitter.redis.publish(channel, message, Kind::Lasting);
+    publish("socket.io#/#", b"\x93\xa7emitter".to_vec());
+    publish("socket.io-request#/#", b"{\"type\":".to_vec());
+    for number in 0..3 {
+        publish("socket.io#/#", vec![number]);
+    }
+    publish("socket.io-request#/#", br#"{"type":"socketsJoin","rooms":"solo"}"#.to_vec());
+    publish("socket.io#/#", b"\x93\xa7emitter\x82\xa4type\x02\xa4data\x91\xaadisconnect\x90".to_vec());
+    publish("socket.io#/#", broadcast(b"\xa5/chat"));
+    publish(
+        "socket.io-request#/#",
+        format!(r#"{{"type":6,"data":["x",{}]}}"#, "[".repeat(200) + &"]".repeat(200)).into(),
+    );
+    publish("socket.io#/#", broadcast(b"\xa1/"));
+    assert_eq!(client.text(), "42[\"x\"]");
+    let dropped = member.handle.cluster_metrics().unwrap().dropped;
+    let expected = [("encoding", 2), ("shape", 3), ("type", 1), ("event", 1), ("namespace", 1), ("size", 1)];
+    assert_eq!(dropped, expected);
+    for (reason, _) in expected {
+        let lines = logs::with(&format!("was dropped ({reason}): "));
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        assert!(lines[0].starts_with("WARN ") && lines[0].contains("a message on \"socket.io"), "{lines:?}");
+    }
+}
