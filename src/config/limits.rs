@@ -163,8 +163,8 @@ pub struct Limits {
     /// Bytes that may wait to be published, 8 MiB by default; each message counts 64 bytes more than it is long. Beyond: the
     /// oldest volatile ones are dropped, then the newest.
     pub redis_queue: usize,
-    /// Longest message taken from Redis, 16 MiB by default. Beyond: the connection is given up. A shorter one whose pieces, as
-    /// rooms or attachments, would take more than 32 MiB is dropped, and counted as malformed.
+    /// Longest message taken from Redis, 16 MiB by default. Beyond: it is skipped as it comes, as is a shorter one whose
+    /// pieces, as rooms or attachments, would take more than 32 MiB. Both are counted as dropped for their size.
     pub redis_message: usize,
     /// Connections to the port for operations at one time, 1 to 1024, 16 by default. Beyond: `503`.
     pub ops_connections: usize,

@@ -523,7 +523,7 @@ pub const SETTINGS: &[Setting] = &[
         "16MiB",
         limits.redis_message,
         parse::size,
-        "longest message taken from Redis; then connected anew"
+        "longest message taken from Redis; a longer one is skipped"
     ),
     setting!(
         "KINGLET_OPS_CONNECTIONS",

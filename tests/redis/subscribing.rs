@@ -199,7 +199,7 @@ fn a_subscription_that_is_refused_is_an_outage_that_heals() {
 }
 
 #[test]
-fn a_message_longer_than_allowed_costs_the_connection_and_no_more() {
+fn a_message_longer_than_allowed_is_skipped_and_nothing_else_is_lost() {
     let server = Server::start(&[]);
     let mut config = quick(server.address());
     config.limits.redis_message = 100_000;
@@ -207,9 +207,15 @@ fn a_message_longer_than_allowed_costs_the_connection_and_no_more() {
     listener.until_up();
     listener.redis.publish("news", vec![b'x'; 100_000], Kind::Lasting);
     assert_eq!(listener.message().1.len(), 100_000);
-    listener.redis.publish("news", vec![b'x'; 200_000], Kind::Lasting);
-    assert!(matches!(listener.until_down(), Fault::TooLong(100_000)));
-    listener.until_up();
-    listener.redis.publish("news", "rain", Kind::Lasting);
-    assert_eq!(listener.text(), "rain");
+    let mut publisher = server.client();
+    for round in 0..3 {
+        for length in [100_001, 5_000_000] {
+            publisher.publish("news", &vec![b'$'; length]);
+            publisher.publish("news", format!("rain {round}").as_bytes());
+            assert!(matches!(listener.next_but_pauses(), Incoming::Skipped { channel } if channel == "news"));
+            let heard = listener.next_but_pauses();
+            assert!(matches!(heard, Incoming::Message { payload, .. } if payload == format!("rain {round}")));
+        }
+    }
+    assert_eq!(listener.redis.metrics().reconnections, 0);
 }

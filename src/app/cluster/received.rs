@@ -22,13 +22,17 @@ static DROPPED: [LineKind; DropReason::ALL.len()] =
 /// Handles what the subscriber tells.
 pub(crate) fn receive(server: &Handle, incoming: Incoming) {
     let Some(shared) = server.shared() else { return };
+    let Some(cluster) = &shared.cluster else { return };
     let (topic, channel, payload) = match incoming {
         Incoming::Message { topic, channel, payload } => (topic, channel, payload),
+        Incoming::Skipped { channel } => {
+            let error = DecodeError::TooLong { most: shared.config.limits.redis_message };
+            return dropped(cluster, &String::from_utf8_lossy(&channel), &error);
+        }
         // Messages that came together are delivered together: the shards are woken once for them.
         Incoming::Pause => return shared.mailboxes.iter().for_each(Mailbox::wake),
         Incoming::Subscribed(_) | Incoming::Up | Incoming::Down(_) => return,
     };
-    let Some(cluster) = &shared.cluster else { return };
     let channel = String::from_utf8_lossy(&channel);
     let Some((place, incoming)) = cluster.recognise(&topic, &channel) else { return };
     let result = match incoming {

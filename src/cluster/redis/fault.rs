@@ -57,8 +57,8 @@ pub enum Fault {
     /// What came is not Redis's protocol, or no answer to what was asked.
     #[error("not what Redis would say: {0}")]
     Protocol(&'static str),
-    /// A message was longer than allowed (`redis_message`).
-    #[error("a message is longer than {0} bytes (KINGLET_REDIS_MESSAGE)")]
+    /// Something other than a message was longer than that may be (`redis_message`); a message is skipped.
+    #[error("an answer is longer than {0} bytes (KINGLET_REDIS_MESSAGE)")]
     TooLong(usize),
     /// It was stopped, or its thread has ended.
     #[error("stopped")]

@@ -37,6 +37,7 @@ mod metrics;
 mod publisher;
 mod queue;
 mod settings;
+mod sieve;
 mod sleep;
 mod status;
 mod stream;

@@ -40,6 +40,11 @@ pub enum Incoming {
         /// What was published.
         payload: Bytes,
     },
+    /// A message longer than allowed (`redis_message`) was skipped.
+    Skipped {
+        /// The channel it was published to; empty if it was the channel's name that was too long.
+        channel: Bytes,
+    },
     /// Redis has confirmed a subscription: what is published from now on comes. So for each subscription, and again after
     /// each reconnection, before [`Up`](Self::Up).
     Subscribed(Topic),
@@ -165,6 +170,10 @@ impl Subscriber<'_> {
                     self.paused = false;
                     self.tell(Incoming::Message { topic, channel, payload });
                 }
+                Meaning::TooLong(channel) => {
+                    self.shared.counters.received.one();
+                    self.tell(Incoming::Skipped { channel });
+                }
                 Meaning::Done(Change { verb: Verb::Subscribe, topic, ticket })
                     if self.shared.topics.stands(&topic, ticket) =>
                 {
@@ -221,6 +230,8 @@ impl Subscriber<'_> {
 #[derive(Debug)]
 enum Meaning {
     Message(Topic, Bytes, Bytes),
+    /// A message on this channel of which something did not pass the sieve.
+    TooLong(Bytes),
     Done(Change),
     Pong,
 }
@@ -246,18 +257,24 @@ impl Listening {
             Value::ServerError(error) => return self.refused(&error),
             _ => return Err(unknown()),
         };
+        let mut whole = true;
         let mut text = || match items.next() {
             Some(Value::BulkString(text)) => Ok(Bytes::from(text)),
+            Some(Value::Nil) => {
+                whole = false;
+                Ok(Bytes::new())
+            }
             _ => Err(unknown()),
         };
         match &text()?[..] {
-            b"message" => {
-                let channel = text()?;
-                Ok(Meaning::Message(Topic::Channel(channel.clone()), channel, text()?))
-            }
-            b"pmessage" => {
-                let pattern = text()?;
-                Ok(Meaning::Message(Topic::Pattern(pattern), text()?, text()?))
+            kind @ (b"message" | b"pmessage") => {
+                let name = text()?;
+                let (topic, channel) = match kind {
+                    b"message" => (Topic::Channel(name.clone()), name),
+                    _ => (Topic::Pattern(name), text()?),
+                };
+                let payload = text()?;
+                Ok(if whole { Meaning::Message(topic, channel, payload) } else { Meaning::TooLong(channel) })
             }
             kind @ (b"subscribe" | b"psubscribe" | b"unsubscribe" | b"punsubscribe") => {
                 let name = text()?;

@@ -18,6 +18,7 @@ use redis::{Cmd, Parser, ServerError, Value};
 
 use super::fault::Fault;
 use super::settings::Settings;
+use super::sieve::{NIL, Sieve, Verdict};
 use super::sleep::Woken;
 use super::stream::Stream;
 
@@ -60,6 +61,9 @@ impl Wire {
                 stream,
                 buffer: vec![0; READ].into_boxed_slice(),
                 unread: 0..0,
+                clear: 0,
+                instead: &[],
+                sieve: Sieve::new(settings.message),
                 fed: 0,
                 most: settings.message,
                 heard: false,
@@ -202,6 +206,11 @@ struct Inlet {
     stream: Stream,
     buffer: Box<[u8]>,
     unread: Range<usize>,
+    /// How many of the unread bytes the parser may have.
+    clear: usize,
+    /// What it is to have before them.
+    instead: &'static [u8],
+    sieve: Sieve,
     /// Bytes given to the parser since the last whole value.
     fed: usize,
     most: usize,
@@ -214,13 +223,50 @@ struct Inlet {
 }
 
 impl Inlet {
+    /// Reads more behind what is unread, which is moved to the front.
     fn fill(&mut self) -> io::Result<usize> {
+        self.buffer.copy_within(self.unread.clone(), 0);
+        self.unread = 0..self.unread.len();
+        let free = self.buffer.get_mut(self.unread.end..).unwrap_or_default();
         loop {
-            match self.stream.read(&mut self.buffer) {
+            match self.stream.read(free) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 result => return result,
             }
         }
+    }
+
+    /// Makes bytes ready for the parser; at the stream's end there are none.
+    fn prepare(&mut self) -> io::Result<()> {
+        while self.clear == 0 && self.instead.is_empty() {
+            match self.sieve.judge(self.buffer.get(self.unread.clone()).unwrap_or_default()) {
+                Verdict::Pass(count) => self.clear = count,
+                Verdict::Drop(count) => self.unread.start += count,
+                Verdict::Replace(count) => {
+                    self.unread.start += count;
+                    self.instead = NIL;
+                }
+                Verdict::Wait => match self.fill() {
+                    Ok(0) => break,
+                    Ok(count) => {
+                        self.heard = true;
+                        self.unread.end += count;
+                    }
+                    Err(error) => return Err(self.broken(error)),
+                },
+            }
+        }
+        Ok(())
+    }
+
+    /// The stream has nothing more for now, or nothing more at all.
+    fn broken(&mut self, error: io::Error) -> io::Error {
+        if error.kind() == io::ErrorKind::WouldBlock {
+            self.readable = false;
+            return error;
+        }
+        let tls = error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>());
+        self.fail(if tls { Fault::Tls(error.to_string()) } else { Fault::broken(error) })
     }
 
     fn fail(&mut self, fault: Fault) -> io::Error {
@@ -235,24 +281,16 @@ impl Read for Inlet {
         if self.fed > self.most.saturating_add(READ) {
             return Err(self.fail(Fault::TooLong(self.most)));
         }
-        if self.unread.is_empty() {
-            match self.fill() {
-                Ok(count) => {
-                    self.heard = true;
-                    self.unread = 0..count;
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.readable = false;
-                    return Err(error);
-                }
-                Err(error) => {
-                    let tls = error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>());
-                    return Err(self.fail(if tls { Fault::Tls(error.to_string()) } else { Fault::broken(error) }));
-                }
-            }
-        }
-        let count = self.buffer.get(self.unread.clone()).unwrap_or_default().read(into)?;
-        self.unread.start += count;
+        self.prepare()?;
+        let count = if self.instead.is_empty() {
+            let clear = self.buffer.get(self.unread.start..self.unread.start + self.clear);
+            let count = clear.unwrap_or_default().read(into)?;
+            self.unread.start += count;
+            self.clear -= count;
+            count
+        } else {
+            self.instead.read(into)?
+        };
         self.fed += count;
         Ok(count)
     }

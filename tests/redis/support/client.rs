@@ -21,6 +21,13 @@ impl Client {
         self.read()
     }
 
+    /// Publishes any bytes.
+    pub fn publish(&mut self, channel: &str, payload: &[u8]) {
+        let head = format!("*3\r\n$7\r\nPUBLISH\r\n${}\r\n{channel}\r\n${}\r\n", channel.len(), payload.len());
+        self.0.get_mut().write_all(&[head.as_bytes(), payload, b"\r\n"].concat()).unwrap();
+        self.read();
+    }
+
     /// Reads a value as [`ask`](Self::ask) gives it.
     pub fn read(&mut self) -> String {
         let mut line = String::new();

@@ -42,6 +42,16 @@ impl Listener {
         self.told.recv_timeout(PATIENCE).expect("something to be told")
     }
 
+    /// The next that is no pause.
+    pub fn next_but_pauses(&self) -> Incoming {
+        loop {
+            match self.next() {
+                Incoming::Pause => {}
+                other => return other,
+            }
+        }
+    }
+
     /// Passes over what comes until Redis is there.
     pub fn until_up(&self) {
         while !matches!(self.next(), Incoming::Up) {}
