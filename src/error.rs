@@ -67,6 +67,9 @@ pub enum EmitError {
     /// The event is for other servers, and has binary data among its arguments.
     #[error("binary data cannot travel in an event for servers: send it to sockets, or as text")]
     Binary,
+    /// The message is too long for the other servers of the cluster.
+    #[error("{0}: send less, or with `local` to this server's clients alone")]
+    TooLarge(#[from] TooLarge),
     /// No such namespace was declared.
     #[error(
         "no namespace {0:?}: declare it with Server::of before the server runs, or wait until a client has brought it into being"
@@ -75,6 +78,18 @@ pub enum EmitError {
     /// The socket has left.
     #[error("the socket has disconnected")]
     Disconnected,
+}
+
+/// A message for the other servers of a cluster is too long: there is no room for it in the queue
+/// ([`Limits::redis_queue`](crate::Limits::redis_queue)), or they would skip it
+/// ([`Limits::redis_message`](crate::Limits::redis_message)).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the message has {length} bytes for other servers, and may have {most} (redis_message, redis_queue)")]
+pub struct TooLarge {
+    /// Bytes that it has.
+    pub length: usize,
+    /// Bytes that it may have.
+    pub most: usize,
 }
 
 /// Why a socket could not join a room.

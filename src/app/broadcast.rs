@@ -9,7 +9,7 @@ use super::args::{self, Args};
 use super::event::Event;
 use crate::cluster::{self, Data, Membership};
 use crate::engineio::{Frames, Sid};
-use crate::error::EmitError;
+use crate::error::{EmitError, TooLarge};
 use crate::log_line::Excerpt;
 use crate::shard::{self, Letter, NamespaceRef, Shard, Shared, Target, Urgency, Wake, broadcast_recoverable};
 use crate::socketio;
@@ -111,7 +111,8 @@ impl Broadcast {
     ///
     /// # Errors
     /// If the name is reserved, the arguments cannot be written as JSON, or the namespace does not exist (in a cluster it may
-    /// exist elsewhere, so that is no error there).
+    /// exist elsewhere, so that is no error there). If the message is too long for the other servers of a cluster
+    /// ([`EmitError::TooLarge`]), nobody gets it: [`local`](Self::local) sends it to this server's clients.
     pub fn emit(self, event: &str, args: impl Args) -> Result<(), EmitError> {
         let written = args::write(Some(event), &args)?;
         let heard = |shared: &Shared, namespace: &NamespaceRef| written.heard(shared, namespace, event);
@@ -121,7 +122,7 @@ impl Broadcast {
     /// Sends a received event on as it is: its JSON is not parsed and its attachments are not copied.
     ///
     /// # Errors
-    /// If the namespace does not exist.
+    /// If the namespace does not exist, or the message is too long, as for [`emit`](Self::emit).
     pub fn relay(self, event: &Event) -> Result<(), EmitError> {
         self.send(event.raw(), event.attachments(), |shared, namespace| {
             shared.application.hears_outgoing(namespace).then(|| event.inner().clone())
@@ -134,7 +135,7 @@ impl Broadcast {
         attachments: &[Bytes],
         heard: impl FnOnce(&Shared, &NamespaceRef) -> Option<socketio::Event>,
     ) -> Result<(), EmitError> {
-        self.publish(Data { json, attachments });
+        self.publish(Data { json, attachments })?;
         let Some(shared) = self.shared else { return Ok(()) };
         let namespace = match self.namespace {
             // Other servers may have it.
@@ -198,9 +199,10 @@ impl Broadcast {
         }
     }
 
-    fn publish(&self, data: Data<'_>) {
-        if let Some((cluster, namespace)) = self.cluster() {
-            cluster.broadcast(namespace, data, &self.opts(), &self.flags(None));
+    fn publish(&self, data: Data<'_>) -> Result<(), TooLarge> {
+        match self.cluster() {
+            Some((cluster, namespace)) => cluster.broadcast(namespace, data, &self.opts(), &self.flags(None)),
+            None => Ok(()),
         }
     }
 }

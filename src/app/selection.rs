@@ -96,7 +96,7 @@ impl Broadcast {
                 });
             }),
         );
-        let request = self.ask_others(event, &written, timeout, &collection);
+        let request = self.ask_others(event, &written, timeout, &collection)?;
         let keeper = Shard::current(&shared).map_or(0, |shard| shard.index());
         let asker = Asker::Collection(Arc::clone(&collection));
         everywhere(&shared, broadcast.bytes(), move |shard| {
@@ -123,9 +123,9 @@ impl Broadcast {
         written: &Written,
         timeout: Duration,
         collection: &Arc<Collection>,
-    ) -> Option<Box<str>> {
-        let (cluster, namespace) = self.cluster()?;
-        let request_id = listen_for_acks(self.shared.as_ref()?, namespace, timeout, collection)?;
+    ) -> Result<Option<Box<str>>, EmitError> {
+        let (Some(shared), Some((cluster, namespace))) = (&self.shared, self.cluster()) else { return Ok(None) };
+        let Some(request_id) = listen_for_acks(shared, namespace, timeout, collection) else { return Ok(None) };
         let arguments = Arguments::named(written.json.as_str().into(), written.attachments.as_slice().into());
         let broadcast = cluster::Broadcast {
             namespace: namespace.into(),
@@ -133,8 +133,12 @@ impl Broadcast {
             opts: self.opts(),
             flags: self.flags(Some(timeout)),
         };
-        cluster.request(namespace, Operation::Broadcast { request_id: request_id.clone(), broadcast });
-        Some(request_id)
+        let operation = Operation::Broadcast { request_id: request_id.clone(), broadcast };
+        if let Err(error) = cluster.try_request(namespace, operation) {
+            cluster.forget(&request_id);
+            return Err(error.into());
+        }
+        Ok(Some(request_id))
     }
 
     /// Gathers what is known of these sockets, in the whole cluster unless [`local`](Self::local); `receive` is called with it,

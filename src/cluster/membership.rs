@@ -17,9 +17,13 @@ use super::{
     Answer, Broadcast, Channels, ClusterId, Data, EncodeError, Flags, Incoming, Operation, Opts, Request, Response,
 };
 use crate::config::{Config, ResponseChannel};
+use crate::error::TooLarge;
 use crate::log_line::{Excerpt, LineKind};
 
 static UNPUBLISHABLE: LineKind = LineKind::new(Level::Warn, module_path!(), "messages that were not published");
+
+/// Bytes that stand around an event for servers, with the ids of server and request.
+const AROUND_SERVER_EVENT: usize = r#"{"uid":"123456","requestId":"123456","type":6,"data":}"#.len();
 
 /// A namespace of this server, as the cluster knows it.
 #[derive(Debug)]
@@ -129,18 +133,45 @@ impl Membership {
     }
 
     /// Tells the others of an event for sockets of theirs.
-    pub(crate) fn broadcast(&self, namespace: &str, data: Data<'_>, opts: &Opts, flags: &Flags) {
+    ///
+    /// # Errors
+    /// If the message would be too long. Whatever else is wrong with it is logged.
+    pub(crate) fn broadcast(
+        &self,
+        namespace: &str,
+        data: Data<'_>,
+        opts: &Opts,
+        flags: &Flags,
+    ) -> Result<(), TooLarge> {
         let place = self.place_of(namespace);
         let kind = if flags.volatile { Kind::Volatile } else { Kind::Lasting };
         let message = Broadcast::encode(&self.uid, namespace, data, opts, flags);
         let channel = place.channels.broadcast_to(&opts.rooms);
-        self.publish(&channel, message, kind);
+        self.try_publish(&channel, message, kind)
     }
 
     /// Tells the others what to do, or asks them. Whoever asks must [`listen`](Self::listen) before.
     pub(crate) fn request(&self, namespace: &str, operation: Operation) {
+        if let Err(error) = self.try_request(namespace, operation) {
+            unpublishable(namespace, &error);
+        }
+    }
+
+    /// The same, for who can say what is wrong.
+    ///
+    /// # Errors
+    /// As [`broadcast`](Self::broadcast).
+    pub(crate) fn try_request(&self, namespace: &str, operation: Operation) -> Result<(), TooLarge> {
         let request = Request { uid: Some((*self.uid).into()), operation };
-        self.publish(self.place_of(namespace).channels.request(), request.encode(), Kind::Lasting);
+        self.try_publish(self.place_of(namespace).channels.request(), request.encode(), Kind::Lasting)
+    }
+
+    /// That an event for servers, of so many bytes, could be published.
+    ///
+    /// # Errors
+    /// As [`broadcast`](Self::broadcast).
+    pub(crate) fn check_server_event(&self, namespace: &str, length: usize) -> Result<(), TooLarge> {
+        self.check_length(self.place_of(namespace).channels.request(), length + AROUND_SERVER_EVENT)
     }
 
     /// Answers the server that is `uid`, or sends to all if it did not say who it is.
@@ -155,14 +186,33 @@ impl Membership {
     }
 
     fn publish(&self, channel: &str, message: Result<Vec<u8>, EncodeError>, kind: Kind) {
+        if let Err(error) = self.try_publish(channel, message, kind) {
+            unpublishable(channel, &error);
+        }
+    }
+
+    fn try_publish(&self, channel: &str, message: Result<Vec<u8>, EncodeError>, kind: Kind) -> Result<(), TooLarge> {
         match message {
-            Ok(message) => self.redis.publish(channel.to_owned(), message, kind),
+            Ok(message) => {
+                self.check_length(channel, message.len())?;
+                self.redis.publish(channel.to_owned(), message, kind);
+            }
             Err(error) => {
                 self.counters.unpublishable.one();
-                UNPUBLISHABLE
-                    .write(|| format!("a message for {:?} cannot be published: {}", Excerpt(channel), Excerpt(error)));
+                unpublishable(channel, &error);
             }
         }
+        Ok(())
+    }
+
+    /// That a message of this length has room in the queue, and that the other servers do not skip it.
+    fn check_length(&self, channel: &str, length: usize) -> Result<(), TooLarge> {
+        let most = self.redis.longest(channel);
+        if length <= most {
+            return Ok(());
+        }
+        self.counters.unpublishable.one();
+        Err(TooLarge { length, most })
     }
 
     /// Asks how many other servers have the namespace. `receive` is called with the number on a thread of Redis's; at once on
@@ -224,6 +274,10 @@ impl Membership {
     pub(crate) fn stop(&self, timeout: Duration) {
         self.redis.stop(timeout);
     }
+}
+
+fn unpublishable(place: &str, error: &dyn std::error::Error) {
+    UNPUBLISHABLE.write(|| format!("a message for {:?} cannot be published: {}", Excerpt(place), Excerpt(error)));
 }
 
 /// What a server subscribes to for one namespace.

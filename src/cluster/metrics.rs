@@ -19,7 +19,7 @@ pub struct ClusterMetrics {
     pub requests: u64,
     /// Messages that came from Redis and were dropped, by the reason's name: they meant nothing, or too much.
     pub dropped: Vec<(&'static str, u64)>,
-    /// Events and answers that could not be written for other servers; these did not get them.
+    /// Events and answers that could not be written for other servers, or were too long; these did not get them.
     pub unpublishable: u64,
     /// Requests of this server that not all others answered in time (`requests_timeout`).
     pub timeouts: u64,

@@ -161,10 +161,12 @@ pub struct Limits {
     /// it is less) after the loss; each doubles it, and is at random up to a half earlier.
     pub redis_backoff: Duration,
     /// Bytes that may wait to be published, 8 MiB by default; each message counts 64 bytes more than it is long. Beyond: the
-    /// oldest volatile ones are dropped, then the newest.
+    /// oldest volatile ones are dropped, then the newest. One that alone is longer fails where it is emitted
+    /// ([`EmitError::TooLarge`](crate::EmitError::TooLarge)).
     pub redis_queue: usize,
     /// Longest message taken from Redis, 16 MiB by default. Beyond: it is skipped as it comes, as is a shorter one whose
-    /// pieces, as rooms or attachments, would take more than 32 MiB. Both are counted as dropped for their size.
+    /// pieces, as rooms or attachments, would take more than 32 MiB. Both are counted as dropped for their size. Longer ones
+    /// are not published, either.
     pub redis_message: usize,
     /// Connections to the port for operations at one time, 1 to 1024, 16 by default. Beyond: `503`.
     pub ops_connections: usize,

@@ -76,8 +76,9 @@ pub(super) fn answer(subject: &Subject, body: &[u8]) -> Answer {
         let meant = targets.select(subject);
         let meant = if volatile { meant.volatile() } else { meant };
         if let Err(error) = meant.emit(&event, arguments) {
+            let status = if let EmitError::TooLarge(_) = error { Status::PayloadTooLarge } else { Status::NotFound };
             let error = format!("event {place}, after those before it were sent: {error}");
-            return Answer::json(Status::NotFound, &json!({ "error": error, "accepted": place }));
+            return Answer::json(status, &json!({ "error": error, "accepted": place }));
         }
     }
     Answer::json(Status::Accepted, &json!({ "accepted": count }))

@@ -4,7 +4,7 @@ use std::sync::mpsc::channel;
 use std::time::Instant;
 
 use kinglet::cluster::redis;
-use kinglet::{Config, Handle, Password, RedisServer, Running, Server};
+use kinglet::{Config, Handle, Limits, Password, RedisServer, Running, Server};
 
 use crate::client::Client;
 use crate::http::{get, post};
@@ -14,7 +14,11 @@ use crate::{PATIENCE, config, start, stop};
 #[test]
 fn an_event_that_one_server_is_given_reaches_the_clients_of_two() {
     let redis_server = Redis::start(&[]);
-    let server = || Server::new(Config { redis: Some(redis_server.address()), ..config() }).expect("settings");
+    let limits = Limits { redis_queue: 100_000, ..config().limits };
+    let server = || {
+        let redis = Some(redis_server.address());
+        Server::new(Config { redis, limits: limits.clone(), ..config() }).expect("settings")
+    };
     let (one, ops) = start(server());
     let (other, other_ops) = start(server());
     [&one, &other].into_iter().for_each(until_up);
@@ -26,6 +30,8 @@ fn an_event_that_one_server_is_given_reaches_the_clients_of_two() {
     // A namespace that this server lacks may be the other's.
     assert_eq!(post(ops, "/emit", r#"{"event": "x", "namespace": "/elsewhere"}"#).status, 202);
     assert_eq!(post(ops, "/emit", r#"{"event": "x", "namespace": "/elsewhere", "local": true}"#).status, 404);
+    let too_long = format!(r#"{{"event": "x", "args": ["{}"]}}"#, "x".repeat(100_000));
+    assert_eq!(post(ops, "/emit", &too_long).status, 413);
     assert_eq!(post(other_ops, "/disconnect", r#"{"everybody": true}"#).status, 202);
     clients.iter_mut().for_each(|client| client.expect("41"));
     stop(one);

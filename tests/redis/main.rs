@@ -11,3 +11,4 @@ mod stopping;
 mod subscribing;
 mod support;
 mod tls;
+mod too_large;

@@ -18,7 +18,7 @@ impl Broadcast {
     pub(in crate::app) fn emit_to_servers(&self, event: &str, args: impl Args) -> Result<(), EmitError> {
         let event = written(event, &args)?;
         if let Some((cluster, namespace)) = self.cluster() {
-            cluster.request(namespace, Operation::ServerSideEmit { request_id: None, event });
+            cluster.try_request(namespace, Operation::ServerSideEmit { request_id: None, event })?;
         }
         Ok(())
     }
@@ -31,10 +31,11 @@ impl Broadcast {
         callback: impl FnOnce(Result<Answers, MissingServers<Answers>>) + Send + 'static,
     ) -> Result<(), EmitError> {
         let event = written(event, &args)?;
-        let (Some(shared), Some((_, namespace))) = (&self.shared, self.cluster()) else {
+        let (Some(shared), Some((cluster, namespace))) = (&self.shared, self.cluster()) else {
             callback(Ok(Answers::default()));
             return Ok(());
         };
+        cluster.check_server_event(namespace, event.arguments.json().len())?;
         let question = Question {
             request: Box::new(|id| Operation::ServerSideEmit { request_id: Some(id), event }),
             read: |answer| match answer {

@@ -20,7 +20,7 @@ use super::sleep::Sleep;
 use super::status::{Side, State, Status};
 use super::subscriber::Incoming;
 use super::topics::{Topic, Topics};
-use super::{publisher, subscriber};
+use super::{publisher, queue, subscriber};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::log_line::LineKind;
@@ -149,6 +149,14 @@ impl Handle {
         if self.0.shared.queue.push(channel.into(), payload.into(), kind) == Wake::Needed {
             wake(&self.0.shared.publisher);
         }
+    }
+
+    /// Longest message that can be published on a channel: one that has room in the queue
+    /// ([`Limits::redis_queue`](crate::Limits::redis_queue)), and that others with the same settings do not skip
+    /// ([`Limits::redis_message`](crate::Limits::redis_message)).
+    pub fn longest(&self, channel: &str) -> usize {
+        let settings = &self.0.shared.settings;
+        settings.message.min(settings.queue.saturating_sub(channel.len() + queue::OVERHEAD))
     }
 
     /// Asks how many connections are subscribed to a channel by its exact name (`PUBSUB NUMSUB`). It passes by the messages

@@ -16,7 +16,7 @@ use super::metrics::Counters;
 use crate::log_line::LineKind;
 
 /// What each message counts beside its channel and payload.
-const OVERHEAD: usize = 64;
+pub(super) const OVERHEAD: usize = 64;
 /// Questions that may wait for an answer, asked or not.
 const ASKS: usize = 1024;
 /// Room for so many messages is kept when none waits; what an outage made of it beyond that is given back.
