@@ -18,6 +18,11 @@ pub const fn allows(pieces: usize) -> bool {
     pieces <= MAX_COST / PIECE
 }
 
+/// What texts take, each a piece with its bytes.
+pub fn of_texts<'a>(texts: impl IntoIterator<Item = &'a str>) -> usize {
+    texts.into_iter().map(|text| PIECE + text.len()).sum()
+}
+
 /// That a value of JSON is made of few enough pieces.
 pub fn check(value: &RawValue) -> Result<(), DecodeError> {
     let text = value.get();

@@ -246,11 +246,10 @@ impl Membership {
         let _listener = self.listeners().remove(request_id);
     }
 
-    /// Hands an answer, which came in a message of so many bytes, to whoever asked, with what it takes. An answer to somebody else's request is
-    /// ignored.
-    pub(crate) fn answered(&self, response: Response, length: usize) {
+    /// Hands an answer to whoever asked, with what it takes. An answer to somebody else's request is ignored.
+    pub(crate) fn answered(&self, response: Response) {
         let listener = self.listeners().get(&response.request_id).map(Arc::clone);
-        let bytes = response.answer.bytes(length);
+        let bytes = response.answer.bytes();
         if listener.is_some_and(|listener| listener(response.answer, bytes) == Wants::NoMore) {
             self.forget(&response.request_id);
         }
@@ -360,7 +359,7 @@ mod tests {
         let given_up = member.listen(listener("given up", 9)).expect("random numbers");
         member.forget(&given_up);
         for id in ["nobody's", &twice, &once, &given_up, &once, &twice, &twice] {
-            member.answered(Response { request_id: id.into(), answer: Answer::Done }, 9);
+            member.answered(Response { request_id: id.into(), answer: Answer::Done });
         }
         drop(sender);
         assert_eq!(heard.try_iter().collect::<Vec<_>>(), ["twice", "once", "twice"]);

@@ -9,7 +9,7 @@ use serde::ser::{SerializeMap, Serializer};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::opts;
+use super::{cost, opts};
 
 /// Bytes of names with several values: in the request each value had its own.
 const MOST_NAMES: usize = 64 * 1024;
@@ -31,9 +31,14 @@ pub struct RemoteSocket {
 }
 
 impl RemoteSocket {
-    /// The pieces that it is made of, itself as several.
-    pub(super) fn pieces(&self) -> usize {
-        8 + self.rooms.len() + 2 * (self.handshake.headers.len() + self.handshake.query.len())
+    /// Bytes that it takes, about.
+    pub(super) fn bytes(&self) -> usize {
+        let RemoteHandshake { headers, time, address, url, query, auth, .. } = &self.handshake;
+        let json = [&self.data, auth].into_iter().flatten().map(|value| value.get());
+        let pairs = headers.iter().chain(query).flat_map(|(name, value)| [&**name, &**value]);
+        let texts = [&*self.id, time, address, url].into_iter().chain(json).chain(pairs);
+        // The list in which it stands may have room for as many again.
+        2 * size_of::<Self>() + cost::of_texts(texts.chain(self.rooms.iter().map(|room| &**room)))
     }
 }
 

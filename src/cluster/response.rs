@@ -122,14 +122,15 @@ impl Response {
 }
 
 impl Answer {
-    /// Bytes that it takes, about, if it came in a message of so many.
-    pub(super) fn bytes(&self, length: usize) -> usize {
-        let pieces = match self {
-            Self::SocketIds(texts) | Self::Rooms(texts) => texts.len(),
-            Self::Sockets(sockets) => sockets.iter().map(RemoteSocket::pieces).sum(),
-            Self::Done | Self::ServerSideEmit(_) | Self::ClientCount(_) | Self::Ack(_) => 0,
+    /// Bytes that it takes, about; of an acknowledgement, who keeps it knows.
+    pub(super) fn bytes(&self) -> usize {
+        let texts = match self {
+            Self::SocketIds(texts) | Self::Rooms(texts) => cost::of_texts(texts.iter().map(|text| &**text)),
+            Self::Sockets(sockets) => sockets.iter().map(RemoteSocket::bytes).sum(),
+            Self::ServerSideEmit(value) => cost::of_texts(value.as_deref().map(RawValue::get)),
+            Self::Done | Self::ClientCount(_) | Self::Ack(_) => 0,
         };
-        length + pieces * cost::PIECE
+        cost::PIECE + texts
     }
 }
 
@@ -164,7 +165,18 @@ fn sockets_of(list: &RawValue) -> Result<Answer, DecodeError> {
     if first.is_some_and(|first| first.starts_with('"')) {
         return cost::read(list).map(Answer::SocketIds);
     }
-    cost::read(list).map(Answer::Sockets)
+    let described: Vec<&RawValue> = cost::read(list)?;
+    let (mut sockets, mut bytes) = (Vec::new(), 0);
+    for socket in described {
+        let socket: RemoteSocket = serde_json::from_str(socket.get())?;
+        // A name with many values is there with each of them.
+        bytes += socket.bytes();
+        if bytes > cost::MAX_COST + list.get().len() {
+            return Err(DecodeError::TooCostly);
+        }
+        sockets.push(socket);
+    }
+    Ok(Answer::Sockets(sockets))
 }
 
 /// The arguments of an acknowledgement that was called with one value, or with none if its text is empty.
@@ -297,6 +309,30 @@ mod tests {
         }
         let json = format!(r#"{{"requestId":"r","sockets":[{}]}}"#, many(r#"{"id":""}"#));
         assert!(matches!(decode(json.as_bytes()), Err(DecodeError::TooCostly)));
+    }
+
+    #[test]
+    fn names_of_many_values_are_counted_with_each_and_bounded_in_all() {
+        let values = vec!["\"\""; 60].join(",");
+        let socket = format!(r#"{{"id":"a","handshake":{{"query":{{"{}":[{values}]}}}}}}"#, "x".repeat(1000));
+        let sockets = |count: usize| {
+            let json = format!(r#"{{"requestId":"r","sockets":[{}]}}"#, vec![&*socket; count].join(","));
+            decode(json.as_bytes()).map(|response| response.answer.bytes())
+        };
+        assert!(sockets(1).unwrap() > 60 * 1000);
+        assert!(sockets(100).unwrap() > 100 * 60 * 1000);
+        assert!(matches!(sockets(1000), Err(DecodeError::TooCostly)));
+    }
+
+    #[test]
+    fn what_an_answer_takes_is_not_its_messages_length() {
+        let spaces = " ".repeat(100_000);
+        let bytes = |json: &str| answer(json.replace(' ', &spaces).as_bytes()).bytes();
+        assert!(bytes(r#"{"requestId":"r", "rooms":["a", "b"]}"#) < 1000);
+        assert!(bytes(r#"{"requestId":"r", "sockets":[{"id":"a", "rooms":["a"]}]}"#) < 2000);
+        assert!(bytes(r#"{"requestId":"r","type":6, "data":"ab"}"#) < 1000);
+        assert!(bytes(r#"{"requestId":"r","type":6,"data":"a b"}"#) > 100_000);
+        assert!(answer(br#"{"requestId":"r"}"#).bytes() > 0);
     }
 
     #[test]

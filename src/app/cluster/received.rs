@@ -43,9 +43,7 @@ pub(crate) fn receive(server: &Handle, incoming: Incoming) {
                 requests::serve(shared, &place, request);
             }
         }),
-        cluster::Incoming::Response => {
-            Response::decode(&payload).map(|response| cluster.answered(response, payload.len()))
-        }
+        cluster::Incoming::Response => Response::decode(&payload).map(|response| cluster.answered(response)),
     };
     if let Err(error) = result {
         dropped(cluster, &channel, &error);

@@ -91,7 +91,8 @@ impl Received<'_> {
         if kind == 4 {
             return Ok(Operation::DisconnectOne { request_id, sid, close: self.closes() });
         }
-        let room = room(needed("room", self.room)?).ok_or(DecodeError::Kind { member: "room", expected: "room" })?;
+        let room =
+            room(needed("room", self.room)?).ok_or(DecodeError::Kind { member: "room", expected: "name of a room" })?;
         Ok(match kind {
             2 => Operation::JoinOne { request_id, sid, room },
             _ => Operation::LeaveOne { request_id, sid, room },
