@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use super::args::{self, Args};
 use super::everywhere::on_shard;
-use crate::cluster::Answer;
+use crate::cluster::{Answer, Extent, Response};
 use crate::engineio::{Frames, Sid};
 use crate::error::EmitError;
 use crate::shard::{NamespaceRef, Owed, Shard, Shared, SocketRef};
@@ -157,7 +157,8 @@ impl Ack {
                 let arguments = Arguments::unnamed(written.without_binary()?.into(), Box::default());
                 let first = arguments.elements().first().map(|&first| first.to_owned());
                 if let Some(cluster) = &self.shared.cluster {
-                    cluster.respond(namespace, None, request_id, Answer::ServerSideEmit(first));
+                    let answer = Answer::ServerSideEmit(first);
+                    cluster.respond(namespace, None, Response { request_id, answer, extent: Extent::Whole });
                 }
             }
         }

@@ -76,6 +76,12 @@ impl Handlers {
         self.children.add_parent(Box::new(fits), Namespace::new(name, &self.pool))
     }
 
+    /// The names of the namespaces that the program declared. A bare server has none that count.
+    pub(crate) fn declared(&self) -> impl Iterator<Item = &str> {
+        let count = if self.message.is_some() { 0 } else { self.namespaces.len() };
+        self.namespaces.iter().take(count).map(Namespace::name)
+    }
+
     /// The threads for blocking handlers.
     pub(crate) fn pool(&self) -> Arc<Pool> {
         Arc::clone(&self.pool)

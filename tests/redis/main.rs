@@ -1,6 +1,7 @@
 //! The way to Redis against real servers, each test with one of its own.
 #![expect(clippy::unwrap_used, reason = "a test ends where something fails")]
 
+mod completeness;
 mod crossing;
 mod log_in;
 mod outages;

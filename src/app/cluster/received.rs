@@ -15,16 +15,18 @@ use crate::shard::{Mailbox, Shared, Target, Urgency};
 
 /// Handles what the subscriber tells.
 pub(crate) fn receive(server: &Handle, incoming: Incoming) {
-    let Some(shared) = server.shared() else { return };
+    let shared = server.wait();
     let (topic, channel, payload) = match incoming {
         Incoming::Message { topic, channel, payload } => (topic, channel, payload),
         // Messages that came together are delivered together: the shards are woken once for them.
         Incoming::Pause => return shared.mailboxes.iter().for_each(Mailbox::wake),
-        Incoming::Subscribed(_) | Incoming::Up | Incoming::Down(_) => return,
+        Incoming::Subscribed(topic) => return shared.cluster.iter().for_each(|cluster| cluster.subscribed(&topic)),
+        Incoming::Up | Incoming::Down(_) => return,
     };
     let Some(cluster) = &shared.cluster else { return };
     let Ok(channel) = str::from_utf8(&channel) else { return cluster.counters.malformed.one() };
-    let Some((place, incoming)) = cluster.recognise(&topic, channel) else { return };
+    let known = cluster.recognise(&topic, channel).or_else(|| cluster.recognise_left(channel));
+    let Some((place, incoming)) = known else { return };
     let result = match incoming {
         cluster::Incoming::Broadcast { room } => broadcast(shared, cluster, &place, room, &payload),
         cluster::Incoming::Request => Request::decode(&payload).map(|request| {
@@ -41,6 +43,11 @@ pub(crate) fn receive(server: &Handle, incoming: Incoming) {
         cluster.counters.malformed.one();
         log::debug!("{:?}: {}", Excerpt(channel), Excerpt(error));
     }
+}
+
+/// Handles that nothing that was subscribed to is in effect any more.
+pub(crate) fn deaf(server: &Handle) {
+    server.wait().cluster.iter().for_each(Membership::deaf);
 }
 
 /// Delivers to the sockets here. What is for nobody here, or came from here, is not decoded.

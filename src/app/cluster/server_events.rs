@@ -1,14 +1,10 @@
 //! Events for the other servers of the cluster themselves.
 
-use std::sync::Arc;
-
 use super::super::answers::Answers;
 use super::super::args::{self, Args};
 use super::super::broadcast::Broadcast;
-use super::super::handlers::guard;
-use super::super::subject::Subject;
-use super::on_any_shard;
-use super::questions::{MissingServers, Question, gather_all};
+use super::missing::MissingServers;
+use super::questions::{Question, gather_all};
 use crate::cluster::{Answer, Operation, is_reserved_server_side};
 use crate::error::EmitError;
 use crate::socketio::{Arguments, Event};
@@ -54,20 +50,6 @@ impl Broadcast {
             |answers, missing| callback(MissingServers::check(Answers::new(answers), missing)),
         );
         Ok(())
-    }
-
-    /// Finds out how many servers have the namespace, this one among them; those that cannot be counted are none.
-    pub(in crate::app) fn count_servers(&self, receive: impl FnOnce(usize) + Send + 'static) {
-        let (Some(shared), Some((cluster, namespace))) = (&self.shared, self.cluster()) else { return receive(1) };
-        let server = Arc::clone(shared);
-        cluster.count_others(namespace, shared.config.limits.requests_timeout, move |others| {
-            on_any_shard(&server, 0, move |shard| {
-                guard(shard, Subject::Nobody, "the number of servers", || {
-                    receive(1 + others.unwrap_or(0));
-                    None
-                });
-            });
-        });
     }
 }
 

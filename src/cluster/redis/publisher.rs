@@ -144,16 +144,32 @@ impl<'a> Talk<'a> {
     fn fill(&mut self) {
         let mut messages = Vec::new();
         for ask in self.shared.queue.take(self.room(), &mut messages) {
-            let end = self.wire.push(&[b"PUBSUB", b"NUMSUB", &ask.channel], 1);
-            self.number += 1;
-            self.flight.push_back((end, Sent::Ask(self.number)));
-            self.asked.push((self.number, ask));
+            self.ask(ask);
         }
-        for message in messages {
+        for mut message in messages {
+            // Right before the message, so that nobody comes or goes in between: Redis does all that has come from one
+            // connection before it turns to another.
+            if let Some(ask) = message.ask.take() {
+                if message.is_too_late(&ask) {
+                    self.shared.queue.answered();
+                    ask.answer(Err(AskError::Timeout));
+                    continue;
+                }
+                self.ask(*ask);
+            }
             let end = self.wire.push(&[b"PUBLISH", &message.channel, &message.payload], 1);
             self.in_flight += message.size();
             self.flight.push_back((end, Sent::Message(message)));
         }
+    }
+
+    fn ask(&mut self, ask: Ask) {
+        let command: [&[u8]; 2] = [b"PUBSUB", b"NUMSUB"];
+        let command: Vec<&[u8]> = command.into_iter().chain(ask.channels.iter().map(|channel| &channel[..])).collect();
+        let end = self.wire.push(&command, 1);
+        self.number += 1;
+        self.flight.push_back((end, Sent::Ask(self.number)));
+        self.asked.push((self.number, ask));
     }
 
     /// Takes a reply.
@@ -183,7 +199,7 @@ impl<'a> Talk<'a> {
                 if let Some(place) = self.asked.iter().position(|(asked, _)| *asked == number) {
                     let (_, ask) = self.asked.swap_remove(place);
                     self.shared.queue.answered();
-                    ask.answer(count(value));
+                    ask.answer(counts(value));
                 }
             }
             (Sent::Ping, _) => {}
@@ -232,14 +248,16 @@ pub(super) fn unasked(value: Value) -> Fault {
     }
 }
 
-/// The number in the answer to `PUBSUB NUMSUB` of one channel.
-fn count(value: Value) -> Result<u64, AskError> {
+/// The numbers in the answer to `PUBSUB NUMSUB`.
+fn counts(value: Value) -> Result<Vec<u64>, AskError> {
+    let none = || AskError::Refused("no number".to_owned());
+    let number = |pair: &[Value]| match pair {
+        [_, Value::Int(count)] => Ok(u64::try_from(*count).unwrap_or(0)),
+        _ => Err(none()),
+    };
     match value {
         Value::ServerError(error) => Err(AskError::Refused(wire::text(&error))),
-        Value::Array(items) => match items.as_slice() {
-            [_, Value::Int(count)] => Ok(u64::try_from(*count).unwrap_or(0)),
-            _ => Err(AskError::Refused("no number".to_owned())),
-        },
-        _ => Err(AskError::Refused("no number".to_owned())),
+        Value::Array(items) => items.chunks(2).map(number).collect(),
+        _ => Err(none()),
     }
 }

@@ -27,6 +27,9 @@ use super::wire::{self, Beat, Wire};
 const NAMES: usize = 512;
 /// Values read before the thread looks at what else there is to do.
 const VALUES: usize = 256;
+/// Replies that may be due when another change is sent. What is wanted and withdrawn meanwhile need not be sent at all, so that
+/// nothing piles up while Redis is slow.
+const DUE: usize = 1024;
 
 /// What the subscriber tells.
 #[derive(Debug)]
@@ -51,8 +54,13 @@ pub enum Incoming {
     Down(Fault),
 }
 
-/// What is called with what comes.
-pub(super) type Sink = Box<dyn FnMut(Incoming) + Send>;
+/// Who hears of it.
+pub(super) struct Sink {
+    /// Is called with what comes.
+    pub(super) incoming: Box<dyn FnMut(Incoming) + Send>,
+    /// Is called whenever no subscription is in effect, as the connection has ended or could not be made. It does not panic.
+    pub(super) deaf: Box<dyn FnMut() + Send>,
+}
 
 /// Runs the subscriber until it is to stop.
 pub(super) fn run(shared: &Arc<Shared>, sleep: Sleep, sink: Sink) {
@@ -111,6 +119,7 @@ impl Subscriber<'_> {
                 }
             };
             shared.set_state(Side::Subscriber, State::Down(fault));
+            (self.sink.deaf)();
             let until = Instant::now() + backoff.wait(lived);
             while !stopped() && Instant::now() < until {
                 self.report();
@@ -151,13 +160,22 @@ impl Subscriber<'_> {
     }
 
     fn turn(&mut self, listening: &mut Listening) -> Result<(), Fault> {
-        listening.send(self.shared.topics.take());
+        let told = listening.may_be_told();
+        if told {
+            listening.send(self.shared.topics.take());
+        }
         listening.wire.flush()?;
+        for topic in self.shared.topics.resumed() {
+            if self.shared.topics.in_effect(&topic).is_ok() {
+                self.tell(Incoming::Subscribed(topic));
+            }
+        }
         for _ in 0..VALUES {
             let Some(value) = listening.wire.next()? else {
                 self.pause();
                 self.settle(listening);
-                return self.rest(listening);
+                // What was held back can be sent now.
+                return if !told && listening.may_be_told() { Ok(()) } else { self.rest(listening) };
             };
             match listening.understand(value)? {
                 Meaning::Message(topic, channel, payload) => {
@@ -165,10 +183,10 @@ impl Subscriber<'_> {
                     self.paused = false;
                     self.tell(Incoming::Message { topic, channel, payload });
                 }
-                Meaning::Done(Change { verb: Verb::Subscribe, topic, ticket })
-                    if self.shared.topics.stands(&topic, ticket) =>
+                Meaning::Done(change)
+                    if change.verb == Verb::Subscribe && self.shared.topics.confirm(&change.topic, change.ticket()) =>
                 {
-                    self.tell(Incoming::Subscribed(topic));
+                    self.tell(Incoming::Subscribed(change.topic));
                 }
                 Meaning::Done(_) | Meaning::Pong => {}
             }
@@ -180,7 +198,7 @@ impl Subscriber<'_> {
 
     /// Hands something to the sink, whose panic must not end the thread.
     fn tell(&mut self, incoming: Incoming) {
-        if catch_unwind(AssertUnwindSafe(|| (self.sink)(incoming))).is_err() {
+        if catch_unwind(AssertUnwindSafe(|| (self.sink.incoming)(incoming))).is_err() {
             PANICKED.write(|| "the sink for what comes from Redis panicked".to_owned());
         }
     }
@@ -226,6 +244,11 @@ enum Meaning {
 }
 
 impl Listening {
+    /// Whether changes may be sent: Redis has taken in most of those before.
+    fn may_be_told(&self) -> bool {
+        self.wire.is_flushed() && self.due.len() < DUE
+    }
+
     /// Sends what is to be changed, many names in a command.
     fn send(&mut self, changes: Vec<Change>) {
         for run in changes.chunk_by(|one, next| command(one) == command(next)) {

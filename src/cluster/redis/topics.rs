@@ -2,8 +2,10 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use bytes::Bytes;
+use foldhash::fast::RandomState;
 
 /// Something to subscribe to.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -25,7 +27,7 @@ impl Topic {
         Self::Pattern(pattern.into())
     }
 
-    pub(super) const fn name(&self) -> &Bytes {
+    pub(in crate::cluster) const fn name(&self) -> &Bytes {
         match self {
             Self::Channel(name) | Self::Pattern(name) => name,
         }
@@ -37,8 +39,16 @@ impl Topic {
 pub(super) struct Change {
     pub(super) verb: Verb,
     pub(super) topic: Topic,
+    /// The wish that is to be fulfilled, or that was withdrawn.
+    wish: Wish,
+    order: u64,
+}
+
+impl Change {
     /// Tells this wish from earlier and later ones for the same topic.
-    pub(super) ticket: u64,
+    pub(super) const fn ticket(&self) -> u64 {
+        self.wish.ticket
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,16 +57,43 @@ pub(super) enum Verb {
     Unsubscribe,
 }
 
+/// That something is wanted, and whether Redis has confirmed it on the connection that there is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Wish {
+    ticket: u64,
+    confirmed: bool,
+}
+
+/// The subscriber's connection to Redis.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Connection {
+    /// The first is 1.
+    pub(crate) number: u64,
+    pub(crate) since: Instant,
+}
+
+impl Connection {
+    /// Stands for one where none is needed.
+    pub(crate) fn none() -> Self {
+        Self { number: 0, since: Instant::now() }
+    }
+}
+
 /// What is wanted, and the changes that the subscriber has yet to make.
 #[derive(Debug, Default)]
 pub(super) struct Topics(Mutex<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
-    wanted: HashMap<Topic, u64>,
-    /// Only kept while there is a connection: one that is made anew begins with all that is wanted.
-    changes: Option<Vec<Change>>,
-    ticket: u64,
+    wanted: HashMap<Topic, Wish, RandomState>,
+    /// What Redis was not told yet, one change for each topic: a wish and its contrary undo each other. Only kept while there
+    /// is a connection: one that is made anew begins with all that is wanted.
+    changes: Option<HashMap<Topic, Change, RandomState>>,
+    /// What was wanted anew before Redis had been told otherwise: it is in effect as it was.
+    resumed: Vec<Topic>,
+    connection: Option<Connection>,
+    connections: u64,
+    order: u64,
 }
 
 impl Topics {
@@ -71,10 +108,16 @@ impl Topics {
             if inner.wanted.contains_key(&topic) {
                 continue;
             }
-            inner.ticket += 1;
-            let ticket = inner.ticket;
-            inner.wanted.insert(topic.clone(), ticket);
-            inner.note(Verb::Subscribe, topic, ticket);
+            if let Some(Change { wish, .. }) = inner.changes.as_mut().and_then(|changes| changes.remove(&topic)) {
+                if wish.confirmed {
+                    inner.resumed.push(topic.clone());
+                }
+                inner.wanted.insert(topic, wish);
+                continue;
+            }
+            let wish = Wish { ticket: inner.next(), confirmed: false };
+            inner.wanted.insert(topic.clone(), wish);
+            inner.note(Verb::Subscribe, topic, wish);
         }
     }
 
@@ -82,8 +125,10 @@ impl Topics {
     pub(super) fn unwant(&self, topics: impl IntoIterator<Item = Topic>) {
         let mut inner = self.inner();
         for topic in topics {
-            if let Some(ticket) = inner.wanted.remove(&topic) {
-                inner.note(Verb::Unsubscribe, topic, ticket);
+            let Some(wish) = inner.wanted.remove(&topic) else { continue };
+            let unsaid = inner.changes.as_mut().and_then(|changes| changes.remove(&topic));
+            if unsaid.is_none() {
+                inner.note(Verb::Unsubscribe, topic, wish);
             }
         }
     }
@@ -91,37 +136,77 @@ impl Topics {
     /// All that is wanted, for a new connection. From now on the changes are kept.
     pub(super) fn begin(&self) -> Vec<Change> {
         let mut inner = self.inner();
-        inner.changes = Some(Vec::new());
-        let subscribe =
-            |(topic, ticket): (&Topic, &u64)| Change { verb: Verb::Subscribe, topic: topic.clone(), ticket: *ticket };
-        let mut all: Vec<Change> = inner.wanted.iter().map(subscribe).collect();
+        inner.connections += 1;
+        inner.connection = Some(Connection { number: inner.connections, since: Instant::now() });
+        inner.changes = Some(HashMap::default());
+        let subscribe = |(topic, wish): (&Topic, &mut Wish)| {
+            wish.confirmed = false;
+            Change { verb: Verb::Subscribe, topic: topic.clone(), wish: *wish, order: wish.ticket }
+        };
+        let all = inner.wanted.iter_mut().map(subscribe).collect();
         drop(inner);
-        all.sort_unstable_by_key(|change| change.ticket);
-        all
+        in_order(all)
     }
 
     /// The changes since they were taken last, in their order.
     pub(super) fn take(&self) -> Vec<Change> {
-        self.inner().changes.as_mut().map(std::mem::take).unwrap_or_default()
+        let changes = self.inner().changes.as_mut().map(std::mem::take).unwrap_or_default();
+        in_order(changes.into_values().collect())
+    }
+
+    /// Those that are in effect again although Redis need not be told anything, since that was asked last.
+    pub(super) fn resumed(&self) -> Vec<Topic> {
+        std::mem::take(&mut self.inner().resumed)
     }
 
     /// The connection has gone.
     pub(super) fn end(&self) {
-        self.inner().changes = None;
+        let mut inner = self.inner();
+        inner.connection = None;
+        inner.changes = None;
+        inner.resumed.clear();
     }
 
-    /// Whether the wish that was given this ticket still stands.
-    pub(super) fn stands(&self, topic: &Topic, ticket: u64) -> bool {
-        self.inner().wanted.get(topic) == Some(&ticket)
+    /// Redis has confirmed the subscription that was asked for with this ticket. Says whether it is still wanted.
+    pub(super) fn confirm(&self, topic: &Topic, ticket: u64) -> bool {
+        let mut inner = self.inner();
+        if let Some(wish) = inner.wanted.get_mut(topic).filter(|wish| wish.ticket == ticket) {
+            wish.confirmed = true;
+            return true;
+        }
+        let withdrawn = inner.changes.as_mut().and_then(|changes| changes.get_mut(topic));
+        if let Some(change) = withdrawn.filter(|change| change.wish.ticket == ticket) {
+            change.wish.confirmed = true;
+        }
+        false
+    }
+
+    /// The connection on which a subscription is in effect: `Err` if it is not, with the one on which it may come to be.
+    pub(super) fn in_effect(&self, topic: &Topic) -> Result<Connection, Option<Connection>> {
+        let inner = self.inner();
+        let connection = inner.connection.ok_or(None)?;
+        let confirmed = inner.wanted.get(topic).is_some_and(|wish| wish.confirmed);
+        if confirmed { Ok(connection) } else { Err(Some(connection)) }
     }
 }
 
 impl Inner {
-    fn note(&mut self, verb: Verb, topic: Topic, ticket: u64) {
+    fn next(&mut self) -> u64 {
+        self.order += 1;
+        self.order
+    }
+
+    fn note(&mut self, verb: Verb, topic: Topic, wish: Wish) {
+        let order = self.next();
         if let Some(changes) = &mut self.changes {
-            changes.push(Change { verb, topic, ticket });
+            changes.insert(topic.clone(), Change { verb, topic, wish, order });
         }
     }
+}
+
+fn in_order(mut changes: Vec<Change>) -> Vec<Change> {
+    changes.sort_unstable_by_key(|change| change.order);
+    changes
 }
 
 #[cfg(test)]
@@ -130,6 +215,24 @@ mod tests {
 
     fn names(changes: Vec<Change>) -> Vec<(Verb, Bytes)> {
         changes.into_iter().map(|change| (change.verb, change.topic.name().clone())).collect()
+    }
+
+    fn a() -> [Topic; 1] {
+        [Topic::channel("a")]
+    }
+
+    /// Whether it is in effect.
+    fn stands(topics: &Topics) -> bool {
+        topics.in_effect(&Topic::channel("a")).is_ok()
+    }
+
+    /// A connection on which `a` was asked for; the change that asked for it.
+    fn asked() -> (Topics, Change) {
+        let topics = Topics::default();
+        topics.begin();
+        topics.want(a());
+        let change = topics.take().remove(0);
+        (topics, change)
     }
 
     #[test]
@@ -144,26 +247,65 @@ mod tests {
     }
 
     #[test]
-    fn changes_are_told_while_there_is_a_connection() {
-        let topics = Topics::default();
-        topics.begin();
-        topics.want([Topic::channel("a")]);
-        topics.unwant([Topic::channel("a")]);
-        assert_eq!(names(topics.take()), [(Verb::Subscribe, "a".into()), (Verb::Unsubscribe, "a".into())]);
+    fn changes_are_told_in_their_order_while_there_is_a_connection() {
+        let (topics, _) = asked();
+        topics.want([Topic::channel("c"), Topic::channel("b")]);
+        topics.unwant(a());
+        let [subscribe, unsubscribe] = [Verb::Subscribe, Verb::Unsubscribe];
+        assert_eq!(names(topics.take()), [(subscribe, "c".into()), (subscribe, "b".into()), (unsubscribe, "a".into())]);
         topics.end();
-        topics.want([Topic::channel("a")]);
+        topics.want(a());
         assert_eq!(topics.take(), []);
     }
 
     #[test]
-    fn a_wish_that_was_withdrawn_and_made_again_is_another() {
-        let topics = Topics::default();
-        topics.begin();
-        topics.want([Topic::channel("a")]);
-        topics.unwant([Topic::channel("a")]);
-        topics.want([Topic::channel("a")]);
-        let changes = topics.take();
-        let stands: Vec<bool> = changes.iter().map(|change| topics.stands(&change.topic, change.ticket)).collect();
-        assert_eq!(stands, [false, false, true]);
+    fn a_wish_and_its_contrary_undo_each_other_while_redis_knows_of_neither() {
+        let (topics, change) = asked();
+        for _ in 0..1000 {
+            topics.want([Topic::channel("b")]);
+            topics.unwant([Topic::channel("b")]);
+            topics.unwant(a());
+            topics.want(a());
+        }
+        assert_eq!(topics.take(), []);
+        assert!(topics.confirm(&change.topic, change.ticket()), "the first wish still stands");
+    }
+
+    #[test]
+    fn a_wish_that_was_withdrawn_in_vain_is_in_effect_as_it_was() {
+        let (topics, change) = asked();
+        topics.unwant(a());
+        assert!(!topics.confirm(&change.topic, change.ticket()));
+        assert!(!stands(&topics));
+        topics.want(a());
+        assert!(stands(&topics));
+        assert_eq!(topics.resumed(), a());
+        assert_eq!((topics.take(), topics.resumed()), (vec![], vec![]));
+    }
+
+    #[test]
+    fn a_wish_that_was_made_again_after_redis_was_told_otherwise_is_another() {
+        let (topics, first) = asked();
+        topics.unwant(a());
+        topics.take();
+        topics.want(a());
+        let second = topics.take().remove(0);
+        assert!(!topics.confirm(&first.topic, first.ticket()));
+        assert!(!stands(&topics));
+        assert!(topics.confirm(&second.topic, second.ticket()));
+        assert!(stands(&topics));
+    }
+
+    #[test]
+    fn nothing_is_in_effect_on_a_new_connection_until_it_is_confirmed_there() {
+        let (topics, change) = asked();
+        topics.confirm(&change.topic, change.ticket());
+        topics.end();
+        assert_eq!(topics.in_effect(&change.topic), Err(None));
+        let again = topics.begin().remove(0);
+        let pending = topics.in_effect(&again.topic).unwrap_err();
+        assert_eq!(pending.map(|connection| connection.number), Some(2));
+        topics.confirm(&again.topic, again.ticket());
+        assert_eq!(topics.in_effect(&again.topic).ok(), pending);
     }
 }

@@ -19,14 +19,19 @@ pub struct Member {
 impl Member {
     /// Starts one with these settings but a free port and two shards, and waits until it is in the cluster.
     pub fn start(config: Config, redis: RedisServer) -> Self {
+        let member = Self::begin(config, redis);
+        member.until("in the cluster", |handle| matches!(handle.redis_state(), Some(State::Up)));
+        member
+    }
+
+    /// The same without waiting.
+    pub fn begin(config: Config, redis: RedisServer) -> Self {
         let address = Ipv4Addr::LOCALHOST.into();
         let config = Config { address, port: 0, shards: Some(2), redis: Some(redis), ..config };
         let mut server = kinglet::Server::new(config).unwrap();
         server.of("/");
         let running = server.start().unwrap();
-        let member = Self { handle: running.handle(), running: Some(running) };
-        member.until("in the cluster", |handle| matches!(handle.redis_state(), Some(State::Up)));
-        member
+        Self { handle: running.handle(), running: Some(running) }
     }
 
     /// A client that has joined `/`.

@@ -1,0 +1,60 @@
+//! The right to answer another server.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+use crate::cluster::{Answer, Extent, Membership, Response};
+use crate::shard::Shared;
+
+/// The right to answer a request of another server, which counts on it. If it is dropped without an answer, as when the server
+/// stops, a kinglet is told that this server has more than it gives. A Node server is not: it would take that for all, where its
+/// time-out tells it the truth.
+pub(super) struct Reply {
+    shared: Arc<Shared>,
+    namespace: Box<str>,
+    /// The uid of the server that asks. Emitters have none.
+    uid: Option<Box<str>>,
+    request_id: Box<str>,
+    /// The answer that says nothing.
+    none: Answer,
+    answered: AtomicBool,
+}
+
+impl Reply {
+    pub(super) fn new(
+        shared: &Arc<Shared>,
+        namespace: &str,
+        uid: Option<&str>,
+        request_id: Box<str>,
+        none: Answer,
+    ) -> Self {
+        let (shared, uid) = (Arc::clone(shared), uid.map(Into::into));
+        Self { shared, namespace: namespace.into(), uid, request_id, none, answered: AtomicBool::new(false) }
+    }
+
+    /// Answers, or says more.
+    pub(super) fn send(&self, answer: Answer) {
+        self.respond(answer, Extent::Whole);
+    }
+
+    fn respond(&self, answer: Answer, extent: Extent) {
+        self.answered.store(true, Relaxed);
+        if let Some(cluster) = &self.shared.cluster {
+            let response = Response { request_id: self.request_id.clone(), answer, extent };
+            cluster.respond(&self.namespace, self.uid.as_deref(), response);
+        }
+    }
+
+    /// Answers that there is nothing.
+    pub(super) fn send_none(self) {
+        self.send(self.none.clone());
+    }
+}
+
+impl Drop for Reply {
+    fn drop(&mut self) {
+        if !self.answered.load(Relaxed) && self.uid.as_deref().is_some_and(Membership::is_kinglet) {
+            self.respond(self.none.clone(), Extent::Part);
+        }
+    }
+}
