@@ -22,6 +22,8 @@ pub struct ClusterMetrics {
     pub unpublishable: u64,
     /// Requests of this server that not all others answered in time (`requests_timeout`).
     pub timeouts: u64,
+    /// Sockets connected before other servers could be heard in their namespaces (`subscribe_wait`).
+    pub unheard: u64,
 }
 
 /// The counters behind that.
@@ -33,6 +35,7 @@ pub(crate) struct Counters {
     pub(crate) malformed: Count,
     pub(crate) unpublishable: Count,
     pub(crate) timeouts: Count,
+    pub(crate) unheard: Count,
 }
 
 /// A number that any thread may add to.
@@ -59,6 +62,7 @@ impl Counters {
             malformed: self.malformed.get(),
             unpublishable: self.unpublishable.get(),
             timeouts: self.timeouts.get(),
+            unheard: self.unheard.get(),
         }
     }
 }

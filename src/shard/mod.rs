@@ -32,6 +32,7 @@ mod entries;
 mod handoff;
 mod handshake;
 mod handshakes;
+mod hearing;
 mod hoard;
 mod ids;
 mod inbox;

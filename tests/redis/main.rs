@@ -3,6 +3,7 @@
 
 mod completeness;
 mod crossing;
+mod hearing;
 mod log_in;
 mod outages;
 mod publishing;

@@ -1,16 +1,17 @@
 //! The number of the other servers, made sure of.
 
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::on_any_shard;
 use crate::cluster::redis::Connection;
 use crate::cluster::{Absent, Census, Place};
-use crate::shard::{Shard, Shared};
+use crate::shard::Shared;
 
-/// How long others that have lost their connection are given to come back: a server that has ended does not.
-const AGAIN_AFTER: Duration = Duration::from_millis(500);
+/// How often others that may have lost their connection are counted again: a server that has ended does not come back.
+const LOOKS: u32 = 5;
+/// The time between two looks.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// What the other servers are known to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,7 +25,7 @@ pub(super) struct Tally {
 }
 
 /// Makes sure of a census of `place`, which this server heard by `connection`: if there were more others before, they are counted
-/// again. `then` is called with what came of it; `None` if that is unknown.
+/// again for half a second. `then` is called with what came of it; `None` if that is unknown.
 pub(super) fn make_sure(
     shared: &Arc<Shared>,
     place: &Arc<Place>,
@@ -33,35 +34,55 @@ pub(super) fn make_sure(
     then: impl FnOnce(Option<Tally>) + Send + 'static,
 ) {
     let Some(Census { others, absent }) = census else { return then(None) };
-    let tally = move |absent| Tally { others, absent, now: others };
+    let tally = |absent| Tally { others, absent, now: others };
     match absent {
         Absent::Nobody => then(Some(tally(0))),
         Absent::OnTheirWay(absent) => then(Some(tally(absent))),
         Absent::Perhaps(absent) => {
-            let place = Arc::clone(place);
-            on_any_shard(shared, 0, move |shard| {
-                let again = move |shard: &Rc<Shard>| count_again(&shard.shared, place, connection, tally(absent), then);
-                let mut core = shard.core.borrow_mut();
-                let deadline = core.now + AGAIN_AFTER;
-                core.arm_alarm(deadline, again);
-            });
+            let (shared, place) = (Arc::clone(shared), Arc::clone(place));
+            let then = Box::new(then);
+            Recount { shared, place, connection, before: tally(absent), looks: LOOKS, then }.look_later();
         }
     }
 }
 
-/// Counts the others again. Who has come back meanwhile was not reached; who has not is gone.
-fn count_again(
-    shared: &Arc<Shared>,
+/// Others that are counted again. Who comes back was not reached; who does not is gone.
+struct Recount {
+    shared: Arc<Shared>,
     place: Arc<Place>,
     connection: Connection,
     before: Tally,
-    then: impl FnOnce(Option<Tally>) + Send + 'static,
-) {
-    let Some(cluster) = &shared.cluster else { return };
-    let counted = Arc::clone(&place);
-    cluster.count(&place, connection, shared.config.limits.requests_timeout, move |census| {
-        let Some(Census { others: now, .. }) = census else { return then(Some(before)) };
-        counted.believe(now, connection);
-        then(Some(Tally { absent: now.saturating_sub(before.others), now, ..before }));
-    });
+    /// How often they are still counted.
+    looks: u32,
+    then: Box<dyn FnOnce(Option<Tally>) + Send>,
+}
+
+impl Recount {
+    fn look_later(self) {
+        let shared = Arc::clone(&self.shared);
+        on_any_shard(&shared, 0, move |shard| {
+            let mut core = shard.core.borrow_mut();
+            let deadline = core.now + PAUSE;
+            core.arm_alarm(deadline, move |_| self.look());
+        });
+    }
+
+    fn look(self) {
+        let shared = Arc::clone(&self.shared);
+        let Some(cluster) = &shared.cluster else { return };
+        let place = Arc::clone(&self.place);
+        cluster.count(&place, self.connection, shared.config.limits.requests_timeout, move |census| self.saw(census));
+    }
+
+    fn saw(mut self, census: Option<Census>) {
+        // Without a count all that were there before are missing.
+        let Some(Census { others: now, .. }) = census else { return (self.then)(Some(self.before)) };
+        self.looks -= 1;
+        if now <= self.before.others && self.looks > 0 {
+            return self.look_later();
+        }
+        self.place.believe(now, self.connection);
+        let absent = now.saturating_sub(self.before.others);
+        (self.then)(Some(Tally { absent, now, ..self.before }));
+    }
 }
