@@ -180,7 +180,7 @@ impl Membership {
         }
     }
 
-    /// The subscriber's connection has ended, or could not be made.
+    /// Subscriptions that were asked for will not be confirmed.
     pub(crate) fn deaf(&self) {
         let all = self.places().all();
         all.iter().for_each(|place| place.changed(&self.redis));
@@ -305,7 +305,7 @@ impl Membership {
     fn visit(&self, namespace: &str) -> Arc<Place> {
         let mut places = self.places_mut();
         let (place, topics) = places.visit(&self.key, namespace, &self.guest, &self.uid);
-        self.redis.subscribe(topics);
+        self.redis.subscribe_if_allowed(topics);
         place
     }
 
@@ -395,6 +395,10 @@ mod tests {
         assert_eq!(namespace_of(&member, request), None);
         assert!(member.recognise(&pattern, "socket.io#/chat#room#").is_none());
         assert!(namespace_of(&member, "socket.io-request#/#").is_some());
+        // Who is still counted has to answer.
+        let (place, incoming) = member.recognise_left(request).expect("a request");
+        assert_eq!((&*place.namespace, incoming), ("/chat", Incoming::Request));
+        assert!(member.recognise_left("socket.io#/chat#").is_none());
     }
 
     #[test]

@@ -226,6 +226,17 @@ fn a_server_that_may_not_hear_broadcasts_is_not_in_the_cluster() {
 }
 
 #[test]
+fn a_namespace_that_may_not_be_asked_costs_the_server_nothing() {
+    let redis = Server::with_user("poor on >x ~* resetchannels &socket.io#/#* &socket.io-re*#/#* +@all");
+    let address = RedisServer { user: Some("poor".into()), password: Some(Password::new("x")), ..redis.address() };
+    let member = Member::start(Config::default(), address);
+    let rooms = received(&all_rooms(&member, "/elsewhere"));
+    assert_eq!(rooms, Err(MissingServers { answers: Vec::new(), missing: None }));
+    assert_eq!(count(&member, "/"), Ok(1));
+    assert_eq!(member.handle.cluster_metrics().unwrap().redis.reconnections, 0);
+}
+
+#[test]
 fn a_server_counts_as_there_when_its_namespaces_are_heard() {
     let redis = Server::start(&[]);
     for _ in 0..20 {

@@ -45,7 +45,7 @@ pub(crate) fn receive(server: &Handle, incoming: Incoming) {
     }
 }
 
-/// Handles that nothing that was subscribed to is in effect any more.
+/// Handles that what was to be subscribed to will not be in effect.
 pub(crate) fn deaf(server: &Handle) {
     server.wait().cluster.iter().for_each(Membership::deaf);
 }

@@ -58,3 +58,30 @@ impl Drop for Reply {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::handlers::Handlers;
+    use super::*;
+    use crate::config::{Config, RedisSecurity, RedisServer};
+    use crate::shard::Budget;
+
+    /// Whether something is published when the right to answer the server that is `uid` is dropped.
+    fn tells(uid: Option<&str>) -> bool {
+        let redis = Some(RedisServer::new("127.0.0.1", 9, RedisSecurity::Plain));
+        let config = Config { redis, ..Config::default() };
+        let cluster = Membership::start(&config, [], |_| (), || ()).unwrap();
+        let budget =
+            Budget { memory: None, max_connections: 1, queued_per_client: 1, queued: 1, kept: 1, unfinished: 1 };
+        let shared = Shared::new(config, [0; 3], Box::new(Handlers::default()), cluster, Vec::new(), budget);
+        let shared = Arc::new(shared);
+        drop(Reply::new(&shared, "/", uid, "request".into(), Answer::Rooms(Vec::new())));
+        shared.cluster.as_ref().unwrap().metrics().redis.queued_bytes > 0
+    }
+
+    #[test]
+    fn a_kinglet_is_told_of_an_answer_that_does_not_come_and_a_node_server_is_not() {
+        assert!(tells(Some("9y1JGY~")));
+        assert!(!tells(Some("9y1JGY")) && !tells(None));
+    }
+}

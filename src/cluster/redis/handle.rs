@@ -19,7 +19,7 @@ use super::settings::Settings;
 use super::sleep::Sleep;
 use super::status::{Side, State, Status};
 use super::subscriber::{Incoming, Sink};
-use super::topics::{Connection, Topic, Topics};
+use super::topics::{Connection, Demand, Topic, Topics};
 use super::{publisher, subscriber};
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -45,7 +45,8 @@ pub fn start(config: &Config, sink: impl FnMut(Incoming) + Send + 'static) -> Re
 }
 
 /// The same, subscribed to these from the beginning: Redis counts as there when they are in effect. `deaf` is called on the
-/// subscriber's thread when its connection has ended, or could not be made: nothing that was waited for will be confirmed there.
+/// subscriber's thread when what was asked for will not be confirmed: Redis has refused it, or the connection has ended or could
+/// not be made.
 pub(crate) fn start_with(
     config: &Config,
     topics: impl IntoIterator<Item = Topic>,
@@ -69,7 +70,7 @@ pub(crate) fn start_with(
         subscriber,
         publisher,
     });
-    shared.topics.want(topics);
+    shared.topics.want(topics, Demand::Needed);
     // Dropped when the second thread cannot be started, it ends the first.
     let owner = Owner { shared: Arc::clone(&shared), threads: Mutex::default() };
     let of_subscriber = Arc::clone(&shared);
@@ -145,7 +146,16 @@ impl Handle {
     /// Subscribes to these; those that are subscribed to already are left alone. It is remembered, and repeated after each
     /// reconnection. [`Incoming::Subscribed`] tells when each is in effect.
     pub fn subscribe(&self, topics: impl IntoIterator<Item = Topic>) {
-        self.0.shared.topics.want(topics);
+        self.want(topics, Demand::Needed);
+    }
+
+    /// The same for what may be done without: if Redis refuses it, the connection goes on.
+    pub(crate) fn subscribe_if_allowed(&self, topics: impl IntoIterator<Item = Topic>) {
+        self.want(topics, Demand::Dispensable);
+    }
+
+    fn want(&self, topics: impl IntoIterator<Item = Topic>, demand: Demand) {
+        self.0.shared.topics.want(topics, demand);
         wake(&self.0.shared.subscriber);
     }
 
@@ -259,7 +269,7 @@ pub(crate) enum Standing {
     InEffect(Connection),
     /// Redis was asked for it, or is being connected to for the first time.
     Pending,
-    /// There is no connection.
+    /// There is no connection, or Redis has refused it.
     Away,
 }
 

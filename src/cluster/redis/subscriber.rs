@@ -20,7 +20,7 @@ use super::publisher::unasked;
 use super::queue::PANICKED;
 use super::sleep::Sleep;
 use super::status::{Side, State, Told};
-use super::topics::{Change, Topic, Verb};
+use super::topics::{Change, Demand, Topic, Verb};
 use super::wire::{self, Beat, Wire};
 
 /// Names in one command.
@@ -58,7 +58,8 @@ pub enum Incoming {
 pub(super) struct Sink {
     /// Is called with what comes.
     pub(super) incoming: Box<dyn FnMut(Incoming) + Send>,
-    /// Is called whenever no subscription is in effect, as the connection has ended or could not be made. It does not panic.
+    /// Is called when what was asked for will not be confirmed, as Redis has refused it, or the connection has ended or could not be
+    /// made. It does not panic.
     pub(super) deaf: Box<dyn FnMut() + Send>,
 }
 
@@ -188,6 +189,10 @@ impl Subscriber<'_> {
                 {
                     self.tell(Incoming::Subscribed(change.topic));
                 }
+                Meaning::Refused(change) => {
+                    self.shared.topics.refuse(&change.topic, change.ticket());
+                    (self.sink.deaf)();
+                }
                 Meaning::Done(_) | Meaning::Pong => {}
             }
         }
@@ -240,6 +245,7 @@ impl Subscriber<'_> {
 enum Meaning {
     Message(Topic, Bytes, Bytes),
     Done(Change),
+    Refused(Change),
     Pong,
 }
 
@@ -251,8 +257,10 @@ impl Listening {
 
     /// Sends what is to be changed, many names in a command.
     fn send(&mut self, changes: Vec<Change>) {
-        for run in changes.chunk_by(|one, next| command(one) == command(next)) {
-            for part in run.chunks(NAMES) {
+        for run in changes.chunk_by(|one, next| command(one) == command(next) && one.demand() == next.demand()) {
+            // What is refused must not take others along.
+            let names = if run.iter().all(|change| change.demand() == Demand::Needed) { NAMES } else { 1 };
+            for part in run.chunks(names) {
                 let names = part.iter().map(|change| &change.topic.name()[..]);
                 let command: Vec<&[u8]> = part.first().map(command).into_iter().chain(names).collect();
                 self.wire.push(&command, part.len());
@@ -313,6 +321,10 @@ impl Listening {
             Some(Due::Pong) => {
                 self.wire.answered();
                 Ok(Meaning::Pong)
+            }
+            Some(Due::Change(change)) if change.demand() == Demand::Dispensable => {
+                self.wire.answered();
+                Ok(Meaning::Refused(change))
             }
             Some(Due::Change(change)) => {
                 let command = match (change.verb, change.topic) {

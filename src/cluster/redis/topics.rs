@@ -49,6 +49,10 @@ impl Change {
     pub(super) const fn ticket(&self) -> u64 {
         self.wish.ticket
     }
+
+    pub(super) const fn demand(&self) -> Demand {
+        self.wish.demand
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,11 +61,29 @@ pub(super) enum Verb {
     Unsubscribe,
 }
 
-/// That something is wanted, and whether Redis has confirmed it on the connection that there is.
+/// That something is wanted, and what Redis has said to it on the connection that there is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Wish {
     ticket: u64,
-    confirmed: bool,
+    demand: Demand,
+    reply: Reply,
+}
+
+/// What it means if Redis refuses a subscription.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Demand {
+    /// There is no use in the connection without it.
+    Needed,
+    /// Whoever wants it does without.
+    Dispensable,
+}
+
+/// What Redis has said to a wish.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reply {
+    None,
+    Confirmed,
+    Refused,
 }
 
 /// The subscriber's connection to Redis.
@@ -102,20 +124,20 @@ impl Topics {
     }
 
     /// Wants these, if they are not wanted already.
-    pub(super) fn want(&self, topics: impl IntoIterator<Item = Topic>) {
+    pub(super) fn want(&self, topics: impl IntoIterator<Item = Topic>, demand: Demand) {
         let mut inner = self.inner();
         for topic in topics {
             if inner.wanted.contains_key(&topic) {
                 continue;
             }
             if let Some(Change { wish, .. }) = inner.changes.as_mut().and_then(|changes| changes.remove(&topic)) {
-                if wish.confirmed {
+                if wish.reply == Reply::Confirmed {
                     inner.resumed.push(topic.clone());
                 }
-                inner.wanted.insert(topic, wish);
+                inner.wanted.insert(topic, Wish { demand, ..wish });
                 continue;
             }
-            let wish = Wish { ticket: inner.next(), confirmed: false };
+            let wish = Wish { ticket: inner.next(), demand, reply: Reply::None };
             inner.wanted.insert(topic.clone(), wish);
             inner.note(Verb::Subscribe, topic, wish);
         }
@@ -140,7 +162,7 @@ impl Topics {
         inner.connection = Some(Connection { number: inner.connections, since: Instant::now() });
         inner.changes = Some(HashMap::default());
         let subscribe = |(topic, wish): (&Topic, &mut Wish)| {
-            wish.confirmed = false;
+            wish.reply = Reply::None;
             Change { verb: Verb::Subscribe, topic: topic.clone(), wish: *wish, order: wish.ticket }
         };
         let all = inner.wanted.iter_mut().map(subscribe).collect();
@@ -169,24 +191,37 @@ impl Topics {
 
     /// Redis has confirmed the subscription that was asked for with this ticket. Says whether it is still wanted.
     pub(super) fn confirm(&self, topic: &Topic, ticket: u64) -> bool {
+        self.reply(topic, ticket, Reply::Confirmed)
+    }
+
+    /// Redis has refused it.
+    pub(super) fn refuse(&self, topic: &Topic, ticket: u64) {
+        self.reply(topic, ticket, Reply::Refused);
+    }
+
+    fn reply(&self, topic: &Topic, ticket: u64, reply: Reply) -> bool {
         let mut inner = self.inner();
         if let Some(wish) = inner.wanted.get_mut(topic).filter(|wish| wish.ticket == ticket) {
-            wish.confirmed = true;
+            wish.reply = reply;
             return true;
         }
         let withdrawn = inner.changes.as_mut().and_then(|changes| changes.get_mut(topic));
         if let Some(change) = withdrawn.filter(|change| change.wish.ticket == ticket) {
-            change.wish.confirmed = true;
+            change.wish.reply = reply;
         }
         false
     }
 
-    /// The connection on which a subscription is in effect: `Err` if it is not, with the one on which it may come to be.
+    /// The connection on which a subscription is in effect: `Err` if it is not, with the one on which it may come to be if Redis
+    /// has not refused it.
     pub(super) fn in_effect(&self, topic: &Topic) -> Result<Connection, Option<Connection>> {
         let inner = self.inner();
         let connection = inner.connection.ok_or(None)?;
-        let confirmed = inner.wanted.get(topic).is_some_and(|wish| wish.confirmed);
-        if confirmed { Ok(connection) } else { Err(Some(connection)) }
+        match inner.wanted.get(topic).map(|wish| wish.reply) {
+            Some(Reply::Confirmed) => Ok(connection),
+            Some(Reply::Refused) => Err(None),
+            Some(Reply::None) | None => Err(Some(connection)),
+        }
     }
 }
 
@@ -230,7 +265,7 @@ mod tests {
     fn asked() -> (Topics, Change) {
         let topics = Topics::default();
         topics.begin();
-        topics.want(a());
+        topics.want(a(), Demand::Needed);
         let change = topics.take().remove(0);
         (topics, change)
     }
@@ -238,8 +273,8 @@ mod tests {
     #[test]
     fn a_new_connection_begins_with_all_that_is_wanted() {
         let topics = Topics::default();
-        topics.want([Topic::channel("a"), Topic::pattern("b*"), Topic::channel("a")]);
-        topics.want([Topic::channel("c")]);
+        topics.want([Topic::channel("a"), Topic::pattern("b*"), Topic::channel("a")], Demand::Needed);
+        topics.want([Topic::channel("c")], Demand::Needed);
         topics.unwant([Topic::channel("c"), Topic::channel("never")]);
         assert_eq!(topics.take(), []);
         assert_eq!(names(topics.begin()), [(Verb::Subscribe, "a".into()), (Verb::Subscribe, "b*".into())]);
@@ -249,12 +284,12 @@ mod tests {
     #[test]
     fn changes_are_told_in_their_order_while_there_is_a_connection() {
         let (topics, _) = asked();
-        topics.want([Topic::channel("c"), Topic::channel("b")]);
+        topics.want([Topic::channel("c"), Topic::channel("b")], Demand::Needed);
         topics.unwant(a());
         let [subscribe, unsubscribe] = [Verb::Subscribe, Verb::Unsubscribe];
         assert_eq!(names(topics.take()), [(subscribe, "c".into()), (subscribe, "b".into()), (unsubscribe, "a".into())]);
         topics.end();
-        topics.want(a());
+        topics.want(a(), Demand::Needed);
         assert_eq!(topics.take(), []);
     }
 
@@ -262,10 +297,10 @@ mod tests {
     fn a_wish_and_its_contrary_undo_each_other_while_redis_knows_of_neither() {
         let (topics, change) = asked();
         for _ in 0..1000 {
-            topics.want([Topic::channel("b")]);
+            topics.want([Topic::channel("b")], Demand::Needed);
             topics.unwant([Topic::channel("b")]);
             topics.unwant(a());
-            topics.want(a());
+            topics.want(a(), Demand::Needed);
         }
         assert_eq!(topics.take(), []);
         assert!(topics.confirm(&change.topic, change.ticket()), "the first wish still stands");
@@ -277,7 +312,7 @@ mod tests {
         topics.unwant(a());
         assert!(!topics.confirm(&change.topic, change.ticket()));
         assert!(!stands(&topics));
-        topics.want(a());
+        topics.want(a(), Demand::Needed);
         assert!(stands(&topics));
         assert_eq!(topics.resumed(), a());
         assert_eq!((topics.take(), topics.resumed()), (vec![], vec![]));
@@ -288,12 +323,21 @@ mod tests {
         let (topics, first) = asked();
         topics.unwant(a());
         topics.take();
-        topics.want(a());
+        topics.want(a(), Demand::Needed);
         let second = topics.take().remove(0);
         assert!(!topics.confirm(&first.topic, first.ticket()));
         assert!(!stands(&topics));
         assert!(topics.confirm(&second.topic, second.ticket()));
         assert!(stands(&topics));
+    }
+
+    #[test]
+    fn what_redis_refuses_is_not_waited_for_but_tried_again_on_a_new_connection() {
+        let (topics, change) = asked();
+        topics.refuse(&change.topic, change.ticket());
+        assert_eq!(topics.in_effect(&change.topic), Err(None));
+        topics.begin();
+        assert!(topics.in_effect(&change.topic).is_err_and(|connection| connection.is_some()));
     }
 
     #[test]
