@@ -131,7 +131,7 @@ impl Emitter {
         let Some(shared) = &everybody.shared else { return receive(Ok(Vec::new())) };
         let question = everybody.cluster().map(|_| Question {
             request: Box::new(|request_id| Operation::AllRooms { request_id }),
-            read: |answer| match answer {
+            read: |answer, _| match answer {
                 Answer::Rooms(rooms) => Some(rooms.into_iter().map(Into::into).collect()),
                 _ => None,
             },

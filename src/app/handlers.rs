@@ -22,8 +22,8 @@ use crate::config::Config;
 use crate::log_line::{Excerpt, LineKind};
 use crate::metrics::Limit;
 use crate::shard::{
-    Application, Child, Handshake, Message, NamespaceKey, NamespaceRef, NoNamespace, Refusal, RoomChange, SessionRef,
-    Shard, Shared, SocketRef,
+    Application, Child, Handshake, Message, NamespaceKey, NamespaceRef, NoNamespace, Refusal, RoomChange, ServerReply,
+    SessionRef, Shard, Shared, SocketRef,
 };
 use crate::socketio::{self, DisconnectReason};
 
@@ -241,10 +241,10 @@ impl Application for Handlers {
         shard: &Rc<Shard>,
         namespace: &NamespaceRef,
         event: socketio::Event,
-        request_id: Option<Box<str>>,
+        reply: Option<ServerReply>,
     ) {
         let Some(handlers) = self.handlers_of(namespace).server_events.get(&*event.name) else { return };
-        let ack = request_id.map(|id| Ack::to_server(shard, namespace.clone(), id));
+        let ack = reply.map(|reply| Ack::to_server(shard, namespace.clone(), reply));
         let event = Event::new(event, ack);
         let emitter = Handle::started(&shard.shared).of(namespace.name(&shard.shared));
         for handler in handlers {

@@ -170,7 +170,7 @@ impl Broadcast {
         let opts = self.opts();
         let question = self.cluster().map(|_| Question {
             request: Box::new(|request_id| Operation::Fetch { request_id, opts }),
-            read: |answer| match answer {
+            read: |answer, _| match answer {
                 Answer::Sockets(sockets) => Some(sockets.into_iter().map(Found::Elsewhere).collect()),
                 _ => None,
             },

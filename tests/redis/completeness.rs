@@ -245,3 +245,21 @@ fn a_server_counts_as_there_when_its_namespaces_are_heard() {
         assert_eq!(count, "socket.io-request#/# 1");
     }
 }
+
+#[test]
+fn a_server_that_will_not_answer_an_event_says_so_at_once() {
+    let redis = Server::start(&[]);
+    let limits = Limits { requests_timeout: Duration::from_secs(3600), ..Limits::default() };
+    let asking = Member::start(Config { limits, ..Config::default() }, redis.address());
+    let answering = Member::begin_with(Config::default(), redis.address(), |server| {
+        server.of("/").on_server_side_emit("mute", |_, _| {});
+    });
+    answering.until("in the cluster", |handle| matches!(handle.redis_state(), Some(State::Up)));
+    for event in ["mute", "unknown"] {
+        let (sender, answers) = channel();
+        let callback = move |answer| sender.send(answer).unwrap();
+        asking.handle.server_side_emit_with_ack(event, (), callback).unwrap();
+        let partial = received(&answers).map(|answers| answers.len()).expect_err(event);
+        assert_eq!((partial.answers.len(), partial.missing), (0, Some(1)), "{event}");
+    }
+}

@@ -20,7 +20,7 @@ pub(in crate::app) struct Question<T> {
     /// The request, given its id.
     pub(in crate::app) request: Box<dyn FnOnce(Box<str>) -> Operation + Send>,
     /// What an answer says. `None` if it is no answer to this.
-    pub(in crate::app) read: fn(Answer) -> Option<Vec<T>>,
+    pub(in crate::app) read: fn(Answer, Extent) -> Option<Vec<T>>,
 }
 
 /// Gathers what the shards have, and if there is a question, what the other servers answer to it. `finish` is called on one of
@@ -125,7 +125,7 @@ impl<T: Send + 'static> Gathering<T> {
         let Some(cluster) = &self.shared.cluster else { return };
         let (this, read) = (Arc::clone(self), question.read);
         let listener = move |answer, extent, bytes| {
-            if let Some(part) = read(answer) {
+            if let Some(part) = read(answer, extent) {
                 this.part_of_another(part, extent, bytes);
             }
             if this.state().finish.is_some() { Wants::More } else { Wants::NoMore }

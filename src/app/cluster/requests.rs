@@ -13,7 +13,7 @@ use super::received::local;
 use super::reply::Reply;
 use crate::cluster::{self, Answer, Extent, Operation, Opts, Place, RemoteHandshake, Request, Response, date_text};
 use crate::engineio::Sid;
-use crate::shard::{self, Asker, Description, NamespaceRef, Relay, Shard, Shared, SocketRef, Target};
+use crate::shard::{self, Asker, Description, NamespaceRef, Relay, ServerReply, Shard, Shared, SocketRef, Target};
 use crate::socketio;
 
 /// Who asks, and for the sockets of which namespace.
@@ -135,8 +135,12 @@ impl Asked {
     }
 
     fn server_event(self, request_id: Option<Box<str>>, event: socketio::Event) {
+        let reply = request_id.map(|request_id| {
+            let reply = self.reply(request_id, Answer::ServerSideEmit(None));
+            Box::new(move |answer| reply.send(answer)) as ServerReply
+        });
         on_any_shard(&Arc::clone(&self.shared), event.bytes(), move |shard| {
-            self.shared.application.server_event(shard, &self.namespace, event, request_id);
+            self.shared.application.server_event(shard, &self.namespace, event, reply);
         });
     }
 

@@ -5,7 +5,7 @@ use super::super::args::{self, Args};
 use super::super::broadcast::Broadcast;
 use super::missing::MissingServers;
 use super::questions::{Question, gather_all};
-use crate::cluster::{Answer, Operation, is_reserved_server_side};
+use crate::cluster::{Answer, Extent, Operation, is_reserved_server_side};
 use crate::error::EmitError;
 use crate::socketio::{Arguments, Event};
 
@@ -33,7 +33,8 @@ impl Broadcast {
         };
         let question = Question {
             request: Box::new(|id| Operation::ServerSideEmit { request_id: Some(id), event }),
-            read: |answer| match answer {
+            read: |answer, extent| match answer {
+                Answer::ServerSideEmit(None) if extent == Extent::Part => Some(Vec::new()),
                 Answer::ServerSideEmit(value) => {
                     let value = value.as_deref().map_or("", serde_json::value::RawValue::get);
                     Some(vec![Arguments::unnamed(format!("[{value}]").into(), Box::default())])
