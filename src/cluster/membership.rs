@@ -220,14 +220,13 @@ impl Membership {
     /// answers. It hears them by `connection`.
     pub(crate) fn ask(
         &self,
-        asking: &Asking,
+        place: &Arc<Place>,
         operation: Operation,
         uncounted: Uncounted,
         connection: Option<Connection>,
         timeout: Duration,
         receive: impl FnOnce(Option<Census>) + Send + 'static,
     ) {
-        let place = &asking.place;
         let channel = place.channels.request();
         let request = Request { uid: Some(place.uid.clone()), operation };
         let Some(message) = self.encoded(channel, request.encode()) else { return receive(None) };

@@ -73,15 +73,17 @@ fn ask(
 ) {
     let Some(cluster) = &shared.cluster else { return };
     let (server, collection, place) = (Arc::clone(shared), Arc::clone(collection), Arc::clone(&asking.place));
-    cluster.ask(&asking, operation, Uncounted::Published, connection, timeout, move |census| {
+    let counted = Arc::clone(&place);
+    cluster.ask(&place, operation, Uncounted::Published, connection, timeout, move |census| {
         let Some(connection) = connection else { return };
         let of_tally = Arc::clone(&server);
-        make_sure(&server, &place, connection, census, move |tally| {
+        make_sure(&server, &counted, connection, census, move |tally| {
             let Some(tally) = tally else { return };
             if tally.absent > 0 {
                 collection.doubt();
             }
             if collection.expect_others(tally.others) {
+                of_tally.cluster.iter().for_each(|cluster| cluster.forget(&asking.id));
                 end(&of_tally, &collection);
             }
         });

@@ -161,7 +161,7 @@ impl<T: Send + 'static> Gathering<T> {
         };
         let operation = (question.request)(asking.id.clone());
         let timeout = self.shared.config.limits.requests_timeout;
-        cluster.ask(asking, operation, Uncounted::Dropped, Some(connection), timeout, receive);
+        cluster.ask(&asking.place, operation, Uncounted::Dropped, Some(connection), timeout, receive);
     }
 
     fn state(&self) -> MutexGuard<'_, State<T>> {
