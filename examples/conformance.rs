@@ -224,7 +224,10 @@ impl App {
     fn servers(&self, namespace: &mut Namespace) {
         on(namespace, "server-count", |socket, event| {
             let ack = event.take_ack();
-            emitter(socket).server_count(move |count| answer(ack, &count));
+            emitter(socket).server_count(move |count| match count {
+                Ok(count) => answer(ack, &count),
+                Err(partial) => answer(ack, &json!({"error": partial.to_string()})),
+            });
             Ok(())
         });
         on(namespace, "server-side-emit", |socket, event| {

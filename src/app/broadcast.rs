@@ -174,11 +174,17 @@ impl Broadcast {
     pub(super) fn cluster(&self) -> Option<(&Membership, &str)> {
         let shared = self.shared.as_ref()?;
         let cluster = shared.cluster.as_ref().filter(|_| self.reach.leaves())?;
-        let name = match &self.namespace {
-            Ok(namespace) => namespace.name(shared),
-            Err(name) => name,
-        };
-        Some((cluster, name))
+        Some((cluster, self.name()))
+    }
+
+    /// The name of the namespace.
+    pub(super) fn name(&self) -> &str {
+        match (&self.namespace, &self.shared) {
+            (Err(name), _) => name,
+            (Ok(namespace), Some(shared)) => namespace.name(shared),
+            // Nothing is found before there is a server.
+            (Ok(_), None) => "/",
+        }
     }
 
     /// Who is meant, as other servers are told.

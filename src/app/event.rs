@@ -14,7 +14,7 @@ use super::everywhere::on_shard;
 use crate::cluster::Answer;
 use crate::engineio::{Frames, Sid};
 use crate::error::EmitError;
-use crate::shard::{NamespaceRef, Owed, Shard, Shared, SocketRef};
+use crate::shard::{NamespaceRef, Owed, ServerReply, Shard, Shared, SocketRef};
 use crate::socketio::{self, Arguments};
 
 /// An event: one that a client sent, or, for [`on_any_outgoing`](crate::Namespace::on_any_outgoing), one that is sent to it.
@@ -112,12 +112,11 @@ pub struct Ack {
 }
 
 /// Who wants to know.
-#[derive(Debug)]
 enum Asker {
     /// The client of a socket here, which waits for the event of this id.
     Client { socket: Sid, id: u64, owed: Option<Owed> },
-    /// Another server of the cluster, which made this request.
-    Server { request_id: Box<str> },
+    /// Another server of the cluster.
+    Server(ServerReply),
 }
 
 impl Ack {
@@ -125,8 +124,8 @@ impl Ack {
         Self { shared: Arc::clone(&shard.shared), namespace, asker: Asker::Client { socket, id, owed: None } }
     }
 
-    pub(super) fn to_server(shard: &Rc<Shard>, namespace: NamespaceRef, request_id: Box<str>) -> Self {
-        Self { shared: Arc::clone(&shard.shared), namespace, asker: Asker::Server { request_id } }
+    pub(super) fn to_server(shard: &Rc<Shard>, namespace: NamespaceRef, reply: ServerReply) -> Self {
+        Self { shared: Arc::clone(&shard.shared), namespace, asker: Asker::Server(reply) }
     }
 
     /// The acknowledgement, if it is given later than in the handler: a drain waits for it.
@@ -153,12 +152,9 @@ impl Ack {
                     drop(owed);
                 });
             }
-            Asker::Server { request_id } => {
+            Asker::Server(reply) => {
                 let arguments = Arguments::unnamed(written.without_binary()?.into(), Box::default());
-                let first = arguments.elements().first().map(|&first| first.to_owned());
-                if let Some(cluster) = &self.shared.cluster {
-                    cluster.respond(namespace, None, request_id, Answer::ServerSideEmit(first));
-                }
+                reply(Answer::ServerSideEmit(arguments.elements().first().map(|&first| first.to_owned())));
             }
         }
         Ok(())
@@ -174,6 +170,11 @@ fn send_to(shard: &Rc<Shard>, socket: Sid, frames: Frames) {
 
 impl fmt::Debug for Ack {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Ack").field(&self.asker).finish()
+        match &self.asker {
+            Asker::Client { socket, id, .. } => {
+                f.debug_struct("Ack").field("socket", socket).field("id", id).finish_non_exhaustive()
+            }
+            Asker::Server(_) => f.debug_struct("Ack").finish_non_exhaustive(),
+        }
     }
 }

@@ -105,8 +105,8 @@ macro_rules! everyone {
 
             /// The same, and collects the answers of the other servers, each one value, in the order in which they come.
             /// `callback` gets them on one of the server's threads: all, or after
-            /// [`Limits::requests_timeout`](crate::Limits::requests_timeout) those that came; none if Redis cannot say whom to
-            /// ask.
+            /// [`Limits::requests_timeout`](crate::Limits::requests_timeout) those that came; see [`MissingServers`] for when
+            /// they are all.
             ///
             /// # Errors
             /// As [`server_side_emit`](Self::server_side_emit); then `callback` is not called.
@@ -119,11 +119,14 @@ macro_rules! everyone {
                 self.everybody().ask_servers(event, args, callback)
             }
 
-            #[doc = concat!("Finds out how many servers have ", $whose, ": one, without a cluster or if")]
-            /// Redis cannot be asked, as while it is away.
+            #[doc = concat!("Finds out how many servers have ", $whose, ", this one among them if it has it: one, without a cluster.")]
             /// `receive` is called with the number on one of the server's threads, perhaps before this returns, and not at all
-            /// if the server stops meanwhile.
-            pub fn server_count(&self, receive: impl FnOnce(usize) + Send + 'static) {
+            /// if the server stops meanwhile. If they cannot be counted, as while Redis is away, it gets those that are known:
+            /// this one.
+            pub fn server_count(
+                &self,
+                receive: impl FnOnce(Result<usize, MissingServers<usize>>) + Send + 'static,
+            ) {
                 self.everybody().count_servers(receive);
             }
 

@@ -8,7 +8,7 @@ use super::cluster::{MissingServers, Question, gather_all};
 use super::handlers::full_name;
 use crate::cluster::{Answer, ClusterMetrics, Operation, redis};
 use crate::metrics::Metrics;
-use crate::shard::{Letter, Shared};
+use crate::shard::{Letter, NamespaceRef, Shared};
 
 /// A way to the server from any thread, as long as one likes.
 ///
@@ -42,6 +42,11 @@ impl Handle {
     pub(crate) fn start(&self, shared: &Arc<Shared>) {
         // A server starts once, so nothing is there yet.
         let _ = self.0.set(Arc::clone(shared));
+    }
+
+    /// Waits until the server has started, which it is about to do.
+    pub(super) fn wait(&self) -> &Arc<Shared> {
+        self.0.wait()
     }
 
     pub(super) fn shared(&self) -> Option<&Arc<Shared>> {
@@ -118,27 +123,25 @@ impl Emitter {
     }
 
     /// Gathers the names of all rooms of the namespace in the whole cluster, in no particular order; each socket's own room,
-    /// named by its id, is among them. A namespace that does not exist has none. `receive` is called with them on one of the
-    /// server's threads, perhaps before this returns, and not at all if the server stops meanwhile. If a server of the cluster
-    /// does not answer in time, it gets what the others have; if Redis cannot say whom to ask, what this server has.
+    /// named by its id, is among them. Of a namespace that this server does not have, it gathers those of others. `receive` is
+    /// called with them on one of the server's threads, perhaps before this returns, and not at all if the server stops
+    /// meanwhile. See [`MissingServers`] for when they are all.
     pub fn all_rooms(&self, receive: impl FnOnce(Result<Vec<String>, MissingServers<Vec<String>>>) + Send + 'static) {
         let everybody = self.everybody();
-        let (Some(shared), Ok(namespace)) = (&everybody.shared, &everybody.namespace) else {
-            return receive(Ok(Vec::new()));
-        };
+        let Some(shared) = &everybody.shared else { return receive(Ok(Vec::new())) };
         let question = everybody.cluster().map(|_| Question {
             request: Box::new(|request_id| Operation::AllRooms { request_id }),
-            read: |answer| match answer {
+            read: |answer, _| match answer {
                 Answer::Rooms(rooms) => Some(rooms.into_iter().map(Into::into).collect()),
                 _ => None,
             },
         });
-        let key = namespace.key();
+        let key = everybody.namespace.as_ref().ok().map(NamespaceRef::key);
         gather_all(
             shared,
-            namespace.name(shared),
+            everybody.name(),
             0,
-            move |shard| shard.core.borrow().all_rooms(key),
+            move |shard| key.map_or_else(Vec::new, |key| shard.core.borrow().all_rooms(key)),
             question,
             |mut rooms, missing| {
                 rooms.sort_unstable();

@@ -22,8 +22,8 @@ use crate::config::Config;
 use crate::log_line::{Excerpt, LineKind};
 use crate::metrics::Limit;
 use crate::shard::{
-    Application, Child, Handshake, Message, NamespaceKey, NamespaceRef, NoNamespace, Refusal, RoomChange, SessionRef,
-    Shard, Shared, SocketRef,
+    Application, Child, Handshake, Message, NamespaceKey, NamespaceRef, NoNamespace, Refusal, RoomChange, ServerReply,
+    SessionRef, Shard, Shared, SocketRef,
 };
 use crate::socketio::{self, DisconnectReason};
 
@@ -74,6 +74,12 @@ impl Handlers {
     pub(crate) fn dynamic_mut(&mut self, fits: impl Fn(&str) -> bool + Send + Sync + 'static) -> &mut Namespace {
         let name = format!("/_{}", self.children.parents.len());
         self.children.add_parent(Box::new(fits), Namespace::new(name, &self.pool))
+    }
+
+    /// The names of the namespaces that the program declared. A bare server has none that count.
+    pub(crate) fn declared(&self) -> impl Iterator<Item = &str> {
+        let count = if self.message.is_some() { 0 } else { self.namespaces.len() };
+        self.namespaces.iter().take(count).map(Namespace::name)
     }
 
     /// The threads for blocking handlers.
@@ -237,10 +243,10 @@ impl Application for Handlers {
         shard: &Rc<Shard>,
         namespace: &NamespaceRef,
         event: socketio::Event,
-        request_id: Option<Box<str>>,
+        reply: Option<ServerReply>,
     ) {
         let Some(handlers) = self.handlers_of(namespace).server_events.get(&*event.name) else { return };
-        let ack = request_id.map(|id| Ack::to_server(shard, namespace.clone(), id));
+        let ack = reply.map(|reply| Ack::to_server(shard, namespace.clone(), reply));
         let event = Event::new(event, ack);
         let emitter = Handle::started(&shard.shared).of(namespace.name(&shard.shared));
         for handler in handlers {

@@ -30,7 +30,7 @@ pub use binary::Binary;
 pub(crate) use blocking::Pool;
 pub use broadcast::Broadcast;
 pub use cluster::MissingServers;
-pub(crate) use cluster::receive;
+pub(crate) use cluster::{deaf, receive};
 pub use event::{Ack, Event};
 pub use handle::{Emitter, Handle};
 pub(crate) use handlers::Handlers;

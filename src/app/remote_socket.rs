@@ -30,9 +30,11 @@ pub(super) enum Found {
 }
 
 impl RemoteSocket {
-    pub(super) fn new(shared: &Arc<Shared>, namespace: &NamespaceRef, found: Found) -> Self {
-        match found {
+    /// One of `namespace`. Sockets are found here only if this server has it: of another server's namespace there are none.
+    pub(super) fn new(shared: &Arc<Shared>, namespace: &Result<NamespaceRef, String>, found: Found) -> Option<Self> {
+        Some(match found {
             Found::Here(Description { sid, location, id, rooms, handshake, auth, data }) => {
+                let namespace = namespace.as_ref().ok()?;
                 let auth = auth.and_then(|auth| RawValue::from_string(auth.to_string()).ok());
                 let handle = SocketHandle::new(shared, location, sid, id, namespace.clone());
                 Self { handle, rooms, handshake, auth, data }
@@ -44,7 +46,7 @@ impl RemoteSocket {
                 handshake: Arc::new(Handshake::elsewhere(&handshake)),
                 data,
             },
-        }
+        })
     }
 
     /// The rooms it was in, its own first.

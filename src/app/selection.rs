@@ -6,14 +6,14 @@ use std::time::Duration;
 use super::answers::{Answers, MissingAnswers};
 use super::args::{self, Args, Written};
 use super::broadcast::Broadcast;
-use super::cluster::{MissingServers, Question, gather_all, listen_for_acks};
+use super::cluster::{MissingServers, Question, ask_for_acks, gather_all, on_any_shard};
 use super::everywhere::{everywhere, for_each_socket};
 use super::handlers::guard;
 use super::remote_socket::{Found, RemoteSocket};
 use super::subject::Subject;
 use crate::cluster::{self, Answer, Operation};
 use crate::error::EmitError;
-use crate::shard::{self, Asker, Collection, Others, Shard, SocketRef};
+use crate::shard::{self, Asker, Collection, NamespaceRef, Others, Shard, Shared, SocketRef};
 use crate::socketio::{self, Arguments};
 
 /// What is done to each socket of a selection.
@@ -35,6 +35,21 @@ impl Membership {
             Self::Leave => core.leave_room(socket, room),
         }
     }
+}
+
+/// Ends a collection when its time is up, and the request to other servers with it.
+fn end_after(shared: &Arc<Shared>, timeout: Duration, request: Option<Box<str>>, collection: &Arc<Collection>) {
+    let collection = Arc::clone(collection);
+    on_any_shard(shared, 0, move |shard| {
+        let mut core = shard.core.borrow_mut();
+        let deadline = core.now + timeout;
+        core.arm_alarm(deadline, move |shard| {
+            if let (Some(cluster), Some(request)) = (&shard.shared.cluster, &request) {
+                cluster.forget(request);
+            }
+            collection.end(shard);
+        });
+    });
 }
 
 impl Broadcast {
@@ -72,17 +87,16 @@ impl Broadcast {
             callback(Ok(Answers::default()));
             return Ok(());
         };
-        let namespace = self.namespace.clone().map_err(EmitError::UnknownNamespace)?;
-        let id = namespace.next_ack_id(&shared);
-        let frames = socketio::event(namespace.name(&shared), Some(id), &written.json, &written.attachments);
-        let frames = frames.compress(self.compress);
-        let heard = written.heard(&shared, &namespace, event);
-        let (key, target, urgency) = (namespace.key(), self.target.clone(), self.urgency);
-        let broadcast = shard::Broadcast { namespace: key, target, frames, urgency, heard };
+        let namespace = match self.namespace.clone() {
+            // Other servers may have it.
+            Err(_) if self.cluster().is_some() => None,
+            namespace => Some(namespace.map_err(EmitError::UnknownNamespace)?),
+        };
+        let shards = namespace.as_ref().map_or(0, |_| shared.mailboxes.len());
         let others = if self.cluster().is_some() { Others::Uncounted } else { Others::Counted };
         let collection = Collection::new(
             &shared.hoard,
-            shared.mailboxes.len(),
+            shards,
             others,
             Box::new(|shard, answers, missing| {
                 let answers = Answers::new(answers);
@@ -97,20 +111,18 @@ impl Broadcast {
             }),
         );
         let request = self.ask_others(event, &written, timeout, &collection)?;
-        let keeper = Shard::current(&shared).map_or(0, |shard| shard.index());
-        let asker = Asker::Collection(Arc::clone(&collection));
+        end_after(&shared, timeout, request, &collection);
+        let Some(namespace) = namespace else { return Ok(()) };
+        let id = namespace.next_ack_id(&shared);
+        let frames = socketio::event(namespace.name(&shared), Some(id), &written.json, &written.attachments);
+        let frames = frames.compress(self.compress);
+        let heard = written.heard(&shared, &namespace, event);
+        let (target, urgency) = (self.target, self.urgency);
+        let broadcast = shard::Broadcast { namespace: namespace.key(), target, frames, urgency, heard };
+        let asker = Asker::Collection(collection);
         everywhere(&shared, broadcast.bytes(), move |shard| {
             let mut core = shard.core.borrow_mut();
             let deadline = core.now + timeout;
-            if shard.index() == keeper {
-                let (collection, request) = (Arc::clone(&collection), request.clone());
-                core.arm_alarm(deadline, move |shard| {
-                    if let (Some(cluster), Some(request)) = (&shard.shared.cluster, &request) {
-                        cluster.forget(request);
-                    }
-                    collection.end(shard);
-                });
-            }
             core.broadcast_with_ack(&broadcast, id, deadline, &asker);
         });
         Ok(())
@@ -125,7 +137,6 @@ impl Broadcast {
         collection: &Arc<Collection>,
     ) -> Result<Option<Box<str>>, EmitError> {
         let (Some(shared), Some((cluster, namespace))) = (&self.shared, self.cluster()) else { return Ok(None) };
-        let Some(request_id) = listen_for_acks(shared, namespace, timeout, collection) else { return Ok(None) };
         let arguments = Arguments::named(written.json.as_str().into(), written.attachments.as_slice().into());
         let broadcast = cluster::Broadcast {
             namespace: namespace.into(),
@@ -133,18 +144,14 @@ impl Broadcast {
             opts: self.opts(),
             flags: self.flags(Some(timeout)),
         };
-        let operation = Operation::Broadcast { request_id: request_id.clone(), broadcast };
-        if let Err(error) = cluster.try_request(namespace, operation) {
-            cluster.forget(&request_id);
-            return Err(error.into());
-        }
-        Ok(Some(request_id))
+        cluster.check_broadcast(&broadcast)?;
+        let operation = |request_id| Operation::Broadcast { request_id, broadcast };
+        Ok(ask_for_acks(shared, namespace, timeout, collection, operation))
     }
 
     /// Gathers what is known of these sockets, in the whole cluster unless [`local`](Self::local); `receive` is called with it,
-    /// perhaps before this returns, on one of the server's threads, and not at all if the server stops meanwhile. If a server
-    /// of the cluster does not answer in time, it gets what the others have; if Redis cannot say whom to ask, what this server
-    /// has. A namespace that does not exist has none.
+    /// perhaps before this returns, on one of the server's threads, and not at all if the server stops meanwhile. Of a namespace
+    /// that this server does not have, it gathers those of others. See [`MissingServers`] for when they are all.
     ///
     /// ```no_run
     /// # let handle = kinglet::Server::new(kinglet::Config::default())?.handle();
@@ -160,25 +167,28 @@ impl Broadcast {
         self,
         receive: impl FnOnce(Result<Vec<RemoteSocket>, MissingServers<Vec<RemoteSocket>>>) + Send + 'static,
     ) {
-        let (Some(shared), Ok(namespace)) = (&self.shared, &self.namespace) else { return receive(Ok(Vec::new())) };
+        let Some(shared) = &self.shared else { return receive(Ok(Vec::new())) };
         let opts = self.opts();
         let question = self.cluster().map(|_| Question {
             request: Box::new(|request_id| Operation::Fetch { request_id, opts }),
-            read: |answer| match answer {
+            read: |answer, _| match answer {
                 Answer::Sockets(sockets) => Some(sockets.into_iter().map(Found::Elsewhere).collect()),
                 _ => None,
             },
         });
-        let (target, of) = (self.target.clone(), namespace.key());
-        let (server, place) = (Arc::clone(shared), namespace.clone());
+        let (target, of) = (self.target.clone(), self.namespace.as_ref().ok().map(NamespaceRef::key));
+        let (server, place) = (Arc::clone(shared), self.namespace.clone());
         gather_all(
             shared,
-            namespace.name(shared),
+            self.name(),
             target.bytes(),
-            move |shard| shard.core.borrow().describe(of, &target).into_iter().map(Found::Here).collect(),
+            move |shard| {
+                let described = |of| shard.core.borrow().describe(of, &target);
+                of.map_or_else(Vec::new, described).into_iter().map(Found::Here).collect()
+            },
             question,
             move |found, missing| {
-                let sockets = found.into_iter().map(|found| RemoteSocket::new(&server, &place, found)).collect();
+                let sockets = found.into_iter().filter_map(|found| RemoteSocket::new(&server, &place, found)).collect();
                 receive(MissingServers::check(sockets, missing));
             },
         );

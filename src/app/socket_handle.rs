@@ -41,26 +41,25 @@ pub struct SocketHandle {
     shared: Arc<Shared>,
     place: Place,
     id: SocketId,
-    namespace: NamespaceRef,
 }
 
 /// Where a socket is.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 enum Place {
     /// Here, and what it is known by; they differ if it has come back.
-    Here { location: Sid, sid: Sid },
-    /// On another server of the cluster.
-    Elsewhere,
+    Here { location: Sid, sid: Sid, namespace: NamespaceRef },
+    /// On another server of the cluster, in a namespace that this server may not have.
+    Elsewhere { namespace: Result<NamespaceRef, String> },
 }
 
 impl SocketHandle {
     pub(super) fn new(shared: &Arc<Shared>, location: Sid, sid: Sid, id: SocketId, namespace: NamespaceRef) -> Self {
-        Self { shared: Arc::clone(shared), place: Place::Here { location, sid }, id, namespace }
+        Self { shared: Arc::clone(shared), place: Place::Here { location, sid, namespace }, id }
     }
 
     /// A way to a socket of another server.
-    pub(super) fn elsewhere(shared: &Arc<Shared>, id: SocketId, namespace: NamespaceRef) -> Self {
-        Self { shared: Arc::clone(shared), place: Place::Elsewhere, id, namespace }
+    pub(super) fn elsewhere(shared: &Arc<Shared>, id: SocketId, namespace: Result<NamespaceRef, String>) -> Self {
+        Self { shared: Arc::clone(shared), place: Place::Elsewhere { namespace }, id }
     }
 
     /// The socket's id, as [`Socket::id`](crate::Socket::id) gives it.
@@ -70,7 +69,12 @@ impl SocketHandle {
 
     /// The name of its namespace.
     pub fn namespace(&self) -> &str {
-        self.namespace.name(&self.shared)
+        match &self.place {
+            Place::Here { namespace, .. } | Place::Elsewhere { namespace: Ok(namespace) } => {
+                namespace.name(&self.shared)
+            }
+            Place::Elsewhere { namespace: Err(name) } => name,
+        }
     }
 
     /// Sends an event to the client.
@@ -78,10 +82,11 @@ impl SocketHandle {
     /// # Errors
     /// If the name is reserved or the arguments cannot be written as JSON.
     pub fn emit(&self, event: &str, args: impl Args) -> Result<(), EmitError> {
-        if self.shared.recovery.is_some() || self.is_elsewhere() {
-            return self.own_room().emit(event, args);
-        }
-        let (frames, heard) = self.encode(event, None, &args)?;
+        let namespace = match &self.place {
+            Place::Here { namespace, .. } if self.shared.recovery.is_none() => namespace,
+            _ => return self.own_room().emit(event, args),
+        };
+        let (frames, heard) = self.encode(namespace, event, None, &args)?;
         self.run(carried(&frames, heard.as_ref()), move |shard, socket| {
             shard.core.borrow_mut().send_event(socket.key, &frames, Urgency::Reliable, heard.as_ref());
         });
@@ -100,11 +105,11 @@ impl SocketHandle {
         timeout: Duration,
         callback: impl FnOnce(Result<Arguments, AckError>) + Send + 'static,
     ) -> Result<(), EmitError> {
-        if self.is_elsewhere() {
+        let Place::Here { namespace, .. } = &self.place else {
             return self.own_room().emit_with_ack(event, args, timeout, |answers| callback(first(answers)));
-        }
-        let id = self.namespace.next_ack_id(&self.shared);
-        let (frames, heard) = self.encode(event, Some(id), &args)?;
+        };
+        let id = namespace.next_ack_id(&self.shared);
+        let (frames, heard) = self.encode(namespace, event, Some(id), &args)?;
         self.run(carried(&frames, heard.as_ref()), move |shard, socket| {
             let mut core = shard.core.borrow_mut();
             core.send_event(socket.key, &frames, Urgency::Reliable, heard.as_ref());
@@ -197,21 +202,29 @@ impl SocketHandle {
 
     /// The room that it is in alone, by its id.
     fn own_room(&self) -> Broadcast {
-        let everybody = Broadcast::new(Some(Arc::clone(&self.shared)), Ok(self.namespace.clone()), None);
+        let everybody = Broadcast::new(Some(Arc::clone(&self.shared)), self.found_namespace(), None);
         let reach = if self.is_elsewhere() { Reach::RemoteSocket } else { Reach::Server };
         Broadcast { reach, ..everybody }.to(&*self.id)
     }
 
     fn is_elsewhere(&self) -> bool {
-        matches!(self.place, Place::Elsewhere)
+        matches!(self.place, Place::Elsewhere { .. })
+    }
+
+    /// The namespace, or its name if this server does not have it.
+    fn found_namespace(&self) -> Result<NamespaceRef, String> {
+        match &self.place {
+            Place::Here { namespace, .. } => Ok(namespace.clone()),
+            Place::Elsewhere { namespace } => namespace.clone(),
+        }
     }
 
     /// Everybody else in the namespace.
     pub fn broadcast(&self) -> Broadcast {
-        let everybody = |sender| Broadcast::new(Some(Arc::clone(&self.shared)), Ok(self.namespace.clone()), sender);
+        let everybody = |sender| Broadcast::new(Some(Arc::clone(&self.shared)), self.found_namespace(), sender);
         match self.place {
             Place::Here { sid, .. } => everybody(Some(sid)),
-            Place::Elsewhere => everybody(None).except(&*self.id),
+            Place::Elsewhere { .. } => everybody(None).except(&*self.id),
         }
     }
 
@@ -237,13 +250,14 @@ impl SocketHandle {
 
     fn encode(
         &self,
+        namespace: &NamespaceRef,
         event: &str,
         ack: Option<u64>,
         args: &impl Args,
     ) -> Result<(Frames, Option<socketio::Event>), EmitError> {
         let written = args::write(Some(event), args)?;
         let frames = socketio::event(self.namespace(), ack, &written.json, &written.attachments);
-        Ok((frames, written.heard(&self.shared, &self.namespace, event)))
+        Ok((frames, written.heard(&self.shared, namespace, event)))
     }
 
     /// Counts and logs how a handler of the socket ended, on the thread that serves it.

@@ -4,37 +4,38 @@
 //! knows of sockets: what comes in is told apart and handed on, and answers are handed to whoever asked.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
+use bytes::Bytes;
 use foldhash::fast::RandomState;
 use log::Level;
 
 use super::metrics::{ClusterMetrics, Counters};
-use super::redis::{self, AskError, Kind, Topic};
+use super::places::{Census, Heard, Place, Places};
+use super::redis::{self, AskError, Connection, Kind, Standing, Topic, Uncounted};
 use super::room_hints::RoomHints;
 use super::{
-    Answer, Broadcast, Channels, ClusterId, Data, EncodeError, Flags, Incoming, Operation, Opts, Request, Response,
+    Answer, Broadcast, ClusterId, Data, EncodeError, Extent, Flags, Incoming, Operation, Opts, Request, Response,
 };
 use crate::config::{Config, ResponseChannel};
-use crate::error::TooLarge;
+use crate::error::{Error, Result, TooLarge};
 use crate::log_line::{Excerpt, LineKind};
 
 static UNPUBLISHABLE: LineKind = LineKind::new(Level::Warn, module_path!(), "messages that were not published");
 
 /// Bytes that stand around an event for servers, with the ids of server and request.
-const AROUND_SERVER_EVENT: usize = r#"{"uid":"123456","requestId":"123456","type":6,"data":}"#.len();
+const AROUND_SERVER_EVENT: usize = r#"{"uid":"123456~","requestId":"123456","type":6,"data":}"#.len();
 
-/// A namespace of this server, as the cluster knows it.
-#[derive(Debug)]
-pub(crate) struct Place {
-    pub(crate) namespace: Box<str>,
-    pub(crate) channels: Channels,
-}
+/// An id of a request, as long as all are.
+const SOME_ID: &str = "123456";
+
+/// What the uid of a kinglet ends in. No Node server's does: they consist of letters, digits, `-` and `_`.
+const KINGLET: char = '~';
 
 /// What is called with each answer to a request, and with the bytes that it takes, until it says that it wants no more. It
 /// must bear one answer too many.
-pub(crate) type Listener = Arc<dyn Fn(Answer, usize) -> Wants + Send + Sync>;
+pub(crate) type Listener = Arc<dyn Fn(Answer, Extent, usize) -> Wants + Send + Sync>;
 
 /// Whether more answers are waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,93 +44,166 @@ pub(crate) enum Wants {
     NoMore,
 }
 
+/// A question whose answers are heard.
+pub(crate) struct Asking {
+    pub(crate) id: Box<str>,
+    pub(crate) place: Arc<Place>,
+}
+
+/// Who hears the answers to a question.
+struct Listening {
+    listener: Listener,
+    place: Arc<Place>,
+}
+
 /// A member of a cluster.
 pub(crate) struct Membership {
     redis: redis::Handle,
-    uid: ClusterId,
+    uid: Box<str>,
+    /// What this server is called where it only asks.
+    guest: Box<str>,
     key: String,
     responses: ResponseChannel,
+    /// How long another server may need to come back after an outage of Redis, once this one has.
+    return_time: Duration,
     places: RwLock<Places>,
-    listeners: Mutex<HashMap<Box<str>, Listener, RandomState>>,
+    listeners: Mutex<HashMap<Box<str>, Listening, RandomState>>,
     pub(crate) rooms: RoomHints,
     pub(crate) counters: Counters,
 }
 
-#[derive(Default)]
-struct Places {
-    by_topic: HashMap<Topic, Arc<Place>, RandomState>,
-    by_namespace: HashMap<Box<str>, Arc<Place>, RandomState>,
-}
-
 impl Membership {
-    /// A member without namespaces.
+    /// Becomes a member with these namespaces, if the settings name a Redis. `sink` is called with what comes from there, `deaf`
+    /// when what was subscribed to is not in effect any more: see [`redis::start`].
     ///
     /// # Errors
-    /// If the system has no random numbers.
-    pub(crate) fn new(config: &Config, redis: redis::Handle) -> Result<Self, getrandom::Error> {
-        Ok(Self {
+    /// As [`redis::start`], and if the system has no random numbers.
+    pub(crate) fn start<'a>(
+        config: &Config,
+        namespaces: impl IntoIterator<Item = &'a str>,
+        sink: impl FnMut(redis::Incoming) + Send + 'static,
+        deaf: impl FnMut() + Send + 'static,
+    ) -> Result<Option<Self>> {
+        if config.redis.is_none() {
+            return Ok(None);
+        }
+        let random = || ClusterId::random().map_err(std::io::Error::other);
+        let uid = || random().map(|id| format!("{id}{KINGLET}").into_boxed_str());
+        let uid = || uid().map_err(Error::system("cannot draw random numbers"));
+        let (uid, guest) = (uid()?, uid()?);
+        let mut places = Places::default();
+        let place = |namespace| Arc::new(Place::member(&config.redis_key, namespace, &uid));
+        let topics: Vec<Topic> = namespaces.into_iter().flat_map(|namespace| places.enter(&place(namespace))).collect();
+        let Some(redis) = redis::start_with(config, topics, sink, deaf)? else { return Ok(None) };
+        Ok(Some(Self {
             redis,
-            uid: ClusterId::random()?,
+            uid,
+            guest,
             key: config.redis_key.clone(),
             responses: config.response_channel,
-            places: RwLock::default(),
+            return_time: config.limits.redis_backoff + config.limits.redis_connect_timeout,
+            places: RwLock::new(places),
             listeners: Mutex::default(),
             rooms: RoomHints::default(),
             counters: Counters::default(),
-        })
+        }))
     }
 
     /// Whether this server is meant by a uid.
     pub(crate) fn is_own(&self, uid: &str) -> bool {
-        *self.uid == *uid
+        *self.uid == *uid || *self.guest == *uid
+    }
+
+    /// Whether a uid is that of a kinglet.
+    pub(crate) fn is_kinglet(uid: &str) -> bool {
+        uid.ends_with(KINGLET)
     }
 
     /// Takes part in a namespace from now on.
     pub(crate) fn enter(&self, namespace: &str) {
-        let mut places = self.places.write().unwrap_or_else(PoisonError::into_inner);
-        if places.by_namespace.contains_key(namespace) {
+        let mut places = self.places_mut();
+        if places.member(namespace).is_some() {
             return;
         }
-        let place = Arc::new(self.place(namespace));
-        let topics = topics(&place.channels);
-        for topic in &topics {
-            places.by_topic.insert(topic.clone(), Arc::clone(&place));
-        }
-        places.by_namespace.insert(namespace.into(), place);
+        let topics = places.enter(&Arc::new(self.place(namespace)));
         // While the lock is held, so that entering and leaving come to Redis in their order.
         self.redis.subscribe(topics);
     }
 
     /// Takes no part in a namespace any more.
     pub(crate) fn leave(&self, namespace: &str) {
-        let mut places = self.places.write().unwrap_or_else(PoisonError::into_inner);
-        let Some(place) = places.by_namespace.remove(namespace) else { return };
-        let topics = topics(&place.channels);
-        for topic in &topics {
-            places.by_topic.remove(topic);
-        }
+        let mut places = self.places_mut();
+        let Some((left, topics)) = places.leave(namespace) else { return };
         self.redis.unsubscribe(topics);
+        drop(places);
+        drop(left);
+    }
+
+    fn places(&self) -> RwLockReadGuard<'_, Places> {
+        self.places.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn places_mut(&self) -> RwLockWriteGuard<'_, Places> {
+        self.places.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn place(&self, namespace: &str) -> Place {
-        Place { namespace: namespace.into(), channels: Channels::new(&self.key, namespace, &self.uid) }
+        Place::member(&self.key, namespace, &self.uid)
+    }
+
+    /// The place of this server in a namespace, if it is a member there.
+    pub(crate) fn member_place(&self, namespace: &str) -> Option<Arc<Place>> {
+        self.places().member(namespace).map(Arc::clone)
     }
 
     /// The namespace, as others know it, whether or not this server has it.
     fn place_of(&self, namespace: &str) -> Arc<Place> {
-        let places = self.places.read().unwrap_or_else(PoisonError::into_inner);
-        let known = places.by_namespace.get(namespace).map(Arc::clone);
-        drop(places);
-        known.unwrap_or_else(|| Arc::new(self.place(namespace)))
+        self.member_place(namespace).unwrap_or_else(|| Arc::new(self.place(namespace)))
+    }
+
+    /// A place from which the servers of a namespace can be counted.
+    pub(crate) fn outlook(&self, namespace: &str) -> Arc<Place> {
+        let guest = || Arc::new(Place::guest(&self.key, namespace, &self.guest, &self.uid));
+        self.member_place(namespace).unwrap_or_else(guest)
+    }
+
+    /// How far the subscriptions of a place are.
+    pub(crate) fn standing(&self, place: &Place) -> Standing {
+        place.standing(&self.redis)
+    }
+
+    /// Calls `heard` when the subscriptions of a place are in effect, or will not be: at once if that is known, else on the
+    /// subscriber's thread.
+    pub(crate) fn when_in_effect(&self, place: &Place, heard: Heard) {
+        place.when_in_effect(&self.redis, heard);
+    }
+
+    /// Redis has confirmed a subscription.
+    pub(crate) fn subscribed(&self, topic: &Topic) {
+        let place = self.places().of(topic).map(Arc::clone);
+        if let Some(place) = place {
+            place.changed(&self.redis);
+        }
+    }
+
+    /// Subscriptions that were asked for will not be confirmed.
+    pub(crate) fn deaf(&self) {
+        let all = self.places().all();
+        all.iter().for_each(|place| place.changed(&self.redis));
     }
 
     /// What came by a subscription: to which namespace it belongs, and what it is.
     pub(crate) fn recognise<'a>(&self, topic: &Topic, channel: &'a str) -> Option<(Arc<Place>, Incoming<'a>)> {
-        let places = self.places.read().unwrap_or_else(PoisonError::into_inner);
-        let place = Arc::clone(places.by_topic.get(topic)?);
-        drop(places);
+        let place = Arc::clone(self.places().of(topic)?);
         let incoming = place.channels.recognise(channel)?;
         Some((place, incoming))
+    }
+
+    /// The same for requests that come although their namespace was left: until Redis knows of that, this server is counted
+    /// there, and the others wait for its answers.
+    pub(crate) fn recognise_left<'a>(&self, channel: &'a str) -> Option<(Arc<Place>, Incoming<'a>)> {
+        let namespace = channel.strip_prefix(&*self.key)?.strip_prefix("-request#")?.strip_suffix('#')?;
+        Some((Arc::new(self.place(namespace)), Incoming::Request))
     }
 
     /// Tells the others of an event for sockets of theirs.
@@ -150,7 +224,7 @@ impl Membership {
         self.try_publish(&channel, message, kind)
     }
 
-    /// Tells the others what to do, or asks them. Whoever asks must [`listen`](Self::listen) before.
+    /// Tells the others what to do.
     pub(crate) fn request(&self, namespace: &str, operation: Operation) {
         if let Err(error) = self.try_request(namespace, operation) {
             unpublishable(namespace, &error);
@@ -162,7 +236,7 @@ impl Membership {
     /// # Errors
     /// As [`broadcast`](Self::broadcast).
     pub(crate) fn try_request(&self, namespace: &str, operation: Operation) -> Result<(), TooLarge> {
-        let request = Request { uid: Some((*self.uid).into()), operation };
+        let request = Request { uid: Some(self.uid.clone()), operation };
         self.try_publish(self.place_of(namespace).channels.request(), request.encode(), Kind::Lasting)
     }
 
@@ -174,35 +248,62 @@ impl Membership {
         self.check_length(self.place_of(namespace).channels.request(), length + AROUND_SERVER_EVENT)
     }
 
-    /// Answers the server that is `uid`, or sends to all if it did not say who it is.
-    pub(crate) fn respond(&self, namespace: &str, uid: Option<&str>, request_id: Box<str>, answer: Answer) {
-        let place = self.place_of(namespace);
-        // Answers to this one always go to all.
-        let shared = matches!(answer, Answer::ServerSideEmit(_));
-        let own = uid.filter(|_| self.responses == ResponseChannel::Specific && !shared);
-        let own = own.map(|uid| place.channels.response_to(uid));
-        let channel = own.as_deref().unwrap_or(place.channels.response());
-        self.publish(channel, Response { request_id, answer }.encode(), Kind::Lasting);
+    /// That a broadcast whose clients are to answer could be published.
+    ///
+    /// # Errors
+    /// As [`broadcast`](Self::broadcast).
+    pub(crate) fn check_broadcast(&self, broadcast: &Broadcast) -> Result<(), TooLarge> {
+        let (request_id, broadcast) = (SOME_ID.into(), broadcast.clone());
+        let channel = self.place_of(&broadcast.namespace).channels.request().to_owned();
+        let request =
+            Request { uid: Some(self.uid.clone()), operation: Operation::Broadcast { request_id, broadcast } };
+        request.encode().map_or(Ok(()), |message| self.check_length(&channel, message.len()))
     }
 
-    fn publish(&self, channel: &str, message: Result<Vec<u8>, EncodeError>, kind: Kind) {
-        if let Err(error) = self.try_publish(channel, message, kind) {
-            unpublishable(channel, &error);
-        }
+    /// Asks the others, in order with what else is published, and counts those that get the question. `receive` is called with
+    /// the count, on a thread of Redis's, or at once on this one: with `None` if it is not to be had, or if this server hears no
+    /// answers. It hears them by `connection`.
+    pub(crate) fn ask(
+        &self,
+        place: &Arc<Place>,
+        operation: Operation,
+        uncounted: Uncounted,
+        connection: Option<Connection>,
+        timeout: Duration,
+        receive: impl FnOnce(Option<Census>) + Send + 'static,
+    ) {
+        let channel = place.channels.request();
+        let request = Request { uid: Some(place.uid.clone()), operation };
+        let encoded = self.encoded(channel, request.encode()).inspect_err(|error| unpublishable(channel, error));
+        let Ok(Some(message)) = encoded else { return receive(None) };
+        let receive = self.census(place, connection, receive);
+        self.redis.publish_counted(channel.to_owned(), message, uncounted, place.counted(), timeout, receive);
     }
 
-    fn try_publish(&self, channel: &str, message: Result<Vec<u8>, EncodeError>, kind: Kind) -> Result<(), TooLarge> {
-        match message {
-            Ok(message) => {
-                self.check_length(channel, message.len())?;
-                self.redis.publish(channel.to_owned(), message, kind);
-            }
-            Err(error) => {
-                self.counters.unpublishable.one();
-                unpublishable(channel, &error);
-            }
+    /// Counts the others. `receive` as with [`ask`](Self::ask).
+    pub(crate) fn count(
+        &self,
+        place: &Arc<Place>,
+        connection: Connection,
+        timeout: Duration,
+        receive: impl FnOnce(Option<Census>) + Send + 'static,
+    ) {
+        self.redis.count_all(place.counted(), timeout, self.census(place, Some(connection), receive));
+    }
+
+    /// Makes a census of a count.
+    fn census(
+        &self,
+        place: &Arc<Place>,
+        connection: Option<Connection>,
+        receive: impl FnOnce(Option<Census>) + Send + 'static,
+    ) -> impl FnOnce(Result<Vec<u64>, AskError>) + Send + 'static {
+        let (place, return_time) = (Arc::clone(place), self.return_time);
+        move |counts| {
+            let counts = counts.inspect_err(|error| log::debug!("the servers cannot be counted: {error}")).ok();
+            let census = counts.zip(connection);
+            receive(census.and_then(|(counts, connection)| place.census(&counts, connection, return_time)));
         }
-        Ok(())
     }
 
     /// That a message of this length has room in the queue, and that the other servers do not skip it.
@@ -215,47 +316,86 @@ impl Membership {
         Err(TooLarge { length, most })
     }
 
-    /// Asks how many other servers have the namespace. `receive` is called with the number on a thread of Redis's; at once on
-    /// this one if it cannot be asked.
-    pub(crate) fn count_others(
-        &self,
-        namespace: &str,
-        timeout: Duration,
-        receive: impl FnOnce(Result<usize, AskError>) + Send + 'static,
-    ) {
-        let channel = self.place_of(namespace).channels.request().to_owned();
-        self.redis.count_subscribers(channel, timeout, move |servers| {
-            let servers = servers.inspect_err(|error| log::debug!("the servers cannot be counted: {error}"));
-            receive(servers.map(|servers| usize::try_from(servers).unwrap_or(usize::MAX).saturating_sub(1)));
-        });
+    /// Answers the server that is `uid`, or sends to all if it did not say who it is. Says whether the answer is not too long.
+    pub(crate) fn respond(&self, namespace: &str, uid: Option<&str>, response: Response) -> bool {
+        let place = self.place_of(namespace);
+        // Answers to this one always go to all.
+        let shared = matches!(response.answer, Answer::ServerSideEmit(_));
+        let own = uid.filter(|_| self.responses == ResponseChannel::Specific && !shared);
+        let own = own.map(|uid| place.channels.response_to(uid));
+        let channel = own.as_deref().unwrap_or(place.channels.response());
+        let published = self.try_publish(channel, response.encode(), Kind::Lasting);
+        published.inspect_err(|error| unpublishable(channel, error)).is_ok()
     }
 
-    /// The id of a new request, whose answers `listener` hears from now on.
+    fn try_publish(&self, channel: &str, message: Result<Vec<u8>, EncodeError>, kind: Kind) -> Result<(), TooLarge> {
+        if let Some(message) = self.encoded(channel, message)? {
+            self.redis.publish(channel.to_owned(), message, kind);
+        }
+        Ok(())
+    }
+
+    /// A message, unless it could not be written, which is logged.
+    fn encoded(&self, channel: &str, message: Result<Vec<u8>, EncodeError>) -> Result<Option<Bytes>, TooLarge> {
+        match message {
+            Ok(message) => {
+                self.check_length(channel, message.len())?;
+                Ok(Some(message.into()))
+            }
+            Err(error) => {
+                self.counters.unpublishable.one();
+                unpublishable(channel, &error);
+                Ok(None)
+            }
+        }
+    }
+
+    /// A new question, whose answers `listener` hears from now on until it is [forgotten](Self::forget), as far as the
+    /// subscriptions of its place are in effect: see [`when_in_effect`](Self::when_in_effect).
     ///
     /// # Errors
     /// If the system has no random numbers.
-    pub(crate) fn listen(&self, listener: Listener) -> Result<Box<str>, getrandom::Error> {
+    pub(crate) fn listen(&self, namespace: &str, listener: Listener) -> Result<Asking, getrandom::Error> {
         let id: Box<str> = (*ClusterId::random()?).into();
-        self.listeners().insert(id.clone(), listener);
-        Ok(id)
+        let place = self.member_place(namespace).unwrap_or_else(|| self.visit(namespace));
+        let listening = Listening { listener, place: Arc::clone(&place) };
+        self.listeners().insert(id.clone(), listening);
+        Ok(Asking { id, place })
     }
 
-    /// No more answers to a request are wanted.
+    /// The place of a guest, for one question.
+    fn visit(&self, namespace: &str) -> Arc<Place> {
+        let mut places = self.places_mut();
+        let (place, topics) = places.visit(&self.key, namespace, &self.guest, &self.uid);
+        self.redis.subscribe_if_allowed(topics);
+        place
+    }
+
+    /// No more answers to a question are wanted.
     pub(crate) fn forget(&self, request_id: &str) {
         // Dropped when nothing is locked: it is the program's in part.
-        let _listener = self.listeners().remove(request_id);
+        let listening = self.listeners().remove(request_id);
+        if let Some(Listening { place, .. }) = listening.as_ref().filter(|listening| !listening.place.is_member()) {
+            let mut places = self.places_mut();
+            let left = places.part(&place.namespace).map(|(left, topics)| {
+                self.redis.unsubscribe(topics);
+                left
+            });
+            drop(places);
+            drop(left);
+        }
     }
 
     /// Hands an answer to whoever asked, with what it takes. An answer to somebody else's request is ignored.
     pub(crate) fn answered(&self, response: Response) {
-        let listener = self.listeners().get(&response.request_id).map(Arc::clone);
+        let listener = self.listeners().get(&response.request_id).map(|listening| Arc::clone(&listening.listener));
         let bytes = response.answer.bytes();
-        if listener.is_some_and(|listener| listener(response.answer, bytes) == Wants::NoMore) {
+        if listener.is_some_and(|listener| listener(response.answer, response.extent, bytes) == Wants::NoMore) {
             self.forget(&response.request_id);
         }
     }
 
-    fn listeners(&self) -> MutexGuard<'_, HashMap<Box<str>, Listener, RandomState>> {
+    fn listeners(&self) -> MutexGuard<'_, HashMap<Box<str>, Listening, RandomState>> {
         self.listeners.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -279,17 +419,6 @@ fn unpublishable(place: &str, error: &dyn std::error::Error) {
     UNPUBLISHABLE.write(|| format!("a message for {:?} cannot be published: {}", Excerpt(place), Excerpt(error)));
 }
 
-/// What a server subscribes to for one namespace.
-fn topics(channels: &Channels) -> [Topic; 4] {
-    let name = |channel: &str| Topic::channel(channel.to_owned());
-    [
-        Topic::pattern(channels.pattern()),
-        name(channels.request()),
-        name(channels.response()),
-        name(channels.own_response()),
-    ]
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -303,8 +432,7 @@ mod tests {
         // Nobody listens on the discard port, and what is asked of Redis does not show here.
         let redis = Some(RedisServer::new("127.0.0.1", 9, RedisSecurity::Plain));
         let config = Config { redis, ..Config::default() };
-        let redis = redis::start(&config, |_| ()).expect("threads").expect("a server is named");
-        Membership::new(&config, redis).expect("random numbers")
+        Membership::start(&config, [], |_| (), || ()).expect("threads").expect("a server is named")
     }
 
     /// The namespace to which a channel belongs that is subscribed to by its own name.
@@ -332,6 +460,10 @@ mod tests {
         assert_eq!(namespace_of(&member, request), None);
         assert!(member.recognise(&pattern, "socket.io#/chat#room#").is_none());
         assert!(namespace_of(&member, "socket.io-request#/#").is_some());
+        // Who is still counted has to answer.
+        let (place, incoming) = member.recognise_left(request).expect("a request");
+        assert_eq!((&*place.namespace, incoming), ("/chat", Incoming::Request));
+        assert!(member.recognise_left("socket.io#/chat#").is_none());
     }
 
     #[test]
@@ -349,17 +481,17 @@ mod tests {
         let (sender, heard) = channel();
         let listener = |name: &'static str, wanted: usize| {
             let (sender, left) = (sender.clone(), AtomicUsize::new(wanted));
-            Arc::new(move |_: Answer, _: usize| {
+            Arc::new(move |_: Answer, _: Extent, _: usize| {
                 sender.send(name).expect("the test listens");
                 if left.fetch_sub(1, Relaxed) == 1 { Wants::NoMore } else { Wants::More }
             })
         };
-        let twice = member.listen(listener("twice", 2)).expect("random numbers");
-        let once = member.listen(listener("once", 1)).expect("random numbers");
-        let given_up = member.listen(listener("given up", 9)).expect("random numbers");
-        member.forget(&given_up);
-        for id in ["nobody's", &twice, &once, &given_up, &once, &twice, &twice] {
-            member.answered(Response { request_id: id.into(), answer: Answer::Done });
+        let twice = member.listen("/", listener("twice", 2)).expect("random numbers");
+        let once = member.listen("/", listener("once", 1)).expect("random numbers");
+        let given_up = member.listen("/", listener("given up", 9)).expect("random numbers");
+        member.forget(&given_up.id);
+        for id in ["nobody's", &twice.id, &once.id, &given_up.id, &once.id, &twice.id, &twice.id] {
+            member.answered(Response { request_id: id.into(), answer: Answer::Done, extent: Extent::Whole });
         }
         drop(sender);
         assert_eq!(heard.try_iter().collect::<Vec<_>>(), ["twice", "once", "twice"]);
@@ -367,10 +499,50 @@ mod tests {
     }
 
     #[test]
+    fn where_it_is_no_member_it_listens_as_a_guest_while_it_asks() {
+        let member = member();
+        let listener = || Arc::new(|_: Answer, _: Extent, _: usize| Wants::NoMore);
+        let asking = member.listen("/elsewhere", listener()).expect("random numbers");
+        assert!(!asking.place.is_member() && member.is_own(&asking.place.uid));
+        let response = asking.place.channels.own_response().to_owned();
+        assert_eq!(namespace_of(&member, &response).as_deref(), Some("/elsewhere"));
+        assert!(namespace_of(&member, asking.place.channels.request()).is_none(), "nobody asks a guest");
+        member.answered(Response { request_id: asking.id.clone(), answer: Answer::Done, extent: Extent::Whole });
+        assert!(namespace_of(&member, &response).is_none());
+        member.enter("/");
+        assert!(member.listen("/", listener()).expect("random numbers").place.is_member());
+    }
+
+    #[test]
+    fn who_waits_for_subscriptions_is_told_when_the_place_is_left() {
+        let member = member();
+        member.enter("/");
+        let place = member.member_place("/").expect("a member");
+        let (sender, told) = channel();
+        for _ in 0..2 {
+            let sender = sender.clone();
+            let heard = move |standing| sender.send(standing).expect("the test listens");
+            // Whether Redis has been found absent by now does not matter here.
+            member.when_in_effect(&place, Box::new(heard));
+            member.leave("/");
+            assert_eq!(told.recv(), Ok(Standing::Away));
+        }
+    }
+
+    #[test]
+    fn kinglets_are_known_by_their_uids() {
+        let member = member();
+        assert!(Membership::is_kinglet(&member.uid) && Membership::is_kinglet(&member.guest));
+        assert!(!Membership::is_kinglet("9y1JGY") && !Membership::is_kinglet("emitter"));
+    }
+
+    #[test]
     fn without_redis_the_others_cannot_be_counted() {
         let (sender, counted) = channel();
-        member()
-            .count_others("/", Duration::from_secs(3600), move |others| sender.send(others).expect("the test listens"));
-        assert_eq!(counted.recv(), Ok(Err(AskError::Away)));
+        let member = member();
+        let connection = Connection { number: 1, since: std::time::Instant::now() };
+        let receive = move |others| sender.send(others).expect("the test listens");
+        member.count(&member.place_of("/"), connection, Duration::from_secs(3600), receive);
+        assert_eq!(counted.recv(), Ok(None));
     }
 }

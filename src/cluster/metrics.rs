@@ -23,6 +23,8 @@ pub struct ClusterMetrics {
     pub unpublishable: u64,
     /// Requests of this server that not all others answered in time (`requests_timeout`).
     pub timeouts: u64,
+    /// Sockets connected before other servers could be heard in their namespaces (`subscribe_wait`).
+    pub unheard: u64,
 }
 
 /// The counters behind that.
@@ -34,6 +36,7 @@ pub(crate) struct Counters {
     dropped: [Count; DropReason::ALL.len()],
     pub(crate) unpublishable: Count,
     pub(crate) timeouts: Count,
+    pub(crate) unheard: Count,
 }
 
 /// A number that any thread may add to.
@@ -71,6 +74,7 @@ impl Counters {
                 .collect(),
             unpublishable: self.unpublishable.get(),
             timeouts: self.timeouts.get(),
+            unheard: self.unheard.get(),
         }
     }
 }

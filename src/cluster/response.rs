@@ -20,6 +20,17 @@ pub struct Response {
     pub request_id: Box<str>,
     /// What is answered.
     pub answer: Answer,
+    /// Whether that is all.
+    pub extent: Extent,
+}
+
+/// How much of what a server has is in its answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// All.
+    Whole,
+    /// As much as the server can give. Only kinglets say so, and only to kinglets: others would take it for all.
+    Part,
 }
 
 /// What is answered.
@@ -58,6 +69,8 @@ struct Received<'a> {
     data: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "null_or_more")]
     packet: Option<&'a RawValue>,
+    #[serde(borrow)]
+    incomplete: Option<&'a RawValue>,
 }
 
 /// Reads a value that is there, even if it is `null`.
@@ -80,6 +93,8 @@ struct Sent<'a> {
     client_count: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     data: Option<&'a RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    incomplete: Option<bool>,
 }
 
 #[derive(Serialize)]
@@ -107,7 +122,8 @@ impl Response {
     /// # Errors
     /// If an acknowledgement is no JSON or does not go with its attachments.
     pub fn encode(&self) -> Result<Vec<u8>, EncodeError> {
-        let sent = Sent { request_id: &self.request_id, ..Sent::default() };
+        let incomplete = (self.extent == Extent::Part).then_some(true);
+        let sent = Sent { request_id: &self.request_id, incomplete, ..Sent::default() };
         let sent = match &self.answer {
             Answer::SocketIds(ids) => Sent { sockets: Some(SentSockets::Ids(ids)), ..sent },
             Answer::Rooms(rooms) => Sent { rooms: Some(rooms), ..sent },
@@ -155,7 +171,9 @@ impl Received<'_> {
             }
             Some(kind) => return Err(DecodeError::ResponseType(kind)),
         };
-        Ok(Response { request_id: self.request_id, answer })
+        let incomplete = self.incomplete.is_some_and(|incomplete| incomplete.get() == "true");
+        let extent = if incomplete { Extent::Part } else { Extent::Whole };
+        Ok(Response { request_id: self.request_id, answer, extent })
     }
 }
 
@@ -209,7 +227,8 @@ fn decode_msgpack(message: &Bytes) -> Result<Response, DecodeError> {
     }
     let request_id = request_id.ok_or(DecodeError::Missing("requestId"))?;
     let (json, attachments) = packet.unwrap_or_default();
-    Ok(Response { request_id, answer: Answer::Ack(acknowledgement(&json, attachments.into_boxed_slice())) })
+    let answer = Answer::Ack(acknowledgement(&json, attachments.into_boxed_slice()));
+    Ok(Response { request_id, answer, extent: Extent::Whole })
 }
 
 fn encode_ack(request_id: &str, arguments: &Arguments) -> Result<Vec<u8>, EncodeError> {
@@ -239,7 +258,7 @@ mod tests {
     }
 
     fn encode(answer: Answer) -> Vec<u8> {
-        Response { request_id: "r".into(), answer }.encode().unwrap()
+        Response { request_id: "r".into(), answer, extent: Extent::Whole }.encode().unwrap()
     }
 
     #[test]
@@ -333,6 +352,16 @@ mod tests {
         assert!(bytes(r#"{"requestId":"r","type":6, "data":"ab"}"#) < 1000);
         assert!(bytes(r#"{"requestId":"r","type":6,"data":"a b"}"#) > 100_000);
         assert!(answer(br#"{"requestId":"r"}"#).bytes() > 0);
+    }
+
+    #[test]
+    fn an_answer_may_be_less_than_there_is() {
+        let answer = Answer::Rooms(vec!["a".into()]);
+        let message = Response { request_id: "r".into(), answer, extent: Extent::Part }.encode().unwrap();
+        assert_eq!(message, br#"{"requestId":"r","rooms":["a"],"incomplete":true}"#);
+        assert_eq!(decode(&message).unwrap().extent, Extent::Part);
+        let other = br#"{"requestId":"r","rooms":[],"incomplete":1}"#;
+        assert_eq!(decode(other).unwrap().extent, Extent::Whole);
     }
 
     #[test]

@@ -150,6 +150,10 @@ pub struct Limits {
     /// Time that the other servers of a cluster have to answer a request. Default 5 s. Beyond: the result is partial, and says
     /// so.
     pub requests_timeout: Duration,
+    /// Time for which a client waits to be let into a namespace while Redis has yet to confirm the namespace's subscriptions, so
+    /// that who is connected hears what other servers send. Default 500 ms; 0: nobody waits. Beyond: it is let in, a warning says
+    /// so, and [`unheard`](crate::ClusterMetrics::unheard) counts. While Redis is away nobody waits.
+    pub subscribe_wait: Duration,
     /// Time in which a connection to Redis must be made: TCP, TLS and log-in. Default 2 s. Beyond: given up, and tried again
     /// after [`redis_backoff`](Self::redis_backoff).
     pub redis_connect_timeout: Duration,
@@ -224,6 +228,7 @@ impl Default for Limits {
             recovery_sessions: 16 * 1024 * 1024,
             writes_per_turn: 1024,
             requests_timeout: Duration::from_secs(5),
+            subscribe_wait: Duration::from_millis(500),
             redis_connect_timeout: Duration::from_secs(2),
             redis_ping_interval: Duration::from_secs(15),
             redis_ping_timeout: Duration::from_secs(10),

@@ -484,6 +484,13 @@ pub const SETTINGS: &[Setting] = &[
         "time that other servers have to answer; then the result is partial"
     ),
     setting!(
+        "KINGLET_SUBSCRIBE_WAIT",
+        "500ms",
+        limits.subscribe_wait,
+        parse::duration,
+        "time that a CONNECT waits until other servers are heard in its namespace; then let in all the same; 0: none"
+    ),
+    setting!(
         "KINGLET_REDIS_CONNECT_TIMEOUT",
         "2s",
         limits.redis_connect_timeout,

@@ -11,8 +11,8 @@ use mio::net::TcpListener;
 use mio::{Poll, Waker};
 
 use super::budget;
-use crate::app::{Handle, Handlers, Pool, receive};
-use crate::cluster::{Membership, redis};
+use crate::app::{Handle, Handlers, Pool, deaf, receive};
+use crate::cluster::Membership;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::log_line;
@@ -148,12 +148,9 @@ impl Prepared {
         let pool = handlers.pool();
         let started = pool.start(&config).inspect_err(|_| pool.close());
         started.map_err(Error::system("cannot start a thread for blocking handlers"))?;
-        let cluster = join_cluster(&config, &handle).inspect_err(|_| pool.close())?;
+        let cluster = join_cluster(&config, &handle, &handlers).inspect_err(|_| pool.close())?;
         let shared = Arc::new(Shared::new(config, instance, Box::new(handlers), cluster, mailboxes, budget));
         handle.start(&shared);
-        if let Some(cluster) = &shared.cluster {
-            shared.declared_namespaces().for_each(|namespace| cluster.enter(namespace));
-        }
         let mut workers = Workers { pool, shared: Arc::clone(&shared), operations: None };
         let operations = Operations::start(&shared, &handle, memory).inspect_err(|_| workers.abandon())?;
         workers.operations = operations;
@@ -214,12 +211,11 @@ fn announce(shared: &Shared, address: SocketAddr, memory: Option<usize>, operati
     }
 }
 
-/// Starts the way to Redis, if there is one.
-fn join_cluster(config: &Config, handle: &Handle) -> Result<Option<Membership>> {
-    let server = handle.clone();
-    let redis = redis::start(config, move |incoming| receive(&server, incoming))?;
-    let member = redis.map(|redis| Membership::new(config, redis)).transpose();
-    member.map_err(io::Error::other).map_err(Error::system("cannot draw random numbers"))
+/// Starts the way to Redis, if there is one, with the namespaces that the program declared.
+fn join_cluster(config: &Config, handle: &Handle, handlers: &Handlers) -> Result<Option<Membership>> {
+    let (server, unheard) = (handle.clone(), handle.clone());
+    let sink = move |incoming| receive(&server, incoming);
+    Membership::start(config, handlers.declared(), sink, move || deaf(&unheard))
 }
 
 /// Stops the other shards when one ends, by an error or a panic, or has no thread to begin on: a server with a part missing

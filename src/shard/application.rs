@@ -9,8 +9,12 @@ use super::keys::{NamespaceKey, SessionKey, SocketKey};
 use super::namespaces::{Child, NamespaceRef, NoNamespace};
 use super::room_changes::RoomChange;
 use super::shared::Shared;
+use crate::cluster::Answer;
 use crate::error::AckError;
 use crate::socketio::{Arguments, DisconnectReason, Event};
+
+/// Answers an event of another server. If it is dropped instead, that server will get no answer.
+pub(crate) type ServerReply = Box<dyn FnOnce(Answer) + Send + Sync>;
 
 /// The handlers of a server. They are called while no shard state is borrowed.
 pub(crate) trait Application: Send + Sync {
@@ -62,8 +66,8 @@ pub(crate) trait Application: Send + Sync {
     /// A socket received an event; `ack` is the id to acknowledge it with.
     fn event(&self, shard: &Rc<Shard>, socket: SocketRef, event: Event, ack: Option<u64>);
 
-    /// Another server of the cluster sent an event for servers; `request_id` is that of the request to answer.
-    fn server_event(&self, shard: &Rc<Shard>, namespace: &NamespaceRef, event: Event, request_id: Option<Box<str>>);
+    /// Another server of the cluster sent an event for servers; `reply` answers it, if it asks for that.
+    fn server_event(&self, shard: &Rc<Shard>, namespace: &NamespaceRef, event: Event, reply: Option<ServerReply>);
 
     /// Whether [`outgoing`](Self::outgoing) is to be called for a namespace.
     fn hears_outgoing(&self, namespace: &NamespaceRef) -> bool;

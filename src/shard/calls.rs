@@ -56,15 +56,7 @@ impl Shard {
                 let child = application.enter_namespace(self, &name);
                 self.core.borrow_mut().enter_namespace(session, &name, auth, child);
             }
-            Call::Connect(socket) => {
-                if self.core.borrow().socket(socket).is_none() {
-                    return;
-                }
-                match &self.shared.recovery {
-                    Some(recovery) => self.connect_recoverable(recovery, socket),
-                    None => self.admit(socket),
-                }
-            }
+            Call::Connect(socket) => self.connect(socket),
             Call::Event { socket, event, ack } => {
                 let clock = self.clock();
                 application.event(self, socket, event, ack);
@@ -84,6 +76,17 @@ impl Shard {
             }
             Call::Message { session, message } => application.message(self, session, message),
             Call::Forget(session) => self.core.borrow_mut().forget_session(session),
+        }
+    }
+
+    /// A socket that asks to join its namespace waits for nothing more.
+    pub(crate) fn connect_now(self: &Rc<Self>, socket: SocketRef) {
+        if self.core.borrow().socket(socket).is_none() {
+            return;
+        }
+        match &self.shared.recovery {
+            Some(recovery) => self.connect_recoverable(recovery, socket),
+            None => self.admit(socket),
         }
     }
 

@@ -38,6 +38,8 @@ struct State {
     /// before they are counted.
     parts: isize,
     others: Others,
+    /// Whether some server did not send it to all its clients, or may not have.
+    doubtful: bool,
     /// `None` when it has ended.
     finish: Option<Finish>,
 }
@@ -60,7 +62,7 @@ impl State {
 
     /// How many receivers gave no answer that was kept, or `None` if every one did.
     fn missing(&self) -> Option<usize> {
-        let all = self.is_complete() && self.dropped == 0;
+        let all = self.is_complete() && self.dropped == 0 && !self.doubtful;
         (!all).then(|| self.receivers.saturating_sub(self.answers.len()))
     }
 }
@@ -69,7 +71,8 @@ impl Collection {
     pub(crate) fn new(hoard: &Arc<Hoard>, shards: usize, others: Others, finish: Finish) -> Arc<Self> {
         let parts = isize::try_from(shards).unwrap_or(isize::MAX);
         let answers = Vec::new();
-        let state = State { answers, bytes: 0, dropped: 0, receivers: 0, parts, others, finish: Some(finish) };
+        let (bytes, dropped, receivers) = (0, 0, 0);
+        let state = State { answers, bytes, dropped, receivers, parts, others, doubtful: false, finish: Some(finish) };
         Arc::new(Self { hoard: Arc::clone(hoard), state: Mutex::new(state) })
     }
 
@@ -87,6 +90,11 @@ impl Collection {
         state.parts = state.parts.saturating_add_unsigned(servers);
         state.others = Others::Counted;
         state.is_complete()
+    }
+
+    /// Some server has clients that did not get the broadcast, or may have: it is waited for what is known, and never complete.
+    pub(crate) fn doubt(&self) {
+        self.state().doubtful = true;
     }
 
     /// A shard or another server has sent the broadcast to so many clients. Says whether no answer is missing.
@@ -268,6 +276,14 @@ mod tests {
         let collection = collection(&room_for(9), 1, Others::Uncounted);
         assert!(!collection.asked(1));
         assert!(!collection.answered(answer("[1]")));
+        assert_eq!(collection.state().missing(), Some(0));
+    }
+
+    #[test]
+    fn doubt_leaves_it_incomplete_and_is_not_waited_for() {
+        let collection = collection(&room_for(9), 1, Others::Counted);
+        collection.doubt();
+        assert!(collection.asked(0));
         assert_eq!(collection.state().missing(), Some(0));
     }
 

@@ -32,6 +32,7 @@ mod entries;
 mod handoff;
 mod handshake;
 mod handshakes;
+mod hearing;
 mod hoard;
 mod ids;
 mod inbox;
@@ -75,7 +76,7 @@ mod websocket;
 mod write;
 
 pub(crate) use self::accept::{Sharing, listen, probe};
-pub(crate) use self::application::{Application, SessionRef, SocketRef};
+pub(crate) use self::application::{Application, ServerReply, SessionRef, SocketRef};
 pub use self::application::{Message, Refusal};
 pub(crate) use self::census::Census;
 pub(crate) use self::collections::{Asker, Collection, Others, Relay};

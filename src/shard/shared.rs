@@ -136,12 +136,6 @@ impl Shared {
         }
     }
 
-    /// The names of the namespaces that the program declared. A bare server has none that count.
-    pub(crate) fn declared_namespaces(&self) -> impl Iterator<Item = &str> {
-        let count = if self.application.is_bare() { 0 } else { self.application.namespaces() };
-        (0..count as u32).map(|key| self.application.namespace_name(NamespaceKey(key)))
-    }
-
     /// Counts a new connection; false if it is one more than there may be.
     pub(crate) fn connection_opened(&self) -> bool {
         self.connections.fetch_add(1, Ordering::Relaxed) < self.max_connections

@@ -1,8 +1,10 @@
 //! The way to Redis against real servers, each test with one of its own.
 #![expect(clippy::unwrap_used, reason = "a test ends where something fails")]
 
+mod completeness;
 mod crossing;
 mod dropped;
+mod hearing;
 mod log_in;
 mod outages;
 mod publishing;

@@ -113,6 +113,30 @@ fn of_wishes_that_change_often_the_last_holds() {
 }
 
 #[test]
+fn wishes_that_change_while_redis_is_slow_do_not_pile_up() {
+    let server = Server::start(&[]);
+    let listener = Listener::on(&quick(server.address()), "news");
+    listener.until_up();
+    let calls = |command: &str| {
+        let stats = server.client().ask("INFO commandstats");
+        let line = stats.lines().find(|line| line.starts_with(&format!("cmdstat_{command}:"))).unwrap_or_default();
+        line.split(['=', ',']).nth(1).map_or(0, |calls| calls.parse::<u32>().unwrap())
+    };
+    server.freeze();
+    for number in 0..100_000 {
+        listener.redis.subscribe([Topic::channel(format!("{number}"))]);
+        listener.redis.unsubscribe([Topic::channel(format!("{number}"))]);
+    }
+    listener.redis.subscribe([Topic::channel("end")]);
+    server.thaw();
+    listener.until_subscribed("end");
+    // Those that Redis was told of while it was thought to be quick.
+    assert!(calls("unsubscribe") < 10_000, "{} times", calls("unsubscribe"));
+    server.client().ask("PUBLISH news rain");
+    assert_eq!(listener.text(), "rain");
+}
+
+#[test]
 fn subscribers_are_counted_by_exact_name() {
     let server = Server::start(&[]);
     let listener = Listener::on(&quick(server.address()), "news");

@@ -21,7 +21,7 @@ static DROPPED: [LineKind; DropReason::ALL.len()] =
 
 /// Handles what the subscriber tells.
 pub(crate) fn receive(server: &Handle, incoming: Incoming) {
-    let Some(shared) = server.shared() else { return };
+    let shared = server.wait();
     let Some(cluster) = &shared.cluster else { return };
     let (topic, channel, payload) = match incoming {
         Incoming::Message { topic, channel, payload } => (topic, channel, payload),
@@ -31,10 +31,12 @@ pub(crate) fn receive(server: &Handle, incoming: Incoming) {
         }
         // Messages that came together are delivered together: the shards are woken once for them.
         Incoming::Pause => return shared.mailboxes.iter().for_each(Mailbox::wake),
-        Incoming::Subscribed(_) | Incoming::Up | Incoming::Down(_) => return,
+        Incoming::Subscribed(topic) => return cluster.subscribed(&topic),
+        Incoming::Up | Incoming::Down(_) => return,
     };
     let channel = String::from_utf8_lossy(&channel);
-    let Some((place, incoming)) = cluster.recognise(&topic, &channel) else { return };
+    let known = cluster.recognise(&topic, &channel).or_else(|| cluster.recognise_left(&channel));
+    let Some((place, incoming)) = known else { return };
     let result = match incoming {
         cluster::Incoming::Broadcast { room } => broadcast(shared, cluster, &place, room, &payload),
         cluster::Incoming::Request => Request::decode(&payload).map(|request| {
@@ -59,6 +61,11 @@ fn dropped(cluster: &Membership, channel: &str, error: &DecodeError) {
             format!("a message on {:?} was dropped ({}): {}", Excerpt(channel), reason.as_str(), Excerpt(error))
         });
     }
+}
+
+/// Handles that what was to be subscribed to will not be in effect.
+pub(crate) fn deaf(server: &Handle) {
+    server.wait().cluster.iter().for_each(Membership::deaf);
 }
 
 /// Delivers to the sockets here. What is for nobody here, or came from here, is not decoded.

@@ -10,13 +10,13 @@ use super::super::broadcast::{Broadcast, Reach};
 use super::super::everywhere::{everywhere, gather, on_shard};
 use super::on_any_shard;
 use super::received::local;
-use crate::cluster::{self, Answer, Operation, Opts, Place, RemoteHandshake, Request, date_text};
+use super::reply::Reply;
+use crate::cluster::{self, Answer, Extent, Operation, Opts, Place, RemoteHandshake, Request, Response, date_text};
 use crate::engineio::Sid;
-use crate::shard::{self, Asker, Description, NamespaceRef, Relay, Shard, Shared, SocketRef, Target};
+use crate::shard::{self, Asker, Description, NamespaceRef, Relay, ServerReply, Shard, Shared, SocketRef, Target};
 use crate::socketio;
 
 /// Who asks, and for the sockets of which namespace.
-#[derive(Clone)]
 struct Asked {
     shared: Arc<Shared>,
     namespace: NamespaceRef,
@@ -26,19 +26,20 @@ struct Asked {
 
 /// Does what another server asks.
 pub(super) fn serve(shared: &Arc<Shared>, place: &Place, request: Request) {
-    // Who is counted must answer, also for a namespace that has just gone: its other servers wait.
-    let Some(namespace) = shared.application.find_namespace(&place.namespace) else { return };
+    let Some(namespace) = shared.application.find_namespace(&place.namespace) else {
+        return answer_without_namespace(shared, place, request);
+    };
     let asked = Asked { shared: Arc::clone(shared), namespace, uid: request.uid };
     match request.operation {
         Operation::Sockets { request_id, rooms } => {
             let opts = Opts { rooms, except: Vec::new() };
-            asked.gather(request_id, opts, |parts| {
-                Answer::SocketIds(parts.into_iter().map(|socket| (*socket.id).into()).collect())
-            });
+            let ids = |parts: Vec<Description>| parts.into_iter().map(|socket| (*socket.id).into()).collect();
+            asked.gather(request_id, opts, Answer::SocketIds(Vec::new()), move |parts| Answer::SocketIds(ids(parts)));
         }
         Operation::AllRooms { request_id } => asked.all_rooms(request_id),
         Operation::Fetch { request_id, opts } => {
-            asked.gather(request_id, opts, |parts| Answer::Sockets(parts.into_iter().map(described).collect()))
+            let sockets = |parts: Vec<Description>| parts.into_iter().map(described).collect();
+            asked.gather(request_id, opts, Answer::Sockets(Vec::new()), move |parts| Answer::Sockets(sockets(parts)));
         }
         Operation::Join { opts, rooms } => asked.sockets(opts).sockets_join(rooms),
         Operation::Leave { opts, rooms } => asked.sockets(opts).sockets_leave(rooms),
@@ -71,10 +72,10 @@ impl Asked {
         Broadcast { target, reach: Reach::Server, ..everybody }
     }
 
-    fn respond(&self, request_id: Box<str>, answer: Answer) {
-        if let Some(cluster) = &self.shared.cluster {
-            cluster.respond(self.namespace.name(&self.shared), self.uid.as_deref(), request_id, answer);
-        }
+    /// The right to answer; `none` is the answer that says nothing.
+    fn reply(&self, request_id: Box<str>, none: Answer) -> Reply {
+        let namespace = self.namespace.name(&self.shared);
+        Reply::new(&self.shared, namespace, self.uid.as_deref(), request_id, none)
     }
 
     /// Answers with what becomes of the sockets that are meant.
@@ -82,28 +83,31 @@ impl Asked {
         self,
         request_id: Box<str>,
         opts: Opts,
+        none: Answer,
         answer: impl FnOnce(Vec<Description>) -> Answer + Send + 'static,
     ) {
         let (key, target) = (self.namespace.key(), self.sockets(opts).target);
+        let reply = self.reply(request_id, none);
         gather(
             &Arc::clone(&self.shared),
             target.bytes(),
             move |shard| shard.core.borrow().describe(key, &target),
-            move |parts| self.respond(request_id, answer(parts.into_iter().flatten().collect())),
+            move |parts| reply.send(answer(parts.into_iter().flatten().collect())),
         );
     }
 
     fn all_rooms(self, request_id: Box<str>) {
         let key = self.namespace.key();
+        let reply = self.reply(request_id, Answer::Rooms(Vec::new()));
         gather(
-            &Arc::clone(&self.shared),
+            &self.shared,
             0,
             move |shard| shard.core.borrow().all_rooms(key),
             move |parts| {
                 let mut rooms = parts.concat();
                 rooms.sort_unstable();
                 rooms.dedup();
-                self.respond(request_id, Answer::Rooms(rooms.into_iter().map(Into::into).collect()));
+                reply.send(Answer::Rooms(rooms.into_iter().map(Into::into).collect()));
             },
         );
     }
@@ -121,14 +125,22 @@ impl Asked {
             let socket = shard.core.borrow().find_sid(sid);
             if let Some(socket) = socket {
                 act(shard, socket);
-                self.respond(request_id, Answer::Done);
+                if let Some(cluster) = &self.shared.cluster {
+                    let namespace = self.namespace.name(&self.shared);
+                    let response = Response { request_id, answer: Answer::Done, extent: Extent::Whole };
+                    cluster.respond(namespace, self.uid.as_deref(), response);
+                }
             }
         });
     }
 
     fn server_event(self, request_id: Option<Box<str>>, event: socketio::Event) {
+        let reply = request_id.map(|request_id| {
+            let reply = self.reply(request_id, Answer::ServerSideEmit(None));
+            Box::new(move |answer| reply.send(answer)) as ServerReply
+        });
         on_any_shard(&Arc::clone(&self.shared), event.bytes(), move |shard| {
-            self.shared.application.server_event(shard, &self.namespace, event, request_id);
+            self.shared.application.server_event(shard, &self.namespace, event, reply);
         });
     }
 
@@ -149,9 +161,31 @@ impl Asked {
             urgency: shard::Urgency::Reliable,
             heard,
         };
-        let send = move |answer| self.respond(request_id.clone(), answer);
+        let reply = self.reply(request_id, Answer::ClientCount(0));
+        let send = move |answer| reply.send(answer);
         let asker = Asker::Relay(Relay::new(shared.mailboxes.len(), Box::new(send)));
         everywhere(&shared, broadcast.bytes(), move |shard| ask(shard, &broadcast, id, timeout, &asker));
+    }
+}
+
+/// Answers for a namespace that has just gone: no socket is in it. Who listened there for events between servers does so no more.
+fn answer_without_namespace(shared: &Arc<Shared>, place: &Place, request: Request) {
+    let reply =
+        |request_id, none: Answer| Reply::new(shared, &place.namespace, request.uid.as_deref(), request_id, none);
+    match request.operation {
+        Operation::Sockets { request_id, .. } => reply(request_id, Answer::SocketIds(Vec::new())).send_none(),
+        Operation::AllRooms { request_id } => reply(request_id, Answer::Rooms(Vec::new())).send_none(),
+        Operation::Fetch { request_id, .. } => reply(request_id, Answer::Sockets(Vec::new())).send_none(),
+        Operation::Broadcast { request_id, .. } => reply(request_id, Answer::ClientCount(0)).send_none(),
+        Operation::ServerSideEmit { request_id, .. } => {
+            drop(request_id.map(|request_id| reply(request_id, Answer::ServerSideEmit(None))));
+        }
+        Operation::Join { .. }
+        | Operation::JoinOne { .. }
+        | Operation::Leave { .. }
+        | Operation::LeaveOne { .. }
+        | Operation::Disconnect { .. }
+        | Operation::DisconnectOne { .. } => {}
     }
 }
 

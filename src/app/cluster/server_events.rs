@@ -1,15 +1,11 @@
 //! Events for the other servers of the cluster themselves.
 
-use std::sync::Arc;
-
 use super::super::answers::Answers;
 use super::super::args::{self, Args};
 use super::super::broadcast::Broadcast;
-use super::super::handlers::guard;
-use super::super::subject::Subject;
-use super::on_any_shard;
-use super::questions::{MissingServers, Question, gather_all};
-use crate::cluster::{Answer, Operation, is_reserved_server_side};
+use super::missing::MissingServers;
+use super::questions::{Question, gather_all};
+use crate::cluster::{Answer, Extent, Operation, is_reserved_server_side};
 use crate::error::EmitError;
 use crate::socketio::{Arguments, Event};
 
@@ -38,7 +34,8 @@ impl Broadcast {
         cluster.check_server_event(namespace, event.arguments.json().len())?;
         let question = Question {
             request: Box::new(|id| Operation::ServerSideEmit { request_id: Some(id), event }),
-            read: |answer| match answer {
+            read: |answer, extent| match answer {
+                Answer::ServerSideEmit(None) if extent == Extent::Part => Some(Vec::new()),
                 Answer::ServerSideEmit(value) => {
                     let value = value.as_deref().map_or("", serde_json::value::RawValue::get);
                     Some(vec![Arguments::unnamed(format!("[{value}]").into(), Box::default())])
@@ -55,20 +52,6 @@ impl Broadcast {
             |answers, missing| callback(MissingServers::check(Answers::new(answers), missing)),
         );
         Ok(())
-    }
-
-    /// Finds out how many servers have the namespace, this one among them; those that cannot be counted are none.
-    pub(in crate::app) fn count_servers(&self, receive: impl FnOnce(usize) + Send + 'static) {
-        let (Some(shared), Some((cluster, namespace))) = (&self.shared, self.cluster()) else { return receive(1) };
-        let server = Arc::clone(shared);
-        cluster.count_others(namespace, shared.config.limits.requests_timeout, move |others| {
-            on_any_shard(&server, 0, move |shard| {
-                guard(shard, Subject::Nobody, "the number of servers", || {
-                    receive(1 + others.unwrap_or(0));
-                    None
-                });
-            });
-        });
     }
 }
 

@@ -14,12 +14,12 @@ use mio::Waker;
 
 use super::fault::Fault;
 use super::metrics::{Counters, RedisMetrics};
-use super::queue::{Ask, AskError, Kind, Queue, Wake};
+use super::queue::{Ask, AskError, Kind, Queue, Uncounted, Wake};
 use super::settings::Settings;
 use super::sleep::Sleep;
 use super::status::{Side, State, Status};
-use super::subscriber::Incoming;
-use super::topics::{Topic, Topics};
+use super::subscriber::{Incoming, Sink};
+use super::topics::{Connection, Demand, Topic, Topics};
 use super::{publisher, queue, subscriber};
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -41,6 +41,18 @@ static NOT_WOKEN: LineKind = LineKind::new(Level::Error, module_path!(), "thread
 /// [`Error::Setting`] if TLS is asked for and the file of certificates or the host's name is no use, [`Error::System`] if the
 /// system refuses a thread or a poll.
 pub fn start(config: &Config, sink: impl FnMut(Incoming) + Send + 'static) -> Result<Option<Handle>> {
+    start_with(config, [], sink, || ())
+}
+
+/// The same, subscribed to these from the beginning: Redis counts as there when they are in effect. `deaf` is called on the
+/// subscriber's thread when what was asked for will not be confirmed: Redis has refused it, or the connection has ended or could
+/// not be made.
+pub(crate) fn start_with(
+    config: &Config,
+    topics: impl IntoIterator<Item = Topic>,
+    sink: impl FnMut(Incoming) + Send + 'static,
+    deaf: impl FnMut() + Send + 'static,
+) -> Result<Option<Handle>> {
     let Some(server) = config.redis.clone() else { return Ok(None) };
     let address = server.to_string();
     let settings = Settings::new(config, server)?;
@@ -58,10 +70,11 @@ pub fn start(config: &Config, sink: impl FnMut(Incoming) + Send + 'static) -> Re
         subscriber,
         publisher,
     });
+    shared.topics.want(topics, Demand::Needed);
     // Dropped when the second thread cannot be started, it ends the first.
     let owner = Owner { shared: Arc::clone(&shared), threads: Mutex::default() };
     let of_subscriber = Arc::clone(&shared);
-    let sink = Box::new(sink);
+    let sink = Sink { incoming: Box::new(sink), deaf: Box::new(deaf) };
     owner
         .spawn("kinglet-redis-s", Side::Subscriber, move || subscriber::run(&of_subscriber, subscriber_sleep, sink))?;
     owner.spawn("kinglet-redis-p", Side::Publisher, move || publisher::run(&shared, publisher_sleep))?;
@@ -133,7 +146,16 @@ impl Handle {
     /// Subscribes to these; those that are subscribed to already are left alone. It is remembered, and repeated after each
     /// reconnection. [`Incoming::Subscribed`] tells when each is in effect.
     pub fn subscribe(&self, topics: impl IntoIterator<Item = Topic>) {
-        self.0.shared.topics.want(topics);
+        self.want(topics, Demand::Needed);
+    }
+
+    /// The same for what may be done without: if Redis refuses it, the connection goes on.
+    pub(crate) fn subscribe_if_allowed(&self, topics: impl IntoIterator<Item = Topic>) {
+        self.want(topics, Demand::Dispensable);
+    }
+
+    fn want(&self, topics: impl IntoIterator<Item = Topic>, demand: Demand) {
+        self.0.shared.topics.want(topics, demand);
         wake(&self.0.shared.subscriber);
     }
 
@@ -168,10 +190,53 @@ impl Handle {
         timeout: Duration,
         receive: impl FnOnce(Result<u64, AskError>) + Send + 'static,
     ) {
-        let ask = Ask { channel: channel.into(), until: Instant::now() + timeout, reply: Box::new(receive) };
+        let one = |counts: Vec<u64>| counts.first().copied().unwrap_or(0);
+        self.count_all(vec![channel.into()], timeout, move |counts| receive(counts.map(one)));
+    }
+
+    /// The same for several channels, at one moment.
+    pub(crate) fn count_all(
+        &self,
+        channels: Vec<Bytes>,
+        timeout: Duration,
+        receive: impl FnOnce(Result<Vec<u64>, AskError>) + Send + 'static,
+    ) {
+        let ask = Ask { channels, until: Instant::now() + timeout, reply: Box::new(receive) };
         match self.0.shared.queue.ask(ask) {
             Ok(()) => wake(&self.0.shared.publisher),
             Err((ask, error)) => (ask.reply)(Err(error)),
+        }
+    }
+
+    /// Publishes a message as [`publish`](Self::publish) does, of the kind [`Kind::Lasting`], and counts the subscribers of these
+    /// channels right before, so that those who are counted are those who get it. `uncounted`: what becomes of a message
+    /// whose receivers cannot be counted.
+    pub(crate) fn publish_counted(
+        &self,
+        channel: impl Into<Bytes>,
+        payload: impl Into<Bytes>,
+        uncounted: Uncounted,
+        channels: Vec<Bytes>,
+        timeout: Duration,
+        receive: impl FnOnce(Result<Vec<u64>, AskError>) + Send + 'static,
+    ) {
+        let ask = Ask { channels, until: Instant::now() + timeout, reply: Box::new(receive) };
+        let (woken, unasked) = self.0.shared.queue.push_counted(channel.into(), payload.into(), ask, uncounted);
+        if woken == Wake::Needed {
+            wake(&self.0.shared.publisher);
+        }
+        if let Some((ask, error)) = unasked {
+            (ask.reply)(Err(error));
+        }
+    }
+
+    /// How far a subscription is.
+    pub(crate) fn standing(&self, topic: &Topic) -> Standing {
+        match self.0.shared.topics.in_effect(topic) {
+            Ok(connection) => Standing::InEffect(connection),
+            Err(Some(_)) => Standing::Pending,
+            Err(None) if self.0.shared.status.is_untried(Side::Subscriber) => Standing::Pending,
+            Err(None) => Standing::Away,
         }
     }
 
@@ -203,6 +268,17 @@ impl Handle {
             }
         }
     }
+}
+
+/// How far a subscription is. [`Incoming::Subscribed`] tells when it is in effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// What is published comes, by this connection.
+    InEffect(Connection),
+    /// Redis was asked for it, or is being connected to for the first time.
+    Pending,
+    /// There is no connection, or Redis has refused it.
+    Away,
 }
 
 /// A thread, and a channel that closes when it is about to end.

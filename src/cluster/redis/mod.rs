@@ -47,10 +47,13 @@ mod wire;
 
 pub use fault::Fault;
 pub use handle::{Handle, start};
+pub(crate) use handle::{Standing, start_with};
 pub use metrics::RedisMetrics;
+pub(crate) use queue::Uncounted;
 pub use queue::{AskError, Kind};
 pub use status::State;
 pub use subscriber::Incoming;
+pub(crate) use topics::Connection;
 pub use topics::Topic;
 
 use handle::Shared;

@@ -18,7 +18,7 @@ use super::Shared;
 use super::attempt;
 use super::backoff::Backoff;
 use super::fault::Fault;
-use super::queue::{Ask, AskError, Line, Waiting};
+use super::queue::{Ask, AskError, Line, Queue, Waiting};
 use super::sleep::Sleep;
 use super::status::{Side, State};
 use super::wire::{self, Beat, Wire};
@@ -144,16 +144,32 @@ impl<'a> Talk<'a> {
     fn fill(&mut self) {
         let mut messages = Vec::new();
         for ask in self.shared.queue.take(self.room(), &mut messages) {
-            let end = self.wire.push(&[b"PUBSUB", b"NUMSUB", &ask.channel], 1);
-            self.number += 1;
-            self.flight.push_back((end, Sent::Ask(self.number)));
-            self.asked.push((self.number, ask));
+            self.ask(ask);
         }
-        for message in messages {
+        for mut message in messages {
+            // Right before the message, so that nobody comes or goes in between: Redis does all that has come from one
+            // connection before it turns to another.
+            if let Some(ask) = message.ask.take() {
+                if message.is_too_late(&ask) {
+                    self.shared.queue.answered();
+                    ask.answer(Err(AskError::Timeout));
+                    continue;
+                }
+                self.ask(*ask);
+            }
             let end = self.wire.push(&[b"PUBLISH", &message.channel, &message.payload], 1);
             self.in_flight += message.size();
             self.flight.push_back((end, Sent::Message(message)));
         }
+    }
+
+    fn ask(&mut self, ask: Ask) {
+        let command: [&[u8]; 2] = [b"PUBSUB", b"NUMSUB"];
+        let command: Vec<&[u8]> = command.into_iter().chain(ask.channels.iter().map(|channel| &channel[..])).collect();
+        let end = self.wire.push(&command, 1);
+        self.number += 1;
+        self.flight.push_back((end, Sent::Ask(self.number)));
+        self.asked.push((self.number, ask));
     }
 
     /// Takes a reply.
@@ -183,7 +199,7 @@ impl<'a> Talk<'a> {
                 if let Some(place) = self.asked.iter().position(|(asked, _)| *asked == number) {
                     let (_, ask) = self.asked.swap_remove(place);
                     self.shared.queue.answered();
-                    ask.answer(count(value));
+                    ask.answer(counts(value));
                 }
             }
             (Sent::Ping, _) => {}
@@ -205,23 +221,29 @@ impl<'a> Talk<'a> {
     }
 
     fn end(self) {
-        let handed = self.wire.handed();
-        let messages = self.flight.into_iter().filter_map(|(end, sent)| match sent {
-            Sent::Message(message) => Some((end, message)),
-            Sent::Ask(_) | Sent::Ping => None,
-        });
-        let (uncertain, unsent): (Vec<_>, Vec<_>) = messages.partition(|(end, _)| *end <= handed);
-        if !uncertain.is_empty() {
-            self.shared.counters.uncertain.add(uncertain.len() as u64);
-            log::warn!("{} messages were on their way to Redis and may be lost", uncertain.len());
+        let uncertain = land(self.flight, self.wire.handed(), &self.shared.queue);
+        if uncertain > 0 {
+            self.shared.counters.uncertain.add(uncertain as u64);
+            log::warn!("{uncertain} messages were on their way to Redis and may be lost");
         }
-        self.shared.queue.give_back(unsent.into_iter().map(|(_, message)| message));
         let waiting = self.shared.queue.set_line(Line::Closed);
         for ask in self.asked.into_iter().map(|(_, ask)| ask).chain(waiting) {
             ask.answer(Err(AskError::Away));
         }
         self.wire.close();
     }
+}
+
+/// Gives back to the queue what is in flight when the stream has taken so many bytes of it and breaks, as far as it has certainly
+/// not reached Redis. Says how many messages may have.
+fn land(flight: VecDeque<(u64, Sent)>, handed: u64, queue: &Queue) -> usize {
+    let messages = flight.into_iter().filter_map(|(end, sent)| match sent {
+        Sent::Message(message) => Some((end, message)),
+        Sent::Ask(_) | Sent::Ping => None,
+    });
+    let (uncertain, unsent): (Vec<_>, Vec<_>) = messages.partition(|(end, _)| *end <= handed);
+    queue.give_back(unsent.into_iter().map(|(_, message)| message));
+    uncertain.len()
 }
 
 /// What Redis said without having been asked.
@@ -232,14 +254,47 @@ pub(super) fn unasked(value: Value) -> Fault {
     }
 }
 
-/// The number in the answer to `PUBSUB NUMSUB` of one channel.
-fn count(value: Value) -> Result<u64, AskError> {
+/// The numbers in the answer to `PUBSUB NUMSUB`.
+fn counts(value: Value) -> Result<Vec<u64>, AskError> {
+    let none = || AskError::Refused("no number".to_owned());
+    let number = |pair: &[Value]| match pair {
+        [_, Value::Int(count)] => Ok(u64::try_from(*count).unwrap_or(0)),
+        _ => Err(none()),
+    };
     match value {
         Value::ServerError(error) => Err(AskError::Refused(wire::text(&error))),
-        Value::Array(items) => match items.as_slice() {
-            [_, Value::Int(count)] => Ok(u64::try_from(*count).unwrap_or(0)),
-            _ => Err(AskError::Refused("no number".to_owned())),
-        },
-        _ => Err(AskError::Refused("no number".to_owned())),
+        Value::Array(items) => items.chunks(2).map(number).collect(),
+        _ => Err(none()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::super::queue::Kind;
+    use super::*;
+
+    #[test]
+    fn what_was_taken_and_not_sent_goes_back_in_its_order() {
+        let queue = Queue::new(usize::MAX, Arc::default());
+        let push = |text: &'static str, kind| queue.push(Bytes::new(), Bytes::from(text), kind);
+        let text =
+            |messages: Vec<Waiting>| -> Vec<u8> { messages.iter().flat_map(|one| one.payload.to_vec()).collect() };
+        for (text, kind) in [("a", Kind::Lasting), ("b", Kind::Volatile), ("c", Kind::Lasting), ("d", Kind::Lasting)] {
+            let _ = push(text, kind);
+        }
+        let _ = push("e", Kind::Volatile);
+        let mut messages = Vec::new();
+        queue.take(usize::MAX, &mut messages);
+        let _ = push("f", Kind::Lasting);
+        // Each ends ten bytes after the one before; the second had left in part when the connection broke.
+        let mut flight: VecDeque<_> =
+            (1..).map(|place| place * 10).zip(messages.into_iter().map(Sent::Message)).collect();
+        flight.insert(1, (10, Sent::Ping));
+        assert_eq!(land(flight, 15, &queue), 1);
+        let mut messages = Vec::new();
+        queue.take(usize::MAX, &mut messages);
+        assert_eq!(text(messages), b"bcdef");
     }
 }

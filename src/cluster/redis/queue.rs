@@ -41,11 +41,28 @@ pub(super) struct Waiting {
     pub(super) channel: Bytes,
     pub(super) payload: Bytes,
     pub(super) kind: Kind,
+    /// The count of its receivers, until it is asked for.
+    pub(super) ask: Option<Box<Ask>>,
+    uncounted: Uncounted,
+}
+
+/// What becomes of a message whose receivers cannot be counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Uncounted {
+    /// It is of no use.
+    Dropped,
+    /// It is published as any other.
+    Published,
 }
 
 impl Waiting {
     pub(super) fn size(&self) -> usize {
         self.channel.len() + self.payload.len() + OVERHEAD
+    }
+
+    /// Whether it was of use only with its count, and nobody waits for that any more.
+    pub(super) fn is_too_late(&self, ask: &Ask) -> bool {
+        self.uncounted == Uncounted::Dropped && ask.until <= Instant::now()
     }
 }
 
@@ -64,21 +81,24 @@ pub enum AskError {
     /// As many questions as may wait for an answer do so already.
     #[error("too many questions wait for Redis's answers already")]
     Full,
+    /// There was no room for the message whose receivers were to be counted (`redis_queue`).
+    #[error("too much waits to be published already")]
+    NoRoom,
 }
 
 /// What is called with the answer to a question.
-pub(super) type Reply = Box<dyn FnOnce(Result<u64, AskError>) + Send>;
+pub(super) type Reply = Box<dyn FnOnce(Result<Vec<u64>, AskError>) + Send>;
 
-/// A question for the number of a channel's subscribers.
+/// A question for the numbers of some channels' subscribers.
 pub(super) struct Ask {
-    pub(super) channel: Bytes,
+    pub(super) channels: Vec<Bytes>,
     pub(super) until: Instant,
     pub(super) reply: Reply,
 }
 
 impl Ask {
     /// Hands over the answer, on the publisher's thread: a panic of whoever asked must not end that.
-    pub(super) fn answer(self, answer: Result<u64, AskError>) {
+    pub(super) fn answer(self, answer: Result<Vec<u64>, AskError>) {
         if catch_unwind(AssertUnwindSafe(|| (self.reply)(answer))).is_err() {
             PANICKED.write(|| "who asked for the number of a channel's subscribers panicked".to_owned());
         }
@@ -87,7 +107,7 @@ impl Ask {
 
 impl fmt::Debug for Ask {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Ask").field("channel", &self.channel).field("until", &self.until).finish_non_exhaustive()
+        f.debug_struct("Ask").field("channels", &self.channels).field("until", &self.until).finish_non_exhaustive()
     }
 }
 
@@ -165,13 +185,44 @@ impl Queue {
 
     /// Adds a message, or drops it or older ones, as the bound has it.
     pub(super) fn push(&self, channel: Bytes, payload: Bytes, kind: Kind) -> Wake {
+        let message = Waiting { order: 0, channel, payload, kind, ask: None, uncounted: Uncounted::Published };
+        self.admit(&mut self.inner(), message).unwrap_or(Wake::Needless)
+    }
+
+    /// The same for a message whose receivers are to be counted. The question is given back with the reason if it cannot be
+    /// asked.
+    pub(super) fn push_counted(
+        &self,
+        channel: Bytes,
+        payload: Bytes,
+        ask: Ask,
+        uncounted: Uncounted,
+    ) -> (Wake, Option<(Ask, AskError)>) {
         let mut inner = self.inner();
-        let message = Waiting { order: inner.order, channel, payload, kind };
-        let size = message.size();
+        let mut message = Waiting { order: 0, channel, payload, kind: Kind::Lasting, ask: None, uncounted };
+        if let Some(error) = inner.refusal() {
+            let published = uncounted == Uncounted::Published;
+            let woken = if published { self.admit(&mut inner, message).ok() } else { None };
+            return (woken.unwrap_or(Wake::Needless), Some((ask, error)));
+        }
+        message.ask = Some(Box::new(ask));
+        match self.admit(&mut inner, message) {
+            Ok(woken) => {
+                inner.unanswered += 1;
+                (woken, None)
+            }
+            Err(message) => (Wake::Needless, message.ask.map(|ask| (*ask, AskError::NoRoom))),
+        }
+    }
+
+    /// Adds a message, or gives it back if there is no room for it.
+    fn admit(&self, inner: &mut Inner, message: Waiting) -> Result<Wake, Waiting> {
+        let message = Waiting { order: inner.order, ..message };
+        let (size, kind) = (message.size(), message.kind);
         let room_at_best = self.most.saturating_sub(inner.bytes - inner.volatile_bytes);
         if inner.end.is_some() || size > room_at_best {
             self.dropped(kind);
-            return Wake::Needless;
+            return Err(message);
         }
         while inner.bytes + size > self.most {
             // There is one, as without them there would be room.
@@ -185,18 +236,15 @@ impl Queue {
             Kind::Volatile => inner.volatile.push_back(message),
             Kind::Lasting => inner.lasting.push_back(message),
         }
-        inner.wake()
+        Ok(inner.wake())
     }
 
     /// Adds a question, for which the publisher is to be woken in any case. It is given back with the reason if it cannot be
     /// asked.
     pub(super) fn ask(&self, ask: Ask) -> Result<(), (Ask, AskError)> {
         let mut inner = self.inner();
-        if inner.line == Line::Closed || inner.end.is_some() {
-            return Err((ask, AskError::Away));
-        }
-        if inner.unanswered >= ASKS {
-            return Err((ask, AskError::Full));
+        if let Some(error) = inner.refusal() {
+            return Err((ask, error));
         }
         inner.unanswered += 1;
         inner.asks.push_back(ask);
@@ -228,7 +276,7 @@ impl Queue {
     /// Gives back messages that were taken last, in their order: they have not been sent.
     pub(super) fn give_back(&self, messages: impl DoubleEndedIterator<Item = Waiting>) {
         let mut inner = self.inner();
-        for message in messages.rev() {
+        for message in messages.rev().filter(|message| message.uncounted == Uncounted::Published) {
             inner.remember(&message);
             match message.kind {
                 Kind::Volatile => inner.volatile.push_front(message),
@@ -252,7 +300,7 @@ impl Queue {
         // Without a connection there is nothing to be woken for.
         inner.asleep = false;
         inner.unanswered = 0;
-        if line == Line::Closed { std::mem::take(&mut inner.asks) } else { VecDeque::new() }
+        if line == Line::Closed { inner.take_asks() } else { VecDeque::new() }
     }
 
     /// Takes no more, and lets what waits leave until then.
@@ -294,6 +342,27 @@ impl Queue {
 impl Inner {
     fn is_empty(&self) -> bool {
         self.lasting.is_empty() && self.volatile.is_empty() && self.asks.is_empty()
+    }
+
+    /// Why nothing can be asked now.
+    fn refusal(&self) -> Option<AskError> {
+        if self.line == Line::Closed || self.end.is_some() {
+            return Some(AskError::Away);
+        }
+        (self.unanswered >= ASKS).then_some(AskError::Full)
+    }
+
+    /// Takes the questions that wait, with the messages that are of no use without.
+    fn take_asks(&mut self) -> VecDeque<Ask> {
+        let mut asks = std::mem::take(&mut self.asks);
+        for mut message in std::mem::take(&mut self.lasting) {
+            asks.extend(message.ask.take().map(|ask| *ask));
+            match message.uncounted {
+                Uncounted::Published => self.lasting.push_back(message),
+                Uncounted::Dropped => self.forget(&message),
+            }
+        }
+        asks
     }
 
     fn wake(&mut self) -> Wake {
@@ -438,7 +507,7 @@ mod tests {
     #[test]
     fn nothing_is_asked_without_a_connection() {
         let queue = queue(9);
-        let ask = || Ask { channel: Bytes::new(), until: Instant::now(), reply: Box::new(|_| {}) };
+        let ask = || Ask { channels: vec![], until: Instant::now(), reply: Box::new(|_| {}) };
         assert_eq!(queue.ask(ask()).unwrap_err().1, AskError::Away);
         queue.set_line(Line::Open);
         for _ in 0..ASKS {

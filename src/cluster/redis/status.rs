@@ -51,6 +51,16 @@ impl Status {
         both(&self.sides())
     }
 
+    /// Whether no attempt of a side has ended yet.
+    pub(super) fn is_untried(&self, side: Side) -> bool {
+        let [subscriber, publisher] = &*self.sides();
+        let state = match side {
+            Side::Subscriber => subscriber,
+            Side::Publisher => publisher,
+        };
+        matches!(state, State::Connecting)
+    }
+
     /// The state, if it is another than was told last.
     pub(super) fn news(&self, told: &mut Told) -> Option<State> {
         let state = self.get();

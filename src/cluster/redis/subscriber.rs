@@ -20,13 +20,16 @@ use super::publisher::unasked;
 use super::queue::PANICKED;
 use super::sleep::Sleep;
 use super::status::{Side, State, Told};
-use super::topics::{Change, Topic, Verb};
+use super::topics::{Change, Demand, Topic, Verb};
 use super::wire::{self, Beat, Wire};
 
 /// Names in one command.
 const NAMES: usize = 512;
 /// Values read before the thread looks at what else there is to do.
 const VALUES: usize = 256;
+/// Replies that may be due when another change is sent. What is wanted and withdrawn meanwhile need not be sent at all, so that
+/// nothing piles up while Redis is slow.
+const DUE: usize = 1024;
 
 /// What the subscriber tells.
 #[derive(Debug)]
@@ -56,8 +59,14 @@ pub enum Incoming {
     Down(Fault),
 }
 
-/// What is called with what comes.
-pub(super) type Sink = Box<dyn FnMut(Incoming) + Send>;
+/// Who hears of it.
+pub(super) struct Sink {
+    /// Is called with what comes.
+    pub(super) incoming: Box<dyn FnMut(Incoming) + Send>,
+    /// Is called when what was asked for will not be confirmed, as Redis has refused it, or the connection has ended or could not be
+    /// made. It does not panic.
+    pub(super) deaf: Box<dyn FnMut() + Send>,
+}
 
 /// Runs the subscriber until it is to stop.
 pub(super) fn run(shared: &Arc<Shared>, sleep: Sleep, sink: Sink) {
@@ -116,6 +125,7 @@ impl Subscriber<'_> {
                 }
             };
             shared.set_state(Side::Subscriber, State::Down(fault));
+            (self.sink.deaf)();
             let until = Instant::now() + backoff.wait(lived);
             while !stopped() && Instant::now() < until {
                 self.report();
@@ -156,13 +166,22 @@ impl Subscriber<'_> {
     }
 
     fn turn(&mut self, listening: &mut Listening) -> Result<(), Fault> {
-        listening.send(self.shared.topics.take());
+        let told = listening.may_be_told();
+        if told {
+            listening.send(self.shared.topics.take());
+        }
         listening.wire.flush()?;
+        for topic in self.shared.topics.resumed() {
+            if self.shared.topics.in_effect(&topic).is_ok() {
+                self.tell(Incoming::Subscribed(topic));
+            }
+        }
         for _ in 0..VALUES {
             let Some(value) = listening.wire.next()? else {
                 self.pause();
                 self.settle(listening);
-                return self.rest(listening);
+                // What was held back can be sent now.
+                return if !told && listening.may_be_told() { Ok(()) } else { self.rest(listening) };
             };
             match listening.understand(value)? {
                 Meaning::Message(topic, channel, payload) => {
@@ -174,10 +193,14 @@ impl Subscriber<'_> {
                     self.shared.counters.received.one();
                     self.tell(Incoming::Skipped { channel });
                 }
-                Meaning::Done(Change { verb: Verb::Subscribe, topic, ticket })
-                    if self.shared.topics.stands(&topic, ticket) =>
+                Meaning::Done(change)
+                    if change.verb == Verb::Subscribe && self.shared.topics.confirm(&change.topic, change.ticket()) =>
                 {
-                    self.tell(Incoming::Subscribed(topic));
+                    self.tell(Incoming::Subscribed(change.topic));
+                }
+                Meaning::Refused(change) => {
+                    self.shared.topics.refuse(&change.topic, change.ticket());
+                    (self.sink.deaf)();
                 }
                 Meaning::Done(_) | Meaning::Pong => {}
             }
@@ -189,7 +212,7 @@ impl Subscriber<'_> {
 
     /// Hands something to the sink, whose panic must not end the thread.
     fn tell(&mut self, incoming: Incoming) {
-        if catch_unwind(AssertUnwindSafe(|| (self.sink)(incoming))).is_err() {
+        if catch_unwind(AssertUnwindSafe(|| (self.sink.incoming)(incoming))).is_err() {
             PANICKED.write(|| "the sink for what comes from Redis panicked".to_owned());
         }
     }
@@ -233,14 +256,22 @@ enum Meaning {
     /// A message on this channel of which something did not pass the sieve.
     TooLong(Bytes),
     Done(Change),
+    Refused(Change),
     Pong,
 }
 
 impl Listening {
+    /// Whether changes may be sent: Redis has taken in most of those before.
+    fn may_be_told(&self) -> bool {
+        self.wire.is_flushed() && self.due.len() < DUE
+    }
+
     /// Sends what is to be changed, many names in a command.
     fn send(&mut self, changes: Vec<Change>) {
-        for run in changes.chunk_by(|one, next| command(one) == command(next)) {
-            for part in run.chunks(NAMES) {
+        for run in changes.chunk_by(|one, next| command(one) == command(next) && one.demand() == next.demand()) {
+            // What is refused must not take others along.
+            let names = if run.iter().all(|change| change.demand() == Demand::Needed) { NAMES } else { 1 };
+            for part in run.chunks(names) {
                 let names = part.iter().map(|change| &change.topic.name()[..]);
                 let command: Vec<&[u8]> = part.first().map(command).into_iter().chain(names).collect();
                 self.wire.push(&command, part.len());
@@ -307,6 +338,10 @@ impl Listening {
             Some(Due::Pong) => {
                 self.wire.answered();
                 Ok(Meaning::Pong)
+            }
+            Some(Due::Change(change)) if change.demand() == Demand::Dispensable => {
+                self.wire.answered();
+                Ok(Meaning::Refused(change))
             }
             Some(Due::Change(change)) => {
                 let command = match (change.verb, change.topic) {

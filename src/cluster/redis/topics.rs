@@ -2,8 +2,10 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use bytes::Bytes;
+use foldhash::fast::RandomState;
 
 /// Something to subscribe to.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -25,7 +27,7 @@ impl Topic {
         Self::Pattern(pattern.into())
     }
 
-    pub(super) const fn name(&self) -> &Bytes {
+    pub(in crate::cluster) const fn name(&self) -> &Bytes {
         match self {
             Self::Channel(name) | Self::Pattern(name) => name,
         }
@@ -37,8 +39,20 @@ impl Topic {
 pub(super) struct Change {
     pub(super) verb: Verb,
     pub(super) topic: Topic,
+    /// The wish that is to be fulfilled, or that was withdrawn.
+    wish: Wish,
+    order: u64,
+}
+
+impl Change {
     /// Tells this wish from earlier and later ones for the same topic.
-    pub(super) ticket: u64,
+    pub(super) const fn ticket(&self) -> u64 {
+        self.wish.ticket
+    }
+
+    pub(super) const fn demand(&self) -> Demand {
+        self.wish.demand
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,16 +61,61 @@ pub(super) enum Verb {
     Unsubscribe,
 }
 
+/// That something is wanted, and what Redis has said to it on the connection that there is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Wish {
+    ticket: u64,
+    demand: Demand,
+    reply: Reply,
+}
+
+/// What it means if Redis refuses a subscription.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Demand {
+    /// There is no use in the connection without it.
+    Needed,
+    /// Whoever wants it does without.
+    Dispensable,
+}
+
+/// What Redis has said to a wish.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reply {
+    None,
+    Confirmed,
+    Refused,
+}
+
+/// The subscriber's connection to Redis.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Connection {
+    /// The first is 1.
+    pub(crate) number: u64,
+    pub(crate) since: Instant,
+}
+
+impl Connection {
+    /// Stands for one where none is needed.
+    pub(crate) fn none() -> Self {
+        Self { number: 0, since: Instant::now() }
+    }
+}
+
 /// What is wanted, and the changes that the subscriber has yet to make.
 #[derive(Debug, Default)]
 pub(super) struct Topics(Mutex<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
-    wanted: HashMap<Topic, u64>,
-    /// Only kept while there is a connection: one that is made anew begins with all that is wanted.
-    changes: Option<Vec<Change>>,
-    ticket: u64,
+    wanted: HashMap<Topic, Wish, RandomState>,
+    /// What Redis was not told yet, one change for each topic: a wish and its contrary undo each other. Only kept while there
+    /// is a connection: one that is made anew begins with all that is wanted.
+    changes: Option<HashMap<Topic, Change, RandomState>>,
+    /// What was wanted anew before Redis had been told otherwise: it is in effect as it was.
+    resumed: Vec<Topic>,
+    connection: Option<Connection>,
+    connections: u64,
+    order: u64,
 }
 
 impl Topics {
@@ -65,16 +124,22 @@ impl Topics {
     }
 
     /// Wants these, if they are not wanted already.
-    pub(super) fn want(&self, topics: impl IntoIterator<Item = Topic>) {
+    pub(super) fn want(&self, topics: impl IntoIterator<Item = Topic>, demand: Demand) {
         let mut inner = self.inner();
         for topic in topics {
             if inner.wanted.contains_key(&topic) {
                 continue;
             }
-            inner.ticket += 1;
-            let ticket = inner.ticket;
-            inner.wanted.insert(topic.clone(), ticket);
-            inner.note(Verb::Subscribe, topic, ticket);
+            if let Some(Change { wish, .. }) = inner.changes.as_mut().and_then(|changes| changes.remove(&topic)) {
+                if wish.reply == Reply::Confirmed {
+                    inner.resumed.push(topic.clone());
+                }
+                inner.wanted.insert(topic, Wish { demand, ..wish });
+                continue;
+            }
+            let wish = Wish { ticket: inner.next(), demand, reply: Reply::None };
+            inner.wanted.insert(topic.clone(), wish);
+            inner.note(Verb::Subscribe, topic, wish);
         }
     }
 
@@ -82,8 +147,10 @@ impl Topics {
     pub(super) fn unwant(&self, topics: impl IntoIterator<Item = Topic>) {
         let mut inner = self.inner();
         for topic in topics {
-            if let Some(ticket) = inner.wanted.remove(&topic) {
-                inner.note(Verb::Unsubscribe, topic, ticket);
+            let Some(wish) = inner.wanted.remove(&topic) else { continue };
+            let unsaid = inner.changes.as_mut().and_then(|changes| changes.remove(&topic));
+            if unsaid.is_none() {
+                inner.note(Verb::Unsubscribe, topic, wish);
             }
         }
     }
@@ -91,37 +158,90 @@ impl Topics {
     /// All that is wanted, for a new connection. From now on the changes are kept.
     pub(super) fn begin(&self) -> Vec<Change> {
         let mut inner = self.inner();
-        inner.changes = Some(Vec::new());
-        let subscribe =
-            |(topic, ticket): (&Topic, &u64)| Change { verb: Verb::Subscribe, topic: topic.clone(), ticket: *ticket };
-        let mut all: Vec<Change> = inner.wanted.iter().map(subscribe).collect();
+        inner.connections += 1;
+        inner.connection = Some(Connection { number: inner.connections, since: Instant::now() });
+        inner.changes = Some(HashMap::default());
+        let subscribe = |(topic, wish): (&Topic, &mut Wish)| {
+            wish.reply = Reply::None;
+            Change { verb: Verb::Subscribe, topic: topic.clone(), wish: *wish, order: wish.ticket }
+        };
+        let all = inner.wanted.iter_mut().map(subscribe).collect();
         drop(inner);
-        all.sort_unstable_by_key(|change| change.ticket);
-        all
+        in_order(all)
     }
 
     /// The changes since they were taken last, in their order.
     pub(super) fn take(&self) -> Vec<Change> {
-        self.inner().changes.as_mut().map(std::mem::take).unwrap_or_default()
+        let changes = self.inner().changes.as_mut().map(std::mem::take).unwrap_or_default();
+        in_order(changes.into_values().collect())
+    }
+
+    /// Those that are in effect again although Redis need not be told anything, since that was asked last.
+    pub(super) fn resumed(&self) -> Vec<Topic> {
+        std::mem::take(&mut self.inner().resumed)
     }
 
     /// The connection has gone.
     pub(super) fn end(&self) {
-        self.inner().changes = None;
+        let mut inner = self.inner();
+        inner.connection = None;
+        inner.changes = None;
+        inner.resumed.clear();
     }
 
-    /// Whether the wish that was given this ticket still stands.
-    pub(super) fn stands(&self, topic: &Topic, ticket: u64) -> bool {
-        self.inner().wanted.get(topic) == Some(&ticket)
+    /// Redis has confirmed the subscription that was asked for with this ticket. Says whether it is still wanted.
+    pub(super) fn confirm(&self, topic: &Topic, ticket: u64) -> bool {
+        self.reply(topic, ticket, Reply::Confirmed)
+    }
+
+    /// Redis has refused it.
+    pub(super) fn refuse(&self, topic: &Topic, ticket: u64) {
+        self.reply(topic, ticket, Reply::Refused);
+    }
+
+    fn reply(&self, topic: &Topic, ticket: u64, reply: Reply) -> bool {
+        let mut inner = self.inner();
+        if let Some(wish) = inner.wanted.get_mut(topic).filter(|wish| wish.ticket == ticket) {
+            wish.reply = reply;
+            return true;
+        }
+        let withdrawn = inner.changes.as_mut().and_then(|changes| changes.get_mut(topic));
+        if let Some(change) = withdrawn.filter(|change| change.wish.ticket == ticket) {
+            change.wish.reply = reply;
+        }
+        false
+    }
+
+    /// The connection on which a subscription is in effect: `Err` if it is not, with the one on which it may come to be if Redis
+    /// has not refused it.
+    pub(super) fn in_effect(&self, topic: &Topic) -> Result<Connection, Option<Connection>> {
+        let inner = self.inner();
+        let connection = inner.connection.ok_or(None)?;
+        match inner.wanted.get(topic).map(|wish| wish.reply) {
+            Some(Reply::Confirmed) => Ok(connection),
+            Some(Reply::Refused) => Err(None),
+            Some(Reply::None) | None => Err(Some(connection)),
+        }
     }
 }
 
 impl Inner {
-    fn note(&mut self, verb: Verb, topic: Topic, ticket: u64) {
+    fn next(&mut self) -> u64 {
+        self.order += 1;
+        self.order
+    }
+
+    fn note(&mut self, verb: Verb, topic: Topic, wish: Wish) {
+        let order = self.next();
         if let Some(changes) = &mut self.changes {
-            changes.push(Change { verb, topic, ticket });
+            changes.insert(topic.clone(), Change { verb, topic, wish, order });
         }
     }
+}
+
+fn in_order(mut changes: Vec<Change>) -> Vec<Change> {
+    changes.sort_unstable_by_key(|change| change.order);
+    changes
 }
 
 #[cfg(test)]
@@ -132,11 +252,29 @@ mod tests {
         changes.into_iter().map(|change| (change.verb, change.topic.name().clone())).collect()
     }
 
+    fn a() -> [Topic; 1] {
+        [Topic::channel("a")]
+    }
+
+    /// Whether it is in effect.
+    fn stands(topics: &Topics) -> bool {
+        topics.in_effect(&Topic::channel("a")).is_ok()
+    }
+
+    /// A connection on which `a` was asked for; the change that asked for it.
+    fn asked() -> (Topics, Change) {
+        let topics = Topics::default();
+        topics.begin();
+        topics.want(a(), Demand::Needed);
+        let change = topics.take().remove(0);
+        (topics, change)
+    }
+
     #[test]
     fn a_new_connection_begins_with_all_that_is_wanted() {
         let topics = Topics::default();
-        topics.want([Topic::channel("a"), Topic::pattern("b*"), Topic::channel("a")]);
-        topics.want([Topic::channel("c")]);
+        topics.want([Topic::channel("a"), Topic::pattern("b*"), Topic::channel("a")], Demand::Needed);
+        topics.want([Topic::channel("c")], Demand::Needed);
         topics.unwant([Topic::channel("c"), Topic::channel("never")]);
         assert_eq!(topics.take(), []);
         assert_eq!(names(topics.begin()), [(Verb::Subscribe, "a".into()), (Verb::Subscribe, "b*".into())]);
@@ -144,26 +282,74 @@ mod tests {
     }
 
     #[test]
-    fn changes_are_told_while_there_is_a_connection() {
-        let topics = Topics::default();
-        topics.begin();
-        topics.want([Topic::channel("a")]);
-        topics.unwant([Topic::channel("a")]);
-        assert_eq!(names(topics.take()), [(Verb::Subscribe, "a".into()), (Verb::Unsubscribe, "a".into())]);
+    fn changes_are_told_in_their_order_while_there_is_a_connection() {
+        let (topics, _) = asked();
+        topics.want([Topic::channel("c"), Topic::channel("b")], Demand::Needed);
+        topics.unwant(a());
+        let [subscribe, unsubscribe] = [Verb::Subscribe, Verb::Unsubscribe];
+        assert_eq!(names(topics.take()), [(subscribe, "c".into()), (subscribe, "b".into()), (unsubscribe, "a".into())]);
         topics.end();
-        topics.want([Topic::channel("a")]);
+        topics.want(a(), Demand::Needed);
         assert_eq!(topics.take(), []);
     }
 
     #[test]
-    fn a_wish_that_was_withdrawn_and_made_again_is_another() {
-        let topics = Topics::default();
+    fn a_wish_and_its_contrary_undo_each_other_while_redis_knows_of_neither() {
+        let (topics, change) = asked();
+        for _ in 0..1000 {
+            topics.want([Topic::channel("b")], Demand::Needed);
+            topics.unwant([Topic::channel("b")]);
+            topics.unwant(a());
+            topics.want(a(), Demand::Needed);
+        }
+        assert_eq!(topics.take(), []);
+        assert!(topics.confirm(&change.topic, change.ticket()), "the first wish still stands");
+    }
+
+    #[test]
+    fn a_wish_that_was_withdrawn_in_vain_is_in_effect_as_it_was() {
+        let (topics, change) = asked();
+        topics.unwant(a());
+        assert!(!topics.confirm(&change.topic, change.ticket()));
+        assert!(!stands(&topics));
+        topics.want(a(), Demand::Needed);
+        assert!(stands(&topics));
+        assert_eq!(topics.resumed(), a());
+        assert_eq!((topics.take(), topics.resumed()), (vec![], vec![]));
+    }
+
+    #[test]
+    fn a_wish_that_was_made_again_after_redis_was_told_otherwise_is_another() {
+        let (topics, first) = asked();
+        topics.unwant(a());
+        topics.take();
+        topics.want(a(), Demand::Needed);
+        let second = topics.take().remove(0);
+        assert!(!topics.confirm(&first.topic, first.ticket()));
+        assert!(!stands(&topics));
+        assert!(topics.confirm(&second.topic, second.ticket()));
+        assert!(stands(&topics));
+    }
+
+    #[test]
+    fn what_redis_refuses_is_not_waited_for_but_tried_again_on_a_new_connection() {
+        let (topics, change) = asked();
+        topics.refuse(&change.topic, change.ticket());
+        assert_eq!(topics.in_effect(&change.topic), Err(None));
         topics.begin();
-        topics.want([Topic::channel("a")]);
-        topics.unwant([Topic::channel("a")]);
-        topics.want([Topic::channel("a")]);
-        let changes = topics.take();
-        let stands: Vec<bool> = changes.iter().map(|change| topics.stands(&change.topic, change.ticket)).collect();
-        assert_eq!(stands, [false, false, true]);
+        assert!(topics.in_effect(&change.topic).is_err_and(|connection| connection.is_some()));
+    }
+
+    #[test]
+    fn nothing_is_in_effect_on_a_new_connection_until_it_is_confirmed_there() {
+        let (topics, change) = asked();
+        topics.confirm(&change.topic, change.ticket());
+        topics.end();
+        assert_eq!(topics.in_effect(&change.topic), Err(None));
+        let again = topics.begin().remove(0);
+        let pending = topics.in_effect(&again.topic).unwrap_err();
+        assert_eq!(pending.map(|connection| connection.number), Some(2));
+        topics.confirm(&again.topic, again.ticket());
+        assert_eq!(topics.in_effect(&again.topic).ok(), pending);
     }
 }

@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Instant;
 
 use kinglet::cluster::redis::State;
-use kinglet::{Config, Handle, RedisServer, Running};
+use kinglet::{Config, Handle, RedisServer, Running, Server};
 use tungstenite::{Message, WebSocket};
 
 use super::PATIENCE;
@@ -19,14 +19,25 @@ pub struct Member {
 impl Member {
     /// Starts one with these settings but a free port and two shards, and waits until it is in the cluster.
     pub fn start(config: Config, redis: RedisServer) -> Self {
-        let address = Ipv4Addr::LOCALHOST.into();
-        let config = Config { address, port: 0, shards: Some(2), redis: Some(redis), ..config };
-        let mut server = kinglet::Server::new(config).unwrap();
-        server.of("/");
-        let running = server.start().unwrap();
-        let member = Self { handle: running.handle(), running: Some(running) };
+        let member = Self::begin(config, redis);
         member.until("in the cluster", |handle| matches!(handle.redis_state(), Some(State::Up)));
         member
+    }
+
+    /// The same without waiting.
+    pub fn begin(config: Config, redis: RedisServer) -> Self {
+        Self::begin_with(config, redis, |_| ())
+    }
+
+    /// The same with more than `/`.
+    pub fn begin_with(config: Config, redis: RedisServer, declare: impl FnOnce(&mut Server)) -> Self {
+        let address = Ipv4Addr::LOCALHOST.into();
+        let config = Config { address, port: 0, shards: Some(2), redis: Some(redis), ..config };
+        let mut server = Server::new(config).unwrap();
+        server.of("/");
+        declare(&mut server);
+        let running = server.start().unwrap();
+        Self { handle: running.handle(), running: Some(running) }
     }
 
     /// A client that has joined `/`.
@@ -65,6 +76,11 @@ impl Drop for Member {
 pub struct Client(WebSocket<TcpStream>);
 
 impl Client {
+    /// Sends a text message.
+    pub fn send(&mut self, text: &str) {
+        self.0.send(Message::text(text)).unwrap();
+    }
+
     /// The next text message.
     pub fn text(&mut self) -> String {
         loop {

@@ -1,0 +1,97 @@
+//! Broadcasts whose acknowledgements are collected, as far as they go to the clients of other servers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::on_any_shard;
+use super::tally::make_sure;
+use crate::cluster::redis::{Connection, Standing, Uncounted};
+use crate::cluster::{Answer, Asking, Extent, Operation, Wants};
+use crate::log_line::no_random_numbers;
+use crate::shard::{Collection, Shared};
+
+/// Has the other servers send a broadcast to their clients, and collects those clients' answers with those of this server's. Gives
+/// the id of the request, which whoever calls this forgets when the time is up. `operation` makes the request, given its id.
+pub(in crate::app) fn ask_for_acks(
+    shared: &Arc<Shared>,
+    namespace: &str,
+    timeout: Duration,
+    collection: &Arc<Collection>,
+    operation: impl FnOnce(Box<str>) -> Operation + Send + 'static,
+) -> Option<Box<str>> {
+    let cluster = shared.cluster.as_ref()?;
+    let (server, of_listener) = (Arc::clone(shared), Arc::clone(collection));
+    let listener = move |answer, extent, _| {
+        if extent == Extent::Part {
+            of_listener.doubt();
+        }
+        if !hear(&of_listener, answer) {
+            return Wants::More;
+        }
+        end(&server, &of_listener);
+        Wants::NoMore
+    };
+    let asking = cluster.listen(namespace, Arc::new(listener)).inspect_err(no_random_numbers).ok()?;
+    let id = asking.id.clone();
+    let operation = operation(id.clone());
+    if asking.place.is_member() {
+        // At once, in order with what else is sent, whether or not the answers will be heard.
+        let connection = match cluster.standing(&asking.place) {
+            Standing::InEffect(connection) => Some(connection),
+            Standing::Pending | Standing::Away => None,
+        };
+        ask(shared, asking, operation, connection, timeout, collection);
+    } else {
+        let (server, collection, place) = (Arc::clone(shared), Arc::clone(collection), Arc::clone(&asking.place));
+        let heard = move |standing| {
+            let connection = if let Standing::InEffect(connection) = standing { Some(connection) } else { None };
+            ask(&server, asking, operation, connection, timeout, &collection);
+        };
+        cluster.when_in_effect(&place, Box::new(heard));
+    }
+    Some(id)
+}
+
+/// Notes an answer. Says whether it was the last.
+fn hear(collection: &Collection, answer: Answer) -> bool {
+    match answer {
+        Answer::ClientCount(clients) => collection.asked(usize::try_from(clients).unwrap_or(usize::MAX)),
+        Answer::Ack(arguments) => collection.answered(arguments),
+        _ => false,
+    }
+}
+
+/// Publishes the request, and counts who gets it. Others that cannot be counted may hear of it all the same: then the time ends
+/// it.
+fn ask(
+    shared: &Arc<Shared>,
+    asking: Asking,
+    operation: Operation,
+    connection: Option<Connection>,
+    timeout: Duration,
+    collection: &Arc<Collection>,
+) {
+    let Some(cluster) = &shared.cluster else { return };
+    let (server, collection, place) = (Arc::clone(shared), Arc::clone(collection), Arc::clone(&asking.place));
+    let counted = Arc::clone(&place);
+    cluster.ask(&place, operation, Uncounted::Published, connection, timeout, move |census| {
+        let Some(connection) = connection else { return };
+        let of_tally = Arc::clone(&server);
+        make_sure(&server, &counted, connection, census, move |tally| {
+            let Some(tally) = tally else { return };
+            if tally.absent > 0 {
+                collection.doubt();
+            }
+            if collection.expect_others(tally.others) {
+                of_tally.cluster.iter().for_each(|cluster| cluster.forget(&asking.id));
+                end(&of_tally, &collection);
+            }
+        });
+    });
+}
+
+fn end(shared: &Arc<Shared>, collection: &Arc<Collection>) {
+    let collection = Arc::clone(collection);
+    // What it has collected is counted by the hoard until then.
+    on_any_shard(shared, 0, move |shard| collection.end(shard));
+}

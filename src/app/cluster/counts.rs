@@ -1,0 +1,83 @@
+//! How many servers have a namespace.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::super::broadcast::Broadcast;
+use super::super::handlers::guard;
+use super::super::subject::Subject;
+use super::missing::MissingServers;
+use super::on_any_shard;
+use super::tally::{Tally, make_sure};
+use crate::cluster::Place;
+use crate::cluster::redis::{Connection, Standing};
+use crate::shard::Shared;
+
+impl Broadcast {
+    /// Finds out how many servers have the namespace, this one among them if it has it.
+    pub(in crate::app) fn count_servers(
+        &self,
+        receive: impl FnOnce(Result<usize, MissingServers<usize>>) + Send + 'static,
+    ) {
+        let (Some(shared), Some((cluster, namespace))) = (&self.shared, self.cluster()) else { return receive(Ok(1)) };
+        let place = cluster.outlook(namespace);
+        let own = usize::from(place.is_member());
+        let count = Arc::new(Count { shared: Arc::clone(shared), own, receive: Mutex::new(Some(Box::new(receive))) });
+        count.end_in_time();
+        if place.is_member() {
+            let (this, counted) = (Arc::clone(&count), Arc::clone(&place));
+            let heard = move |standing| match standing {
+                Standing::InEffect(connection) => this.count(counted, connection),
+                Standing::Pending | Standing::Away => this.end(None),
+            };
+            cluster.when_in_effect(&place, Box::new(heard));
+        } else {
+            count.count(place, Connection::none());
+        }
+    }
+}
+
+/// What is called with the number of servers.
+type Receive = Box<dyn FnOnce(Result<usize, MissingServers<usize>>) + Send>;
+
+/// A count that is under way.
+struct Count {
+    shared: Arc<Shared>,
+    /// This server, if it has the namespace.
+    own: usize,
+    /// `None` when it is over.
+    receive: Mutex<Option<Receive>>,
+}
+
+impl Count {
+    fn count(self: Arc<Self>, place: Arc<Place>, connection: Connection) {
+        let Some(cluster) = &self.shared.cluster else { return };
+        let (this, counted) = (Arc::clone(&self), Arc::clone(&place));
+        cluster.count(&place, connection, self.shared.config.limits.requests_timeout, move |census| {
+            let of_tally = Arc::clone(&this);
+            make_sure(&this.shared, &counted, connection, census, move |tally| of_tally.end(tally));
+        });
+    }
+
+    /// Hands over what is known, unless that was done before.
+    fn end(&self, tally: Option<Tally>) {
+        let receive = self.receive.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(receive) = receive else { return };
+        let known = self.own + tally.map_or(0, |tally| tally.now);
+        let missing = tally.map(|Tally { others, absent, now }| (others + absent).saturating_sub(now));
+        on_any_shard(&self.shared, 0, move |shard| {
+            guard(shard, Subject::Nobody, "the number of servers", || {
+                receive(MissingServers::check(known, missing));
+                None
+            });
+        });
+    }
+
+    fn end_in_time(self: &Arc<Self>) {
+        let this = Arc::clone(self);
+        on_any_shard(&self.shared, 0, move |shard| {
+            let mut core = shard.core.borrow_mut();
+            let deadline = core.now + core.shared.config.limits.requests_timeout;
+            core.arm_alarm(deadline, move |_| this.end(None));
+        });
+    }
+}

@@ -1,0 +1,351 @@
+//! The namespaces that a server has in a cluster, and those where it only waits for answers.
+//!
+//! A server that has a namespace is a *member* there: it subscribes to everything, and is counted. To ask the members of a
+//! namespace that it does not have, it is a *guest* while it waits: it subscribes to answers, under a uid of its own, and is
+//! not counted.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use foldhash::fast::RandomState;
+
+use super::Channels;
+use super::redis::{self, Connection, Standing, Topic};
+
+/// What is called when the subscriptions of a place are in effect, or will not be: there is no connection, or the place was left.
+pub(crate) type Heard = Box<dyn FnOnce(Standing) + Send>;
+
+/// A namespace of this server, as the cluster knows it.
+pub(crate) struct Place {
+    pub(crate) namespace: Box<str>,
+    pub(crate) channels: Channels,
+    pub(super) uid: Box<str>,
+    role: Role,
+    /// What is subscribed to. Redis confirms it in this order.
+    topics: Vec<Topic>,
+    /// The channel that this server subscribes to exactly as long as to requests, and nobody else does.
+    mark: Bytes,
+    /// Those who wait for the subscriptions; `None` when the place was left.
+    waiting: Mutex<Option<Vec<Heard>>>,
+    seen: Mutex<Option<Seen>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Member,
+    Guest,
+}
+
+/// How many others there were when they were counted last.
+#[derive(Debug, Clone, Copy)]
+struct Seen {
+    others: usize,
+    /// The connection that this server was subscribed by.
+    connection: u64,
+}
+
+/// A count of the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Census {
+    pub(crate) others: usize,
+    pub(crate) absent: Absent,
+}
+
+/// Others that were there when they were counted before, and are not now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Absent {
+    Nobody,
+    /// So many have gone, or are on their way back to Redis: this server, too, was away and has just come back.
+    OnTheirWay(usize),
+    /// So many have gone, or have lost their connection and will be back at once.
+    Perhaps(usize),
+}
+
+impl Place {
+    /// The place of a member that is `uid` in the cluster.
+    pub(super) fn member(key: &str, namespace: &str, uid: &str) -> Self {
+        let channels = Channels::new(key, namespace, uid);
+        let topics = vec![
+            Topic::pattern(channels.pattern()),
+            name(channels.request()),
+            name(channels.response()),
+            name(channels.own_response()),
+        ];
+        let mark = Bytes::copy_from_slice(channels.own_response().as_bytes());
+        Self::new(namespace, uid, Role::Member, channels, topics, mark)
+    }
+
+    /// The place of a guest that is `uid` in the cluster, and `member` where it is a member.
+    pub(super) fn guest(key: &str, namespace: &str, uid: &str, member: &str) -> Self {
+        let channels = Channels::new(key, namespace, uid);
+        let topics = vec![name(channels.response()), name(channels.own_response())];
+        let mark = Bytes::from(channels.response_to(member));
+        Self::new(namespace, uid, Role::Guest, channels, topics, mark)
+    }
+
+    fn new(namespace: &str, uid: &str, role: Role, channels: Channels, topics: Vec<Topic>, mark: Bytes) -> Self {
+        let (waiting, seen) = (Mutex::new(Some(Vec::new())), Mutex::default());
+        Self { namespace: namespace.into(), channels, uid: uid.into(), role, topics, mark, waiting, seen }
+    }
+
+    pub(crate) fn is_member(&self) -> bool {
+        self.role == Role::Member
+    }
+
+    /// What is to be counted to know of the others: who takes requests, and whether this server does.
+    pub(super) fn counted(&self) -> Vec<Bytes> {
+        vec![Bytes::copy_from_slice(self.channels.request().as_bytes()), self.mark.clone()]
+    }
+
+    /// What a count says of the others. `None` if this server is not counted where it should be: it hears no answers.
+    /// `connection`: the one that it is subscribed by. `return_time`: how long others may need to come back from an outage.
+    pub(super) fn census(&self, counts: &[u64], connection: Connection, return_time: Duration) -> Option<Census> {
+        let number = |place: usize| counts.get(place).map_or(0, |count| usize::try_from(*count).unwrap_or(usize::MAX));
+        let (servers, own) = (number(0), number(1));
+        if own == 0 && self.is_member() {
+            return None;
+        }
+        let others = servers.saturating_sub(own);
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let absent = match *seen {
+            Some(before) if before.others > others => {
+                let absent = before.others - others;
+                let came_back = before.connection != connection.number && connection.since.elapsed() < return_time;
+                if came_back { Absent::OnTheirWay(absent) } else { Absent::Perhaps(absent) }
+            }
+            _ => {
+                *seen = Some(Seen { others, connection: connection.number });
+                Absent::Nobody
+            }
+        };
+        Some(Census { others, absent })
+    }
+
+    /// The others have been counted again: so many there are.
+    pub(crate) fn believe(&self, others: usize, connection: Connection) {
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some(Seen { others, connection: connection.number });
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Option<Vec<Heard>>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How far the subscriptions are: the last tells of all.
+    pub(super) fn standing(&self, redis: &redis::Handle) -> Standing {
+        self.topics.last().map_or(Standing::Away, |last| redis.standing(last))
+    }
+
+    /// Calls `heard` when the subscriptions are in effect, or will not be; at once if that is known.
+    pub(super) fn when_in_effect(&self, redis: &redis::Handle, heard: Heard) {
+        let mut waiting = self.waiting();
+        let standing = match &mut *waiting {
+            None => Standing::Away,
+            // Looked at while locked: who tells that it has changed comes here afterwards.
+            Some(calls) => match self.standing(redis) {
+                Standing::Pending => return calls.push(heard),
+                known => known,
+            },
+        };
+        drop(waiting);
+        heard(standing);
+    }
+
+    /// Redis has confirmed a subscription, or the connection has ended.
+    pub(super) fn changed(&self, redis: &redis::Handle) {
+        let mut waiting = self.waiting();
+        let standing = self.standing(redis);
+        let calls = match &mut *waiting {
+            Some(calls) if standing != Standing::Pending => std::mem::take(calls),
+            _ => return,
+        };
+        drop(waiting);
+        calls.into_iter().for_each(|heard| heard(standing));
+    }
+
+    /// The place is left.
+    fn left(&self) {
+        let calls = self.waiting().take().unwrap_or_default();
+        calls.into_iter().for_each(|heard| heard(Standing::Away));
+    }
+}
+
+fn name(channel: &str) -> Topic {
+    Topic::channel(channel.to_owned())
+}
+
+/// All places of a server.
+#[derive(Default)]
+pub(super) struct Places {
+    by_topic: HashMap<Topic, Arc<Place>, RandomState>,
+    members: HashMap<Box<str>, Arc<Place>, RandomState>,
+    guests: HashMap<Box<str>, Guest, RandomState>,
+}
+
+struct Guest {
+    place: Arc<Place>,
+    /// Questions that wait for answers there.
+    questions: usize,
+}
+
+impl Places {
+    /// The place of a member in that namespace.
+    pub(super) fn member(&self, namespace: &str) -> Option<&Arc<Place>> {
+        self.members.get(namespace)
+    }
+
+    /// The place to which a subscription belongs.
+    pub(super) fn of(&self, topic: &Topic) -> Option<&Arc<Place>> {
+        self.by_topic.get(topic)
+    }
+
+    pub(super) fn all(&self) -> Vec<Arc<Place>> {
+        self.members.values().chain(self.guests.values().map(|guest| &guest.place)).map(Arc::clone).collect()
+    }
+
+    /// Adds a place of a member. Gives what is to be subscribed to.
+    pub(super) fn enter(&mut self, place: &Arc<Place>) -> Vec<Topic> {
+        for topic in &place.topics {
+            self.by_topic.insert(topic.clone(), Arc::clone(place));
+        }
+        self.members.insert(place.namespace.clone(), Arc::clone(place));
+        place.topics.clone()
+    }
+
+    /// Takes out a member's place. Gives it with what is to be subscribed to no more.
+    pub(super) fn leave(&mut self, namespace: &str) -> Option<(Left, Vec<Topic>)> {
+        let place = self.members.remove(namespace)?;
+        let guest = self.guests.get(namespace).map(|guest| Arc::clone(&guest.place));
+        Some(self.take_topics(place, guest))
+    }
+
+    /// A question is to be asked by a guest: gives the guest's place, and what is to be subscribed to.
+    pub(super) fn visit(&mut self, key: &str, namespace: &str, guest: &str, member: &str) -> (Arc<Place>, Vec<Topic>) {
+        let new = || Guest { place: Arc::new(Place::guest(key, namespace, guest, member)), questions: 0 };
+        let guest = self.guests.entry(namespace.into()).or_insert_with(new);
+        guest.questions += 1;
+        let place = Arc::clone(&guest.place);
+        for topic in &place.topics {
+            self.by_topic.entry(topic.clone()).or_insert_with(|| Arc::clone(&place));
+        }
+        let topics = place.topics.clone();
+        (place, topics)
+    }
+
+    /// A guest's question is over. The last gives the place with what is to be subscribed to no more.
+    pub(super) fn part(&mut self, namespace: &str) -> Option<(Left, Vec<Topic>)> {
+        let guest = self.guests.get_mut(namespace)?;
+        guest.questions = guest.questions.saturating_sub(1);
+        if guest.questions > 0 {
+            return None;
+        }
+        let guest = self.guests.remove(namespace)?;
+        let member = self.members.get(namespace).map(Arc::clone);
+        Some(self.take_topics(guest.place, member))
+    }
+
+    /// Takes out a place's topics, but for those that `other`, the other place of the same namespace, has as well.
+    fn take_topics(&mut self, place: Arc<Place>, other: Option<Arc<Place>>) -> (Left, Vec<Topic>) {
+        let mut gone = place.topics.clone();
+        gone.retain(|topic| match other.as_ref().filter(|other| other.topics.contains(topic)) {
+            Some(other) => {
+                self.by_topic.insert(topic.clone(), Arc::clone(other));
+                false
+            }
+            None => self.by_topic.remove(topic).is_some(),
+        });
+        (Left(place), gone)
+    }
+}
+
+/// A place that was left; those who wait there are told when it is dropped, for which nothing must be locked.
+pub(super) struct Left(Arc<Place>);
+
+impl Drop for Left {
+    fn drop(&mut self) {
+        self.0.left();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    fn names(topics: &[Topic]) -> Vec<&str> {
+        topics.iter().map(|topic| str::from_utf8(topic.name()).expect("text")).collect()
+    }
+
+    fn entered(places: &mut Places) -> Vec<Topic> {
+        places.enter(&Arc::new(Place::member("k", "/", "uid")))
+    }
+
+    fn visited(places: &mut Places) -> Vec<Topic> {
+        places.visit("k", "/", "guest", "uid").1
+    }
+
+    const MEMBER: [&str; 4] = ["k#/#*", "k-request#/#", "k-response#/#", "k-response#/#uid#"];
+    const GUEST: [&str; 2] = ["k-response#/#", "k-response#/#guest#"];
+
+    #[test]
+    fn a_guest_subscribes_to_answers_alone_until_its_last_question_is_over() {
+        let mut places = Places::default();
+        assert_eq!(names(&visited(&mut places)), GUEST);
+        visited(&mut places);
+        assert!(places.part("/").is_none());
+        let (_, gone) = places.part("/").expect("the last question");
+        assert_eq!(names(&gone), GUEST);
+        assert!(places.part("/").is_none() && places.by_topic.is_empty());
+    }
+
+    #[test]
+    fn what_both_a_member_and_a_guest_need_stays_for_the_other() {
+        let mut places = Places::default();
+        visited(&mut places);
+        assert_eq!(names(&entered(&mut places)), MEMBER);
+        let (_, gone) = places.part("/").expect("the last question");
+        assert_eq!(names(&gone), ["k-response#/#guest#"]);
+        assert!(places.of(&Topic::channel("k-response#/#")).is_some_and(|place| place.is_member()));
+        visited(&mut places);
+        let (_, gone) = places.leave("/").expect("a member");
+        assert_eq!(names(&gone), ["k#/#*", "k-request#/#", "k-response#/#uid#"]);
+        assert!(places.of(&Topic::channel("k-response#/#")).is_some_and(|place| !place.is_member()));
+    }
+
+    fn by(number: u64) -> Connection {
+        Connection { number, since: Instant::now() }
+    }
+
+    const LONG: Duration = Duration::from_secs(3600);
+
+    #[test]
+    fn a_server_is_subtracted_as_often_as_it_is_counted() {
+        let member = Place::member("k", "/", "uid");
+        let others = |place: &Place, counts| place.census(counts, by(1), LONG).map(|census| census.others);
+        assert_eq!(others(&member, &[3, 1]), Some(2));
+        assert_eq!(others(&member, &[4, 2]), Some(2), "an old connection that Redis takes for alive");
+        assert_eq!(others(&member, &[3, 0]), None, "who is not counted hears no answers");
+        let guest = Place::guest("k", "/", "guest", "uid");
+        assert_eq!(guest.counted(), ["k-request#/#", "k-response#/#uid#"]);
+        assert_eq!(others(&guest, &[3, 0]), Some(3));
+        assert_eq!(others(&guest, &[4, 1]), Some(3), "a member that has just left");
+    }
+
+    #[test]
+    fn fewer_others_than_before_may_be_on_their_way_back() {
+        let place = Place::member("k", "/", "uid");
+        let absent = |count, connection, time| {
+            place.census(&[count, 1], connection, time).expect("this server is counted").absent
+        };
+        assert_eq!(absent(4, by(1), LONG), Absent::Nobody);
+        assert_eq!(absent(3, by(1), LONG), Absent::Perhaps(1));
+        assert_eq!(absent(2, by(2), LONG), Absent::OnTheirWay(2));
+        assert_eq!(absent(2, by(2), Duration::ZERO), Absent::Perhaps(2), "all that come back have come by now");
+        assert_eq!(absent(4, by(2), LONG), Absent::Nobody);
+        place.believe(2, by(2));
+        assert_eq!(absent(3, by(2), LONG), Absent::Nobody);
+    }
+}
