@@ -35,7 +35,7 @@ const PAUSE: Duration = Duration::from_millis(10);
 const PROGRESS: usize = 16 * 1024;
 const PATIENCE: Duration = Duration::from_millis(250);
 
-/// For so many who need no more than this there is always room.
+/// For so many who need no more than this there is always room, if that is a part of the bound, all together.
 const SHORT: usize = 64 * 1024;
 const SHORTS: usize = 8;
 
@@ -108,9 +108,10 @@ impl Crowd {
     }
 
     /// Takes the first of the line out, if there is a place for it.
-    fn next(&mut self, places: usize) -> Option<ConnectionKey> {
+    fn next(&mut self, limit: usize, places: usize) -> Option<ConnectionKey> {
         let first = self.line.peek()?.0;
-        let most = if first.missing <= SHORT { places + SHORTS } else { places };
+        let short = SHORT.min(limit / LITTLE / SHORTS);
+        let most = if first.missing <= short { places + SHORTS } else { places };
         if self.going.len() >= most {
             return None;
         }
@@ -185,7 +186,7 @@ impl Core {
         }
         let places = Crowd::places(limit, unfinished, self.shared.config.max_http_buffer_size);
         let mut entered = Vec::new();
-        while let Some(key) = crowd.next(places) {
+        while let Some(key) = crowd.next(limit, places) {
             if self.connections.get(key.0).is_some_and(|it| it.fate.is_none() && it.input == Input::HeldUp) {
                 crowd.going.insert(key, Progress { bytes: self.half_sent(key), at: self.now });
                 entered.push(key);
@@ -250,11 +251,12 @@ mod tests {
 
     #[test]
     fn who_needs_least_comes_first_and_who_lost_its_place_last() {
+        const LIMIT: usize = 64 << 20;
         let waiting = |key, lost, missing| Waiting { lost, missing, key: ConnectionKey(key) };
         let line = [waiting(1, 0, 500_000), waiting(2, 1, 10), waiting(3, 0, 4000), waiting(4, 0, usize::MAX)];
         let mut crowd = Crowd { line: line.map(Reverse).into(), ..Crowd::default() };
         let mut next = |places| {
-            let next = crowd.next(places)?;
+            let next = crowd.next(LIMIT, places)?;
             crowd.going.insert(next, Progress { bytes: 0, at: Millis(0) });
             Some(next.0)
         };
