@@ -104,6 +104,8 @@ metrics! {
     kept_bytes;
     /// Handshakes that wait now until other work is done.
     handshakes_waiting;
+    /// Broadcasts and questions to other servers whose answers are being collected now.
+    collections;
     /// TCP connections accepted.
     accepted;
     /// HTTP requests answered or being answered.
@@ -187,6 +189,7 @@ pub(crate) enum Limit {
     Rooms,
     UnansweredAcks,
     CollectedAnswers,
+    Collections,
     BlockingQueue,
     BlockingQueueBytes,
     QueuedPerClient,
@@ -206,7 +209,7 @@ pub(crate) enum Limit {
 }
 
 impl Limit {
-    pub(crate) const ALL: [Self; 45] = [
+    pub(crate) const ALL: [Self; 46] = [
         Self::MaxConnections,
         Self::MemoryRefuse,
         Self::MemoryShed,
@@ -236,6 +239,7 @@ impl Limit {
         Self::Rooms,
         Self::UnansweredAcks,
         Self::CollectedAnswers,
+        Self::Collections,
         Self::BlockingQueue,
         Self::BlockingQueueBytes,
         Self::QueuedPerClient,
@@ -286,6 +290,7 @@ impl Limit {
             Self::Rooms => "rooms",
             Self::UnansweredAcks => "unanswered_acks",
             Self::CollectedAnswers => "collected_answers",
+            Self::Collections => "collections",
             Self::BlockingQueue => "blocking_queue",
             Self::BlockingQueueBytes => "blocking_queue_bytes",
             Self::QueuedPerClient => "queued_per_client",

@@ -37,25 +37,19 @@ impl Membership {
     }
 }
 
-/// Ends a collection when its time is up, and the request to other servers with it.
-fn end_after(shared: &Arc<Shared>, timeout: Duration, request: Option<Box<str>>, collection: &Arc<Collection>) {
+/// Ends a collection when its time is up.
+fn end_after(shared: &Arc<Shared>, timeout: Duration, collection: &Arc<Collection>) {
     let collection = Arc::clone(collection);
     on_any_shard(shared, 0, move |shard| {
-        let mut core = shard.core.borrow_mut();
-        let deadline = core.now + timeout;
-        core.arm_alarm(deadline, move |shard| {
-            if let (Some(cluster), Some(request)) = (&shard.shared.cluster, &request) {
-                cluster.forget(request);
-            }
-            collection.end(shard);
-        });
+        let deadline = shard.core.borrow().now + timeout;
+        collection.end_at(shard, deadline);
     });
 }
 
 impl Broadcast {
     /// Sends an event to all these sockets and collects their acknowledgements, which `callback` gets on one of the
     /// server's threads: all of them when the last has come, or those that came within `timeout` and how many are missing.
-    /// A client that leaves before it answers is missing, too. In a cluster, the clients of other servers are asked as well;
+    /// A client that leaves before it answers is missing, too, and not waited for. In a cluster, the clients of other servers are asked as well;
     /// servers that do not say in time how many got the event leave theirs uncounted, and so do all of them if Redis cannot
     /// say how many there are: then `timeout` is waited for. If nobody gets the event, that is no answer, and no failure. If
     /// the server stops meanwhile, `callback` is not called.
@@ -110,8 +104,8 @@ impl Broadcast {
                 });
             }),
         );
-        let request = self.ask_others(event, &written, timeout, &collection)?;
-        end_after(&shared, timeout, request, &collection);
+        self.ask_others(event, &written, timeout, &collection)?;
+        end_after(&shared, timeout, &collection);
         let Some(namespace) = namespace else { return Ok(()) };
         let id = namespace.next_ack_id(&shared);
         let frames = socketio::event(namespace.name(&shared), Some(id), &written.json, &written.attachments);
@@ -128,15 +122,15 @@ impl Broadcast {
         Ok(())
     }
 
-    /// Sends an event to the sockets of other servers, whose acknowledgements are collected. Gives the id of the request.
+    /// Sends an event to the sockets of other servers, whose acknowledgements are collected.
     fn ask_others(
         &self,
         event: &str,
         written: &Written,
         timeout: Duration,
         collection: &Arc<Collection>,
-    ) -> Result<Option<Box<str>>, EmitError> {
-        let (Some(shared), Some((cluster, namespace))) = (&self.shared, self.cluster()) else { return Ok(None) };
+    ) -> Result<(), EmitError> {
+        let (Some(shared), Some((cluster, namespace))) = (&self.shared, self.cluster()) else { return Ok(()) };
         let arguments = Arguments::named(written.json.as_str().into(), written.attachments.as_slice().into());
         let broadcast = cluster::Broadcast {
             namespace: namespace.into(),
@@ -146,7 +140,8 @@ impl Broadcast {
         };
         cluster.check_broadcast(&broadcast)?;
         let operation = |request_id| Operation::Broadcast { request_id, broadcast };
-        Ok(ask_for_acks(shared, namespace, timeout, collection, operation))
+        ask_for_acks(shared, namespace, timeout, collection, operation);
+        Ok(())
     }
 
     /// Gathers what is known of these sockets, in the whole cluster unless [`local`](Self::local); `receive` is called with it,

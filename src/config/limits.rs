@@ -104,6 +104,9 @@ pub struct Limits {
     /// as [`Handle::fetch_sockets`](crate::Handle::fetch_sockets). 16 MiB by default; 128 are added for each answer of a
     /// client, and for each attachment. Beyond: an answer is dropped, and counts as missing.
     pub collected_answers: usize,
+    /// Broadcasts whose answers are being collected, and questions to the other servers of a cluster, 10 000 by default, shared
+    /// out among the shards. Beyond: of those of a shard the one with the most time left ends, as if it were up.
+    pub collections: usize,
     /// Events that may wait for a thread of the blocking handlers
     /// ([`Namespace::on_blocking`](crate::Namespace::on_blocking)), 1024 by default. Beyond: they are refused.
     pub blocking_queue: usize,
@@ -213,6 +216,7 @@ impl Default for Limits {
             rooms: 250_000,
             unanswered_acks: 1024,
             collected_answers: 16 * 1024 * 1024,
+            collections: 10_000,
             blocking_queue: 1024,
             blocking_queue_bytes: 16 * 1024 * 1024,
             queued_per_client: None,

@@ -391,6 +391,13 @@ pub const SETTINGS: &[Setting] = &[
         "bytes of answers to broadcasts, and of other servers, that wait for the last; then answers are dropped and count as missing"
     ),
     setting!(
+        "KINGLET_COLLECTIONS",
+        "10000",
+        limits.collections,
+        count,
+        "broadcasts and questions to other servers whose answers are being collected; then those with the most time left end"
+    ),
+    setting!(
         "KINGLET_BLOCKING_QUEUE",
         "1024",
         limits.blocking_queue,

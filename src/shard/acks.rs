@@ -30,13 +30,12 @@ enum Waiter {
 }
 
 impl PendingAck {
-    /// What the application must hear of an acknowledgement that came, or will not come. A broadcast's ends by its timer
-    /// alone when one will not.
+    /// What the application must hear of an acknowledgement that came, or will not come.
     pub(crate) fn settle(self, socket: SocketRef, result: Result<Arguments, AckError>) -> Option<Call> {
         match (self.waiter, result) {
             (Waiter::Callback(callback), result) => Some(Call::Acknowledged { socket, callback, result }),
             (Waiter::Broadcast(asker), Ok(answer)) => asker.answered(answer),
-            (Waiter::Broadcast(_), Err(_)) => None,
+            (Waiter::Broadcast(asker), Err(_)) => asker.lost(),
         }
     }
 }

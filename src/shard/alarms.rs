@@ -12,7 +12,8 @@ use crate::engineio::Millis;
 pub(crate) type Alarm = Box<dyn FnOnce(&Rc<Shard>)>;
 
 impl Core {
-    /// Has something done at `deadline`. It cannot be taken back, so what has become needless by then must do nothing.
+    /// Has something done at `deadline`. It cannot be taken back, so that must be near, and what has become needless by then must
+    /// do nothing. What may end early is [waited for](Shard::wait).
     pub(crate) fn arm_alarm(&mut self, deadline: Millis, alarm: impl FnOnce(&Rc<Shard>) + 'static) {
         if let Ok(key) = u32::try_from(self.alarms.insert(Box::new(alarm))) {
             self.timers.arm(deadline, TimerKey::Alarm(key));

@@ -9,6 +9,7 @@ use super::core::Core;
 use super::hoard::Hoard;
 use super::sockets::Status;
 use super::target::Broadcast;
+use super::waits::Wait;
 use crate::cluster::Answer;
 use crate::engineio::Millis;
 use crate::metrics::Limit;
@@ -21,7 +22,7 @@ type Finish = Box<dyn FnOnce(&Rc<Shard>, Vec<Arguments>, Option<usize>) + Send>;
 /// What an answer, and each of its attachments, counts beside its bytes.
 const COST: usize = 128;
 
-/// The answers to one broadcast. It ends when every receiver has answered, or by its timer.
+/// The answers to one broadcast. It ends when every receiver has answered or cannot any more, or when its time is up.
 pub(crate) struct Collection {
     hoard: Arc<Hoard>,
     state: Mutex<State>,
@@ -33,6 +34,8 @@ struct State {
     bytes: usize,
     /// Answers that there was no room for.
     dropped: usize,
+    /// Receivers that have left, or were asked too much else.
+    lost: usize,
     receivers: usize,
     /// Shards and other servers that have yet to say how many clients they have sent the broadcast to. Servers may say it
     /// before they are counted.
@@ -40,6 +43,10 @@ struct State {
     others: Others,
     /// Whether some server did not send it to all its clients, or may not have.
     doubtful: bool,
+    /// The id of the request by which other servers are asked, whose answers are listened for.
+    request: Option<Box<str>>,
+    /// What ends it when its time is up.
+    wait: Option<Wait>,
     /// `None` when it has ended.
     finish: Option<Finish>,
 }
@@ -57,12 +64,12 @@ impl State {
     fn is_complete(&self) -> bool {
         self.parts == 0
             && self.others == Others::Counted
-            && self.answers.len().saturating_add(self.dropped) >= self.receivers
+            && self.answers.len().saturating_add(self.dropped).saturating_add(self.lost) >= self.receivers
     }
 
     /// How many receivers gave no answer that was kept, or `None` if every one did.
     fn missing(&self) -> Option<usize> {
-        let all = self.is_complete() && self.dropped == 0 && !self.doubtful;
+        let all = self.is_complete() && self.dropped == 0 && self.lost == 0 && !self.doubtful;
         (!all).then(|| self.receivers.saturating_sub(self.answers.len()))
     }
 }
@@ -70,9 +77,19 @@ impl State {
 impl Collection {
     pub(crate) fn new(hoard: &Arc<Hoard>, shards: usize, others: Others, finish: Finish) -> Arc<Self> {
         let parts = isize::try_from(shards).unwrap_or(isize::MAX);
-        let answers = Vec::new();
-        let (bytes, dropped, receivers) = (0, 0, 0);
-        let state = State { answers, bytes, dropped, receivers, parts, others, doubtful: false, finish: Some(finish) };
+        let state = State {
+            answers: Vec::new(),
+            bytes: 0,
+            dropped: 0,
+            lost: 0,
+            receivers: 0,
+            parts,
+            others,
+            doubtful: false,
+            request: None,
+            wait: None,
+            finish: Some(finish),
+        };
         Arc::new(Self { hoard: Arc::clone(hoard), state: Mutex::new(state) })
     }
 
@@ -82,6 +99,20 @@ impl Collection {
 
     fn is_over(&self) -> bool {
         self.state().finish.is_none()
+    }
+
+    /// Other servers are asked by the request of that id, which is forgotten when the collection ends.
+    pub(crate) fn asks_by(&self, request: Box<str>) {
+        self.state().request = Some(request);
+    }
+
+    /// Has `shard` end the collection at `deadline` if it has not ended before.
+    pub(crate) fn end_at(self: &Arc<Self>, shard: &Shard, deadline: Millis) {
+        let mut state = self.state();
+        if state.finish.is_some() && !state.is_complete() {
+            let this = Arc::clone(self);
+            state.wait = Some(shard.wait(deadline, move |shard| this.end(shard)));
+        }
     }
 
     /// The other servers have been counted. Says whether no answer is missing.
@@ -121,6 +152,13 @@ impl Collection {
         state.is_complete()
     }
 
+    /// A receiver that was asked will not answer. Says whether no answer is missing that may still come.
+    fn lost(&self) -> bool {
+        let mut state = self.state();
+        state.lost = state.lost.saturating_add(1);
+        state.is_complete()
+    }
+
     /// Hands the answers over, unless that was done before.
     pub(crate) fn end(&self, shard: &Rc<Shard>) {
         let mut state = self.state();
@@ -128,7 +166,14 @@ impl Collection {
         let (missing, dropped) = (state.missing(), state.dropped);
         let answers = std::mem::take(&mut state.answers);
         self.hoard.give_back(std::mem::take(&mut state.bytes));
+        let (wait, request) = (state.wait.take(), state.request.take());
         drop(state);
+        if let Some(wait) = wait {
+            shard.wait_no_more(wait);
+        }
+        if let (Some(cluster), Some(request)) = (&shard.shared.cluster, request) {
+            cluster.forget(&request);
+        }
         if dropped > 0 {
             shard.core.borrow().metrics.hit(Limit::CollectedAnswers);
         }
@@ -203,6 +248,14 @@ impl Asker {
                 (relay.send)(Answer::Ack(answer));
                 None
             }
+        }
+    }
+
+    /// An answer will not come. Gives what the application must hear, if none may come any more.
+    pub(crate) fn lost(self) -> Option<Call> {
+        match self {
+            Self::Collection(collection) => collection.lost().then_some(Call::Collected(collection)),
+            Self::Relay(_) => None,
         }
     }
 }
@@ -311,6 +364,16 @@ mod tests {
         assert_eq!(other.state().missing(), Some(1), "but the answer is missing");
         drop(one);
         assert!(hoard.take(2 * (COST + "[1]".len())), "all is given back");
+    }
+
+    #[test]
+    fn nobody_is_waited_for_who_cannot_answer_any_more() {
+        let collection = collection(&room_for(9), 1, Others::Counted);
+        let asker = Asker::Collection(Arc::clone(&collection));
+        assert!(!collection.asked(2));
+        assert!(asker.clone().lost().is_none());
+        assert!(asker.answered(answer("[1]")).is_some());
+        assert_eq!(collection.state().missing(), Some(1));
     }
 
     #[test]

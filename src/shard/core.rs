@@ -35,6 +35,7 @@ use super::sockets::SocketState;
 use super::spares::Spares;
 use super::timers::Timers;
 use super::translation::Translation;
+use super::waits::Waits;
 use crate::engineio::{Effect, Lost, MESSAGE_OVERHEAD, Millis, Overdue, Session, Settings, SidSource};
 use crate::metrics::{Limit, ShardMetrics};
 use crate::socketio::DisconnectReason;
@@ -109,6 +110,8 @@ pub(crate) struct Core {
     pub(crate) trimmed: Millis,
     /// What is to be done at its time.
     pub(crate) alarms: Slab<Alarm>,
+    /// What others are to answer.
+    pub(crate) waits: Waits,
     /// What recovery needs of this shard.
     pub(crate) recovering: Recovering,
     /// Scratch space of the flush.
@@ -155,6 +158,7 @@ impl Core {
             memory_mark: 0,
             trimmed: Millis(0),
             alarms: Slab::new(),
+            waits: Waits::new(),
             recovering: Recovering::default(),
             pieces: Vec::new(),
             effects: Vec::new(),
@@ -297,8 +301,25 @@ impl Core {
     /// Lets the loop sleep when the last client has gone: what is armed for clients would wake it for nothing.
     pub(crate) fn rest_if_alone(&mut self) {
         if self.connections.is_empty() && self.sessions.is_empty() {
-            self.timers.retain(TimerKey::outlives_clients);
+            self.timers.retain(|_, key| key.outlives_clients());
         }
+    }
+
+    /// Forgets timers that have been replaced by earlier ones, or whose owners have gone, when there may be many of them: others
+    /// may choose how far away they are.
+    pub(crate) fn sweep_timers(&mut self) {
+        if !self.timers.is_crowded() {
+            return;
+        }
+        let Self { timers, connections, sessions, sockets, waits, .. } = self;
+        let awaited = |key: SocketKey| sockets.get(key.0)?.extra.as_deref().map(|extra| extra.armed);
+        timers.retain(|at, key| match *key {
+            TimerKey::Connection(key) => connections.get(key.0).is_some(),
+            TimerKey::Session(key) => sessions.get(key.0).is_some(),
+            TimerKey::Socket(key) => awaited(key) == Some(at),
+            TimerKey::Wait => waits.armed() == at,
+            TimerKey::Alarm(_) | TimerKey::Accept | TimerKey::Stop | TimerKey::Recovery | TimerKey::Trim => true,
+        });
     }
 
     fn tell_session(&mut self, key: ConnectionKey, connection: &Connection) {
@@ -338,8 +359,11 @@ impl Core {
     pub(crate) fn arm_socket(&mut self, key: SocketKey, deadline: Millis) {
         let Some(extra) = self.sockets.get_mut(key.0).and_then(|socket| socket.extra.as_deref_mut()) else { return };
         if deadline < extra.armed {
-            extra.armed = deadline;
-            self.timers.arm(deadline, TimerKey::Socket(key));
+            let at = self.timers.rounded(deadline);
+            if at < extra.armed {
+                extra.armed = at;
+                self.timers.insert(at, TimerKey::Socket(key));
+            }
         }
     }
 }

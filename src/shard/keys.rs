@@ -37,6 +37,8 @@ pub(crate) enum TimerKey {
     Socket(SocketKey),
     /// Something that is to be done then.
     Alarm(u32),
+    /// The time of something that others are to answer is up.
+    Wait,
     /// Accepting goes on after the process ran out of descriptors.
     Accept,
     /// The shard stops, whoever is still there.

@@ -72,6 +72,7 @@ mod timers;
 mod translation;
 mod turn;
 mod unfinished;
+mod waits;
 mod websocket;
 mod write;
 
@@ -92,3 +93,4 @@ pub(crate) use self::shared::{Budget, Shared};
 pub(crate) use self::signals::Signals;
 pub(crate) use self::target::{Broadcast, Target, Urgency};
 pub(crate) use self::turn::{Shard, WAKER};
+pub(crate) use self::waits::Wait;

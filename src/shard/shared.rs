@@ -45,6 +45,8 @@ pub(crate) struct Shared {
     /// Bytes that all clients of a shard may have half sent.
     pub(crate) unfinished_per_shard: usize,
     pub(crate) rooms_per_shard: usize,
+    /// Collections of answers that may be under way in a shard.
+    pub(crate) collections_per_shard: usize,
     /// Sessions that may begin in a second, if that is bounded.
     pub(crate) accept_rate_per_shard: Option<Rate>,
     /// How fast each client may send, if that is bounded.
@@ -120,6 +122,7 @@ impl Shared {
             kept_per_shard: budget.kept / shards,
             unfinished_per_shard: budget.unfinished / shards,
             rooms_per_shard: config.limits.rooms.div_ceil(shards),
+            collections_per_shard: config.limits.collections.div_ceil(shards),
             accept_rate_per_shard: config.limits.accept_rate.map(|rate| Rate::new((rate as usize).div_ceil(shards), 1)),
             rates: Rates::new(&config.limits),
             addresses: config.limits.sessions_per_address.map(Addresses::new),

@@ -3,7 +3,8 @@
 //! Deadlines of a server move far more often than they pass, so there is no cancelling: an entry is a hint to look at
 //! its owner again. The owner keeps its own deadline and the instant it is armed at, compares them with the clock when
 //! its key comes up, and arms again only what lies earlier than an entry it already has; so one or two entries an owner
-//! are enough.
+//! are enough. Where others choose the deadlines, they may move to and fro, and the entries that were replaced be far ahead:
+//! [`is_crowded`](Timers::is_crowded) says when it pays to look for them.
 //!
 //! Far deadlines are rounded up, by a few hundredths of a percent of the time until then: the heartbeats of many clients
 //! come up together, and the loop wakes less often.
@@ -35,6 +36,8 @@ pub(crate) struct Timers<K> {
     /// The link to the first of the entries that are not in use.
     free: u32,
     len: usize,
+    /// How many entries are many: twice as many as were kept at the last look.
+    many: usize,
     /// All milliseconds before this one have been expired; its bucket and the ones after it, once around, lie ahead.
     cursor: u64,
 }
@@ -55,6 +58,7 @@ impl<K: Copy + Eq> Timers<K> {
             entries: Vec::new(),
             free: NONE,
             len: 0,
+            many: KEPT,
             cursor: 0,
         }
     }
@@ -74,7 +78,11 @@ impl<K: Copy + Eq> Timers<K> {
     /// Has `key` come up at `at` or a little later, or in the next millisecond if `at` has passed. Entries cannot be taken
     /// back.
     pub(crate) fn arm(&mut self, at: Millis, key: K) {
-        let at = self.rounded(at);
+        self.insert(self.rounded(at), key);
+    }
+
+    /// The same for an instant that is [`rounded`](Self::rounded) already.
+    pub(crate) fn insert(&mut self, at: Millis, key: K) {
         let link = match self.entry(self.free).map(|free| free.next) {
             Some(next) => std::mem::replace(&mut self.free, next),
             None => {
@@ -89,29 +97,36 @@ impl<K: Copy + Eq> Timers<K> {
         self.link(link, at);
     }
 
-    /// `at`, rounded up to a power of two of milliseconds that is small beside the time until then.
-    fn rounded(&self, at: Millis) -> Millis {
+    /// The instant at which a key comes up that is armed now: `at`, rounded up to a power of two of milliseconds that is small beside the time until then.
+    pub(crate) fn rounded(&self, at: Millis) -> Millis {
         let until = at.0.saturating_sub(self.cursor);
         let grain = (until / SLACK).checked_ilog2().map_or(1, |exponent| 1 << exponent);
         Millis(at.0.checked_next_multiple_of(grain).unwrap_or(at.0))
     }
 
-    /// Forgets the keys that `keep` refuses. It looks at each entry, so it is for when the owners of most have gone.
-    pub(crate) fn retain(&mut self, keep: impl Fn(&K) -> bool) {
+    /// Whether there are many more entries than were of use at the last look.
+    pub(crate) const fn is_crowded(&self) -> bool {
+        self.len > self.many
+    }
+
+    /// Forgets the entries that `keep`, given their instants and keys, refuses. It looks at each, so it is for when most may be
+    /// of no use any more.
+    pub(crate) fn retain(&mut self, keep: impl Fn(Millis, &K) -> bool) {
         let mut kept = Vec::new();
         while let Some(ahead) = self.occupied.next(self.cursor % BUCKETS) {
             let bucket = (self.cursor + ahead) % BUCKETS;
             self.occupied.clear(bucket);
             let mut link = self.buckets.get_mut(bucket as usize).map_or(NONE, |first| std::mem::replace(first, NONE));
             while let Some(entry) = self.entry(link) {
-                if keep(&entry.key) {
+                if keep(entry.at, &entry.key) {
                     kept.push((entry.at, entry.key));
                 }
                 link = entry.next;
             }
         }
         self.empty();
-        kept.into_iter().for_each(|(at, key)| self.arm(at, key));
+        self.many = KEPT + 2 * kept.len();
+        kept.into_iter().for_each(|(at, key)| self.insert(at, key));
     }
 
     fn empty(&mut self) {
@@ -307,12 +322,38 @@ mod tests {
         for at in 0..100_000 {
             timers.arm(Millis(5000 + at), at);
         }
-        timers.retain(|key| key % 50_000 == 7);
+        timers.retain(|_, key| key % 50_000 == 7);
         assert_eq!(timers.len(), 2);
         assert!(timers.entries.capacity() <= KEPT);
         assert_eq!(timers.next_due(), Some(Millis(5007)));
         assert_eq!(expire(&mut timers, 200_000), [7, 50_007]);
         assert_eq!(timers.next_due(), None);
+    }
+
+    #[test]
+    fn entries_are_looked_at_when_there_may_be_as_many_again_of_no_use() {
+        let mut timers = Timers::new();
+        let mut looks = 0;
+        for at in 0..100_000 {
+            timers.arm(Millis(1_000_000 + at), at);
+            if timers.is_crowded() {
+                looks += 1;
+                timers.retain(|_, key| key % 10 == 0);
+            }
+        }
+        // 10 000 are kept.
+        assert!(timers.len() <= 2 * 10_000 + KEPT, "{}", timers.len());
+        assert!(looks < 100, "{looks}");
+    }
+
+    #[test]
+    fn what_is_kept_comes_up_when_it_was_to() {
+        let mut timers = Timers::new();
+        let at = timers.rounded(Millis(1_048_575));
+        timers.insert(at, 'a');
+        timers.retain(|kept, _| kept == at);
+        timers.retain(|kept, _| kept == at);
+        assert_eq!(timers.len(), 1);
     }
 
     #[test]

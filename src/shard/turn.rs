@@ -240,6 +240,7 @@ impl Shard {
                 TimerKey::Connection(key) => self.core.borrow_mut().connection_due(key),
                 TimerKey::Socket(key) => self.core.borrow_mut().socket_due(key),
                 TimerKey::Alarm(key) => self.core.borrow_mut().alarm_due(key),
+                TimerKey::Wait => self.core.borrow_mut().waits_due(),
                 TimerKey::Accept => self.accepting.set(self.accepting.get().rested()),
                 TimerKey::Recovery => self.core.borrow_mut().recovery_due(),
                 TimerKey::Trim => self.core.borrow_mut().trim(),
@@ -314,6 +315,7 @@ impl Shard {
             core.metrics.queued_bytes.set(core.queued() as u64);
             core.metrics.kept_bytes.set(core.ledger.sum() as u64);
             core.metrics.handshakes_waiting.set(core.handshakes.waiting() as u64);
+            core.metrics.collections.set(core.waits.len() as u64);
             if core.calls.is_empty() && core.doomed.is_empty() {
                 break;
             }
@@ -321,6 +323,7 @@ impl Shard {
         #[cfg(debug_assertions)]
         self.core.borrow_mut().assert_nobody_is_forgotten();
         self.core.borrow_mut().rest_if_alone();
+        self.core.borrow_mut().sweep_timers();
         match self.life.get() {
             Life::Serving | Life::Drained | Life::Over => {}
             Life::Draining => self.end_drain_if_alone(),

@@ -1,12 +1,12 @@
 //! Acknowledgements: those a handler gives, at once or from elsewhere, and those a client owes.
 
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
-use kinglet::{AckError, Arguments, Config, Event, Limits, Socket};
+use kinglet::{AckError, Answers, Arguments, Config, Event, Limits, MissingAnswers, Socket};
 
-use crate::support::{Client, PATIENCE, Polling, Server, one_shard, receive};
+use crate::support::{Client, PATIENCE, Polling, Server, config, one_shard, receive};
 
 /// What a test hears of an acknowledgement: its JSON, or why there is none.
 type Answer = Result<String, AckError>;
@@ -184,6 +184,52 @@ fn the_oldest_question_is_dropped_when_too_many_are_open() {
     assert_eq!(receive(&answers), Ok("[1]".to_owned()));
     assert_eq!(receive(&answers), Ok("[2]".to_owned()));
     assert_eq!(server.hits("unanswered_acks"), 1);
+}
+
+/// Asks all clients of a server a question, with all the time there is.
+fn ask_all(server: &Server) -> Receiver<Result<Answers, MissingAnswers>> {
+    let (sender, answers) = channel();
+    let heard = move |answer| sender.send(answer).expect("the test waits");
+    server.handle().emit_with_ack("question", (), Duration::MAX, heard).expect("a name that may be used");
+    answers
+}
+
+#[test]
+fn answers_that_all_came_are_let_go_whatever_their_time() {
+    let server = Server::start(config(2), |server| {
+        server.of("/");
+    });
+    for _ in 0..1000 {
+        assert!(receive(&ask_all(&server)).expect("nobody is asked").is_empty());
+    }
+    let mut clients: Vec<_> = (0..8).map(|_| Client::connect(&server)).collect();
+    for round in 1000..1100 {
+        let answers = ask_all(&server);
+        for client in &mut clients {
+            client.ws.expect_text(&format!("42{round}[\"question\"]"));
+            client.ws.send_text(&format!("43{round}[]"));
+        }
+        assert_eq!(receive(&answers).expect("all answers").len(), 8);
+    }
+    server.wait_until("let go", |metrics| metrics.collections == 0);
+}
+
+#[test]
+fn nobody_waits_for_the_answers_of_those_who_left() {
+    let server = Server::start(config(2), |server| {
+        server.of("/");
+    });
+    let (mut stays, mut leaves) = (Client::connect(&server), Client::connect(&server));
+    let answers = ask_all(&server);
+    for client in [&mut stays, &mut leaves] {
+        client.ws.expect_text("420[\"question\"]");
+    }
+    server.wait_until("asked", |metrics| metrics.collections == 1);
+    drop(leaves);
+    stays.ws.send_text("430[\"here\"]");
+    let missing = receive(&answers).expect_err("one has left");
+    assert_eq!((missing.answers.values::<String>().expect("text"), missing.missing), (vec!["here".to_owned()], 1));
+    server.wait_until("let go", |metrics| metrics.collections == 0);
 }
 
 #[test]

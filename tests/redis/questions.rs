@@ -88,6 +88,7 @@ fn answers_that_are_none_or_to_other_questions_end_nothing() {
     assert!(rooms.try_recv().is_err());
     scene.answer(&request, "[\"a\"]");
     assert_eq!(received(&rooms).unwrap(), ["a"]);
+    scene.member.until("let go", |handle| handle.metrics().collections == 0);
     // The question is over: it has gone, and a second answer finds nobody.
     scene.answer(&request, "[\"again\"]");
     scene.member.until("all heard", |handle| handle.cluster_metrics().unwrap().redis.received >= 7);

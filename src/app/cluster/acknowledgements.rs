@@ -10,16 +10,16 @@ use crate::cluster::{Answer, Asking, Extent, Operation, Wants};
 use crate::log_line::no_random_numbers;
 use crate::shard::{Collection, Shared};
 
-/// Has the other servers send a broadcast to their clients, and collects those clients' answers with those of this server's. Gives
-/// the id of the request, which whoever calls this forgets when the time is up. `operation` makes the request, given its id.
+/// Has the other servers send a broadcast to their clients, and collects those clients' answers with those of this server's. The
+/// collection's end forgets the request. `operation` makes the request, given its id.
 pub(in crate::app) fn ask_for_acks(
     shared: &Arc<Shared>,
     namespace: &str,
     timeout: Duration,
     collection: &Arc<Collection>,
     operation: impl FnOnce(Box<str>) -> Operation + Send + 'static,
-) -> Option<Box<str>> {
-    let cluster = shared.cluster.as_ref()?;
+) {
+    let Some(cluster) = &shared.cluster else { return };
     let (server, of_listener) = (Arc::clone(shared), Arc::clone(collection));
     let listener = move |answer, extent, _| {
         if extent == Extent::Part {
@@ -31,9 +31,10 @@ pub(in crate::app) fn ask_for_acks(
         end(&server, &of_listener);
         Wants::NoMore
     };
-    let asking = cluster.listen(namespace, Arc::new(listener)).inspect_err(no_random_numbers).ok()?;
-    let id = asking.id.clone();
-    let operation = operation(id.clone());
+    let asking = cluster.listen(namespace, Arc::new(listener)).inspect_err(no_random_numbers);
+    let Ok(asking) = asking else { return };
+    collection.asks_by(asking.id.clone());
+    let operation = operation(asking.id.clone());
     if asking.place.is_member() {
         // At once, in order with what else is sent, whether or not the answers will be heard.
         let connection = match cluster.standing(&asking.place) {
@@ -49,7 +50,6 @@ pub(in crate::app) fn ask_for_acks(
         };
         cluster.when_in_effect(&place, Box::new(heard));
     }
-    Some(id)
 }
 
 /// Notes an answer. Says whether it was the last.

@@ -13,7 +13,7 @@ use crate::cluster::redis::{Connection, Standing, Uncounted};
 use crate::cluster::{Answer, Asking, Extent, Operation, Wants};
 use crate::log_line::no_random_numbers;
 use crate::metrics::Limit;
-use crate::shard::{Shard, Shared};
+use crate::shard::{Shard, Shared, Wait};
 
 /// What the other servers are asked.
 pub(in crate::app) struct Question<T> {
@@ -66,6 +66,8 @@ struct State<T> {
     lacking: usize,
     /// Those of them whose parts there was no room for.
     dropped: usize,
+    /// What ends it when its time is up.
+    wait: Option<Wait>,
     /// `None` when it is over.
     finish: Option<Finish<T>>,
 }
@@ -115,6 +117,7 @@ impl<T: Send + 'static> Gathering<T> {
             answered: 0,
             lacking: 0,
             dropped: 0,
+            wait: None,
             finish: Some(finish),
         };
         Arc::new(Self { shared: Arc::clone(shared), asking: OnceLock::new(), state: Mutex::new(state) })
@@ -222,6 +225,7 @@ impl<T: Send + 'static> Gathering<T> {
         let (gathered, missing, dropped) = (std::mem::take(&mut state.gathered), state.missing(), state.dropped);
         let in_time = state.is_complete();
         let bytes = std::mem::take(&mut state.bytes);
+        let wait = state.wait.take();
         self.shared.hoard.give_back(bytes);
         drop(state);
         if let (Some(cluster), Some(asking)) = (&self.shared.cluster, self.asking.get()) {
@@ -231,6 +235,9 @@ impl<T: Send + 'static> Gathering<T> {
             }
         }
         on_any_shard(&self.shared, bytes, move |shard| {
+            if let Some(wait) = wait {
+                shard.wait_no_more(wait);
+            }
             if dropped > 0 {
                 shard.core.borrow().metrics.hit(Limit::CollectedAnswers);
             }
@@ -244,9 +251,12 @@ impl<T: Send + 'static> Gathering<T> {
     fn end_in_time(self: &Arc<Self>) {
         let this = Arc::clone(self);
         on_any_shard(&self.shared, 0, move |shard| {
-            let mut core = shard.core.borrow_mut();
-            let deadline = core.now + core.shared.config.limits.requests_timeout;
-            core.arm_alarm(deadline, move |_| this.end());
+            let mut state = this.state();
+            if state.finish.is_some() {
+                let timeout = shard.shared.config.limits.requests_timeout;
+                let (deadline, of_wait) = (shard.core.borrow().now + timeout, Arc::clone(&this));
+                state.wait = Some(shard.wait(deadline, move |_| of_wait.end()));
+            }
         });
     }
 }

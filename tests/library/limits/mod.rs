@@ -74,6 +74,7 @@ limits! {
     rooms: sockets::no_room_too_many_comes_into_being;
     unanswered_acks: sockets::the_oldest_question_is_given_up;
     collected_answers: sockets::an_answer_too_many_to_a_broadcast_is_missing;
+    collections: sockets::a_collection_too_many_ends_the_one_with_the_most_time_left;
     blocking_queue: names::an_event_too_many_for_the_threads_is_refused;
     blocking_queue_bytes: names::an_event_too_long_for_the_threads_is_refused;
     queued_per_client: slow::a_websocket_that_does_not_read_is_cut_off, slow::a_polling_client_that_does_not_fetch_is_cut_off;

@@ -3,7 +3,7 @@
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
-use kinglet::{AckError, Config, Limits};
+use kinglet::{AckError, Answers, Config, Limits, MissingAnswers};
 
 use super::limited;
 use crate::support::{Client, Frame, Server, WebSocket, one_shard, receive, socket_id};
@@ -183,6 +183,30 @@ pub fn an_answer_too_many_to_a_broadcast_is_missing() -> Server {
     drop(other);
     server.wait_until("one left", |metrics| metrics.sockets == 1);
     assert_eq!(ask(&mut [one]).expect("the room is free again").len(), 1);
+    server
+}
+
+pub fn a_collection_too_many_ends_the_one_with_the_most_time_left() -> Server {
+    let (sender, answers) = channel();
+    let server = limited(Limits { collections: 2, ..Limits::default() });
+    let mut client = Client::connect(&server);
+    let mut ask = |seconds| {
+        let sender = sender.clone();
+        let heard = move |answers: Result<Answers, MissingAnswers>| {
+            let all = answers.map(|answers| answers.len()).map_err(|late| late.missing);
+            sender.send((seconds, all)).expect("the test waits");
+        };
+        server.handle().emit_with_ack("question", seconds, Duration::from_secs(seconds), heard).expect("JSON");
+        client.ws.text()
+    };
+    let questions = [600, 700, 500].map(&mut ask);
+    assert_eq!(receive(&answers), (700, Err(1)));
+    assert_eq!(server.hits("collections"), 1);
+    for question in questions {
+        let id = question.trim_start_matches("42").split('[').next().unwrap_or_default();
+        client.ws.send_text(&format!("43{id}[]"));
+    }
+    assert_eq!([receive(&answers), receive(&answers)], [(600, Ok(1)), (500, Ok(1))]);
     server
 }
 
