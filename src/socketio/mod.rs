@@ -23,4 +23,4 @@ pub use message_pack::{is_message_pack, not_message_pack};
 pub use offset::{Offset, OffsetSource, OffsetText};
 pub use packet::{Arguments, Event, Packet, is_reserved};
 pub use reason::DisconnectReason;
-pub use rooms::{Member, Memberships, Rooms};
+pub use rooms::{Member, Memberships, Room, Rooms};

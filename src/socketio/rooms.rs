@@ -18,10 +18,33 @@ pub struct Rooms {
     rooms: Slab<Room>,
 }
 
+/// A room. It has members.
 #[derive(Debug)]
-struct Room {
+pub struct Room {
     name: Rc<str>,
     members: HashSet<Member, FixedState>,
+}
+
+impl Room {
+    /// How many members it has.
+    pub fn len(&self) -> usize {
+        self.members.len()
+    }
+
+    /// Whether it has none, which is never so.
+    pub fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
+    /// Its members, in no particular order.
+    pub fn members(&self) -> impl Iterator<Item = Member> {
+        self.members.iter().copied()
+    }
+
+    /// Whether `member` is in it.
+    pub fn contains(&self, member: Member) -> bool {
+        self.members.contains(&member)
+    }
 }
 
 /// The rooms that one socket is in, in the order in which it joined them.
@@ -112,7 +135,15 @@ impl Rooms {
 
     /// Whether `member` is in the room `name`.
     pub fn has(&self, name: &str, member: Member) -> bool {
-        self.room(name).is_some_and(|room| room.members.contains(&member))
+        self.room(name).is_some_and(|room| room.contains(member))
+    }
+
+    /// The rooms of these names, each once.
+    pub fn each(&self, names: &[Box<str>]) -> impl Iterator<Item = &Room> {
+        let mut keys: Vec<usize> = names.iter().filter_map(|name| self.by_name.get(&**name).copied()).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        keys.into_iter().filter_map(|key| self.rooms.get(key))
     }
 
     fn room(&self, name: &str) -> Option<&Room> {
