@@ -9,6 +9,16 @@ use std::path::{Path, PathBuf};
 /// Longest file of the kernel's that is read here; what is looked for stands in its beginning.
 const FILE: usize = 4096;
 
+/// What the allocator takes for so many bytes that somebody else chose the number of: glibc's puts eight before them, and gives
+/// multiples of 16, 32 at least. For none it is not asked.
+pub(crate) const fn allocated(bytes: usize) -> usize {
+    match bytes {
+        0 => 0,
+        1..=24 => 32,
+        _ => bytes.saturating_add(8).next_multiple_of(16),
+    }
+}
+
 /// A bound, and what shows how near it is.
 #[derive(Debug)]
 pub(crate) struct Memory {
@@ -135,6 +145,12 @@ fn read(file: &File) -> io::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_the_allocator_takes_is_never_less_than_it_is_asked_for() {
+        assert_eq!([0, 1, 24, 25, 40, 41].map(allocated), [0, 32, 32, 48, 48, 64]);
+        assert!((1..1000).all(|bytes| allocated(bytes) >= bytes + 8));
+    }
 
     #[test]
     fn the_groups_around_one_bound_it_too() {

@@ -13,6 +13,7 @@ use super::remote_socket::{Found, RemoteSocket};
 use super::subject::Subject;
 use crate::cluster::{self, Answer, Operation};
 use crate::error::EmitError;
+use crate::memory::allocated;
 use crate::shard::{self, Asker, Collection, NamespaceRef, Others, Shard, Shared, SocketRef};
 use crate::socketio::{self, Arguments};
 
@@ -227,7 +228,8 @@ impl Broadcast {
             );
         }
         let (Some(shared), Ok(namespace), target) = (self.shared, self.namespace, self.target) else { return };
-        let carried = target.bytes() + rooms.iter().map(|room| size_of::<String>() + room.len()).sum::<usize>();
+        let carried =
+            target.bytes() + rooms.iter().map(|room| size_of::<String>() + allocated(room.capacity())).sum::<usize>();
         for_each_socket(
             &shared,
             carried,

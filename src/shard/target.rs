@@ -2,6 +2,7 @@
 
 use super::keys::NamespaceKey;
 use crate::engineio::{Frames, Sid};
+use crate::memory::allocated;
 use crate::socketio::Event;
 
 /// Frames for many sockets of one namespace.
@@ -34,9 +35,10 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    /// What it holds beside itself.
+    /// What it holds beside itself. Names may be many and short: what stands around them counts, too.
     pub(crate) fn bytes(&self) -> usize {
-        self.rooms.iter().chain(&self.except).map(|room| size_of::<Box<str>>() + room.len()).sum()
+        let names: usize = self.rooms.iter().chain(&self.except).map(|room| allocated(room.len())).sum();
+        names + (self.rooms.capacity() + self.except.capacity()) * size_of::<Box<str>>()
     }
 }
 
@@ -48,4 +50,20 @@ pub(crate) enum Urgency {
     Reliable,
     /// A client that is not ready does not get it.
     Volatile,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_short_names_count_as_what_they_take() {
+        let mut target = Target::default();
+        assert_eq!(target.bytes(), 0);
+        target.rooms.extend((0..1000).map(|_| "a".into()));
+        // A box of 16 bytes, and 32 that the allocator takes for one.
+        assert_eq!(target.bytes(), 48_000);
+        target.rooms.push("b".into());
+        assert!(target.bytes() >= 48_000 + 16_000, "the list has grown to twice its length");
+    }
 }

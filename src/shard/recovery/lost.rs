@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use super::SHARE;
 use super::log::Recipient;
 use crate::engineio::{Millis, Sid};
+use crate::memory::allocated;
 use crate::shard::{Broadcast, NamespaceKey};
 
 /// What is reckoned for a socket beside the names of its rooms and its data: it, its places in the two indexes, and what the
@@ -42,8 +43,8 @@ impl Lost {
     }
 
     fn bytes(&self) -> usize {
-        let rooms: usize = self.rooms.iter().map(|room| room.len() + size_of::<Box<str>>()).sum();
-        ENTRY + rooms + self.data.as_ref().map_or(0, |data| data.get().len())
+        let rooms: usize = self.rooms.iter().map(|room| size_of::<Box<str>>() + allocated(room.len())).sum();
+        ENTRY + rooms + self.data.as_ref().map_or(0, |data| allocated(data.get().len()))
     }
 }
 
