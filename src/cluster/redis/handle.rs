@@ -25,6 +25,9 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::log_line::LineKind;
 
+/// Longer than any process runs.
+const AN_AGE: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
 /// How much longer than it may take the threads to end they are waited for.
 const GRACE: Duration = Duration::from_millis(500);
 
@@ -201,7 +204,7 @@ impl Handle {
         timeout: Duration,
         receive: impl FnOnce(Result<Vec<u64>, AskError>) + Send + 'static,
     ) {
-        let ask = Ask { channels, until: Instant::now() + timeout, reply: Box::new(receive) };
+        let ask = Ask { channels, until: until(timeout), reply: Box::new(receive) };
         match self.0.shared.queue.ask(ask) {
             Ok(()) => wake(&self.0.shared.publisher),
             Err((ask, error)) => (ask.reply)(Err(error)),
@@ -220,7 +223,7 @@ impl Handle {
         timeout: Duration,
         receive: impl FnOnce(Result<Vec<u64>, AskError>) + Send + 'static,
     ) {
-        let ask = Ask { channels, until: Instant::now() + timeout, reply: Box::new(receive) };
+        let ask = Ask { channels, until: until(timeout), reply: Box::new(receive) };
         let (woken, unasked) = self.0.shared.queue.push_counted(channel.into(), payload.into(), ask, uncounted);
         if woken == Wake::Needed {
             wake(&self.0.shared.publisher);
@@ -330,5 +333,21 @@ struct Gone {
 impl Drop for Gone {
     fn drop(&mut self) {
         self.shared.set_state(self.side, State::Down(Fault::Stopped));
+    }
+}
+
+/// The instant at which a time is up that began now; a caller's may be longer than any clock tells.
+fn until(timeout: Duration) -> Instant {
+    let now = Instant::now();
+    now.checked_add(timeout).unwrap_or(now + AN_AGE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_may_be_longer_than_any_clock_tells() {
+        assert!(until(Duration::MAX) > Instant::now() + Duration::from_secs(3600));
     }
 }
