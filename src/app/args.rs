@@ -76,7 +76,7 @@ impl Written {
 
     /// The event that was written, if the application hears of those that go out in the namespace.
     pub(super) fn heard(&self, shared: &Shared, namespace: &NamespaceRef, name: &str) -> Option<socketio::Event> {
-        shared.application.hears_outgoing(namespace).then(|| {
+        shared.directory.hears_outgoing(namespace).then(|| {
             let arguments = Arguments::named(self.json.as_str().into(), self.attachments.as_slice().into());
             socketio::Event { name: name.into(), arguments }
         })

@@ -125,7 +125,7 @@ impl Broadcast {
     /// If the namespace does not exist, or the message is too long, as for [`emit`](Self::emit).
     pub fn relay(self, event: &Event) -> Result<(), EmitError> {
         self.send(event.raw(), event.attachments(), |shared, namespace| {
-            shared.application.hears_outgoing(namespace).then(|| event.inner().clone())
+            shared.directory.hears_outgoing(namespace).then(|| event.inner().clone())
         })
     }
 
@@ -163,7 +163,7 @@ impl Broadcast {
     pub(super) fn deliver_received(self, event: &socketio::Event) {
         let sent = self.send(event.arguments.json(), event.arguments.attachments(), |shared, namespace| {
             // It waits in letters, and must not keep its message there.
-            shared.application.hears_outgoing(namespace).then(|| event.copied())
+            shared.directory.hears_outgoing(namespace).then(|| event.copied())
         });
         if let Err(error) = sent {
             log::debug!("an event of another server: {}", Excerpt(error));
@@ -260,8 +260,8 @@ mod tests {
             let budget =
                 Budget { memory: None, max_connections: 1, queued_per_client: 1, queued: 1, kept: 1, unfinished: 1 };
             let config = Config { recovery, ..Config::default() };
-            let shared = Arc::new(Shared::new(config, [0; 3], Box::new(handlers), None, vec![mailbox], budget));
-            let namespace = shared.application.find_namespace("/").unwrap();
+            let shared = Arc::new(Shared::new(config, [0; 3], Arc::new(handlers), None, vec![mailbox], budget));
+            let namespace = shared.directory.find_namespace("/").unwrap();
             let everybody = Broadcast::new(Some(Arc::clone(&shared)), Ok(namespace), None);
             let received = Broadcast { reach: Reach::Received, ..everybody };
             let mut events = Events::with_capacity(4);

@@ -118,7 +118,7 @@ impl Emitter {
     /// Everybody in the namespace.
     pub(super) fn everybody(&self) -> Broadcast {
         let shared = self.handle.shared().map(Arc::clone);
-        let key = shared.as_ref().and_then(|shared| shared.application.find_namespace(&self.namespace));
+        let key = shared.as_ref().and_then(|shared| shared.directory.find_namespace(&self.namespace));
         Broadcast::new(shared, key.ok_or_else(|| self.namespace.clone()), None)
     }
 

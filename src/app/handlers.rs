@@ -22,8 +22,8 @@ use crate::config::Config;
 use crate::log_line::{Excerpt, LineKind};
 use crate::metrics::Limit;
 use crate::shard::{
-    Application, Child, Handshake, Message, NamespaceKey, NamespaceRef, NoNamespace, Refusal, RoomChange, ServerReply,
-    SessionRef, Shard, Shared, SocketRef,
+    Callbacks, Child, Directory, Handshake, Message, NamespaceKey, NamespaceRef, NoNamespace, Refusal, RoomChange,
+    ServerReply, SessionRef, Shard, Shared, SocketRef,
 };
 use crate::socketio::{self, DisconnectReason};
 
@@ -107,7 +107,7 @@ impl Handlers {
     }
 }
 
-impl Application for Handlers {
+impl Directory for Handlers {
     fn namespace(&self, name: &str) -> Option<NamespaceKey> {
         self.by_name.get(name).copied()
     }
@@ -129,6 +129,32 @@ impl Application for Handlers {
         !self.children.parents.is_empty()
     }
 
+    fn exit_namespace(&self, child: &Child, shared: &Shared) {
+        self.children.exit(child, stay(&shared.config), |change| follow(shared, change));
+    }
+
+    fn sweep_namespaces(&self, shared: &Shared) -> usize {
+        self.children.sweep(stay(&shared.config), |change| follow(shared, change))
+    }
+
+    fn asks_permission(&self) -> bool {
+        self.permission.is_some()
+    }
+
+    fn is_bare(&self) -> bool {
+        self.message.is_some()
+    }
+
+    fn hears_outgoing(&self, namespace: &NamespaceRef) -> bool {
+        !self.handlers_of(namespace).any_outgoing.is_empty()
+    }
+
+    fn hears_rooms(&self, namespace: &NamespaceRef) -> bool {
+        !self.handlers_of(namespace).rooms.is_empty()
+    }
+}
+
+impl Callbacks for Handlers {
     fn enter_namespace(&self, shard: &Rc<Shard>, name: &str) -> Result<Arc<Child>, NoNamespace> {
         let limits = &shard.shared.config.limits;
         if name.len() > limits.namespace_length {
@@ -149,18 +175,6 @@ impl Application for Handlers {
         })
     }
 
-    fn exit_namespace(&self, child: &Child, shared: &Shared) {
-        self.children.exit(child, stay(&shared.config), |change| follow(shared, change));
-    }
-
-    fn sweep_namespaces(&self, shared: &Shared) -> usize {
-        self.children.sweep(stay(&shared.config), |change| follow(shared, change))
-    }
-
-    fn asks_permission(&self) -> bool {
-        self.permission.is_some()
-    }
-
     fn allow(&self, shard: &Rc<Shard>, handshake: &Handshake) -> Result<(), Option<String>> {
         let Some(permission) = &self.permission else { return Ok(()) };
         match catch_unwind(AssertUnwindSafe(|| permission(handshake))) {
@@ -176,10 +190,6 @@ impl Application for Handlers {
 
     fn stopping(&self) {
         self.pool.close();
-    }
-
-    fn is_bare(&self) -> bool {
-        self.message.is_some()
     }
 
     fn message(&self, shard: &Rc<Shard>, session: SessionRef, message: Message) {
@@ -254,10 +264,6 @@ impl Application for Handlers {
         }
     }
 
-    fn hears_outgoing(&self, namespace: &NamespaceRef) -> bool {
-        !self.handlers_of(namespace).any_outgoing.is_empty()
-    }
-
     fn outgoing(&self, shard: &Rc<Shard>, socket: SocketRef, event: socketio::Event) {
         let subject = Subject::Socket(socket);
         let Some(socket) = Socket::new(shard, socket) else { return };
@@ -265,10 +271,6 @@ impl Application for Handlers {
         for handler in &self.of(&socket).any_outgoing {
             guard(shard, subject, event.name(), || handler(&socket, &event));
         }
-    }
-
-    fn hears_rooms(&self, namespace: &NamespaceRef) -> bool {
-        !self.handlers_of(namespace).rooms.is_empty()
     }
 
     fn room_changed(&self, shard: &Rc<Shard>, namespace: &NamespaceRef, room: &str, change: RoomChange) {

@@ -32,7 +32,7 @@ impl Targets {
         let name = self.namespace();
         let full = if name.starts_with('/') { name.to_owned() } else { format!("/{name}") };
         let elsewhere = subject.shared.cluster.is_some() && !self.local;
-        (!elsewhere && subject.shared.application.find_namespace(&full).is_none()).then_some(name)
+        (!elsewhere && subject.shared.directory.find_namespace(&full).is_none()).then_some(name)
     }
 
     fn namespace(&self) -> &str {

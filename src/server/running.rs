@@ -17,7 +17,7 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::log_line;
 use crate::ops::Operations;
-use crate::shard::{Inbox, Letter, Shard, Shared, Sharing, Signals, WAKER, listen, mailbox, probe};
+use crate::shard::{Directory, Inbox, Letter, Shard, Shared, Sharing, Signals, WAKER, listen, mailbox, probe};
 
 /// A server that runs on threads of its own.
 #[derive(Debug)]
@@ -106,6 +106,7 @@ impl fmt::Debug for Workers {
 /// A server whose listeners are open, and whose shards have yet to run.
 pub(super) struct Prepared {
     address: SocketAddr,
+    handlers: Arc<Handlers>,
     handle: Handle,
     workers: Workers,
     shared: Arc<Shared>,
@@ -149,19 +150,22 @@ impl Prepared {
         let started = pool.start(&config).inspect_err(|_| pool.close());
         started.map_err(Error::system("cannot start a thread for blocking handlers"))?;
         let cluster = join_cluster(&config, &handle, &handlers).inspect_err(|_| pool.close())?;
-        let shared = Arc::new(Shared::new(config, instance, Box::new(handlers), cluster, mailboxes, budget));
+        let handlers = Arc::new(handlers);
+        let directory: Arc<dyn Directory> = Arc::clone(&handlers) as _;
+        let shared = Arc::new(Shared::new(config, instance, directory, cluster, mailboxes, budget));
         handle.start(&shared);
         let mut workers = Workers { pool, shared: Arc::clone(&shared), operations: None };
         let operations = Operations::start(&shared, &handle, memory).inspect_err(|_| workers.abandon())?;
         workers.operations = operations;
         announce(&shared, address, memory, workers.operations.as_ref().map(Operations::address));
-        Ok(Self { address, handle, workers, shared, shards })
+        Ok(Self { address, handlers, handle, workers, shared, shards })
     }
 
     /// Runs every shard on a thread of its own.
     pub(super) fn start(self) -> Result<Running> {
         let shards = self.shards.into_iter().enumerate();
-        let threads: Result<_> = shards.map(|(index, stand)| stand.spawn(&self.shared, index)).collect();
+        let threads: Result<_> =
+            shards.map(|(index, stand)| stand.spawn(&self.shared, &self.handlers, index)).collect();
         let threads = threads.inspect_err(|_| self.workers.abandon())?;
         Ok(Running { address: self.address, handle: self.handle, workers: self.workers, threads })
     }
@@ -171,11 +175,12 @@ impl Prepared {
     pub(super) fn run(mut self, signals: Signals) -> Result<()> {
         let first = self.shards.remove(0);
         let others = self.shards.into_iter().enumerate();
-        let threads: Result<_> = others.map(|(index, stand)| stand.spawn(&self.shared, index + 1)).collect();
+        let threads: Result<_> =
+            others.map(|(index, stand)| stand.spawn(&self.shared, &self.handlers, index + 1)).collect();
         let threads = threads.inspect_err(|_| self.workers.abandon())?;
         let others = Running { address: self.address, handle: self.handle, workers: self.workers, threads };
         let stop_others = StopOthers(Arc::clone(&self.shared));
-        let result = Shard::run(self.shared, 0, first.poll, &first.inbox, first.listener, Some(signals));
+        let result = Shard::run(self.shared, self.handlers, 0, first.poll, &first.inbox, first.listener, Some(signals));
         drop(stop_others);
         result.map_err(Error::system("the event loop cannot go on"))?;
         others.join()
@@ -229,12 +234,12 @@ impl Drop for StopOthers {
 }
 
 impl Stand {
-    fn spawn(self, shared: &Arc<Shared>, index: usize) -> Result<JoinHandle<io::Result<()>>> {
-        let shared = Arc::clone(shared);
+    fn spawn(self, shared: &Arc<Shared>, handlers: &Arc<Handlers>, index: usize) -> Result<JoinHandle<io::Result<()>>> {
+        let (shared, callbacks) = (Arc::clone(shared), Arc::clone(handlers));
         let others = StopOthers(Arc::clone(&shared));
         let run = move || {
             let _others = others;
-            Shard::run(shared, index, self.poll, &self.inbox, self.listener, None)
+            Shard::run(shared, callbacks, index, self.poll, &self.inbox, self.listener, None)
         };
         let thread = thread::Builder::new().name(format!("kinglet-shard-{index}")).spawn(run);
         thread.map_err(Error::system("cannot start a shard's thread"))

@@ -1,4 +1,7 @@
-//! What a shard asks of the application: the handlers, without their types.
+//! The application as a shard sees it, without the types of its handlers: what it declared, and the handlers themselves.
+//!
+//! They are two traits, as they may be used at different times. A [`Directory`] is plain data. [`Callbacks`] run the program's
+//! code, which acts on the shard: whatever is borrowed of a shard cannot reach them, as only the [`Shard`] itself has them.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -16,8 +19,8 @@ use crate::socketio::{Arguments, DisconnectReason, Event};
 /// Answers an event of another server. If it is dropped instead, that server will get no answer.
 pub(crate) type ServerReply = Box<dyn FnOnce(Answer) + Send + Sync>;
 
-/// The handlers of a server. They are called while no shard state is borrowed.
-pub(crate) trait Application: Send + Sync {
+/// What the program has declared.
+pub(crate) trait Directory: Send + Sync {
     /// The declared namespace of that name, if there is one.
     fn namespace(&self, name: &str) -> Option<NamespaceKey>;
 
@@ -33,26 +36,35 @@ pub(crate) trait Application: Send + Sync {
     /// Whether names that were not declared may become namespaces.
     fn makes_namespaces(&self) -> bool;
 
-    /// Lets a shard into a namespace that was not declared. It comes into being if the application wants it.
-    fn enter_namespace(&self, shard: &Rc<Shard>, name: &str) -> Result<Arc<Child>, NoNamespace>;
-
     /// A shard has no sockets any more in a namespace that it was let into.
     fn exit_namespace(&self, child: &Child, shared: &Shared);
 
     /// Time may have come for namespaces without sockets to go. Says how many without are left.
     fn sweep_namespaces(&self, shared: &Shared) -> usize;
 
+    /// Whether [`Callbacks::allow`] is to be asked.
+    fn asks_permission(&self) -> bool;
+
+    /// Whether messages go to [`Callbacks::message`] as they are, rather than to Socket.IO.
+    fn is_bare(&self) -> bool;
+
+    /// Whether [`Callbacks::outgoing`] is to be called for a namespace.
+    fn hears_outgoing(&self, namespace: &NamespaceRef) -> bool;
+
+    /// Whether [`Callbacks::room_changed`] is to be called for a namespace.
+    fn hears_rooms(&self, namespace: &NamespaceRef) -> bool;
+}
+
+/// The program's handlers.
+pub(crate) trait Callbacks: Send + Sync {
+    /// Lets a shard into a namespace that was not declared. It comes into being if the application wants it.
+    fn enter_namespace(&self, shard: &Rc<Shard>, name: &str) -> Result<Arc<Child>, NoNamespace>;
+
     /// The server stops.
     fn stopping(&self);
 
-    /// Whether [`allow`](Self::allow) is to be asked.
-    fn asks_permission(&self) -> bool;
-
     /// Whether a handshake may go on; else the message to refuse it with, if not the usual one.
     fn allow(&self, shard: &Rc<Shard>, handshake: &Handshake) -> Result<(), Option<String>>;
-
-    /// Whether messages go to [`message`](Self::message) as they are, rather than to Socket.IO.
-    fn is_bare(&self) -> bool;
 
     /// A message of a bare Engine.IO session.
     fn message(&self, shard: &Rc<Shard>, session: SessionRef, message: Message);
@@ -69,14 +81,8 @@ pub(crate) trait Application: Send + Sync {
     /// Another server of the cluster sent an event for servers; `reply` answers it, if it asks for that.
     fn server_event(&self, shard: &Rc<Shard>, namespace: &NamespaceRef, event: Event, reply: Option<ServerReply>);
 
-    /// Whether [`outgoing`](Self::outgoing) is to be called for a namespace.
-    fn hears_outgoing(&self, namespace: &NamespaceRef) -> bool;
-
     /// An event was sent to a socket.
     fn outgoing(&self, shard: &Rc<Shard>, socket: SocketRef, event: Event);
-
-    /// Whether [`room_changed`](Self::room_changed) is to be called for a namespace.
-    fn hears_rooms(&self, namespace: &NamespaceRef) -> bool;
 
     /// A shard's part of a room has changed.
     fn room_changed(&self, shard: &Rc<Shard>, namespace: &NamespaceRef, room: &str, change: RoomChange);

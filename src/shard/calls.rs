@@ -50,7 +50,7 @@ impl Shard {
     }
 
     fn run_call(self: &Rc<Self>, call: Call) {
-        let application = &self.shared.application;
+        let application = &self.callbacks;
         match call {
             Call::Enter { session, name, auth } => {
                 let child = application.enter_namespace(self, &name);
@@ -92,7 +92,7 @@ impl Shard {
 
     /// Has the middlewares decide about a socket that asks to join its namespace.
     pub(crate) fn admit(self: &Rc<Self>, socket: SocketRef) {
-        let application = &self.shared.application;
+        let application = &self.callbacks;
         match application.admit(self, socket) {
             Ok(()) => {
                 if self.core.borrow_mut().admit_socket(socket) {

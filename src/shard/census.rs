@@ -68,7 +68,7 @@ impl Core {
             rooms: self.namespaces.rooms,
             namespaces: self
                 .namespaces
-                .populations(|key| self.shared.application.namespace_name(key).to_owned())
+                .populations(|key| self.shared.directory.namespace_name(key).to_owned())
                 .collect(),
         }
     }

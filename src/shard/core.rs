@@ -131,7 +131,7 @@ impl Core {
             spares: Spares::new(shared.mailboxes.len()),
             sessions: Pages::new(MAX_KEYS),
             sockets: Pages::new(MAX_KEYS),
-            namespaces: Namespaces::new(shared.application.namespaces()),
+            namespaces: Namespaces::new(shared.directory.namespaces()),
             sids: SidSource::new(shared.instance, u8::try_from(index).unwrap_or(u8::MAX)),
             timers: Timers::new(),
             batches: Batches::default(),

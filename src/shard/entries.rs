@@ -17,12 +17,12 @@ use crate::socketio;
 impl Core {
     /// The namespace of that name, if it was declared or this shard has sockets in it.
     pub(crate) fn namespace(&self, name: &str) -> Option<NamespaceKey> {
-        self.shared.application.namespace(name).or_else(|| self.namespaces.named(name))
+        self.shared.directory.namespace(name).or_else(|| self.namespaces.named(name))
     }
 
     /// The name of a namespace of this shard.
     pub(crate) fn namespace_name(&self, key: NamespaceKey) -> &str {
-        self.namespaces.child(key).map_or_else(|| self.shared.application.namespace_name(key), |child| &child.name)
+        self.namespaces.child(key).map_or_else(|| self.shared.directory.namespace_name(key), |child| &child.name)
     }
 
     /// A namespace of this shard, to be kept.
@@ -33,7 +33,7 @@ impl Core {
     /// A client asks for a namespace that this shard does not have: the application decides, once nothing is borrowed. It is not
     /// asked for one who may join no more, so that nothing is made for it.
     pub(crate) fn ask_namespace(&mut self, session: SessionKey, name: &str, auth: Option<ByteString>) {
-        if !self.shared.application.makes_namespaces() {
+        if !self.shared.directory.makes_namespaces() {
             return self.refuse_namespace(session, name, NoNamespace::Invalid);
         }
         if self.has_no_room_for_a_socket(session, name, SOCKET_OF_CHILD, auth.as_ref()) {
@@ -59,7 +59,7 @@ impl Core {
             Ok(child) => {
                 let key = child.key;
                 if !self.namespaces.add(Arc::clone(&child)) {
-                    self.shared.application.exit_namespace(&child, &self.shared);
+                    self.shared.directory.exit_namespace(&child, &self.shared);
                 }
                 if known {
                     self.connect(session.key, name, auth);
@@ -74,7 +74,7 @@ impl Core {
     /// Gives up a namespace that was not declared and has no sockets here.
     pub(crate) fn leave_empty(&mut self, key: NamespaceKey) {
         if let Some(child) = self.namespaces.take_empty(key) {
-            self.shared.application.exit_namespace(&child, &self.shared);
+            self.shared.directory.exit_namespace(&child, &self.shared);
             // It may have to wait for sockets that come back.
             self.arm_recovery();
         }

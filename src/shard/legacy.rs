@@ -44,7 +44,7 @@ impl Core {
     /// Joins a session that has just opened to `/`, if its client expects the server to. Where there are no namespaces,
     /// none has to be joined in time.
     pub(crate) fn greet(&mut self, session: SessionKey) {
-        if self.shared.application.is_bare() {
+        if self.shared.directory.is_bare() {
             self.session(session, |session, _, _, _| session.joined());
         } else if self.is_v3(session) {
             self.connect(session, "/", None);

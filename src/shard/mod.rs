@@ -77,7 +77,7 @@ mod websocket;
 mod write;
 
 pub(crate) use self::accept::{Sharing, listen, probe};
-pub(crate) use self::application::{Application, ServerReply, SessionRef, SocketRef};
+pub(crate) use self::application::{Callbacks, Directory, ServerReply, SessionRef, SocketRef};
 pub use self::application::{Message, Refusal};
 pub(crate) use self::census::Census;
 pub(crate) use self::collections::{Asker, Collection, Others, Relay};

@@ -100,7 +100,7 @@ impl NamespaceRef {
 
     pub(crate) fn name<'a>(&'a self, shared: &'a Shared) -> &'a str {
         match self {
-            Self::Declared(key) => shared.application.namespace_name(*key),
+            Self::Declared(key) => shared.directory.namespace_name(*key),
             Self::Child(child) => &child.name,
         }
     }

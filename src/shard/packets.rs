@@ -81,7 +81,7 @@ impl Core {
             self.session(key, |session, now, settings, effects| session.receive(now, from, packet, settings, effects));
         let Some(Some(inbound)) = inbound else { return };
         self.metrics.received.one();
-        if self.shared.application.is_bare() {
+        if self.shared.directory.is_bare() {
             self.bare_message(key, inbound, whole);
             return;
         }

@@ -219,10 +219,10 @@ impl Shard {
         if !self.shared.config.admits_origins(head.values("origin")) {
             return self.core.borrow_mut().refuse(key, head, Code::Forbidden, None);
         }
-        let asked = self.shared.application.asks_permission();
+        let asked = self.shared.directory.asks_permission();
         let full = asked.then(|| Handshake::new(head, peer, HandshakeHeaders::Keep));
         if let Some(full) = &full
-            && let Err(message) = self.shared.application.allow(self, full)
+            && let Err(message) = self.callbacks.allow(self, full)
         {
             return self.core.borrow_mut().refuse(key, head, Code::Forbidden, message.as_deref());
         }

@@ -68,7 +68,7 @@ impl Core {
     }
 
     fn hears_rooms(&self, namespace: NamespaceKey) -> bool {
-        self.shared.application.hears_rooms(&self.namespace_ref(namespace))
+        self.shared.directory.hears_rooms(&self.namespace_ref(namespace))
     }
 
     fn room_changed(&mut self, namespace: NamespaceKey, room: &str, change: RoomChange) {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::addresses::Addresses;
 use super::allowance::Rates;
-use super::application::Application;
+use super::application::Directory;
 use super::cuts::Cuts;
 use super::hoard::Hoard;
 use super::inbox::{Letter, Mailbox};
@@ -30,7 +30,8 @@ pub(crate) struct Shared {
     pub(crate) decode_limits: DecodeLimits,
     /// This process, in sids.
     pub(crate) instance: [u8; 3],
-    pub(crate) application: Box<dyn Application>,
+    /// What the program has declared.
+    pub(crate) directory: Arc<dyn Directory>,
     /// The cluster that this server is a member of, if there is Redis.
     pub(crate) cluster: Option<Membership>,
     pub(crate) mailboxes: Vec<Mailbox>,
@@ -92,7 +93,7 @@ impl Shared {
     pub(crate) fn new(
         config: Config,
         instance: [u8; 3],
-        application: Box<dyn Application>,
+        directory: Arc<dyn Directory>,
         cluster: Option<Membership>,
         mailboxes: Vec<Mailbox>,
         budget: Budget,
@@ -111,8 +112,8 @@ impl Shared {
                 max_bytes: config.max_http_buffer_size.saturating_mul(attachments + 1),
             },
             instance,
-            ack_ids: (0..application.namespaces()).map(|_| AtomicUsize::new(0)).collect(),
-            application,
+            ack_ids: (0..directory.namespaces()).map(|_| AtomicUsize::new(0)).collect(),
+            directory,
             cluster,
             metrics: (0..mailboxes.len() + usize::from(config.ops_port.is_some())).map(|_| Arc::default()).collect(),
             mailboxes,

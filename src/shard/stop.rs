@@ -31,7 +31,7 @@ impl Shard {
         }
         self.life.set(Life::Stopping);
         self.shared.leave();
-        self.shared.application.stopping();
+        self.callbacks.stopping();
         self.accepting.set(Accepting::Over);
         *self.listener.borrow_mut() = None;
         let sessions: Vec<_> = self.core.borrow().sessions.iter().map(|(key, _)| SessionKey(key)).collect();

@@ -10,6 +10,7 @@ use mio::net::TcpListener;
 use mio::{Events, Interest, Poll, Token};
 
 use super::accept::Accepting;
+use super::application::Callbacks;
 use super::core::Core;
 use super::inbox::{Inbox, Left, Letter, Work};
 use super::keys::{ConnectionKey, TimerKey};
@@ -43,6 +44,8 @@ thread_local! {
 pub(crate) struct Shard {
     index: usize,
     pub(crate) shared: Arc<Shared>,
+    /// The program's handlers, which are called while nothing of the shard is borrowed.
+    pub(crate) callbacks: Arc<dyn Callbacks>,
     pub(crate) core: RefCell<Core>,
     pub(crate) receiver: RefCell<Receiver>,
     pub(crate) listener: RefCell<Option<TcpListener>>,
@@ -106,6 +109,7 @@ impl Shard {
     /// If the kernel refuses to be polled.
     pub(crate) fn run(
         shared: Arc<Shared>,
+        callbacks: Arc<dyn Callbacks>,
         index: usize,
         mut poll: Poll,
         inbox: &Inbox,
@@ -124,6 +128,7 @@ impl Shard {
         let shard = Rc::new(Self {
             index,
             shared,
+            callbacks,
             core: RefCell::new(core),
             receiver: RefCell::new(Receiver::new(limits)),
             listener: RefCell::new(Some(listener)),

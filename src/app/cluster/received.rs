@@ -104,7 +104,7 @@ fn may_be_here(shared: &Shared, cluster: &Membership, place: &Place, room: &str)
 
 /// A received broadcast, as one to the sockets of this server. `None` if the namespace is not here any more.
 pub(super) fn local(shared: &Arc<Shared>, message: &cluster::Broadcast) -> Option<Broadcast> {
-    let namespace = shared.application.find_namespace(&message.namespace)?;
+    let namespace = shared.directory.find_namespace(&message.namespace)?;
     let cluster::Opts { rooms, except } = message.opts.clone();
     Some(Broadcast {
         target: Target { rooms, except, sender: None },

@@ -83,7 +83,7 @@ mod tests {
         let cluster = Membership::start(&config, [], |_| (), || ()).unwrap();
         let budget =
             Budget { memory: None, max_connections: 1, queued_per_client: 1, queued: 1, kept: 1, unfinished: 1 };
-        let shared = Shared::new(config, [0; 3], Box::new(Handlers::default()), cluster, Vec::new(), budget);
+        let shared = Shared::new(config, [0; 3], Arc::new(Handlers::default()), cluster, Vec::new(), budget);
         let shared = Arc::new(shared);
         act(Reply::new(&shared, "/", uid, "request".into(), Answer::Rooms(Vec::new())));
         shared.cluster.as_ref().unwrap().metrics().redis.queued_bytes > 0

@@ -26,7 +26,7 @@ struct Asked {
 
 /// Does what another server asks.
 pub(super) fn serve(shared: &Arc<Shared>, place: &Place, request: Request) {
-    let Some(namespace) = shared.application.find_namespace(&place.namespace) else {
+    let Some(namespace) = shared.directory.find_namespace(&place.namespace) else {
         return answer_without_namespace(shared, place, request);
     };
     let asked = Asked { shared: Arc::clone(shared), namespace, uid: request.uid };
@@ -140,7 +140,7 @@ impl Asked {
             Box::new(move |answer| reply.send(answer)) as ServerReply
         });
         on_any_shard(&Arc::clone(&self.shared), event.bytes(), move |shard| {
-            self.shared.application.server_event(shard, &self.namespace, event, reply);
+            shard.callbacks.server_event(shard, &self.namespace, event, reply);
         });
     }
 
@@ -152,7 +152,7 @@ impl Asked {
         let arguments = &message.event.arguments;
         let id = self.namespace.next_ack_id(&shared);
         let frames = socketio::event(self.namespace.name(&shared), Some(id), arguments.json(), arguments.attachments());
-        let heard = shared.application.hears_outgoing(&self.namespace).then(|| message.event.clone());
+        let heard = shared.directory.hears_outgoing(&self.namespace).then(|| message.event.clone());
         // Of the flags only the rooms count here, as on Node.
         let broadcast = shard::Broadcast {
             namespace: self.namespace.key(),

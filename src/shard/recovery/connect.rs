@@ -89,7 +89,7 @@ impl Shard {
     }
 
     fn bring_back(self: &Rc<Self>, recovery: &Recovery, socket: SocketRef, pending: Pending) {
-        let application = &self.shared.application;
+        let application = &self.callbacks;
         self.core.borrow_mut().restore(socket, &pending);
         if !recovery.settings.skip_middlewares
             && let Err(refusal) = application.admit(self, socket)

@@ -195,7 +195,7 @@ impl Core {
     pub(crate) fn recovery_due(&mut self) {
         let shared = Arc::clone(&self.shared);
         let Some(recovery) = &shared.recovery else { return };
-        let mut kept = recovery.lost().expire(recovery.now()) + shared.application.sweep_namespaces(&shared);
+        let mut kept = recovery.lost().expire(recovery.now()) + shared.directory.sweep_namespaces(&shared);
         if let Some(mut log) = recovery.log(self.index()) {
             kept += log.expire(self.now);
         }
