@@ -3,8 +3,8 @@
 use bytes::Bytes;
 
 use super::frames::{Frames, FramesBuilder, Part};
-use super::handshake::Protocol;
 use super::packet::{Packet, ParseError};
+use super::protocol::Protocol;
 use super::{payload, v3};
 
 /// The form of a session's packets, settled by its handshake.

@@ -9,16 +9,8 @@ use std::fmt;
 use memchr::memchr2;
 
 use super::encoding::Encoding;
+use super::protocol::Protocol;
 use super::settings::{Settings, Transport};
-
-/// The version of Engine.IO that a client speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Protocol {
-    /// Protocol 4: clients since Socket.IO 3.
-    V4,
-    /// Protocol 3: clients of Socket.IO 2. Anything but `EIO=4` means this one.
-    V3,
-}
 
 /// The query parameters that count for Engine.IO. Given twice, the last one counts.
 #[derive(Debug, Clone, PartialEq, Eq)]

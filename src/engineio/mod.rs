@@ -10,6 +10,7 @@ mod handshake;
 mod millis;
 mod packet;
 pub mod payload;
+mod protocol;
 mod reason;
 mod session;
 mod settings;
@@ -20,10 +21,11 @@ pub use charge::Charge;
 pub use encoding::{Encoding, PayloadKind};
 pub use frames::{Frames, FramesBuilder, Part};
 pub use handshake::{
-    Code, Found, Kind, Method, Protocol, Purpose, Query, Request, check, check_protocol, open_packet, query_pairs,
+    Code, Found, Kind, Method, Purpose, Query, Request, check, check_protocol, open_packet, query_pairs,
 };
 pub use millis::Millis;
 pub use packet::{Packet, ParseError};
+pub use protocol::Protocol;
 pub use reason::Reason;
 pub use session::{Effect, Inbound, Lost, Overdue, Route, Session};
 pub use settings::{

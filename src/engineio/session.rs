@@ -8,6 +8,7 @@
 //! Settled on a WebSocket, a session is a few dozen bytes: what polling and an upgrade need stands in a box that is
 //! dropped with them.
 
+mod attempt;
 mod heartbeat;
 mod polling;
 mod upgrade;
@@ -18,9 +19,10 @@ use self::heartbeat::{Beat, Heartbeat};
 use self::polling::{Closing, Polling, Side};
 use super::encoding::Encoding;
 use super::frames::Frames;
-use super::handshake::{Found, Protocol};
+use super::handshake::Found;
 use super::millis::Millis;
 use super::packet::Packet;
+use super::protocol::Protocol;
 use super::reason::Reason;
 use super::settings::{CLOSE_WAIT, Settings, Transport};
 

@@ -4,7 +4,8 @@ use bytes::Bytes;
 
 use super::compress::Coding;
 use super::field::HeaderLines;
-use super::response::{Agent, Content, Delivery, Response, Status};
+use super::response::{Agent, Content, Delivery, Response};
+use super::status::Status;
 use crate::engineio::{Code, PayloadKind};
 
 /// Answer to a polling GET: a payload.

@@ -6,7 +6,8 @@ use bytes::Bytes;
 
 use super::field::HeaderLines;
 use super::head::Head;
-use super::response::{Delivery, Response, Status};
+use super::response::{Delivery, Response};
+use super::status::Status;
 
 /// The methods a preflight allows unless others are set.
 const METHODS: &str = "GET,HEAD,PUT,PATCH,POST,DELETE";

@@ -4,7 +4,7 @@ use std::mem::MaybeUninit;
 
 use memchr::memchr_iter;
 
-use super::response::Status;
+use super::status::Status;
 
 /// The most headers any setting can allow: the size of the scratch array a head is parsed into.
 pub(crate) const MAX_HEADERS: usize = 96;

@@ -11,6 +11,7 @@ mod cors;
 mod field;
 mod head;
 mod response;
+mod status;
 mod upgrade;
 #[cfg(test)]
 mod vectors;
@@ -23,6 +24,7 @@ pub use cors::{Cors, Origin};
 pub(crate) use field::HeaderLines;
 pub(crate) use head::{BodyLength, Expectation, Head, HeadError, HeadLimits, Method, Parsed, parse, scratch};
 pub(crate) use response::{
-    BUSY, CONTINUE, CROWD, Connection, Delivery, Response, Status, all_good, leaving, misdirected, not_found,
+    BUSY, CONTINUE, CROWD, Connection, Delivery, Response, all_good, leaving, misdirected, not_found,
 };
+pub(crate) use status::Status;
 pub(crate) use upgrade::Accept;

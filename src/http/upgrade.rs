@@ -6,7 +6,7 @@ use tungstenite::handshake::derive_accept_key;
 
 use super::field::{HeaderLines, is_token};
 use super::head::{BodyLength, Head, Method};
-use super::response::Status;
+use super::status::Status;
 
 /// Why an upgrade request is not a WebSocket handshake. `Display` is the body of the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

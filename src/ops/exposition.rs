@@ -1,18 +1,9 @@
-//! `GET /metrics`: Prometheus's text format, version 0.0.4.
+//! Prometheus's text format, version 0.0.4.
 
 use std::fmt::{Display, Write as _};
 
-use super::Subject;
-use super::families;
 use super::request::{Answer, Status};
 use crate::metrics::HistogramSum;
-
-/// Everything that is counted, as Prometheus reads it.
-pub(super) fn answer(subject: &Subject) -> Answer {
-    let mut exposition = Exposition::default();
-    families::tell(subject, &mut exposition);
-    Answer::new(Status::Ok, &["Content-Type: text/plain; version=0.0.4; charset=utf-8"], exposition.0)
-}
 
 /// What a family of samples is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +18,11 @@ pub(super) enum Kind {
 pub(super) struct Exposition(String);
 
 impl Exposition {
+    /// The answer that carries it.
+    pub(super) fn answer(self) -> Answer {
+        Answer::new(Status::Ok, &["Content-Type: text/plain; version=0.0.4; charset=utf-8"], self.0)
+    }
+
     /// Begins a family.
     pub(super) fn family(&mut self, name: &str, kind: Kind, help: &str) {
         let kind = match kind {

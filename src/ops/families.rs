@@ -1,9 +1,10 @@
-//! Which metrics there are. `docs/metrics.md` lists them with what to be alarmed by.
+//! `GET /metrics`: which metrics there are. `docs/metrics.md` lists them with what to be alarmed by.
 
 use super::Subject;
 use super::census;
 use super::exposition::{Exposition, Kind, seconds};
 use super::process::Usage;
+use super::request::Answer;
 use crate::cluster::ClusterMetrics;
 use crate::engineio::{Code, Reason};
 use crate::metrics::{HistogramSum, Metrics};
@@ -15,8 +16,14 @@ const NAMESPACES: usize = 50;
 /// Numbers of [`Metrics`] that are told by a family with labels instead.
 const TOLD_ELSEWHERE: [&str; 4] = ["connections", "sessions", "refused", "sessions_closed"];
 
-/// Tells everything.
-pub(super) fn tell(subject: &Subject, to: &mut Exposition) {
+/// Everything that is counted, as Prometheus reads it.
+pub(super) fn answer(subject: &Subject) -> Answer {
+    let mut exposition = Exposition::default();
+    tell(subject, &mut exposition);
+    exposition.answer()
+}
+
+fn tell(subject: &Subject, to: &mut Exposition) {
     let (census, silent) = census::take(subject);
     build(to);
     counters(&subject.handle.metrics(), to);

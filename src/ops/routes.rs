@@ -2,7 +2,7 @@
 
 use super::Subject;
 use super::request::{Answer, Request, Status};
-use super::{disconnect, emit, exposition, health, ready, status, token};
+use super::{disconnect, emit, families, health, ready, status, token};
 
 /// The page that shows it all.
 const PAGE: &str = include_str!("page.html");
@@ -21,7 +21,7 @@ pub(super) fn answer(subject: &Subject, request: &Request<'_>) -> Answer {
         "/" if get => Answer::new(Status::Ok, PAGE_HEADERS, PAGE),
         "/health" if get => health::answer(subject),
         "/ready" if get => ready::answer(subject, request),
-        "/metrics" if get => exposition::answer(subject),
+        "/metrics" if get => families::answer(subject),
         "/status" if get => status::answer(subject),
         "/emit" if post => guarded(subject, request, emit::answer),
         "/disconnect" if post => guarded(subject, request, disconnect::answer),

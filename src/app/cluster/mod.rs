@@ -5,6 +5,7 @@
 
 mod acknowledgements;
 mod counts;
+mod local;
 mod missing;
 mod questions;
 mod received;

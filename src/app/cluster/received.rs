@@ -5,14 +5,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 use log::Level;
 
-use super::super::broadcast::{Broadcast, Reach};
 use super::super::handle::Handle;
+use super::local::local;
 use super::requests;
 use crate::cluster::redis::Incoming;
 use crate::cluster::{self, DecodeError, DropReason, Membership, Place, Request, Response};
 use crate::engineio::Sid;
 use crate::log_line::{Excerpt, LineKind};
-use crate::shard::{Mailbox, Shared, Target, Urgency};
+use crate::shard::{Mailbox, Shared};
 
 /// For each reason, a line a minute.
 static DROPPED: [LineKind; DropReason::ALL.len()] =
@@ -100,17 +100,4 @@ fn may_be_here(shared: &Shared, cluster: &Membership, place: &Place, room: &str)
         Sid::parse(sid).is_some_and(|sid| sid.instance == shared.instance)
     };
     shared.recovery.is_some() || cluster.rooms.may_have(&place.namespace, room) || own()
-}
-
-/// A received broadcast, as one to the sockets of this server. `None` if the namespace is not here any more.
-pub(super) fn local(shared: &Arc<Shared>, message: &cluster::Broadcast) -> Option<Broadcast> {
-    let namespace = shared.directory.find_namespace(&message.namespace)?;
-    let cluster::Opts { rooms, except } = message.opts.clone();
-    Some(Broadcast {
-        target: Target { rooms, except, sender: None },
-        urgency: if message.flags.volatile { Urgency::Volatile } else { Urgency::Reliable },
-        compress: message.flags.compress.unwrap_or(true),
-        reach: Reach::Received,
-        ..Broadcast::new(Some(Arc::clone(shared)), Ok(namespace), None)
-    })
 }

@@ -8,8 +8,8 @@ use serde_json::value::RawValue;
 
 use super::super::broadcast::{Broadcast, Reach};
 use super::super::everywhere::{everywhere, gather, on_shard};
+use super::local::local;
 use super::on_any_shard;
-use super::received::local;
 use super::reply::Reply;
 use crate::cluster::{self, Answer, Extent, Operation, Opts, Place, RemoteHandshake, Request, Response, date_text};
 use crate::engineio::Sid;

@@ -1,8 +1,8 @@
 //! The heartbeat. On protocol 4 the server pings, and the client answers in time or is given up; on protocol 3 the client
 //! pings in time or is given up.
 
-use super::super::handshake::Protocol;
 use super::super::millis::Millis;
+use super::super::protocol::Protocol;
 use super::super::settings::Settings;
 
 /// Bytes of which it does not matter whether they have been delivered: they do not keep a pong for long.

@@ -8,7 +8,7 @@ use super::super::frames::Frames;
 use super::super::millis::Millis;
 use super::super::reason::Reason;
 use super::super::settings::{CLOSE_WAIT, LEAVE_WAIT, MAX_ANSWER, MESSAGE_OVERHEAD, Settings};
-use super::upgrade::Attempt;
+use super::attempt::Attempt;
 use super::{Effect, Session, State};
 
 /// For how long an answer tells how much a client fetches.

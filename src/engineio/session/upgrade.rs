@@ -8,23 +8,9 @@ use super::super::frames::Frames;
 use super::super::millis::Millis;
 use super::super::packet::Packet;
 use super::super::settings::{NOOP_INTERVAL, Settings};
+use super::attempt::Attempt;
 use super::polling::Polling;
 use super::{Effect, Overdue, Session, State};
-
-/// A WebSocket that may become the session's transport.
-#[derive(Debug)]
-pub(super) struct Attempt<T> {
-    pub(super) websocket: T,
-    expires: Millis,
-    /// When a held GET is answered next; `None` before the first probe.
-    relief: Option<Millis>,
-}
-
-impl<T> Attempt<T> {
-    pub(super) fn deadline(&self) -> Millis {
-        self.relief.map_or(self.expires, |relief| relief.min(self.expires))
-    }
-}
 
 impl<T: Copy + Eq> Polling<T> {
     /// Gives up the attempt, if there is one.

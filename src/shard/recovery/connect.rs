@@ -7,7 +7,7 @@ use log::Level;
 use serde::Deserialize;
 
 use super::Recovery;
-use super::inquiry::Inquiry;
+use super::inquiry::{Asked, Inquiry};
 use super::restoration::Restoration;
 use crate::engineio::{MESSAGE_OVERHEAD, Sid};
 use crate::log_line::LineKind;
@@ -42,13 +42,6 @@ pub(super) struct Pending {
     pub(super) socket: SocketRef,
     pub(super) pid: Sid,
     pub(super) restoration: Restoration,
-}
-
-/// Whether all shards have told which sockets they lost.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Asked {
-    NotYet,
-    All,
 }
 
 /// How a socket joins.

@@ -7,8 +7,14 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::connect::Asked;
 use crate::shard::{Letter, Shard, Shared, SocketRef};
+
+/// Whether all shards have told which sockets they lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asked {
+    NotYet,
+    All,
+}
 
 /// A question to all shards but one. It is answered when nobody holds it any more, so a shard that ends answers, too.
 pub(super) struct Inquiry {

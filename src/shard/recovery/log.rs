@@ -19,8 +19,9 @@ use foldhash::fast::RandomState;
 use super::SHARE;
 use super::lost::Addressee;
 use super::places::{Place, Places, Whose};
+use super::recipient::Recipient;
 use crate::engineio::{Frames, Millis, Sid};
-use crate::shard::{Broadcast, NamespaceKey};
+use crate::shard::Broadcast;
 use crate::socketio::Offset;
 
 /// What the allocator and the queue's spare room take for an entry.
@@ -66,13 +67,6 @@ pub(super) struct Log {
     own: HashMap<Recipient, Own, RandomState>,
     /// This process, in the ids of its sockets.
     instance: [u8; 3],
-}
-
-/// The only socket that something is for: one of this server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Recipient {
-    pub(super) namespace: NamespaceKey,
-    pub(super) sid: Sid,
 }
 
 /// What is for one socket alone.

@@ -7,7 +7,7 @@ use foldhash::fast::{FixedState, RandomState};
 use serde_json::value::RawValue;
 
 use super::SHARE;
-use super::log::Recipient;
+use super::recipient::Recipient;
 use crate::engineio::{Millis, Sid};
 use crate::memory::allocated;
 use crate::shard::{Broadcast, NamespaceKey};

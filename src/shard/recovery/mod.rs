@@ -11,6 +11,7 @@ mod inquiry;
 mod log;
 mod lost;
 mod places;
+mod recipient;
 mod restoration;
 #[cfg(test)]
 mod tests;
@@ -23,9 +24,10 @@ use foldhash::fast::FixedState;
 
 use self::connect::Pending;
 pub(crate) use self::identity::Identity;
+use self::log::Log;
 pub(crate) use self::log::Stamp;
-use self::log::{Log, Recipient};
 use self::lost::{Lost, LostSockets};
+use self::recipient::Recipient;
 use super::application::SocketRef;
 use super::core::Core;
 use super::inbox::{Letter, Mailbox, Wake};

@@ -8,8 +8,9 @@
 use std::sync::Mutex;
 
 use super::lock;
-use super::log::{Log, Missed, Progress, Recipient};
+use super::log::{Log, Missed, Progress};
 use super::lost::Lost;
+use super::recipient::Recipient;
 use crate::engineio::{Frames, Millis};
 use crate::socketio::Offset;
 

@@ -1,0 +1,11 @@
+//! Whom something is for, if that is one socket.
+
+use crate::engineio::Sid;
+use crate::shard::NamespaceKey;
+
+/// The only socket that something is for: one of this server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Recipient {
+    pub(super) namespace: NamespaceKey,
+    pub(super) sid: Sid,
+}
