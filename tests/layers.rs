@@ -1,0 +1,228 @@
+//! The layers of the source: imports point down only, and files of one folder do not import each other in a circle. This reads
+//! the paths in the code, so it is a picture that stays true.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// What stands in `src`, from the top down. What stands in one line may use each other's.
+const LAYERS: &[&[&str]] = &[
+    &["main", "cli", "logging", "stderr", "health"],
+    &["lib"],
+    &["server"],
+    &["ops"],
+    &["app"],
+    &["shard"],
+    &["cluster"],
+    &["config"],
+    &["http"],
+    &["socketio"],
+    &["engineio"],
+    &["log_line", "metrics", "error", "memory"],
+];
+
+/// Circles that are still there, each a folder and what of it they lead through. Who breaks one, or makes it smaller, changes
+/// this; none may be added, and none may grow.
+const CIRCLES: &[&str] = &[
+    "app: blocking broadcast cluster event everywhere handle handlers namespace rooms socket socket_handle subject",
+    "shard: accept acks alarms allowance application assembly calls client collections connection core deferred inbox ledger \
+     memory_guard mistaken namespaces owed polls posts reading recovery requests room_changes shared signals sockets spares \
+     translation turn waits write",
+];
+
+/// A module by its path from the crate's root: `["shard", "turn"]`.
+type Module = Vec<String>;
+
+/// That a line of a file names another module.
+#[derive(Debug, Clone)]
+struct Arrow {
+    file: PathBuf,
+    line: usize,
+    from: Module,
+    to: Module,
+}
+
+impl Arrow {
+    fn is_upward(&self) -> bool {
+        let floor = |module: &Module| LAYERS.iter().position(|layer| layer.contains(&&*module[0]));
+        floor(&self.to).zip(floor(&self.from)).is_some_and(|(to, from)| to < from)
+    }
+
+    fn describe(&self) -> String {
+        format!("{}:{}: {} uses {}", self.file.display(), self.line, self.from.join("::"), self.to.join("::"))
+    }
+}
+
+fn source() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+}
+
+/// All files of a folder, with those in its folders.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).expect("the folder is there").map(|entry| entry.expect("an entry").path());
+    let mut files: Vec<_> = entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect();
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "rs"));
+    files.sort();
+    files
+}
+
+fn module(file: &Path) -> Module {
+    let within = file.strip_prefix(source()).expect("a file of the source").with_extension("");
+    let mut module: Module = within.iter().map(|part| part.to_string_lossy().into_owned()).collect();
+    module.pop_if(|last| last == "mod");
+    module
+}
+
+/// The code of a file without its tests, which may use anything, and without comments.
+fn code(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let lines = text.lines().enumerate().map(|(number, line)| (number + 1, line));
+    lines.take_while(|(_, line)| *line != "#[cfg(test)]").filter(|(_, line)| !line.trim_start().starts_with("//"))
+}
+
+/// The name that a text begins with, if it is a module's.
+fn name(text: &str) -> Option<String> {
+    let name: String = text.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+    name.starts_with(|c: char| c.is_ascii_lowercase()).then_some(name)
+}
+
+/// The modules that the paths in a line may mean, which begin with `crate::` or `super::`; in `from`, which may be a folder's
+/// own file.
+fn targets(from: &Module, line: &str) -> Vec<Module> {
+    let starts = ["crate::", "super::"].iter().flat_map(|start| line.match_indices(start));
+    let is_first = |place: usize| !line[..place].ends_with("::");
+    starts.filter(|(place, _)| is_first(*place)).flat_map(|(place, _)| resolve(from, &line[place..])).collect()
+}
+
+fn resolve(from: &Module, path: &str) -> Vec<Module> {
+    let (mut at, mut rest) = (from.clone(), path);
+    loop {
+        if let Some(behind) = rest.strip_prefix("crate::") {
+            (at, rest) = (Module::new(), behind);
+        } else if let Some(behind) = rest.strip_prefix("super::") {
+            at.pop();
+            rest = behind;
+        } else if let Some(list) = rest.strip_prefix('{') {
+            let names = list.split([',', '}']).filter_map(|one| name(one.trim()));
+            return names.map(|name| [&at[..], &[name]].concat()).collect();
+        } else {
+            let Some(next) = name(rest) else { return vec![at] };
+            rest = rest[next.len()..].strip_prefix("::").unwrap_or_default();
+            at.push(next);
+        }
+    }
+}
+
+/// All arrows between modules of the source.
+fn arrows() -> Vec<Arrow> {
+    let files = files(&source());
+    let known: BTreeSet<Module> = files.iter().map(|file| module(file)).collect();
+    let mut arrows = Vec::new();
+    for file in &files {
+        let from = module(file);
+        let text = fs::read_to_string(file).expect("source is text");
+        for (line, code) in code(&text) {
+            for mut to in targets(&from, code) {
+                while !to.is_empty() && !known.contains(&to) {
+                    to.pop();
+                }
+                if !to.is_empty() && to != from {
+                    arrows.push(Arrow { file: file.clone(), line, from: from.clone(), to });
+                }
+            }
+        }
+    }
+    arrows
+}
+
+/// For each folder, which of what stands in it uses which other.
+fn neighbours(arrows: &[Arrow]) -> BTreeMap<Module, BTreeMap<String, BTreeSet<String>>> {
+    let mut folders: BTreeMap<Module, BTreeMap<String, BTreeSet<String>>> = BTreeMap::new();
+    for Arrow { from, to, .. } in arrows {
+        let common = from.iter().zip(to).take_while(|(from, to)| from == to).count();
+        // A folder's own file has what is in it.
+        if let (Some(one), Some(other)) = (from.get(common), to.get(common)) {
+            let folder = folders.entry(from[..common].to_vec()).or_default();
+            folder.entry(one.clone()).or_default().insert(other.clone());
+        }
+    }
+    folders
+}
+
+/// Whether a way leads from one to the other.
+fn leads(graph: &BTreeMap<String, BTreeSet<String>>, from: &str, to: &str) -> bool {
+    let (mut seen, mut next) = (BTreeSet::new(), vec![from]);
+    while let Some(one) = next.pop() {
+        for other in graph.get(one).into_iter().flatten() {
+            if other == to {
+                return true;
+            }
+            if seen.insert(other) {
+                next.push(other);
+            }
+        }
+    }
+    false
+}
+
+/// The circles of a folder: all that can be reached from each other.
+fn circles(folder: &Module, graph: &BTreeMap<String, BTreeSet<String>>) -> BTreeSet<String> {
+    let members = |one: &String| {
+        let with = graph.keys().filter(|other| leads(graph, one, other) && leads(graph, other, one));
+        with.cloned().collect::<Vec<_>>()
+    };
+    let circles = graph.keys().map(members).filter(|members| members.len() > 1);
+    circles.map(|members| format!("{}: {}", folder.join("::"), members.join(" "))).collect()
+}
+
+#[test]
+fn every_module_has_its_layer() {
+    let modules: BTreeSet<_> = files(&source()).iter().map(|file| module(file)[0].clone()).collect();
+    let without: Vec<_> = modules.iter().filter(|module| !LAYERS.concat().contains(&&***module)).collect();
+    assert!(without.is_empty(), "these stand in no layer of tests/layers.rs: {without:?}");
+}
+
+#[test]
+fn imports_point_down_only() {
+    let up: Vec<_> = arrows().iter().filter(|arrow| arrow.is_upward()).map(Arrow::describe).collect();
+    assert!(up.is_empty(), "these point up:\n{}", up.join("\n"));
+}
+
+#[test]
+fn files_of_a_folder_import_each_other_in_no_circle() {
+    let found =
+        neighbours(&arrows()).iter().flat_map(|(folder, graph)| circles(folder, graph)).collect::<BTreeSet<_>>();
+    let known: BTreeSet<_> = CIRCLES.iter().map(|circle| (*circle).to_owned()).collect();
+    let new: Vec<_> = found.difference(&known).cloned().collect();
+    let broken: Vec<_> = known.difference(&found).cloned().collect();
+    assert!(new.is_empty(), "these import each other in a circle:\n{}", new.join("\n"));
+    assert!(broken.is_empty(), "these are circles no more; take them out of tests/layers.rs:\n{}", broken.join("\n"));
+}
+
+#[test]
+fn an_arrow_that_points_up_is_found_with_its_line() {
+    let from: Module = ["engineio", "session", "polling"].map(str::to_owned).into();
+    let to = |line: &str| targets(&from, line).iter().map(|to| to.join("::")).collect::<Vec<_>>();
+    assert_eq!(to("use crate::shard::turn::Shard;"), ["shard::turn"]);
+    assert_eq!(to("use super::super::frames::Frames;"), ["engineio::frames"]);
+    assert_eq!(to("use super::{payload, v3, Effect};"), ["engineio::session::payload", "engineio::session::v3"]);
+    assert_eq!(
+        to("let all = super::upgrade::all() + crate::memory::page();"),
+        ["memory::page", "engineio::session::upgrade::all"]
+    );
+    let arrow = |to: &str| Arrow { file: "polling.rs".into(), line: 7, from: from.clone(), to: vec![to.to_owned()] };
+    assert!(arrow("shard").is_upward() && !arrow("error").is_upward() && !arrow("engineio").is_upward());
+    assert_eq!(arrow("shard").describe(), "polling.rs:7: engineio::session::polling uses shard");
+}
+
+#[test]
+fn a_circle_is_found() {
+    let graph = |arrows: &[(&str, &str)]| {
+        let mut graph: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for (from, to) in arrows {
+            graph.entry((*from).to_owned()).or_default().insert((*to).to_owned());
+        }
+        circles(&vec!["app".to_owned()], &graph)
+    };
+    assert!(graph(&[("a", "b"), ("b", "c"), ("a", "c")]).is_empty());
+    assert_eq!(graph(&[("a", "b"), ("b", "c"), ("c", "a"), ("d", "a")]), ["app: a b c".to_owned()].into());
+}
