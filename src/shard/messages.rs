@@ -5,7 +5,6 @@ use std::rc::Rc;
 use bytes::Bytes;
 
 use super::Shard;
-use super::allowance::Verdict;
 use super::connection::{Connection, Role, Stage, Then, WebSocket};
 use super::core::Core;
 use super::keys::ConnectionKey;
@@ -21,7 +20,7 @@ impl Shard {
         let mut receiver = self.receiver.borrow_mut();
         let mut feed = receiver.feed(&mut incoming, bytes);
         let mut reply = Vec::new();
-        let mut verdict = self.core.borrow_mut().charge_websocket(key, 0, bytes.len());
+        self.core.borrow_mut().charge_websocket(key, 0, bytes.len());
         let mut had_its_turn = false;
         while let Some(step) = feed.next(&mut reply) {
             // What one message led to may have ended the connection, or the session's interest in it.
@@ -36,17 +35,15 @@ impl Shard {
             }
             had_its_turn = self.has_had_its_turn();
             let mut core = self.core.borrow_mut();
-            verdict = core.charge_websocket(key, 1, 0);
-            if had_its_turn || verdict != Verdict::GoOn || core.is_to_be_held_up(key) {
+            core.charge_websocket(key, 1, 0);
+            if had_its_turn || core.is_to_be_held_up(key) {
                 break;
             }
         }
         drop(feed);
         let mut core = self.core.borrow_mut();
         core.keep_incoming(key, incoming, bytes.len());
-        if let Verdict::Close(_) = verdict {
-            core.sent_too_fast(key);
-        } else if core.is_to_be_held_up(key) {
+        if core.is_to_be_held_up(key) {
             core.hold_up(key);
         } else if had_its_turn {
             core.line_up(key);
@@ -93,7 +90,7 @@ impl Core {
         match error {
             WebSocketError::TooLarge(_) => self.metrics.hit(Limit::MaxHttpBufferSize),
             WebSocketError::TooManyFragments(_) => self.metrics.hit(Limit::Fragments),
-            WebSocketError::NotUtf8 | WebSocketError::Protocol(_) | WebSocketError::TooFast => {}
+            WebSocketError::NotUtf8 | WebSocketError::Protocol(_) => {}
         }
         if role != Role::Closing {
             self.push(key, &Bytes::copy_from_slice(&close_frame(error.code())));
@@ -102,21 +99,12 @@ impl Core {
         self.finish(key, Then::Linger);
     }
 
-    /// So much came on a WebSocket: what is to be done with its client.
-    fn charge_websocket(&mut self, key: ConnectionKey, messages: usize, bytes: usize) -> Verdict {
-        if self.shared.rates.is_none() {
-            return Verdict::GoOn;
-        }
-        match self.role(key) {
-            Some(Role::Session(session)) => self.charge(session, messages, bytes),
-            Some(Role::Closing) | None => Verdict::GoOn,
-        }
-    }
-
-    /// A client has been held up too long for sending more than it may.
-    fn sent_too_fast(&mut self, key: ConnectionKey) {
-        if let Some(role @ Role::Session(_)) = self.role(key) {
-            self.websocket_failed(key, role, &WebSocketError::TooFast);
+    /// So much came on a WebSocket. Whether its client is to be held up for it is asked later.
+    fn charge_websocket(&mut self, key: ConnectionKey, messages: usize, bytes: usize) {
+        if self.shared.rates.is_some()
+            && let Some(Role::Session(session)) = self.role(key)
+        {
+            self.charge(session, messages, bytes);
         }
     }
 

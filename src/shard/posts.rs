@@ -16,8 +16,7 @@ use super::connection::{Connection, HttpState, NEVER, Waiting};
 use super::core::Core;
 use super::keys::{ConnectionKey, SessionKey};
 use super::tail::Tail;
-use crate::engineio::{Encoding, Millis, Packet, ParseError, PayloadKind, Reason, payload, v3};
-use crate::metrics::Limit;
+use crate::engineio::{Encoding, Millis, Packet, ParseError, PayloadKind, Route, payload, v3};
 
 /// How long a POST is held up at most because of what waits for its client: some clients give a request up after 5 s.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -42,8 +41,6 @@ enum Pause {
     Rate(Millis),
     /// Much waits for its client.
     Queue,
-    /// Its client has been held up too long.
-    Close(Limit),
 }
 
 impl Packets {
@@ -142,9 +139,12 @@ impl Shard {
 impl Core {
     /// What holds a session's POST up, if anything does.
     fn pause(&mut self, session: SessionKey, patience: Option<Millis>) -> Option<Pause> {
+        // Nobody hears of the packets of a session that is closing: they are gone through at once.
+        if matches!(self.sessions.get(session.0)?.session.route(), Route::Gone) {
+            return None;
+        }
         match self.charge(session, 1, 0) {
             Verdict::HoldUp(until, _) => Some(Pause::Rate(until)),
-            Verdict::Close(limit) => Some(Pause::Close(limit)),
             Verdict::GoOn => {
                 let client = self.sessions.get(session.0)?;
                 // A client sends its upgrade packet only when its POST is answered.
@@ -179,11 +179,6 @@ impl Core {
             Some(Pause::Turn) if rest.is_some() => {
                 self.wait_with_post(key, Waiting { session, rest, until: self.now, patience });
                 self.line_up(key);
-            }
-            Some(Pause::Close(limit)) => {
-                log::debug!("{}: closed, as it was held up too long ({limit})", self.name_session(session.key));
-                self.session(session.key, |session, _, _, effects| session.abort(Reason::TransportError, effects));
-                self.answer_post(key);
             }
             Some(Pause::Turn) | None => self.accept_post(key, session),
         }

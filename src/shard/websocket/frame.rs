@@ -31,9 +31,6 @@ pub(crate) enum WebSocketError {
     /// A message has more frames than [`Limits::max_fragments`].
     #[error("message of more than {0} fragments")]
     TooManyFragments(u32),
-    /// The client has been held up too long, for sending too much.
-    #[error("more than may be sent in a second, for too long")]
-    TooFast,
     /// A text message or the reason of a close frame is not UTF-8.
     #[error("text is not UTF-8")]
     NotUtf8,
@@ -47,7 +44,7 @@ impl WebSocketError {
     pub(crate) const fn code(&self) -> u16 {
         match self {
             Self::TooLarge(_) => 1009,
-            Self::TooManyFragments(_) | Self::TooFast => 1008,
+            Self::TooManyFragments(_) => 1008,
             Self::NotUtf8 => 1007,
             Self::Protocol(_) => 1002,
         }

@@ -1,19 +1,23 @@
 //! The rates of messages and bytes that one client may send.
 
-use std::sync::mpsc::channel;
-
 use kinglet::{Config, Limits};
 
-use crate::support::{Client, Frame, Polling, Server, WebSocket, event, one_shard, receive};
+use crate::support::{Client, Polling, Server, WebSocket, event, one_shard};
 
-/// A server that answers `ask` with its number, and whose clients may send so much.
+/// A server that answers `ask` and `chunk` with their numbers, and whose clients may send so much.
 fn bounded(message_rate: Option<usize>, byte_rate: Option<usize>) -> Server {
     let limits = Limits { message_rate, byte_rate, ..Limits::default() };
     Server::start(Config { limits, ..one_shard() }, |server| {
-        server.of("/").on("ask", |_, asked| {
-            let (number,): (u32,) = asked.args()?;
-            asked.ack(number)
-        });
+        server
+            .of("/")
+            .on("ask", |_, asked| {
+                let (number,): (u32,) = asked.args()?;
+                asked.ack(number)
+            })
+            .on("chunk", |_, chunk| {
+                let (number, _): (u32, String) = chunk.args()?;
+                chunk.ack(number)
+            });
     })
 }
 
@@ -59,18 +63,24 @@ pub fn a_polling_client_that_sends_too_many_is_held_up_and_loses_nothing() -> Se
     server
 }
 
-pub fn who_goes_on_is_closed_with_1008() -> Server {
-    let (sender, reasons) = channel();
-    let limits = Limits { message_rate: Some(10), ..Limits::default() };
-    let server = Server::start(Config { limits, ..one_shard() }, |server| {
-        server.of("/").on_disconnect(move |_, reason| sender.send(reason.to_string()));
-    });
+/// An upload in chunks, of which each is sent when the one before is acknowledged: held up for 13 s, and never closed.
+pub fn who_waits_for_each_answer_is_never_closed() -> Server {
+    let server = bounded(None, Some(100_000));
     let mut client = Client::connect(&server);
-    let message = WebSocket::masked_frame(0x81, event("\"nothing\"").as_bytes());
-    client.ws.connection.send(&message.repeat(2000));
-    client.ws.expect(&Frame::close_with(1008));
-    client.ws.answer_close();
-    assert_eq!(receive(&reasons), "transport error");
+    for number in 0..30 {
+        client.ws.send_text(&format!("42{number}[\"chunk\",{number},\"{}\"]", "x".repeat(50_000)));
+        client.ws.expect_text(&answer(number));
+    }
+    server
+}
+
+pub fn who_goes_on_is_held_up_and_not_closed() -> Server {
+    let server = bounded(Some(10), None);
+    let mut client = Client::connect(&server);
+    client.ws.connection.send(&WebSocket::masked_frame(0x81, ask(7).as_bytes()).repeat(2000));
+    for _ in 0..150 {
+        client.ws.expect_text(&answer(7));
+    }
     let received = server.metrics().received;
     assert!(received < 1000, "{received} were handled at 10 a second");
     server
@@ -103,6 +113,8 @@ pub fn a_session_that_ends_meanwhile_answers_its_post() -> Server {
     post.response().assert_is(200, "ok");
     let received = server.metrics().received;
     assert!(received < 1000, "{received} were handled");
+    assert!(session.get().text().ends_with("41"), "the answers, and that it is disconnected");
+    session.get().assert_is(200, "6\x1e1");
     server.wait_until("gone", |metrics| metrics.sessions == 0);
     server
 }
