@@ -122,6 +122,17 @@ pub enum JoinError {
     Disconnected,
 }
 
+/// Why data could not be kept with a socket. What was kept before is kept on.
+#[derive(Debug, thiserror::Error)]
+pub enum DataError {
+    /// It cannot be written as JSON.
+    #[error("the data cannot be written as JSON: {0}")]
+    Json(#[from] serde_json::Error),
+    /// With it, the client's session would keep more memory than it may (`session_memory`).
+    #[error("with this data the session would keep more than it may, {0} bytes (session_memory)")]
+    SessionMemory(usize),
+}
+
 /// Why an acknowledgement did not come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum AckError {

@@ -367,7 +367,7 @@ pub use config::{
     Config, HandshakeHeaders, Limits, LogFormat, Password, Recovery, RedisSecurity, RedisServer, RedisServerError,
     ResponseChannel, SETTINGS, Setting,
 };
-pub use error::{AckError, EmitError, Error, JoinError, Result, TooLarge};
+pub use error::{AckError, DataError, EmitError, Error, JoinError, Result, TooLarge};
 pub use http::{Cookie, Cors, Origin, SameSite};
 pub use metrics::Metrics;
 pub use server::{Running, Server};

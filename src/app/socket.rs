@@ -15,7 +15,7 @@ use super::handle::Handle;
 use super::socket_handle::SocketHandle;
 use super::subject::Subject;
 use crate::engineio::{Sid, Transport};
-use crate::error::{AckError, EmitError, JoinError};
+use crate::error::{AckError, DataError, EmitError, JoinError};
 use crate::metrics::Limit;
 use crate::shard::{Handshake, NamespaceRef, Shard, SocketRef, Urgency};
 use crate::socketio::{self, Arguments, SocketId};
@@ -203,7 +203,8 @@ impl Socket {
     /// Joins a room.
     ///
     /// # Errors
-    /// At the limits `rooms_per_socket` and `rooms`, and when the socket has left.
+    /// At the limits `rooms_per_socket`, `rooms`, `room_length`, `room_names` and `session_memory`, and when the socket has
+    /// left.
     pub fn join(&self, room: impl AsRef<str>) -> Result<(), JoinError> {
         self.shard.core.borrow_mut().join(self.socket, room.as_ref())
     }
@@ -264,11 +265,10 @@ impl Socket {
     /// Keeps data with the socket, in place of what was kept. It is kept as JSON, so that other servers may read it.
     ///
     /// # Errors
-    /// If it cannot be written as JSON.
-    pub fn set_data(&self, data: &(impl Serialize + ?Sized)) -> Result<(), serde_json::Error> {
+    /// If it cannot be written as JSON, and at the limit `session_memory`: then what was kept before is kept on.
+    pub fn set_data(&self, data: &(impl Serialize + ?Sized)) -> Result<(), DataError> {
         let data = serde_json::value::to_raw_value(data)?;
-        self.shard.core.borrow_mut().set_data(self.socket, data);
-        Ok(())
+        self.shard.core.borrow_mut().set_data(self.socket, data)
     }
 
     /// The server.

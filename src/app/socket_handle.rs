@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use log::Level;
 use serde::Serialize;
 
 use super::answers::{Answers, MissingAnswers};
@@ -16,8 +17,12 @@ use super::handlers::{Caught, guard, record};
 use super::subject::Subject;
 use crate::engineio::{Frames, Sid};
 use crate::error::{AckError, EmitError};
+use crate::log_line::LineKind;
 use crate::shard::{NamespaceRef, Shard, Shared, SocketRef, Urgency};
 use crate::socketio::{self, Arguments, SocketId};
+
+/// Data that was not kept with its socket.
+static UNKEPT_DATA: LineKind = LineKind::new(Level::Warn, module_path!(), "data that was not kept");
 
 /// A way to one socket from any thread, as long as one likes ([`Socket::handle`](crate::Socket::handle)).
 ///
@@ -181,13 +186,20 @@ impl SocketHandle {
     }
 
     /// Keeps data with the socket, as [`Socket::set_data`](crate::Socket::set_data) does. With a socket of another server of
-    /// the cluster it cannot: then nothing happens.
+    /// the cluster it cannot: then nothing happens. At the limit `session_memory` what was kept before is kept on, and the log
+    /// says so.
     ///
     /// # Errors
     /// If it cannot be written as JSON.
     pub fn set_data(&self, data: &(impl Serialize + ?Sized)) -> Result<(), serde_json::Error> {
         let data = serde_json::value::to_raw_value(data)?;
-        self.run(data.get().len(), move |shard, socket| shard.core.borrow_mut().set_data(socket, data));
+        self.run(data.get().len(), move |shard, socket| {
+            let mut core = shard.core.borrow_mut();
+            if let Err(error) = core.set_data(socket, data) {
+                let socket_id = core.socket_sid(socket);
+                UNKEPT_DATA.write(|| format!("socket {socket_id}: {error}"));
+            }
+        });
         Ok(())
     }
 

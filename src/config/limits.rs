@@ -77,7 +77,7 @@ pub struct Limits {
     pub auth: usize,
     /// Bytes that one session may make the server keep for its life, 1 MiB by default: its handshake, its sockets with
     /// authentication data, data, rooms and missing acknowledgements. What waits for the client and what it has half sent have
-    /// bounds of their own. Beyond: a join fails, a CONNECT gets a CONNECT_ERROR.
+    /// bounds of their own. Beyond: a join and [`set_data`](crate::Socket::set_data) fail, a CONNECT gets a CONNECT_ERROR.
     pub session_memory: usize,
     /// Bytes that all sessions may keep so. Default `None`: a quarter of the memory budget. Beyond: a new session is answered
     /// `503` with `Retry-After`, and of those that keep more than 64 KiB the ones that keep most are closed.

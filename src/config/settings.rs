@@ -330,7 +330,7 @@ pub const SETTINGS: &[Setting] = &[
         "1MiB",
         limits.session_memory,
         parse::size,
-        "bytes that one session keeps: handshake, authentication, data, rooms; then joins and CONNECTs fail"
+        "bytes that one session keeps: handshake, authentication, data, rooms; then joins, CONNECTs and `set_data` fail"
     ),
     setting!(
         "KINGLET_SESSIONS_MEMORY",
@@ -423,7 +423,7 @@ pub const SETTINGS: &[Setting] = &[
         "256KiB",
         limits.hold_up,
         parse::size,
-        "bytes that wait for a client; then it is held up until half of them do"
+        "bytes that wait for a client; while more wait, it is held up until only half do (0: until none do)"
     ),
     setting!(
         "KINGLET_QUEUED",

@@ -15,8 +15,9 @@ use super::keys::{NamespaceKey, SessionKey, SocketKey};
 use super::recovery::Identity;
 use super::target::Urgency;
 use crate::engineio::{Millis, Reason, Sid, Transport};
-use crate::error::AckError;
+use crate::error::{AckError, DataError};
 use crate::log_line::{Excerpt, no_random_numbers};
+use crate::metrics::Limit;
 use crate::socketio::{self, DisconnectReason, Memberships};
 
 /// A socket.
@@ -103,8 +104,21 @@ impl Core {
         client.session.found().map(|found| found.transport)
     }
 
-    /// Keeps data with a socket.
-    pub(crate) fn set_data(&mut self, socket: SocketRef, data: Box<RawValue>) {
+    /// Keeps data with a socket, if its session may keep so much.
+    pub(crate) fn set_data(&mut self, socket: SocketRef, data: Box<RawValue>) -> Result<(), DataError> {
+        let Some(state) = self.socket(socket) else { return Ok(()) };
+        let before = state.extra.as_ref().and_then(|extra| extra.data.as_ref()).map_or(0, |data| data.get().len());
+        let more = data.get().len().saturating_sub(before);
+        if more > 0 && !self.may_keep(state.session, more) {
+            self.metrics.hit(Limit::SessionMemory);
+            return Err(DataError::SessionMemory(self.shared.config.limits.session_memory));
+        }
+        self.put_data(socket, data);
+        Ok(())
+    }
+
+    /// Keeps data with a socket, however much its session keeps.
+    pub(crate) fn put_data(&mut self, socket: SocketRef, data: Box<RawValue>) {
         let Some(state) = self.socket_mut(socket) else { return };
         let length = data.get().len();
         let before = state.extra().data.replace(data).map_or(0, |data| data.get().len());

@@ -188,7 +188,7 @@ impl Core {
         let lost = &pending.restoration.lost;
         self.identify_again(socket, pending.pid, lost.sid);
         if let Some(data) = &lost.data {
-            self.set_data(socket, data.clone());
+            self.put_data(socket, data.clone());
         }
         for room in &lost.rooms {
             if let Err(error) = self.join(socket, room) {

@@ -78,6 +78,30 @@ pub fn room_names_too_long_together_are_not_joined() -> Server {
     server
 }
 
+pub fn a_session_keeps_no_data_beyond_its_bound() -> Server {
+    let (sender, kept) = channel();
+    let limits = Limits { session_memory: 4000, ..Limits::default() };
+    let server = Server::start(Config { limits, ..one_shard() }, |server| {
+        server.of("/").on("data", move |socket, event| {
+            let (length,): (usize,) = event.args()?;
+            let result = socket.set_data(&"x".repeat(length)).map_err(|error| error.to_string());
+            sender.send((result, socket.data::<String>().map_or(0, |data| data.len())))?;
+            Ok::<(), Box<dyn std::error::Error>>(())
+        });
+    });
+    let mut client = Client::connect(&server);
+    let mut set = |length| {
+        client.emit(&format!("\"data\",{length}"));
+        receive(&kept)
+    };
+    assert_eq!(set(2000), (Ok(()), 2000));
+    let (refused, left) = set(5000);
+    is_refused(refused, "session_memory");
+    assert_eq!(left, 2000, "what was there stays");
+    assert_eq!(set(2001), (Ok(()), 2001), "what it replaces does not count");
+    server
+}
+
 pub fn a_session_that_keeps_too_much_joins_no_more() -> Server {
     let (server, joins) = keeping(Limits { session_memory: 4000, ..Limits::default() });
     let mut client = Client::connect(&server);

@@ -63,7 +63,7 @@ limits! {
     attachments: sockets::too_many_attachments_end_the_session;
     json_depth: sockets::json_too_deep_ends_the_session;
     auth: kept::authentication_data_too_long_is_refused;
-    session_memory: kept::a_session_that_keeps_too_much_joins_no_more;
+    session_memory: kept::a_session_that_keeps_too_much_joins_no_more, kept::a_session_keeps_no_data_beyond_its_bound;
     sessions_memory: kept::those_that_keep_most_are_closed_when_all_keep_too_much;
     namespaces_per_session: sockets::one_namespace_too_many_is_refused;
     dynamic_namespaces: names::one_namespace_too_many_is_not_made;
