@@ -78,6 +78,34 @@ mod tests {
         assert_eq!(config.redis.unwrap().host, "cache");
     }
 
+    fn refusal(vars: &[(&str, &str)]) -> Option<String> {
+        read(vars).and_then(Config::checked).err().map(|error| error.to_string())
+    }
+
+    #[test]
+    fn what_nobody_can_mean_is_refused() {
+        for (vars, advice) in [
+            (&[("KINGLET_MEMORY", "512")][..], "as 512MiB"),
+            (&[("KINGLET_SESSION_MEMORY", "0")], "1KiB or more"),
+            (&[("KINGLET_MEMORY_REFUSE", "95%")], "at most KINGLET_MEMORY_SHED"),
+            (&[("KINGLET_RECOVERY", "0")], "a time above zero, or off"),
+            (&[("KINGLET_ALLOWED_ORIGINS", "https://a.example/chat")], "without a path"),
+            (&[("KINGLET_CORS", "https://a.example/chat")], "without a path"),
+        ] {
+            let error = refusal(vars).unwrap_or_default();
+            assert!(error.contains(vars[0].0) && error.contains(advice), "{vars:?}: {error}");
+        }
+        assert_eq!(refusal(&[("KINGLET_MEMORY_REFUSE", "95%"), ("KINGLET_MEMORY_SHED", "off")]), None);
+    }
+
+    #[test]
+    fn origins_end_without_a_slash_whatever_was_written() {
+        let config = read(&[("KINGLET_ALLOWED_ORIGINS", "https://a.example/"), ("KINGLET_CORS", "https://a.example/")]);
+        let mut config = config.and_then(Config::checked).unwrap();
+        assert_eq!(config.cors.as_mut().unwrap().named_origins(), ["https://a.example"]);
+        assert!(config.admits_origins([&b"https://a.example"[..]].into_iter()));
+    }
+
     #[test]
     fn a_variable_that_is_no_setting_changes_nothing() {
         assert_eq!(read(&[("KINGLET_SERVICE_HOST", "10.0.0.1")]).unwrap(), Config::default());

@@ -6,6 +6,7 @@
 mod env;
 mod limits;
 mod log_format;
+mod origin;
 mod parse;
 mod recovery;
 mod redis;
@@ -201,6 +202,12 @@ impl Config {
         if !self.path.ends_with('/') {
             self.path.push('/');
         }
+        for origin in self.allowed_origins.iter_mut().flatten() {
+            *origin = normal_origin("KINGLET_ALLOWED_ORIGINS", origin)?;
+        }
+        for origin in self.cors.iter_mut().flat_map(Cors::named_origins) {
+            *origin = normal_origin("KINGLET_CORS", origin)?;
+        }
         let token = self.ops_token.as_ref().map(Password::expose);
         if token.is_some_and(|token| token.len() < 16 || !token.bytes().all(|byte| byte.is_ascii_graphic())) {
             return Err(refused("KINGLET_OPS_TOKEN", redis::NOT_SHOWN, OPS_TOKEN));
@@ -226,7 +233,8 @@ impl Config {
         ];
         for (name, time) in times.into_iter().chain(recovery) {
             if time.is_zero() {
-                return Err(refused(name, "0", "a time above zero"));
+                let off = if name == "KINGLET_RECOVERY" { ", or off" } else { "" };
+                return Err(refused(name, "0", &format!("a time above zero{off}")));
             }
         }
         for (name, bound) in [
@@ -258,6 +266,25 @@ impl Config {
             if !(1..=most).contains(&count) {
                 return Err(refused(name, &count.to_string(), &format!("1 to {most}")));
             }
+        }
+        for (name, bytes, least, expected) in [
+            ("KINGLET_MEMORY", self.memory, 1024 * 1024, "1MiB or more, as 512MiB; a number without a unit is bytes"),
+            (
+                "KINGLET_SESSION_MEMORY",
+                Some(self.limits.session_memory),
+                1024,
+                "1KiB or more, as no session fits into less",
+            ),
+        ] {
+            if let Some(bytes) = bytes.filter(|bytes| *bytes < least) {
+                return Err(refused(name, &bytes.to_string(), expected));
+            }
+        }
+        if let (Some(refuse), Some(shed)) = (self.limits.memory_refuse, self.limits.memory_shed)
+            && refuse > shed
+        {
+            let expected = format!("at most KINGLET_MEMORY_SHED, which is {shed}%: nobody is closed for a new session");
+            return Err(refused("KINGLET_MEMORY_REFUSE", &format!("{refuse}%"), &expected));
         }
         Ok(self)
     }
@@ -296,6 +323,12 @@ impl Config {
 
 /// What is accepted as the token of the port for operations.
 const OPS_TOKEN: &str = "at least 16 visible characters of ASCII, as `openssl rand -hex 32` makes them";
+
+/// An origin in the form in which browsers send it.
+fn normal_origin(name: &'static str, text: &str) -> Result<String> {
+    let expected = "origins as browsers send them, without a path: https://a.example, http://localhost:8080";
+    origin::normal(text).ok_or_else(|| refused(name, text, expected))
+}
 
 fn refused(name: &'static str, value: &str, expected: &str) -> Error {
     Error::Setting { name, value: value.to_owned(), expected: expected.to_owned() }

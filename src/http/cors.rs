@@ -82,6 +82,15 @@ impl Cors {
         self
     }
 
+    /// The origins that are compared, or named in answers.
+    pub(crate) fn named_origins(&mut self) -> &mut [String] {
+        match &mut self.origin {
+            Origin::Any | Origin::Echo => &mut [],
+            Origin::Fixed(fixed) => std::slice::from_mut(fixed),
+            Origin::List(list) => list,
+        }
+    }
+
     /// Appends the headers of any answer to a request with this `Origin`.
     pub(crate) fn headers(&self, origin: Option<&str>, out: &mut HeaderLines) {
         self.access(origin, b"Origin", out);

@@ -28,15 +28,24 @@ pub(super) fn budget(config: &Config) -> Budget {
     let descriptors = raise_descriptors();
     let by_descriptors = descriptors - RESERVE.min(descriptors / 8);
     let by_memory = memory.map_or(usize::MAX, |memory| memory / MEMORY_PER_CONNECTION);
-    let max_connections = config.limits.max_connections.unwrap_or(by_descriptors.min(by_memory));
-    if max_connections > by_descriptors {
-        log::warn!("max_connections is {max_connections}, but the open-file limit is only {descriptors}");
+    let set = config.limits.max_connections;
+    if let Some(set) = set.filter(|set| *set > by_descriptors) {
+        log::warn!(
+            "KINGLET_MAX_CONNECTIONS is {set}, but the open-file limit of {descriptors} leaves room for {by_descriptors}: raise that limit"
+        );
     }
+    let max_connections = set.unwrap_or(by_memory).min(by_descriptors);
     let queued = config.limits.queued.unwrap_or_else(|| memory.map_or(usize::MAX, |memory| memory / 4));
     let unfinished = config.limits.unfinished.unwrap_or_else(|| memory.map_or(usize::MAX, |memory| memory / 8));
     let queued_per_client = config.limits.queued_per_client.unwrap_or_else(|| {
         memory.map_or(QUEUED_PER_CLIENT, |memory| memory / QUEUED_PER_CLIENT_PART).max(QUEUED_PER_CLIENT)
     });
+    if config.limits.hold_up > queued_per_client {
+        log::warn!(
+            "KINGLET_HOLD_UP is {}, more than may wait for one client ({queued_per_client}, KINGLET_QUEUED_PER_CLIENT): who sends is cut off before it is held up",
+            config.limits.hold_up
+        );
+    }
     let kept = config.limits.sessions_memory.unwrap_or_else(|| memory.map_or(usize::MAX, |memory| memory / 4));
     Budget { memory: granted, max_connections, queued_per_client, queued, kept, unfinished }
 }

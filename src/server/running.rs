@@ -191,7 +191,7 @@ impl Prepared {
 fn announce(shared: &Shared, address: SocketAddr, memory: Option<usize>, operations: Option<SocketAddr>) {
     let config = &shared.config;
     log::info!(
-        "kinglet {} listens on {address}, path {}, {} shard(s), at most {} connections, memory {}, {}, {}",
+        "kinglet {} listens on {address}, path {}, {} event loop(s), at most {} connections, memory {}, {}, {}",
         env!("CARGO_PKG_VERSION"),
         config.path,
         shared.mailboxes.len(),

@@ -20,6 +20,7 @@ use crate::engineio::{self, Code, Encoding, Kind, Millis, PayloadKind, Protocol,
 use crate::http::{
     self, BodyLength, BodyReader, BodyStep, Delivery, Expectation, Head, HeadError, HeaderLines, Method, Parsed, Status,
 };
+use crate::log_line::Excerpt;
 use crate::metrics::Limit;
 
 /// How long a connection that asks for a protocol not spoken here is left, as on Node.
@@ -217,6 +218,8 @@ impl Shard {
         let Some(peer) = self.core.borrow_mut().peer(key) else { return Step::Over };
         let peer = client_address(head, peer, self.shared.config.trusted_proxies);
         if !self.shared.config.admits_origins(head.values("origin")) {
+            let origin = String::from_utf8_lossy(head.values("origin").next().unwrap_or_default());
+            log::debug!("connection {}: origin {} is none of KINGLET_ALLOWED_ORIGINS", key.0, Excerpt(&origin));
             return self.core.borrow_mut().refuse(key, head, Code::Forbidden, None);
         }
         let asked = self.shared.directory.asks_permission();

@@ -61,7 +61,7 @@ fn the_log_in_json_is_an_object_a_line_whatever_a_message_holds() {
         assert!(!message(line).contains("hunter2") && !message(line).contains(TOKEN), "{line}");
     }
     let first = lines.last().map(message).expect("a line");
-    for part in [env!("CARGO_PKG_VERSION"), "path /websockets/", "shard(s)", "at most", "redis://127.0.0.1:1/0"] {
+    for part in [env!("CARGO_PKG_VERSION"), "path /websockets/", "event loop(s)", "at most", "redis://127.0.0.1:1/0"] {
         assert!(first.contains(part), "no {part} in {first}");
     }
     assert_eq!(get(ops(&lines), "/health").status, 200);

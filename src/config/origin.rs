@@ -1,0 +1,48 @@
+//! Origins as browsers send them, which what a request says is compared with.
+
+/// An origin in the form in which browsers send it: without a slash at the end, in small letters, without its scheme's own
+/// port. `None` if no browser could send it.
+pub(super) fn normal(text: &str) -> Option<String> {
+    // What a page without an origin of its own sends, and what CORS knows for all.
+    if matches!(text, "null" | "*") {
+        return Some(text.to_owned());
+    }
+    let (scheme, host) = text.strip_suffix('/').unwrap_or(text).split_once("://")?;
+    let (scheme, host) = (scheme.to_ascii_lowercase(), host.to_ascii_lowercase());
+    let own_port = match scheme.as_str() {
+        "http" => ":80",
+        "https" => ":443",
+        _ => "",
+    };
+    let host = host.strip_suffix(own_port).unwrap_or(&host);
+    let is_origin = !scheme.is_empty() && !host.is_empty() && !host.contains(['/', '?', '#', '@', ' ', ',']);
+    is_origin.then(|| format!("{scheme}://{host}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::normal;
+
+    #[test]
+    fn what_browsers_write_otherwise_is_brought_into_their_form() {
+        for (text, form) in [
+            ("https://a.example", "https://a.example"),
+            ("https://a.example/", "https://a.example"),
+            ("HTTPS://A.example:443", "https://a.example"),
+            ("http://a.example:80/", "http://a.example"),
+            ("http://a.example:8080", "http://a.example:8080"),
+            ("https://[::1]:3000", "https://[::1]:3000"),
+            ("capacitor://localhost", "capacitor://localhost"),
+            ("null", "null"),
+        ] {
+            assert_eq!(normal(text).as_deref(), Some(form));
+        }
+    }
+
+    #[test]
+    fn what_no_browser_sends_is_no_origin() {
+        for text in ["", "a.example", "https://", "https:///", "https://a.example/page", "https://me@a.example"] {
+            assert_eq!(normal(text), None, "{text}");
+        }
+    }
+}
