@@ -1,5 +1,5 @@
 //! Downloads: a file goes to whoever asks for it, in chunks of binary data. The next is read only while little waits for the
-//! client: so a large file for a slow client costs a megabyte of memory, not its length. Its page is `download.html`.
+//! client: so a large file for a slow client costs a few chunks of memory, not its length. Its page is `download.html`.
 //!
 //! `cargo run --example download`, then open `examples/download.html`. It sends `DOWNLOAD_FILE`, or its own program.
 
@@ -16,8 +16,9 @@ use serde_json::json;
 type Outcome = Result<(), Box<dyn Error>>;
 
 const CHUNK_BYTES: u64 = 64 * 1024;
-/// What may wait for a client: enough that the network is never idle between two looks.
-const QUEUED_BYTES: usize = 1024 * 1024;
+/// What may wait for a client: enough that the network is never idle between two looks, and with one chunk more below half of
+/// `hold_up` (256 KiB), beyond which the client itself is not heard until less waits.
+const QUEUED_BYTES: usize = 64 * 1024;
 const NAP: Duration = Duration::from_millis(10);
 /// Each download has one for itself until it ends; those beyond wait for their turn.
 const THREADS: usize = 32;

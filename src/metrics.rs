@@ -311,6 +311,13 @@ impl Limit {
     }
 }
 
+impl Limit {
+    /// The variable of the environment that sets it.
+    pub(crate) fn variable(self) -> String {
+        format!("KINGLET_{}", self.name().to_ascii_uppercase())
+    }
+}
+
 impl fmt::Display for Limit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())

@@ -4,7 +4,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::log_line::Excerpt;
-use crate::metrics::Limit;
 
 /// Least time between two lines.
 const PAUSE: Duration = Duration::from_secs(10);
@@ -27,7 +26,8 @@ struct State {
 /// One client that was cut off.
 #[derive(Debug)]
 struct Cut {
-    limit: Limit,
+    /// The limit that it met, by its variable, and that variable's value.
+    bound: String,
     /// Bytes that waited for it.
     length: usize,
     /// The event that came last of what waited.
@@ -35,13 +35,13 @@ struct Cut {
 }
 
 impl Cuts {
-    /// Notes that a client was cut off while so much waited for it, the frames `last` at the end. Tells so, or says in what
+    /// Notes that a client was cut off at a bound while so much waited for it, the frames `last` at the end. Tells so, or says in what
     /// time that is to be told of, if nobody knows yet.
-    pub(crate) fn note(&self, now: Instant, limit: Limit, length: usize, last: Option<&[u8]>) -> Option<Duration> {
+    pub(crate) fn note(&self, now: Instant, bound: String, length: usize, last: Option<&[u8]>) -> Option<Duration> {
         let mut state = self.state();
         state.count += 1;
         if state.largest.as_ref().is_none_or(|largest| largest.length < length) {
-            state.largest = Some(Cut { limit, length, event: last.and_then(event_name) });
+            state.largest = Some(Cut { bound, length, event: last.and_then(event_name) });
         }
         let left = state.until.map_or(Duration::ZERO, |until| until.saturating_duration_since(now));
         if left.is_zero() {
@@ -63,12 +63,12 @@ impl Cuts {
 
 impl State {
     fn tell(&mut self, now: Instant) {
-        let Some(Cut { limit, length, event }) = self.largest.take() else { return };
+        let Some(Cut { bound, length, event }) = self.largest.take() else { return };
         let count = std::mem::take(&mut self.count);
         self.until = Some(now + PAUSE);
         let event = event.map_or_else(String::new, |event| format!(", event {:?} last", Excerpt(&event)));
         log::warn!(
-            "{count} client(s) cut off that did not take what was sent to them; for the one with the most {length} bytes waited ({limit}){event}"
+            "{count} client(s) cut off for which more waited than may, or that took too little of it; for the one with the most {length} bytes waited ({bound}){event}"
         );
     }
 }
@@ -89,13 +89,13 @@ mod tests {
     #[test]
     fn one_line_tells_of_many() {
         let (cuts, now) = (Cuts::default(), Instant::now());
-        assert_eq!(cuts.note(now, Limit::Queued, 5, None), None);
-        assert_eq!(cuts.note(now + PAUSE / 2, Limit::Queued, 7, None), Some(PAUSE / 2), "later");
-        assert_eq!(cuts.note(now + PAUSE / 2, Limit::Queued, 6, None), None, "with the one before");
+        assert_eq!(cuts.note(now, String::new(), 5, None), None);
+        assert_eq!(cuts.note(now + PAUSE / 2, String::new(), 7, None), Some(PAUSE / 2), "later");
+        assert_eq!(cuts.note(now + PAUSE / 2, String::new(), 6, None), None, "with the one before");
         assert_eq!(cuts.state().largest.as_ref().map(|cut| cut.length), Some(7));
         cuts.tell(now + PAUSE);
         assert_eq!(cuts.state().count, 0);
-        assert_eq!(cuts.note(now + 2 * PAUSE, Limit::Queued, 1, None), None);
+        assert_eq!(cuts.note(now + 2 * PAUSE, String::new(), 1, None), None);
         assert_eq!(cuts.state().count, 0, "told at once");
     }
 

@@ -238,10 +238,23 @@ impl Core {
     pub(crate) fn note_cut(&mut self, limit: Limit, length: usize, last: Option<&Bytes>) {
         self.metrics.hit(limit);
         self.metrics.slow_consumers.one();
-        let told = self.shared.cuts.note(Instant::now(), limit, length, last.map(|last| &**last));
+        let told = self.shared.cuts.note(Instant::now(), self.bound(limit), length, last.map(|last| &**last));
         if let Some(later) = told {
             self.tell_cuts(later);
         }
+    }
+
+    /// A limit of what waits, as the log tells of it: by its variable, and that variable's value.
+    fn bound(&self, limit: Limit) -> String {
+        let limits = &self.shared.config.limits;
+        let value = match limit {
+            Limit::QueuedPerClient => self.shared.queued_per_client.to_string(),
+            Limit::Queued => (self.shared.queued_per_shard * self.shared.mailboxes.len()).to_string(),
+            Limit::WriteStall => format!("{}ms", limits.write_stall.as_millis()),
+            Limit::MemoryShed => format!("{}%", limits.memory_shed.unwrap_or_default()),
+            other => return other.variable(),
+        };
+        format!("{}={value}", limit.variable())
     }
 
     /// Has what was not told of yet told then.

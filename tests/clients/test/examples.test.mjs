@@ -238,7 +238,7 @@ describe("download", () => {
     const bytes = bytesOf(16_000_000);
     const port = await claimPort();
     // More than that waiting would cut it off.
-    const env = { KINGLET_OPS_PORT: String(port), KINGLET_QUEUED_PER_CLIENT: "2MiB" };
+    const env = { KINGLET_OPS_PORT: String(port), KINGLET_QUEUED_PER_CLIENT: "256KiB" };
     const socket = await connected(t, await withFile(t, bytes, env), WAYS[2]);
     const chunks = collect(socket, "chunk");
     const end = ask(socket, "download");
@@ -246,11 +246,11 @@ describe("download", () => {
     const { ws } = socket.io.engine.transport;
     ws.pause();
     const deadline = Date.now() + 10_000;
-    for (let queued = 0; queued <= 1 << 20; ) {
+    for (let queued = 0; queued <= 1 << 16; ) {
       assert.ok(Date.now() < deadline, `only ${queued} bytes wait`);
       const metrics = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
       queued = Number(metrics.match(/^kinglet_queued_bytes (\d+)/m)[1]);
-      assert.ok(queued < (1 << 20) + 80_000, `${queued} bytes wait`);
+      assert.ok(queued < (1 << 16) + 80_000, `${queued} bytes wait`);
     }
     ws.resume();
     assert.deepEqual(await end, { bytes: bytes.length, checksum: adler32(bytes) });
