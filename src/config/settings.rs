@@ -140,7 +140,7 @@ pub const SETTINGS: &[Setting] = &[
         "1",
         cleanup_empty_child_namespaces,
         parse::switch,
-        "a namespace made by predicate goes with its last socket"
+        "a namespace made by predicate ends when its last socket leaves"
     ),
     Setting {
         name: "KINGLET_RECOVERY",
@@ -416,7 +416,7 @@ pub const SETTINGS: &[Setting] = &[
         "memory / 16",
         limits.queued_per_client,
         given(parse::size),
-        "bytes that wait for one client, 8MiB at least; then it is cut off"
+        "bytes that wait for one client (by default 8MiB at least); then it is cut off"
     ),
     setting!(
         "KINGLET_HOLD_UP",
