@@ -26,7 +26,7 @@ const LAYERS: &[&[&str]] = &[
 const CIRCLES: &[&str] = &[
     "app: blocking broadcast cluster event everywhere handle handlers namespace rooms socket socket_handle subject",
     "shard: accept acks alarms allowance application assembly calls client collections connection core deferred inbox ledger \
-     memory_guard mistaken namespaces owed polls posts reading recovery requests room_changes shared signals sockets spares \
+     memory_guard mistaken namespaces owed polls posts reading recovery requests room_changes shared signals sockets spares strain \
      translation turn waits write",
 ];
 

@@ -45,7 +45,9 @@ pub struct Limits {
     pub connections_per_address: Option<usize>,
     /// Messages that a client may send in a second, and twice as many at once after a while without; pongs and the like count,
     /// too. Beyond: it is held up. Nothing is read from its WebSocket meanwhile, so that TCP holds it up in turn, and a POST is
-    /// answered later. Nothing is lost, and nobody is closed for it. Default `None`: as many as come; 100 is a good value.
+    /// answered later. Nothing is lost. A WebSocket that was held up for 10 s longer than not is closed with code 1008 if there
+    /// was always more to be read of it; one that waits for answers never is. Default `None`: as many as come; 100 is a good
+    /// value.
     pub message_rate: Option<usize>,
     /// The same for bytes: of WebSockets as they come, of POSTs their bodies. What one brings at once is handled whole, and
     /// holds its client up for 5 s at most. Default `None`; 256 KiB is a good value. Where files are uploaded it is the speed of

@@ -263,14 +263,14 @@ pub const SETTINGS: &[Setting] = &[
         "off",
         limits.message_rate,
         unless("off", |t| parse::number(t, "a whole number, or off")),
-        "messages a client may send in a second, as 100; who sends more is held up"
+        "messages a client may send in a second, as 100; who sends more is held up, and closed if it never waits"
     ),
     setting!(
         "KINGLET_BYTE_RATE",
         "off",
         limits.byte_rate,
         unless("off", parse::size),
-        "bytes a client may send in a second, as 256KiB; who sends more is held up, uploads too"
+        "bytes a client may send in a second, as 256KiB; who sends more (uploads, too) is held up, and closed if it never waits"
     ),
     setting!(
         "KINGLET_ACCEPTS_PER_TURN",

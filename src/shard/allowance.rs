@@ -1,12 +1,12 @@
 //! How much one client may send, if that is bounded: messages, and bytes.
 //!
 //! Who has sent as much as may be is held up: nothing more is read from its WebSocket, so that TCP holds the client up in
-//! turn, and a POST is answered later. Nobody is closed for it: an upload that waits for each acknowledgement, or a client that
-//! sends on its return what it could not send before, looks no different from here than a flood, and would only begin anew.
+//! turn, and a POST is answered later. Only a WebSocket that never waits is closed ([`strain`](super::strain)).
 
 use super::core::Core;
 use super::keys::SessionKey;
 use super::rate::{Account, Rate};
+use super::strain::Strain;
 use crate::config::Limits;
 use crate::engineio::Millis;
 use crate::metrics::Limit;
@@ -37,6 +37,9 @@ pub(crate) struct Allowance {
     bytes: Account,
     /// When it may send again, or could when it was held up last.
     until: Millis,
+    /// Whether what it has sent last ended a message.
+    is_at_end: bool,
+    strain: Strain,
 }
 
 /// What is to be done with a client that has sent something.
@@ -50,7 +53,7 @@ pub(crate) enum Verdict {
 
 impl Allowance {
     pub(crate) fn new(now: Millis) -> Self {
-        Self { messages: Account::new(), bytes: Account::new(), until: now }
+        Self { messages: Account::new(), bytes: Account::new(), until: now, is_at_end: false, strain: Strain::new(now) }
     }
 
     /// Whether it is held up.
@@ -66,7 +69,16 @@ impl Allowance {
         if let Some(rate) = rates.bytes {
             self.bytes.charge(now, rate, bytes);
         }
+        self.is_at_end = messages > 0;
         self.judge(now, rates)
+    }
+
+    /// The client is held up for what it has sent. Gives the limit, if it has gone on for too long. One message may take as long
+    /// as it likes: nobody can wait before it ends.
+    pub(crate) fn goes_on(&mut self, now: Millis, rates: Rates, has_sent_more: bool) -> Option<Limit> {
+        let Verdict::HoldUp(until, limit) = self.judge(now, rates) else { return None };
+        self.strain.held_up(now, until, has_sent_more);
+        (self.is_at_end && self.strain.is_too_much()).then_some(limit)
     }
 
     fn judge(&mut self, now: Millis, rates: Rates) -> Verdict {

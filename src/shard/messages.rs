@@ -44,7 +44,7 @@ impl Shard {
         let mut core = self.core.borrow_mut();
         core.keep_incoming(key, incoming, bytes.len());
         if core.is_to_be_held_up(key) {
-            core.hold_up(key);
+            core.hold_up_or_close(key);
         } else if had_its_turn {
             core.line_up(key);
         }
@@ -90,7 +90,7 @@ impl Core {
         match error {
             WebSocketError::TooLarge(_) => self.metrics.hit(Limit::MaxHttpBufferSize),
             WebSocketError::TooManyFragments(_) => self.metrics.hit(Limit::Fragments),
-            WebSocketError::NotUtf8 | WebSocketError::Protocol(_) => {}
+            WebSocketError::NotUtf8 | WebSocketError::Protocol(_) | WebSocketError::TooFast(_) => {}
         }
         if role != Role::Closing {
             self.push(key, &Bytes::copy_from_slice(&close_frame(error.code())));
@@ -105,6 +105,14 @@ impl Core {
             && let Some(Role::Session(session)) = self.role(key)
         {
             self.charge(session, messages, bytes);
+        }
+    }
+
+    /// Reads nothing more of a WebSocket for now, or closes it if its client sends more than it may and never waits.
+    fn hold_up_or_close(&mut self, key: ConnectionKey) {
+        match self.goes_on_too_long(key).zip(self.role(key)) {
+            Some((limit, role)) => self.websocket_failed(key, role, &WebSocketError::TooFast(limit)),
+            None => self.hold_up(key),
         }
     }
 

@@ -66,6 +66,7 @@ mod sockets;
 mod spares;
 mod stop;
 mod stopwatch;
+mod strain;
 mod tail;
 mod target;
 mod timers;

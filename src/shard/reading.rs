@@ -374,7 +374,7 @@ impl Core {
     /// When the client of a WebSocket that carries a session may send again, if it has sent more than it may. One that probes
     /// is read: the client of a session that is held up by a POST goes on by it.
     #[inline]
-    fn may_send_again(&mut self, key: ConnectionKey) -> Option<Millis> {
+    pub(super) fn may_send_again(&mut self, key: ConnectionKey) -> Option<Millis> {
         self.shared.rates.as_ref()?;
         let Role::Session(session) = self.websocket(key)?.role else { return None };
         let carries = self.sessions.get(session.0)?.session.is_on(key);

@@ -7,6 +7,8 @@ use tungstenite::error::ProtocolError;
 use tungstenite::protocol::frame::FrameHeader;
 use tungstenite::protocol::frame::coding::{CloseCode, Control, Data, OpCode};
 
+use crate::metrics::Limit;
+
 /// Bounds on what a client sends.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
@@ -31,6 +33,9 @@ pub(crate) enum WebSocketError {
     /// A message has more frames than [`Limits::max_fragments`].
     #[error("message of more than {0} fragments")]
     TooManyFragments(u32),
+    /// The client has sent more than this lets it for too long, and never waited.
+    #[error("more than {0} allows, for too long")]
+    TooFast(Limit),
     /// A text message or the reason of a close frame is not UTF-8.
     #[error("text is not UTF-8")]
     NotUtf8,
@@ -44,7 +49,7 @@ impl WebSocketError {
     pub(crate) const fn code(&self) -> u16 {
         match self {
             Self::TooLarge(_) => 1009,
-            Self::TooManyFragments(_) => 1008,
+            Self::TooManyFragments(_) | Self::TooFast(_) => 1008,
             Self::NotUtf8 => 1007,
             Self::Protocol(_) => 1002,
         }

@@ -48,9 +48,12 @@ limits! {
     connections_per_address: requests::a_connection_too_many_of_one_address_gets_429;
     message_rate: rates::a_websocket_that_sends_too_many_is_held_up_and_loses_nothing,
         rates::a_polling_client_that_sends_too_many_is_held_up_and_loses_nothing,
-        rates::who_goes_on_is_held_up_and_not_closed,
+        rates::who_has_sent_a_burst_is_not_closed,
+        rates::who_goes_on_is_closed_with_1008,
         rates::a_session_that_ends_meanwhile_answers_its_post;
-    byte_rate: rates::who_sends_too_many_bytes_is_held_up, rates::who_waits_for_each_answer_is_never_closed;
+    byte_rate: rates::who_sends_too_many_bytes_is_held_up,
+        rates::who_waits_for_each_answer_is_never_closed,
+        rates::who_goes_on_with_bytes_is_closed_with_1008;
     request_head: requests::a_head_too_long_gets_431;
     request_headers: requests::a_header_too_many_gets_431;
     header_timeout: requests::a_head_that_does_not_end_gets_408, requests::a_head_that_trickles_gets_408;

@@ -1,13 +1,18 @@
 //! The rates of messages and bytes that one client may send.
 
+use std::sync::mpsc::channel;
+
 use kinglet::{Config, Limits};
 
-use crate::support::{Client, Polling, Server, WebSocket, event, one_shard};
+use crate::support::{Client, Frame, Polling, Server, WebSocket, event, one_shard, receive};
 
 /// A server that answers `ask` and `chunk` with their numbers, and whose clients may send so much.
 fn bounded(message_rate: Option<usize>, byte_rate: Option<usize>) -> Server {
-    let limits = Limits { message_rate, byte_rate, ..Limits::default() };
-    Server::start(Config { limits, ..one_shard() }, |server| {
+    answering(one_shard(), Limits { message_rate, byte_rate, ..Limits::default() })
+}
+
+fn answering(config: Config, limits: Limits) -> Server {
+    Server::start(Config { limits, ..config }, |server| {
         server
             .of("/")
             .on("ask", |_, asked| {
@@ -63,26 +68,61 @@ pub fn a_polling_client_that_sends_too_many_is_held_up_and_loses_nothing() -> Se
     server
 }
 
-/// An upload in chunks, of which each is sent when the one before is acknowledged: held up for 13 s, and never closed.
+/// Uploads in chunks, of which each is sent when the one before is acknowledged: held up for 13 s, and never closed. Chunks are
+/// shorter and longer than a read, and one is as long as all the time.
 pub fn who_waits_for_each_answer_is_never_closed() -> Server {
-    let server = bounded(None, Some(100_000));
+    const UPLOAD: usize = 1_500_000;
+    let config = Config { max_http_buffer_size: 2 * UPLOAD, ..one_shard() };
+    let server = answering(config, Limits { byte_rate: Some(100_000), ..Limits::default() });
+    std::thread::scope(|scope| {
+        for length in [10_000, 60_000, 250_000, UPLOAD] {
+            let mut client = Client::connect(&server);
+            scope.spawn(move || {
+                for number in 0..UPLOAD / length {
+                    client.ws.send_text(&format!("42{number}[\"chunk\",{number},\"{}\"]", "x".repeat(length)));
+                    client.ws.expect_text(&format!("43{number}[{number}]"));
+                }
+            });
+        }
+    });
+    server.assert_well();
+    server
+}
+
+/// What was kept while a client was away comes at once, and for 12 s it is held up for that.
+pub fn who_has_sent_a_burst_is_not_closed() -> Server {
+    let server = bounded(Some(10), None);
     let mut client = Client::connect(&server);
-    for number in 0..30 {
-        client.ws.send_text(&format!("42{number}[\"chunk\",{number},\"{}\"]", "x".repeat(50_000)));
-        client.ws.expect_text(&answer(number));
+    client.ws.connection.send(&WebSocket::masked_frame(0x81, ask(7).as_bytes()).repeat(140));
+    for _ in 0..140 {
+        client.ws.expect_text(&answer(7));
     }
     server
 }
 
-pub fn who_goes_on_is_held_up_and_not_closed() -> Server {
-    let server = bounded(Some(10), None);
-    let mut client = Client::connect(&server);
-    client.ws.connection.send(&WebSocket::masked_frame(0x81, ask(7).as_bytes()).repeat(2000));
-    for _ in 0..150 {
-        client.ws.expect_text(&answer(7));
-    }
+pub fn who_goes_on_is_closed_with_1008() -> Server {
+    let limits = Limits { message_rate: Some(10), ..Limits::default() };
+    let server = closes_a_flood(limits, &event("\"nothing\""), 20_000);
     let received = server.metrics().received;
     assert!(received < 1000, "{received} were handled at 10 a second");
+    server
+}
+
+pub fn who_goes_on_with_bytes_is_closed_with_1008() -> Server {
+    let limits = Limits { byte_rate: Some(100_000), ..Limits::default() };
+    closes_a_flood(limits, &event(&format!("\"long\",\"{}\"", "x".repeat(10_000))), 300)
+}
+
+fn closes_a_flood(limits: Limits, message: &str, times: usize) -> Server {
+    let (sender, reasons) = channel();
+    let server = Server::start(Config { limits, ..one_shard() }, |server| {
+        server.of("/").on_disconnect(move |_, reason| sender.send(reason.to_string()));
+    });
+    let mut client = Client::connect(&server);
+    client.ws.connection.send(&WebSocket::masked_frame(0x81, message.as_bytes()).repeat(times));
+    client.ws.expect(&Frame::close_with(1008));
+    client.ws.answer_close();
+    assert_eq!(receive(&reasons), "transport error");
     server
 }
 
