@@ -90,7 +90,7 @@ impl Broadcast {
         let shards = namespace.as_ref().map_or(0, |_| shared.mailboxes.len());
         let others = if self.cluster().is_some() { Others::Uncounted } else { Others::Counted };
         let collection = Collection::new(
-            &shared.hoard,
+            &shared.answer_budget,
             shards,
             others,
             Box::new(|shard, answers, missing| {

@@ -2,12 +2,12 @@
 
 use std::collections::VecDeque;
 
-use super::application::{AckCallback, SocketRef};
+use super::application::AckCallback;
 use super::calls::Call;
 use super::collections::Asker;
 use super::connection::NEVER;
 use super::core::Core;
-use super::keys::SocketKey;
+use super::keys::{SocketKey, SocketRef};
 use super::ledger::PENDING_ACK;
 use super::sockets::Status;
 use crate::engineio::Millis;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::Shard;
 use super::handshake::Handshake;
-use super::keys::{NamespaceKey, SessionKey, SocketKey};
+use super::keys::{NamespaceKey, SessionRef, SocketRef};
 use super::namespaces::{Child, NamespaceRef, NoNamespace};
 use super::room_changes::RoomChange;
 use super::shared::Shared;
@@ -92,20 +92,6 @@ pub(crate) trait Callbacks: Send + Sync {
 
     /// A socket has left.
     fn disconnected(&self, shard: &Rc<Shard>, socket: SocketRef, reason: DisconnectReason);
-}
-
-/// A socket, safe against its slot being used again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct SocketRef {
-    pub(crate) key: SocketKey,
-    pub(crate) random: u64,
-}
-
-/// A session, safe against its slot being used again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct SessionRef {
-    pub(crate) key: SessionKey,
-    pub(crate) random: u64,
 }
 
 /// A message of a bare Engine.IO session.

@@ -11,10 +11,9 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::time::Duration;
 
-use super::connection::{HttpState, Role, Stage};
+use super::connection::{HttpState, Input, Role, Stage};
 use super::core::Core;
 use super::keys::ConnectionKey;
-use super::reading::Input;
 use crate::engineio::Millis;
 
 /// The part of the bound from which on clients wait, and the part below which nobody does any more.

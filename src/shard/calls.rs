@@ -7,8 +7,9 @@ use bytestring::ByteString;
 
 use super::Shard;
 use super::alarms::Alarm;
-use super::application::{AckCallback, Message, SessionRef, SocketRef};
+use super::application::{AckCallback, Message};
 use super::collections::Collection;
+use super::keys::{SessionRef, SocketRef};
 use super::namespaces::NamespaceRef;
 use super::room_changes::RoomChange;
 use crate::error::AckError;

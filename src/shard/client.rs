@@ -3,11 +3,10 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::application::SessionRef;
 use super::connection::NEVER;
 use super::core::Core;
 use super::handshake::Handshake;
-use super::keys::{ConnectionKey, SessionKey, SocketKey};
+use super::keys::{ConnectionKey, SessionKey, SessionRef, SocketKey};
 use crate::engineio::{Millis, Session, Sid};
 use crate::http::Status;
 use crate::log_line::no_random_numbers;

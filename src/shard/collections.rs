@@ -4,9 +4,9 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Shard;
+use super::answer_budget::AnswerBudget;
 use super::calls::Call;
 use super::core::Core;
-use super::hoard::Hoard;
 use super::sockets::Status;
 use super::target::Broadcast;
 use super::waits::Wait;
@@ -24,13 +24,13 @@ const COST: usize = 128;
 
 /// The answers to one broadcast. It ends when every receiver has answered or cannot any more, or when its time is up.
 pub(crate) struct Collection {
-    hoard: Arc<Hoard>,
+    answer_budget: Arc<AnswerBudget>,
     state: Mutex<State>,
 }
 
 struct State {
     answers: Vec<Arguments>,
-    /// What they take of the hoard.
+    /// What they take of the answer budget.
     bytes: usize,
     /// Answers that there was no room for.
     dropped: usize,
@@ -75,7 +75,7 @@ impl State {
 }
 
 impl Collection {
-    pub(crate) fn new(hoard: &Arc<Hoard>, shards: usize, others: Others, finish: Finish) -> Arc<Self> {
+    pub(crate) fn new(answer_budget: &Arc<AnswerBudget>, shards: usize, others: Others, finish: Finish) -> Arc<Self> {
         let parts = isize::try_from(shards).unwrap_or(isize::MAX);
         let state = State {
             answers: Vec::new(),
@@ -90,7 +90,7 @@ impl Collection {
             wait: None,
             finish: Some(finish),
         };
-        Arc::new(Self { hoard: Arc::clone(hoard), state: Mutex::new(state) })
+        Arc::new(Self { answer_budget: Arc::clone(answer_budget), state: Mutex::new(state) })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -141,7 +141,7 @@ impl Collection {
         let bytes = answer.attachments().iter().fold(COST + answer.json().len(), |sum, one| sum + COST + one.len());
         let mut state = self.state();
         if state.finish.is_some() {
-            if self.hoard.take(bytes) {
+            if self.answer_budget.take(bytes) {
                 state.bytes += bytes;
                 // It is a part of a message that may be much longer.
                 state.answers.push(answer.copied());
@@ -165,7 +165,7 @@ impl Collection {
         let Some(finish) = state.finish.take() else { return };
         let (missing, dropped) = (state.missing(), state.dropped);
         let answers = std::mem::take(&mut state.answers);
-        self.hoard.give_back(std::mem::take(&mut state.bytes));
+        self.answer_budget.give_back(std::mem::take(&mut state.bytes));
         let (wait, request) = (state.wait.take(), state.request.take());
         drop(state);
         if let Some(wait) = wait {
@@ -185,7 +185,7 @@ impl Drop for Collection {
     fn drop(&mut self) {
         // What the server's end has kept from ending.
         let bytes = self.state().bytes;
-        self.hoard.give_back(bytes);
+        self.answer_budget.give_back(bytes);
     }
 }
 
@@ -283,16 +283,16 @@ mod tests {
 
     use super::*;
 
-    fn collection(hoard: &Arc<Hoard>, shards: usize, others: Others) -> Arc<Collection> {
-        Collection::new(hoard, shards, others, Box::new(|_, _, _| ()))
+    fn collection(answer_budget: &Arc<AnswerBudget>, shards: usize, others: Others) -> Arc<Collection> {
+        Collection::new(answer_budget, shards, others, Box::new(|_, _, _| ()))
     }
 
     fn answer(json: &'static str) -> Arguments {
         Arguments::unnamed(json.into(), Box::default())
     }
 
-    fn room_for(answers: usize) -> Arc<Hoard> {
-        Hoard::new(answers * (COST + "[1]".len()))
+    fn room_for(answers: usize) -> Arc<AnswerBudget> {
+        AnswerBudget::new(answers * (COST + "[1]".len()))
     }
 
     #[test]
@@ -351,9 +351,9 @@ mod tests {
 
     #[test]
     fn answers_without_end_take_no_more_than_the_bound() {
-        let hoard = room_for(2);
-        let one = collection(&hoard, 1, Others::Uncounted);
-        let other = collection(&hoard, 1, Others::Counted);
+        let answer_budget = room_for(2);
+        let one = collection(&answer_budget, 1, Others::Uncounted);
+        let other = collection(&answer_budget, 1, Others::Counted);
         for _ in 0..10_000 {
             assert!(!one.answered(answer("[1]")));
         }
@@ -363,7 +363,7 @@ mod tests {
         assert!(other.answered(answer("[1]")), "who has answered need not be waited for");
         assert_eq!(other.state().missing(), Some(1), "but the answer is missing");
         drop(one);
-        assert!(hoard.take(2 * (COST + "[1]".len())), "all is given back");
+        assert!(answer_budget.take(2 * (COST + "[1]".len())), "all is given back");
     }
 
     #[test]

@@ -4,12 +4,10 @@ use std::net::SocketAddr;
 
 use mio::net::TcpStream;
 
-use super::application::SessionRef;
 use super::batches::BatchId;
-use super::keys::SessionKey;
+use super::keys::{SessionKey, SessionRef};
 use super::outbox::Outbox;
 use super::posts::Packets;
-use super::reading::Input;
 use super::websocket::Incoming;
 use crate::engineio::{Millis, PayloadKind};
 use crate::http::{BodyReader, Coding, Delivery, HeaderLines};
@@ -122,6 +120,17 @@ pub(crate) enum Role {
     Session(SessionKey),
     /// Our close frame was sent; the peer's is awaited.
     Closing,
+}
+
+/// What is known of bytes that a connection's peer has sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Input {
+    /// None are here: the kernel tells of new ones.
+    Awaited,
+    /// There may be some: the connection stands in the line.
+    InLine,
+    /// There may be some, which are not read until the client may go on.
+    HeldUp,
 }
 
 /// What follows once everything is written.

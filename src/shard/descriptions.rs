@@ -4,10 +4,9 @@ use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
-use super::application::SocketRef;
 use super::core::Core;
 use super::handshake::Handshake;
-use super::keys::NamespaceKey;
+use super::keys::{NamespaceKey, SocketRef};
 use super::sockets::Status;
 use super::target::Target;
 use crate::engineio::Sid;

@@ -4,10 +4,9 @@ use std::sync::Arc;
 
 use bytestring::ByteString;
 
-use super::application::SessionRef;
 use super::calls::Call;
 use super::core::Core;
-use super::keys::{NamespaceKey, SessionKey};
+use super::keys::{NamespaceKey, SessionKey, SessionRef};
 use super::ledger::SOCKET_OF_CHILD;
 use super::namespaces::{Child, NamespaceRef, NoNamespace};
 use super::target::Urgency;

@@ -3,10 +3,9 @@
 //! A socket's own sid serves for clients of Socket.IO 3 and newer. A 2.x client makes its sockets' ids from the id of its
 //! session, so that these are known here by that.
 
-use super::application::SocketRef;
 use super::client::Lookup;
 use super::core::Core;
-use super::keys::{NamespaceKey, SessionKey, SocketKey};
+use super::keys::{NamespaceKey, SessionKey, SocketKey, SocketRef};
 use super::sockets::SocketState;
 use crate::engineio::{Encoding, Protocol, Sid};
 use crate::socketio::SocketId;

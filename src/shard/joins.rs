@@ -1,8 +1,7 @@
 //! Sockets in rooms.
 
-use super::application::SocketRef;
 use super::core::Core;
-use super::keys::NamespaceKey;
+use super::keys::{NamespaceKey, SocketRef};
 use super::sockets::Status;
 use crate::error::JoinError;
 use crate::metrics::Limit;

@@ -26,6 +26,20 @@ key! {
     NamespaceKey(u32)
 }
 
+/// A socket, safe against its slot being used again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct SocketRef {
+    pub(crate) key: SocketKey,
+    pub(crate) random: u64,
+}
+
+/// A session, safe against its slot being used again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct SessionRef {
+    pub(crate) key: SessionKey,
+    pub(crate) random: u64,
+}
+
 /// What a timer wakes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TimerKey {

@@ -7,9 +7,8 @@
 
 use std::cmp::Reverse;
 
-use super::application::SocketRef;
 use super::core::Core;
-use super::keys::{NamespaceKey, SessionKey};
+use super::keys::{NamespaceKey, SessionKey, SocketRef};
 use crate::engineio::Reason;
 use crate::metrics::Limit;
 

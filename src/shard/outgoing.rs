@@ -1,9 +1,8 @@
 //! Events for sockets, of which the application may want to hear.
 
-use super::application::SocketRef;
 use super::calls::Call;
 use super::core::Core;
-use super::keys::SocketKey;
+use super::keys::{SocketKey, SocketRef};
 use super::sockets::Status;
 use super::target::Urgency;
 use crate::engineio::Frames;

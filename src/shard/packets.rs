@@ -7,10 +7,10 @@ use bytes::Bytes;
 use bytestring::ByteString;
 
 use super::Shard;
-use super::application::{Message, SocketRef};
+use super::application::Message;
 use super::calls::Call;
 use super::core::Core;
-use super::keys::{ConnectionKey, SessionKey};
+use super::keys::{ConnectionKey, SessionKey, SocketRef};
 use super::sockets::Status;
 use crate::engineio::{Inbound, Packet as EnginePacket, ParseError, Route, Transport};
 use crate::log_line::Excerpt;

@@ -11,10 +11,9 @@ use bytestring::ByteString;
 
 use super::Shard;
 use super::allowance::Verdict;
-use super::application::SessionRef;
 use super::connection::{Connection, HttpState, NEVER, Waiting};
 use super::core::Core;
-use super::keys::{ConnectionKey, SessionKey};
+use super::keys::{ConnectionKey, SessionKey, SessionRef};
 use super::tail::Tail;
 use crate::engineio::{Encoding, Millis, Packet, ParseError, PayloadKind, Route, payload, v3};
 

@@ -15,7 +15,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use super::Shard;
-use super::connection::{Connection, Fate, Role, Stage};
+use super::connection::{Connection, Fate, Input, Role, Stage};
 use super::core::Core;
 use super::keys::ConnectionKey;
 use super::posts::GO_ON;
@@ -39,17 +39,6 @@ const REQUESTS: Duration = Duration::from_micros(1500);
 
 /// Messages, requests and reads between two looks at the clock.
 const LOOK: u32 = 4;
-
-/// What is known of bytes that a connection's peer has sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Input {
-    /// None are here: the kernel tells of new ones.
-    Awaited,
-    /// There may be some: the connection stands in the line.
-    InLine,
-    /// There may be some, which are not read until the client may go on.
-    HeldUp,
-}
 
 /// Whose turn it is to be read.
 #[derive(Debug, Clone, Copy)]

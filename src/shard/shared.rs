@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::addresses::Addresses;
 use super::allowance::Rates;
+use super::answer_budget::AnswerBudget;
 use super::application::Directory;
 use super::cuts::Cuts;
-use super::hoard::Hoard;
 use super::inbox::{Letter, Mailbox};
 use super::keys::NamespaceKey;
 use super::memory_guard::MemoryGuard;
@@ -68,7 +68,7 @@ pub(crate) struct Shared {
     /// Shards with clients that have yet to be let go.
     serving: AtomicUsize,
     /// Answers that are being collected.
-    pub(crate) hoard: Arc<Hoard>,
+    pub(crate) answer_budget: Arc<AnswerBudget>,
     connections: AtomicUsize,
     ack_ids: Vec<AtomicUsize>,
 }
@@ -134,7 +134,7 @@ impl Shared {
             owed: OwedAcks::default(),
             leaving: AtomicBool::new(false),
             serving: AtomicUsize::new(shards),
-            hoard: Hoard::new(config.limits.collected_answers),
+            answer_budget: AnswerBudget::new(config.limits.collected_answers),
             connections: AtomicUsize::new(0),
             config,
         }

@@ -9,10 +9,9 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use socket2::SockRef;
 
-use super::application::SocketRef;
 use super::connection::{Fate, HttpState, Stage};
 use super::core::Core;
-use super::keys::{ConnectionKey, SessionKey};
+use super::keys::{ConnectionKey, SessionKey, SocketRef};
 use super::progress::unacknowledged;
 use crate::engineio::{Frames, MESSAGE_OVERHEAD, Reason, Route};
 use crate::metrics::Limit;

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use serde_json::value::RawValue;
 
 use super::acks::PendingAck;
-use super::application::{Refusal, SocketRef};
+use super::application::Refusal;
 use super::calls::Call;
 use super::connection::NEVER;
 use super::core::Core;
 use super::handshake::Handshake;
-use super::keys::{NamespaceKey, SessionKey, SocketKey};
+use super::keys::{NamespaceKey, SessionKey, SocketKey, SocketRef};
 use super::recovery::Identity;
 use super::target::Urgency;
 use crate::engineio::{Millis, Reason, Sid, Transport};

@@ -92,6 +92,6 @@ fn ask(
 
 fn end(shared: &Arc<Shared>, collection: &Arc<Collection>) {
     let collection = Arc::clone(collection);
-    // What it has collected is counted by the hoard until then.
+    // What it has collected is counted by the answer budget until then.
     on_any_shard(shared, 0, move |shard| collection.end(shard));
 }

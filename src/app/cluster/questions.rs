@@ -56,7 +56,7 @@ struct Gathering<T> {
 
 struct State<T> {
     gathered: Vec<T>,
-    /// Bytes of the hoard that the others' parts take.
+    /// Bytes of the answer budget that the others' parts take.
     bytes: usize,
     own: Own,
     others: Others,
@@ -193,7 +193,7 @@ impl<T: Send + 'static> Gathering<T> {
     fn part_of_another(&self, part: Vec<T>, extent: Extent, bytes: usize) {
         self.change(|state| {
             state.answered += 1;
-            if self.shared.hoard.take(bytes) {
+            if self.shared.answer_budget.take(bytes) {
                 state.bytes += bytes;
                 state.lacking += usize::from(extent == Extent::Part);
                 state.gathered.extend(part);
@@ -226,7 +226,7 @@ impl<T: Send + 'static> Gathering<T> {
         let in_time = state.is_complete();
         let bytes = std::mem::take(&mut state.bytes);
         let wait = state.wait.take();
-        self.shared.hoard.give_back(bytes);
+        self.shared.answer_budget.give_back(bytes);
         drop(state);
         if let (Some(cluster), Some(asking)) = (&self.shared.cluster, self.asking.get()) {
             cluster.forget(&asking.id);
@@ -265,6 +265,6 @@ impl<T> Drop for Gathering<T> {
     fn drop(&mut self) {
         // What the server's end has kept from ending.
         let bytes = self.state.get_mut().unwrap_or_else(PoisonError::into_inner).bytes;
-        self.shared.hoard.give_back(bytes);
+        self.shared.answer_budget.give_back(bytes);
     }
 }

@@ -5,12 +5,12 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 /// The bytes of all answers that are being collected, and how many they may be.
 #[derive(Debug)]
-pub(crate) struct Hoard {
+pub(crate) struct AnswerBudget {
     bytes: AtomicUsize,
     limit: usize,
 }
 
-impl Hoard {
+impl AnswerBudget {
     /// Room for so many bytes.
     pub(crate) fn new(limit: usize) -> Arc<Self> {
         Arc::new(Self { bytes: AtomicUsize::new(0), limit })
