@@ -1,97 +1,36 @@
 //! The shard: one thread, its event loop, and everything it owns.
 //!
-//! A shard owns its connections, sessions, sockets, rooms and timers ([`Core`](core::Core)); nothing of it is locked. One turn of the
-//! loop reads what came, lets the application act on it, and at its end writes what is due, each connection once.
-//! Other threads reach a shard through its mailbox.
+//! A shard owns its connections, sessions, sockets, rooms and timers ([`Core`](event_loop::core::Core)); nothing of it is
+//! locked. One turn of the loop reads what came, lets the application act on it, and at its end writes what is due, each
+//! connection once. Other threads reach a shard through its mailbox.
+//!
+//! Its rooms, from the bottom up: `store`, `net`, `sessions`, `sockets`, `recovery`, `input`, `guard`, `ending`, `event_loop`.
 
-mod accept;
-mod acks;
-mod addresses;
-mod alarms;
-mod allowance;
-mod answer_budget;
-mod answers;
-mod application;
-mod assembly;
-mod batches;
-mod bodies;
-mod calls;
-mod census;
-mod charge;
-mod client;
-mod client_address;
-mod collections;
-mod connection;
-mod core;
-mod cuts;
-mod deadlines;
-mod deferred;
-mod delivery;
-mod descriptions;
-mod drain;
-mod entries;
-mod handoff;
-mod handshake;
-mod handshakes;
-mod hearing;
-mod ids;
-mod inbox;
-mod joins;
-mod keys;
-mod ledger;
-mod legacy;
-mod members;
-mod memory_guard;
-mod messages;
-mod mistaken;
-mod namespaces;
-mod outbox;
-mod outgoing;
-mod owed;
-mod packets;
-mod pages;
-mod polls;
-mod posts;
-mod progress;
-mod rate;
-mod reading;
+mod ending;
+mod event_loop;
+mod guard;
+mod input;
+mod net;
 mod recovery;
-mod requests;
-mod room_changes;
-mod shared;
-mod signals;
-mod slow;
-mod socket;
+mod sessions;
 mod sockets;
-mod spares;
-mod stop;
-mod stopwatch;
-mod strain;
-mod tail;
-mod target;
-mod timers;
-mod translation;
-mod turn;
-mod unfinished;
-mod waits;
-mod websocket;
-mod write;
+mod store;
 
-pub(crate) use self::accept::{Sharing, listen, probe};
-pub(crate) use self::application::{Callbacks, Directory, ServerReply};
-pub use self::application::{Message, Refusal};
-pub(crate) use self::census::Census;
-pub(crate) use self::collections::{Asker, Collection, Others, Relay};
-pub(crate) use self::descriptions::Description;
-pub use self::handshake::Handshake;
-pub(crate) use self::inbox::{Inbox, Left, Letter, Mailbox, Wake, mailbox};
-pub(crate) use self::keys::{NamespaceKey, SessionRef, SocketRef};
-pub(crate) use self::namespaces::{Child, NamespaceRef, NoNamespace};
-pub(crate) use self::owed::Owed;
+pub(crate) use self::ending::owed::Owed;
+pub(crate) use self::ending::signals::Signals;
+pub(crate) use self::event_loop::application::{Callbacks, Directory, ServerReply};
+pub use self::event_loop::application::{Message, Refusal};
+pub(crate) use self::event_loop::inbox::{Inbox, Left, Letter, Mailbox, Wake, mailbox};
+pub(crate) use self::event_loop::shared::{Budget, Shared};
+pub(crate) use self::event_loop::turn::{Shard, WAKER};
+pub(crate) use self::event_loop::waits::Wait;
+pub(crate) use self::guard::census::Census;
+pub(crate) use self::net::accept::{Sharing, listen, probe};
 pub(crate) use self::recovery::broadcast as broadcast_recoverable;
-pub(crate) use self::room_changes::RoomChange;
-pub(crate) use self::shared::{Budget, Shared};
-pub(crate) use self::signals::Signals;
-pub(crate) use self::target::{Broadcast, Target, Urgency};
-pub(crate) use self::turn::{Shard, WAKER};
-pub(crate) use self::waits::Wait;
+pub use self::sessions::handshake::Handshake;
+pub(crate) use self::sockets::collections::{Asker, Collection, Others, Relay};
+pub(crate) use self::sockets::descriptions::Description;
+pub(crate) use self::sockets::namespaces::{Child, NamespaceRef, NoNamespace};
+pub(crate) use self::sockets::room_changes::RoomChange;
+pub(crate) use self::sockets::target::{Broadcast, Target, Urgency};
+pub(crate) use self::store::keys::{NamespaceKey, SessionRef, SocketRef};

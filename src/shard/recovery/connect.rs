@@ -12,9 +12,9 @@ use super::restoration::Restoration;
 use crate::engineio::{MESSAGE_OVERHEAD, Sid};
 use crate::log_line::LineKind;
 use crate::metrics::Limit;
-use crate::shard::calls::Call;
-use crate::shard::core::Core;
-use crate::shard::sockets::Status;
+use crate::shard::event_loop::calls::Call;
+use crate::shard::event_loop::core::Core;
+use crate::shard::sockets::life::Status;
 use crate::shard::{Shard, SocketRef, Urgency};
 use crate::socketio::Offset;
 

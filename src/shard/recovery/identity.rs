@@ -3,8 +3,8 @@
 use crate::engineio::Sid;
 use crate::log_line::no_random_numbers;
 use crate::shard::SocketRef;
-use crate::shard::core::Core;
-use crate::shard::ledger::IDENTITY;
+use crate::shard::event_loop::core::Core;
+use crate::shard::sessions::ledger::IDENTITY;
 
 /// What a socket has for recovery.
 #[derive(Debug)]

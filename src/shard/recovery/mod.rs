@@ -28,16 +28,16 @@ use self::log::Log;
 pub(crate) use self::log::Stamp;
 use self::lost::{Lost, LostSockets};
 use self::recipient::Recipient;
-use super::core::Core;
-use super::inbox::{Letter, Mailbox, Wake};
-use super::keys::{SocketRef, TimerKey};
-use super::shared::Shared;
-use super::sockets::Status;
-use super::target::{Broadcast, Urgency};
-use super::turn::Shard;
 use crate::config::{Config, Recovery as Settings};
 use crate::engineio::{Frames, Millis, Sid};
 use crate::metrics::Limit;
+use crate::shard::event_loop::core::Core;
+use crate::shard::event_loop::inbox::{Letter, Mailbox, Wake};
+use crate::shard::event_loop::shared::Shared;
+use crate::shard::event_loop::turn::Shard;
+use crate::shard::sockets::life::Status;
+use crate::shard::sockets::target::{Broadcast, Urgency};
+use crate::shard::store::keys::{SocketRef, TimerKey};
 use crate::socketio::{DisconnectReason, Event, Offset, OffsetSource};
 
 /// One socket may take so much of what is kept of all: one part of sixteen, of the lost sockets as of each log.

@@ -7,9 +7,10 @@ use proptest::prelude::*;
 use super::log::{Missed, Progress};
 use super::restoration::Restoration;
 use super::*;
-use crate::shard::connection::Connection;
-use crate::shard::sockets::{Extra, SocketState};
-use crate::shard::{NamespaceKey, Target, Urgency, client};
+use crate::shard::net::connection::Connection;
+use crate::shard::sessions::client;
+use crate::shard::sockets::life::{Extra, SocketState};
+use crate::shard::{NamespaceKey, Target, Urgency};
 
 const KEEP: std::time::Duration = std::time::Duration::from_millis(1000);
 const NAMESPACE: NamespaceKey = NamespaceKey(0);

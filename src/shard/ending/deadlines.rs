@@ -1,0 +1,105 @@
+//! Connections whose time is up, and connections whose peer has gone.
+
+use crate::engineio::Lost;
+use crate::http::{self, Delivery, HeaderLines, Status};
+use crate::metrics::Limit;
+use crate::shard::event_loop::core::Core;
+use crate::shard::net::connection::{Connection, Fate, HttpState, NEVER, Role, Stage, Then};
+use crate::shard::store::keys::ConnectionKey;
+
+impl Core {
+    /// The peer has closed its half of the connection: nothing more will come, but what is due to it still leaves.
+    pub(crate) fn peer_closed(&mut self, key: ConnectionKey) {
+        let Some(connection) = self.connections.get_mut(key.0) else { return };
+        let role = match &connection.stage {
+            Stage::Http(http) if !matches!(http.state, HttpState::Head) => return self.doom(key, Fate::Closed),
+            Stage::WebSocket(websocket) => Some(websocket.role),
+            Stage::Http(_) | Stage::Lingering => None,
+        };
+        if let Some(role) = role {
+            self.let_go(key, role, Lost::Closed);
+        }
+        self.finish(key, Then::Close);
+    }
+
+    /// If the next that is due on a connection is a request, the time it may idle begins. Says whether it does.
+    pub(crate) fn idle(&mut self, key: ConnectionKey) -> bool {
+        let deadline = self.now + self.shared.config.limits.keep_alive;
+        let http = self.connections.get_mut(key.0).and_then(Connection::http);
+        let idle = http.is_some_and(|http| matches!(http.state, HttpState::Head) && http.unread.is_empty());
+        if idle {
+            self.set_deadline(key, deadline);
+        }
+        idle
+    }
+
+    /// If a close frame waits behind other bytes, the time in which the peer must answer it begins anew. Says whether it does:
+    /// who takes none of these bytes is ended by that.
+    fn await_close(&mut self, key: ConnectionKey) -> bool {
+        let closing = self.websocket(key).is_some_and(|websocket| websocket.role == Role::Closing);
+        if closing {
+            let deadline = self.now + self.shared.config.limits.close_timeout;
+            self.set_deadline(key, deadline);
+        }
+        closing
+    }
+
+    /// A connection's timer came up.
+    pub(crate) fn connection_due(&mut self, key: ConnectionKey) {
+        let now = self.now;
+        let Some(connection) = self.connections.get_mut(key.0) else { return };
+        if connection.armed > now {
+            return;
+        }
+        connection.armed = NEVER;
+        if self.check_stall(key) {
+            return;
+        }
+        if self.connections.get(key.0).is_some_and(|connection| connection.due() > now) {
+            self.arm_connection(key);
+            return;
+        }
+        if !self.is_writable(key) && (self.idle(key) || self.await_close(key)) {
+            return;
+        }
+        if self.is_unread(key) && self.posting(key).is_some() {
+            // It was not read: its time begins anew.
+            let deadline = now + self.shared.config.limits.body_timeout;
+            return self.set_deadline(key, deadline);
+        }
+        let Some(connection) = self.connections.get_mut(key.0) else { return };
+        let limit = match &connection.stage {
+            Stage::Http(http) => match &http.state {
+                HttpState::Head if http.unread.is_empty() => {
+                    self.metrics.hit(Limit::KeepAlive);
+                    self.doom(key, Fate::Closed);
+                    return;
+                }
+                HttpState::Head => Limit::HeaderTimeout,
+                HttpState::Post(_) => Limit::BodyTimeout,
+                HttpState::Discard(_) => {
+                    // The request that the body belongs to is answered already.
+                    self.metrics.hit(Limit::BodyTimeout);
+                    return self.finish(key, Then::Linger);
+                }
+                HttpState::Deferred | HttpState::Held(_) | HttpState::Waiting(_) => return,
+            },
+            Stage::WebSocket(_) => {
+                self.metrics.hit(Limit::CloseTimeout);
+                self.doom(key, Fate::Cut);
+                return;
+            }
+            Stage::Lingering => {
+                self.doom(key, Fate::Cut);
+                return;
+            }
+        };
+        self.metrics.hit(limit);
+        let posting = self.posting(key);
+        self.set_state(key, HttpState::Head);
+        if let Some(session) = posting {
+            self.session(session, |session, _, _, effects| session.post_lost(key, effects));
+        }
+        self.last_answer(key, &http::empty(Status::RequestTimeout, Delivery::LAST, &HeaderLines::EMPTY));
+    }
+}

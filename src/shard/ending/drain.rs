@@ -1,0 +1,164 @@
+//! The drain: a server that is about to end lets its clients go, spread over a window, so that the servers they go to do
+//! not meet all of them at once.
+//!
+//! Health checks and handshakes are answered `503` from the first moment; whoever has a session is served until it is let
+//! go. That happens when nothing is under way for it: no upgrade, no request half read, nothing queued, no acknowledgement
+//! owed. Who is never at rest is closed with the window. The plan of a drain, four bytes for each session, lives in the
+//! alarm that carries it on.
+
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
+use std::rc::Rc;
+use std::time::Duration;
+
+use crate::engineio::{Millis, Route};
+use crate::http::{self, Delivery};
+use crate::shard::event_loop::core::Core;
+use crate::shard::event_loop::inbox::Letter;
+use crate::shard::event_loop::shared::Shared;
+use crate::shard::event_loop::turn::{Life, Shard};
+use crate::shard::net::connection::Connection;
+use crate::shard::sessions::client::Client;
+use crate::shard::store::keys::{ConnectionKey, SessionKey};
+use crate::socketio::DisconnectReason;
+
+/// Time after which it is looked again whether a session is at rest.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+/// Who is let go when.
+struct Drain {
+    began: Millis,
+    window: Duration,
+    /// Sessions that there were when it began.
+    count: usize,
+    /// Those whose time has not come, in the order in which it does: any.
+    ahead: Vec<SessionKey>,
+    /// Those whose time has come, and for whom something was under way.
+    busy: Vec<SessionKey>,
+    /// When it is looked at these again.
+    look: Millis,
+}
+
+impl Drain {
+    /// When the next of those ahead is let go, each in the middle of an equal part of the window.
+    fn next(&self) -> Option<Millis> {
+        let place = u128::try_from(self.count - self.ahead.len()).ok()?;
+        let parts = u128::try_from(self.count).ok().filter(|_| !self.ahead.is_empty())?;
+        let after = self.window.as_millis() * (2 * place + 1) / (2 * parts);
+        Some(self.began + Duration::from_millis(u64::try_from(after).ok()?))
+    }
+
+    fn end(&self) -> Millis {
+        self.began + self.window
+    }
+}
+
+impl Shard {
+    /// Begins to let the clients go, as the settings say how fast. Nothing happens if that has begun.
+    pub(crate) fn drain(self: &Rc<Self>) {
+        let window = self.shared.config.drain;
+        if window.is_zero() {
+            return self.stop();
+        }
+        if self.life.get() != Life::Serving {
+            return;
+        }
+        self.life.set(Life::Draining);
+        self.shared.leave();
+        let core = self.core.borrow();
+        let mut ahead: Vec<_> = core.sessions.iter().map(|(key, _)| SessionKey(key)).collect();
+        let order = RandomState::new();
+        ahead.sort_by_cached_key(|key| order.hash_one(key));
+        let drain = Drain { began: core.now, window, count: ahead.len(), ahead, busy: Vec::new(), look: core.now };
+        drop(core);
+        self.go_on(drain);
+    }
+
+    /// Lets those go whose time has come, and sees to it that the others follow.
+    fn go_on(self: &Rc<Self>, mut drain: Drain) {
+        if !matches!(self.life.get(), Life::Draining | Life::Drained) {
+            return;
+        }
+        let now = self.core.borrow().now;
+        if now >= drain.end() {
+            return self.stop();
+        }
+        if now >= drain.look {
+            drain.look = now + LOOK_AGAIN;
+            drain.busy.retain(|key| !self.let_go(*key));
+        }
+        while drain.next().is_some_and(|due| due <= now) {
+            drain.busy.extend(drain.ahead.pop().filter(|key| !self.let_go(*key)));
+        }
+        let again = (!drain.busy.is_empty()).then_some(drain.look);
+        let at = [drain.next(), again].into_iter().flatten().fold(drain.end(), Millis::min);
+        self.core.borrow_mut().arm_alarm(at, move |shard| shard.go_on(drain));
+    }
+
+    /// Lets a session go, unless something is under way for it. Says whether it is gone, or going.
+    fn let_go(self: &Rc<Self>, key: SessionKey) -> bool {
+        if !self.core.borrow().is_at_rest(key) {
+            return false;
+        }
+        self.core.borrow_mut().leave_all(key, DisconnectReason::ServerShuttingDown);
+        self.run_calls();
+        self.core.borrow_mut().session(key, |session, now, settings, effects| session.close(now, settings, effects));
+        true
+    }
+
+    /// If this shard has let all its clients go, and is the last to do so, all shards end.
+    pub(crate) fn end_drain_if_alone(&self) {
+        if self.life.get() == Life::Draining && self.core.borrow().sessions.is_empty() {
+            self.life.set(Life::Drained);
+            if self.shared.drained() {
+                self.shared.send_all(|| Letter::Stop);
+            }
+        }
+    }
+}
+
+impl Shared {
+    /// Has every shard let its clients go. No new session begins from now on.
+    pub(crate) fn drain_all(&self) {
+        let (was_leaving, clients, window) = (self.leave(), self.clients(), self.config.drain);
+        if !was_leaving && clients > 0 && !window.is_zero() {
+            log::info!("draining: {clients} clients are let go within {} ms", window.as_millis());
+        }
+        self.send_all(|| Letter::run(0, Shard::drain));
+    }
+}
+
+impl Core {
+    /// Whether nothing would be lost if the session were closed now. One that is gone is at rest.
+    fn is_at_rest(&self, key: SessionKey) -> bool {
+        let Some(client) = self.sessions.get(key.0) else { return true };
+        client.session.is_at_rest() && client.decoder.held() == 0 && self.is_written(client) && !self.owes(key)
+    }
+
+    /// Whether the client's WebSocket has taken all that was due, and sent nothing by halves.
+    fn is_written(&self, client: &Client) -> bool {
+        let (Route::WebSocket(key) | Route::Translated(key, _)) = client.session.route() else { return true };
+        let connection = self.connections.get(key.0);
+        connection.is_none_or(|connection| connection.outbox.is_none() && connection.unfinished() == 0)
+    }
+
+    /// Whether the program still holds an acknowledgement that the client waits for.
+    fn owes(&self, key: SessionKey) -> bool {
+        self.sockets_of(key).into_iter().any(|socket| self.shared.owed.is_owed(self.location(socket)))
+    }
+
+    /// The answer to a GET that ends its session is the last on its connection, so that the client finds another server.
+    pub(crate) fn part_with(&mut self, session: SessionKey, key: ConnectionKey) {
+        let closed = self.sessions.get(session.0).is_none_or(|client| client.session.found().is_none());
+        if closed && let Some(http) = self.connections.get_mut(key.0).and_then(Connection::http) {
+            http.answer.delivery.connection = http::Connection::Close;
+        }
+    }
+
+    /// The request is answered so.
+    pub(crate) fn deliver(&mut self, key: ConnectionKey, delivery: Delivery) {
+        if let Some(http) = self.connections.get_mut(key.0).and_then(Connection::http) {
+            http.answer.delivery = delivery;
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! How things end: connections whose time is up, and the server.
+
+pub(in crate::shard) mod deadlines;
+pub(in crate::shard) mod drain;
+pub(in crate::shard) mod owed;
+pub(in crate::shard) mod signals;
+pub(in crate::shard) mod stop;

@@ -1,0 +1,96 @@
+//! What the process is told by signals: SIGTERM has the server let its clients go, SIGINT (Ctrl-C) has it end at once.
+
+use std::io::{self, Read};
+use std::mem;
+use std::rc::Rc;
+
+use mio::net::UnixStream;
+use mio::{Interest, Registry, Token};
+
+use crate::shard::event_loop::inbox::Letter;
+use crate::shard::event_loop::turn::Shard;
+
+/// Pipes that have a byte to read for each arrival of a signal.
+#[derive(Debug)]
+pub(crate) struct Signals {
+    terminate: UnixStream,
+    interrupt: UnixStream,
+    /// Which have come before.
+    terminated: bool,
+    interrupted: bool,
+}
+
+impl Signals {
+    /// For the pipe of SIGTERM and that of SIGINT.
+    pub(crate) const fn new(terminate: UnixStream, interrupt: UnixStream) -> Self {
+        Self { terminate, interrupt, terminated: false, interrupted: false }
+    }
+
+    pub(crate) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        registry.register(&mut self.terminate, token, Interest::READABLE)?;
+        registry.register(&mut self.interrupt, token, Interest::READABLE)
+    }
+}
+
+/// What a signal asks for.
+enum Demand {
+    Nothing,
+    Drain,
+    Stop,
+    /// To end the process with this code, whatever is under way.
+    Exit(i32),
+}
+
+impl Signals {
+    /// Reads which signals have come. Of both, SIGINT counts; those that came together are one.
+    fn demand(&mut self) -> Demand {
+        let (terminate, interrupt) = (has_come(&mut self.terminate), has_come(&mut self.interrupt));
+        if interrupt {
+            return if mem::replace(&mut self.interrupted, true) { Demand::Exit(0) } else { Demand::Stop };
+        }
+        if terminate && !self.interrupted {
+            return if mem::replace(&mut self.terminated, true) { Demand::Exit(1) } else { Demand::Drain };
+        }
+        Demand::Nothing
+    }
+}
+
+impl Shard {
+    /// A signal has come.
+    pub(crate) fn signalled(self: &Rc<Self>) {
+        let demand = self.signals.borrow_mut().as_mut().map_or(Demand::Nothing, Signals::demand);
+        match demand {
+            Demand::Nothing => {}
+            Demand::Drain => {
+                log::info!("stopping: SIGTERM came");
+                self.shared.drain_all();
+                self.drain();
+            }
+            Demand::Stop => {
+                log::info!("stopping at once: SIGINT came");
+                self.shared.send_all(|| Letter::Stop);
+                self.stop();
+            }
+            Demand::Exit(code) => {
+                log::warn!("ending at once: a second signal came");
+                log::logger().flush();
+                std::process::exit(code);
+            }
+        }
+    }
+}
+
+/// Whether there is something to read, of which nothing is left.
+fn has_come(pipe: &mut UnixStream) -> bool {
+    let mut has_come = false;
+    loop {
+        match pipe.read(&mut [0; 16]) {
+            Ok(count) if count > 0 => has_come = true,
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock => {
+                log::error!("cannot learn which signal came: {error}");
+                return true;
+            }
+            _ => return has_come,
+        }
+    }
+}

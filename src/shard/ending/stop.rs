@@ -1,0 +1,70 @@
+//! The end of a shard: it lets its clients go in a way that makes them connect elsewhere.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use crate::shard::event_loop::core::Core;
+use crate::shard::event_loop::turn::{Life, Shard};
+use crate::shard::net::accept::Accepting;
+use crate::shard::net::connection::{Fate, HttpState, Stage};
+use crate::shard::store::keys::{ConnectionKey, SessionKey, TimerKey};
+use crate::socketio::DisconnectReason;
+
+/// Time that clients have to take their close frames when the server stops.
+const STOP_TIMEOUT: Duration = Duration::from_secs(2);
+
+impl Shard {
+    /// Ends the loop when no client is left that has yet to take its leave.
+    pub(crate) fn end_if_alone(&self) {
+        let mut core = self.core.borrow_mut();
+        core.close_idle();
+        core.bury();
+        if core.connections.is_empty() {
+            self.life.set(Life::Over);
+        }
+    }
+
+    /// Stops listening and closes every session, so that its client connects elsewhere.
+    pub(crate) fn stop(self: &Rc<Self>) {
+        if matches!(self.life.get(), Life::Stopping | Life::Over) {
+            return;
+        }
+        self.life.set(Life::Stopping);
+        self.shared.leave();
+        self.callbacks.stopping();
+        self.accepting.set(Accepting::Over);
+        *self.listener.borrow_mut() = None;
+        let sessions: Vec<_> = self.core.borrow().sessions.iter().map(|(key, _)| SessionKey(key)).collect();
+        for session in sessions {
+            self.core.borrow_mut().leave_all(session, DisconnectReason::ServerShuttingDown);
+            self.run_calls();
+            self.core.borrow_mut().session(session, |session, _, _, effects| session.terminate(effects));
+        }
+        let mut core = self.core.borrow_mut();
+        let end = core.now + STOP_TIMEOUT;
+        core.timers.arm(end, TimerKey::Stop);
+    }
+}
+
+impl Core {
+    /// Closes the connections that carry no request now, or one that has not come whole: nobody is left to serve it.
+    fn close_idle(&mut self) {
+        let idle: Vec<_> = self
+            .connections
+            .iter()
+            .filter(|(_, connection)| match &connection.stage {
+                Stage::Http(http) => {
+                    matches!(http.state, HttpState::Head | HttpState::Post(_) | HttpState::Discard(_))
+                        && connection.batch.is_none()
+                        && connection.outbox.is_none()
+                }
+                Stage::WebSocket(_) => false,
+                Stage::Lingering => true,
+            })
+            .map(|(key, _)| ConnectionKey(key))
+            .collect();
+        for key in idle {
+            self.doom(key, Fate::Closed);
+        }
+    }
+}

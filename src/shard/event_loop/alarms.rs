@@ -1,0 +1,29 @@
+//! What is to be done at its time, by the shard that keeps the time.
+
+use std::rc::Rc;
+
+use super::calls::Call;
+use super::core::Core;
+use crate::engineio::Millis;
+use crate::shard::Shard;
+use crate::shard::store::keys::TimerKey;
+
+/// Something to be done when nothing of the shard is borrowed.
+pub(crate) type Alarm = Box<dyn FnOnce(&Rc<Shard>)>;
+
+impl Core {
+    /// Has something done at `deadline`. It cannot be taken back, so that must be near, and what has become needless by then must
+    /// do nothing. What may end early is [waited for](Shard::wait).
+    pub(crate) fn arm_alarm(&mut self, deadline: Millis, alarm: impl FnOnce(&Rc<Shard>) + 'static) {
+        if let Ok(key) = u32::try_from(self.alarms.insert(Box::new(alarm))) {
+            self.timers.arm(deadline, TimerKey::Alarm(key));
+        }
+    }
+
+    /// The timer of an alarm came up.
+    pub(crate) fn alarm_due(&mut self, key: u32) {
+        if let Some(alarm) = self.alarms.try_remove(key as usize) {
+            self.calls.push_back(Call::Alarm(alarm));
+        }
+    }
+}

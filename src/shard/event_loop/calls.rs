@@ -1,0 +1,106 @@
+//! What the application must hear, in the order in which it happened.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use bytestring::ByteString;
+
+use super::alarms::Alarm;
+use super::application::{AckCallback, Message};
+use crate::error::AckError;
+use crate::shard::Shard;
+use crate::shard::sockets::collections::Collection;
+use crate::shard::sockets::namespaces::NamespaceRef;
+use crate::shard::sockets::room_changes::RoomChange;
+use crate::shard::store::keys::{SessionRef, SocketRef};
+use crate::socketio::{Arguments, DisconnectReason, Event};
+
+/// One thing that the application must hear.
+pub(crate) enum Call {
+    /// A client asks for a namespace that is none of this shard's.
+    Enter { session: SessionRef, name: ByteString, auth: Option<ByteString> },
+    /// A socket asks to join its namespace.
+    Connect(SocketRef),
+    /// A socket received an event.
+    Event { socket: SocketRef, event: Event, ack: Option<u64> },
+    /// An event was sent to a socket.
+    Outgoing { socket: SocketRef, event: Event },
+    /// An acknowledgement came, or will not come.
+    Acknowledged { socket: SocketRef, callback: AckCallback, result: Result<Arguments, AckError> },
+    /// All answers to a broadcast came.
+    Collected(Arc<Collection>),
+    /// The time of something has come.
+    Alarm(Alarm),
+    /// A room came, went, or has other members in this shard.
+    Room { namespace: NamespaceRef, room: Box<str>, change: RoomChange },
+    /// A socket leaves.
+    Disconnect { socket: SocketRef, reason: DisconnectReason },
+    /// A bare session received a message.
+    Message { session: SessionRef, message: Message },
+    /// A session has closed and told its sockets.
+    Forget(SessionRef),
+}
+
+impl Shard {
+    /// Calls the application until it has heard everything, what its own doings caused included.
+    pub(crate) fn run_calls(self: &Rc<Self>) {
+        loop {
+            let Some(call) = self.core.borrow_mut().calls.pop_front() else { return };
+            self.run_call(call);
+        }
+    }
+
+    fn run_call(self: &Rc<Self>, call: Call) {
+        let application = &self.callbacks;
+        match call {
+            Call::Enter { session, name, auth } => {
+                let child = application.enter_namespace(self, &name);
+                self.core.borrow_mut().enter_namespace(session, &name, auth, child);
+            }
+            Call::Connect(socket) => self.connect(socket),
+            Call::Event { socket, event, ack } => {
+                let clock = self.clock();
+                application.event(self, socket, event, ack);
+                self.took(clock, |metrics| &metrics.handler_time);
+            }
+            Call::Outgoing { socket, event } => application.outgoing(self, socket, event),
+            Call::Acknowledged { socket, callback, result } => callback(self, socket, result),
+            Call::Collected(collection) => collection.end(self),
+            Call::Alarm(act) => act(self),
+            Call::Room { namespace, room, change } => application.room_changed(self, &namespace, &room, change),
+            Call::Disconnect { socket, reason } => {
+                application.disconnecting(self, socket, reason);
+                self.core.borrow_mut().keep_lost(socket, reason);
+                self.core.borrow_mut().clear_socket(socket);
+                application.disconnected(self, socket, reason);
+                self.core.borrow_mut().remove_socket(socket);
+            }
+            Call::Message { session, message } => application.message(self, session, message),
+            Call::Forget(session) => self.core.borrow_mut().forget_session(session),
+        }
+    }
+
+    /// A socket that asks to join its namespace waits for nothing more.
+    pub(crate) fn connect_now(self: &Rc<Self>, socket: SocketRef) {
+        if self.core.borrow().socket(socket).is_none() {
+            return;
+        }
+        match &self.shared.recovery {
+            Some(recovery) => self.connect_recoverable(recovery, socket),
+            None => self.admit(socket),
+        }
+    }
+
+    /// Has the middlewares decide about a socket that asks to join its namespace.
+    pub(crate) fn admit(self: &Rc<Self>, socket: SocketRef) {
+        let application = &self.callbacks;
+        match application.admit(self, socket) {
+            Ok(()) => {
+                if self.core.borrow_mut().admit_socket(socket) {
+                    application.connected(self, socket);
+                }
+            }
+            Err(refusal) => self.core.borrow_mut().refuse_socket(socket, &refusal),
+        }
+    }
+}

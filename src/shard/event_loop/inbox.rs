@@ -1,0 +1,300 @@
+//! What reaches a shard from other threads: a channel, and a waker for the loop that sleeps in its poll.
+//!
+//! What waits there is bounded in bytes. A thread of the program waits until there is room again. A shard must not wait for
+//! another, which may wait for it: it hands its letter over in any case, and reads nothing more of its clients while the
+//! other has no room (see [`Shard`]'s loop).
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+
+use crossbeam_channel::{Receiver, Sender};
+use log::Level;
+use mio::Waker;
+
+use crate::log_line::LineKind;
+use crate::shard::Shard;
+use crate::shard::recovery::Stamp;
+use crate::shard::sockets::target::Broadcast;
+
+static NOT_WOKEN: LineKind = LineKind::new(Level::Error, module_path!(), "shards that were not woken");
+
+/// Something to be done on a shard's thread.
+type Act = Box<dyn FnOnce(&Rc<Shard>) + Send>;
+
+/// Something that takes long, a part of it with each call. Says whether there is more to do.
+pub(crate) type Work = Box<dyn FnMut(&Rc<Shard>) -> Left + Send>;
+
+/// What a part of some work leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Left {
+    Nothing,
+    More,
+}
+
+/// A message for a shard.
+pub(crate) enum Letter {
+    /// Frames for the shard's share of the receivers.
+    Broadcast(Arc<Broadcast>),
+    /// The same for clients that may have to be told again: the shard logs it.
+    Recoverable(Stamp, Arc<Broadcast>),
+    /// A connection whose next request names a session of this shard.
+    Connection(Box<HandOff>),
+    /// Anything else that a program asks of the shard, and the bytes that it carries: see [`Letter::run`].
+    Run(Act, usize),
+    /// The same with what may take longer than a turn has time for: what was sent behind it waits until it is done.
+    Work(Work, usize),
+    /// The server stops.
+    Stop,
+}
+
+/// What a letter is reckoned with beside its bytes: its place in the channel, and what it stands in.
+const COST: usize = 256;
+
+impl Letter {
+    /// Has the shard do something that holds so many bytes beside the closure itself.
+    pub(crate) fn run<A: FnOnce(&Rc<Shard>) + Send + 'static>(carried: usize, act: A) -> Self {
+        Self::Run(Box::new(act), size_of::<A>() + carried)
+    }
+
+    /// Bytes that it takes while it waits. What several shards share counts with each.
+    fn cost(&self) -> usize {
+        COST + match self {
+            Self::Broadcast(broadcast) | Self::Recoverable(_, broadcast) => broadcast.bytes(),
+            Self::Connection(hand_off) => hand_off.unread.len(),
+            Self::Run(_, carried) | Self::Work(_, carried) => *carried,
+            Self::Stop => 0,
+        }
+    }
+}
+
+/// A connection on its way from one shard to another.
+pub(crate) struct HandOff {
+    pub(crate) stream: std::net::TcpStream,
+    pub(crate) peer: SocketAddr,
+    /// Whether it is one more than there may be.
+    pub(crate) is_spare: bool,
+    /// Bytes already read: they begin with the head that named the session.
+    pub(crate) unread: Vec<u8>,
+}
+
+/// When a shard is woken for a letter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wake {
+    Now,
+    /// By whoever puts it there, after others.
+    Later,
+}
+
+/// The way to one shard, from any thread.
+#[derive(Clone)]
+pub(crate) struct Mailbox {
+    sender: Sender<Letter>,
+    waker: Arc<Waker>,
+    state: Arc<State>,
+}
+
+/// The shard's end of its mailbox.
+pub(crate) struct Inbox {
+    receiver: Receiver<Letter>,
+    state: Arc<State>,
+}
+
+/// What both ends know.
+struct State {
+    /// Whether the waker was used since the shard last looked, so that a burst costs one wake-up.
+    woken: AtomicBool,
+    /// Bytes of the letters that wait.
+    waiting: AtomicUsize,
+    /// How many may wait.
+    limit: usize,
+    /// Those who wait for room.
+    queue: Mutex<Queue>,
+    /// There is room again, or there will be none.
+    changed: Condvar,
+}
+
+/// The threads that wait for room.
+#[derive(Default)]
+struct Queue {
+    /// How many there are.
+    length: usize,
+    /// Whether the shard has ended.
+    closed: bool,
+}
+
+/// Makes a mailbox and its inbox, for letters of `limit` bytes.
+pub(crate) fn mailbox(waker: Waker, limit: usize) -> (Mailbox, Inbox) {
+    let (sender, receiver) = crossbeam_channel::unbounded();
+    let state = Arc::new(State {
+        woken: AtomicBool::new(false),
+        waiting: AtomicUsize::new(0),
+        limit,
+        queue: Mutex::default(),
+        changed: Condvar::new(),
+    });
+    (Mailbox { sender, waker: Arc::new(waker), state: Arc::clone(&state) }, Inbox { receiver, state })
+}
+
+impl Mailbox {
+    /// Hands a letter to the shard. A thread that is no shard's waits while there is no room. A shard that has stopped
+    /// loses the letter: there is nobody left to serve.
+    pub(crate) fn send(&self, letter: Letter) {
+        self.wait_for_room();
+        self.hand_over(letter);
+    }
+
+    /// Waits while there is no room, unless this thread is a shard's. The shard is woken for what it was given before.
+    pub(crate) fn wait_for_room(&self) {
+        if self.is_full() {
+            self.wake();
+            if !Shard::runs_here() {
+                self.state.wait_for_room();
+            }
+        }
+    }
+
+    /// Hands a letter to the shard, whether there is room or not.
+    pub(crate) fn hand_over(&self, letter: Letter) {
+        self.put(letter, Wake::Now);
+    }
+
+    /// The same, but whoever gives it several letters may [`wake`](Self::wake) it after the last.
+    pub(crate) fn put(&self, letter: Letter, wake: Wake) {
+        self.state.waiting.fetch_add(letter.cost(), Ordering::AcqRel);
+        if self.sender.send(letter).is_ok() && wake == Wake::Now {
+            self.wake_unless_woken();
+        }
+    }
+
+    /// Wakes the shard if letters wait for it.
+    pub(crate) fn wake(&self) {
+        if !self.sender.is_empty() {
+            self.wake_unless_woken();
+        }
+    }
+
+    fn wake_unless_woken(&self) {
+        if self.state.woken.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        if let Err(error) = self.waker.wake() {
+            NOT_WOKEN.write(|| format!("cannot wake a shard: {error}"));
+        }
+    }
+
+    /// Bytes that wait for the shard.
+    pub(crate) fn waiting(&self) -> usize {
+        self.state.waiting.load(Ordering::Relaxed)
+    }
+
+    /// Whether more waits for the shard than may.
+    pub(crate) fn is_full(&self) -> bool {
+        self.state.is_full()
+    }
+}
+
+impl Inbox {
+    /// Takes the letters that are there now; those that come while they are handled wake the shard anew.
+    pub(crate) fn drain(&self) -> impl Iterator<Item = Letter> {
+        // A swap, not a store: the count below must see every letter whose sender found the shard woken already.
+        self.state.woken.swap(false, Ordering::AcqRel);
+        let count = self.receiver.len();
+        self.receiver.try_iter().take(count).inspect(|letter| self.state.taken(letter.cost()))
+    }
+
+    /// Whether no letter waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.receiver.is_empty()
+    }
+
+    /// Whether more waits than may.
+    pub(crate) fn is_full(&self) -> bool {
+        self.state.is_full()
+    }
+}
+
+impl Drop for Inbox {
+    fn drop(&mut self) {
+        self.state.queue.lock().unwrap_or_else(PoisonError::into_inner).closed = true;
+        self.state.changed.notify_all();
+    }
+}
+
+impl State {
+    fn is_full(&self) -> bool {
+        self.waiting.load(Ordering::Acquire) > self.limit
+    }
+
+    fn wait_for_room(&self) {
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        queue.length += 1;
+        while self.is_full() && !queue.closed {
+            queue = self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        }
+        queue.length -= 1;
+    }
+
+    /// Notes that a letter has been taken out. The threads that wait are let go when there is room.
+    fn taken(&self, cost: usize) {
+        let before = self.waiting.fetch_sub(cost, Ordering::AcqRel);
+        if before > self.limit && before - cost <= self.limit {
+            // Whoever found no room holds the lock until it waits.
+            let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+            if queue.length > 0 {
+                self.changed.notify_all();
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use mio::{Events, Poll, Token};
+
+    use super::*;
+
+    /// A mailbox with room for this many bytes, its inbox, and how often it has woken the poll since that was asked last.
+    fn under_test(limit: usize) -> (Mailbox, Inbox, impl FnMut() -> usize) {
+        let mut poll = Poll::new().unwrap();
+        let (mailbox, inbox) = mailbox(Waker::new(poll.registry(), Token(0)).unwrap(), limit);
+        let mut events = Events::with_capacity(4);
+        let wakes = move || {
+            poll.poll(&mut events, Some(Duration::ZERO)).unwrap();
+            events.iter().count()
+        };
+        (mailbox, inbox, wakes)
+    }
+
+    #[test]
+    fn letters_wake_the_shard_when_that_is_said() {
+        let (mailbox, inbox, mut wakes) = under_test(1024);
+        mailbox.wake();
+        assert_eq!(wakes(), 0, "nothing waits");
+        mailbox.put(Letter::Stop, Wake::Later);
+        mailbox.put(Letter::Stop, Wake::Later);
+        assert_eq!(wakes(), 0);
+        mailbox.wake();
+        assert_eq!(wakes(), 1);
+        assert_eq!(inbox.drain().count(), 2);
+        mailbox.send(Letter::Stop);
+        assert_eq!(wakes(), 1);
+    }
+
+    #[test]
+    fn whoever_waits_for_room_wakes_the_shard() {
+        let (mailbox, inbox, mut wakes) = under_test(COST);
+        mailbox.put(Letter::Stop, Wake::Later);
+        mailbox.put(Letter::Stop, Wake::Later);
+        let sender = std::thread::spawn(move || mailbox.send(Letter::Stop));
+        while wakes() == 0 {}
+        let mut taken = 0;
+        while taken < 3 {
+            taken += inbox.drain().count();
+        }
+        sender.join().unwrap();
+    }
+}

@@ -1,0 +1,194 @@
+//! What all shards and every handle share; nothing in it changes while the server runs but numbers.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use super::application::Directory;
+use super::inbox::{Letter, Mailbox};
+use crate::cluster::Membership;
+use crate::config::Config;
+use crate::engineio::Settings;
+use crate::http::HeadLimits;
+use crate::memory::Memory;
+use crate::metrics::ShardMetrics;
+use crate::shard::ending::owed::OwedAcks;
+use crate::shard::guard::cuts::Cuts;
+use crate::shard::guard::memory_guard::MemoryGuard;
+use crate::shard::net::addresses::Addresses;
+use crate::shard::recovery::Recovery;
+use crate::shard::sessions::allowance::Rates;
+use crate::shard::store::answer_budget::AnswerBudget;
+use crate::shard::store::keys::NamespaceKey;
+use crate::shard::store::rate::Rate;
+use crate::socketio::DecodeLimits;
+
+/// What all shards share.
+pub(crate) struct Shared {
+    pub(crate) config: Config,
+    pub(crate) settings: Settings,
+    pub(crate) head_limits: HeadLimits,
+    pub(crate) decode_limits: DecodeLimits,
+    /// This process, in sids.
+    pub(crate) instance: [u8; 3],
+    /// What the program has declared.
+    pub(crate) directory: Arc<dyn Directory>,
+    /// The cluster that this server is a member of, if there is Redis.
+    pub(crate) cluster: Option<Membership>,
+    pub(crate) mailboxes: Vec<Mailbox>,
+    /// The counters of each shard, and last those of the port for operations, if there is one.
+    pub(crate) metrics: Vec<Arc<ShardMetrics>>,
+    pub(crate) max_connections: usize,
+    /// Bytes that may wait for one client.
+    pub(crate) queued_per_client: usize,
+    pub(crate) queued_per_shard: usize,
+    /// Bytes that all sessions of a shard may keep.
+    pub(crate) kept_per_shard: usize,
+    /// Bytes that all clients of a shard may have half sent.
+    pub(crate) unfinished_per_shard: usize,
+    pub(crate) rooms_per_shard: usize,
+    /// Collections of answers that may be under way in a shard.
+    pub(crate) collections_per_shard: usize,
+    /// Sessions that may begin in a second, if that is bounded.
+    pub(crate) accept_rate_per_shard: Option<Rate>,
+    /// How fast each client may send, if that is bounded.
+    pub(crate) rates: Option<Rates>,
+    /// The sessions of each client address, if they are bounded.
+    pub(crate) addresses: Option<Addresses>,
+    /// The connections of each peer's address, if they are bounded. Trusted proxies are peers of all clients, so of them
+    /// nothing can be told.
+    pub(crate) peers: Option<Addresses>,
+    pub(crate) recovery: Option<Recovery>,
+    pub(crate) memory: MemoryGuard,
+    /// Clients that were cut off, and have not been told of.
+    pub(crate) cuts: Cuts,
+    /// Acknowledgements that the program will give later.
+    pub(crate) owed: OwedAcks,
+    /// Whether the server is about to end: it takes no new sessions.
+    leaving: AtomicBool,
+    /// Shards with clients that have yet to be let go.
+    serving: AtomicUsize,
+    /// Answers that are being collected.
+    pub(crate) answer_budget: Arc<AnswerBudget>,
+    connections: AtomicUsize,
+    ack_ids: Vec<AtomicUsize>,
+}
+
+/// The bounds that depend on the machine.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    /// What is granted of memory, if that is known.
+    pub(crate) memory: Option<Memory>,
+    pub(crate) max_connections: usize,
+    /// Bytes that may wait for one client.
+    pub(crate) queued_per_client: usize,
+    /// Bytes that may wait for all clients.
+    pub(crate) queued: usize,
+    /// Bytes that all sessions may keep.
+    pub(crate) kept: usize,
+    /// Bytes that all clients may have half sent.
+    pub(crate) unfinished: usize,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        config: Config,
+        instance: [u8; 3],
+        directory: Arc<dyn Directory>,
+        cluster: Option<Membership>,
+        mailboxes: Vec<Mailbox>,
+        budget: Budget,
+    ) -> Self {
+        let shards = mailboxes.len().max(1);
+        let attachments = config.limits.attachments as usize;
+        Self {
+            settings: config.engine(),
+            head_limits: HeadLimits {
+                max_head_bytes: config.limits.request_head,
+                max_headers: config.limits.request_headers,
+            },
+            decode_limits: DecodeLimits {
+                max_attachments: config.limits.attachments,
+                max_depth: config.limits.json_depth,
+                max_bytes: config.max_http_buffer_size.saturating_mul(attachments + 1),
+            },
+            instance,
+            ack_ids: (0..directory.namespaces()).map(|_| AtomicUsize::new(0)).collect(),
+            directory,
+            cluster,
+            metrics: (0..mailboxes.len() + usize::from(config.ops_port.is_some())).map(|_| Arc::default()).collect(),
+            mailboxes,
+            max_connections: budget.max_connections,
+            queued_per_client: budget.queued_per_client,
+            queued_per_shard: budget.queued / shards,
+            kept_per_shard: budget.kept / shards,
+            unfinished_per_shard: budget.unfinished / shards,
+            rooms_per_shard: config.limits.rooms.div_ceil(shards),
+            collections_per_shard: config.limits.collections.div_ceil(shards),
+            accept_rate_per_shard: config.limits.accept_rate.map(|rate| Rate::new((rate as usize).div_ceil(shards), 1)),
+            rates: Rates::new(&config.limits),
+            addresses: config.limits.sessions_per_address.map(Addresses::new),
+            peers: config.limits.connections_per_address.filter(|_| config.trusted_proxies == 0).map(Addresses::new),
+            recovery: Recovery::new(&config, instance, shards),
+            memory: MemoryGuard::new(budget.memory, &config.limits),
+            cuts: Cuts::default(),
+            owed: OwedAcks::default(),
+            leaving: AtomicBool::new(false),
+            serving: AtomicUsize::new(shards),
+            answer_budget: AnswerBudget::new(config.limits.collected_answers),
+            connections: AtomicUsize::new(0),
+            config,
+        }
+    }
+
+    /// Counts a new connection; false if it is one more than there may be.
+    pub(crate) fn connection_opened(&self) -> bool {
+        self.connections.fetch_add(1, Ordering::Relaxed) < self.max_connections
+    }
+
+    /// Whether there are more connections than may be.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.connections.load(Ordering::Relaxed) > self.max_connections
+    }
+
+    /// Counts a connection that is gone.
+    pub(crate) fn connection_closed(&self) {
+        self.connections.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// From now on the server takes no new sessions, and tells the load balancer that it is not well. Says whether that was
+    /// so before.
+    pub(crate) fn leave(&self) -> bool {
+        self.leaving.swap(true, Ordering::Relaxed)
+    }
+
+    /// How many clients have a session now.
+    pub(crate) fn clients(&self) -> u64 {
+        self.metrics.iter().map(|shard| shard.sessions.get()).sum()
+    }
+
+    /// Whether a client whose session has ended had better find another server: this one is about to end, or has no memory for
+    /// a new session.
+    pub(crate) fn sends_away(&self) -> bool {
+        self.is_leaving() || self.memory.refuses()
+    }
+
+    /// Whether the server is about to end.
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.leaving.load(Ordering::Relaxed)
+    }
+
+    /// A shard has let its last client go. Says whether all have.
+    pub(crate) fn drained(&self) -> bool {
+        self.serving.fetch_sub(1, Ordering::AcqRel) == 1
+    }
+
+    /// The next id of an event that wants an acknowledgement, in a declared namespace.
+    pub(crate) fn next_ack_id(&self, namespace: NamespaceKey) -> u64 {
+        self.ack_ids.get(namespace.0 as usize).map_or(0, |id| id.fetch_add(1, Ordering::Relaxed) as u64)
+    }
+
+    /// Hands a letter to every shard, whether there is room or not: it is their last, and one that has ended makes none.
+    pub(crate) fn send_all(&self, letter: impl Fn() -> Letter) {
+        self.mailboxes.iter().for_each(|mailbox| mailbox.hand_over(letter()));
+    }
+}

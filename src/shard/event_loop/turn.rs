@@ -1,0 +1,349 @@
+//! The event loop.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use mio::net::TcpListener;
+use mio::{Events, Interest, Poll, Token};
+
+use super::application::Callbacks;
+use super::core::Core;
+use super::inbox::{Inbox, Left, Letter, Work};
+use super::shared::Shared;
+use crate::engineio::Millis;
+use crate::log_line;
+use crate::metrics::{Histogram, Limit, ShardMetrics};
+use crate::shard::ending::signals::Signals;
+use crate::shard::guard::stopwatch::Stopwatch;
+use crate::shard::input::reading::Pace;
+use crate::shard::input::websocket::{Limits, Receiver};
+use crate::shard::net::accept::Accepting;
+use crate::shard::net::write::SLICE;
+use crate::shard::store::keys::{ConnectionKey, TimerKey};
+
+/// The token of the shard's waker.
+pub(crate) const WAKER: Token = Token(usize::MAX);
+const LISTENER: Token = Token(usize::MAX - 1);
+const SIGNALS: Token = Token(usize::MAX - 2);
+
+/// Events taken from the kernel at once.
+const EVENTS: usize = 1024;
+
+/// Bytes read at once.
+const READ_BUFFER: usize = 64 * 1024;
+
+thread_local! {
+    /// The shard that this thread runs.
+    static CURRENT: RefCell<Option<Rc<Shard>>> = const { RefCell::new(None) };
+}
+
+/// One event loop and everything it owns.
+pub(crate) struct Shard {
+    index: usize,
+    pub(crate) shared: Arc<Shared>,
+    /// The program's handlers, which are called while nothing of the shard is borrowed.
+    pub(crate) callbacks: Arc<dyn Callbacks>,
+    pub(crate) core: RefCell<Core>,
+    pub(crate) receiver: RefCell<Receiver>,
+    pub(crate) listener: RefCell<Option<TcpListener>>,
+    pub(crate) accepting: Cell<Accepting>,
+    /// Whether letters wait that the last turn had no time for.
+    letters_wait: Cell<bool>,
+    /// What a letter asked for and is not done yet.
+    work: RefCell<Option<Work>>,
+    /// How long this turn has read.
+    pub(crate) pace: Pace,
+    /// How long handlers take.
+    pub(crate) stopwatch: Stopwatch,
+    /// Whether who comes up in this turn has to stand in the line.
+    pub(crate) is_congested: Cell<bool>,
+    /// Those that ask the server to stop, if it is this shard that hears of them.
+    pub(crate) signals: RefCell<Option<Signals>>,
+    pub(crate) life: Cell<Life>,
+}
+
+/// Where a shard stands in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Life {
+    Serving,
+    /// Clients are let go one after the other.
+    Draining,
+    /// They have been let go; other shards have yet to do so.
+    Drained,
+    /// Clients have been closed; the loop ends when the last is gone, or when it has lasted too long.
+    Stopping,
+    Over,
+}
+
+/// What the kernel said of a connection.
+#[derive(Debug, Clone, Copy)]
+struct Readiness {
+    readable: bool,
+    writable: bool,
+    read_closed: bool,
+}
+
+impl Shard {
+    /// Whether this thread runs a shard, of any server.
+    pub(crate) fn runs_here() -> bool {
+        CURRENT.with_borrow(Option::is_some)
+    }
+
+    /// The shard of this thread, if it belongs to the server that `shared` is of.
+    pub(crate) fn current(shared: &Arc<Shared>) -> Option<Rc<Self>> {
+        CURRENT
+            .with_borrow(|current| current.as_ref().filter(|shard| Arc::ptr_eq(&shard.shared, shared)).map(Rc::clone))
+    }
+
+    /// Its place among the shards.
+    pub(crate) const fn index(&self) -> usize {
+        self.index
+    }
+
+    /// Runs the event loop on this thread until the server stops.
+    ///
+    /// # Errors
+    /// If the kernel refuses to be polled.
+    pub(crate) fn run(
+        shared: Arc<Shared>,
+        callbacks: Arc<dyn Callbacks>,
+        index: usize,
+        mut poll: Poll,
+        inbox: &Inbox,
+        mut listener: TcpListener,
+        mut signals: Option<Signals>,
+    ) -> io::Result<()> {
+        poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
+        if let Some(signals) = &mut signals {
+            signals.register(poll.registry(), SIGNALS)?;
+        }
+        let core = Core::new(Arc::clone(&shared), index, poll.registry().try_clone()?);
+        let limits = Limits {
+            max_message_size: shared.config.max_http_buffer_size,
+            max_fragments: shared.config.limits.fragments,
+        };
+        let shard = Rc::new(Self {
+            index,
+            shared,
+            callbacks,
+            core: RefCell::new(core),
+            receiver: RefCell::new(Receiver::new(limits)),
+            listener: RefCell::new(Some(listener)),
+            accepting: Cell::new(Accepting::WhenTold),
+            letters_wait: Cell::new(false),
+            work: RefCell::default(),
+            pace: Pace::new(Instant::now()),
+            stopwatch: Stopwatch::new(),
+            is_congested: Cell::new(false),
+            signals: RefCell::new(signals),
+            life: Cell::new(Life::Serving),
+        });
+        CURRENT.set(Some(Rc::clone(&shard)));
+        let result = shard.turn_until_over(&mut poll, inbox);
+        CURRENT.set(None);
+        result
+    }
+
+    fn turn_until_over(self: &Rc<Self>, poll: &mut Poll, inbox: &Inbox) -> io::Result<()> {
+        let origin = Instant::now();
+        let mut events = Events::with_capacity(EVENTS);
+        let mut buffer = vec![0; READ_BUFFER];
+        let mut due = Vec::new();
+        while self.life.get() != Life::Over {
+            match poll.poll(&mut events, log_line::settle_before(self.sleep())) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            }
+            let now = Instant::now();
+            self.pace.begin_turn(now);
+            self.stopwatch.begin_turn();
+            self.core.borrow_mut().begin_turn(millis(now - origin));
+            self.look_for_congestion();
+            let mut woken = self.letters_wait.get();
+            let mut accept = self.accepting.get() == Accepting::Now;
+            let mut count = 0;
+            for event in &events {
+                count += 1;
+                match event.token() {
+                    WAKER => woken = true,
+                    LISTENER => accept = true,
+                    SIGNALS => self.signalled(),
+                    token => self.ready(ConnectionKey(token.0 as u32), event.into(), &mut buffer),
+                }
+            }
+            self.read_line(&mut buffer);
+            self.timers(&mut due);
+            if woken {
+                self.letters(inbox);
+            }
+            // Behind a full turn there may be many: who is new would wait until the kernel has told of all of them, twice.
+            let crowded = count == EVENTS;
+            if accept || crowded {
+                self.accept(crowded);
+            }
+            self.deferred_handshakes();
+            self.end_turn();
+            self.took(self.shared.config.ops_port.map(|_| now), |metrics| &metrics.turn_time);
+        }
+        Ok(())
+    }
+
+    /// The instant, if somebody may ask how long things take.
+    pub(crate) fn clock(&self) -> Option<Instant> {
+        self.shared.config.ops_port.map(|_| Instant::now())
+    }
+
+    /// Notes how long something took since [`clock`](Self::clock).
+    pub(crate) fn took(&self, since: Option<Instant>, of: impl FnOnce(&ShardMetrics) -> &Histogram) {
+        if let Some(since) = since {
+            of(&self.core.borrow().metrics).record(since.elapsed());
+        }
+    }
+
+    /// How long the loop may sleep: not at all while work is left, else until the next timer, reckoned from the turn's begin:
+    /// a timer may be late by as long as the turn took.
+    fn sleep(&self) -> Option<Duration> {
+        let core = self.core.borrow();
+        if core.has_work() || self.letters_wait.get() || self.accepting.get() == Accepting::Now {
+            return Some(Duration::ZERO);
+        }
+        if !core.line.is_empty(!core.behind) {
+            return Some(if self.others_are_full() { SLICE } else { Duration::ZERO });
+        }
+        let due = core.timers.next_due()?;
+        Some((due - core.now).min(Duration::from_secs(3600)))
+    }
+
+    fn ready(self: &Rc<Self>, key: ConnectionKey, readiness: Readiness, buffer: &mut [u8]) {
+        if readiness.writable {
+            self.core.borrow_mut().writable(key);
+        }
+        if readiness.readable {
+            self.readable(key, readiness.read_closed, buffer);
+        }
+    }
+
+    /// Acts for a connection: what it is sent meanwhile are answers.
+    pub(crate) fn served(self: &Rc<Self>, key: ConnectionKey, act: impl FnOnce(&Rc<Self>)) {
+        self.core.borrow_mut().serving = Some(key);
+        act(self);
+        self.core.borrow_mut().serving = None;
+    }
+
+    fn timers(self: &Rc<Self>, due: &mut Vec<TimerKey>) {
+        let mut core = self.core.borrow_mut();
+        let now = core.now;
+        core.timers.expire(now, due);
+        drop(core);
+        for timer in due.drain(..) {
+            match timer {
+                TimerKey::Session(key) => self.core.borrow_mut().session_due(key),
+                TimerKey::Connection(key) => self.core.borrow_mut().connection_due(key),
+                TimerKey::Socket(key) => self.core.borrow_mut().socket_due(key),
+                TimerKey::Alarm(key) => self.core.borrow_mut().alarm_due(key),
+                TimerKey::Wait => self.core.borrow_mut().waits_due(),
+                TimerKey::Accept => self.accepting.set(self.accepting.get().rested()),
+                TimerKey::Recovery => self.core.borrow_mut().recovery_due(),
+                TimerKey::Trim => self.core.borrow_mut().trim(),
+                TimerKey::Stop => self.life.set(Life::Over),
+            }
+            self.run_calls();
+        }
+    }
+
+    /// Handles letters for a slice of time.
+    fn letters(self: &Rc<Self>, inbox: &Inbox) {
+        if inbox.is_full() {
+            self.core.borrow().metrics.hit(Limit::Inbox);
+        }
+        let started = Instant::now();
+        self.go_on_with_work(started);
+        if self.work.borrow().is_some() {
+            return;
+        }
+        // The order of what one thread sends holds: nothing is done before what was sent before it is done.
+        for letter in inbox.drain() {
+            self.letter(letter, started);
+            if started.elapsed() >= SLICE || self.work.borrow().is_some() {
+                break;
+            }
+        }
+        self.letters_wait.set(!inbox.is_empty() || self.work.borrow().is_some());
+    }
+
+    /// Goes on with work that the turn before had no time to end.
+    fn go_on_with_work(self: &Rc<Self>, started: Instant) {
+        let work = self.work.borrow_mut().take();
+        let Some(mut work) = work else { return };
+        while work(self) == Left::More {
+            self.run_calls();
+            if started.elapsed() >= SLICE {
+                *self.work.borrow_mut() = Some(work);
+                return;
+            }
+        }
+        self.run_calls();
+    }
+
+    fn letter(self: &Rc<Self>, letter: Letter, started: Instant) {
+        match letter {
+            Letter::Broadcast(broadcast) => self.core.borrow_mut().broadcast(&broadcast),
+            Letter::Recoverable(stamp, broadcast) => self.core.borrow_mut().broadcast_logged(stamp, &broadcast),
+            Letter::Connection(hand_off) => self.take_over(*hand_off),
+            Letter::Run(act, _) => act(self),
+            Letter::Work(work, _) => {
+                *self.work.borrow_mut() = Some(work);
+                self.go_on_with_work(started);
+            }
+            Letter::Stop => self.stop(),
+        }
+        self.run_calls();
+    }
+
+    /// Does what the turn left to its end: polls are answered, everything due is written, the dead are buried.
+    fn end_turn(self: &Rc<Self>) {
+        loop {
+            self.run_calls();
+            let mut core = self.core.borrow_mut();
+            core.answer_polls();
+            core.flush_turn();
+            core.forget_common();
+            core.check_queued();
+            core.check_unfinished();
+            core.check_kept();
+            core.check_memory();
+            core.bury();
+            core.metrics.queued_bytes.set(core.queued() as u64);
+            core.metrics.kept_bytes.set(core.ledger.sum() as u64);
+            core.metrics.handshakes_waiting.set(core.handshakes.waiting() as u64);
+            core.metrics.collections.set(core.waits.len() as u64);
+            if core.calls.is_empty() && core.doomed.is_empty() {
+                break;
+            }
+        }
+        #[cfg(debug_assertions)]
+        self.core.borrow_mut().assert_nobody_is_forgotten();
+        self.core.borrow_mut().rest_if_alone();
+        self.core.borrow_mut().sweep_timers();
+        match self.life.get() {
+            Life::Serving | Life::Drained | Life::Over => {}
+            Life::Draining => self.end_drain_if_alone(),
+            Life::Stopping => self.end_if_alone(),
+        }
+    }
+}
+
+impl From<&mio::event::Event> for Readiness {
+    fn from(event: &mio::event::Event) -> Self {
+        let read_closed = event.is_read_closed() || event.is_error();
+        Self { readable: event.is_readable() || read_closed, writable: event.is_writable(), read_closed }
+    }
+}
+
+fn millis(elapsed: Duration) -> Millis {
+    Millis(u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX))
+}

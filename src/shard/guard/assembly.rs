@@ -1,0 +1,266 @@
+//! Who may go on with a large message while much is half sent.
+//!
+//! Many who begin to send a large message at once, all together more than the server may keep, are not cut off: while half of
+//! the bound is half sent, each may send a little, and whoever has sent that waits in a line until there is room for its whole
+//! message. So some messages become whole and make room for others, instead of all of them growing together.
+//!
+//! In the line, who needs the least comes first, so that nobody waits for another's megabyte with a few kilobytes. Who is let
+//! in and then sends next to nothing gives its place up: it keeps what it has sent, and stands behind all who never did so.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+use std::time::Duration;
+
+use crate::engineio::Millis;
+use crate::shard::event_loop::core::Core;
+use crate::shard::net::connection::{HttpState, Input, Role, Stage};
+use crate::shard::store::keys::ConnectionKey;
+
+/// The part of the bound from which on clients wait, and the part below which nobody does any more.
+const CROWDED: usize = 2;
+const AT_EASE: usize = 4;
+
+/// The part of the bound that the little which each may send makes, all together.
+const LITTLE: usize = 8;
+
+/// What one may send without waiting, however many there are.
+const LEAST: usize = 1024;
+const MOST: usize = 16 * 1024;
+
+/// Time between two looks at who may go on.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// Who was let in sends so many bytes in this time, or gives its place up.
+const PROGRESS: usize = 16 * 1024;
+const PATIENCE: Duration = Duration::from_millis(250);
+
+/// For so many who need no more than this there is always room, if that is a part of the bound, all together.
+const SHORT: usize = 64 * 1024;
+const SHORTS: usize = 8;
+
+/// Those that have half sent a message, while there are too many.
+#[derive(Debug, Default)]
+pub(crate) struct Assembly {
+    crowd: Option<Box<Crowd>>,
+}
+
+#[derive(Debug, Default)]
+struct Crowd {
+    /// What one may have half sent without waiting.
+    little: usize,
+    /// Those that were let in.
+    going: HashMap<ConnectionKey, Progress>,
+    /// How often those have given their place up that have not sent their message since.
+    lost: HashMap<ConnectionKey, u32>,
+    /// Those that wait to be let in. One that has gone, or went on by itself, may still be among them.
+    line: BinaryHeap<Reverse<Waiting>>,
+    next_look: Millis,
+}
+
+/// Who waits; the least is the first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Waiting {
+    lost: u32,
+    missing: usize,
+    key: ConnectionKey,
+}
+
+/// Why one that was let in has no place any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Over {
+    Whole,
+    Lost,
+}
+
+/// How far one has come.
+#[derive(Debug, Clone, Copy)]
+struct Progress {
+    bytes: usize,
+    at: Millis,
+}
+
+impl Assembly {
+    /// Whether so much is half sent that large messages wait.
+    #[inline]
+    pub(crate) const fn is_crowded(&self) -> bool {
+        self.crowd.is_some()
+    }
+
+    /// Whether it is time to look who may go on.
+    pub(crate) fn is_due(&self, now: Millis) -> bool {
+        self.crowd.as_ref().is_some_and(|crowd| crowd.next_look <= now)
+    }
+
+    /// Whether a connection waits to be let in.
+    #[cfg(debug_assertions)]
+    pub(crate) fn has_in_line(&self, key: ConnectionKey) -> bool {
+        self.crowd.as_ref().is_some_and(|crowd| crowd.line.iter().any(|Reverse(waiting)| waiting.key == key))
+    }
+}
+
+impl Crowd {
+    /// For how many whole messages there is room while so much is half sent. For one there always is.
+    fn places(limit: usize, unfinished: usize, message: usize) -> usize {
+        // The buffer of a message that grows may be twice as large.
+        let room = (limit - limit / LITTLE).saturating_sub(unfinished);
+        (room / message.saturating_mul(2).max(1)).max(1)
+    }
+
+    /// Takes the first of the line out, if there is a place for it.
+    fn next(&mut self, limit: usize, places: usize) -> Option<ConnectionKey> {
+        let first = self.line.peek()?.0;
+        let short = SHORT.min(limit / LITTLE / SHORTS);
+        let most = if first.missing <= short { places + SHORTS } else { places };
+        if self.going.len() >= most {
+            return None;
+        }
+        self.line.pop();
+        Some(first.key)
+    }
+}
+
+impl Core {
+    /// Whether nothing more is to be read of a connection until there is room for its message.
+    pub(crate) fn must_wait_for_room(&self, key: ConnectionKey) -> bool {
+        self.may_read(key) == 0
+    }
+
+    /// How much may be read of a connection now.
+    pub(crate) fn may_read(&self, key: ConnectionKey) -> usize {
+        match &self.assembly.crowd {
+            Some(crowd) if !crowd.going.contains_key(&key) => crowd.little.saturating_sub(self.half_sent(key)),
+            _ => usize::MAX,
+        }
+    }
+
+    /// A connection is not read until there is room.
+    pub(crate) fn wait_for_room(&mut self, key: ConnectionKey) {
+        let Some(crowd) = &mut self.assembly.crowd else { return };
+        let Some(connection) = self.connections.get_mut(key.0) else { return };
+        connection.input = Input::HeldUp;
+        let missing = match &connection.stage {
+            Stage::WebSocket(websocket) => websocket.incoming.missing(),
+            Stage::Http(http) => match &http.state {
+                HttpState::Post(post) => post.reader.missing(),
+                _ => None,
+            },
+            Stage::Lingering => None,
+        };
+        let lost = crowd.lost.get(&key).copied().unwrap_or(0);
+        crowd.line.push(Reverse(Waiting { lost, missing: missing.unwrap_or(usize::MAX), key }));
+        self.metrics.held_up.one();
+    }
+
+    /// So many bytes are half sent by all: who sends large messages begins to wait, is let in, or need not wait any more.
+    pub(crate) fn make_room(&mut self, unfinished: usize) {
+        let limit = self.shared.unfinished_per_shard;
+        if self.assembly.is_crowded() && unfinished <= limit / AT_EASE {
+            return self.let_all_in();
+        }
+        if self.assembly.is_crowded() || unfinished > limit / CROWDED {
+            self.let_in(limit, unfinished);
+        }
+    }
+
+    fn let_all_in(&mut self) {
+        for Reverse(waiting) in self.assembly.crowd.take().into_iter().flat_map(|crowd| crowd.line) {
+            self.let_go_on(waiting.key);
+        }
+    }
+
+    fn let_in(&mut self, limit: usize, unfinished: usize) {
+        let mut crowd = self.assembly.crowd.take().unwrap_or_default();
+        crowd.little = (limit / LITTLE / self.connections.len().max(1)).clamp(LEAST, MOST);
+        crowd.lost.retain(|key, _| self.half_sent(*key) >= crowd.little);
+        let over: Vec<_> = crowd
+            .going
+            .iter_mut()
+            .filter_map(|(key, progress)| Some((*key, self.is_over(*key, progress, crowd.little)?)))
+            .collect();
+        for (key, over) in over {
+            crowd.going.remove(&key);
+            if over == Over::Lost {
+                *crowd.lost.entry(key).or_default() += 1;
+            }
+        }
+        let places = Crowd::places(limit, unfinished, self.shared.config.max_http_buffer_size);
+        let mut entered = Vec::new();
+        while let Some(key) = crowd.next(limit, places) {
+            if self.connections.get(key.0).is_some_and(|it| it.fate.is_none() && it.input == Input::HeldUp) {
+                crowd.going.insert(key, Progress { bytes: self.half_sent(key), at: self.now });
+                entered.push(key);
+            }
+        }
+        crowd.next_look = self.now + PAUSE;
+        // A turn comes then, whatever else happens, and looks again at its end.
+        self.arm_alarm(crowd.next_look, |_| {});
+        self.assembly.crowd = Some(crowd);
+        for key in entered {
+            self.let_go_on(key);
+        }
+    }
+
+    /// Whether one that was let in gives its place up: its message is whole, or does not come.
+    fn is_over(&self, key: ConnectionKey, progress: &mut Progress, little: usize) -> Option<Over> {
+        let bytes = self.half_sent(key);
+        if bytes < little {
+            return Some(Over::Whole);
+        }
+        // Who has not been read is not to blame. And the buffer of what it has begun since may be smaller.
+        let is_unread = self.is_unread(key);
+        if is_unread || bytes.abs_diff(progress.bytes) >= PROGRESS {
+            *progress = Progress { bytes, at: self.now };
+        }
+        (progress.at + PATIENCE <= self.now).then_some(Over::Lost)
+    }
+
+    /// Bytes of a message, of its attachments, or of a request's body, that are here while others are not.
+    fn half_sent(&self, key: ConnectionKey) -> usize {
+        let Some(connection) = self.connections.get(key.0) else { return 0 };
+        let (session, bytes) = match &connection.stage {
+            Stage::WebSocket(websocket) => match websocket.role {
+                Role::Session(session) => (Some(session), websocket.incoming.held()),
+                Role::Closing => return 0,
+            },
+            Stage::Http(http) => match &http.state {
+                HttpState::Post(post) => (Some(post.session), post.body.capacity()),
+                // A head is short, and may be a health check's.
+                _ => return 0,
+            },
+            Stage::Lingering => return 0,
+        };
+        let client = session.and_then(|session| self.sessions.get(session.0));
+        bytes + client.map_or(0, |client| client.decoder.held())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_is_room_for_as_many_messages_as_fit_and_for_one_always() {
+        let mebibyte = 1 << 20;
+        assert_eq!(Crowd::places(64 * mebibyte, 32 * mebibyte, mebibyte), 12);
+        assert_eq!(Crowd::places(64 * mebibyte, 56 * mebibyte, mebibyte), 1);
+        assert_eq!(Crowd::places(64 * mebibyte, 80 * mebibyte, mebibyte), 1);
+        assert_eq!(Crowd::places(1000, 600, usize::MAX), 1);
+        assert_eq!(Crowd::places(0, 0, 0), 1);
+    }
+
+    #[test]
+    fn who_needs_least_comes_first_and_who_lost_its_place_last() {
+        const LIMIT: usize = 64 << 20;
+        let waiting = |key, lost, missing| Waiting { lost, missing, key: ConnectionKey(key) };
+        let line = [waiting(1, 0, 500_000), waiting(2, 1, 10), waiting(3, 0, 4000), waiting(4, 0, usize::MAX)];
+        let mut crowd = Crowd { line: line.map(Reverse).into(), ..Crowd::default() };
+        let mut next = |places| {
+            let next = crowd.next(LIMIT, places)?;
+            crowd.going.insert(next, Progress { bytes: 0, at: Millis(0) });
+            Some(next.0)
+        };
+        assert_eq!(next(0), Some(3), "for a short message there is room");
+        assert_eq!(next(1), None);
+        assert_eq!([next(2), next(3), next(4)], [Some(1), Some(4), Some(2)]);
+    }
+}

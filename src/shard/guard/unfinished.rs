@@ -1,0 +1,123 @@
+//! What clients have begun and not finished: parts of WebSocket messages and of requests, and packets whose attachments
+//! are missing.
+//!
+//! Nearly all messages come whole, and keep nothing. So what is kept is not reckoned up with each read; only when enough
+//! has come to matter are all clients looked at.
+
+use crate::engineio::Reason;
+use crate::metrics::Limit;
+use crate::shard::event_loop::core::Core;
+use crate::shard::net::connection::{Connection, Fate, HttpState, Stage};
+use crate::shard::store::keys::{ConnectionKey, SessionKey};
+
+/// The part of the bound that may come between two looks: by so much it may be exceeded.
+const LOOK: usize = 8;
+
+/// From this on, what a client has half sent is much: one that has less is not cut off because memory is short.
+const MUCH: usize = 64 * 1024;
+
+impl Core {
+    /// While all clients together have much half sent, those with large messages wait; while they have more than they may, those
+    /// with the most are cut off.
+    pub(crate) fn check_unfinished(&mut self) {
+        let limit = self.shared.unfinished_per_shard;
+        if self.kept <= limit / LOOK && !self.assembly.is_due(self.now) {
+            return;
+        }
+        self.kept = 0;
+        let owners = self.owners_of_unfinished();
+        let unfinished = sum(&owners);
+        self.cut_owners(owners, unfinished.saturating_sub(limit), Limit::Unfinished);
+        self.make_room(unfinished);
+    }
+
+    /// So many bytes have come of something that is not whole. If that makes much, large messages wait from now on: a turn may
+    /// read as much as all may have half sent.
+    pub(crate) fn note_unfinished(&mut self, bytes: usize) {
+        self.kept += bytes;
+        let limit = self.shared.unfinished_per_shard;
+        if self.kept > limit / LOOK && !self.assembly.is_crowded() {
+            let unfinished = sum(&self.owners_of_unfinished());
+            self.make_room(unfinished);
+            // Beyond the bound, the turn's end cuts those off that have the most.
+            if unfinished <= limit {
+                self.kept = 0;
+            }
+        }
+    }
+
+    /// Cuts off those that have much half sent, the most first, until so many bytes are let go. Gives how many are.
+    pub(crate) fn cut_unfinished(&mut self, excess: usize, limit: Limit) -> usize {
+        let mut owners = self.owners_of_unfinished();
+        owners.retain(|(held, _)| *held > MUCH);
+        self.cut_owners(owners, excess, limit)
+    }
+
+    /// Who has something half sent, and how much.
+    fn owners_of_unfinished(&self) -> Vec<(usize, Owner)> {
+        let connections = self
+            .connections
+            .iter()
+            .filter(|(_, connection)| connection.fate.is_none())
+            .map(|(key, connection)| (connection.unfinished(), Owner::Connection(ConnectionKey(key))));
+        let sessions =
+            self.sessions.iter().map(|(key, client)| (client.decoder.held(), Owner::Session(SessionKey(key))));
+        connections.chain(sessions).filter(|(held, _)| *held > 0).collect()
+    }
+
+    fn cut_owners(&mut self, mut owners: Vec<(usize, Owner)>, excess: usize, limit: Limit) -> usize {
+        owners.sort_unstable_by_key(|(held, _)| std::cmp::Reverse(*held));
+        let mut freed = 0;
+        for (held, owner) in owners {
+            if freed >= excess {
+                break;
+            }
+            freed += held;
+            self.metrics.hit(limit);
+            let how = format_args!("cut off with {held} bytes half sent ({limit})");
+            match owner {
+                Owner::Connection(key) => {
+                    log::debug!("connection {}: {how}", key.0);
+                    self.doom(key, Fate::Error);
+                }
+                Owner::Session(key) => {
+                    log::debug!("{}: {how}", self.name_session(key));
+                    self.session(key, |session, _, _, effects| session.abort(Reason::TransportError, effects));
+                }
+            }
+        }
+        freed
+    }
+}
+
+impl Connection {
+    /// Bytes kept of a message or a request that is not whole.
+    pub(crate) fn unfinished(&self) -> usize {
+        match &self.stage {
+            Stage::Http(http) => {
+                let body = match &http.state {
+                    HttpState::Post(post) => post.body.capacity(),
+                    HttpState::Waiting(waiting) => waiting.rest.as_ref().map_or(0, |rest| rest.len()),
+                    HttpState::Head | HttpState::Deferred | HttpState::Discard(_) | HttpState::Held(_) => 0,
+                };
+                http.unread.capacity() + body
+            }
+            Stage::WebSocket(websocket) => websocket.incoming.held(),
+            Stage::Lingering => 0,
+        }
+    }
+}
+
+/// Bytes that they have half sent, all together.
+fn sum(owners: &[(usize, Owner)]) -> usize {
+    owners.iter().map(|(held, _)| held).sum()
+}
+
+/// Who has something half sent.
+#[derive(Debug, Clone, Copy)]
+enum Owner {
+    /// A message or a request on its way.
+    Connection(ConnectionKey),
+    /// A packet that awaits attachments.
+    Session(SessionKey),
+}

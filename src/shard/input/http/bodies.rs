@@ -1,0 +1,72 @@
+//! Bodies of requests: those of POSTs, and those that nobody wants.
+
+use super::requests::Step;
+use crate::engineio::PayloadKind;
+use crate::http::{self, BodyError, BodyStep, Delivery, HeaderLines, Status};
+use crate::metrics::Limit;
+use crate::shard::event_loop::core::Core;
+use crate::shard::net::connection::{Connection, HttpState, Then};
+use crate::shard::store::keys::{ConnectionKey, SessionKey};
+
+impl Core {
+    pub(crate) fn discarded(&mut self, key: ConnectionKey, result: Result<(usize, BodyStep), BodyError>) -> Step {
+        match result {
+            Ok((used, BodyStep::Done)) => {
+                self.set_state(key, HttpState::Head);
+                let deadline = self.now + self.shared.config.limits.keep_alive;
+                self.set_deadline(key, deadline);
+                Step::Used(used)
+            }
+            Ok((used, BodyStep::TooLarge)) => Step::Used(used),
+            Ok((_, BodyStep::More)) => Step::Over,
+            // The answer is given already; what follows on this connection cannot be understood.
+            Err(_) => {
+                self.finish(key, Then::Linger);
+                Step::Over
+            }
+        }
+    }
+
+    pub(crate) fn post_went_on(&mut self, key: ConnectionKey, result: Result<(usize, BodyStep), BodyError>) -> Step {
+        let Some(session) = self.posting(key) else { return Step::Over };
+        match result {
+            Ok((used, BodyStep::TooLarge)) => {
+                self.metrics.hit(Limit::MaxHttpBufferSize);
+                self.session(session, |session, _, _, _| session.post_too_long(key));
+                self.answer_and_drop(key, Status::PayloadTooLarge);
+                Step::Used(used)
+            }
+            Ok((_, BodyStep::More | BodyStep::Done)) => Step::Over,
+            Err(error) => {
+                log::debug!("connection {}: {error}", key.0);
+                self.set_state(key, HttpState::Head);
+                self.session(session, |session, _, _, effects| session.post_lost(key, effects));
+                self.last_answer(key, &http::empty(Status::BadRequest, Delivery::LAST, &HeaderLines::EMPTY));
+                Step::Over
+            }
+        }
+    }
+
+    /// The session whose POST is being read.
+    pub(crate) fn posting(&mut self, key: ConnectionKey) -> Option<SessionKey> {
+        self.post_being_read(key).map(|(session, _)| session)
+    }
+
+    /// The same, and what the POST's body is made of.
+    pub(crate) fn post_being_read(&mut self, key: ConnectionKey) -> Option<(SessionKey, PayloadKind)> {
+        match &self.connections.get_mut(key.0)?.http()?.state {
+            HttpState::Post(post) => Some((post.session, post.kind)),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn is_posting(&mut self, key: ConnectionKey) -> bool {
+        self.posting(key).is_some()
+    }
+
+    pub(crate) fn set_state(&mut self, key: ConnectionKey, state: HttpState) {
+        if let Some(http) = self.connections.get_mut(key.0).and_then(Connection::http) {
+            http.state = state;
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! Handshakes that wait for everything else: who is connected comes first, and health checks are not behind a crowd.
+//!
+//! When thousands of clients come at once, each costs ten times what it costs to read its request. So their requests are
+//! read as they come, and a turn begins only so many sessions; the rest wait, in the order in which they came. What is kept
+//! of one that waits is its bytes, which are parsed again. A client that closes its half meanwhile is taken to have given
+//! up: what a crowd has abandoned is not worked off.
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use super::requests::Step;
+use crate::shard::event_loop::core::Core;
+use crate::shard::event_loop::turn::Shard;
+use crate::shard::net::connection::{Connection, HttpState, NEVER};
+use crate::shard::store::keys::ConnectionKey;
+
+/// Handshakes in one turn of the loop: less than a millisecond of work.
+const PER_TURN: usize = 16;
+
+/// The handshakes that wait, and how many may be done at once.
+#[derive(Debug, Default)]
+pub(crate) struct Handshakes {
+    /// Whose they are. Those that have gone meanwhile are still among them.
+    waiting: VecDeque<ConnectionKey>,
+    /// How many more this turn may do.
+    left: usize,
+}
+
+impl Handshakes {
+    /// How many are left for the next turns.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// A turn begins. While there are some that wait, a new one goes behind them.
+    pub(crate) fn begin_turn(&mut self) {
+        self.left = if self.waiting.is_empty() { PER_TURN } else { 0 };
+    }
+
+    /// Whether one more may be done now.
+    pub(crate) fn admit(&mut self) -> bool {
+        let admitted = self.left > 0;
+        self.left = self.left.saturating_sub(1);
+        admitted
+    }
+}
+
+impl Shard {
+    /// Goes on with handshakes that wait, as many as one turn may.
+    pub(crate) fn deferred_handshakes(self: &Rc<Self>) {
+        for _ in 0..PER_TURN {
+            let Some(key) = self.core.borrow_mut().next_deferred() else { break };
+            self.served(key, |shard| shard.http_bytes(key, &[]));
+        }
+    }
+}
+
+impl Core {
+    /// Has a handshake wait; its request is kept as it came.
+    pub(crate) fn defer_handshake(&mut self, key: ConnectionKey) -> Step {
+        if let Some(http) = self.connections.get_mut(key.0).and_then(Connection::http) {
+            http.state = HttpState::Deferred;
+            self.set_deadline(key, NEVER);
+            self.handshakes.waiting.push_back(key);
+        }
+        Step::Wait
+    }
+
+    /// The next whose handshake waits, which may now be done.
+    fn next_deferred(&mut self) -> Option<ConnectionKey> {
+        loop {
+            let key = self.handshakes.waiting.pop_front()?;
+            let http = self.connections.get_mut(key.0).and_then(Connection::http);
+            if let Some(http) = http.filter(|http| matches!(http.state, HttpState::Deferred)) {
+                http.state = HttpState::Head;
+                self.handshakes.left = 1;
+                return Some(key);
+            }
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! Clients that are set up for another server: they look for another path, or speak another encoding. Both they and the log
+//! are told, as neither would find out otherwise.
+
+use log::Level;
+
+use super::requests::Step;
+use crate::engineio::Query;
+use crate::http::{self, Head};
+use crate::log_line::{Excerpt, LineKind};
+use crate::shard::event_loop::core::Core;
+use crate::shard::net::connection::Connection;
+use crate::shard::sockets::target::Urgency;
+use crate::shard::store::keys::{ConnectionKey, SessionKey};
+use crate::socketio;
+
+static ELSEWHERE: LineKind = LineKind::each_minute(Level::Warn, module_path!(), "clients with another path");
+static MESSAGE_PACK: LineKind = LineKind::each_minute(Level::Warn, module_path!(), "clients that speak MessagePack");
+
+/// Paths that servers of Socket.IO usually have.
+const USUAL: [&str; 2] = ["/socket.io", "/websockets"];
+
+/// Whether a client of Socket.IO sends this, by its parameters or by its path.
+pub(in crate::shard) fn is_socket_io(head: &Head<'_>) -> bool {
+    let usual = |usual| head.path.strip_prefix(usual).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    Query::parse(head.query).transport.is_some() || USUAL.into_iter().any(usual)
+}
+
+impl Core {
+    /// Answers a client of Socket.IO that looks for another path than the endpoint's.
+    pub(in crate::shard) fn misdirected(&mut self, key: ConnectionKey, head: &Head<'_>) -> Step {
+        let path = &self.shared.config.path;
+        ELSEWHERE.write(|| {
+            let asked = Excerpt(head.path);
+            format!("a client looks for Socket.IO at {asked:?}: here it is at {path:?} (KINGLET_PATH; the client's option `path`)")
+        });
+        let Some(http) = self.connections.get_mut(key.0).and_then(Connection::http) else { return Step::Over };
+        if head.upgrade {
+            http.answer.delivery.connection = http::Connection::Close;
+        }
+        let answer = http::misdirected(http.answer.delivery, &http.answer.cors, path);
+        self.answer(key, head, &answer)
+    }
+
+    /// Tells a client that encodes in MessagePack that it will not be understood.
+    pub(in crate::shard) fn refuse_message_pack(&mut self, session: SessionKey) {
+        MESSAGE_PACK.write(|| {
+            "a client speaks MessagePack (socket.io-msgpack-parser), this server JSON: the client is closed; leave out its option `parser`"
+                .to_owned()
+        });
+        self.send_to_session(session, &socketio::not_message_pack(), Urgency::Reliable);
+    }
+}

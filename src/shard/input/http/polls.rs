@@ -1,0 +1,153 @@
+//! Answers to held GETs: when they are given, and what they are. In a fan-out a payload is made once, and compressed once in
+//! each coding, however many clients get the same.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use crate::config::Config;
+use crate::engineio::{Encoding, Frames, PayloadKind};
+use crate::http::{Coding, PollAnswer};
+use crate::shard::event_loop::core::Core;
+use crate::shard::net::connection::{Answer, Connection, HttpState};
+use crate::shard::net::write::SLICE;
+use crate::shard::store::keys::{ConnectionKey, SessionKey};
+
+/// From this length on a payload is shared by the answers that carry it; a shorter one is copied behind their heads.
+const SHARED: usize = 16 * 1024;
+
+/// Answers that are remembered of one payload: clients of one application ask in few ways.
+const REMEMBERED: usize = 8;
+
+/// A payload that others may get, too. It lives until all have been answered for whom something was queued.
+#[derive(Debug)]
+pub(crate) struct CommonPayload {
+    frames: Vec<Frames>,
+    encoding: Encoding,
+    kind: PayloadKind,
+    plain: Bytes,
+    /// The same in each coding that was asked for; `None` if it is not compressed.
+    coded: Vec<(Coding, Option<Bytes>)>,
+    /// Whole answers that carry it.
+    answers: Vec<(Answer, Bytes)>,
+}
+
+impl Core {
+    /// Answers the held GETs of sessions for which something was queued, as many as one turn may.
+    pub(crate) fn answer_polls(&mut self) {
+        if self.polled.is_empty() {
+            return;
+        }
+        let started = Instant::now();
+        for _ in 0..self.shared.config.limits.writes_per_turn {
+            let Some(key) = self.polled.pop_front() else { break };
+            if let Some(client) = self.sessions.get_mut(key.0) {
+                client.polled = false;
+                self.session(key, |session, now, settings, effects| session.flush(now, settings, effects));
+            }
+            // One answer may have been compressed, which takes long.
+            if started.elapsed() >= SLICE {
+                break;
+            }
+        }
+        if self.polled.is_empty() {
+            self.common_payload = None;
+        }
+    }
+
+    /// Answers a held GET.
+    pub(crate) fn answer_poll(&mut self, key: ConnectionKey, encoding: Encoding, frames: Vec<Frames>) {
+        let Some(http) = self.connections.get_mut(key.0).and_then(Connection::http) else { return };
+        http.state = HttpState::Head;
+        let wanted = &http.answer;
+        let common = self.common_payload.take().filter(|common| common.is_of(&frames, encoding));
+        let mut common = common.unwrap_or_else(|| CommonPayload::new(frames, encoding));
+        if common.plain.len() < SHARED {
+            let answer = common.answer(&self.shared.config, wanted);
+            self.push(key, &answer);
+        } else {
+            let (head, payload) = common.head_and_payload(&self.shared.config, wanted);
+            self.push_own(key, head);
+            self.push(key, &payload);
+        }
+        if !self.polled.is_empty() {
+            self.common_payload = Some(common);
+        }
+        self.answered(key);
+    }
+
+    /// All that waited for this connection has left. If that was an answer that took its time, the client could not answer a
+    /// ping behind it: it can from now on.
+    pub(crate) fn taken(&mut self, key: ConnectionKey) {
+        let taking = self.connections.get_mut(key.0).and_then(Connection::http).and_then(|http| http.taking.take());
+        if let Some(session) = taking {
+            self.session(session, |session, now, settings, _| session.sent(now, settings));
+        }
+    }
+
+    /// A GET of a session was answered by this connection.
+    pub(crate) fn answered_session(&mut self, session: SessionKey, key: ConnectionKey) {
+        if let Some(client) = self.sessions.get_mut(session.0) {
+            client.answered = key;
+        }
+        if let Some(http) = self.connections.get_mut(key.0).and_then(Connection::http) {
+            http.taking = Some(session);
+        }
+        self.let_post_go_on(session);
+    }
+}
+
+impl CommonPayload {
+    fn new(frames: Vec<Frames>, encoding: Encoding) -> Self {
+        let (plain, kind) = encoding.payload(&frames);
+        Self { frames, encoding, kind, plain: plain.into(), coded: Vec::new(), answers: Vec::new() }
+    }
+
+    /// Whether it is that of these frames.
+    fn is_of(&self, frames: &[Frames], encoding: Encoding) -> bool {
+        // It holds its frames, so nothing else can have their addresses.
+        let place = |frames: &Frames| (frames.bytes().as_ptr(), frames.len());
+        self.encoding == encoding
+            && self.frames.iter().map(place).eq(frames.iter().map(place))
+            && self.frames.iter().any(Frames::may_compress) == frames.iter().any(Frames::may_compress)
+    }
+
+    /// The whole answer to who wants it so.
+    fn answer(&mut self, config: &Config, wanted: &Answer) -> Bytes {
+        if let Some((_, answer)) = self.answers.iter().find(|(other, _)| other == wanted) {
+            return answer.clone();
+        }
+        let (payload, coding) = self.payload(config, wanted.coding);
+        let answer = self.carrying(&payload, coding, wanted).write(wanted.delivery);
+        if self.answers.len() < REMEMBERED {
+            self.answers.push((wanted.clone(), answer.clone()));
+        }
+        answer
+    }
+
+    /// The same in two parts, of which others may share the second.
+    fn head_and_payload(&mut self, config: &Config, wanted: &Answer) -> (Bytes, Bytes) {
+        let (payload, coding) = self.payload(config, wanted.coding);
+        let head = self.carrying(&payload, coding, wanted).head(wanted.delivery);
+        (head, payload)
+    }
+
+    fn carrying<'a>(&self, payload: &'a [u8], coding: Option<Coding>, wanted: &'a Answer) -> PollAnswer<'a> {
+        PollAnswer { payload, kind: self.kind, coding, cors: &wanted.cors, cookie: None }
+    }
+
+    /// The payload as a client gets it that takes this coding, and whether it is in it.
+    fn payload(&mut self, config: &Config, coding: Option<Coding>) -> (Bytes, Option<Coding>) {
+        let may_be = config.http_compression
+            && self.plain.len() >= config.compression_threshold
+            && self.frames.iter().any(Frames::may_compress);
+        let Some(coding) = coding.filter(|_| may_be) else { return (self.plain.clone(), None) };
+        let known = self.coded.iter().find(|(known, _)| *known == coding).map(|(_, coded)| coded.clone());
+        let coded = known.unwrap_or_else(|| {
+            let coded = coding.compress(&self.plain).ok().map(Bytes::from);
+            self.coded.push((coding, coded.clone()));
+            coded
+        });
+        coded.map_or_else(|| (self.plain.clone(), None), |coded| (coded, Some(coding)))
+    }
+}

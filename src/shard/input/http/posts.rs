@@ -1,0 +1,233 @@
+//! POSTs that were read whole: their packets are handled, and they are answered, at once or later.
+//!
+//! Later, when the client has sent more than it may for now, when much waits for it that it has not fetched, or when the
+//! packets take longer than one turn has for one client. Then the rest of the packets is kept with the connection.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use bytestring::ByteString;
+
+use crate::engineio::{Encoding, Millis, Packet, ParseError, PayloadKind, Route, payload, v3};
+use crate::shard::Shard;
+use crate::shard::event_loop::core::Core;
+use crate::shard::net::connection::{Connection, HttpState, NEVER, Waiting};
+use crate::shard::sessions::allowance::Verdict;
+use crate::shard::store::keys::{ConnectionKey, SessionKey, SessionRef};
+use crate::shard::store::tail::Tail;
+
+/// How long a POST is held up at most because of what waits for its client: some clients give a request up after 5 s.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The part of `hold_up` below which what waits for a client must fall for it to go on.
+pub(crate) const GO_ON: usize = 2;
+
+/// The packets of a POST that are still to be handled.
+#[derive(Debug)]
+pub(crate) enum Packets {
+    V4(Tail<ByteString>),
+    V3Text(Tail<ByteString>),
+    V3Binary(Tail<Bytes>),
+}
+
+/// Why a POST is not answered yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pause {
+    /// Its turn was over: it goes on in the next.
+    Turn,
+    /// Its client has sent more than it may, and goes on then.
+    Rate(Millis),
+    /// Much waits for its client.
+    Queue,
+}
+
+impl Packets {
+    /// The packets of a body.
+    fn of(body: &[u8], encoding: Encoding, kind: PayloadKind) -> Self {
+        let text = || ByteString::from(&*String::from_utf8_lossy(body)).into();
+        match (encoding, kind) {
+            (Encoding::V4, _) => Self::V4(text()),
+            (Encoding::V3 | Encoding::V3Base64, PayloadKind::Text) => Self::V3Text(text()),
+            (Encoding::V3 | Encoding::V3Base64, PayloadKind::Binary) => {
+                Self::V3Binary(Bytes::copy_from_slice(body).into())
+            }
+        }
+    }
+
+    /// Bytes that they hold, what has been handled of their buffer among them.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::V4(text) | Self::V3Text(text) => text.held(),
+            Self::V3Binary(bytes) => bytes.held(),
+        }
+    }
+
+    /// Hands the packets to `handle` until it wants no more. Gives what is left.
+    fn walk(self, mut handle: impl FnMut(Result<Packet<'_>, ParseError>, Option<&ByteString>) -> bool) -> Option<Self> {
+        match self {
+            Self::V4(text) => {
+                let mut packets = payload::decode(text.rest());
+                while let Some(packet) = packets.next()
+                    && handle(packet, Some(text.whole()))
+                {}
+                packets.rest().map(str::len).map(|left| Self::V4(text.cut(left)))
+            }
+            Self::V3Text(text) => {
+                let mut packets = v3::decode_text_payload(text.rest());
+                while let Some(packet) = packets.next()
+                    && handle(packet, Some(text.whole()))
+                {}
+                packets.rest().map(str::len).map(|left| Self::V3Text(text.cut(left)))
+            }
+            Self::V3Binary(bytes) => {
+                let mut packets = v3::decode_binary_payload(bytes.rest());
+                while let Some(packet) = packets.next()
+                    && handle(packet, None)
+                {}
+                Some(packets.rest().len()).filter(|left| *left > 0).map(|left| Self::V3Binary(bytes.cut(left)))
+            }
+        }
+    }
+}
+
+impl Shard {
+    /// Handles the body of a POST.
+    pub(crate) fn post_body(self: &Rc<Self>, key: ConnectionKey, body: &[u8]) {
+        let Some((session, kind)) = self.core.borrow_mut().post_being_read(key) else { return };
+        let mut core = self.core.borrow_mut();
+        core.session(session, |session, _, _, _| session.post_read(key));
+        core.charge(session, 0, body.len());
+        let (encoding, session) = (core.encoding(session), core.session_ref(session));
+        drop(core);
+        let Some(session) = session else { return self.core.borrow_mut().answer_post(key) };
+        self.post_packets(key, session, Some(Packets::of(body, encoding, kind)), None);
+    }
+
+    /// Handles as many packets of a POST as its client may send now; the rest, and the answer, wait. `patience` ends when much
+    /// that waits for the client holds it up no more.
+    fn post_packets(
+        self: &Rc<Self>,
+        key: ConnectionKey,
+        session: SessionRef,
+        packets: Option<Packets>,
+        patience: Option<Millis>,
+    ) {
+        let mut pause = None;
+        let rest = packets.and_then(|packets| {
+            packets.walk(|packet, whole| {
+                self.post_packet(session.key, key, packet, whole);
+                pause = self.core.borrow_mut().pause(session.key, patience);
+                if pause.is_none() && self.has_had_its_turn() {
+                    pause = Some(Pause::Turn);
+                }
+                pause.is_none()
+            })
+        });
+        self.core.borrow_mut().post_judged(key, session, pause, rest, patience);
+    }
+
+    /// Goes on with a POST that waits, if its time has come and its session has not ended, which answers it.
+    pub(crate) fn resume_post(self: &Rc<Self>, key: ConnectionKey) {
+        let Some((session, rest, patience)) = self.core.borrow_mut().take_waiting(key) else { return };
+        self.served(key, |shard| shard.post_packets(key, session, rest, patience));
+        self.run_calls();
+    }
+}
+
+impl Core {
+    /// What holds a session's POST up, if anything does.
+    fn pause(&mut self, session: SessionKey, patience: Option<Millis>) -> Option<Pause> {
+        // Nobody hears of the packets of a session that is closing: they are gone through at once.
+        if matches!(self.sessions.get(session.0)?.session.route(), Route::Gone) {
+            return None;
+        }
+        match self.charge(session, 1, 0) {
+            Verdict::HoldUp(until, _) => Some(Pause::Rate(until)),
+            Verdict::GoOn => {
+                let client = self.sessions.get(session.0)?;
+                // A client sends its upgrade packet only when its POST is answered.
+                let holds = client.session.queued_bytes() > self.shared.config.limits.hold_up
+                    && !client.session.is_probed()
+                    && patience.is_none_or(|until| self.now < until);
+                holds.then_some(Pause::Queue)
+            }
+        }
+    }
+
+    fn post_judged(
+        &mut self,
+        key: ConnectionKey,
+        session: SessionRef,
+        pause: Option<Pause>,
+        rest: Option<Packets>,
+        patience: Option<Millis>,
+    ) {
+        self.note_unfinished(rest.as_ref().map_or(0, Packets::len));
+        match pause {
+            Some(Pause::Rate(until)) => {
+                self.wait_with_post(key, Waiting { session, rest, until, patience });
+                self.arm_alarm(until, move |shard| shard.resume_post(key));
+            }
+            Some(Pause::Queue) => {
+                let until = patience.unwrap_or(self.now + PATIENCE);
+                self.metrics.held_up.one();
+                self.wait_with_post(key, Waiting { session, rest, until, patience: Some(until) });
+                self.arm_alarm(until, move |shard| shard.resume_post(key));
+            }
+            Some(Pause::Turn) if rest.is_some() => {
+                self.wait_with_post(key, Waiting { session, rest, until: self.now, patience });
+                self.line_up(key);
+            }
+            Some(Pause::Turn) | None => self.accept_post(key, session),
+        }
+    }
+
+    /// All packets are handled: the POST is answered, or its session does so later.
+    fn accept_post(&mut self, key: ConnectionKey, session: SessionRef) {
+        let later = self.session(session.key, |session, _, _, effects| session.post_accept(key, effects));
+        if later == Some(true) {
+            self.wait_with_post(key, Waiting { session, rest: None, until: NEVER, patience: None });
+        } else {
+            self.answer_post(key);
+        }
+    }
+
+    fn wait_with_post(&mut self, key: ConnectionKey, waiting: Waiting) {
+        let Some(http) = self.connections.get_mut(key.0).and_then(Connection::http) else { return };
+        // What the packets led to may have ended the session, which has answered then.
+        if matches!(http.state, HttpState::Post(_) | HttpState::Waiting(_)) {
+            http.state = HttpState::Waiting(Box::new(waiting));
+            self.set_deadline(key, NEVER);
+        }
+    }
+
+    /// What is still to be handled of a POST that waits, if its time has come.
+    fn take_waiting(&mut self, key: ConnectionKey) -> Option<(SessionRef, Option<Packets>, Option<Millis>)> {
+        let now = self.now;
+        match &mut self.connections.get_mut(key.0).and_then(Connection::http)?.state {
+            HttpState::Waiting(waiting) if waiting.until <= now => {
+                Some((waiting.session, waiting.rest.take(), waiting.patience))
+            }
+            _ => None,
+        }
+    }
+
+    /// A polling client has fetched, or probes: its POST goes on if what waits for it has become short, or must not be held up.
+    pub(crate) fn let_post_go_on(&mut self, session: SessionKey) {
+        let short = self.shared.config.limits.hold_up / GO_ON;
+        let Some(client) = self.sessions.get(session.0) else { return };
+        let Some(key) = client.session.handled_post() else { return };
+        if client.session.queued_bytes() > short && !client.session.is_probed() {
+            return;
+        }
+        let now = self.now;
+        let Some(http) = self.connections.get_mut(key.0).and_then(Connection::http) else { return };
+        if let HttpState::Waiting(waiting) = &mut http.state
+            && waiting.patience == Some(waiting.until)
+        {
+            waiting.until = now;
+            self.line_up(key);
+        }
+    }
+}

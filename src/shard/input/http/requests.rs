@@ -1,0 +1,354 @@
+//! Requests: bytes of a connection become heads and bodies, and these become handshakes, polls, posts and upgrades.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::client_address::client_address;
+use super::mistaken::is_socket_io;
+use crate::config::HandshakeHeaders;
+use crate::engineio::{self, Code, Encoding, Kind, Millis, PayloadKind, Protocol, Purpose, Query, Request};
+use crate::http::{
+    self, BodyLength, BodyReader, BodyStep, Delivery, Expectation, Head, HeadError, HeaderLines, Method, Parsed, Status,
+};
+use crate::log_line::Excerpt;
+use crate::metrics::Limit;
+use crate::shard::Shard;
+use crate::shard::event_loop::core::Core;
+use crate::shard::net::connection::{Answer, Connection, Fate, HttpState, NEVER, Post, Stage};
+use crate::shard::sessions::client::Lookup;
+use crate::shard::sessions::handshake::Handshake;
+use crate::shard::store::keys::{ConnectionKey, SessionKey};
+
+/// How long a connection that asks for a protocol not spoken here is left, as on Node.
+const DESTROY_UPGRADE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How far the handling of a connection's bytes has come.
+pub(crate) enum Step {
+    /// So many bytes were used; what follows may be handled.
+    Used(usize),
+    /// More bytes are needed, or an answer must leave first.
+    Wait,
+    /// The connection is a WebSocket from here on.
+    WebSocket(usize),
+    /// The connection takes no more bytes here.
+    Over,
+    /// The connection has moved to another shard, and its request with it.
+    Moved,
+}
+
+impl Shard {
+    /// Handles bytes of a connection that carries requests.
+    pub(crate) fn http_bytes(self: &Rc<Self>, key: ConnectionKey, bytes: &[u8]) {
+        let unread = self.core.borrow_mut().take_unread(key);
+        let joined;
+        let mut rest = bytes;
+        // A head that comes in drops has one deadline, not a new one with each drop.
+        let mut begins = unread.is_empty() || bytes.is_empty();
+        if !unread.is_empty() {
+            joined = [&unread, bytes].concat();
+            rest = &joined;
+        }
+        loop {
+            match self.http_step(key, rest) {
+                Step::Used(count) => {
+                    rest = rest.get(count..).unwrap_or_default();
+                    begins = true;
+                    if self.has_had_its_turn() && !rest.is_empty() {
+                        let mut core = self.core.borrow_mut();
+                        core.keep_unread(key, rest, begins);
+                        return core.line_up(key);
+                    }
+                }
+                Step::Wait => return self.core.borrow_mut().keep_unread(key, rest, begins),
+                Step::WebSocket(count) => return self.websocket_bytes(key, rest.get(count..).unwrap_or_default()),
+                Step::Over | Step::Moved => return,
+            }
+        }
+    }
+
+    fn http_step(self: &Rc<Self>, key: ConnectionKey, bytes: &[u8]) -> Step {
+        let mut core = self.core.borrow_mut();
+        let Some(connection) = core.connections.get_mut(key.0).filter(|connection| connection.is_listening()) else {
+            return Step::Over;
+        };
+        let Some(http) = connection.http() else { return Step::Over };
+        match &mut http.state {
+            HttpState::Head if bytes.is_empty() => Step::Wait,
+            HttpState::Deferred | HttpState::Held(_) | HttpState::Waiting(_) => Step::Wait,
+            HttpState::Discard(reader) => {
+                let result = reader.read(bytes, &mut Vec::new());
+                core.discarded(key, result)
+            }
+            HttpState::Post(post) => {
+                let result = post.reader.read(bytes, &mut post.body);
+                match result {
+                    Ok((used, BodyStep::Done)) => {
+                        let body = std::mem::take(&mut post.body);
+                        drop(core);
+                        self.post_body(key, &body);
+                        Step::Used(used)
+                    }
+                    result => {
+                        core.note_unfinished(bytes.len());
+                        core.post_went_on(key, result)
+                    }
+                }
+            }
+            HttpState::Head => {
+                drop(core);
+                self.head(key, bytes)
+            }
+        }
+    }
+
+    fn head(self: &Rc<Self>, key: ConnectionKey, bytes: &[u8]) -> Step {
+        let mut scratch = http::scratch();
+        match http::parse(bytes, &self.shared.head_limits, &mut scratch) {
+            Ok(Parsed::Complete(head)) => {
+                let step = self.request(key, &head, bytes);
+                if !matches!(step, Step::Moved | Step::Wait) {
+                    self.core.borrow().metrics.requests.one();
+                }
+                step
+            }
+            Ok(Parsed::Partial) => Step::Wait,
+            Err(error) => {
+                log::debug!("connection {}: {error}", key.0);
+                let mut core = self.core.borrow_mut();
+                match error {
+                    HeadError::TooLong => core.metrics.hit(Limit::RequestHead),
+                    HeadError::TooManyHeaders => core.metrics.hit(Limit::RequestHeaders),
+                    _ => {}
+                }
+                core.last_answer(key, &http::empty(error.status(), Delivery::LAST, &HeaderLines::EMPTY));
+                Step::Over
+            }
+        }
+    }
+
+    fn request(self: &Rc<Self>, key: ConnectionKey, head: &Head<'_>, bytes: &[u8]) -> Step {
+        let mut core = self.core.borrow_mut();
+        let mut answer = Answer::to(head, &self.shared.config);
+        if core.spares.has(key) {
+            answer.delivery.connection = http::Connection::Close;
+        }
+        let asked = answer.delivery;
+        if self.shared.is_leaving() {
+            // Unless it turns out to be a session's, the request had better have found another server; the next may.
+            answer.delivery.connection = http::Connection::Close;
+        }
+        let delivery = answer.delivery;
+        if let Some(http) = core.connections.get_mut(key.0).and_then(Connection::http) {
+            http.answer = answer;
+        }
+        if head.expectation == Expectation::Unknown && !head.upgrade {
+            let answer = http::empty(Status::ExpectationFailed, delivery, &HeaderLines::EMPTY);
+            return core.answer(key, head, &answer);
+        }
+        if !head.path.starts_with(&self.shared.config.path) {
+            return if is_socket_io(head) { core.misdirected(key, head) } else { core.foreign_request(key, head) };
+        }
+        if let (Method::Options, Some(cors)) = (head.method, &self.shared.config.cors) {
+            let preflight = cors.preflight(delivery, head);
+            return core.answer(key, head, &preflight);
+        }
+        let query = Query::parse(head.query);
+        let session = match query.sid.as_deref().map_or(Lookup::Unknown, |sid| core.find_session(sid)) {
+            Lookup::Elsewhere(shard) => {
+                core.hand_off(key, shard, bytes);
+                return Step::Moved;
+            }
+            Lookup::Here(session) => {
+                core.deliver(key, asked);
+                Some(session)
+            }
+            Lookup::Unknown => None,
+        };
+        let found = session.and_then(|session| core.sessions.get(session.0)?.session.found());
+        let request = Request {
+            method: match head.method {
+                Method::Get => engineio::Method::Get,
+                Method::Post => engineio::Method::Post,
+                Method::Head | Method::Options | Method::Other => engineio::Method::Other,
+            },
+            kind: if head.upgrade { Kind::Upgrade } else { Kind::Plain },
+            query: &query,
+            origin: head.header("origin"),
+        };
+        match (engineio::check(request, &self.shared.settings, found), session) {
+            (Err(code), _) => core.refuse(key, head, code, None),
+            (Ok(Purpose::Poll), Some(session)) => core.poll(key, head, session),
+            (Ok(Purpose::Post), Some(session)) => {
+                drop(core);
+                self.post(key, head, session, bytes)
+            }
+            (Ok(Purpose::Upgrade), Some(session)) => core.upgrade(key, head, session),
+            (Ok(Purpose::Dismissal), _) => core.dismiss(key, head),
+            (Ok(Purpose::UnknownMethod), _) => core.answer_empty(key, head, Status::InternalServerError),
+            (Ok(Purpose::Handshake), _) if !core.handshakes.admit() => core.defer_handshake(key),
+            (Ok(Purpose::Handshake), _) => {
+                drop(core);
+                let step = self.handshake(key, head, query.encoding());
+                // What the server joined a client of protocol 3 to is joined before the client's next packet.
+                self.run_calls();
+                step
+            }
+            (Ok(Purpose::Poll | Purpose::Post | Purpose::Upgrade), None) => {
+                core.refuse(key, head, Code::UnknownSid, None)
+            }
+        }
+    }
+
+    fn handshake(self: &Rc<Self>, key: ConnectionKey, head: &Head<'_>, encoding: Encoding) -> Step {
+        if self.shared.is_leaving() {
+            self.core.borrow_mut().last_answer(key, &Bytes::from_static(http::BUSY));
+            return Step::Over;
+        }
+        let exceeded = self.core.borrow_mut().no_room_for_a_session();
+        if let Some(limit) = exceeded {
+            let mut core = self.core.borrow_mut();
+            core.metrics.hit(limit);
+            core.last_answer(key, &Bytes::from_static(http::BUSY));
+            return Step::Over;
+        }
+        let Some(peer) = self.core.borrow_mut().peer(key) else { return Step::Over };
+        let peer = client_address(head, peer, self.shared.config.trusted_proxies);
+        if !self.shared.config.admits_origins(head.values("origin")) {
+            let origin = String::from_utf8_lossy(head.values("origin").next().unwrap_or_default());
+            log::debug!("connection {}: origin {} is none of KINGLET_ALLOWED_ORIGINS", key.0, Excerpt(&origin));
+            return self.core.borrow_mut().refuse(key, head, Code::Forbidden, None);
+        }
+        let asked = self.shared.directory.asks_permission();
+        let full = asked.then(|| Handshake::new(head, peer, HandshakeHeaders::Keep));
+        if let Some(full) = &full
+            && let Err(message) = self.callbacks.allow(self, full)
+        {
+            return self.core.borrow_mut().refuse(key, head, Code::Forbidden, message.as_deref());
+        }
+        let mut core = self.core.borrow_mut();
+        if let Err(code) = engineio::check_protocol(encoding.protocol(), &self.shared.settings) {
+            return core.refuse(key, head, code, None);
+        }
+        let kept = self.shared.config.handshake_headers;
+        let full = full.filter(|_| kept == HandshakeHeaders::Keep);
+        let handshake = Arc::new(full.unwrap_or_else(|| Handshake::new(head, peer, kept)));
+        if head.upgrade {
+            core.open_on_websocket(key, head, encoding, handshake)
+        } else {
+            core.open_on_polling(key, head, encoding, handshake)
+        }
+    }
+
+    fn post(self: &Rc<Self>, key: ConnectionKey, head: &Head<'_>, session: SessionKey, bytes: &[u8]) -> Step {
+        let limit = self.shared.config.max_http_buffer_size;
+        let mut core = self.core.borrow_mut();
+        let reader = BodyReader::new(head.body, limit);
+        let octets = |kind: &[u8]| kind.trim_ascii().eq_ignore_ascii_case(b"application/octet-stream");
+        let kind =
+            if head.header("content-type").is_some_and(octets) { PayloadKind::Binary } else { PayloadKind::Text };
+        core.set_state(key, HttpState::Post(Box::new(Post { session, kind, reader, body: Vec::new() })));
+        core.session(session, |session, _, _, effects| session.post_begin(key, effects));
+        if (kind, core.encoding(session).protocol()) == (PayloadKind::Binary, Protocol::V4) {
+            core.session(session, |session, _, _, effects| session.post_invalid(key, effects));
+        }
+        let refused = !core.is_posting(key);
+        let after = bytes.get(head.length..).unwrap_or_default();
+        if !refused && let Some(body) = http::whole(head.body, after, limit) {
+            drop(core);
+            self.post_body(key, body);
+            return Step::Used(head.length + body.len());
+        }
+        if !refused && head.expectation == Expectation::Continue {
+            core.push(key, &Bytes::from_static(http::CONTINUE));
+        }
+        let deadline = core.now + self.shared.config.limits.body_timeout;
+        core.set_deadline(key, deadline);
+        Step::Used(head.length)
+    }
+}
+
+impl Core {
+    /// A request that is none of Socket.IO's.
+    fn foreign_request(&mut self, key: ConnectionKey, head: &Head<'_>) -> Step {
+        if head.upgrade {
+            let deadline = self.now + DESTROY_UPGRADE_TIMEOUT;
+            if let Some(connection) = self.connections.get_mut(key.0) {
+                connection.stage = Stage::Lingering;
+            }
+            self.set_deadline(key, deadline);
+            return Step::Over;
+        }
+        let Some(http) = self.connections.get_mut(key.0).and_then(Connection::http) else { return Step::Over };
+        let delivery = http.answer.delivery;
+        match (head.path, head.method) {
+            ("/", Method::Get | Method::Head) if self.shared.is_leaving() => {
+                self.answer(key, head, &http::leaving(delivery))
+            }
+            ("/", Method::Get | Method::Head) => self.answer(key, head, &http::all_good(delivery)),
+            _ => self.answer(key, head, &http::not_found(delivery)),
+        }
+    }
+
+    fn poll(&mut self, key: ConnectionKey, head: &Head<'_>, session: SessionKey) -> Step {
+        if !matches!(head.body, BodyLength::None | BodyLength::Length(0)) {
+            self.last_answer(key, &http::empty(Status::BadRequest, Delivery::LAST, &HeaderLines::EMPTY));
+            return Step::Over;
+        }
+        self.set_state(key, HttpState::Held(session));
+        self.set_deadline(key, NEVER);
+        self.session(session, |session, now, settings, effects| session.poll(now, key, settings, effects));
+        Step::Used(head.length)
+    }
+
+    /// The bound that a session would exceed that began now, beside those of connections.
+    fn no_room_for_a_session(&mut self) -> Option<Limit> {
+        if self.shared.is_crowded() {
+            return Some(Limit::MaxConnections);
+        }
+        if self.lacks_memory() {
+            return Some(Limit::MemoryRefuse);
+        }
+        if self.keeps_all_it_may() {
+            return Some(Limit::SessionsMemory);
+        }
+        let rate = self.shared.accept_rate_per_shard?;
+        (!self.session_rate.take(self.now, rate)).then_some(Limit::AcceptRate)
+    }
+
+    pub(crate) fn peer(&mut self, key: ConnectionKey) -> Option<SocketAddr> {
+        Some(self.connections.get_mut(key.0)?.http()?.peer)
+    }
+
+    /// Sets when the connection's state must have ended.
+    pub(crate) fn set_deadline(&mut self, key: ConnectionKey, deadline: Millis) {
+        if let Some(connection) = self.connections.get_mut(key.0) {
+            connection.deadline = deadline;
+            self.arm_connection(key);
+        }
+    }
+
+    fn take_unread(&mut self, key: ConnectionKey) -> Vec<u8> {
+        let http = self.connections.get_mut(key.0).and_then(Connection::http);
+        http.map(|http| std::mem::take(&mut http.unread)).unwrap_or_default()
+    }
+
+    /// Keeps bytes that cannot be handled yet; a request `begins` with them, or went on. More than a head's worth behind a held GET is an attack or a mistake.
+    fn keep_unread(&mut self, key: ConnectionKey, rest: &[u8], begins: bool) {
+        let (most, timeout) = (self.shared.config.limits.request_head, self.head_time(key));
+        let now = self.now;
+        let Some(http) = self.connections.get_mut(key.0).and_then(Connection::http) else { return };
+        http.unread = rest.to_vec();
+        match http.state {
+            HttpState::Held(_) | HttpState::Waiting(_) if rest.len() > most => self.doom(key, Fate::Error),
+            // Its own head is among these.
+            HttpState::Deferred if rest.len() > 2 * most => self.doom(key, Fate::Error),
+            HttpState::Head if begins && !rest.is_empty() => self.set_deadline(key, now + timeout),
+            _ => {}
+        }
+        self.note_unfinished(rest.len());
+    }
+}

@@ -1,0 +1,245 @@
+//! Packets of clients: from Engine.IO messages to what they mean in Socket.IO.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use bytestring::ByteString;
+
+use crate::engineio::{Inbound, Packet as EnginePacket, ParseError, Route, Transport};
+use crate::log_line::Excerpt;
+use crate::metrics::Limit;
+use crate::shard::Shard;
+use crate::shard::event_loop::application::Message;
+use crate::shard::event_loop::calls::Call;
+use crate::shard::event_loop::core::Core;
+use crate::shard::sockets::life::Status;
+use crate::shard::store::keys::{ConnectionKey, SessionKey, SocketRef};
+use crate::socketio::{self, DecodeError, DisconnectReason, Packet, v4};
+
+impl Shard {
+    /// Handles a text packet of a session, and what the application does about it.
+    pub(crate) fn text_packet(self: &Rc<Self>, session: SessionKey, from: ConnectionKey, text: &ByteString) {
+        let mut core = self.core.borrow_mut();
+        let packet = core.encoding(session).decode_text(text);
+        core.decoded_packet(session, from, packet, Some(text));
+        drop(core);
+        self.run_calls();
+    }
+
+    /// Handles one packet of a POST, and what the application does about it. `whole` is the POST's body if that is text.
+    pub(crate) fn post_packet(
+        self: &Rc<Self>,
+        session: SessionKey,
+        from: ConnectionKey,
+        packet: Result<EnginePacket<'_>, ParseError>,
+        whole: Option<&ByteString>,
+    ) {
+        self.core.borrow_mut().decoded_packet(session, from, packet, whole);
+        self.run_calls();
+    }
+
+    /// Handles a binary WebSocket message of a session, and what the application does about it.
+    pub(crate) fn binary_packet(self: &Rc<Self>, session: SessionKey, from: ConnectionKey, data: &Bytes) {
+        let mut core = self.core.borrow_mut();
+        let packet = core.encoding(session).decode_binary(data);
+        core.decoded_packet(session, from, packet, None);
+        drop(core);
+        self.run_calls();
+    }
+}
+
+impl Core {
+    /// `whole` is the text that the packet was decoded from.
+    fn decoded_packet(
+        &mut self,
+        session: SessionKey,
+        from: ConnectionKey,
+        packet: Result<EnginePacket<'_>, ParseError>,
+        whole: Option<&ByteString>,
+    ) {
+        match packet {
+            Ok(packet) => self.engine_packet(session, from, packet, whole),
+            Err(error) => {
+                log::debug!("{}: {}", self.name_session(session), Excerpt(&error));
+                self.session(session, |session, _, _, effects| session.bad_packet(from, effects));
+            }
+        }
+    }
+
+    fn engine_packet(
+        &mut self,
+        key: SessionKey,
+        from: ConnectionKey,
+        packet: EnginePacket<'_>,
+        whole: Option<&ByteString>,
+    ) {
+        if packet == EnginePacket::Upgrade && self.is_polling(key) && self.websocket(from).is_some() {
+            self.metrics.upgrades.one();
+        }
+        let inbound =
+            self.session(key, |session, now, settings, effects| session.receive(now, from, packet, settings, effects));
+        let Some(Some(inbound)) = inbound else { return };
+        self.metrics.received.one();
+        if self.shared.directory.is_bare() {
+            self.bare_message(key, inbound, whole);
+            return;
+        }
+        let limits = self.shared.decode_limits;
+        let Some(client) = self.sessions.get_mut(key.0) else { return };
+        let length = inbound.len();
+        let decoded = match inbound {
+            // The decoder would take it for a CONNECT; the Node server does not hand it on.
+            Inbound::Text("") => Err(DecodeError::InvalidPayload),
+            Inbound::Text(text) => client.decoder.text(text, whole, &limits),
+            Inbound::Binary(data) => client.decoder.binary(data, &limits),
+        };
+        match decoded {
+            Ok(Some(packet)) => {
+                let packet = if self.is_v3(key) { v4::without_query(packet) } else { packet };
+                self.packet(key, packet);
+            }
+            Ok(None) => self.note_unfinished(length),
+            Err(error) => self.undecodable(key, error),
+        }
+    }
+
+    fn is_polling(&self, key: SessionKey) -> bool {
+        let found = self.sessions.get(key.0).and_then(|client| client.session.found());
+        found.is_some_and(|found| found.transport == Transport::Polling)
+    }
+
+    fn bare_message(&mut self, key: SessionKey, inbound: Inbound<'_>, whole: Option<&ByteString>) {
+        let message = match inbound {
+            Inbound::Text(text) => Message::Text(socketio::share(text, whole)),
+            Inbound::Binary(data) => Message::Binary(data),
+        };
+        if let Some(session) = self.session_ref(key) {
+            self.calls.push_back(Call::Message { session, message });
+        }
+    }
+
+    fn packet(&mut self, session: SessionKey, packet: Packet) {
+        match packet {
+            Packet::Connect { namespace, auth } => self.connect(session, &namespace, auth),
+            Packet::Event { namespace, id, event } => match self.joined(session, &namespace) {
+                Some(socket) => {
+                    if let Some(event) = event {
+                        self.calls.push_back(Call::Event { socket, event, ack: id });
+                    }
+                }
+                None => self.violation(session, "an event for a namespace not joined"),
+            },
+            Packet::Ack { namespace, id, arguments } => match self.joined(session, &namespace) {
+                Some(socket) => {
+                    if let Some(id) = id {
+                        let none = || socketio::Arguments::unnamed("[]".into(), Box::default());
+                        self.acknowledged(socket, id, arguments.unwrap_or_else(none));
+                    }
+                }
+                None => self.violation(session, "an acknowledgement for a namespace not joined"),
+            },
+            Packet::Disconnect { namespace } => match self.joined(session, &namespace) {
+                Some(socket) => self.leave(socket, DisconnectReason::ClientNamespaceDisconnect),
+                None => self.violation(session, "a disconnect from a namespace not joined"),
+            },
+            Packet::ConnectError { .. } => self.violation(session, "a CONNECT_ERROR from a client"),
+        }
+    }
+
+    /// The socket that a session has in a namespace. A session has few: their names are compared sooner than one is found.
+    fn joined(&self, session: SessionKey, namespace: &str) -> Option<SocketRef> {
+        let mut next = self.sessions.get(session.0)?.sockets.get();
+        loop {
+            let key = next?;
+            let socket = self.sockets.get(key.0)?;
+            if socket.status == Status::Connected && self.namespace_name(socket.namespace) == namespace {
+                return Some(SocketRef { key, random: socket.random });
+            }
+            next = socket.next;
+        }
+    }
+
+    pub(crate) fn connect(&mut self, session: SessionKey, name: &str, auth: Option<ByteString>) {
+        let Some(namespace) = self.namespace(name) else { return self.ask_namespace(session, name, auth) };
+        if self.socket_in(session, namespace).is_some_and(|(_, status)| status != Status::Leaving) {
+            self.violation(session, "a second CONNECT to one namespace");
+            return;
+        }
+        if self.has_no_room_for_a_socket(session, name, self.socket_cost(namespace), auth.as_ref()) {
+            return;
+        }
+        // The text shares the buffer of its message; what is kept must not keep that.
+        let auth = auth.map(|auth| Arc::from(&*auth));
+        match self.create_socket(session, namespace, auth) {
+            Some(socket) => self.calls.push_back(Call::Connect(socket)),
+            None => self.send_connect_error(session, name, "no more sockets can be made", None),
+        }
+    }
+
+    /// Whether a session has no room for a socket that costs so much beside its authentication data; then its client is told
+    /// so.
+    pub(crate) fn has_no_room_for_a_socket(
+        &mut self,
+        session: SessionKey,
+        name: &str,
+        cost: usize,
+        auth: Option<&ByteString>,
+    ) -> bool {
+        let limits = &self.shared.config.limits;
+        let (namespaces, most_auth) = (limits.namespaces_per_session, limits.auth);
+        let auth = auth.map_or(0, |auth| auth.len());
+        let (limit, message) = if self.sockets_of(session).len() >= namespaces {
+            (Limit::NamespacesPerSession, format!("a session may join {namespaces} namespaces at most"))
+        } else if auth > most_auth {
+            (Limit::Auth, format!("the authentication data may have {most_auth} bytes at most"))
+        } else if !self.may_keep(session, cost + auth) {
+            (Limit::SessionMemory, "the session keeps as much as it may".to_owned())
+        } else {
+            return false;
+        };
+        self.metrics.hit(limit);
+        self.send_connect_error(session, name, &message, None);
+        true
+    }
+
+    /// A packet that cannot be decoded ends the session.
+    fn undecodable(&mut self, session: SessionKey, error: DecodeError) {
+        log::debug!("{}: {}", self.name_session(session), Excerpt(&error));
+        match error {
+            DecodeError::TooManyAttachments => self.metrics.hit(Limit::Attachments),
+            DecodeError::TooDeep => self.metrics.hit(Limit::JsonDepth),
+            DecodeError::MessagePack => self.refuse_message_pack(session),
+            _ => {}
+        }
+        self.session(session, |session, now, settings, effects| session.close(now, settings, effects));
+    }
+
+    /// A packet whose attachments do not come ends the session. This is looked at with the heartbeat.
+    pub(crate) fn check_attachments(&mut self, session: SessionKey) {
+        let patience = self.shared.config.limits.body_timeout;
+        let Some(client) = self.sessions.get(session.0) else { return };
+        let route = client.session.route();
+        if let Route::WebSocket(connection) | Route::Translated(connection, _) = route
+            && self.is_unread(connection)
+            && let Some(client) = self.sessions.get_mut(session.0)
+        {
+            // They may be there, and not read yet.
+            return client.decoder.wait_anew();
+        }
+        let Some(client) = self.sessions.get_mut(session.0) else { return };
+        if client.decoder.is_overdue(self.now, patience) {
+            log::debug!("{}: attachments are missing for too long", self.name_session(session));
+            self.metrics.hit(Limit::BodyTimeout);
+            self.session(session, |session, now, settings, effects| session.close(now, settings, effects));
+        }
+    }
+
+    /// A packet that is out of place ends the session; its sockets hear at once even if the session must wait for the
+    /// client to fetch the news.
+    fn violation(&mut self, session: SessionKey, what: &str) {
+        log::debug!("{}: {what}", self.name_session(session));
+        self.session(session, |session, now, settings, effects| session.close(now, settings, effects));
+        self.leave_all(session, DisconnectReason::ForcedServerClose);
+    }
+}

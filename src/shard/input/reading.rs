@@ -1,0 +1,460 @@
+//! Bytes in: who is read when, and for how long.
+//!
+//! Who has something to be read stands in a line. A turn reads for a bounded time, each connection for a part of it; who had
+//! that and has more stands at the end of the line again, and who was not come to is first in the next turn. Requests,
+//! which may be health checks, have a line of their own, and half of the time at least, so that no flood of WebSockets
+//! keeps them waiting.
+//!
+//! The kernel tells of new bytes once. So whoever may have bytes left is in the line, or is held up and has what lets it go
+//! on: an alarm, what waits for it, or a place in the line for room ([`assembly`](crate::shard::guard::assembly)). Nothing else may forget it.
+
+use std::cell::Cell;
+use std::collections::VecDeque;
+use std::io;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use crate::engineio::Millis;
+use crate::shard::Shard;
+use crate::shard::event_loop::core::Core;
+use crate::shard::input::http::posts::GO_ON;
+use crate::shard::net::connection::{Connection, Fate, Input, Role, Stage};
+use crate::shard::net::socket;
+use crate::shard::store::keys::ConnectionKey;
+
+/// Reads from one connection in one turn.
+const READS_PER_TURN: usize = 16;
+
+/// Time that one connection has in a turn.
+const ONE: Duration = Duration::from_millis(1);
+
+/// Time in which all who stand in the line are to have had their turn: where many do, each has less than [`ONE`].
+const ROUND: Duration = Duration::from_millis(15);
+
+/// Time that all have.
+const ALL: Duration = Duration::from_millis(3);
+
+/// The part of it that requests have before WebSockets.
+const REQUESTS: Duration = Duration::from_micros(1500);
+
+/// Messages, requests and reads between two looks at the clock.
+const LOOK: u32 = 4;
+
+/// Whose turn it is to be read.
+#[derive(Debug, Clone, Copy)]
+struct Due {
+    key: ConnectionKey,
+    /// Whether it must be read until nothing is left: the kernel will not tell of what has come already.
+    to_end: bool,
+}
+
+/// Those who have something to be read.
+#[derive(Debug, Default)]
+pub(crate) struct Line {
+    requests: VecDeque<Due>,
+    websockets: VecDeque<Due>,
+}
+
+impl Line {
+    /// Whether anybody waits that may be read, WebSockets only if they are.
+    pub(crate) fn is_empty(&self, websockets: bool) -> bool {
+        self.requests.is_empty() && (!websockets || self.websockets.is_empty())
+    }
+
+    /// How many stand in it.
+    fn len(&self) -> usize {
+        self.requests.len() + self.websockets.len()
+    }
+
+    /// The next, after so much time of the turn; of WebSockets only if they may be read.
+    fn next(&mut self, spent: Duration, websockets: bool) -> Option<Due> {
+        let others = websockets && !self.websockets.is_empty();
+        if others && (self.requests.is_empty() || spent >= REQUESTS) {
+            return self.websockets.pop_front();
+        }
+        self.requests.pop_front()
+    }
+
+    /// The turn is over: the kernel has told of those who are left.
+    fn end_turn(&mut self) {
+        self.requests.iter_mut().chain(&mut self.websockets).for_each(|due| due.to_end = true);
+    }
+}
+
+/// How long this turn has read. The clock is looked at now and then, and what it tells is kept as flags, which are asked with
+/// each message.
+#[derive(Debug)]
+pub(crate) struct Pace {
+    began: Cell<Instant>,
+    /// When the connection at hand began.
+    one: Cell<Instant>,
+    /// How long one may take in this turn.
+    each: Cell<Duration>,
+    looked: Cell<Instant>,
+    unlooked: Cell<u32>,
+    /// Whether the connection at hand has had its turn.
+    one_is_over: Cell<bool>,
+    /// Whether all have, so that who comes up stands in the line.
+    all_is_over: Cell<bool>,
+}
+
+impl Pace {
+    pub(crate) fn new(now: Instant) -> Self {
+        Self {
+            began: Cell::new(now),
+            one: Cell::new(now),
+            each: Cell::new(ONE),
+            looked: Cell::new(now),
+            unlooked: Cell::new(0),
+            one_is_over: Cell::new(false),
+            all_is_over: Cell::new(false),
+        }
+    }
+
+    pub(crate) fn begin_turn(&self, now: Instant) {
+        self.began.set(now);
+        self.looked.set(now);
+        self.all_is_over.set(false);
+    }
+
+    /// Something was handled. Says whether the connection at hand has had its turn.
+    #[inline]
+    fn handled(&self, clock: impl FnOnce() -> Instant) -> bool {
+        let unlooked = self.unlooked.get() + 1;
+        self.unlooked.set(unlooked);
+        if unlooked >= LOOK {
+            self.look(clock());
+        }
+        self.one_is_over.get()
+    }
+
+    #[cold]
+    fn look(&self, now: Instant) {
+        self.unlooked.set(0);
+        self.looked.set(now);
+        self.all_is_over.set(self.spent() >= ALL);
+        self.one_is_over.set(now - self.one.get() >= self.each.get() || self.all_is_over.get());
+    }
+
+    /// So many stand in the line.
+    fn share_among(&self, count: usize) {
+        let part = u32::try_from(count).ok().and_then(|count| ROUND.checked_div(count));
+        self.each.set(part.map_or(ONE, |part| part.min(ONE)));
+    }
+
+    /// Much was read at once. Says whether the connection at hand has had its turn.
+    fn read_much(&self, now: Instant) -> bool {
+        self.look(now);
+        self.one_is_over.get()
+    }
+
+    fn next_connection(&self) {
+        self.one.set(self.looked.get());
+        self.one_is_over.set(self.all_is_over.get());
+    }
+
+    fn spent(&self) -> Duration {
+        self.looked.get() - self.began.get()
+    }
+}
+
+impl Shard {
+    /// The kernel tells of bytes of a connection, or of its end. They are read at once, unless others stand in the line.
+    pub(crate) fn readable(self: &Rc<Self>, key: ConnectionKey, to_end: bool, buffer: &mut [u8]) {
+        if self.is_congested.get() || self.pace.all_is_over.get() {
+            return self.core.borrow_mut().readable(key, to_end);
+        }
+        self.pace.next_connection();
+        self.read(Due { key, to_end }, buffer);
+    }
+
+    /// Whether who comes up in this turn has to stand in the line.
+    pub(crate) fn look_for_congestion(&self) {
+        let waiting = self.core.borrow().line.len();
+        self.pace.share_among(waiting);
+        self.is_congested.set(waiting > 0 || self.others_are_full());
+    }
+
+    /// Reads those who stand in the line, as long as a turn may.
+    pub(crate) fn read_line(self: &Rc<Self>, buffer: &mut [u8]) {
+        if self.core.borrow().line.is_empty(true) {
+            return;
+        }
+        // What is read may lead to letters for shards that have no room for them.
+        let full = self.others_are_full();
+        loop {
+            let mut core = self.core.borrow_mut();
+            let websockets = !core.behind;
+            let over = full || self.pace.all_is_over.get();
+            let due = if over { None } else { core.line.next(self.pace.spent(), websockets) };
+            let Some(due) = due else {
+                core.line.end_turn();
+                return;
+            };
+            let begins = core.begins_to_be_read(due.key);
+            drop(core);
+            if begins {
+                self.pace.next_connection();
+                self.read(due, buffer);
+            }
+        }
+    }
+
+    /// Something of the connection at hand was handled. Says whether it has had its turn.
+    #[inline]
+    pub(crate) fn has_had_its_turn(&self) -> bool {
+        self.pace.handled(Instant::now)
+    }
+
+    /// Whether another shard has no room for letters: then nothing is read that could lead to more of them.
+    pub(crate) fn others_are_full(&self) -> bool {
+        let others = self.shared.mailboxes.iter().enumerate().filter(|(index, _)| *index != self.index());
+        others.into_iter().any(|(_, mailbox)| mailbox.is_full())
+    }
+
+    /// Reads what a connection has, and handles it. After a short read nothing is left, unless it must be read to its end.
+    fn read(self: &Rc<Self>, Due { key, to_end }: Due, buffer: &mut [u8]) {
+        if to_end {
+            self.go_on_with(key);
+        }
+        for _ in 0..READS_PER_TURN {
+            let mut core = self.core.borrow_mut();
+            let Some(connection) = core.connections.get(key.0) else { return };
+            if connection.fate.is_some() || connection.input != Input::Awaited {
+                return;
+            }
+            let is_crowded = core.assembly.is_crowded();
+            let at_ease = connection.outbox.is_none() && !core.behind && !is_crowded && core.shared.rates.is_none();
+            if !at_ease && core.must_wait(key) {
+                return core.wait_to_be_read(key);
+            }
+            let most = if is_crowded { core.may_read(key).min(buffer.len()) } else { buffer.len() };
+            let Some((connection, buffer)) = core.connections.get(key.0).zip(buffer.get_mut(..most)) else { return };
+            let result = socket::receive(&connection.stream, buffer);
+            drop(core);
+            match result {
+                Ok(0) => return self.core.borrow_mut().peer_closed(key),
+                Ok(count) => {
+                    let bytes = buffer.get(..count).unwrap_or_default();
+                    self.core.borrow().metrics.received_bytes.add(count as u64);
+                    self.served(key, |shard| shard.received(key, bytes));
+                    let short = count < buffer.len();
+                    if short && !to_end {
+                        return;
+                    }
+                    if !short && self.pace.read_much(Instant::now()) {
+                        break;
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) => {
+                    log::debug!("connection {}: read failed: {error}", key.0);
+                    return self.core.borrow_mut().doom(key, Fate::Closed);
+                }
+            }
+        }
+        self.core.borrow_mut().line_up(key);
+    }
+
+    /// Goes on with what was read of a connection and not handled.
+    #[cold]
+    fn go_on_with(self: &Rc<Self>, key: ConnectionKey) {
+        self.resume_post(key);
+        self.served(key, |shard| shard.received(key, &[]));
+    }
+
+    fn received(self: &Rc<Self>, key: ConnectionKey, bytes: &[u8]) {
+        let is_http = match self.core.borrow().connections.get(key.0).map(|connection| &connection.stage) {
+            Some(Stage::Http(_)) => true,
+            Some(Stage::WebSocket(_)) => false,
+            Some(Stage::Lingering) | None => return,
+        };
+        if is_http {
+            self.http_bytes(key, bytes);
+        } else {
+            self.websocket_bytes(key, bytes);
+        }
+    }
+}
+
+impl Core {
+    /// The kernel tells of bytes of a connection, or of its end.
+    pub(crate) fn readable(&mut self, key: ConnectionKey, to_end: bool) {
+        let Some(connection) = self.connections.get_mut(key.0) else { return };
+        // Who is in the line is read to the end; who is held up is when it goes on.
+        if connection.input != Input::Awaited {
+            return;
+        }
+        connection.input = Input::InLine;
+        let is_websocket = matches!(connection.stage, Stage::WebSocket(_));
+        let line = if is_websocket { &mut self.line.websockets } else { &mut self.line.requests };
+        line.push_back(Due { key, to_end });
+    }
+
+    /// Puts a connection that may have bytes left to the end of the line.
+    pub(crate) fn line_up(&mut self, key: ConnectionKey) {
+        if let Some(connection) = self.connections.get_mut(key.0).filter(|it| it.input != Input::InLine) {
+            connection.input = Input::Awaited;
+            self.readable(key, true);
+        }
+    }
+
+    /// A connection that stands in the line is read. Says whether it still stands there: a key that was in the line may be that
+    /// of another connection by now.
+    fn begins_to_be_read(&mut self, key: ConnectionKey) -> bool {
+        let connection = self.connections.get_mut(key.0).filter(|connection| connection.input == Input::InLine);
+        connection.map(|connection| connection.input = Input::Awaited).is_some()
+    }
+
+    /// Whether nothing is to be read of a connection now: it is to be held up, or there is more to write than the turns can, and
+    /// this is no request, which may be a health check.
+    #[inline]
+    fn must_wait(&mut self, key: ConnectionKey) -> bool {
+        let is_websocket = |it: &Connection| matches!(it.stage, Stage::WebSocket(_));
+        (self.behind && self.connections.get(key.0).is_some_and(is_websocket))
+            || self.is_to_be_held_up(key)
+            || self.must_wait_for_room(key)
+    }
+
+    #[cold]
+    fn wait_to_be_read(&mut self, key: ConnectionKey) {
+        if self.is_to_be_held_up(key) {
+            self.hold_up(key);
+        } else if self.must_wait_for_room(key) {
+            self.wait_for_room(key);
+        } else {
+            self.line_up(key);
+        }
+    }
+
+    /// Reads nothing more of a connection for now. What holds its client up lets it go on: what waits for it, by becoming
+    /// short, and the time, by an alarm.
+    pub(crate) fn hold_up(&mut self, key: ConnectionKey) {
+        if let Some(connection) = self.connections.get_mut(key.0) {
+            connection.input = Input::HeldUp;
+        }
+        match self.may_send_again(key) {
+            Some(again) => self.arm_alarm(again, move |shard| shard.core.borrow_mut().let_go_on(key)),
+            None => self.metrics.held_up.one(),
+        }
+    }
+
+    /// Whether nothing is to be read of a connection now: its client has sent more than it may, or more waits for it than it
+    /// may leave while it sends.
+    #[inline]
+    pub(crate) fn is_to_be_held_up(&mut self, key: ConnectionKey) -> bool {
+        // With each message: while nothing waits for anybody, nobody is looked up.
+        if self.queued_overhead == 0 && self.shared.rates.is_none() {
+            return false;
+        }
+        self.holds_much(key, self.shared.config.limits.hold_up) || self.may_send_again(key).is_some()
+    }
+
+    /// Whether more than so much waits for a WebSocket's client.
+    fn holds_much(&self, key: ConnectionKey, most: usize) -> bool {
+        let Some(Connection { stage: Stage::WebSocket(websocket), outbox: Some(outbox), .. }) =
+            self.connections.get(key.0)
+        else {
+            return false;
+        };
+        matches!(websocket.role, Role::Session(_)) && outbox.queued() > most
+    }
+
+    /// When the client of a WebSocket that carries a session may send again, if it has sent more than it may. One that probes
+    /// is read: the client of a session that is held up by a POST goes on by it.
+    #[inline]
+    pub(in crate::shard) fn may_send_again(&mut self, key: ConnectionKey) -> Option<Millis> {
+        self.shared.rates.as_ref()?;
+        let Role::Session(session) = self.websocket(key)?.role else { return None };
+        let carries = self.sessions.get(session.0)?.session.is_on(key);
+        self.held_up_until(session).filter(|_| carries)
+    }
+
+    /// Little waits for a client any more, or it may send again: it is read if it was held up.
+    pub(crate) fn let_go_on(&mut self, key: ConnectionKey) {
+        let held = self.connections.get(key.0).is_some_and(|connection| connection.input == Input::HeldUp);
+        let short = self.shared.config.limits.hold_up / GO_ON;
+        if held && !self.holds_much(key, short) && self.may_send_again(key).is_none() {
+            self.line_up(key);
+        }
+    }
+
+    /// Whether a connection has not been read as far as its peer may have sent.
+    pub(crate) fn is_unread(&self, key: ConnectionKey) -> bool {
+        self.connections.get(key.0).is_some_and(|connection| connection.input != Input::Awaited)
+    }
+
+    /// That nobody is forgotten who may have bytes left.
+    #[cfg(debug_assertions)]
+    pub(crate) fn assert_nobody_is_forgotten(&mut self) {
+        let lined: std::collections::HashSet<_> =
+            self.line.requests.iter().chain(&self.line.websockets).map(|due| due.key).collect();
+        for (key, connection) in self.connections.iter().filter(|(_, it)| it.fate.is_none()) {
+            let key = ConnectionKey(key);
+            // Whenever a part of an outbox is written it is looked at this; an alarm comes up a little late.
+            let waits = connection.outbox.is_some() || self.shared.rates.is_some() || self.assembly.has_in_line(key);
+            match connection.input {
+                Input::Awaited => {}
+                Input::InLine => assert!(lined.contains(&key), "{key:?} is not in the line"),
+                Input::HeldUp => assert!(waits, "nothing lets {key:?} go on"),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn due(key: u32) -> Due {
+        Due { key: ConnectionKey(key), to_end: false }
+    }
+
+    fn next(line: &mut Line, spent: Duration, websockets: bool) -> Option<u32> {
+        line.next(spent, websockets).map(|due| due.key.0)
+    }
+
+    #[test]
+    fn requests_come_first_for_a_part_of_the_time() {
+        let mut line = Line { requests: [1, 2, 3].map(due).into(), websockets: [4, 5].map(due).into() };
+        assert_eq!(next(&mut line, Duration::ZERO, true), Some(1));
+        assert_eq!(next(&mut line, REQUESTS, true), Some(4));
+        assert_eq!(next(&mut line, REQUESTS, false), Some(2), "WebSockets may not be read");
+        assert_eq!(next(&mut line, REQUESTS, true), Some(5));
+        assert_eq!(next(&mut line, REQUESTS, true), Some(3), "nobody else waits");
+        assert!(line.is_empty(true));
+    }
+
+    #[test]
+    fn who_is_left_is_read_to_the_end() {
+        let mut line = Line { requests: [1].map(due).into(), websockets: [2].map(due).into() };
+        line.end_turn();
+        assert!(line.requests.iter().chain(&line.websockets).all(|due| due.to_end));
+    }
+
+    #[test]
+    fn a_connection_has_its_part_of_the_time() {
+        let begin = Instant::now();
+        let pace = Pace::new(begin);
+        let handle = |times: u32, at: Duration| (0..times).fold(false, |_, _| pace.handled(|| begin + at));
+        assert!(!handle(LOOK - 1, ALL), "the clock is not looked at");
+        assert!(!handle(1, ONE / 2));
+        assert!(handle(LOOK, ONE));
+        pace.next_connection();
+        assert!(!pace.handled(Instant::now));
+        assert_eq!(pace.spent(), ONE);
+    }
+
+    #[test]
+    fn where_many_wait_each_has_less() {
+        let begin = Instant::now();
+        let pace = Pace::new(begin);
+        for (waiting, each) in [(0, ONE), (1, ONE), (15, ONE), (1500, Duration::from_micros(10))] {
+            pace.share_among(waiting);
+            pace.begin_turn(begin);
+            pace.next_connection();
+            assert!(!pace.read_much(begin + each / 2), "{waiting}");
+            assert!(pace.read_much(begin + each), "{waiting}");
+        }
+    }
+}

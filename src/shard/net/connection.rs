@@ -1,0 +1,193 @@
+//! One TCP connection: its socket, what it is being used for, and what waits to be written.
+
+use std::net::SocketAddr;
+
+use mio::net::TcpStream;
+
+use super::outbox::Outbox;
+use crate::engineio::{Millis, PayloadKind};
+use crate::http::{BodyReader, Coding, Delivery, HeaderLines};
+use crate::shard::input::http::posts::Packets;
+use crate::shard::input::websocket::Incoming;
+use crate::shard::store::batches::BatchId;
+use crate::shard::store::keys::{SessionKey, SessionRef};
+
+/// A deadline that never comes.
+pub(crate) const NEVER: Millis = Millis(u64::MAX);
+
+/// A TCP connection.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    pub(crate) stream: TcpStream,
+    pub(crate) stage: Stage,
+    /// What is due to be written this turn.
+    pub(crate) batch: Option<BatchId>,
+    /// What the socket would not take. While there is one, nothing goes into a batch.
+    pub(crate) outbox: Option<Box<Outbox>>,
+    /// When the current state must have ended.
+    pub(crate) deadline: Millis,
+    /// The instant for which a timer was armed last.
+    pub(crate) armed: Millis,
+    /// What is known of bytes that the peer has sent.
+    pub(crate) input: Input,
+    /// What follows once everything is written.
+    pub(crate) then: Then,
+    /// Set when the connection is to be buried at the end of the turn: how its session hears of it.
+    pub(crate) fate: Option<Fate>,
+}
+
+/// What a connection is used for.
+#[derive(Debug)]
+pub(crate) enum Stage {
+    /// Requests and answers.
+    Http(Box<Http>),
+    /// A WebSocket.
+    WebSocket(WebSocket),
+    /// All is said; what still comes is read and dropped until the peer closes.
+    Lingering,
+}
+
+/// A connection that carries requests.
+#[derive(Debug)]
+pub(crate) struct Http {
+    pub(crate) peer: SocketAddr,
+    /// Bytes read that could not be used yet: a part of a head, or requests behind the one being answered.
+    pub(crate) unread: Vec<u8>,
+    pub(crate) state: HttpState,
+    /// How the request being answered wants its answer.
+    pub(crate) answer: Answer,
+    /// The session that was answered last, until its client has taken that.
+    pub(crate) taking: Option<SessionKey>,
+}
+
+/// How a request wants its answer: what is kept of it until then.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Answer {
+    pub(crate) delivery: Delivery,
+    pub(crate) cors: HeaderLines,
+    pub(crate) coding: Option<Coding>,
+}
+
+/// Where a connection stands in the exchange of requests and answers.
+#[derive(Debug)]
+pub(crate) enum HttpState {
+    /// The next is a head.
+    Head,
+    /// The head of a handshake is here, and waits for its turn.
+    Deferred,
+    /// The POST of a session is being read.
+    Post(Box<Post>),
+    /// A body nobody wants is read and dropped, at most so many bytes.
+    Discard(Box<BodyReader>),
+    /// A GET is held by the session.
+    Held(SessionKey),
+    /// A POST is answered later.
+    Waiting(Box<Waiting>),
+}
+
+/// A POST that was read, and whose answer waits.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    pub(crate) session: SessionRef,
+    /// The packets that are still to be handled, if any are.
+    pub(crate) rest: Option<Packets>,
+    /// When it goes on.
+    pub(crate) until: Millis,
+    /// When it goes on whatever waits for its client, if it has been held up because of that.
+    pub(crate) patience: Option<Millis>,
+}
+
+/// A POST that is being read.
+#[derive(Debug)]
+pub(crate) struct Post {
+    pub(crate) session: SessionKey,
+    pub(crate) kind: PayloadKind,
+    pub(crate) reader: BodyReader,
+    pub(crate) body: Vec<u8>,
+}
+
+/// A WebSocket.
+#[derive(Debug)]
+pub(crate) struct WebSocket {
+    pub(crate) incoming: Incoming,
+    pub(crate) role: Role,
+}
+
+/// Whose WebSocket it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// It serves, or probes for, this session.
+    Session(SessionKey),
+    /// Our close frame was sent; the peer's is awaited.
+    Closing,
+}
+
+/// What is known of bytes that a connection's peer has sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Input {
+    /// None are here: the kernel tells of new ones.
+    Awaited,
+    /// There may be some: the connection stands in the line.
+    InLine,
+    /// There may be some, which are not read until the client may go on.
+    HeldUp,
+}
+
+/// What follows once everything is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Then {
+    /// The connection goes on.
+    Continue,
+    /// The sending half is closed; what still comes is dropped until the peer closes, too.
+    Linger,
+    /// The connection is closed: the peer has closed its half already.
+    Close,
+}
+
+/// How a connection ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// The peer closed it, or was let go as it wished.
+    Closed,
+    /// It broke, or the peer broke the rules.
+    Error,
+    /// Its session wanted it gone, and needs no word of it.
+    Cut,
+}
+
+impl Connection {
+    /// A connection that was just accepted, or handed over by another shard.
+    pub(crate) fn new(stream: TcpStream, peer: SocketAddr) -> Self {
+        let answer = Answer { delivery: Delivery::LAST, cors: HeaderLines::EMPTY, coding: None };
+        let http = Http { peer, unread: Vec::new(), state: HttpState::Head, answer, taking: None };
+        Self {
+            stream,
+            stage: Stage::Http(Box::new(http)),
+            batch: None,
+            outbox: None,
+            deadline: NEVER,
+            armed: NEVER,
+            input: Input::Awaited,
+            then: Then::Continue,
+            fate: None,
+        }
+    }
+
+    /// The exchange of requests, unless the connection has become something else.
+    pub(crate) fn http(&mut self) -> Option<&mut Http> {
+        match &mut self.stage {
+            Stage::Http(http) => Some(http),
+            Stage::WebSocket(_) | Stage::Lingering => None,
+        }
+    }
+
+    /// When something must happen: the state must have ended, or it is looked how far the peer has read.
+    pub(crate) fn due(&self) -> Millis {
+        self.outbox.as_ref().map_or(self.deadline, |outbox| self.deadline.min(outbox.progress.next_look()))
+    }
+
+    /// Whether bytes from the peer still mean anything.
+    pub(crate) const fn is_listening(&self) -> bool {
+        self.fate.is_none() && matches!(self.then, Then::Continue)
+    }
+}

@@ -1,0 +1,108 @@
+//! Connections beyond the limit. A server that is full is well: it must answer health checks, and the requests of the sessions
+//! that it has.
+//!
+//! So some more are taken in than may be, the *spares*. Each gets one answer and is closed. When they are too many, the oldest
+//! goes for the new one, and nobody is kept out by those who only connect, or send half a request. A spare that serves a
+//! session is spared as long as such spares leave half of the room to new ones. What has just come does not go before it was
+//! read: the rest waits for the next turn.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::connection::{Connection, Fate, HttpState, Role, Stage};
+use crate::engineio::Millis;
+use crate::metrics::Limit;
+use crate::shard::event_loop::core::Core;
+use crate::shard::store::keys::ConnectionKey;
+
+/// Spares of all shards together.
+const ALL: usize = 64;
+
+/// Spares that each shard may have, however many there are.
+const LEAST: usize = 8;
+
+/// Time in which a spare must have sent a request.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The spares of a shard, the oldest first.
+#[derive(Debug)]
+pub(crate) struct Spares {
+    queue: VecDeque<Spare>,
+    most: usize,
+}
+
+#[derive(Debug)]
+struct Spare {
+    key: ConnectionKey,
+    since: Millis,
+}
+
+impl Spares {
+    /// The part of one of so many shards.
+    pub(crate) fn new(shards: usize) -> Self {
+        Self { queue: VecDeque::new(), most: (ALL / shards.max(1)).max(LEAST) }
+    }
+
+    /// Whether a connection is one of them.
+    pub(crate) fn has(&self, key: ConnectionKey) -> bool {
+        self.queue.iter().any(|spare| spare.key == key)
+    }
+
+    /// Whether no more are to be taken in during this turn.
+    pub(crate) fn is_full(&self) -> bool {
+        self.queue.len() > self.most
+    }
+
+    /// Forgets one. Says whether it was there.
+    pub(crate) fn remove(&mut self, key: ConnectionKey) -> bool {
+        let place = self.queue.iter().position(|spare| spare.key == key);
+        place.and_then(|place| self.queue.remove(place)).is_some()
+    }
+}
+
+impl Core {
+    /// A connection is one more than there may be. Another goes for it if need be, and if one may.
+    pub(crate) fn add_spare(&mut self, key: ConnectionKey) {
+        self.spares.queue.push_back(Spare { key, since: self.now });
+        while self.spares.is_full()
+            && let Some(key) = self.next_spare_to_go()
+        {
+            self.metrics.hit(Limit::MaxConnections);
+            self.spares.remove(key);
+            self.doom(key, Fate::Closed);
+        }
+    }
+
+    /// A connection has gone. If there is room again, those that were too many are as good as all others.
+    pub(crate) fn forget_spare(&mut self, key: ConnectionKey) {
+        self.spares.remove(key);
+        if !self.shared.is_crowded() {
+            self.spares.queue.clear();
+        }
+    }
+
+    /// Time in which a connection must have sent a request.
+    pub(crate) fn head_time(&self, key: ConnectionKey) -> Duration {
+        let time = self.shared.config.limits.header_timeout;
+        if self.spares.has(key) { time.min(PATIENCE) } else { time }
+    }
+
+    fn next_spare_to_go(&self) -> Option<ConnectionKey> {
+        let serves = |spare: &&Spare| self.connections.get(spare.key.0).is_some_and(Connection::serves_a_session);
+        let serving = self.spares.queue.iter().filter(serves).count();
+        let serving_goes = serving > self.spares.most / 2;
+        let old = self.spares.queue.iter().take_while(|spare| spare.since < self.now);
+        old.into_iter().find(|spare| serves(spare) == serving_goes).map(|spare| spare.key)
+    }
+}
+
+impl Connection {
+    /// Whether a session would miss it.
+    fn serves_a_session(&self) -> bool {
+        match &self.stage {
+            Stage::Http(http) => matches!(http.state, HttpState::Held(_) | HttpState::Waiting(_) | HttpState::Post(_)),
+            Stage::WebSocket(websocket) => matches!(websocket.role, Role::Session(_)),
+            Stage::Lingering => false,
+        }
+    }
+}

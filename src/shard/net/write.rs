@@ -1,0 +1,311 @@
+//! Bytes out: what a turn queues, its flush, and the clients that do not read.
+//!
+//! Within a turn, frames are only noted in [`Batches`](crate::shard::store::batches::Batches); the flush at the turn's end gives each
+//! socket all that is due in one system call. What a socket refuses moves to its [`Outbox`].
+
+use std::borrow::Cow;
+use std::io;
+use std::net::Shutdown;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use mio::{Interest, Token};
+
+use super::connection::{Fate, NEVER, Stage, Then};
+use super::outbox::{Outbox, Piece};
+use super::socket;
+use crate::engineio::MESSAGE_OVERHEAD;
+use crate::shard::event_loop::core::Core;
+use crate::shard::store::batches::BatchId;
+use crate::shard::store::keys::ConnectionKey;
+
+/// From this length on, what a turn queues for one connection is written on the way.
+const WRITE_THROUGH: usize = 64 * 1024;
+
+/// The part of the bounds of what may wait for clients that what this turn and those before it queued for them may have.
+const PART: usize = 2;
+
+/// How long one turn writes, answers polls, or handles letters before it looks at its other work.
+pub(in crate::shard) const SLICE: Duration = Duration::from_millis(1);
+
+/// Writes between two looks at the clock.
+const WRITES_PER_LOOK: usize = 64;
+
+/// Time a peer has to close after our half is closed.
+const LINGER: Duration = Duration::from_secs(5);
+
+impl Core {
+    /// Queues bytes, which others may get, too, for a connection; they leave when the turn ends.
+    pub(crate) fn push(&mut self, key: ConnectionKey, bytes: &Bytes) {
+        self.queue(key, Cow::Borrowed(bytes));
+    }
+
+    /// The same with bytes that nobody else gets: no reference to them need be counted.
+    pub(crate) fn push_own(&mut self, key: ConnectionKey, bytes: Bytes) {
+        self.queue(key, Cow::Owned(bytes));
+    }
+
+    // Both callers know which of the two their bytes are, and a delivery need not ask: 20 of its instructions.
+    #[inline(always)]
+    fn queue(&mut self, key: ConnectionKey, bytes: Cow<'_, Bytes>) {
+        let Some(connection) = self.connections.get_mut(key.0) else { return };
+        if !connection.is_listening() {
+            return;
+        }
+        if connection.outbox.is_some() {
+            return self.push_behind(key, bytes);
+        }
+        let before = connection.batch;
+        let batch = self.batches.push(before, bytes);
+        connection.batch = Some(batch);
+        if self.serving == Some(key) {
+            if self.replies.last() != Some(&key) {
+                self.replies.push(key);
+            }
+        } else if before.is_none() {
+            self.fanout.push_back(key);
+        }
+        // One message, however long, is memory that its receivers share: it may wait for its turn.
+        if let Some(before) = before
+            && self.batches.len(batch) > WRITE_THROUGH
+        {
+            self.long_batch(key, before, batch);
+        }
+    }
+
+    /// Queues bytes behind what a connection's socket did not take. Who reads while much is queued gets it on the way.
+    #[cold]
+    fn push_behind(&mut self, key: ConnectionKey, bytes: Cow<'_, Bytes>) {
+        let piece = self.charged(bytes);
+        let Some(outbox) = self.outbox(key) else { return };
+        outbox.push(piece);
+        let try_again = outbox.untried() >= WRITE_THROUGH && !outbox.held;
+        self.queued_overhead += MESSAGE_OVERHEAD;
+        if try_again {
+            self.writable(key);
+        }
+        self.check_length(key);
+    }
+
+    /// Queues a heartbeat: it has no order with messages, so it goes before those that wait.
+    pub(crate) fn push_beat(&mut self, key: ConnectionKey, bytes: &Bytes) {
+        // What waits for the turn's end may be long.
+        let batch = self.connections.get(key.0).and_then(|connection| connection.batch);
+        if batch.is_some_and(|batch| self.batches.len(batch) > WRITE_THROUGH) {
+            self.flush(key);
+        }
+        let Some(connection) = self.connections.get_mut(key.0) else { return };
+        if !connection.is_listening() {
+            return;
+        }
+        let Some(outbox) = &mut connection.outbox else { return self.push(key, bytes) };
+        let charge = self.charges.charge_own(bytes);
+        outbox.push_beat(Piece { bytes: bytes.clone(), charge });
+        self.queued_overhead += MESSAGE_OVERHEAD;
+    }
+
+    fn charged(&mut self, bytes: Cow<'_, Bytes>) -> Piece {
+        let charge = match &bytes {
+            Cow::Borrowed(bytes) => self.charges.charge(bytes),
+            Cow::Owned(bytes) => self.charges.charge_own(bytes),
+        };
+        Piece { bytes: bytes.into_owned(), charge }
+    }
+
+    fn outbox(&mut self, key: ConnectionKey) -> Option<&mut Outbox> {
+        self.connections.get_mut(key.0)?.outbox.as_deref_mut()
+    }
+
+    /// A sequence has become long: it may wait for the fan-out, or is written.
+    #[cold]
+    fn long_batch(&mut self, key: ConnectionKey, before: BatchId, batch: BatchId) {
+        if self.may_wait(before, batch) {
+            self.behind = true;
+        } else {
+            self.flush(key);
+        }
+    }
+
+    /// Whether a long sequence may wait until the fan-out comes to it, instead of being written on the way: others have all
+    /// but its end, too, so that it costs no memory of its own. Writing it on the way would be the whole fan-out, in one turn.
+    fn may_wait(&self, before: BatchId, batch: BatchId) -> bool {
+        self.batches.is_held(before)
+            && self.batches.len(batch) <= self.shared.queued_per_client / PART
+            && self.batches.bytes() <= self.shared.queued_per_shard / PART
+    }
+
+    /// Whether bytes for the connection would leave at once.
+    pub(crate) fn is_writable(&self, key: ConnectionKey) -> bool {
+        self.connections.get(key.0).is_some_and(|connection| connection.outbox.is_none())
+    }
+
+    /// Closes the connection once everything queued is written.
+    pub(crate) fn finish(&mut self, key: ConnectionKey, then: Then) {
+        let Some(connection) = self.connections.get_mut(key.0) else { return };
+        connection.then = then;
+        if connection.batch.is_none() && connection.outbox.is_none() {
+            self.written(key);
+        } else {
+            // Only a stall can end it before everything is written.
+            self.set_deadline(key, NEVER);
+        }
+    }
+
+    /// Writes what this turn queued: all answers, and of the rest as much as one turn may.
+    pub(crate) fn flush_turn(&mut self) {
+        self.translation = None;
+        let mut replies = std::mem::take(&mut self.replies);
+        for key in replies.drain(..) {
+            self.flush(key);
+        }
+        self.replies = replies;
+        if self.fanout.is_empty() {
+            return;
+        }
+        let started = Instant::now();
+        for count in 1..=self.shared.config.limits.writes_per_turn {
+            let Some(key) = self.fanout.pop_front() else { break };
+            self.flush(key);
+            if count % WRITES_PER_LOOK == 0 && started.elapsed() >= SLICE {
+                break;
+            }
+        }
+        self.behind &= !self.fanout.is_empty();
+    }
+
+    /// Forgets what was made for many, once all of them have it.
+    pub(crate) fn forget_common(&mut self) {
+        if self.fanout.is_empty() && self.polled.is_empty() {
+            self.charges.forget_last();
+        }
+    }
+
+    /// Writes what is queued for one connection.
+    pub(crate) fn flush(&mut self, key: ConnectionKey) {
+        let Some(connection) = self.connections.get_mut(key.0) else { return };
+        let Some(batch) = connection.batch.take() else { return };
+        if connection.fate.is_none() {
+            match self.batches.contiguous(batch) {
+                Some(bytes) if connection.then == Then::Continue => match socket::send(&connection.stream, bytes) {
+                    Ok(sent) if sent == bytes.len() => self.metrics.sent_bytes.add(sent as u64),
+                    result => self.sent(key, batch, result),
+                },
+                Some(bytes) => {
+                    let result = socket::send_last(&connection.stream, bytes);
+                    self.sent(key, batch, result);
+                }
+                None => self.flush_pieces(key, batch),
+            }
+        }
+        self.batches.release(batch);
+    }
+
+    /// A sequence of one piece was written, but there is more to do than that: it was not taken whole, or was the last.
+    #[cold]
+    fn sent(&mut self, key: ConnectionKey, batch: BatchId, result: io::Result<usize>) {
+        let sent = match result {
+            Ok(sent) => sent,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
+            Err(error) => return self.broken(key, &error),
+        };
+        self.metrics.sent_bytes.add(sent as u64);
+        let Some(whole) = self.batches.contiguous(batch).cloned() else { return };
+        if sent < whole.len() { self.blocked(key, &[whole], sent) } else { self.written(key) }
+    }
+
+    /// Writes a sequence of several pieces.
+    #[cold]
+    fn flush_pieces(&mut self, key: ConnectionKey, batch: BatchId) {
+        let Some(connection) = self.connections.get_mut(key.0) else { return };
+        let mut pieces = std::mem::take(&mut self.pieces);
+        self.batches.pieces(batch, &mut pieces);
+        match socket::send_pieces(&mut connection.stream, pieces.iter()) {
+            Ok(sent) => {
+                self.metrics.sent_bytes.add(sent as u64);
+                if sent < self.batches.len(batch) { self.blocked(key, &pieces, sent) } else { self.written(key) }
+            }
+            Err(error) => self.broken(key, &error),
+        }
+        pieces.clear();
+        self.pieces = pieces;
+    }
+
+    /// The socket of a connection takes bytes again.
+    pub(crate) fn writable(&mut self, key: ConnectionKey) {
+        let Some(connection) = self.connections.get_mut(key.0) else { return };
+        let Some(outbox) = &mut connection.outbox else { return };
+        if connection.fate.is_some() {
+            return;
+        }
+        let before = outbox.overhead();
+        let result = outbox.write(&mut connection.stream);
+        self.queued_overhead -= before - outbox.overhead();
+        match result {
+            Ok(sent) => {
+                self.metrics.sent_bytes.add(sent as u64);
+                if outbox.is_empty() {
+                    connection.outbox = None;
+                    self.taken(key);
+                    self.idle(key);
+                    self.written(key);
+                } else if sent >= socket::MOST_AT_ONCE {
+                    // The kernel tells of this only if it is asked anew.
+                    self.await_writable(key);
+                }
+                self.let_go_on(key);
+            }
+            Err(error) => self.broken(key, &error),
+        }
+    }
+
+    /// Everything queued for the connection has been written.
+    fn written(&mut self, key: ConnectionKey) {
+        let Some(connection) = self.connections.get_mut(key.0) else { return };
+        match connection.then {
+            Then::Continue => {}
+            Then::Close => self.doom(key, Fate::Closed),
+            Then::Linger => {
+                // A socket that cannot be shut down is gone already, and says so when it is read.
+                let _ = connection.stream.shutdown(Shutdown::Write);
+                connection.stage = Stage::Lingering;
+                connection.deadline = self.now + LINGER;
+                self.arm_connection(key);
+            }
+        }
+    }
+
+    /// The socket took so many bytes of the pieces; the rest waits.
+    #[cold]
+    fn blocked(&mut self, key: ConnectionKey, pieces: &[Bytes], mut sent: usize) {
+        let mut outbox = Outbox::new(self.now, self.shared.config.limits.write_stall);
+        for piece in pieces {
+            let taken = sent.min(piece.len());
+            sent -= taken;
+            if taken < piece.len() {
+                let piece = self.charged(Cow::Borrowed(piece));
+                if outbox.is_empty() { outbox.begin(piece, taken) } else { outbox.push(piece) }
+            }
+        }
+        self.queued_overhead += outbox.overhead();
+        let Some(connection) = self.connections.get_mut(key.0) else { return };
+        connection.outbox = Some(Box::new(outbox));
+        self.look(key);
+        self.await_writable(key);
+        self.check_length(key);
+    }
+
+    /// Has what waits for a connection written as soon as its socket takes it.
+    pub(crate) fn await_writable(&mut self, key: ConnectionKey) {
+        let Some(connection) = self.connections.get_mut(key.0) else { return };
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        match self.registry.reregister(&mut connection.stream, Token(key.0 as usize), interest) {
+            Err(error) => self.broken(key, &error),
+            Ok(()) => self.arm_connection(key),
+        }
+    }
+
+    fn broken(&mut self, key: ConnectionKey, error: &io::Error) {
+        log::debug!("connection {}: write failed: {error}", key.0);
+        self.doom(key, Fate::Error);
+    }
+}

@@ -1,0 +1,159 @@
+//! How much one client may send, if that is bounded: messages, and bytes.
+//!
+//! Who has sent as much as may be is held up: nothing more is read from its WebSocket, so that TCP holds the client up in
+//! turn, and a POST is answered later. Only a WebSocket that never waits is closed ([`strain`](super::strain)).
+
+use super::strain::Strain;
+use crate::config::Limits;
+use crate::engineio::Millis;
+use crate::metrics::Limit;
+use crate::shard::event_loop::core::Core;
+use crate::shard::store::keys::SessionKey;
+use crate::shard::store::rate::{Account, Rate};
+
+/// Seconds' worth that a client may send at once after a while without.
+const BURST: u32 = 2;
+
+/// How fast each client may send.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rates {
+    messages: Option<Rate>,
+    bytes: Option<Rate>,
+}
+
+impl Rates {
+    /// `None` if nothing is bounded.
+    pub(crate) fn new(limits: &Limits) -> Option<Self> {
+        let rate = |bound: Option<usize>| bound.map(|per_second| Rate::new(per_second, BURST));
+        let rates = Self { messages: rate(limits.message_rate), bytes: rate(limits.byte_rate) };
+        (rates.messages.is_some() || rates.bytes.is_some()).then_some(rates)
+    }
+}
+
+/// What one client may still send.
+#[derive(Debug)]
+pub(crate) struct Allowance {
+    messages: Account,
+    bytes: Account,
+    /// When it may send again, or could when it was held up last.
+    until: Millis,
+    /// Whether what it has sent last ended a message.
+    is_at_end: bool,
+    strain: Strain,
+}
+
+/// What is to be done with a client that has sent something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// It may go on.
+    GoOn,
+    /// It is to be held up until then: it exceeds this.
+    HoldUp(Millis, Limit),
+}
+
+impl Allowance {
+    pub(crate) fn new(now: Millis) -> Self {
+        Self { messages: Account::new(), bytes: Account::new(), until: now, is_at_end: false, strain: Strain::new(now) }
+    }
+
+    /// Whether it is held up.
+    pub(crate) fn is_held_up(&self, now: Millis) -> bool {
+        now < self.until
+    }
+
+    /// The client has sent so much.
+    pub(crate) fn spend(&mut self, now: Millis, rates: Rates, messages: usize, bytes: usize) -> Verdict {
+        if let Some(rate) = rates.messages {
+            self.messages.charge(now, rate, messages);
+        }
+        if let Some(rate) = rates.bytes {
+            self.bytes.charge(now, rate, bytes);
+        }
+        self.is_at_end = messages > 0;
+        self.judge(now, rates)
+    }
+
+    /// The client is held up for what it has sent. Gives the limit, if it has gone on for too long. One message may take as long
+    /// as it likes: nobody can wait before it ends.
+    pub(crate) fn goes_on(&mut self, now: Millis, rates: Rates, has_sent_more: bool) -> Option<Limit> {
+        let Verdict::HoldUp(until, limit) = self.judge(now, rates) else { return None };
+        self.strain.held_up(now, until, has_sent_more);
+        (self.is_at_end && self.strain.is_too_much()).then_some(limit)
+    }
+
+    fn judge(&mut self, now: Millis, rates: Rates) -> Verdict {
+        let wait = |account: &Account, rate: Option<Rate>| rate.and_then(|rate| account.wait(rate));
+        let messages = wait(&self.messages, rates.messages).map(|wait| (wait, Limit::MessageRate));
+        let bytes = wait(&self.bytes, rates.bytes).map(|wait| (wait, Limit::ByteRate));
+        let Some((wait, limit)) = messages.into_iter().chain(bytes).max_by_key(|(wait, _)| *wait) else {
+            return Verdict::GoOn;
+        };
+        self.until = now + wait;
+        Verdict::HoldUp(self.until, limit)
+    }
+}
+
+impl Core {
+    /// A client has sent so much: what is to be done with it.
+    pub(crate) fn charge(&mut self, session: SessionKey, messages: usize, bytes: usize) -> Verdict {
+        let Some(rates) = self.shared.rates else { return Verdict::GoOn };
+        if self.sessions.get(session.0).is_none() {
+            return Verdict::GoOn;
+        }
+        let allowance = self.allowances.entry(session).or_insert_with(|| Allowance::new(self.now));
+        let goes_on = allowance.is_held_up(self.now);
+        let verdict = allowance.spend(self.now, rates, messages, bytes);
+        if let Verdict::HoldUp(_, limit) = verdict
+            && !goes_on
+        {
+            self.metrics.hit(limit);
+        }
+        verdict
+    }
+
+    /// Until when a client is held up, if it is.
+    pub(crate) fn held_up_until(&self, session: SessionKey) -> Option<Millis> {
+        let allowance = self.allowances.get(&session)?;
+        allowance.is_held_up(self.now).then_some(allowance.until)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RATES: fn() -> Rates =
+        || Rates::new(&Limits { message_rate: Some(100), byte_rate: Some(1000), ..Limits::default() }).unwrap();
+
+    #[test]
+    fn who_keeps_to_the_rate_is_never_held_up() {
+        let mut allowance = Allowance::new(Millis(0));
+        for now in (0..60_000).step_by(10).map(Millis) {
+            assert_eq!(allowance.spend(now, RATES(), 1, 9), Verdict::GoOn);
+        }
+    }
+
+    #[test]
+    fn a_burst_passes_and_what_is_more_waits() {
+        let mut allowance = Allowance::new(Millis(0));
+        assert_eq!(allowance.spend(Millis(0), RATES(), 199, 0), Verdict::GoOn);
+        let held_up = Verdict::HoldUp(Millis(100), Limit::MessageRate);
+        assert_eq!(allowance.spend(Millis(0), RATES(), 1, 0), held_up);
+        assert!(allowance.is_held_up(Millis(99)) && !allowance.is_held_up(Millis(100)));
+        let held_up = Verdict::HoldUp(Millis(2200), Limit::ByteRate);
+        assert_eq!(allowance.spend(Millis(100), RATES(), 0, 4000), held_up);
+    }
+
+    #[test]
+    fn who_goes_on_sending_has_its_rate_and_no_more() {
+        let mut allowance = Allowance::new(Millis(0));
+        let mut sent = 0;
+        for now in (0..600_000).map(Millis) {
+            while !allowance.is_held_up(now) {
+                allowance.spend(now, RATES(), 1, 0);
+                sent += 1;
+            }
+        }
+        assert!((60_000..=60_200).contains(&sent), "{sent}");
+    }
+}

@@ -1,0 +1,169 @@
+//! A client: its session, and what Socket.IO keeps for it across namespaces.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::handshake::Handshake;
+use crate::engineio::{Millis, Session, Sid};
+use crate::http::Status;
+use crate::log_line::no_random_numbers;
+use crate::metrics::Limit;
+use crate::shard::event_loop::core::Core;
+use crate::shard::net::connection::NEVER;
+use crate::shard::store::keys::{ConnectionKey, SessionKey, SessionRef, SocketKey};
+use crate::socketio::Decoder;
+
+/// A session's name in the log: its shard and its place there. Its sid is a secret of its client.
+pub(crate) struct SessionName {
+    shard: u8,
+    key: SessionKey,
+}
+
+impl fmt::Display for SessionName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "session {}-{}", self.shard, self.key.0)
+    }
+}
+
+/// A client's session and what hangs on it.
+pub(crate) struct Client {
+    pub(crate) session: Session<ConnectionKey>,
+    /// The random part of its sid.
+    pub(crate) random: u64,
+    /// The instant for which a timer was armed last.
+    pub(crate) armed: Millis,
+    pub(crate) handshake: Arc<Handshake>,
+    pub(crate) decoder: Decoder,
+    /// The first of its sockets; each knows the next.
+    pub(crate) sockets: FirstSocket,
+    /// Bytes that it keeps, as the ledger counts them.
+    pub(crate) kept: u32,
+    /// The connection of the last answer to one of its GETs; the key may have become another's.
+    pub(crate) answered: ConnectionKey,
+    /// Whether it is among those to flush at the end of the turn.
+    pub(crate) polled: bool,
+}
+
+impl Client {
+    pub(crate) fn new(session: Session<ConnectionKey>, random: u64, handshake: Arc<Handshake>) -> Self {
+        let decoder = Decoder::default();
+        let answered = ConnectionKey(u32::MAX);
+        let sockets = FirstSocket::NONE;
+        Self { session, random, armed: NEVER, handshake, decoder, sockets, kept: 0, answered, polled: false }
+    }
+}
+
+/// Where the list of a session's sockets begins, in four bytes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FirstSocket(u32);
+
+impl FirstSocket {
+    const NONE: Self = Self(u32::MAX);
+
+    pub(crate) fn get(self) -> Option<SocketKey> {
+        (self.0 != Self::NONE.0).then_some(SocketKey(self.0))
+    }
+
+    pub(crate) fn set(&mut self, first: Option<SocketKey>) {
+        self.0 = first.map_or(Self::NONE.0, |key| key.0);
+    }
+}
+
+/// Where the session of a sid is to be found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lookup {
+    /// In this shard.
+    Here(SessionKey),
+    /// In another shard of this process.
+    Elsewhere(usize),
+    /// Nowhere.
+    Unknown,
+}
+
+impl Core {
+    /// Finds the session that a sid names.
+    pub(crate) fn find_session(&self, sid: &str) -> Lookup {
+        let Some(sid) = Sid::parse(sid) else { return Lookup::Unknown };
+        if sid.instance != self.shared.instance {
+            return Lookup::Unknown;
+        }
+        let shard = usize::from(sid.shard);
+        if sid.shard != self.sids.shard() {
+            return if shard < self.shared.mailboxes.len() { Lookup::Elsewhere(shard) } else { Lookup::Unknown };
+        }
+        match self.sessions.get(sid.slot) {
+            Some(client) if client.random == sid.random && client.session.found().is_some() => {
+                Lookup::Here(SessionKey(sid.slot))
+            }
+            _ => Lookup::Unknown,
+        }
+    }
+
+    /// Opens a session for a handshake.
+    ///
+    /// # Errors
+    /// The status of the answer, when no more fit, when the client's address has as many as it may, and when the system has
+    /// no random numbers.
+    pub(crate) fn open_session(
+        &mut self,
+        handshake: Arc<Handshake>,
+        begin: impl FnOnce(&Self) -> Session<ConnectionKey>,
+    ) -> Result<Sid, Status> {
+        let unavailable = Status::ServiceUnavailable;
+        let slot = self.sessions.vacant_key().ok_or(unavailable)?;
+        let random = self.sids.next(slot);
+        let sid = random.inspect_err(no_random_numbers).map_err(|_| unavailable)?;
+        let address = handshake.address().ip();
+        if self.shared.addresses.as_ref().is_some_and(|addresses| !addresses.enter(address)) {
+            self.metrics.hit(Limit::SessionsPerAddress);
+            log::debug!("a session too many from {address}");
+            return Err(Status::TooManyRequests);
+        }
+        let kept = handshake.bytes();
+        let client = Client::new(begin(self), sid.random, handshake);
+        let key = self.sessions.insert(client).map_err(|_| unavailable)?;
+        self.metrics.handshakes.one();
+        self.metrics.sessions.set(self.sessions.len() as u64);
+        log::debug!("{}: opened", self.name_session(SessionKey(key)));
+        self.keep_session(SessionKey(key), kept);
+        self.session(SessionKey(key), |_, _, _, _| ());
+        self.greet(SessionKey(key));
+        Ok(sid)
+    }
+
+    /// Forgets a session that has closed.
+    pub(crate) fn forget_session(&mut self, session: SessionRef) {
+        if self.sessions.get(session.key.0).is_some_and(|client| client.random == session.random) {
+            let client = self.sessions.remove(session.key.0);
+            self.forget_kept(client.as_ref().map_or(0, |client| client.kept));
+            self.departed();
+            if let Some((addresses, client)) = self.shared.addresses.as_ref().zip(client) {
+                addresses.leave(client.handshake.address().ip());
+            }
+            self.allowances.remove(&session.key);
+            self.metrics.sessions_closed.one();
+            self.metrics.sessions.set(self.sessions.len() as u64);
+        }
+    }
+
+    /// The sid of a session.
+    pub(crate) fn session_sid(&self, session: SessionRef) -> Sid {
+        Sid { slot: session.key.0, random: session.random, instance: self.shared.instance, shard: self.sids.shard() }
+    }
+
+    /// A session, as each line of the log names it.
+    pub(crate) fn name_session(&self, key: SessionKey) -> SessionName {
+        SessionName { shard: self.sids.shard(), key }
+    }
+
+    /// A session and whose it is, for the log.
+    pub(crate) fn describe_session(&self, key: SessionKey) -> String {
+        let Some(client) = self.sessions.get(key.0) else { return "a session that has ended".to_owned() };
+        format!("{}, from {}", self.name_session(key), client.handshake.address().ip())
+    }
+
+    /// A session by its key, safe against the slot being used again.
+    pub(crate) fn session_ref(&self, key: SessionKey) -> Option<SessionRef> {
+        self.sessions.get(key.0).map(|client| SessionRef { key, random: client.random })
+    }
+}

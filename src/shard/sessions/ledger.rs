@@ -1,0 +1,176 @@
+//! The memory ledger: what sessions keep for as long as they live, counted when it is kept.
+//!
+//! A session, its handshake, its sockets, their rooms, data and acknowledgements: whatever a client can make the server
+//! keep counts, by what it chose the length of and by a constant for what stands around it. It is counted for each session
+//! and in sum. What waits for a client ([`slow`](crate::shard::guard::slow)), and what it has half sent ([`unfinished`](crate::shard::guard::unfinished)),
+//! is counted there.
+
+use std::cmp::Reverse;
+
+use crate::engineio::Reason;
+use crate::metrics::Limit;
+use crate::shard::event_loop::core::Core;
+use crate::shard::store::keys::{NamespaceKey, SessionKey, SocketRef};
+
+/// What a session takes beside its handshake: it, its timers, and what the allocator adds.
+const SESSION: usize = 256;
+
+/// What a socket takes beside what its client chose: it, what most have no need of, its place among the members.
+const SOCKET: usize = 256;
+
+/// The same of a socket for which a namespace may have come into being, with its name.
+pub(crate) const SOCKET_OF_CHILD: usize = SOCKET + 512;
+
+/// What being in a room takes beside the room's name: the room, its places in the indexes, the memberships.
+const MEMBERSHIP: usize = 192;
+
+/// What a socket takes that may come back.
+pub(crate) const IDENTITY: usize = 192;
+
+/// What an acknowledgement that is missing takes.
+pub(crate) const PENDING_ACK: usize = 128;
+
+/// From this on, what a session keeps is much: one that keeps less is never closed for it.
+const MUCH: usize = 64 * 1024;
+
+/// The part of the bound that must be free again when sessions have been closed, and by which the sum must grow before those
+/// that keep most are looked for again.
+const MARGIN: usize = 16;
+
+/// What all sessions of a shard keep.
+#[derive(Debug, Default)]
+pub(crate) struct Ledger {
+    sum: usize,
+    /// From which sum on it is looked who keeps most.
+    look: usize,
+}
+
+impl Ledger {
+    /// Bytes that all sessions keep.
+    pub(crate) const fn sum(&self) -> usize {
+        self.sum
+    }
+}
+
+impl Core {
+    /// A session begins, with a handshake of so many bytes.
+    pub(crate) fn keep_session(&mut self, key: SessionKey, handshake: usize) {
+        self.note_kept(key, SESSION + handshake);
+    }
+
+    /// A session is forgotten, with all that it kept.
+    pub(crate) fn forget_kept(&mut self, kept: u32) {
+        self.ledger.sum -= kept as usize;
+    }
+
+    /// Whether a session may keep so much more.
+    pub(crate) fn may_keep(&self, key: SessionKey, bytes: usize) -> bool {
+        let kept = self.sessions.get(key.0).map_or(0, |client| client.kept as usize);
+        kept + bytes <= self.shared.config.limits.session_memory
+    }
+
+    /// What a socket of a namespace costs beside what its client chose.
+    pub(crate) fn socket_cost(&self, namespace: NamespaceKey) -> usize {
+        if self.namespaces.child(namespace).is_some() { SOCKET_OF_CHILD } else { SOCKET }
+    }
+
+    /// What being in a room of that name costs.
+    pub(crate) const fn membership_cost(name: &str) -> usize {
+        MEMBERSHIP + name.len()
+    }
+
+    /// A socket keeps so much more.
+    pub(crate) fn keep_for(&mut self, socket: SocketRef, bytes: usize) {
+        let Some(state) = self.socket_mut(socket) else { return };
+        let session = state.session;
+        state.extra().kept += bytes;
+        self.note_kept(session, bytes);
+    }
+
+    /// A socket keeps so much less.
+    pub(crate) fn let_go_for(&mut self, socket: SocketRef, bytes: usize) {
+        let Some(state) = self.socket_mut(socket) else { return };
+        let session = state.session;
+        let Some(extra) = &mut state.extra else { return };
+        let bytes = bytes.min(extra.kept);
+        extra.kept -= bytes;
+        self.let_go_of(session, bytes);
+    }
+
+    /// A session has a socket, for which its client chose so much.
+    pub(crate) fn keep_socket(
+        &mut self,
+        socket: SocketRef,
+        session: SessionKey,
+        namespace: NamespaceKey,
+        chosen: usize,
+    ) {
+        self.note_kept(session, self.socket_cost(namespace));
+        if chosen > 0 {
+            self.keep_for(socket, chosen);
+        }
+    }
+
+    /// A socket is no more.
+    pub(crate) fn let_go_of_socket(&mut self, socket: SocketRef) {
+        let Some(state) = self.socket(socket) else { return };
+        let kept = state.extra.as_ref().map_or(0, |extra| extra.kept);
+        let cost = self.socket_cost(state.namespace);
+        self.let_go_of(state.session, cost + kept);
+    }
+
+    fn note_kept(&mut self, key: SessionKey, bytes: usize) {
+        if let Some(client) = self.sessions.get_mut(key.0) {
+            let before = client.kept;
+            client.kept = client.kept.saturating_add(u32::try_from(bytes).unwrap_or(u32::MAX));
+            self.ledger.sum += (client.kept - before) as usize;
+        }
+    }
+
+    fn let_go_of(&mut self, key: SessionKey, bytes: usize) {
+        if let Some(client) = self.sessions.get_mut(key.0) {
+            let before = client.kept;
+            client.kept = client.kept.saturating_sub(u32::try_from(bytes).unwrap_or(u32::MAX));
+            self.ledger.sum -= (before - client.kept) as usize;
+        }
+    }
+
+    /// Whether all sessions together keep as much as they may.
+    pub(crate) fn keeps_all_it_may(&self) -> bool {
+        self.ledger.sum > self.shared.kept_per_shard
+    }
+
+    /// While all sessions together keep more than they may, those are closed that keep most.
+    pub(crate) fn check_kept(&mut self) {
+        let most = self.shared.kept_per_shard;
+        if self.ledger.sum <= most {
+            self.ledger.look = most;
+            return;
+        }
+        if self.ledger.sum <= self.ledger.look {
+            return;
+        }
+        let excess = self.ledger.sum - (most - most / MARGIN);
+        // Those that are closed are forgotten only when their sockets have heard of it.
+        let freed = self.close_those_that_keep_most(excess, Limit::SessionsMemory);
+        self.ledger.look = self.ledger.sum.saturating_sub(freed).max(most) + most / MARGIN;
+    }
+
+    /// Closes sessions that keep much, those that keep most first, until so many bytes are let go. Gives how many are.
+    pub(crate) fn close_those_that_keep_most(&mut self, excess: usize, limit: Limit) -> usize {
+        let much = self.sessions.iter().filter(|(_, client)| client.kept as usize > MUCH);
+        let mut much: Vec<_> = much.map(|(key, client)| (client.kept as usize, SessionKey(key))).collect();
+        much.sort_unstable_by_key(|(kept, _)| Reverse(*kept));
+        let mut freed = 0;
+        for (kept, key) in much {
+            if freed >= excess {
+                break;
+            }
+            freed += kept;
+            log::debug!("{}: closed, as it keeps {kept} bytes ({limit})", self.name_session(key));
+            self.metrics.hit(limit);
+            self.session(key, |session, _, _, effects| session.abort(Reason::TransportError, effects));
+        }
+        freed
+    }
+}

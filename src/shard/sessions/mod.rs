@@ -1,0 +1,7 @@
+//! Engine.IO sessions: what a shard knows of a client across its connections, and what it keeps and may send.
+
+pub(in crate::shard) mod allowance;
+pub(in crate::shard) mod client;
+pub(in crate::shard) mod handshake;
+pub(in crate::shard) mod ledger;
+pub(in crate::shard) mod strain;

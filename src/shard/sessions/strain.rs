@@ -1,0 +1,91 @@
+//! Who is closed for sending more than it may: a WebSocket's client that goes on, and never waits.
+//!
+//! An upload that waits for each acknowledgement is held up most of the time, too, and so is a client that sends on its return
+//! what it kept while it was away. What tells them from a flood is that they come to an end of what they send: the socket is
+//! found empty now and then. A polling client waits for the answer to each POST, so it is never closed for this.
+
+use std::time::Duration;
+
+use rustix::io::ioctl_fionread;
+
+use crate::engineio::Millis;
+use crate::metrics::Limit;
+use crate::shard::event_loop::core::Core;
+use crate::shard::net::connection::Role;
+use crate::shard::store::keys::ConnectionKey;
+
+/// By how much the time for which a client was held up may exceed the time for which it was not.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long a client has been held up while it had sent more than was read.
+#[derive(Debug)]
+pub(in crate::shard) struct Strain {
+    /// By how much the time in which it was held up exceeds the time in which it was not.
+    time: Duration,
+    /// Until when it was held up last.
+    until: Millis,
+}
+
+impl Strain {
+    pub(in crate::shard) fn new(now: Millis) -> Self {
+        Self { time: Duration::ZERO, until: now }
+    }
+
+    /// It is held up until then. One that has sent no more than was read so far waits itself: it begins anew.
+    pub(in crate::shard) fn held_up(&mut self, now: Millis, until: Millis, has_sent_more: bool) {
+        let free = Duration::from_millis(now.0.saturating_sub(self.until.0));
+        let held_up = Duration::from_millis(until.0.saturating_sub(self.until.max(now).0));
+        self.time = if has_sent_more { self.time.saturating_sub(free) + held_up } else { Duration::ZERO };
+        self.until = until;
+    }
+
+    pub(in crate::shard) fn is_too_much(&self) -> bool {
+        self.time >= PATIENCE
+    }
+}
+
+impl Core {
+    /// A WebSocket is to be held up. Gives the limit for which it is to be closed instead, if it has sent too much for too long.
+    #[cold]
+    pub(in crate::shard) fn goes_on_too_long(&mut self, key: ConnectionKey) -> Option<Limit> {
+        let rates = self.shared.rates?;
+        self.may_send_again(key)?;
+        let Role::Session(session) = self.websocket(key)?.role else { return None };
+        let has_sent_more = ioctl_fionread(&self.connections.get(key.0)?.stream).is_ok_and(|unread| unread > 0);
+        self.allowances.get_mut(&session)?.goes_on(self.now, rates, has_sent_more)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Holds a client up 250 ms of each 260, and gives when that was too much.
+    fn too_much_at(has_sent_more: impl Fn(u64) -> bool) -> Option<u64> {
+        let mut strain = Strain::new(Millis(0));
+        (0..600_000).step_by(260).find(|now| {
+            strain.held_up(Millis(*now), Millis(now + 250), has_sent_more(*now));
+            strain.is_too_much()
+        })
+    }
+
+    #[test]
+    fn who_never_waits_is_closed_and_who_waits_now_and_then_is_not() {
+        let closed = too_much_at(|_| true);
+        assert!(closed.is_some_and(|at| (10_000..11_000).contains(&at)), "{closed:?}");
+        assert_eq!(too_much_at(|_| false), None);
+        assert_eq!(too_much_at(|now| now % 9880 != 0), None);
+    }
+
+    #[test]
+    fn time_in_which_it_is_not_held_up_counts_for_it() {
+        let mut strain = Strain::new(Millis(0));
+        for now in (0..600_000).step_by(10_000) {
+            strain.held_up(Millis(now), Millis(now + 4000), true);
+            strain.held_up(Millis(now + 2000), Millis(now + 5000), true);
+            assert!(!strain.is_too_much(), "{now}");
+        }
+        strain.held_up(Millis(600_000), Millis(610_000), true);
+        assert!(strain.is_too_much());
+    }
+}

@@ -1,0 +1,141 @@
+//! Acknowledgements that clients owe.
+
+use std::collections::VecDeque;
+
+use super::collections::Asker;
+use super::life::Status;
+use crate::engineio::Millis;
+use crate::error::AckError;
+use crate::metrics::Limit;
+use crate::shard::event_loop::application::AckCallback;
+use crate::shard::event_loop::calls::Call;
+use crate::shard::event_loop::core::Core;
+use crate::shard::net::connection::NEVER;
+use crate::shard::sessions::ledger::PENDING_ACK;
+use crate::shard::store::keys::{SocketKey, SocketRef};
+use crate::socketio::Arguments;
+
+/// An acknowledgement that is missing.
+pub(crate) struct PendingAck {
+    id: u64,
+    deadline: Millis,
+    waiter: Waiter,
+}
+
+/// Who waits for an acknowledgement.
+enum Waiter {
+    Callback(AckCallback),
+    /// A broadcast that asked many.
+    Broadcast(Asker),
+}
+
+impl PendingAck {
+    /// What the application must hear of an acknowledgement that came, or will not come.
+    pub(crate) fn settle(self, socket: SocketRef, result: Result<Arguments, AckError>) -> Option<Call> {
+        match (self.waiter, result) {
+            (Waiter::Callback(callback), result) => Some(Call::Acknowledged { socket, callback, result }),
+            (Waiter::Broadcast(asker), Ok(answer)) => asker.answered(answer),
+            (Waiter::Broadcast(asker), Err(_)) => asker.lost(),
+        }
+    }
+}
+
+/// Takes out the acknowledgement of that id. A broadcast asks many clients at once, of whom most are asked nothing else for
+/// long: when the last has answered, they keep no memory for it.
+fn take(acks: &mut VecDeque<PendingAck>, id: u64) -> Option<PendingAck> {
+    let place = acks.iter().position(|ack| ack.id == id)?;
+    let ack = acks.remove(place)?;
+    if acks.is_empty() && matches!(ack.waiter, Waiter::Broadcast(_)) {
+        *acks = VecDeque::new();
+    }
+    Some(ack)
+}
+
+impl Core {
+    /// Notes that a socket owes an acknowledgement.
+    pub(crate) fn expect_ack(&mut self, socket: SocketRef, id: u64, deadline: Millis, callback: AckCallback) {
+        self.expect(socket, PendingAck { id, deadline, waiter: Waiter::Callback(callback) });
+    }
+
+    /// Notes that a socket owes one of the answers to a broadcast.
+    pub(crate) fn expect_answer(&mut self, key: SocketKey, id: u64, deadline: Millis, asker: &Asker) {
+        let Some(random) = self.sockets.get(key.0).map(|state| state.random) else { return };
+        let waiter = Waiter::Broadcast(asker.clone());
+        self.expect(SocketRef { key, random }, PendingAck { id, deadline, waiter });
+    }
+
+    fn expect(&mut self, socket: SocketRef, ack: PendingAck) {
+        let (most, deadline) = (self.shared.config.limits.unanswered_acks, ack.deadline);
+        let Some(state) = self.socket_mut(socket).filter(|state| state.status == Status::Connected) else {
+            self.calls.extend(ack.settle(socket, Err(AckError::Disconnected)));
+            return;
+        };
+        let acks = &mut state.extra().acks;
+        acks.push_back(ack);
+        let oldest = if acks.len() > most { acks.pop_front() } else { None };
+        if oldest.is_none() {
+            self.keep_for(socket, PENDING_ACK);
+        }
+        if let Some(oldest) = oldest {
+            self.metrics.hit(Limit::UnansweredAcks);
+            self.calls.extend(oldest.settle(socket, Err(AckError::Dropped)));
+        }
+        self.arm_socket(socket.key, deadline);
+    }
+
+    /// An acknowledgement came. One that nobody waits for is ignored.
+    pub(crate) fn acknowledged(&mut self, socket: SocketRef, id: u64, arguments: Arguments) {
+        let Some(extra) = self.socket_mut(socket).and_then(|state| state.extra.as_mut()) else { return };
+        if let Some(ack) = take(&mut extra.acks, id) {
+            self.let_go_for(socket, PENDING_ACK);
+            self.calls.extend(ack.settle(socket, Ok(arguments)));
+        }
+    }
+
+    /// A socket's timer came up: acknowledgements that are overdue are given up.
+    pub(crate) fn socket_due(&mut self, key: SocketKey) {
+        let now = self.now;
+        let Some(state) = self.sockets.get_mut(key.0) else { return };
+        let socket = SocketRef { key, random: state.random };
+        let Some(extra) = state.extra.as_mut().filter(|extra| extra.armed <= now) else { return };
+        extra.armed = NEVER;
+        let (overdue, waiting) = extra.acks.drain(..).partition(|ack| ack.deadline <= now);
+        extra.acks = waiting;
+        let next = extra.acks.iter().map(|ack| ack.deadline).min();
+        let overdue: VecDeque<_> = overdue;
+        self.let_go_for(socket, overdue.len() * PENDING_ACK);
+        for ack in overdue {
+            self.calls.extend(ack.settle(socket, Err(AckError::Timeout)));
+        }
+        if let Some(next) = next {
+            self.arm_socket(key, next);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::collections::Relay;
+    use super::*;
+
+    fn pending(id: u64, waiter: Waiter) -> PendingAck {
+        PendingAck { id, deadline: Millis(1000), waiter }
+    }
+
+    #[test]
+    fn who_has_answered_a_broadcast_keeps_nothing_for_it() {
+        let asker = Asker::Relay(Relay::new(1, Box::new(|_| ())));
+        let mut acks: VecDeque<_> = [1, 2].map(|id| pending(id, Waiter::Broadcast(asker.clone()))).into();
+        assert!(take(&mut acks, 3).is_none());
+        assert!(take(&mut acks, 1).is_some() && acks.capacity() > 0, "another answer is due");
+        assert!(take(&mut acks, 2).is_some());
+        assert_eq!(acks.capacity(), 0);
+    }
+
+    #[test]
+    fn who_is_asked_alone_is_asked_again_without_an_allocation() {
+        let mut acks: VecDeque<_> = [pending(1, Waiter::Callback(Box::new(|_, _, _| ())))].into();
+        assert!(take(&mut acks, 1).is_some());
+        assert!(acks.capacity() > 0);
+    }
+}

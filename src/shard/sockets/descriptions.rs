@@ -1,0 +1,56 @@
+//! Sockets as other threads see them.
+
+use std::sync::Arc;
+
+use serde_json::value::RawValue;
+
+use super::life::Status;
+use super::target::Target;
+use crate::engineio::Sid;
+use crate::shard::event_loop::core::Core;
+use crate::shard::sessions::handshake::Handshake;
+use crate::shard::store::keys::{NamespaceKey, SocketRef};
+use crate::socketio::SocketId;
+
+/// What a socket was when it was asked for.
+pub(crate) struct Description {
+    pub(crate) sid: Sid,
+    /// The sid that says where it was.
+    pub(crate) location: Sid,
+    pub(crate) id: SocketId,
+    pub(crate) rooms: Vec<String>,
+    pub(crate) handshake: Arc<Handshake>,
+    pub(crate) auth: Option<Arc<str>>,
+    pub(crate) data: Option<Box<RawValue>>,
+}
+
+impl Core {
+    /// The connected sockets of this shard that a target means.
+    pub(crate) fn selected(&self, namespace: NamespaceKey, target: &Target) -> Vec<SocketRef> {
+        let connected = |key| {
+            let state = self.sockets.get(key)?;
+            (state.status == Status::Connected).then_some(state.random)
+        };
+        let keys = self.select(namespace, target).into_iter();
+        keys.filter_map(|key| Some(SocketRef { key, random: connected(key.0)? })).collect()
+    }
+
+    /// Describes the sockets of this shard that a target means.
+    pub(crate) fn describe(&self, namespace: NamespaceKey, target: &Target) -> Vec<Description> {
+        self.selected(namespace, target)
+            .into_iter()
+            .filter_map(|socket| {
+                let extra = self.socket(socket)?.extra.as_deref();
+                Some(Description {
+                    sid: self.socket_sid(socket),
+                    location: self.location(socket),
+                    id: self.socket_id(socket),
+                    rooms: self.rooms(socket),
+                    handshake: self.handshake(socket)?,
+                    auth: extra.and_then(|extra| extra.auth.clone()),
+                    data: extra.and_then(|extra| extra.data.clone()),
+                })
+            })
+            .collect()
+    }
+}

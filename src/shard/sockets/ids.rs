@@ -1,0 +1,62 @@
+//! The ids of sockets as texts: what the application and its clients call a socket, and the way back.
+//!
+//! A socket's own sid serves for clients of Socket.IO 3 and newer. A 2.x client makes its sockets' ids from the id of its
+//! session, so that these are known here by that.
+
+use super::life::SocketState;
+use crate::engineio::{Encoding, Protocol, Sid};
+use crate::shard::event_loop::core::Core;
+use crate::shard::sessions::client::Lookup;
+use crate::shard::store::keys::{NamespaceKey, SessionKey, SocketKey, SocketRef};
+use crate::socketio::SocketId;
+
+impl Core {
+    /// The form of a session's packets. Nothing is looked up while only one is spoken.
+    pub(crate) fn encoding(&self, session: SessionKey) -> Encoding {
+        if !self.shared.settings.allow_eio3 {
+            return Encoding::V4;
+        }
+        self.sessions.get(session.0).map_or(Encoding::V4, |client| client.session.encoding())
+    }
+
+    /// Whether a session's client is a 2.x one.
+    pub(crate) fn is_v3(&self, session: SessionKey) -> bool {
+        self.encoding(session).protocol() == Protocol::V3
+    }
+
+    /// The id of a socket.
+    pub(crate) fn socket_id(&self, socket: SocketRef) -> SocketId {
+        let legacy = self.socket(socket).filter(|state| self.is_v3(state.session));
+        match legacy.and_then(|state| self.legacy_id(state)) {
+            Some(id) => id,
+            None => self.socket_sid(socket).to_text().into(),
+        }
+    }
+
+    fn legacy_id(&self, state: &SocketState) -> Option<SocketId> {
+        let session = self.session_ref(state.session)?;
+        let namespace = self.namespace_name(state.namespace);
+        Some(SocketId::of_session(namespace, self.session_sid(session).to_text()))
+    }
+
+    /// The member of a namespace whose id, and so whose own room, this is.
+    pub(crate) fn socket_of_id(&self, namespace: NamespaceKey, id: &str) -> Option<SocketKey> {
+        let found = match Sid::parse(id).and_then(|sid| self.find_sid(sid)) {
+            Some(socket) if self.socket(socket).is_some_and(|state| state.namespace == namespace) => Some(socket),
+            _ if self.shared.settings.allow_eio3 => self.socket_of_legacy_id(namespace, id),
+            _ => None,
+        };
+        found.filter(|socket| self.is_connected(*socket)).map(|socket| socket.key)
+    }
+
+    fn socket_of_legacy_id(&self, namespace: NamespaceKey, id: &str) -> Option<SocketRef> {
+        let session = match self.namespace_name(namespace) {
+            "/" => id,
+            name => id.strip_prefix(name)?.strip_prefix('#')?,
+        };
+        match self.find_session(session) {
+            Lookup::Here(session) if self.is_v3(session) => Some(self.socket_in(session, namespace)?.0),
+            _ => None,
+        }
+    }
+}

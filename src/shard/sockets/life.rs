@@ -1,0 +1,344 @@
+//! Sockets: a client's places in namespaces. They join, are sent to, wait for acknowledgements, and leave.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use serde_json::value::RawValue;
+
+use super::acks::PendingAck;
+use super::target::Urgency;
+use crate::engineio::{Millis, Reason, Sid, Transport};
+use crate::error::{AckError, DataError};
+use crate::log_line::{Excerpt, no_random_numbers};
+use crate::metrics::Limit;
+use crate::shard::event_loop::application::Refusal;
+use crate::shard::event_loop::calls::Call;
+use crate::shard::event_loop::core::Core;
+use crate::shard::net::connection::NEVER;
+use crate::shard::recovery::Identity;
+use crate::shard::sessions::handshake::Handshake;
+use crate::shard::store::keys::{NamespaceKey, SessionKey, SocketKey, SocketRef};
+use crate::socketio::{self, DisconnectReason, Memberships};
+
+/// A socket.
+pub(crate) struct SocketState {
+    /// The random part of its sid.
+    pub(crate) random: u64,
+    pub(crate) session: SessionKey,
+    /// The next socket of the same session.
+    pub(crate) next: Option<SocketKey>,
+    /// Where it stands among its namespace's members.
+    pub(crate) place: u32,
+    pub(crate) namespace: NamespaceKey,
+    pub(crate) status: Status,
+    /// What most sockets have no need of.
+    pub(crate) extra: Option<Box<Extra>>,
+}
+
+/// Where a socket stands in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Status {
+    /// The middlewares have not let it in yet.
+    Joining,
+    /// It is a member of its namespace.
+    Connected,
+    /// It is leaving: its handlers will hear, and nothing is sent to it any more.
+    Leaving,
+}
+
+/// What most sockets have no need of.
+#[derive(Default)]
+pub(crate) struct Extra {
+    pub(crate) memberships: Memberships,
+    pub(crate) auth: Option<Arc<str>>,
+    pub(crate) data: Option<Box<RawValue>>,
+    pub(crate) acks: VecDeque<PendingAck>,
+    /// What recovery knows it by; `None` while recovery is off.
+    pub(crate) identity: Option<Box<Identity>>,
+    /// The instant for which a timer was armed last.
+    pub(crate) armed: Millis,
+    /// Bytes that it keeps, as the ledger counts them.
+    pub(crate) kept: usize,
+}
+
+impl SocketState {
+    pub(crate) fn extra(&mut self) -> &mut Extra {
+        self.extra.get_or_insert_with(|| Box::new(Extra { armed: NEVER, ..Extra::default() }))
+    }
+}
+
+impl Core {
+    /// A socket that has not gone since the reference was made.
+    pub(crate) fn socket(&self, socket: SocketRef) -> Option<&SocketState> {
+        self.sockets.get(socket.key.0).filter(|state| state.random == socket.random)
+    }
+
+    /// The same, to change it.
+    pub(crate) fn socket_mut(&mut self, socket: SocketRef) -> Option<&mut SocketState> {
+        self.sockets.get_mut(socket.key.0).filter(|state| state.random == socket.random)
+    }
+
+    /// Whether a socket is a member of its namespace.
+    pub(crate) fn is_connected(&self, socket: SocketRef) -> bool {
+        self.socket(socket).is_some_and(|state| state.status == Status::Connected)
+    }
+
+    /// The request that opened a socket's session.
+    pub(crate) fn handshake(&self, socket: SocketRef) -> Option<Arc<Handshake>> {
+        let client = self.sessions.get(self.socket(socket)?.session.0)?;
+        Some(Arc::clone(&client.handshake))
+    }
+
+    /// A socket, as the log names it: its id, its namespace and the client's address.
+    pub(crate) fn describe_socket(&self, socket: SocketRef) -> String {
+        let Some(state) = self.socket(socket) else { return "a socket that has left".to_owned() };
+        let namespace = Excerpt(self.namespace_name(state.namespace));
+        let address = self.sessions.get(state.session.0).map(|client| client.handshake.address().ip());
+        let from = address.map(|address| format!(", from {address}")).unwrap_or_default();
+        format!("socket {} of {namespace:?}{from}", self.socket_id(socket))
+    }
+
+    /// The transport that a socket's client is on.
+    pub(crate) fn transport(&self, socket: SocketRef) -> Option<Transport> {
+        let client = self.sessions.get(self.socket(socket)?.session.0)?;
+        client.session.found().map(|found| found.transport)
+    }
+
+    /// Keeps data with a socket, if its session may keep so much.
+    pub(crate) fn set_data(&mut self, socket: SocketRef, data: Box<RawValue>) -> Result<(), DataError> {
+        let Some(state) = self.socket(socket) else { return Ok(()) };
+        let before = state.extra.as_ref().and_then(|extra| extra.data.as_ref()).map_or(0, |data| data.get().len());
+        let more = data.get().len().saturating_sub(before);
+        if more > 0 && !self.may_keep(state.session, more) {
+            self.metrics.hit(Limit::SessionMemory);
+            return Err(DataError::SessionMemory(self.shared.config.limits.session_memory));
+        }
+        self.put_data(socket, data);
+        Ok(())
+    }
+
+    /// Keeps data with a socket, however much its session keeps.
+    pub(crate) fn put_data(&mut self, socket: SocketRef, data: Box<RawValue>) {
+        let Some(state) = self.socket_mut(socket) else { return };
+        let length = data.get().len();
+        let before = state.extra().data.replace(data).map_or(0, |data| data.get().len());
+        self.let_go_for(socket, before);
+        self.keep_for(socket, length);
+    }
+
+    /// The sid of a socket: what it is known by. That of a socket that has come back says where it was.
+    pub(crate) fn socket_sid(&self, socket: SocketRef) -> Sid {
+        self.restored_sid(socket).unwrap_or_else(|| self.location(socket))
+    }
+
+    /// The sid that says where a socket is.
+    pub(crate) fn location(&self, socket: SocketRef) -> Sid {
+        Sid { slot: socket.key.0, random: socket.random, instance: self.shared.instance, shard: self.sids.shard() }
+    }
+
+    /// The socket of this shard that is where a sid says.
+    pub(crate) fn socket_at(&self, location: Sid) -> Option<SocketRef> {
+        let here = location.instance == self.shared.instance && location.shard == self.sids.shard();
+        let socket = SocketRef { key: SocketKey(location.slot), random: location.random };
+        (here && self.socket(socket).is_some()).then_some(socket)
+    }
+
+    /// The socket of this shard that is known by a sid.
+    pub(crate) fn find_sid(&self, sid: Sid) -> Option<SocketRef> {
+        self.socket_at(sid).or_else(|| self.find_restored(sid))
+    }
+
+    /// The sockets of a session.
+    pub(crate) fn sockets_of(&self, session: SessionKey) -> Vec<SocketRef> {
+        let mut next = self.sessions.get(session.0).and_then(|client| client.sockets.get());
+        std::iter::from_fn(|| {
+            let key = next?;
+            let socket = self.sockets.get(key.0)?;
+            next = socket.next;
+            Some(SocketRef { key, random: socket.random })
+        })
+        .collect()
+    }
+
+    /// The socket that a session has in a namespace.
+    pub(crate) fn socket_in(&self, session: SessionKey, namespace: NamespaceKey) -> Option<(SocketRef, Status)> {
+        let mut next = self.sessions.get(session.0)?.sockets.get();
+        while let Some(key) = next {
+            let socket = self.sockets.get(key.0)?;
+            if socket.namespace == namespace {
+                return Some((SocketRef { key, random: socket.random }, socket.status));
+            }
+            next = socket.next;
+        }
+        None
+    }
+
+    /// A socket that asks to join; the middlewares decide.
+    pub(crate) fn create_socket(
+        &mut self,
+        session: SessionKey,
+        namespace: NamespaceKey,
+        auth: Option<Arc<str>>,
+    ) -> Option<SocketRef> {
+        let slot = self.sockets.vacant_key()?;
+        let random = self.sids.next(slot).inspect_err(no_random_numbers).ok()?.random;
+        let client = self.sessions.get_mut(session.0)?;
+        let mut socket = SocketState {
+            random,
+            session,
+            next: client.sockets.get(),
+            place: u32::MAX,
+            namespace,
+            status: Status::Joining,
+            extra: None,
+        };
+        let chosen = auth.as_ref().map_or(0, |auth| auth.len());
+        if auth.is_some() {
+            socket.extra().auth = auth;
+        }
+        let key = SocketKey(self.sockets.insert(socket).ok()?);
+        client.sockets.set(Some(key));
+        let socket = SocketRef { key, random };
+        self.namespaces.entered(namespace);
+        self.keep_socket(socket, session, namespace, chosen);
+        self.metrics.sockets.set(self.sockets.len() as u64);
+        Some(socket)
+    }
+
+    /// The middlewares let the socket in. Says whether it is there to be let in.
+    pub(crate) fn admit_socket(&mut self, socket: SocketRef) -> bool {
+        let (id, pid) = (self.socket_id(socket), self.pid(socket));
+        let Some(state) = self.socket_mut(socket).filter(|state| state.status == Status::Joining) else { return false };
+        let (session, namespace) = (state.session, state.namespace);
+        state.status = Status::Connected;
+        let place = self.members(namespace).map_or(u32::MAX, |members| members.add(socket.key));
+        if let Some(state) = self.socket_mut(socket) {
+            state.place = place;
+        }
+        if let Some(child) = self.namespaces.child(namespace) {
+            child.joined();
+        }
+        self.send_connect(session, namespace, &id, pid);
+        self.session(session, |session, _, _, _| session.joined());
+        true
+    }
+
+    /// A middleware refused the socket.
+    pub(crate) fn refuse_socket(&mut self, socket: SocketRef, refusal: &Refusal) {
+        let Some(state) = self.socket(socket).filter(|state| state.status == Status::Joining) else { return };
+        let (session, namespace) = (state.session, state.namespace);
+        let data = refusal.data.as_deref().map(RawValue::get);
+        let name = self.namespace_name(namespace).to_owned();
+        self.remove_socket(socket);
+        self.send_connect_error(session, &name, &refusal.message, data);
+    }
+
+    /// The server makes a socket leave its namespace, and its whole session end if `close`.
+    pub(crate) fn disconnect(&mut self, socket: SocketRef, close: bool) {
+        let Some(state) = self.socket(socket).filter(|state| state.status != Status::Leaving) else { return };
+        let session = state.session;
+        let leaving = if close { self.sockets_of(session) } else { vec![socket] };
+        for socket in leaving {
+            let Some(state) = self.socket(socket).filter(|state| state.status != Status::Leaving) else { continue };
+            let packet = socketio::disconnect(self.namespace_name(state.namespace));
+            self.send_to_session(session, &packet, Urgency::Reliable);
+            self.leave(socket, DisconnectReason::ServerNamespaceDisconnect);
+        }
+        if close {
+            self.session(session, |session, now, settings, effects| session.close(now, settings, effects));
+        }
+    }
+
+    /// A socket begins to leave: its handlers will be called while it still is in its rooms.
+    pub(crate) fn leave(&mut self, socket: SocketRef, reason: DisconnectReason) {
+        let Some(state) = self.socket_mut(socket) else { return };
+        match state.status {
+            Status::Leaving => {}
+            Status::Joining => self.remove_socket(socket),
+            Status::Connected => {
+                state.status = Status::Leaving;
+                self.calls.push_back(Call::Disconnect { socket, reason });
+            }
+        }
+    }
+
+    /// Takes a leaving socket out of its rooms and gives up the acknowledgements it owes.
+    pub(crate) fn clear_socket(&mut self, socket: SocketRef) {
+        let id = self.socket_id(socket);
+        let Some(state) = self.socket_mut(socket) else { return };
+        let (namespace, place) = (state.namespace, std::mem::replace(&mut state.place, u32::MAX));
+        let mut extra = state.extra.take();
+        let rooms = extra.as_ref().map_or_else(Vec::new, |extra| self.heard_rooms(namespace, &extra.memberships));
+        if let Some(members) = self.members(namespace) {
+            let before = members.rooms.len();
+            if let Some(extra) = &mut extra {
+                members.rooms.leave_all(socket.key.0, &mut extra.memberships);
+            }
+            let gone = before - members.rooms.len();
+            if let Some(moved) = members.remove(place)
+                && let Some(moved) = self.sockets.get_mut(moved.0)
+            {
+                moved.place = place;
+            }
+            self.namespaces.rooms -= gone;
+        }
+        self.left_rooms(namespace, &rooms, &id);
+        if let Some(mut extra) = extra {
+            for ack in std::mem::take(&mut extra.acks) {
+                self.calls.extend(ack.settle(socket, Err(AckError::Disconnected)));
+            }
+            if let Some(state) = self.socket_mut(socket) {
+                state.extra = Some(extra);
+            }
+        }
+    }
+
+    /// Forgets a socket.
+    pub(crate) fn remove_socket(&mut self, socket: SocketRef) {
+        self.clear_socket(socket);
+        let Some(state) = self.socket(socket) else { return };
+        let (session, next, namespace) = (state.session, state.next, state.namespace);
+        let mut before = None;
+        for other in self.sockets_of(session) {
+            if other == socket {
+                break;
+            }
+            before = Some(other);
+        }
+        match before {
+            Some(before) => {
+                if let Some(before) = self.socket_mut(before) {
+                    before.next = next;
+                }
+            }
+            None => {
+                if let Some(client) = self.sessions.get_mut(session.0) {
+                    client.sockets.set(next);
+                }
+            }
+        }
+        self.forget_recovering(socket);
+        self.let_go_of_socket(socket);
+        self.sockets.remove(socket.key.0);
+        self.namespaces.left(namespace);
+        self.leave_empty(namespace);
+        self.metrics.sockets.set(self.sockets.len() as u64);
+    }
+
+    /// A session has closed: its sockets leave, then it is forgotten.
+    pub(crate) fn session_closed(&mut self, session: SessionKey, reason: Reason) {
+        log::debug!("{}: closed: {reason}", self.name_session(session));
+        self.metrics.closes[reason as usize].one();
+        self.leave_all(session, DisconnectReason::Session(reason));
+        if let Some(session) = self.session_ref(session) {
+            self.calls.push_back(Call::Forget(session));
+        }
+    }
+
+    /// Every socket of a session leaves.
+    pub(crate) fn leave_all(&mut self, session: SessionKey, reason: DisconnectReason) {
+        for socket in self.sockets_of(session) {
+            self.leave(socket, reason);
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! What the application may hear of rooms.
+
+use crate::shard::event_loop::calls::Call;
+use crate::shard::event_loop::core::Core;
+use crate::shard::store::keys::NamespaceKey;
+use crate::socketio::{Memberships, SocketId};
+
+/// What became of a room in this shard.
+#[derive(Debug, Clone)]
+pub(crate) enum RoomChange {
+    /// It has its first member.
+    Created,
+    /// Its last member has left.
+    Deleted,
+    /// This socket has joined.
+    Joined(SocketId),
+    /// This socket has left.
+    Left(SocketId),
+}
+
+impl Core {
+    /// A socket has joined a room; the application is told if it wants to hear. `rooms` is how many there were before.
+    pub(crate) fn joined_room(&mut self, namespace: NamespaceKey, room: &str, id: SocketId, rooms: usize) {
+        let created = self.namespaces.rooms > rooms;
+        if created && let Some(cluster) = &self.shared.cluster {
+            cluster.rooms.created(self.namespace_name(namespace), room);
+        }
+        if !self.hears_rooms(namespace) {
+            return;
+        }
+        if created {
+            self.room_changed(namespace, room, RoomChange::Created);
+        }
+        self.room_changed(namespace, room, RoomChange::Joined(id));
+    }
+
+    /// A socket has left rooms; the application is told if it wants to hear.
+    pub(crate) fn left_rooms(&mut self, namespace: NamespaceKey, rooms: &[impl AsRef<str>], id: &SocketId) {
+        if rooms.is_empty() || !self.notes_rooms(namespace) {
+            return;
+        }
+        let hears = self.hears_rooms(namespace);
+        for room in rooms.iter().map(AsRef::as_ref) {
+            let deleted = self.namespaces.get(namespace).is_none_or(|members| !members.rooms.contains(room));
+            if deleted && let Some(cluster) = &self.shared.cluster {
+                cluster.rooms.deleted(self.namespace_name(namespace), room);
+            }
+            if hears {
+                self.room_changed(namespace, room, RoomChange::Left(id.clone()));
+            }
+            if hears && deleted {
+                self.room_changed(namespace, room, RoomChange::Deleted);
+            }
+        }
+    }
+
+    /// The names of rooms that a socket is about to leave, if anybody wants to hear of it.
+    pub(crate) fn heard_rooms(&self, namespace: NamespaceKey, memberships: &Memberships) -> Vec<Box<str>> {
+        if memberships.is_empty() || !self.notes_rooms(namespace) {
+            return Vec::new();
+        }
+        let members = self.namespaces.get(namespace);
+        members.map_or_else(Vec::new, |members| members.rooms.names(memberships).map(Into::into).collect())
+    }
+
+    fn notes_rooms(&self, namespace: NamespaceKey) -> bool {
+        self.shared.cluster.is_some() || self.hears_rooms(namespace)
+    }
+
+    fn hears_rooms(&self, namespace: NamespaceKey) -> bool {
+        self.shared.directory.hears_rooms(&self.namespace_ref(namespace))
+    }
+
+    fn room_changed(&mut self, namespace: NamespaceKey, room: &str, change: RoomChange) {
+        let namespace = self.namespace_ref(namespace);
+        self.calls.push_back(Call::Room { namespace, room: room.into(), change });
+    }
+}

@@ -1,0 +1,69 @@
+//! Whom a broadcast is for.
+
+use crate::engineio::{Frames, Sid};
+use crate::memory::allocated;
+use crate::shard::store::keys::NamespaceKey;
+use crate::socketio::Event;
+
+/// Frames for many sockets of one namespace.
+#[derive(Debug, Clone)]
+pub(crate) struct Broadcast {
+    pub(crate) namespace: NamespaceKey,
+    pub(crate) target: Target,
+    pub(crate) frames: Frames,
+    pub(crate) urgency: Urgency,
+    /// The event itself, if the application hears of those that go out.
+    pub(crate) heard: Option<Event>,
+}
+
+impl Broadcast {
+    /// What it holds beside itself.
+    pub(crate) fn bytes(&self) -> usize {
+        self.frames.len() + self.target.bytes() + self.heard.as_ref().map_or(0, Event::bytes)
+    }
+}
+
+/// Which sockets of a namespace are meant.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Target {
+    /// The rooms, of which a receiver is in at least one; none: everybody. A socket's id is a room.
+    pub(crate) rooms: Vec<Box<str>>,
+    /// The rooms of which a receiver is in none.
+    pub(crate) except: Vec<Box<str>>,
+    /// The socket that is left out, as the one who sent it.
+    pub(crate) sender: Option<Sid>,
+}
+
+impl Target {
+    /// What it holds beside itself. Names may be many and short: what stands around them counts, too.
+    pub(crate) fn bytes(&self) -> usize {
+        let names: usize = self.rooms.iter().chain(&self.except).map(|room| allocated(room.len())).sum();
+        names + (self.rooms.capacity() + self.except.capacity()) * size_of::<Box<str>>()
+    }
+}
+
+/// Whether a message may be dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Urgency {
+    /// It waits for a client that is not ready.
+    #[default]
+    Reliable,
+    /// A client that is not ready does not get it.
+    Volatile,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_short_names_count_as_what_they_take() {
+        let mut target = Target::default();
+        assert_eq!(target.bytes(), 0);
+        target.rooms.extend((0..1000).map(|_| "a".into()));
+        // A box of 16 bytes, and 32 that the allocator takes for one.
+        assert_eq!(target.bytes(), 48_000);
+        target.rooms.push("b".into());
+        assert!(target.bytes() >= 48_000 + 16_000, "the list has grown to twice its length");
+    }
+}

@@ -1,0 +1,33 @@
+//! Messages for WebSockets of protocol 3: made once in a row of deliveries, however many clients get them.
+
+use bytes::Bytes;
+
+use crate::engineio::{Encoding, Frames};
+use crate::shard::event_loop::core::Core;
+
+/// Frames that were translated last, and what they became. It lives until the turn's frames are written, so that what is
+/// queued for many connections is the same for all of them.
+#[derive(Debug)]
+pub(crate) struct Translation {
+    from: Bytes,
+    encoding: Encoding,
+    into: Bytes,
+}
+
+impl Core {
+    /// The frames as a client with this encoding gets them over its WebSocket.
+    pub(crate) fn translated(&mut self, frames: &Frames, encoding: Encoding) -> Bytes {
+        let from = frames.bytes();
+        if let Some(last) = &self.translation
+            // The translation holds these bytes, so nothing else can have their address.
+            && (last.from.as_ptr(), last.from.len(), last.encoding) == (from.as_ptr(), from.len(), encoding)
+        {
+            return last.into.clone();
+        }
+        let into = encoding.frames(frames).bytes().clone();
+        if into.as_ptr() != from.as_ptr() {
+            self.translation = Some(Translation { from: from.clone(), encoding, into: into.clone() });
+        }
+        into
+    }
+}
