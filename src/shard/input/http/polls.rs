@@ -16,6 +16,9 @@ use crate::shard::store::keys::{ConnectionKey, SessionKey};
 /// From this length on a payload is shared by the answers that carry it; a shorter one is copied behind their heads.
 const SHARED: usize = 16 * 1024;
 
+/// From this length on a payload for one client is compressed only if nobody else waits meanwhile.
+const LONG: usize = 64 * 1024;
+
 /// Answers that are remembered of one payload: clients of one application ask in few ways.
 const REMEMBERED: usize = 8;
 
@@ -26,6 +29,8 @@ pub(crate) struct CommonPayload {
     encoding: Encoding,
     kind: PayloadKind,
     plain: Bytes,
+    /// Whether compressing it takes longer than others should wait.
+    takes_long: bool,
     /// The same in each coding that was asked for; `None` if it is not compressed.
     coded: Vec<(Coding, Option<Bytes>)>,
     /// Whole answers that carry it.
@@ -61,7 +66,8 @@ impl Core {
         http.state = HttpState::Head;
         let wanted = &http.answer;
         let common = self.common_payload.take().filter(|common| common.is_of(&frames, encoding));
-        let mut common = common.unwrap_or_else(|| CommonPayload::new(frames, encoding));
+        let others_wait = !self.line.is_empty(true);
+        let mut common = common.unwrap_or_else(|| CommonPayload::new(frames, encoding, others_wait));
         if common.plain.len() < SHARED {
             let answer = common.answer(&self.shared.config, wanted);
             self.push(key, &answer);
@@ -98,9 +104,10 @@ impl Core {
 }
 
 impl CommonPayload {
-    fn new(frames: Vec<Frames>, encoding: Encoding) -> Self {
+    fn new(frames: Vec<Frames>, encoding: Encoding, others_wait: bool) -> Self {
         let (plain, kind) = encoding.payload(&frames);
-        Self { frames, encoding, kind, plain: plain.into(), coded: Vec::new(), answers: Vec::new() }
+        let takes_long = others_wait && plain.len() > LONG && frames.iter().all(Frames::are_own);
+        Self { frames, encoding, kind, plain: plain.into(), takes_long, coded: Vec::new(), answers: Vec::new() }
     }
 
     /// Whether it is that of these frames.
@@ -139,6 +146,7 @@ impl CommonPayload {
     /// The payload as a client gets it that takes this coding, and whether it is in it.
     fn payload(&mut self, config: &Config, coding: Option<Coding>) -> (Bytes, Option<Coding>) {
         let may_be = config.http_compression
+            && !self.takes_long
             && self.plain.len() >= config.compression_threshold
             && self.frames.iter().any(Frames::may_compress);
         let Some(coding) = coding.filter(|_| may_be) else { return (self.plain.clone(), None) };
@@ -149,5 +157,31 @@ impl CommonPayload {
             coded
         });
         coded.map_or_else(|| (self.plain.clone(), None), |coded| (coded, Some(coding)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::engineio::Charge;
+    use crate::socketio;
+
+    /// Whether a payload of this length is compressed, for one client or for two, while others wait or nobody does.
+    fn is_compressed(length: usize, others_wait: bool, receivers: usize) -> bool {
+        let text = socketio::event("/", None, &format!("[\"long\",\"{}\"]", "x".repeat(length)), &[]);
+        let charge = Charge::new(text.len(), &Arc::default());
+        let mut frames: Vec<_> = (0..receivers).map(|_| text.charged(charge.clone())).collect();
+        drop(charge);
+        let mut common = CommonPayload::new(vec![frames.remove(0)], Encoding::V4, others_wait);
+        common.payload(&Config::default(), Some(Coding::Gzip)).1.is_some()
+    }
+
+    #[test]
+    fn a_long_payload_for_one_client_is_not_compressed_while_others_wait() {
+        assert!(is_compressed(LONG, false, 1) && is_compressed(LONG / 2, true, 1));
+        assert!(is_compressed(LONG, true, 2), "it is compressed for all of them");
+        assert!(!is_compressed(LONG, true, 1));
     }
 }
