@@ -72,15 +72,18 @@ fn help() -> String {
          Usage: kinglet [--help] [--version]\n\
          \x20      kinglet health   asks the server with these settings: ends with 0 if it answers 200, else with 1\n\n\
          Settings come from the environment. Times are milliseconds, or have a unit (300ms, 25s, 2m);\n\
-         sizes are bytes, or have a unit (64KiB or 64Ki, 1MiB or 1Mi, 512MB of a million bytes each).\n\n",
+         sizes are bytes, or have a unit (64KiB or 64Ki, 1MiB or 1Mi, 512MB of a million bytes each).\n",
     );
-    for setting in SETTINGS {
-        let default = match setting.name {
-            "KINGLET_PATH" => "/websockets/",
-            "KINGLET_HANDSHAKE_HEADERS" => "forget",
-            _ => setting.default,
-        };
-        help += &format!("  {:<31} {} [{default}]\n", setting.name, setting.help);
+    for group in SETTINGS.chunk_by(|a, b| a.group == b.group) {
+        help += &format!("\n{}:\n", group[0].group);
+        for setting in group {
+            let default = match setting.name {
+                "KINGLET_PATH" => "/websockets/",
+                "KINGLET_HANDSHAKE_HEADERS" => "forget",
+                _ => setting.default,
+            };
+            help += &format!("  {:<31} {} [{default}]\n", setting.name, setting.help);
+        }
     }
     help += "  RUST_LOG                        log level: error, warn, info, debug [info]\n";
     help

@@ -365,7 +365,7 @@ pub use app::{
 pub use cluster::ClusterMetrics;
 pub use config::{
     Config, HandshakeHeaders, Limits, LogFormat, Password, Recovery, RedisSecurity, RedisServer, RedisServerError,
-    ResponseChannel, SETTINGS, Setting,
+    ResponseChannel, SETTINGS, Setting, SettingGroup,
 };
 pub use error::{AckError, DataError, EmitError, Error, JoinError, Result, TooLarge};
 pub use http::{Cookie, Cors, Origin, SameSite};

@@ -20,11 +20,25 @@ fn code(text: &str, language: &str) -> String {
 }
 
 #[test]
-fn its_table_of_settings_is_the_program_s() {
-    let head = ["| variable | default | what it sets |".to_owned(), "|---|---|---|".to_owned()];
-    let rows = SETTINGS.iter().map(|s| format!("| `{}` | {} | {} |", s.name, s.default, s.help));
-    let expected: Vec<String> = head.into_iter().chain(rows).collect();
-    assert_eq!(block("<!-- settings -->"), expected, "the table should be:\n{}", expected.join("\n"));
+fn its_tables_of_settings_are_the_program_s() {
+    for group in SETTINGS.chunk_by(|a, b| a.group == b.group) {
+        let head = ["| variable | default | what it sets |".to_owned(), "|---|---|---|".to_owned()];
+        let rows = group.iter().map(|s| format!("| `{}` | {} | {} |", s.name, s.default, s.help));
+        let expected: Vec<String> = head.into_iter().chain(rows).collect();
+        let title = group[0].group;
+        let found = block(&format!("<!-- settings: {title} -->"));
+        assert_eq!(found, expected, "the table of {title} should be:\n{}", expected.join("\n"));
+    }
+}
+
+#[test]
+fn the_settings_it_begins_with_are_settings() {
+    let rows = block("<!-- settings: first -->");
+    let names: Vec<&str> = rows.iter().filter_map(|row| row.strip_prefix("| `")?.split('`').next()).collect();
+    assert_eq!(names.len(), 10);
+    for name in names {
+        assert!(SETTINGS.iter().any(|setting| setting.name == name), "{name} is no setting");
+    }
 }
 
 #[test]

@@ -16,7 +16,7 @@ pub use limits::Limits;
 pub use log_format::LogFormat;
 pub use recovery::Recovery;
 pub use redis::{Password, RedisSecurity, RedisServer, RedisServerError};
-pub use settings::{SETTINGS, Setting};
+pub use settings::{SETTINGS, Setting, SettingGroup};
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
