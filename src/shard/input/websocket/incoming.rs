@@ -6,12 +6,11 @@
 //! tungstenite's: a server's `WebSocketContext` that stands between two messages remembers nothing of its connection, so one
 //! context serves all connections of a shard.
 
-use super::frame::{Frame, Limits, Progress, WebSocketError};
+use super::frame::{self, Frame, Limits, Progress, WebSocketError};
 use bytes::Bytes;
 use bytestring::ByteString;
-use std::io::{self, Cursor, Read, Write};
+use std::io::{self, Read, Write};
 use tungstenite::error::ProtocolError;
-use tungstenite::protocol::frame::FrameHeader;
 use tungstenite::protocol::frame::coding::{Data, OpCode};
 use tungstenite::protocol::{Message, Role, WebSocketConfig, WebSocketContext};
 
@@ -47,9 +46,7 @@ impl Incoming {
     pub(crate) fn missing(&self) -> Option<usize> {
         let pending = self.pending.as_ref()?;
         let begun = pending.rest.get(pending.start..)?;
-        let mut cursor = Cursor::new(begun);
-        let (_, length) = FrameHeader::parse(&mut cursor).ok()??;
-        let whole = usize::try_from(cursor.position().checked_add(length)?).ok()?;
+        let whole = frame::length(begun)?;
         Some(whole.saturating_sub(begun.len()))
     }
 }
