@@ -21,6 +21,8 @@ pub struct Transcoder<'a> {
     most: usize,
     /// Where the first map stands that looks like a placeholder.
     lookalike: Option<usize>,
+    /// Whether numbers that JSON does not have are written as their truth.
+    truth: bool,
 }
 
 /// Whether a value has a place in JSON.
@@ -38,7 +40,14 @@ impl<'a> Transcoder<'a> {
     /// A transcoder of values of `message`, which have about `length` bytes.
     pub fn new(message: &'a Bytes, length: usize) -> Self {
         let json = String::with_capacity(length + length / 4);
-        Self { message, json, attachments: Vec::new(), most: message.len() + MAX_COST, lookalike: None }
+        Self { message, json, attachments: Vec::new(), most: message.len() + MAX_COST, lookalike: None, truth: false }
+    }
+
+    /// Writes the numbers that JSON does not have not as `null`, as JavaScript does, but as what counts as true or false just
+    /// as they do. So they stay something, which is no name and no number either.
+    pub const fn with_truth_of_numbers(mut self) -> Self {
+        self.truth = true;
+        self
     }
 
     /// Writes the value that begins at the place of a reader of the message.
@@ -75,6 +84,7 @@ impl<'a> Transcoder<'a> {
             Head::Bool(false) => self.json.push_str("false"),
             Head::Uint(number) => self.display(number),
             Head::Int(number) => self.display(number),
+            Head::Float(float) if self.truth && !float.is_finite() => self.display(!float.is_nan()),
             Head::Float(float) => number::push(&mut self.json, float),
             Head::Text(text) => push_text(&mut self.json, &String::from_utf8_lossy(text)),
             Head::Bin(data) | Head::Ext(0, data) => {

@@ -13,6 +13,8 @@ use crate::cluster::coerce::msgpack::{self, pass};
 use crate::cluster::msgpack::{Head, MAX_DEPTH, Reader, Transcoder};
 use crate::socketio::{self, Arguments, Event, json};
 
+/// The type of an event for servers: no request but this and a broadcast carries data of the program's.
+const SERVER_SIDE_EMIT: u64 = 6;
 /// The type of the one request that may hold binary data.
 const BROADCAST: u64 = 7;
 
@@ -40,7 +42,13 @@ impl Request {
             return decode_json(&String::from_utf8_lossy(message));
         }
         let kind = kind_of(message)?;
-        if kind == Some(BROADCAST) { decode_broadcast(message) } else { decode_transcoded(message) }
+        let transcoder = Transcoder::new(message, message.len());
+        match kind {
+            Some(BROADCAST) => decode_broadcast(message),
+            Some(SERVER_SIDE_EMIT) => decode_transcoded(message, transcoder),
+            // For rooms, `null` would mean that none were named: everybody.
+            _ => decode_transcoded(message, transcoder.with_truth_of_numbers()),
+        }
     }
 }
 
@@ -70,7 +78,7 @@ impl Received<'_> {
             (5, selected) => {
                 Operation::Fetch { request_id: self.needed_id()?, opts: read_opts(needed("opts", selected)?)?.0 }
             }
-            (6, _) => {
+            (SERVER_SIDE_EMIT, _) => {
                 let event = event(needed("data", self.data)?, is_reserved_server_side)?;
                 Operation::ServerSideEmit { request_id: self.request_id.and_then(text), event }
             }
@@ -151,9 +159,8 @@ fn kind_of(message: &Bytes) -> Result<Option<u64>, DecodeError> {
 }
 
 /// Reads a request of MessagePack as if it were JSON: there is no binary data in it that matters.
-fn decode_transcoded(message: &Bytes) -> Result<Request, DecodeError> {
+fn decode_transcoded<'a>(message: &'a Bytes, mut transcoder: Transcoder<'a>) -> Result<Request, DecodeError> {
     let mut reader = Reader::new(message);
-    let mut transcoder = Transcoder::new(message, message.len());
     transcoder.value(&mut reader)?;
     reader.end()?;
     let (json, attachments) = transcoder.finish()?;
@@ -231,6 +238,30 @@ mod tests {
         assert_eq!(Request::decode(&Bytes::from_static(join)).unwrap().operation, expected);
         let binary = Bytes::from_static(b"\x82\xa4type\x06\xa4data\x92\xa1x\xc4\x01a");
         assert!(matches!(Request::decode(&binary), Err(DecodeError::Binary)));
+    }
+
+    #[test]
+    fn numbers_that_json_does_not_have_select_nobody() {
+        let (nan, infinity) = (&b"\xcb\x7f\xf8\0\0\0\0\0\0"[..], &b"\xca\x7f\x80\0\0"[..]);
+        let decode = |parts: &[&[u8]]| Request::decode(&Bytes::from(parts.concat()));
+        for number in [nan, infinity] {
+            for member in [&b"\xa5rooms"[..], b"\xa6except", b"\x91\xa5rooms"] {
+                let disconnect = decode(&[b"\x82\xa4type\x04\xa4opts\x81", member, number]);
+                assert!(matches!(disconnect, Err(DecodeError::Kind { .. })), "{disconnect:?}");
+            }
+            let sockets = decode(&[b"\x83\xa4type\0\xa9requestId\xa1r\xa5rooms", number]);
+            assert!(matches!(sockets, Err(DecodeError::Kind { .. })), "{sockets:?}");
+            let join = decode(&[b"\x83\xa4type\x02\xa4opts\x81\xa5rooms\x91", number, b"\xa5rooms\xa1b"]).unwrap();
+            let nobody = Opts { rooms: vec!["".into()], except: vec!["".into()] };
+            assert_eq!(join.operation, Operation::Join { opts: nobody, rooms: vec!["b".into()] });
+            let event = decode(&[b"\x82\xa4type\x06\xa4data\x92\xa1x", number]).unwrap();
+            let Operation::ServerSideEmit { event, .. } = event.operation else { panic!("{event:?}") };
+            assert_eq!(&**event.arguments.json(), r#"["x",null]"#);
+        }
+        for (number, expected) in [(nan, false), (infinity, true)] {
+            let one = decode(&[b"\x83\xa4type\x04\xa3sid\xa1s\xa5close", number]).unwrap();
+            assert!(matches!(one.operation, Operation::DisconnectOne { close, .. } if close == expected));
+        }
     }
 
     #[test]
