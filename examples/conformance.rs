@@ -155,17 +155,17 @@ impl App {
         });
         on(namespace, "request", |socket, event| {
             let (timeout, name): (u64, String) = event.args()?;
-            let ack = event.take_ack();
+            let (ack, unsent) = Later::of(event);
             let answered = move |_: &Socket, result: Result<Arguments, AckError>| {
                 let error = match result.map(|answers| answers.prepend(&Value::Null)) {
-                    Ok(Ok(list)) => return answer(ack, &list),
+                    Ok(Ok(list)) => return ack.answer(&list),
                     Ok(Err(error)) => error.to_string(),
                     Err(error) => error.to_string(),
                 };
-                answer(ack, &[error]);
+                ack.answer(&[error]);
             };
-            socket.emit_with_ack(&name, event.arguments().skip(2), Duration::from_millis(timeout), answered)?;
-            Ok(())
+            let timeout = Duration::from_millis(timeout);
+            unsent.unless(socket.emit_with_ack(&name, event.arguments().skip(2), timeout, answered))
         });
     }
 
@@ -236,12 +236,12 @@ impl App {
         });
         on(namespace, "server-side-emit-ack", |socket, event| {
             let (name,): (String,) = event.args()?;
-            let ack = event.take_ack();
+            let (ack, unsent) = Later::of(event);
             let answered = move |result: Result<Answers, MissingServers<Answers>>| match result {
-                Ok(answers) => answer(ack, &((), answers)),
-                Err(partial) => answer(ack, &(partial.to_string(), partial.answers)),
+                Ok(answers) => ack.answer(&((), answers)),
+                Err(partial) => ack.answer(&(partial.to_string(), partial.answers)),
             };
-            Ok(emitter(socket).server_side_emit_with_ack(&name, event.arguments().skip(1), answered)?)
+            unsent.unless(emitter(socket).server_side_emit_with_ack(&name, event.arguments().skip(1), answered))
         });
         let name = Arc::clone(&self.name);
         namespace.on_server_side_emit("sse-note", move |namespace, event| {
@@ -305,19 +305,14 @@ fn broadcasts(namespace: &mut Namespace) {
     });
     on(namespace, "broadcast-ack", |socket, event| {
         let (selection, name): (Selection, String) = event.args()?;
-        let ack = event.take_ack();
+        let (ack, unsent) = Later::of(event);
         let timeout = Duration::from_millis(selection.timeout);
-        let answered = move |result: Result<Answers, MissingAnswers>| {
-            let sent = match result {
-                Ok(answers) => ack.map(|ack| ack.send(&((), answers))),
-                Err(late) => ack.map(|ack| ack.send(&(late.to_string(), late.answers))),
-            };
-            if let Some(Err(error)) = sent {
-                log::warn!("an acknowledgement failed: {error}");
-            }
+        let answered = move |result: Result<Answers, MissingAnswers>| match result {
+            Ok(answers) => ack.answer(&((), answers)),
+            Err(late) => ack.answer(&(late.to_string(), late.answers)),
         };
         let selected = selection.apply(everybody(socket));
-        Ok(selected.emit_with_ack(&name, event.arguments().skip(2), timeout, answered)?)
+        unsent.unless(selected.emit_with_ack(&name, event.arguments().skip(2), timeout, answered))
     });
     on(namespace, "emit-all", |socket, event| {
         let (name,): (String,) = event.args()?;
@@ -363,12 +358,41 @@ fn payloads(namespace: &mut Namespace) {
     });
 }
 
-/// Registers a handler whose failure the client gets in the acknowledgement, if it asked for one.
+/// Registers a handler whose failure the client gets in the acknowledgement, if it asked for one, and else the log.
 fn on(namespace: &mut Namespace, event: &str, handler: impl Fn(&Socket, &Event) -> Outcome + Send + Sync + 'static) {
     namespace.on(event, move |socket, event| match handler(socket, event) {
-        Ok(()) => Ok(()),
-        Err(error) => event.ack(json!({"error": error.to_string()})),
+        Err(error) if event.wants_ack() => Ok(event.ack(failure(&*error))?),
+        outcome => outcome,
     });
+}
+
+/// What a client gets in place of an answer.
+fn failure(error: &dyn Error) -> Value {
+    json!({"error": error.to_string()})
+}
+
+/// An acknowledgement for later that two hold, of whom one gives it: the callback of a question, or who could not ask it and
+/// has lost the callback.
+struct Later(Arc<Mutex<Option<Ack>>>);
+
+impl Later {
+    fn of(event: &Event) -> (Self, Self) {
+        let ack = Arc::new(Mutex::new(event.take_ack()));
+        (Self(Arc::clone(&ack)), Self(ack))
+    }
+
+    fn answer(self, value: &(impl serde::Serialize + ?Sized)) {
+        answer(lock(&self.0).take(), value);
+    }
+
+    /// Acknowledges the failure to ask. The handler fails where nobody waits for that.
+    fn unless(self, asked: Result<(), impl Error + 'static>) -> Outcome {
+        let Err(error) = asked else { return Ok(()) };
+        match lock(&self.0).take() {
+            Some(ack) => Ok(ack.send(failure(&error))?),
+            None => Err(error.into()),
+        }
+    }
 }
 
 /// Acknowledges later than in the handler; failures have nobody left to tell but the log.

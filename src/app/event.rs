@@ -93,6 +93,10 @@ impl Event {
 
     /// Takes the acknowledgement, to give it later or from another thread. `None` if the client asked for none. A server that
     /// drains ([`Handle::drain`](crate::Handle::drain)) does not let the client go before it is given or dropped.
+    ///
+    /// From then on [`ack`](Self::ack) does nothing: a handler that fails behind this returns its error, which is logged and
+    /// counted. If the taken one is dropped without being sent, the client gets no answer; a callback that owns it is dropped
+    /// when the emit that it was given to fails.
     pub fn take_ack(&self) -> Option<Ack> {
         self.ack.take().map(Ack::later)
     }

@@ -15,6 +15,7 @@ fn a_handler_that_panics_or_fails_is_counted_and_the_server_goes_on() {
         let root = server.of("/");
         root.on("panic", |_, _| -> () { panic!("a handler that panics") });
         root.on("fail", |_, _| Err::<(), _>("a handler that fails"));
+        root.on("fail-later", |_, event| event.take_ack().map_or(Ok(()), |_| Err("who would have acknowledged fails")));
         root.on("echo", |socket, event| socket.emit("echo", event.arguments().clone()));
         root.on_connect(|_| Err::<(), _>("nor is a connection lost"));
         root.on_disconnect(|_, _| -> () { panic!("nor does a departure hurt") });
@@ -22,10 +23,11 @@ fn a_handler_that_panics_or_fails_is_counted_and_the_server_goes_on() {
     let mut client = Client::connect(&server);
     client.ws.send_text("421[\"panic\"]");
     client.ws.send_text("422[\"fail\"]");
+    client.ws.send_text("423[\"fail-later\"]");
     client.emit("\"echo\",1");
     client.expect("\"echo\",1");
     let metrics = server.metrics();
-    assert_eq!((metrics.handler_panics, metrics.handler_errors), (1, 2));
+    assert_eq!((metrics.handler_panics, metrics.handler_errors), (1, 3));
     drop(client);
     server.wait_until("a panic counted", |metrics| metrics.handler_panics == 2 && metrics.sockets == 0);
     server.assert_well();
