@@ -23,6 +23,7 @@ use crate::error::{Error, Result, TooLarge};
 use crate::log_line::{Excerpt, LineKind};
 
 static UNPUBLISHABLE: LineKind = LineKind::new(Level::Warn, module_path!(), "messages that were not published");
+static UNCOUNTED: LineKind = LineKind::each_minute(Level::Warn, module_path!(), "counts that Redis refused");
 
 /// Bytes that stand around an event for servers, with the ids of server and request.
 const AROUND_SERVER_EVENT: usize = r#"{"uid":"123456~","requestId":"123456","type":6,"data":}"#.len();
@@ -300,7 +301,7 @@ impl Membership {
     ) -> impl FnOnce(Result<Vec<u64>, AskError>) + Send + 'static {
         let (place, return_time) = (Arc::clone(place), self.return_time);
         move |counts| {
-            let counts = counts.inspect_err(|error| log::debug!("the servers cannot be counted: {error}")).ok();
+            let counts = counts.inspect_err(uncountable).ok();
             let census = counts.zip(connection);
             receive(census.and_then(|(counts, connection)| place.census(&counts, connection, return_time)));
         }
@@ -412,6 +413,20 @@ impl Membership {
     /// Publishes what waits, as long as `timeout` lets it, and leaves the cluster.
     pub(crate) fn stop(&self, timeout: Duration) {
         self.redis.stop(timeout);
+    }
+}
+
+/// Redis that is away says so itself; one that refuses stays there, and nothing else would tell.
+fn uncountable(error: &AskError) {
+    let line = || {
+        format!(
+            "the servers cannot be counted (PUBSUB NUMSUB), so that no question to all has its full answer: {}",
+            Excerpt(error)
+        )
+    };
+    match error {
+        AskError::Refused(_) => UNCOUNTED.write(line),
+        _ => log::debug!("{}", line()),
     }
 }
 

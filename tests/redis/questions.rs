@@ -8,6 +8,7 @@ use kinglet::{Config, Limits, MissingServers, Password, RedisServer};
 
 use super::support::PATIENCE;
 use super::support::client::Client;
+use super::support::logs;
 use super::support::member::Member;
 use super::support::server::Server;
 
@@ -148,7 +149,8 @@ fn while_redis_is_away_an_answer_says_that_the_others_were_not_asked() {
 }
 
 #[test]
-fn a_redis_that_may_not_count_leaves_the_others_unasked() {
+fn a_redis_that_may_not_count_leaves_the_others_unasked_and_the_log_says_so() {
+    logs::keep();
     let redis = Server::with_user("poor on nopass ~* &* +@all -pubsub");
     let address = RedisServer { user: Some("poor".into()), password: Some(Password::new("x")), ..redis.address() };
     let member = Member::start(Config::default(), address);
@@ -157,6 +159,8 @@ fn a_redis_that_may_not_count_leaves_the_others_unasked() {
     let (sender, count) = channel();
     member.handle.of("/").server_count(move |servers| sender.send(servers).unwrap());
     assert_eq!(count.recv_timeout(PATIENCE), Ok(Err(MissingServers { answers: 1, missing: None })));
+    let lines = logs::with("cannot be counted (PUBSUB NUMSUB)");
+    assert!(lines.iter().any(|line| line.starts_with("WARN ") && line.contains("NOPERM")), "{lines:?}");
 }
 
 #[test]
