@@ -87,6 +87,8 @@ mod tests {
         for (vars, advice) in [
             (&[("KINGLET_MEMORY", "512")][..], "as 512MiB"),
             (&[("KINGLET_SESSION_MEMORY", "0")], "1KiB or more"),
+            (&[("KINGLET_REDIS_QUEUE", "0")], "1KiB or more"),
+            (&[("KINGLET_REDIS_MESSAGE", "1023")], "1KiB or more"),
             (&[("KINGLET_MEMORY_REFUSE", "95%")], "at most KINGLET_MEMORY_SHED"),
             (&[("KINGLET_RECOVERY", "0")], "a time above zero, or off"),
             (&[("KINGLET_ALLOWED_ORIGINS", "https://a.example/chat")], "without a path"),

@@ -169,13 +169,13 @@ pub struct Limits {
     /// Longest time between two attempts to reach Redis, 5 s by default. The first follows a tenth of a second (or this, if
     /// it is less) after the loss; each doubles it, and is at random up to a half earlier.
     pub redis_backoff: Duration,
-    /// Bytes that may wait to be published, 8 MiB by default; each message counts 64 bytes more than it is long. Beyond: the
-    /// oldest volatile ones are dropped, then the newest. One that alone is longer fails where it is emitted
+    /// Bytes that may wait to be published, at least 1 KiB, 8 MiB by default; each message counts 64 bytes more than it is
+    /// long. Beyond: the oldest volatile ones are dropped, then the newest. One that alone is longer fails where it is emitted
     /// ([`EmitError::TooLarge`](crate::EmitError::TooLarge)).
     pub redis_queue: usize,
-    /// Longest message taken from Redis, 16 MiB by default. Beyond: it is skipped as it comes, as is a shorter one whose
-    /// pieces, as rooms or attachments, would take more than 32 MiB. Both are counted as dropped for their size. Longer ones
-    /// are not published, either.
+    /// Longest message taken from Redis, at least 1 KiB, 16 MiB by default. Beyond: it is skipped as it comes, as is a shorter
+    /// one whose pieces, as rooms or attachments, would take more than 32 MiB. Both are counted as dropped for their size.
+    /// Longer ones are not published, either.
     pub redis_message: usize,
     /// Connections to the port for operations at one time, 1 to 1024, 16 by default. Beyond: `503`.
     pub ops_connections: usize,

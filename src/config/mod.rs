@@ -275,6 +275,8 @@ impl Config {
                 1024,
                 "1KiB or more, as no session fits into less",
             ),
+            ("KINGLET_REDIS_QUEUE", Some(self.limits.redis_queue), LEAST_FOR_REDIS, FOR_REDIS),
+            ("KINGLET_REDIS_MESSAGE", Some(self.limits.redis_message), LEAST_FOR_REDIS, FOR_REDIS),
         ] {
             if let Some(bytes) = bytes.filter(|bytes| *bytes < least) {
                 return Err(refused(name, &bytes.to_string(), expected));
@@ -320,6 +322,10 @@ impl Config {
         SocketAddr::new(self.address, self.port)
     }
 }
+
+/// Least bytes for messages of the cluster. Of less, what stands around an event takes too much for any to be sent.
+const LEAST_FOR_REDIS: usize = 1024;
+const FOR_REDIS: &str = "1KiB or more, as nothing could be said to other servers in less";
 
 /// What is accepted as the token of the port for operations.
 const OPS_TOKEN: &str = "at least 16 visible characters of ASCII, as `openssl rand -hex 32` makes them";
