@@ -312,6 +312,18 @@ fn what_means_nothing_in_the_query_of_an_address_of_redis_is_told_of_by_its_name
 }
 
 #[test]
+fn an_address_of_redis_that_asks_for_tls_or_a_database_in_vain_is_told_of() {
+    let warning = |address| run(&[], &[("REDIS_URL", address), ("PORT", "none")]).stderr;
+    for address in ["redis://cache?tls=true", "redis://cache/0?ssl=1"] {
+        assert!(warning(address).contains("write rediss:// in place of redis://"), "{address}");
+    }
+    assert!(!warning("rediss://cache?tls=true").contains("not encrypted"));
+    let log = warning("redis://cache/3?db=1");
+    assert!(log.contains("names database 3 before its query, which counts, and 1 in it"), "{log}");
+    assert!(!warning("redis://cache/3?db=3").contains(" WARN "));
+}
+
+#[test]
 fn a_port_in_use_ends_with_1_and_is_named() {
     let other = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).expect("a free port");
     let port = other.local_addr().expect("its address").port().to_string();

@@ -129,10 +129,15 @@ fn parse(text: &str) -> Result<RedisServer, Expected> {
         "" => None,
         number => Some(number.parse().map_err(|_| "nothing but a database's number behind the host's slash, as /0")?),
     };
-    let query = Query::parse(query)?;
+    let query = Query::parse(query, security)?;
     let (user, password) = (user.or(query.user), password.or(query.password));
     if user.is_some() && password.is_none() {
         return Err(LOGIN);
+    }
+    if let (Some(before), Some(asked)) = (database, query.database)
+        && before != asked
+    {
+        log::warn!("the address of Redis names database {before} before its query, which counts, and {asked} in it");
     }
     let database = database.or(query.database).unwrap_or_default();
     let (host, port) = parse_place(place)?;
@@ -148,7 +153,7 @@ struct Query {
 }
 
 impl Query {
-    fn parse(text: &str) -> Result<Self, Expected> {
+    fn parse(text: &str, security: RedisSecurity) -> Result<Self, Expected> {
         let mut query = Self::default();
         for member in text.split('&').filter(|member| !member.is_empty()) {
             match member.split_once('=') {
@@ -159,6 +164,13 @@ impl Query {
                 Some(("password", password)) => query.password = some(password)?.map(Password),
                 // The protocol that is spoken, and addresses of either family.
                 Some(("protocol", "2") | ("family", "0")) => {}
+                // Where it encrypts for other clients, the password would travel in the clear unnoticed.
+                Some((name @ ("tls" | "ssl"), _)) if security == RedisSecurity::Plain => {
+                    log::warn!(
+                        "{name:?} in the query of Redis's address means nothing here, and the connection is not encrypted: for \
+                         TLS write rediss:// in place of redis://"
+                    );
+                }
                 Some((name, _)) => log::warn!("{name:?} in the query of Redis's address means nothing here"),
                 // It is not shown: it may be a piece of a password.
                 None => log::warn!("a member without a value in the query of Redis's address means nothing here"),
