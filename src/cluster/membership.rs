@@ -555,7 +555,7 @@ mod tests {
     fn without_redis_the_others_cannot_be_counted() {
         let (sender, counted) = channel();
         let member = member();
-        let connection = Connection { number: 1, since: std::time::Instant::now() };
+        let connection = Connection::none();
         let receive = move |others| sender.send(others).expect("the test listens");
         member.count(&member.place_of("/"), connection, Duration::from_secs(3600), receive);
         assert_eq!(counted.recv(), Ok(None));

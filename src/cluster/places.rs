@@ -6,12 +6,13 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use foldhash::fast::RandomState;
 
 use super::Channels;
+use super::recent::Recent;
 use super::redis::{self, Connection, Standing, Topic};
 
 /// What is called when the subscriptions of a place are in effect, or will not be: there is no connection, or the place was left.
@@ -29,7 +30,7 @@ pub(crate) struct Place {
     mark: Bytes,
     /// Those who wait for the subscriptions; `None` when the place was left.
     waiting: Mutex<Option<Vec<Heard>>>,
-    seen: Mutex<Option<Seen>>,
+    recent: Mutex<Recent>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,29 +39,13 @@ enum Role {
     Guest,
 }
 
-/// How many others there were when they were counted last.
-#[derive(Debug, Clone, Copy)]
-struct Seen {
-    others: usize,
-    /// The connection that this server was subscribed by.
-    connection: u64,
-}
-
 /// A count of the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Census {
     pub(crate) others: usize,
-    pub(crate) absent: Absent,
-}
-
-/// Others that were there when they were counted before, and are not now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Absent {
-    Nobody,
-    /// So many have gone, or are on their way back to Redis: this server, too, was away and has just come back.
-    OnTheirWay(usize),
-    /// So many have gone, or have lost their connection and will be back at once.
-    Perhaps(usize),
+    /// How many more were there lately, and may be on their way back to Redis. `None` if nobody knows: this server was away, has
+    /// just come back, and did not count the others shortly before.
+    pub(crate) absent: Option<usize>,
 }
 
 impl Place {
@@ -86,8 +71,8 @@ impl Place {
     }
 
     fn new(namespace: &str, uid: &str, role: Role, channels: Channels, topics: Vec<Topic>, mark: Bytes) -> Self {
-        let (waiting, seen) = (Mutex::new(Some(Vec::new())), Mutex::default());
-        Self { namespace: namespace.into(), channels, uid: uid.into(), role, topics, mark, waiting, seen }
+        let (waiting, recent) = (Mutex::new(Some(Vec::new())), Mutex::default());
+        Self { namespace: namespace.into(), channels, uid: uid.into(), role, topics, mark, waiting, recent }
     }
 
     pub(crate) fn is_member(&self) -> bool {
@@ -108,25 +93,9 @@ impl Place {
             return None;
         }
         let others = servers.saturating_sub(own);
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let absent = match *seen {
-            Some(before) if before.others > others => {
-                let absent = before.others - others;
-                let came_back = before.connection != connection.number && connection.since.elapsed() < return_time;
-                if came_back { Absent::OnTheirWay(absent) } else { Absent::Perhaps(absent) }
-            }
-            _ => {
-                *seen = Some(Seen { others, connection: connection.number });
-                Absent::Nobody
-            }
-        };
+        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        let absent = recent.note(others, connection, Instant::now(), return_time);
         Some(Census { others, absent })
-    }
-
-    /// The others have been counted again: so many there are.
-    pub(crate) fn believe(&self, others: usize, connection: Connection) {
-        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) =
-            Some(Seen { others, connection: connection.number });
     }
 
     fn waiting(&self) -> MutexGuard<'_, Option<Vec<Heard>>> {
@@ -271,8 +240,6 @@ impl Drop for Left {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
-
     use super::*;
 
     fn names(topics: &[Topic]) -> Vec<&str> {
@@ -316,7 +283,7 @@ mod tests {
     }
 
     fn by(number: u64) -> Connection {
-        Connection { number, since: Instant::now() }
+        Connection { number, since: Instant::now(), after_outage: number > 1 }
     }
 
     const LONG: Duration = Duration::from_secs(3600);
@@ -340,12 +307,10 @@ mod tests {
         let absent = |count, connection, time| {
             place.census(&[count, 1], connection, time).expect("this server is counted").absent
         };
-        assert_eq!(absent(4, by(1), LONG), Absent::Nobody);
-        assert_eq!(absent(3, by(1), LONG), Absent::Perhaps(1));
-        assert_eq!(absent(2, by(2), LONG), Absent::OnTheirWay(2));
-        assert_eq!(absent(2, by(2), Duration::ZERO), Absent::Perhaps(2), "all that come back have come by now");
-        assert_eq!(absent(4, by(2), LONG), Absent::Nobody);
-        place.believe(2, by(2));
-        assert_eq!(absent(3, by(2), LONG), Absent::Nobody);
+        assert_eq!(absent(4, by(1), LONG), Some(0));
+        assert_eq!(absent(3, by(1), LONG), Some(1));
+        assert_eq!(absent(2, by(2), LONG), Some(2));
+        assert_eq!(absent(4, by(2), LONG), Some(0));
+        assert_eq!(Place::member("k", "/new", "uid").census(&[1, 1], by(2), LONG).expect("counted").absent, None);
     }
 }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::on_any_shard;
-use super::tally::make_sure;
 use crate::cluster::redis::{Connection, Standing, Uncounted};
 use crate::cluster::{Answer, Asking, Extent, Operation, Wants};
 use crate::log_line::no_random_numbers;
@@ -73,20 +72,15 @@ fn ask(
 ) {
     let Some(cluster) = &shared.cluster else { return };
     let (server, collection, place) = (Arc::clone(shared), Arc::clone(collection), Arc::clone(&asking.place));
-    let counted = Arc::clone(&place);
     cluster.ask(&place, operation, Uncounted::Published, connection, timeout, move |census| {
-        let Some(connection) = connection else { return };
-        let of_tally = Arc::clone(&server);
-        make_sure(&server, &counted, connection, census, move |tally| {
-            let Some(tally) = tally else { return };
-            if tally.absent > 0 {
-                collection.doubt();
-            }
-            if collection.expect_others(tally.others) {
-                of_tally.cluster.iter().for_each(|cluster| cluster.forget(&asking.id));
-                end(&of_tally, &collection);
-            }
-        });
+        let Some(census) = census else { return };
+        if census.absent != Some(0) {
+            collection.doubt();
+        }
+        if collection.expect_others(census.others) {
+            server.cluster.iter().for_each(|cluster| cluster.forget(&asking.id));
+            end(&server, &collection);
+        }
     });
 }
 

@@ -7,9 +7,8 @@ use super::super::handlers::guard;
 use super::super::subject::Subject;
 use super::missing::MissingServers;
 use super::on_any_shard;
-use super::tally::{Tally, make_sure};
-use crate::cluster::Place;
 use crate::cluster::redis::{Connection, Standing};
+use crate::cluster::{Census, Place};
 use crate::shard::Shared;
 
 impl Broadcast {
@@ -51,19 +50,17 @@ struct Count {
 impl Count {
     fn count(self: Arc<Self>, place: Arc<Place>, connection: Connection) {
         let Some(cluster) = &self.shared.cluster else { return };
-        let (this, counted) = (Arc::clone(&self), Arc::clone(&place));
-        cluster.count(&place, connection, self.shared.config.limits.requests_timeout, move |census| {
-            let of_tally = Arc::clone(&this);
-            make_sure(&this.shared, &counted, connection, census, move |tally| of_tally.end(tally));
-        });
+        let this = Arc::clone(&self);
+        let timeout = self.shared.config.limits.requests_timeout;
+        cluster.count(&place, connection, timeout, move |census| this.end(census));
     }
 
     /// Hands over what is known, unless that was done before.
-    fn end(&self, tally: Option<Tally>) {
+    fn end(&self, census: Option<Census>) {
         let receive = self.receive.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(receive) = receive else { return };
-        let known = self.own + tally.map_or(0, |tally| tally.now);
-        let missing = tally.map(|Tally { others, absent, now }| (others + absent).saturating_sub(now));
+        let known = self.own + census.map_or(0, |census| census.others);
+        let missing = census.and_then(|census| census.absent);
         on_any_shard(&self.shared, 0, move |shard| {
             guard(shard, Subject::Nobody, "the number of servers", || {
                 receive(MissingServers::check(known, missing));

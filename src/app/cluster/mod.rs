@@ -1,5 +1,5 @@
 //! The cluster, as the application meets it: what other servers ask is done here (`received`, `requests`), and what this one
-//! asks of them is gathered (`questions`, `acknowledgements`, `server_events`, `counts`; `tally` makes sure of how many there are).
+//! asks of them is gathered (`questions`, `acknowledgements`, `server_events`, `counts`).
 //!
 //! What comes from Redis is handled on the subscriber's thread, as far as it needs no shard.
 
@@ -12,7 +12,6 @@ mod received;
 mod reply;
 mod requests;
 mod server_events;
-mod tally;
 
 pub(super) use acknowledgements::ask_for_acks;
 pub use missing::MissingServers;

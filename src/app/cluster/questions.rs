@@ -8,9 +8,8 @@ use super::super::everywhere::gather;
 use super::super::handlers::guard;
 use super::super::subject::Subject;
 use super::on_any_shard;
-use super::tally::{Tally, make_sure};
 use crate::cluster::redis::{Connection, Standing, Uncounted};
-use crate::cluster::{Answer, Asking, Extent, Operation, Wants};
+use crate::cluster::{Answer, Asking, Census, Extent, Operation, Wants};
 use crate::log_line::no_random_numbers;
 use crate::metrics::Limit;
 use crate::shard::{Shard, Shared, Wait};
@@ -60,6 +59,8 @@ struct State<T> {
     bytes: usize,
     own: Own,
     others: Others,
+    /// Other servers that were not asked, as they may be on their way back to Redis; `None` if nobody knows.
+    absent: Option<usize>,
     /// Other servers that have answered. They may do so before they are counted.
     answered: usize,
     /// Other servers that have not given all that they have, and are not waited for.
@@ -102,8 +103,8 @@ impl<T> State<T> {
 
     /// How many servers are missing, if that is known.
     fn missing(&self) -> Option<usize> {
-        let Others::Counted(others) = self.others else { return None };
-        Some(others.saturating_sub(self.answered) + self.lacking + usize::from(self.own == Own::Awaited))
+        let (Others::Counted(others), Some(absent)) = (self.others, self.absent) else { return None };
+        Some(others.saturating_sub(self.answered) + absent + self.lacking + usize::from(self.own == Own::Awaited))
     }
 }
 
@@ -114,6 +115,7 @@ impl<T: Send + 'static> Gathering<T> {
             bytes: 0,
             own: Own::Awaited,
             others: Others::Awaited,
+            absent: Some(0),
             answered: 0,
             lacking: 0,
             dropped: 0,
@@ -157,11 +159,8 @@ impl<T: Send + 'static> Gathering<T> {
 
     fn ask(self: &Arc<Self>, connection: Connection, question: Question<T>) {
         let (Some(cluster), Some(asking)) = (&self.shared.cluster, self.asking.get()) else { return };
-        let (this, place) = (Arc::clone(self), Arc::clone(&asking.place));
-        let receive = move |census| {
-            let of_tally = Arc::clone(&this);
-            make_sure(&this.shared, &place, connection, census, move |tally| of_tally.counted(tally));
-        };
+        let this = Arc::clone(self);
+        let receive = move |census| this.counted(census);
         let operation = (question.request)(asking.id.clone());
         let timeout = self.shared.config.limits.requests_timeout;
         cluster.ask(&asking.place, operation, Uncounted::Dropped, Some(connection), timeout, receive);
@@ -172,11 +171,11 @@ impl<T: Send + 'static> Gathering<T> {
     }
 
     /// What is known of the others; `None` if nothing is.
-    fn counted(&self, tally: Option<Tally>) {
-        self.change(|state| match tally {
-            Some(Tally { others, absent, .. }) => {
+    fn counted(&self, census: Option<Census>) {
+        self.change(|state| match census {
+            Some(Census { others, absent }) => {
                 state.others = Others::Counted(others);
-                state.lacking += absent;
+                state.absent = absent;
             }
             None => state.others = Others::Unknown,
         });

@@ -116,7 +116,6 @@ impl Subscriber<'_> {
                     let began = Instant::now();
                     shared.connected(Side::Subscriber, &mut connections);
                     let fault = self.serve(wire);
-                    shared.topics.end();
                     (fault, Some(began.elapsed()))
                 }
                 Err(fault) => {
@@ -124,6 +123,7 @@ impl Subscriber<'_> {
                     (fault, None)
                 }
             };
+            shared.topics.end();
             shared.set_state(Side::Subscriber, State::Down(fault));
             (self.sink.deaf)();
             let until = Instant::now() + backoff.wait(lived);

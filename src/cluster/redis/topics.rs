@@ -92,12 +92,14 @@ pub(crate) struct Connection {
     /// The first is 1.
     pub(crate) number: u64,
     pub(crate) since: Instant,
+    /// Whether this server was without Redis before: it had lost another connection, or has tried in vain to make this one.
+    pub(crate) after_outage: bool,
 }
 
 impl Connection {
     /// Stands for one where none is needed.
     pub(crate) fn none() -> Self {
-        Self { number: 0, since: Instant::now() }
+        Self { number: 0, since: Instant::now(), after_outage: false }
     }
 }
 
@@ -115,6 +117,8 @@ struct Inner {
     resumed: Vec<Topic>,
     connection: Option<Connection>,
     connections: u64,
+    /// Whether there ever was none when there should have been one.
+    outage: bool,
     order: u64,
 }
 
@@ -159,7 +163,8 @@ impl Topics {
     pub(super) fn begin(&self) -> Vec<Change> {
         let mut inner = self.inner();
         inner.connections += 1;
-        inner.connection = Some(Connection { number: inner.connections, since: Instant::now() });
+        inner.connection =
+            Some(Connection { number: inner.connections, since: Instant::now(), after_outage: inner.outage });
         inner.changes = Some(HashMap::default());
         let subscribe = |(topic, wish): (&Topic, &mut Wish)| {
             wish.reply = Reply::None;
@@ -181,10 +186,11 @@ impl Topics {
         std::mem::take(&mut self.inner().resumed)
     }
 
-    /// The connection has gone.
+    /// The connection has gone, or could not be made.
     pub(super) fn end(&self) {
         let mut inner = self.inner();
         inner.connection = None;
+        inner.outage = true;
         inner.changes = None;
         inner.resumed.clear();
     }

@@ -2,11 +2,13 @@
 // table at the end.
 
 import { after, before, describe, test } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { ask, connected, settle, WAYS } from "../clients.mjs";
 import { start, startConformance, startStarter } from "../server.mjs";
 
 const PEER = fileURLToPath(new URL("peer.mjs", import.meta.url));
+const COUNT_EACH_MS = 50;
 const WEBSOCKET = WAYS.find(({ name }) => name === "websocket only");
 
 /**
@@ -102,6 +104,18 @@ export const unique = (name) => `${name}-${++names}`;
 
 /** A connected client. */
 export const connectedTo = (t, server, options) => connected(t, server, WEBSOCKET, options);
+
+/** How a server is set that misses others that have gone no longer than half a second. */
+export const SHORT_RETURN = { KINGLET_REDIS_BACKOFF: "100ms", KINGLET_REDIS_CONNECT_TIMEOUT: "400ms" };
+
+/** Counts the servers until none is missing: as long as one that has gone may come back, it is. */
+export async function countSurely(socket) {
+  for (;;) {
+    const count = await ask(socket, "server-count");
+    if (typeof count === "number") return count;
+    await delay(COUNT_EACH_MS);
+  }
+}
 
 /** Waits until what either caused so far has reached the other, and has come back to itself. */
 export async function settleBoth(one, other) {

@@ -10,6 +10,12 @@ import { Redis } from "./redis.mjs";
 
 const KINDS = [SUBJECT, SUBJECT, "node8"];
 const KILL_EACH_MS = 300;
+/** Connections end so often, two at a time, and then are left alone until all that is asked can be answered again. */
+const KILLS = 10;
+const CALM_MS = 4_000;
+/** Who soon loses its connection again comes back after half of this, or more: some long after others. */
+const BACKOFF_MS = 1_500;
+const CONNECT_MS = 500;
 /** How long connections are ended. */
 const KILL_MS = Number(process.env.CLUSTER_KILL_MS ?? 20_000);
 const WELL_WITHIN_MS = 10_000;
@@ -25,7 +31,8 @@ describe("questions while connections end", { skip: isNode(SUBJECT) && "Node tak
     // A pattern is allowed by its own text alone; there is one for each namespace.
     const patterns = ["/", "/custom", "/auth"].map((nsp) => `&cluster-1#${nsp}#*`);
     await redis.client.sendCommand(["ACL", "SETUSER", "kinglet", ...RIGHTS, ...patterns]);
-    const own = { REDIS_URL: redis.url.replace("//", "//kinglet:secret@"), KINGLET_REDIS_BACKOFF: "100ms" };
+    const times = { KINGLET_REDIS_BACKOFF: `${BACKOFF_MS}ms`, KINGLET_REDIS_CONNECT_TIMEOUT: `${CONNECT_MS}ms` };
+    const own = { REDIS_URL: redis.url.replace("//", "//kinglet:secret@"), ...times };
     const env = { CONFORMANCE_REQUESTS_TIMEOUT: String(TIMEOUT_MS) };
     cluster = await Cluster.start(redis, KINDS, { env, envs: KINDS.map((kind) => (isNode(kind) ? {} : own)) });
     assert.equal(cluster.key, "cluster-1");
@@ -43,14 +50,14 @@ describe("questions while connections end", { skip: isNode(SUBJECT) && "Node tak
     return all.filter(({ id }) => id !== String(own));
   }
 
-  /** Ends one connection after another, now and then all that are subscribed. */
+  /** Ends two connections at a time, now and then all that are subscribed. */
   async function kill(until) {
     for (let round = 0; !until.aborted; round++) {
       const all = await connections();
-      const one = all[Math.floor(Math.random() * all.length)];
-      const ended = round % 5 === 4 ? all.filter(({ subscribed }) => subscribed) : [one].filter(Boolean);
+      const some = all.sort(() => Math.random() - 0.5).slice(0, 2);
+      const ended = round % 5 === 4 ? all.filter(({ subscribed }) => subscribed) : some;
       await Promise.all(ended.map(({ id }) => redis.client.sendCommand(["CLIENT", "KILL", "ID", id])));
-      await delay(KILL_EACH_MS);
+      await delay(round % KILLS === KILLS - 1 ? CALM_MS : KILL_EACH_MS);
     }
   }
 
