@@ -10,7 +10,8 @@
 /// The way back takes at most [`Limits::redis_backoff`](crate::Limits::redis_backoff) and
 /// [`Limits::redis_connect_timeout`](crate::Limits::redis_connect_timeout) together, 7 s by default. So long
 ///
-/// - a server is missing from the first question on that no longer counts it, even if it has ended for good;
+/// - a server is missing from the first question on that no longer counts it, even if it has ended for good, or has left a
+///   namespace that was made by predicate;
 /// - a server that was itself without Redis, or came before Redis did, does not know how many others there are, unless it had
 ///   counted them as shortly before.
 ///
