@@ -314,11 +314,19 @@ impl Core {
         let Self { timers, connections, sessions, sockets, waits, .. } = self;
         let awaited = |key: SocketKey| sockets.get(key.0)?.extra.as_deref().map(|extra| extra.armed);
         timers.retain(|at, key| match *key {
-            TimerKey::Connection(key) => connections.get(key.0).is_some(),
+            TimerKey::Connection(key) | TimerKey::GoOn(key) | TimerKey::Post(key) | TimerKey::Release(key) => {
+                connections.get(key.0).is_some()
+            }
             TimerKey::Session(key) => sessions.get(key.0).is_some(),
             TimerKey::Socket(key) => awaited(key) == Some(at),
             TimerKey::Wait => waits.armed() == at,
-            TimerKey::Alarm(_) | TimerKey::Accept | TimerKey::Stop | TimerKey::Recovery | TimerKey::Trim => true,
+            TimerKey::Alarm(_)
+            | TimerKey::Cuts
+            | TimerKey::Turn
+            | TimerKey::Accept
+            | TimerKey::Stop
+            | TimerKey::Recovery
+            | TimerKey::Trim => true,
         });
     }
 

@@ -245,6 +245,11 @@ impl Shard {
                 TimerKey::Connection(key) => self.core.borrow_mut().connection_due(key),
                 TimerKey::Socket(key) => self.core.borrow_mut().socket_due(key),
                 TimerKey::Alarm(key) => self.core.borrow_mut().alarm_due(key),
+                TimerKey::GoOn(key) => self.core.borrow_mut().let_go_on(key),
+                TimerKey::Post(key) => self.resume_post(key),
+                TimerKey::Release(key) => self.core.borrow_mut().release(key),
+                TimerKey::Cuts => self.shared.cuts.tell(Instant::now()),
+                TimerKey::Turn => {}
                 TimerKey::Wait => self.core.borrow_mut().waits_due(),
                 TimerKey::Accept => self.accepting.set(self.accepting.get().rested()),
                 TimerKey::Recovery => self.core.borrow_mut().recovery_due(),

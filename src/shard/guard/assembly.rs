@@ -14,7 +14,7 @@ use std::time::Duration;
 use crate::engineio::Millis;
 use crate::shard::event_loop::core::Core;
 use crate::shard::net::connection::{HttpState, Input, Role, Stage};
-use crate::shard::store::keys::ConnectionKey;
+use crate::shard::store::keys::{ConnectionKey, TimerKey};
 
 /// The part of the bound from which on clients wait, and the part below which nobody does any more.
 const CROWDED: usize = 2;
@@ -192,8 +192,8 @@ impl Core {
             }
         }
         crowd.next_look = self.now + PAUSE;
-        // A turn comes then, whatever else happens, and looks again at its end.
-        self.arm_alarm(crowd.next_look, |_| {});
+        // That turn looks again at its end.
+        self.timers.arm(crowd.next_look, TimerKey::Turn);
         self.assembly.crowd = Some(crowd);
         for key in entered {
             self.let_go_on(key);

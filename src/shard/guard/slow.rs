@@ -14,7 +14,7 @@ use crate::metrics::Limit;
 use crate::shard::event_loop::core::Core;
 use crate::shard::net::connection::{Fate, HttpState, Stage};
 use crate::shard::net::progress::unacknowledged;
-use crate::shard::store::keys::{ConnectionKey, SessionKey, SocketRef};
+use crate::shard::store::keys::{ConnectionKey, SessionKey, SocketRef, TimerKey};
 
 /// The part of what may wait for all from which on the first are cut off.
 const PART: usize = 2;
@@ -239,7 +239,7 @@ impl Core {
         self.metrics.slow_consumers.one();
         let told = self.shared.cuts.note(Instant::now(), self.bound(limit), length, last.map(|last| &**last));
         if let Some(later) = told {
-            self.tell_cuts(later);
+            self.timers.arm(self.now + later, TimerKey::Cuts);
         }
     }
 
@@ -254,11 +254,6 @@ impl Core {
             other => return other.variable(),
         };
         format!("{}={value}", limit.variable())
-    }
-
-    /// Has what was not told of yet told then.
-    fn tell_cuts(&mut self, later: Duration) {
-        self.arm_alarm(self.now + later, |shard| shard.shared.cuts.tell(Instant::now()));
     }
 
     /// Has the kernel drop what it holds for a connection when that is closed.

@@ -20,7 +20,7 @@ use crate::shard::event_loop::core::Core;
 use crate::shard::input::http::posts::GO_ON;
 use crate::shard::net::connection::{Connection, Fate, Input, Role, Stage};
 use crate::shard::net::socket;
-use crate::shard::store::keys::ConnectionKey;
+use crate::shard::store::keys::{ConnectionKey, TimerKey};
 
 /// Reads from one connection in one turn.
 const READS_PER_TURN: usize = 16;
@@ -334,7 +334,7 @@ impl Core {
             connection.input = Input::HeldUp;
         }
         match self.may_send_again(key) {
-            Some(again) => self.arm_alarm(again, move |shard| shard.core.borrow_mut().let_go_on(key)),
+            Some(again) => self.timers.arm(again, TimerKey::GoOn(key)),
             None => self.metrics.held_up.one(),
         }
     }

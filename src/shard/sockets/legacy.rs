@@ -8,7 +8,7 @@ use super::target::Urgency;
 use crate::engineio::Sid;
 use crate::shard::event_loop::core::Core;
 use crate::shard::net::outbox::{Outbox, Piece};
-use crate::shard::store::keys::{ConnectionKey, NamespaceKey, SessionKey};
+use crate::shard::store::keys::{ConnectionKey, NamespaceKey, SessionKey, TimerKey};
 use crate::socketio::{self, SocketId, v4};
 
 /// Time between the answer to a WebSocket handshake and the first packet. A client reads the answer in a part of it.
@@ -29,11 +29,11 @@ impl Core {
         outbox.push(Piece { bytes: first.clone(), charge: self.charges.charge_own(first) });
         self.queued_overhead += outbox.overhead();
         connection.outbox = Some(Box::new(outbox));
-        self.arm_alarm(self.now + APART, move |shard| shard.core.borrow_mut().release(key));
+        self.timers.arm(self.now + APART, TimerKey::Release(key));
     }
 
     /// What was held apart may leave.
-    fn release(&mut self, key: ConnectionKey) {
+    pub(crate) fn release(&mut self, key: ConnectionKey) {
         let outbox = self.connections.get_mut(key.0).and_then(|connection| connection.outbox.as_mut());
         if let Some(outbox) = outbox {
             outbox.held = false;

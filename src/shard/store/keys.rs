@@ -51,6 +51,16 @@ pub(crate) enum TimerKey {
     Socket(SocketKey),
     /// Something that is to be done then.
     Alarm(u32),
+    /// A connection that was held up may go on.
+    GoOn(ConnectionKey),
+    /// A POST that waits for its answer goes on.
+    Post(ConnectionKey),
+    /// What was held apart from a connection's first answer may leave.
+    Release(ConnectionKey),
+    /// The log is told of clients that were cut off.
+    Cuts,
+    /// A turn is due, whatever else happens: something is looked at with each.
+    Turn,
     /// The time of something that others are to answer is up.
     Wait,
     /// Accepting goes on after the process ran out of descriptors.
@@ -66,6 +76,15 @@ pub(crate) enum TimerKey {
 impl TimerKey {
     /// Whether what it wakes may wait while there is no client.
     pub(crate) const fn outlives_clients(&self) -> bool {
-        !matches!(self, Self::Connection(_) | Self::Session(_) | Self::Socket(_))
+        !matches!(
+            self,
+            Self::Connection(_)
+                | Self::Session(_)
+                | Self::Socket(_)
+                | Self::GoOn(_)
+                | Self::Post(_)
+                | Self::Release(_)
+                | Self::Turn
+        )
     }
 }

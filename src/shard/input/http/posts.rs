@@ -14,7 +14,7 @@ use crate::shard::Shard;
 use crate::shard::event_loop::core::Core;
 use crate::shard::net::connection::{Connection, HttpState, NEVER, Waiting};
 use crate::shard::sessions::allowance::Verdict;
-use crate::shard::store::keys::{ConnectionKey, SessionKey, SessionRef};
+use crate::shard::store::keys::{ConnectionKey, SessionKey, SessionRef, TimerKey};
 use crate::shard::store::tail::Tail;
 
 /// How long a POST is held up at most because of what waits for its client: some clients give a request up after 5 s.
@@ -167,13 +167,13 @@ impl Core {
         match pause {
             Some(Pause::Rate(until)) => {
                 self.wait_with_post(key, Waiting { session, rest, until, patience });
-                self.arm_alarm(until, move |shard| shard.resume_post(key));
+                self.timers.arm(until, TimerKey::Post(key));
             }
             Some(Pause::Queue) => {
                 let until = patience.unwrap_or(self.now + PATIENCE);
                 self.metrics.held_up.one();
                 self.wait_with_post(key, Waiting { session, rest, until, patience: Some(until) });
-                self.arm_alarm(until, move |shard| shard.resume_post(key));
+                self.timers.arm(until, TimerKey::Post(key));
             }
             Some(Pause::Turn) if rest.is_some() => {
                 self.wait_with_post(key, Waiting { session, rest, until: self.now, patience });
