@@ -22,7 +22,7 @@ const LAYERS: &[&[&str]] = &[
 ];
 
 /// The rooms of `shard`, from the bottom up.
-const ROOMS: &[&str] = &["store", "net", "sessions", "sockets", "recovery", "input", "guard", "ending", "event_loop"];
+const ROOMS: &[&str] = &["store", "net", "sessions", "sockets", "recovery", "guard", "input", "ending", "event_loop"];
 
 /// What rooms of `shard` still use of rooms above them: a room, and a module. Most is `Core`, of which the rooms have yet to
 /// become owners. Who needs one no more takes it out; none may be added.
@@ -30,8 +30,6 @@ const UPWARD: &[(&str, &str)] = &[
     ("net", "event_loop::core"),
     ("net", "event_loop::inbox"),
     ("net", "event_loop::turn"),
-    ("net", "input::http"),
-    ("net", "input::websocket"),
     ("sessions", "event_loop::core"),
     ("sockets", "event_loop::application"),
     ("sockets", "event_loop::calls"),
@@ -39,7 +37,6 @@ const UPWARD: &[(&str, &str)] = &[
     ("sockets", "event_loop::inbox"),
     ("sockets", "event_loop::shared"),
     ("sockets", "event_loop::waits"),
-    ("sockets", "recovery"),
     ("recovery", "event_loop::calls"),
     ("recovery", "event_loop::core"),
     ("input", "event_loop::application"),

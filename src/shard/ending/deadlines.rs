@@ -4,7 +4,7 @@ use crate::engineio::Lost;
 use crate::http::{self, Delivery, HeaderLines, Status};
 use crate::metrics::Limit;
 use crate::shard::event_loop::core::Core;
-use crate::shard::net::connection::{Connection, Fate, HttpState, NEVER, Role, Stage, Then};
+use crate::shard::net::connection::{Fate, HttpState, NEVER, Stage, Then};
 use crate::shard::store::keys::ConnectionKey;
 
 impl Core {
@@ -20,28 +20,6 @@ impl Core {
             self.let_go(key, role, Lost::Closed);
         }
         self.finish(key, Then::Close);
-    }
-
-    /// If the next that is due on a connection is a request, the time it may idle begins. Says whether it does.
-    pub(crate) fn idle(&mut self, key: ConnectionKey) -> bool {
-        let deadline = self.now + self.shared.config.limits.keep_alive;
-        let http = self.connections.get_mut(key.0).and_then(Connection::http);
-        let idle = http.is_some_and(|http| matches!(http.state, HttpState::Head) && http.unread.is_empty());
-        if idle {
-            self.set_deadline(key, deadline);
-        }
-        idle
-    }
-
-    /// If a close frame waits behind other bytes, the time in which the peer must answer it begins anew. Says whether it does:
-    /// who takes none of these bytes is ended by that.
-    fn await_close(&mut self, key: ConnectionKey) -> bool {
-        let closing = self.websocket(key).is_some_and(|websocket| websocket.role == Role::Closing);
-        if closing {
-            let deadline = self.now + self.shared.config.limits.close_timeout;
-            self.set_deadline(key, deadline);
-        }
-        closing
     }
 
     /// A connection's timer came up.

@@ -12,14 +12,12 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::engineio::{Millis, Route};
-use crate::http::{self, Delivery};
 use crate::shard::event_loop::core::Core;
 use crate::shard::event_loop::inbox::Letter;
 use crate::shard::event_loop::shared::Shared;
 use crate::shard::event_loop::turn::{Life, Shard};
-use crate::shard::net::connection::Connection;
 use crate::shard::sessions::client::Client;
-use crate::shard::store::keys::{ConnectionKey, SessionKey};
+use crate::shard::store::keys::SessionKey;
 use crate::socketio::DisconnectReason;
 
 /// Time after which it is looked again whether a session is at rest.
@@ -145,20 +143,5 @@ impl Core {
     /// Whether the program still holds an acknowledgement that the client waits for.
     fn owes(&self, key: SessionKey) -> bool {
         self.sockets_of(key).into_iter().any(|socket| self.shared.owed.is_owed(self.location(socket)))
-    }
-
-    /// The answer to a GET that ends its session is the last on its connection, so that the client finds another server.
-    pub(crate) fn part_with(&mut self, session: SessionKey, key: ConnectionKey) {
-        let closed = self.sessions.get(session.0).is_none_or(|client| client.session.found().is_none());
-        if closed && let Some(http) = self.connections.get_mut(key.0).and_then(Connection::http) {
-            http.answer.delivery.connection = http::Connection::Close;
-        }
-    }
-
-    /// The request is answered so.
-    pub(crate) fn deliver(&mut self, key: ConnectionKey, delivery: Delivery) {
-        if let Some(http) = self.connections.get_mut(key.0).and_then(Connection::http) {
-            http.answer.delivery = delivery;
-        }
     }
 }

@@ -37,6 +37,10 @@ pub(crate) enum Call {
     Disconnect { socket: SocketRef, reason: DisconnectReason },
     /// A bare session received a message.
     Message { session: SessionRef, message: Message },
+    /// A socket is no more, while recovery is on.
+    Gone(SocketRef),
+    /// Recovery has something to be forgotten later.
+    Sweep,
     /// A session has closed and told its sockets.
     Forget(SessionRef),
 }
@@ -45,7 +49,10 @@ impl Shard {
     /// Calls the application until it has heard everything, what its own doings caused included.
     pub(crate) fn run_calls(self: &Rc<Self>) {
         loop {
-            let Some(call) = self.core.borrow_mut().calls.pop_front() else { return };
+            let mut core = self.core.borrow_mut();
+            core.hear_endings();
+            let Some(call) = core.calls.pop_front() else { return };
+            drop(core);
             self.run_call(call);
         }
     }
@@ -76,6 +83,8 @@ impl Shard {
                 self.core.borrow_mut().remove_socket(socket);
             }
             Call::Message { session, message } => application.message(self, session, message),
+            Call::Gone(socket) => self.core.borrow_mut().keep_pending(socket),
+            Call::Sweep => self.core.borrow_mut().arm_recovery(),
             Call::Forget(session) => self.core.borrow_mut().forget_session(session),
         }
     }

@@ -12,39 +12,32 @@ use foldhash::fast::FixedState;
 use mio::Registry;
 use slab::Slab;
 
-use super::alarms::Alarm;
-use super::calls::Call;
-use super::shared::Shared;
-use super::waits::Waits;
-use crate::engineio::{Effect, Lost, MESSAGE_OVERHEAD, Millis, Overdue, Session, Settings, SidSource};
-use crate::metrics::{Limit, ShardMetrics};
+use crate::engineio::{Effect, Millis, Sid, SidSource};
+use crate::metrics::ShardMetrics;
+use crate::shard::event_loop::alarms::Alarm;
+use crate::shard::event_loop::calls::Call;
+use crate::shard::event_loop::shared::Shared;
+use crate::shard::event_loop::waits::Waits;
 use crate::shard::guard::assembly::Assembly;
 use crate::shard::input::http::deferred::Handshakes;
-use crate::shard::input::http::polls::CommonPayload;
-use crate::shard::input::reading::Line;
 use crate::shard::net::charge::Charges;
-use crate::shard::net::connection::{Connection, Fate, HttpState, NEVER, Role, Stage};
+use crate::shard::net::connection::Connection;
+use crate::shard::net::line::Line;
 use crate::shard::net::spares::Spares;
 use crate::shard::recovery::Recovering;
+use crate::shard::sessions::acting::Ending;
 use crate::shard::sessions::allowance::Allowance;
 use crate::shard::sessions::client::Client;
 use crate::shard::sessions::ledger::Ledger;
+use crate::shard::sessions::polls::CommonPayload;
+use crate::shard::sessions::translation::Translation;
 use crate::shard::sockets::life::SocketState;
-use crate::shard::sockets::members::Members;
 use crate::shard::sockets::namespaces::Namespaces;
-use crate::shard::sockets::translation::Translation;
 use crate::shard::store::batches::Batches;
-use crate::shard::store::keys::{ConnectionKey, NamespaceKey, SessionKey, SocketKey, TimerKey};
+use crate::shard::store::keys::{ConnectionKey, SessionKey, SocketKey, SocketRef, TimerKey};
 use crate::shard::store::pages::{MAX_KEYS, Pages};
 use crate::shard::store::rate::Account;
 use crate::shard::store::timers::Timers;
-use crate::socketio::DisconnectReason;
-
-/// Departures after which memory is given back to the system.
-const TRIM_AFTER: usize = 1024;
-
-/// Time that a wave of departures has to end before memory is given back.
-const TRIM_DELAY: std::time::Duration = std::time::Duration::from_millis(500);
 
 /// Everything a shard owns.
 pub(crate) struct Core {
@@ -116,8 +109,14 @@ pub(crate) struct Core {
     pub(crate) recovering: Recovering,
     /// Scratch space of the flush.
     pub(crate) pieces: Vec<Bytes>,
-    effects: Vec<Effect<ConnectionKey>>,
-    departed: usize,
+    pub(crate) effects: Vec<Effect<ConnectionKey>>,
+    /// Sessions that have ended, of which their sockets have yet to hear.
+    pub(crate) endings: VecDeque<(SessionKey, Ending)>,
+    /// Connections that have taken something of what waits for them.
+    pub(crate) eased: Vec<ConnectionKey>,
+    /// The sockets that have come back, by the ids they had and have again. Their places are others now.
+    pub(crate) restored: HashMap<Sid, SocketRef, FixedState>,
+    pub(crate) departed: usize,
 }
 
 impl Core {
@@ -162,6 +161,9 @@ impl Core {
             recovering: Recovering::default(),
             pieces: Vec::new(),
             effects: Vec::new(),
+            endings: VecDeque::new(),
+            eased: Vec::new(),
+            restored: HashMap::default(),
             departed: 0,
             shared,
         }
@@ -177,125 +179,6 @@ impl Core {
     pub(crate) fn has_work(&self) -> bool {
         let unwritten = !self.fanout.is_empty() || !self.replies.is_empty() || !self.polled.is_empty();
         unwritten || self.handshakes.waiting() > 0
-    }
-
-    /// Lets a session act, carries out what it wants done, and keeps its timer.
-    pub(crate) fn session<R>(
-        &mut self,
-        key: SessionKey,
-        act: impl FnOnce(&mut Session<ConnectionKey>, Millis, &Settings, &mut Vec<Effect<ConnectionKey>>) -> R,
-    ) -> Option<R> {
-        let client = self.sessions.get_mut(key.0)?;
-        let mut effects = std::mem::take(&mut self.effects);
-        let queued = client.session.queued_messages();
-        let result = act(&mut client.session, self.now, &self.shared.settings, &mut effects);
-        let before = self.queued_overhead + client.session.queued_messages() * MESSAGE_OVERHEAD;
-        self.queued_overhead = before - queued * MESSAGE_OVERHEAD;
-        for effect in effects.drain(..) {
-            self.carry_out(key, effect);
-        }
-        self.effects = effects;
-        self.arm_session(key);
-        Some(result)
-    }
-
-    fn carry_out(&mut self, session: SessionKey, effect: Effect<ConnectionKey>) {
-        match effect {
-            Effect::Answer(to, frames) => {
-                if self.shared.sends_away() {
-                    self.part_with(session, to);
-                }
-                self.answer_poll(to, self.encoding(session), frames);
-                self.answered_session(session, to);
-            }
-            Effect::Accept(to) => self.answer_post(to),
-            Effect::Refuse(to) => self.refuse_empty(to),
-            Effect::Send(to, frames) => self.push(to, frames.bytes()),
-            Effect::Beat(to, frames) => self.push_beat(to, frames.bytes()),
-            Effect::Shut(websocket) => self.shut_websocket(websocket),
-            Effect::Cut(to) => self.doom(to, Fate::Cut),
-            Effect::Left(reason) => self.leave_all(session, DisconnectReason::Session(reason)),
-            Effect::Closed(reason) => self.session_closed(session, reason),
-        }
-    }
-
-    /// Keeps a timer for the session's next deadline. A timer that comes too early costs less than one taken back.
-    pub(crate) fn arm_session(&mut self, key: SessionKey) {
-        let Some(client) = self.sessions.get_mut(key.0) else { return };
-        let Some(deadline) = client.session.deadline() else { return };
-        if deadline < client.armed {
-            client.armed = deadline;
-            self.timers.arm(deadline, TimerKey::Session(key));
-        }
-    }
-
-    /// A session's timer came up.
-    pub(crate) fn session_due(&mut self, key: SessionKey) {
-        let Some(client) = self.sessions.get_mut(key.0) else { return };
-        if client.armed > self.now {
-            return;
-        }
-        client.armed = NEVER;
-        if client.session.is_missed(self.now) {
-            self.look_for_life(key);
-        }
-        let overdue = self.session(key, |session, now, settings, effects| session.tick(now, settings, effects));
-        match overdue.flatten() {
-            Some(Overdue::Upgrade) => self.metrics.hit(Limit::UpgradeTimeout),
-            Some(Overdue::Connect) => self.metrics.hit(Limit::ConnectTimeout),
-            Some(Overdue::Pong) => self.metrics.hit(Limit::PingTimeout),
-            Some(Overdue::Close) => self.metrics.hit(Limit::CloseTimeout),
-            Some(Overdue::Fetch(queued)) => self.note_cut(Limit::WriteStall, queued, None),
-            None => {}
-        }
-        self.check_attachments(key);
-    }
-
-    /// Keeps a timer for the instant at which the connection is due.
-    pub(crate) fn arm_connection(&mut self, key: ConnectionKey) {
-        let Some(connection) = self.connections.get_mut(key.0) else { return };
-        let due = connection.due();
-        if due < connection.armed {
-            connection.armed = due;
-            self.timers.arm(due, TimerKey::Connection(key));
-        }
-    }
-
-    /// Marks a connection for burial. Nothing is read from it or written to it any more.
-    pub(crate) fn doom(&mut self, key: ConnectionKey, fate: Fate) {
-        let Some(connection) = self.connections.get_mut(key.0) else { return };
-        if connection.fate.is_none() {
-            connection.fate = Some(fate);
-            self.doomed.push(key);
-        }
-    }
-
-    /// Buries the connections that ended this turn: the one place where a connection dies.
-    pub(crate) fn bury(&mut self) {
-        while let Some(key) = self.doomed.pop() {
-            let Some(connection) = self.connections.remove(key.0) else { continue };
-            if let Some(batch) = connection.batch {
-                self.batches.release(batch);
-            }
-            if let Some(outbox) = &connection.outbox {
-                self.queued_overhead -= outbox.overhead();
-            }
-            self.departed();
-            self.shared.connection_closed();
-            self.forget_peer(key);
-            self.forget_spare(key);
-            self.metrics.connections.set(self.connections.len() as u64);
-            self.tell_session(key, &connection);
-        }
-    }
-
-    /// A connection or a session has gone. When many have, memory goes back to the system.
-    pub(crate) fn departed(&mut self) {
-        self.departed += 1;
-        if self.departed >= TRIM_AFTER {
-            self.departed = 0;
-            self.timers.arm(self.now + TRIM_DELAY, TimerKey::Trim);
-        }
     }
 
     /// Lets the loop sleep when the last client has gone: what is armed for clients would wake it for nothing.
@@ -328,50 +211,5 @@ impl Core {
             | TimerKey::Recovery
             | TimerKey::Trim => true,
         });
-    }
-
-    fn tell_session(&mut self, key: ConnectionKey, connection: &Connection) {
-        let lost = match connection.fate {
-            Some(Fate::Closed) => Lost::Closed,
-            Some(Fate::Error) => Lost::Error,
-            Some(Fate::Cut) | None => return,
-        };
-        match &connection.stage {
-            Stage::Http(http) => match &http.state {
-                HttpState::Held(session) => {
-                    self.session(*session, |session, _, _, effects| session.poll_lost(key, effects));
-                }
-                HttpState::Post(post) => {
-                    self.session(post.session, |session, _, _, effects| session.post_lost(key, effects));
-                }
-                HttpState::Waiting(waiting) => {
-                    self.session(waiting.session.key, |session, _, _, effects| session.post_lost(key, effects));
-                }
-                HttpState::Head | HttpState::Deferred | HttpState::Discard(_) => {}
-            },
-            Stage::WebSocket(websocket) => {
-                if let Role::Session(session) = websocket.role {
-                    self.session(session, |session, _, _, effects| session.websocket_lost(key, lost, effects));
-                }
-            }
-            Stage::Lingering => {}
-        }
-    }
-
-    /// The members of a namespace.
-    pub(crate) fn members(&mut self, namespace: NamespaceKey) -> Option<&mut Members> {
-        self.namespaces.get_mut(namespace)
-    }
-
-    /// Keeps a timer for the earliest acknowledgement that a socket waits for.
-    pub(crate) fn arm_socket(&mut self, key: SocketKey, deadline: Millis) {
-        let Some(extra) = self.sockets.get_mut(key.0).and_then(|socket| socket.extra.as_deref_mut()) else { return };
-        if deadline < extra.armed {
-            let at = self.timers.rounded(deadline);
-            if at < extra.armed {
-                extra.armed = at;
-                self.timers.insert(at, TimerKey::Socket(key));
-            }
-        }
     }
 }

@@ -3,8 +3,6 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use super::application::Directory;
-use super::inbox::{Letter, Mailbox};
 use crate::cluster::Membership;
 use crate::config::Config;
 use crate::engineio::Settings;
@@ -12,9 +10,11 @@ use crate::http::HeadLimits;
 use crate::memory::Memory;
 use crate::metrics::ShardMetrics;
 use crate::shard::ending::owed::OwedAcks;
-use crate::shard::guard::cuts::Cuts;
+use crate::shard::event_loop::application::Directory;
+use crate::shard::event_loop::inbox::{Letter, Mailbox};
 use crate::shard::guard::memory_guard::MemoryGuard;
 use crate::shard::net::addresses::Addresses;
+use crate::shard::net::cuts::Cuts;
 use crate::shard::recovery::Recovery;
 use crate::shard::sessions::allowance::Rates;
 use crate::shard::store::answer_budget::AnswerBudget;

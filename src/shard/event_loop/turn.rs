@@ -9,18 +9,18 @@ use std::time::{Duration, Instant};
 use mio::net::TcpListener;
 use mio::{Events, Interest, Poll, Token};
 
-use super::application::Callbacks;
-use super::core::Core;
-use super::inbox::{Inbox, Left, Letter, Work};
-use super::shared::Shared;
 use crate::engineio::Millis;
 use crate::log_line;
 use crate::metrics::{Histogram, Limit, ShardMetrics};
 use crate::shard::ending::signals::Signals;
+use crate::shard::event_loop::application::Callbacks;
+use crate::shard::event_loop::core::Core;
+use crate::shard::event_loop::inbox::{Inbox, Left, Letter, Work};
+use crate::shard::event_loop::shared::Shared;
 use crate::shard::guard::stopwatch::Stopwatch;
 use crate::shard::input::reading::Pace;
-use crate::shard::input::websocket::{Limits, Receiver};
 use crate::shard::net::accept::Accepting;
+use crate::shard::net::websocket::{Limits, Receiver};
 use crate::shard::net::write::SLICE;
 use crate::shard::store::keys::{ConnectionKey, TimerKey};
 
@@ -220,7 +220,9 @@ impl Shard {
 
     fn ready(self: &Rc<Self>, key: ConnectionKey, readiness: Readiness, buffer: &mut [u8]) {
         if readiness.writable {
-            self.core.borrow_mut().writable(key);
+            let mut core = self.core.borrow_mut();
+            core.writable(key);
+            core.hear_eased();
         }
         if readiness.readable {
             self.readable(key, readiness.read_closed, buffer);
@@ -241,7 +243,11 @@ impl Shard {
         drop(core);
         for timer in due.drain(..) {
             match timer {
-                TimerKey::Session(key) => self.core.borrow_mut().session_due(key),
+                TimerKey::Session(key) => {
+                    let mut core = self.core.borrow_mut();
+                    core.session_due(key);
+                    core.check_attachments(key);
+                }
                 TimerKey::Connection(key) => self.core.borrow_mut().connection_due(key),
                 TimerKey::Socket(key) => self.core.borrow_mut().socket_due(key),
                 TimerKey::Alarm(key) => self.core.borrow_mut().alarm_due(key),
@@ -322,6 +328,8 @@ impl Shard {
             core.check_kept();
             core.check_memory();
             core.bury();
+            core.hear_eased();
+            core.hear_endings();
             core.metrics.queued_bytes.set(core.queued() as u64);
             core.metrics.kept_bytes.set(core.ledger.sum() as u64);
             core.metrics.handshakes_waiting.set(core.handshakes.waiting() as u64);

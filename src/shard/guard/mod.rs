@@ -2,8 +2,7 @@
 
 pub(in crate::shard) mod assembly;
 pub(in crate::shard) mod census;
-pub(in crate::shard) mod cuts;
+pub(in crate::shard) mod hold_up;
 pub(in crate::shard) mod memory_guard;
-pub(in crate::shard) mod slow;
 pub(in crate::shard) mod stopwatch;
 pub(in crate::shard) mod unfinished;

@@ -1,7 +1,6 @@
 //! Packets of clients: from Engine.IO messages to what they mean in Socket.IO.
 
 use std::rc::Rc;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use bytestring::ByteString;
@@ -160,49 +159,6 @@ impl Core {
         }
     }
 
-    pub(crate) fn connect(&mut self, session: SessionKey, name: &str, auth: Option<ByteString>) {
-        let Some(namespace) = self.namespace(name) else { return self.ask_namespace(session, name, auth) };
-        if self.socket_in(session, namespace).is_some_and(|(_, status)| status != Status::Leaving) {
-            self.violation(session, "a second CONNECT to one namespace");
-            return;
-        }
-        if self.has_no_room_for_a_socket(session, name, self.socket_cost(namespace), auth.as_ref()) {
-            return;
-        }
-        // The text shares the buffer of its message; what is kept must not keep that.
-        let auth = auth.map(|auth| Arc::from(&*auth));
-        match self.create_socket(session, namespace, auth) {
-            Some(socket) => self.calls.push_back(Call::Connect(socket)),
-            None => self.send_connect_error(session, name, "no more sockets can be made", None),
-        }
-    }
-
-    /// Whether a session has no room for a socket that costs so much beside its authentication data; then its client is told
-    /// so.
-    pub(crate) fn has_no_room_for_a_socket(
-        &mut self,
-        session: SessionKey,
-        name: &str,
-        cost: usize,
-        auth: Option<&ByteString>,
-    ) -> bool {
-        let limits = &self.shared.config.limits;
-        let (namespaces, most_auth) = (limits.namespaces_per_session, limits.auth);
-        let auth = auth.map_or(0, |auth| auth.len());
-        let (limit, message) = if self.sockets_of(session).len() >= namespaces {
-            (Limit::NamespacesPerSession, format!("a session may join {namespaces} namespaces at most"))
-        } else if auth > most_auth {
-            (Limit::Auth, format!("the authentication data may have {most_auth} bytes at most"))
-        } else if !self.may_keep(session, cost + auth) {
-            (Limit::SessionMemory, "the session keeps as much as it may".to_owned())
-        } else {
-            return false;
-        };
-        self.metrics.hit(limit);
-        self.send_connect_error(session, name, &message, None);
-        true
-    }
-
     /// A packet that cannot be decoded ends the session.
     fn undecodable(&mut self, session: SessionKey, error: DecodeError) {
         log::debug!("{}: {}", self.name_session(session), Excerpt(&error));
@@ -233,13 +189,5 @@ impl Core {
             self.metrics.hit(Limit::BodyTimeout);
             self.session(session, |session, now, settings, effects| session.close(now, settings, effects));
         }
-    }
-
-    /// A packet that is out of place ends the session; its sockets hear at once even if the session must wait for the
-    /// client to fetch the news.
-    fn violation(&mut self, session: SessionKey, what: &str) {
-        log::debug!("{}: {what}", self.name_session(session));
-        self.session(session, |session, now, settings, effects| session.close(now, settings, effects));
-        self.leave_all(session, DisconnectReason::ForcedServerClose);
     }
 }

@@ -9,18 +9,16 @@
 //! on: an alarm, what waits for it, or a place in the line for room ([`assembly`](crate::shard::guard::assembly)). Nothing else may forget it.
 
 use std::cell::Cell;
-use std::collections::VecDeque;
 use std::io;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use crate::engineio::Millis;
 use crate::shard::Shard;
 use crate::shard::event_loop::core::Core;
-use crate::shard::input::http::posts::GO_ON;
-use crate::shard::net::connection::{Connection, Fate, Input, Role, Stage};
+use crate::shard::net::connection::{Connection, Fate, Input, Stage};
+use crate::shard::net::line::Due;
 use crate::shard::net::socket;
-use crate::shard::store::keys::{ConnectionKey, TimerKey};
+use crate::shard::store::keys::ConnectionKey;
 
 /// Reads from one connection in one turn.
 const READS_PER_TURN: usize = 16;
@@ -34,52 +32,8 @@ const ROUND: Duration = Duration::from_millis(15);
 /// Time that all have.
 const ALL: Duration = Duration::from_millis(3);
 
-/// The part of it that requests have before WebSockets.
-const REQUESTS: Duration = Duration::from_micros(1500);
-
 /// Messages, requests and reads between two looks at the clock.
 const LOOK: u32 = 4;
-
-/// Whose turn it is to be read.
-#[derive(Debug, Clone, Copy)]
-struct Due {
-    key: ConnectionKey,
-    /// Whether it must be read until nothing is left: the kernel will not tell of what has come already.
-    to_end: bool,
-}
-
-/// Those who have something to be read.
-#[derive(Debug, Default)]
-pub(crate) struct Line {
-    requests: VecDeque<Due>,
-    websockets: VecDeque<Due>,
-}
-
-impl Line {
-    /// Whether anybody waits that may be read, WebSockets only if they are.
-    pub(crate) fn is_empty(&self, websockets: bool) -> bool {
-        self.requests.is_empty() && (!websockets || self.websockets.is_empty())
-    }
-
-    /// How many stand in it.
-    fn len(&self) -> usize {
-        self.requests.len() + self.websockets.len()
-    }
-
-    /// The next, after so much time of the turn; of WebSockets only if they may be read.
-    fn next(&mut self, spent: Duration, websockets: bool) -> Option<Due> {
-        let others = websockets && !self.websockets.is_empty();
-        if others && (self.requests.is_empty() || spent >= REQUESTS) {
-            return self.websockets.pop_front();
-        }
-        self.requests.pop_front()
-    }
-
-    /// The turn is over: the kernel has told of those who are left.
-    fn end_turn(&mut self) {
-        self.requests.iter_mut().chain(&mut self.websockets).for_each(|due| due.to_end = true);
-    }
-}
 
 /// How long this turn has read. The clock is looked at now and then, and what it tells is kept as flags, which are asked with
 /// each message.
@@ -278,34 +232,6 @@ impl Shard {
 }
 
 impl Core {
-    /// The kernel tells of bytes of a connection, or of its end.
-    pub(crate) fn readable(&mut self, key: ConnectionKey, to_end: bool) {
-        let Some(connection) = self.connections.get_mut(key.0) else { return };
-        // Who is in the line is read to the end; who is held up is when it goes on.
-        if connection.input != Input::Awaited {
-            return;
-        }
-        connection.input = Input::InLine;
-        let is_websocket = matches!(connection.stage, Stage::WebSocket(_));
-        let line = if is_websocket { &mut self.line.websockets } else { &mut self.line.requests };
-        line.push_back(Due { key, to_end });
-    }
-
-    /// Puts a connection that may have bytes left to the end of the line.
-    pub(crate) fn line_up(&mut self, key: ConnectionKey) {
-        if let Some(connection) = self.connections.get_mut(key.0).filter(|it| it.input != Input::InLine) {
-            connection.input = Input::Awaited;
-            self.readable(key, true);
-        }
-    }
-
-    /// A connection that stands in the line is read. Says whether it still stands there: a key that was in the line may be that
-    /// of another connection by now.
-    fn begins_to_be_read(&mut self, key: ConnectionKey) -> bool {
-        let connection = self.connections.get_mut(key.0).filter(|connection| connection.input == Input::InLine);
-        connection.map(|connection| connection.input = Input::Awaited).is_some()
-    }
-
     /// Whether nothing is to be read of a connection now: it is to be held up, or there is more to write than the turns can, and
     /// this is no request, which may be a health check.
     #[inline]
@@ -327,68 +253,10 @@ impl Core {
         }
     }
 
-    /// Reads nothing more of a connection for now. What holds its client up lets it go on: what waits for it, by becoming
-    /// short, and the time, by an alarm.
-    pub(crate) fn hold_up(&mut self, key: ConnectionKey) {
-        if let Some(connection) = self.connections.get_mut(key.0) {
-            connection.input = Input::HeldUp;
-        }
-        match self.may_send_again(key) {
-            Some(again) => self.timers.arm(again, TimerKey::GoOn(key)),
-            None => self.metrics.held_up.one(),
-        }
-    }
-
-    /// Whether nothing is to be read of a connection now: its client has sent more than it may, or more waits for it than it
-    /// may leave while it sends.
-    #[inline]
-    pub(crate) fn is_to_be_held_up(&mut self, key: ConnectionKey) -> bool {
-        // With each message: while nothing waits for anybody, nobody is looked up.
-        if self.queued_overhead == 0 && self.shared.rates.is_none() {
-            return false;
-        }
-        self.holds_much(key, self.shared.config.limits.hold_up) || self.may_send_again(key).is_some()
-    }
-
-    /// Whether more than so much waits for a WebSocket's client.
-    fn holds_much(&self, key: ConnectionKey, most: usize) -> bool {
-        let Some(Connection { stage: Stage::WebSocket(websocket), outbox: Some(outbox), .. }) =
-            self.connections.get(key.0)
-        else {
-            return false;
-        };
-        matches!(websocket.role, Role::Session(_)) && outbox.queued() > most
-    }
-
-    /// When the client of a WebSocket that carries a session may send again, if it has sent more than it may. One that probes
-    /// is read: the client of a session that is held up by a POST goes on by it.
-    #[inline]
-    pub(in crate::shard) fn may_send_again(&mut self, key: ConnectionKey) -> Option<Millis> {
-        self.shared.rates.as_ref()?;
-        let Role::Session(session) = self.websocket(key)?.role else { return None };
-        let carries = self.sessions.get(session.0)?.session.is_on(key);
-        self.held_up_until(session).filter(|_| carries)
-    }
-
-    /// Little waits for a client any more, or it may send again: it is read if it was held up.
-    pub(crate) fn let_go_on(&mut self, key: ConnectionKey) {
-        let held = self.connections.get(key.0).is_some_and(|connection| connection.input == Input::HeldUp);
-        let short = self.shared.config.limits.hold_up / GO_ON;
-        if held && !self.holds_much(key, short) && self.may_send_again(key).is_none() {
-            self.line_up(key);
-        }
-    }
-
-    /// Whether a connection has not been read as far as its peer may have sent.
-    pub(crate) fn is_unread(&self, key: ConnectionKey) -> bool {
-        self.connections.get(key.0).is_some_and(|connection| connection.input != Input::Awaited)
-    }
-
     /// That nobody is forgotten who may have bytes left.
     #[cfg(debug_assertions)]
     pub(crate) fn assert_nobody_is_forgotten(&mut self) {
-        let lined: std::collections::HashSet<_> =
-            self.line.requests.iter().chain(&self.line.websockets).map(|due| due.key).collect();
+        let lined: std::collections::HashSet<_> = self.line.keys().collect();
         for (key, connection) in self.connections.iter().filter(|(_, it)| it.fate.is_none()) {
             let key = ConnectionKey(key);
             // Whenever a part of an outbox is written it is looked at this; an alarm comes up a little late.
@@ -405,32 +273,6 @@ impl Core {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn due(key: u32) -> Due {
-        Due { key: ConnectionKey(key), to_end: false }
-    }
-
-    fn next(line: &mut Line, spent: Duration, websockets: bool) -> Option<u32> {
-        line.next(spent, websockets).map(|due| due.key.0)
-    }
-
-    #[test]
-    fn requests_come_first_for_a_part_of_the_time() {
-        let mut line = Line { requests: [1, 2, 3].map(due).into(), websockets: [4, 5].map(due).into() };
-        assert_eq!(next(&mut line, Duration::ZERO, true), Some(1));
-        assert_eq!(next(&mut line, REQUESTS, true), Some(4));
-        assert_eq!(next(&mut line, REQUESTS, false), Some(2), "WebSockets may not be read");
-        assert_eq!(next(&mut line, REQUESTS, true), Some(5));
-        assert_eq!(next(&mut line, REQUESTS, true), Some(3), "nobody else waits");
-        assert!(line.is_empty(true));
-    }
-
-    #[test]
-    fn who_is_left_is_read_to_the_end() {
-        let mut line = Line { requests: [1].map(due).into(), websockets: [2].map(due).into() };
-        line.end_turn();
-        assert!(line.requests.iter().chain(&line.websockets).all(|due| due.to_end));
-    }
 
     #[test]
     fn a_connection_has_its_part_of_the_time() {

@@ -4,11 +4,11 @@ use std::net::SocketAddr;
 
 use mio::net::TcpStream;
 
-use super::outbox::Outbox;
 use crate::engineio::{Millis, PayloadKind};
 use crate::http::{BodyReader, Coding, Delivery, HeaderLines};
-use crate::shard::input::http::posts::Packets;
-use crate::shard::input::websocket::Incoming;
+use crate::shard::net::outbox::Outbox;
+use crate::shard::net::packets::Packets;
+use crate::shard::net::websocket::Incoming;
 use crate::shard::store::batches::BatchId;
 use crate::shard::store::keys::{SessionKey, SessionRef};
 

@@ -152,8 +152,7 @@ impl Core {
     }
 
     /// Writes what this turn queued: all answers, and of the rest as much as one turn may.
-    pub(crate) fn flush_turn(&mut self) {
-        self.translation = None;
+    pub(crate) fn flush_due(&mut self) {
         let mut replies = std::mem::take(&mut self.replies);
         for key in replies.drain(..) {
             self.flush(key);
@@ -171,13 +170,6 @@ impl Core {
             }
         }
         self.behind &= !self.fanout.is_empty();
-    }
-
-    /// Forgets what was made for many, once all of them have it.
-    pub(crate) fn forget_common(&mut self) {
-        if self.fanout.is_empty() && self.polled.is_empty() {
-            self.charges.forget_last();
-        }
     }
 
     /// Writes what is queued for one connection.
@@ -245,14 +237,13 @@ impl Core {
                 self.metrics.sent_bytes.add(sent as u64);
                 if outbox.is_empty() {
                     connection.outbox = None;
-                    self.taken(key);
                     self.idle(key);
                     self.written(key);
                 } else if sent >= socket::MOST_AT_ONCE {
                     // The kernel tells of this only if it is asked anew.
                     self.await_writable(key);
                 }
-                self.let_go_on(key);
+                self.eased.push(key);
             }
             Err(error) => self.broken(key, &error),
         }

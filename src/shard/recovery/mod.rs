@@ -6,7 +6,6 @@
 //! locked by others only while a client comes back, the lost sockets only when one is lost or comes back.
 
 mod connect;
-mod identity;
 mod inquiry;
 mod log;
 mod lost;
@@ -16,14 +15,10 @@ mod restoration;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use foldhash::fast::FixedState;
-
 use self::connect::Pending;
-pub(crate) use self::identity::Identity;
 use self::log::Log;
 pub(crate) use self::log::Stamp;
 use self::lost::{Lost, LostSockets};
@@ -35,8 +30,9 @@ use crate::shard::event_loop::core::Core;
 use crate::shard::event_loop::inbox::{Letter, Mailbox, Wake};
 use crate::shard::event_loop::shared::Shared;
 use crate::shard::event_loop::turn::Shard;
+use crate::shard::sessions::sending::Urgency;
 use crate::shard::sockets::life::Status;
-use crate::shard::sockets::target::{Broadcast, Urgency};
+use crate::shard::sockets::target::Broadcast;
 use crate::shard::store::keys::{SocketRef, TimerKey};
 use crate::socketio::{DisconnectReason, Event, Offset, OffsetSource};
 
@@ -61,8 +57,6 @@ pub(crate) struct Recovery {
 /// What one shard keeps about recovery. It is empty while recovery is off.
 #[derive(Debug, Default)]
 pub(crate) struct Recovering {
-    /// The sockets that have come back, by the ids they had and have again. Their places are others now.
-    restored: HashMap<Sid, SocketRef, FixedState>,
     /// Sockets that have come back from another shard, and may join when this one has delivered as much.
     pending: Vec<Pending>,
     /// Whether a timer will come up to look for what is to be forgotten.
@@ -176,10 +170,7 @@ impl Core {
     }
 
     /// A socket is no more. If it was on its way back, what it was is kept for the next time.
-    pub(crate) fn forget_recovering(&mut self, socket: SocketRef) {
-        if let Some(sid) = self.restored_sid(socket) {
-            self.recovering.restored.remove(&sid);
-        }
+    pub(crate) fn keep_pending(&mut self, socket: SocketRef) {
         if let Some(Pending { pid, restoration, .. }) = self.take_pending(socket) {
             self.keep(pid, restoration.lost);
         }

@@ -1,5 +1,6 @@
 //! Logs and lost sockets under a clock of the test's own; and whole servers of them, against what clients may expect.
 
+use std::collections::HashMap;
 use std::collections::VecDeque;
 
 use proptest::prelude::*;

@@ -3,12 +3,13 @@
 //! Who has sent as much as may be is held up: nothing more is read from its WebSocket, so that TCP holds the client up in
 //! turn, and a POST is answered later. Only a WebSocket that never waits is closed ([`strain`](super::strain)).
 
-use super::strain::Strain;
 use crate::config::Limits;
 use crate::engineio::Millis;
 use crate::metrics::Limit;
 use crate::shard::event_loop::core::Core;
-use crate::shard::store::keys::SessionKey;
+use crate::shard::net::connection::Role;
+use crate::shard::sessions::strain::Strain;
+use crate::shard::store::keys::{ConnectionKey, SessionKey};
 use crate::shard::store::rate::{Account, Rate};
 
 /// Seconds' worth that a client may send at once after a while without.
@@ -115,6 +116,16 @@ impl Core {
     pub(crate) fn held_up_until(&self, session: SessionKey) -> Option<Millis> {
         let allowance = self.allowances.get(&session)?;
         allowance.is_held_up(self.now).then_some(allowance.until)
+    }
+
+    /// When the client of a WebSocket that carries a session may send again, if it has sent more than it may. One that probes
+    /// is read: the client of a session that is held up by a POST goes on by it.
+    #[inline]
+    pub(in crate::shard) fn may_send_again(&mut self, key: ConnectionKey) -> Option<Millis> {
+        self.shared.rates.as_ref()?;
+        let Role::Session(session) = self.websocket(key)?.role else { return None };
+        let carries = self.sessions.get(session.0)?.session.is_on(key);
+        self.held_up_until(session).filter(|_| carries)
     }
 }
 

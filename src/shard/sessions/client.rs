@@ -126,8 +126,7 @@ impl Core {
         self.metrics.sessions.set(self.sessions.len() as u64);
         log::debug!("{}: opened", self.name_session(SessionKey(key)));
         self.keep_session(SessionKey(key), kept);
-        self.session(SessionKey(key), |_, _, _, _| ());
-        self.greet(SessionKey(key));
+        self.act(SessionKey(key), |_, _, _, _| ());
         Ok(sid)
     }
 

@@ -10,25 +10,10 @@ use std::cmp::Reverse;
 use crate::engineio::Reason;
 use crate::metrics::Limit;
 use crate::shard::event_loop::core::Core;
-use crate::shard::store::keys::{NamespaceKey, SessionKey, SocketRef};
+use crate::shard::store::keys::SessionKey;
 
 /// What a session takes beside its handshake: it, its timers, and what the allocator adds.
 const SESSION: usize = 256;
-
-/// What a socket takes beside what its client chose: it, what most have no need of, its place among the members.
-const SOCKET: usize = 256;
-
-/// The same of a socket for which a namespace may have come into being, with its name.
-pub(crate) const SOCKET_OF_CHILD: usize = SOCKET + 512;
-
-/// What being in a room takes beside the room's name: the room, its places in the indexes, the memberships.
-const MEMBERSHIP: usize = 192;
-
-/// What a socket takes that may come back.
-pub(crate) const IDENTITY: usize = 192;
-
-/// What an acknowledgement that is missing takes.
-pub(crate) const PENDING_ACK: usize = 128;
 
 /// From this on, what a session keeps is much: one that keeps less is never closed for it.
 const MUCH: usize = 64 * 1024;
@@ -69,57 +54,7 @@ impl Core {
         kept + bytes <= self.shared.config.limits.session_memory
     }
 
-    /// What a socket of a namespace costs beside what its client chose.
-    pub(crate) fn socket_cost(&self, namespace: NamespaceKey) -> usize {
-        if self.namespaces.child(namespace).is_some() { SOCKET_OF_CHILD } else { SOCKET }
-    }
-
-    /// What being in a room of that name costs.
-    pub(crate) const fn membership_cost(name: &str) -> usize {
-        MEMBERSHIP + name.len()
-    }
-
-    /// A socket keeps so much more.
-    pub(crate) fn keep_for(&mut self, socket: SocketRef, bytes: usize) {
-        let Some(state) = self.socket_mut(socket) else { return };
-        let session = state.session;
-        state.extra().kept += bytes;
-        self.note_kept(session, bytes);
-    }
-
-    /// A socket keeps so much less.
-    pub(crate) fn let_go_for(&mut self, socket: SocketRef, bytes: usize) {
-        let Some(state) = self.socket_mut(socket) else { return };
-        let session = state.session;
-        let Some(extra) = &mut state.extra else { return };
-        let bytes = bytes.min(extra.kept);
-        extra.kept -= bytes;
-        self.let_go_of(session, bytes);
-    }
-
-    /// A session has a socket, for which its client chose so much.
-    pub(crate) fn keep_socket(
-        &mut self,
-        socket: SocketRef,
-        session: SessionKey,
-        namespace: NamespaceKey,
-        chosen: usize,
-    ) {
-        self.note_kept(session, self.socket_cost(namespace));
-        if chosen > 0 {
-            self.keep_for(socket, chosen);
-        }
-    }
-
-    /// A socket is no more.
-    pub(crate) fn let_go_of_socket(&mut self, socket: SocketRef) {
-        let Some(state) = self.socket(socket) else { return };
-        let kept = state.extra.as_ref().map_or(0, |extra| extra.kept);
-        let cost = self.socket_cost(state.namespace);
-        self.let_go_of(state.session, cost + kept);
-    }
-
-    fn note_kept(&mut self, key: SessionKey, bytes: usize) {
+    pub(crate) fn note_kept(&mut self, key: SessionKey, bytes: usize) {
         if let Some(client) = self.sessions.get_mut(key.0) {
             let before = client.kept;
             client.kept = client.kept.saturating_add(u32::try_from(bytes).unwrap_or(u32::MAX));
@@ -127,7 +62,7 @@ impl Core {
         }
     }
 
-    fn let_go_of(&mut self, key: SessionKey, bytes: usize) {
+    pub(crate) fn let_go_of(&mut self, key: SessionKey, bytes: usize) {
         if let Some(client) = self.sessions.get_mut(key.0) {
             let before = client.kept;
             client.kept = client.kept.saturating_sub(u32::try_from(bytes).unwrap_or(u32::MAX));
@@ -169,7 +104,7 @@ impl Core {
             freed += kept;
             log::debug!("{}: closed, as it keeps {kept} bytes ({limit})", self.name_session(key));
             self.metrics.hit(limit);
-            self.session(key, |session, _, _, effects| session.abort(Reason::TransportError, effects));
+            self.act(key, |session, _, _, effects| session.abort(Reason::TransportError, effects));
         }
         freed
     }

@@ -2,8 +2,6 @@
 
 use std::collections::VecDeque;
 
-use super::collections::Asker;
-use super::life::Status;
 use crate::engineio::Millis;
 use crate::error::AckError;
 use crate::metrics::Limit;
@@ -11,8 +9,10 @@ use crate::shard::event_loop::application::AckCallback;
 use crate::shard::event_loop::calls::Call;
 use crate::shard::event_loop::core::Core;
 use crate::shard::net::connection::NEVER;
-use crate::shard::sessions::ledger::PENDING_ACK;
-use crate::shard::store::keys::{SocketKey, SocketRef};
+use crate::shard::sockets::collections::Asker;
+use crate::shard::sockets::kept::PENDING_ACK;
+use crate::shard::sockets::life::Status;
+use crate::shard::store::keys::{SocketKey, SocketRef, TimerKey};
 use crate::socketio::Arguments;
 
 /// An acknowledgement that is missing.
@@ -109,6 +109,18 @@ impl Core {
         }
         if let Some(next) = next {
             self.arm_socket(key, next);
+        }
+    }
+
+    /// Keeps a timer for the earliest acknowledgement that a socket waits for.
+    pub(crate) fn arm_socket(&mut self, key: SocketKey, deadline: Millis) {
+        let Some(extra) = self.sockets.get_mut(key.0).and_then(|socket| socket.extra.as_deref_mut()) else { return };
+        if deadline < extra.armed {
+            let at = self.timers.rounded(deadline);
+            if at < extra.armed {
+                extra.armed = at;
+                self.timers.insert(at, TimerKey::Socket(key));
+            }
         }
     }
 }

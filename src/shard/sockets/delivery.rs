@@ -1,11 +1,11 @@
 //! Messages for sockets: to one, or to all that a broadcast is for.
 
-use super::life::Status;
-use super::target::{Broadcast, Target, Urgency};
-use crate::engineio::{Frames, MAX_ANSWER, MESSAGE_OVERHEAD, Route};
-use crate::metrics::Limit;
+use crate::engineio::{Frames, Route};
 use crate::shard::event_loop::core::Core;
-use crate::shard::store::keys::{NamespaceKey, SessionKey, SocketKey};
+use crate::shard::sessions::sending::Urgency;
+use crate::shard::sockets::life::Status;
+use crate::shard::sockets::target::{Broadcast, Target};
+use crate::shard::store::keys::{NamespaceKey, SocketKey};
 
 impl Core {
     /// Sends to a socket, unless it is leaving.
@@ -27,57 +27,6 @@ impl Core {
                 self.metrics.delivered.one();
             }
             _ => self.send(key, &frames, Urgency::Reliable),
-        }
-    }
-
-    /// Sends to a session by the transport it is on.
-    #[inline]
-    pub(crate) fn send_to_session(&mut self, key: SessionKey, frames: &Frames, urgency: Urgency) {
-        let Some(client) = self.sessions.get_mut(key.0) else { return };
-        match client.session.route() {
-            Route::WebSocket(connection) => {
-                if urgency == Urgency::Volatile && !self.is_writable(connection) {
-                    self.metrics.volatile_dropped.one();
-                    return;
-                }
-                self.push(connection, frames.bytes());
-            }
-            Route::Translated(connection, encoding) => {
-                if urgency == Urgency::Volatile && !self.is_writable(connection) {
-                    self.metrics.volatile_dropped.one();
-                    return;
-                }
-                let translated = self.translated(frames, encoding);
-                self.push(connection, &translated);
-            }
-            Route::Queue => {
-                if urgency == Urgency::Volatile && !client.session.is_writable() {
-                    self.metrics.volatile_dropped.one();
-                    return;
-                }
-                self.enqueue(key, frames);
-            }
-            Route::Gone => return,
-        }
-        self.metrics.delivered.one();
-    }
-
-    /// Queues a message for a polling client.
-    fn enqueue(&mut self, key: SessionKey, frames: &Frames) {
-        let charged = frames.charged(self.charges.charge(frames.bytes()));
-        let Some(client) = self.sessions.get_mut(key.0) else { return };
-        let before = client.session.queued_bytes();
-        client.session.enqueue(self.now, charged, &self.shared.settings);
-        let after = client.session.queued_bytes();
-        self.queued_overhead += MESSAGE_OVERHEAD;
-        if !client.polled {
-            client.polled = true;
-            self.polled.push_back(key);
-        }
-        if before > self.shared.queued_per_client {
-            self.cut_off(key, Limit::QueuedPerClient);
-        } else if after > MAX_ANSWER {
-            self.arm_session(key);
         }
     }
 

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
-use super::life::Status;
-use super::target::Target;
-use crate::engineio::Sid;
+use crate::engineio::{Route, Sid};
 use crate::shard::event_loop::core::Core;
 use crate::shard::sessions::handshake::Handshake;
+use crate::shard::sockets::life::Status;
+use crate::shard::sockets::target::Target;
 use crate::shard::store::keys::{NamespaceKey, SocketRef};
 use crate::socketio::SocketId;
 
@@ -52,5 +52,17 @@ impl Core {
                 })
             })
             .collect()
+    }
+
+    /// Bytes that wait for a socket's client, those of this turn among them.
+    pub(crate) fn queued_for(&self, socket: SocketRef) -> usize {
+        let session = self.socket(socket).map(|state| state.session);
+        let Some(client) = session.and_then(|session| self.sessions.get(session.0)) else { return 0 };
+        let (Route::WebSocket(connection) | Route::Translated(connection, _)) = client.session.route() else {
+            return client.session.queued_bytes();
+        };
+        let Some(connection) = self.connections.get(connection.0) else { return 0 };
+        let batch = connection.batch.map_or(0, |batch| self.batches.len(batch));
+        batch + connection.outbox.as_ref().map_or(0, |outbox| outbox.queued())
     }
 }

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use bytestring::ByteString;
 
-use super::namespaces::{Child, NamespaceRef, NoNamespace};
-use super::target::Urgency;
 use crate::metrics::Limit;
 use crate::shard::event_loop::calls::Call;
 use crate::shard::event_loop::core::Core;
-use crate::shard::sessions::ledger::SOCKET_OF_CHILD;
+use crate::shard::sessions::sending::Urgency;
+use crate::shard::sockets::kept::SOCKET_OF_CHILD;
+use crate::shard::sockets::namespaces::{Child, NamespaceRef, NoNamespace};
 use crate::shard::store::keys::{NamespaceKey, SessionKey, SessionRef};
 use crate::socketio;
 
@@ -75,7 +75,9 @@ impl Core {
         if let Some(child) = self.namespaces.take_empty(key) {
             self.shared.directory.exit_namespace(&child, &self.shared);
             // It may have to wait for sockets that come back.
-            self.arm_recovery();
+            if self.shared.recovery.is_some() {
+                self.calls.push_back(Call::Sweep);
+            }
         }
     }
 

@@ -3,27 +3,14 @@
 //! A socket's own sid serves for clients of Socket.IO 3 and newer. A 2.x client makes its sockets' ids from the id of its
 //! session, so that these are known here by that.
 
-use super::life::SocketState;
-use crate::engineio::{Encoding, Protocol, Sid};
+use crate::engineio::Sid;
 use crate::shard::event_loop::core::Core;
 use crate::shard::sessions::client::Lookup;
-use crate::shard::store::keys::{NamespaceKey, SessionKey, SocketKey, SocketRef};
+use crate::shard::sockets::life::SocketState;
+use crate::shard::store::keys::{NamespaceKey, SocketKey, SocketRef};
 use crate::socketio::SocketId;
 
 impl Core {
-    /// The form of a session's packets. Nothing is looked up while only one is spoken.
-    pub(crate) fn encoding(&self, session: SessionKey) -> Encoding {
-        if !self.shared.settings.allow_eio3 {
-            return Encoding::V4;
-        }
-        self.sessions.get(session.0).map_or(Encoding::V4, |client| client.session.encoding())
-    }
-
-    /// Whether a session's client is a 2.x one.
-    pub(crate) fn is_v3(&self, session: SessionKey) -> bool {
-        self.encoding(session).protocol() == Protocol::V3
-    }
-
     /// The id of a socket.
     pub(crate) fn socket_id(&self, socket: SocketRef) -> SocketId {
         let legacy = self.socket(socket).filter(|state| self.is_v3(state.session));

@@ -5,9 +5,7 @@ use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
-use super::acks::PendingAck;
-use super::target::Urgency;
-use crate::engineio::{Millis, Reason, Sid, Transport};
+use crate::engineio::{Millis, Sid, Transport};
 use crate::error::{AckError, DataError};
 use crate::log_line::{Excerpt, no_random_numbers};
 use crate::metrics::Limit;
@@ -15,8 +13,10 @@ use crate::shard::event_loop::application::Refusal;
 use crate::shard::event_loop::calls::Call;
 use crate::shard::event_loop::core::Core;
 use crate::shard::net::connection::NEVER;
-use crate::shard::recovery::Identity;
 use crate::shard::sessions::handshake::Handshake;
+use crate::shard::sessions::sending::Urgency;
+use crate::shard::sockets::acks::PendingAck;
+use crate::shard::sockets::identity::Identity;
 use crate::shard::store::keys::{NamespaceKey, SessionKey, SocketKey, SocketRef};
 use crate::socketio::{self, DisconnectReason, Memberships};
 
@@ -317,28 +317,11 @@ impl Core {
                 }
             }
         }
-        self.forget_recovering(socket);
+        self.forget_identity(socket);
         self.let_go_of_socket(socket);
         self.sockets.remove(socket.key.0);
         self.namespaces.left(namespace);
         self.leave_empty(namespace);
         self.metrics.sockets.set(self.sockets.len() as u64);
-    }
-
-    /// A session has closed: its sockets leave, then it is forgotten.
-    pub(crate) fn session_closed(&mut self, session: SessionKey, reason: Reason) {
-        log::debug!("{}: closed: {reason}", self.name_session(session));
-        self.metrics.closes[reason as usize].one();
-        self.leave_all(session, DisconnectReason::Session(reason));
-        if let Some(session) = self.session_ref(session) {
-            self.calls.push_back(Call::Forget(session));
-        }
-    }
-
-    /// Every socket of a session leaves.
-    pub(crate) fn leave_all(&mut self, session: SessionKey, reason: DisconnectReason) {
-        for socket in self.sockets_of(session) {
-            self.leave(socket, reason);
-        }
     }
 }

@@ -10,8 +10,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use foldhash::fast::{FixedState, RandomState};
 
-use super::members::Members;
+use crate::shard::event_loop::core::Core;
 use crate::shard::event_loop::shared::Shared;
+use crate::shard::sockets::members::Members;
 use crate::shard::store::keys::NamespaceKey;
 
 /// A namespace that came into being at run time. Its key is never used again.
@@ -187,6 +188,13 @@ impl Namespaces {
         let entry = self.children.remove(&key)?;
         self.by_name.remove(&entry.child.name);
         Some(entry.child)
+    }
+}
+
+impl Core {
+    /// The members of a namespace.
+    pub(crate) fn members(&mut self, namespace: NamespaceKey) -> Option<&mut Members> {
+        self.namespaces.get_mut(namespace)
     }
 }
 

@@ -1,10 +1,10 @@
 //! Events for sockets, of which the application may want to hear.
 
-use super::life::Status;
-use super::target::Urgency;
 use crate::engineio::Frames;
 use crate::shard::event_loop::calls::Call;
 use crate::shard::event_loop::core::Core;
+use crate::shard::sessions::sending::Urgency;
+use crate::shard::sockets::life::Status;
 use crate::shard::store::keys::{SocketKey, SocketRef};
 use crate::socketio::Event;
 

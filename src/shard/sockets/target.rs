@@ -2,6 +2,7 @@
 
 use crate::engineio::{Frames, Sid};
 use crate::memory::allocated;
+use crate::shard::sessions::sending::Urgency;
 use crate::shard::store::keys::NamespaceKey;
 use crate::socketio::Event;
 
@@ -40,16 +41,6 @@ impl Target {
         let names: usize = self.rooms.iter().chain(&self.except).map(|room| allocated(room.len())).sum();
         names + (self.rooms.capacity() + self.except.capacity()) * size_of::<Box<str>>()
     }
-}
-
-/// Whether a message may be dropped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) enum Urgency {
-    /// It waits for a client that is not ready.
-    #[default]
-    Reliable,
-    /// A client that is not ready does not get it.
-    Volatile,
 }
 
 #[cfg(test)]

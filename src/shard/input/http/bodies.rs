@@ -1,12 +1,11 @@
 //! Bodies of requests: those of POSTs, and those that nobody wants.
 
-use super::requests::Step;
-use crate::engineio::PayloadKind;
 use crate::http::{self, BodyError, BodyStep, Delivery, HeaderLines, Status};
 use crate::metrics::Limit;
 use crate::shard::event_loop::core::Core;
-use crate::shard::net::connection::{Connection, HttpState, Then};
-use crate::shard::store::keys::{ConnectionKey, SessionKey};
+use crate::shard::input::http::requests::Step;
+use crate::shard::net::connection::{HttpState, Then};
+use crate::shard::store::keys::ConnectionKey;
 
 impl Core {
     pub(crate) fn discarded(&mut self, key: ConnectionKey, result: Result<(usize, BodyStep), BodyError>) -> Step {
@@ -44,29 +43,6 @@ impl Core {
                 self.last_answer(key, &http::empty(Status::BadRequest, Delivery::LAST, &HeaderLines::EMPTY));
                 Step::Over
             }
-        }
-    }
-
-    /// The session whose POST is being read.
-    pub(crate) fn posting(&mut self, key: ConnectionKey) -> Option<SessionKey> {
-        self.post_being_read(key).map(|(session, _)| session)
-    }
-
-    /// The same, and what the POST's body is made of.
-    pub(crate) fn post_being_read(&mut self, key: ConnectionKey) -> Option<(SessionKey, PayloadKind)> {
-        match &self.connections.get_mut(key.0)?.http()?.state {
-            HttpState::Post(post) => Some((post.session, post.kind)),
-            _ => None,
-        }
-    }
-
-    pub(crate) fn is_posting(&mut self, key: ConnectionKey) -> bool {
-        self.posting(key).is_some()
-    }
-
-    pub(crate) fn set_state(&mut self, key: ConnectionKey, state: HttpState) {
-        if let Some(http) = self.connections.get_mut(key.0).and_then(Connection::http) {
-            http.state = state;
         }
     }
 }

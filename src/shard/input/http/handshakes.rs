@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use super::requests::Step;
 use crate::engineio::{self, Encoding, Frames, PayloadKind, Session, Transport};
 use crate::http::{self, Accept, Delivery, Head, HeaderLines, PollAnswer};
 use crate::shard::event_loop::core::Core;
-use crate::shard::input::websocket::{CLOSE_FRAME, Incoming};
+use crate::shard::input::http::requests::Step;
 use crate::shard::net::connection::{Connection, NEVER, Role, Stage, WebSocket};
+use crate::shard::net::websocket::{CLOSE_FRAME, Incoming};
 use crate::shard::sessions::handshake::Handshake;
 use crate::shard::store::keys::{ConnectionKey, SessionKey};
 
@@ -24,6 +24,7 @@ impl Core {
             Ok(sid) => sid,
             Err(status) => return self.answer_empty(key, head, status),
         };
+        self.greet(SessionKey(sid.slot));
         let sid = sid.to_text();
         let open = engineio::open_packet(&sid, Transport::Polling, &self.shared.settings);
         let payload = match encoding {
@@ -66,6 +67,7 @@ impl Core {
                 return Step::Over;
             }
         };
+        self.greet(SessionKey(sid.slot));
         let open = engineio::open_packet(&sid.to_text(), Transport::WebSocket, &self.shared.settings);
         let frames = Frames::text(open.as_bytes());
         let role = Role::Session(SessionKey(sid.slot));

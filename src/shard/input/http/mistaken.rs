@@ -3,13 +3,13 @@
 
 use log::Level;
 
-use super::requests::Step;
 use crate::engineio::Query;
 use crate::http::{self, Head};
 use crate::log_line::{Excerpt, LineKind};
 use crate::shard::event_loop::core::Core;
+use crate::shard::input::http::requests::Step;
 use crate::shard::net::connection::Connection;
-use crate::shard::sockets::target::Urgency;
+use crate::shard::sessions::sending::Urgency;
 use crate::shard::store::keys::{ConnectionKey, SessionKey};
 use crate::socketio;
 

@@ -6,6 +6,5 @@ pub(in crate::shard) mod client_address;
 pub(in crate::shard) mod deferred;
 pub(in crate::shard) mod handshakes;
 pub(in crate::shard) mod mistaken;
-pub(in crate::shard) mod polls;
 pub(in crate::shard) mod posts;
 pub(in crate::shard) mod requests;

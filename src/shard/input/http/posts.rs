@@ -6,30 +6,16 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use bytestring::ByteString;
-
-use crate::engineio::{Encoding, Millis, Packet, ParseError, PayloadKind, Route, payload, v3};
+use crate::engineio::{Millis, Route};
 use crate::shard::Shard;
 use crate::shard::event_loop::core::Core;
 use crate::shard::net::connection::{Connection, HttpState, NEVER, Waiting};
+use crate::shard::net::packets::Packets;
 use crate::shard::sessions::allowance::Verdict;
 use crate::shard::store::keys::{ConnectionKey, SessionKey, SessionRef, TimerKey};
-use crate::shard::store::tail::Tail;
 
 /// How long a POST is held up at most because of what waits for its client: some clients give a request up after 5 s.
 const PATIENCE: Duration = Duration::from_secs(2);
-
-/// The part of `hold_up` below which what waits for a client must fall for it to go on.
-pub(crate) const GO_ON: usize = 2;
-
-/// The packets of a POST that are still to be handled.
-#[derive(Debug)]
-pub(crate) enum Packets {
-    V4(Tail<ByteString>),
-    V3Text(Tail<ByteString>),
-    V3Binary(Tail<Bytes>),
-}
 
 /// Why a POST is not answered yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,55 +26,6 @@ enum Pause {
     Rate(Millis),
     /// Much waits for its client.
     Queue,
-}
-
-impl Packets {
-    /// The packets of a body.
-    fn of(body: &[u8], encoding: Encoding, kind: PayloadKind) -> Self {
-        let text = || ByteString::from(&*String::from_utf8_lossy(body)).into();
-        match (encoding, kind) {
-            (Encoding::V4, _) => Self::V4(text()),
-            (Encoding::V3 | Encoding::V3Base64, PayloadKind::Text) => Self::V3Text(text()),
-            (Encoding::V3 | Encoding::V3Base64, PayloadKind::Binary) => {
-                Self::V3Binary(Bytes::copy_from_slice(body).into())
-            }
-        }
-    }
-
-    /// Bytes that they hold, what has been handled of their buffer among them.
-    pub(crate) fn len(&self) -> usize {
-        match self {
-            Self::V4(text) | Self::V3Text(text) => text.held(),
-            Self::V3Binary(bytes) => bytes.held(),
-        }
-    }
-
-    /// Hands the packets to `handle` until it wants no more. Gives what is left.
-    fn walk(self, mut handle: impl FnMut(Result<Packet<'_>, ParseError>, Option<&ByteString>) -> bool) -> Option<Self> {
-        match self {
-            Self::V4(text) => {
-                let mut packets = payload::decode(text.rest());
-                while let Some(packet) = packets.next()
-                    && handle(packet, Some(text.whole()))
-                {}
-                packets.rest().map(str::len).map(|left| Self::V4(text.cut(left)))
-            }
-            Self::V3Text(text) => {
-                let mut packets = v3::decode_text_payload(text.rest());
-                while let Some(packet) = packets.next()
-                    && handle(packet, Some(text.whole()))
-                {}
-                packets.rest().map(str::len).map(|left| Self::V3Text(text.cut(left)))
-            }
-            Self::V3Binary(bytes) => {
-                let mut packets = v3::decode_binary_payload(bytes.rest());
-                while let Some(packet) = packets.next()
-                    && handle(packet, None)
-                {}
-                Some(packets.rest().len()).filter(|left| *left > 0).map(|left| Self::V3Binary(bytes.cut(left)))
-            }
-        }
-    }
 }
 
 impl Shard {
@@ -210,24 +147,6 @@ impl Core {
                 Some((waiting.session, waiting.rest.take(), waiting.patience))
             }
             _ => None,
-        }
-    }
-
-    /// A polling client has fetched, or probes: its POST goes on if what waits for it has become short, or must not be held up.
-    pub(crate) fn let_post_go_on(&mut self, session: SessionKey) {
-        let short = self.shared.config.limits.hold_up / GO_ON;
-        let Some(client) = self.sessions.get(session.0) else { return };
-        let Some(key) = client.session.handled_post() else { return };
-        if client.session.queued_bytes() > short && !client.session.is_probed() {
-            return;
-        }
-        let now = self.now;
-        let Some(http) = self.connections.get_mut(key.0).and_then(Connection::http) else { return };
-        if let HttpState::Waiting(waiting) = &mut http.state
-            && waiting.patience == Some(waiting.until)
-        {
-            waiting.until = now;
-            self.line_up(key);
         }
     }
 }

@@ -1,16 +1,13 @@
 //! Requests: bytes of a connection become heads and bodies, and these become handshakes, polls, posts and upgrades.
 
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::client_address::client_address;
-use super::mistaken::is_socket_io;
 use crate::config::HandshakeHeaders;
-use crate::engineio::{self, Code, Encoding, Kind, Millis, PayloadKind, Protocol, Purpose, Query, Request};
+use crate::engineio::{self, Code, Encoding, Kind, PayloadKind, Protocol, Purpose, Query, Request};
 use crate::http::{
     self, BodyLength, BodyReader, BodyStep, Delivery, Expectation, Head, HeadError, HeaderLines, Method, Parsed, Status,
 };
@@ -18,6 +15,8 @@ use crate::log_line::Excerpt;
 use crate::metrics::Limit;
 use crate::shard::Shard;
 use crate::shard::event_loop::core::Core;
+use crate::shard::input::http::client_address::client_address;
+use crate::shard::input::http::mistaken::is_socket_io;
 use crate::shard::net::connection::{Answer, Connection, Fate, HttpState, NEVER, Post, Stage};
 use crate::shard::sessions::client::Lookup;
 use crate::shard::sessions::handshake::Handshake;
@@ -317,18 +316,6 @@ impl Core {
         }
         let rate = self.shared.accept_rate_per_shard?;
         (!self.session_rate.take(self.now, rate)).then_some(Limit::AcceptRate)
-    }
-
-    pub(crate) fn peer(&mut self, key: ConnectionKey) -> Option<SocketAddr> {
-        Some(self.connections.get_mut(key.0)?.http()?.peer)
-    }
-
-    /// Sets when the connection's state must have ended.
-    pub(crate) fn set_deadline(&mut self, key: ConnectionKey, deadline: Millis) {
-        if let Some(connection) = self.connections.get_mut(key.0) {
-            connection.deadline = deadline;
-            self.arm_connection(key);
-        }
     }
 
     fn take_unread(&mut self, key: ConnectionKey) -> Vec<u8> {

@@ -2,8 +2,9 @@
 
 use bytes::Bytes;
 
-use crate::engineio::{Encoding, Frames};
+use crate::engineio::{Encoding, Frames, Protocol};
 use crate::shard::event_loop::core::Core;
+use crate::shard::store::keys::SessionKey;
 
 /// Frames that were translated last, and what they became. It lives until the turn's frames are written, so that what is
 /// queued for many connections is the same for all of them.
@@ -29,5 +30,18 @@ impl Core {
             self.translation = Some(Translation { from: from.clone(), encoding, into: into.clone() });
         }
         into
+    }
+
+    /// The form of a session's packets. Nothing is looked up while only one is spoken.
+    pub(crate) fn encoding(&self, session: SessionKey) -> Encoding {
+        if !self.shared.settings.allow_eio3 {
+            return Encoding::V4;
+        }
+        self.sessions.get(session.0).map_or(Encoding::V4, |client| client.session.encoding())
+    }
+
+    /// Whether a session's client is a 2.x one.
+    pub(crate) fn is_v3(&self, session: SessionKey) -> bool {
+        self.encoding(session).protocol() == Protocol::V3
     }
 }

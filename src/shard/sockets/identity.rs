@@ -3,8 +3,9 @@
 use crate::engineio::Sid;
 use crate::log_line::no_random_numbers;
 use crate::shard::SocketRef;
+use crate::shard::event_loop::calls::Call;
 use crate::shard::event_loop::core::Core;
-use crate::shard::sessions::ledger::IDENTITY;
+use crate::shard::sockets::kept::IDENTITY;
 
 /// What a socket has for recovery.
 #[derive(Debug)]
@@ -26,7 +27,7 @@ impl Core {
     }
 
     /// Gives a socket its private id, a new one. Says whether there is such a socket, and a number for it.
-    pub(super) fn identify(&mut self, socket: SocketRef) -> bool {
+    pub(crate) fn identify(&mut self, socket: SocketRef) -> bool {
         match self.sids.next(socket.key.0) {
             Ok(pid) => self.set_identity(socket, Identity { pid, restored: None }),
             Err(error) => {
@@ -38,10 +39,10 @@ impl Core {
     }
 
     /// Gives a socket that has come back the ids it had. Says whether there is such a socket.
-    pub(super) fn identify_again(&mut self, socket: SocketRef, pid: Sid, sid: Sid) -> bool {
+    pub(crate) fn identify_again(&mut self, socket: SocketRef, pid: Sid, sid: Sid) -> bool {
         let is_there = self.set_identity(socket, Identity { pid, restored: Some(sid) });
         if is_there {
-            self.recovering.restored.insert(sid, socket);
+            self.restored.insert(sid, socket);
         }
         is_there
     }
@@ -57,7 +58,7 @@ impl Core {
     /// The id that a socket had before it came back, if it has.
     pub(crate) fn restored_sid(&self, socket: SocketRef) -> Option<Sid> {
         // While no socket of the shard has come back, this costs no look at the socket.
-        if self.recovering.restored.is_empty() {
+        if self.restored.is_empty() {
             return None;
         }
         self.identity(socket)?.restored
@@ -65,7 +66,17 @@ impl Core {
 
     /// The socket of this shard that has come back with that id.
     pub(crate) fn find_restored(&self, sid: Sid) -> Option<SocketRef> {
-        let restored = &self.recovering.restored;
+        let restored = &self.restored;
         if restored.is_empty() { None } else { restored.get(&sid).copied() }
+    }
+
+    /// A socket is no more.
+    pub(crate) fn forget_identity(&mut self, socket: SocketRef) {
+        if let Some(sid) = self.restored_sid(socket) {
+            self.restored.remove(&sid);
+        }
+        if self.shared.recovery.is_some() {
+            self.calls.push_back(Call::Gone(socket));
+        }
     }
 }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use crate::config::Config;
 use crate::engineio::{Encoding, Frames, PayloadKind};
-use crate::http::{Coding, PollAnswer};
+use crate::http::{self, Coding, PollAnswer};
 use crate::shard::event_loop::core::Core;
 use crate::shard::net::connection::{Answer, Connection, HttpState};
 use crate::shard::net::write::SLICE;
@@ -37,6 +37,9 @@ pub(crate) struct CommonPayload {
     answers: Vec<(Answer, Bytes)>,
 }
 
+/// The part of `hold_up` below which what waits for a client must fall for it to go on.
+pub(crate) const GO_ON: usize = 2;
+
 impl Core {
     /// Answers the held GETs of sessions for which something was queued, as many as one turn may.
     pub(crate) fn answer_polls(&mut self) {
@@ -48,7 +51,7 @@ impl Core {
             let Some(key) = self.polled.pop_front() else { break };
             if let Some(client) = self.sessions.get_mut(key.0) {
                 client.polled = false;
-                self.session(key, |session, now, settings, effects| session.flush(now, settings, effects));
+                self.act(key, |session, now, settings, effects| session.flush(now, settings, effects));
             }
             // One answer may have been compressed, which takes long.
             if started.elapsed() >= SLICE {
@@ -87,7 +90,7 @@ impl Core {
     pub(crate) fn taken(&mut self, key: ConnectionKey) {
         let taking = self.connections.get_mut(key.0).and_then(Connection::http).and_then(|http| http.taking.take());
         if let Some(session) = taking {
-            self.session(session, |session, now, settings, _| session.sent(now, settings));
+            self.act(session, |session, now, settings, _| session.sent(now, settings));
         }
     }
 
@@ -100,6 +103,32 @@ impl Core {
             http.taking = Some(session);
         }
         self.let_post_go_on(session);
+    }
+
+    /// The answer to a GET that ends its session is the last on its connection, so that the client finds another server.
+    pub(crate) fn part_with(&mut self, session: SessionKey, key: ConnectionKey) {
+        let closed = self.sessions.get(session.0).is_none_or(|client| client.session.found().is_none());
+        if closed && let Some(http) = self.connections.get_mut(key.0).and_then(Connection::http) {
+            http.answer.delivery.connection = http::Connection::Close;
+        }
+    }
+
+    /// A polling client has fetched, or probes: its POST goes on if what waits for it has become short, or must not be held up.
+    pub(crate) fn let_post_go_on(&mut self, session: SessionKey) {
+        let short = self.shared.config.limits.hold_up / GO_ON;
+        let Some(client) = self.sessions.get(session.0) else { return };
+        let Some(key) = client.session.handled_post() else { return };
+        if client.session.queued_bytes() > short && !client.session.is_probed() {
+            return;
+        }
+        let now = self.now;
+        let Some(http) = self.connections.get_mut(key.0).and_then(Connection::http) else { return };
+        if let HttpState::Waiting(waiting) = &mut http.state
+            && waiting.patience == Some(waiting.until)
+        {
+            waiting.until = now;
+            self.line_up(key);
+        }
     }
 }
 

@@ -4,13 +4,13 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 
-use super::{CLOSE_FRAME, Incoming, Input, WebSocketError, close_frame};
 use crate::engineio::Lost;
 use crate::log_line::Excerpt;
 use crate::metrics::Limit;
 use crate::shard::Shard;
 use crate::shard::event_loop::core::Core;
-use crate::shard::net::connection::{Connection, Role, Stage, Then, WebSocket};
+use crate::shard::net::connection::{Connection, Role, Then};
+use crate::shard::net::websocket::{Incoming, Input, WebSocketError, close_frame};
 use crate::shard::store::keys::ConnectionKey;
 
 impl Shard {
@@ -55,15 +55,6 @@ impl Shard {
 }
 
 impl Core {
-    /// Sends a close frame without a code behind what is queued, and waits for the peer's.
-    pub(crate) fn shut_websocket(&mut self, key: ConnectionKey) {
-        self.push(key, &Bytes::from_static(CLOSE_FRAME));
-        let Some(websocket) = self.websocket(key) else { return };
-        websocket.role = Role::Closing;
-        let deadline = self.now + self.shared.config.limits.close_timeout;
-        self.set_deadline(key, deadline);
-    }
-
     /// Sends what a step is answered with: a pong, which has no order with messages, or the echo of a close frame. Behind our
     /// own close frame nothing may follow.
     fn reply(&mut self, key: ConnectionKey, role: Role, step: &Result<Input, WebSocketError>, reply: &mut Vec<u8>) {
@@ -122,13 +113,6 @@ impl Core {
         }
         if let Role::Session(session) = role {
             self.session(session, |session, _, _, effects| session.websocket_lost(key, lost, effects));
-        }
-    }
-
-    pub(crate) fn websocket(&mut self, key: ConnectionKey) -> Option<&mut WebSocket> {
-        match &mut self.connections.get_mut(key.0)?.stage {
-            Stage::WebSocket(websocket) => Some(websocket),
-            Stage::Http(_) | Stage::Lingering => None,
         }
     }
 

@@ -1,8 +1,7 @@
-//! WebSocket on a shard's connections: frames in, and close frames out.
+//! WebSockets: frames in, and close frames out.
 
 mod frame;
 mod incoming;
-pub(in crate::shard) mod messages;
 
 pub(crate) use frame::{Limits, WebSocketError};
 pub(crate) use incoming::{Incoming, Input, Receiver};

@@ -1,0 +1,53 @@
+//! The end of connections: marked at any time, taken out at the end of the turn.
+
+use std::time::Duration;
+
+use crate::shard::event_loop::core::Core;
+use crate::shard::net::connection::{Connection, Fate};
+use crate::shard::store::keys::{ConnectionKey, TimerKey};
+
+/// Departures after which memory is given back to the system.
+const TRIM_AFTER: usize = 1024;
+
+/// Time that a wave of departures has to end before memory is given back.
+const TRIM_DELAY: Duration = Duration::from_millis(500);
+
+impl Core {
+    /// Marks a connection for burial. Nothing is read from it or written to it any more.
+    pub(crate) fn doom(&mut self, key: ConnectionKey, fate: Fate) {
+        let Some(connection) = self.connections.get_mut(key.0) else { return };
+        if connection.fate.is_none() {
+            connection.fate = Some(fate);
+            self.doomed.push(key);
+        }
+    }
+
+    /// A connection or a session has gone. When many have, memory goes back to the system.
+    pub(crate) fn departed(&mut self) {
+        self.departed += 1;
+        if self.departed >= TRIM_AFTER {
+            self.departed = 0;
+            self.timers.arm(self.now + TRIM_DELAY, TimerKey::Trim);
+        }
+    }
+
+    /// Takes out the next connection that ended this turn, with what the shard keeps of it: the one place where a connection dies.
+    pub(crate) fn next_buried(&mut self) -> Option<(ConnectionKey, Connection)> {
+        loop {
+            let key = self.doomed.pop()?;
+            let Some(connection) = self.connections.remove(key.0) else { continue };
+            if let Some(batch) = connection.batch {
+                self.batches.release(batch);
+            }
+            if let Some(outbox) = &connection.outbox {
+                self.queued_overhead -= outbox.overhead();
+            }
+            self.departed();
+            self.shared.connection_closed();
+            self.forget_peer(key);
+            self.forget_spare(key);
+            self.metrics.connections.set(self.connections.len() as u64);
+            return Some((key, connection));
+        }
+    }
+}

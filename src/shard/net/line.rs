@@ -1,0 +1,124 @@
+//! Whose turn it is to be read.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::shard::event_loop::core::Core;
+use crate::shard::net::connection::{Input, Stage};
+use crate::shard::store::keys::ConnectionKey;
+
+/// The part of it that requests have before WebSockets.
+const REQUESTS: Duration = Duration::from_micros(1500);
+
+/// Whose turn it is to be read.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Due {
+    pub(crate) key: ConnectionKey,
+    /// Whether it must be read until nothing is left: the kernel will not tell of what has come already.
+    pub(crate) to_end: bool,
+}
+
+/// Those who have something to be read.
+#[derive(Debug, Default)]
+pub(crate) struct Line {
+    requests: VecDeque<Due>,
+    websockets: VecDeque<Due>,
+}
+
+impl Line {
+    /// Whether anybody waits that may be read, WebSockets only if they are.
+    pub(crate) fn is_empty(&self, websockets: bool) -> bool {
+        self.requests.is_empty() && (!websockets || self.websockets.is_empty())
+    }
+
+    /// How many stand in it.
+    pub(crate) fn len(&self) -> usize {
+        self.requests.len() + self.websockets.len()
+    }
+
+    /// The next, after so much time of the turn; of WebSockets only if they may be read.
+    pub(crate) fn next(&mut self, spent: Duration, websockets: bool) -> Option<Due> {
+        let others = websockets && !self.websockets.is_empty();
+        if others && (self.requests.is_empty() || spent >= REQUESTS) {
+            return self.websockets.pop_front();
+        }
+        self.requests.pop_front()
+    }
+
+    /// All who stand in it.
+    #[cfg(debug_assertions)]
+    pub(crate) fn keys(&self) -> impl Iterator<Item = ConnectionKey> {
+        self.requests.iter().chain(&self.websockets).map(|due| due.key)
+    }
+
+    /// The turn is over: the kernel has told of those who are left.
+    pub(crate) fn end_turn(&mut self) {
+        self.requests.iter_mut().chain(&mut self.websockets).for_each(|due| due.to_end = true);
+    }
+}
+
+impl Core {
+    /// The kernel tells of bytes of a connection, or of its end.
+    pub(crate) fn readable(&mut self, key: ConnectionKey, to_end: bool) {
+        let Some(connection) = self.connections.get_mut(key.0) else { return };
+        // Who is in the line is read to the end; who is held up is when it goes on.
+        if connection.input != Input::Awaited {
+            return;
+        }
+        connection.input = Input::InLine;
+        let is_websocket = matches!(connection.stage, Stage::WebSocket(_));
+        let line = if is_websocket { &mut self.line.websockets } else { &mut self.line.requests };
+        line.push_back(Due { key, to_end });
+    }
+
+    /// Puts a connection that may have bytes left to the end of the line.
+    pub(crate) fn line_up(&mut self, key: ConnectionKey) {
+        if let Some(connection) = self.connections.get_mut(key.0).filter(|it| it.input != Input::InLine) {
+            connection.input = Input::Awaited;
+            self.readable(key, true);
+        }
+    }
+
+    /// A connection that stands in the line is read. Says whether it still stands there: a key that was in the line may be that
+    /// of another connection by now.
+    pub(crate) fn begins_to_be_read(&mut self, key: ConnectionKey) -> bool {
+        let connection = self.connections.get_mut(key.0).filter(|connection| connection.input == Input::InLine);
+        connection.map(|connection| connection.input = Input::Awaited).is_some()
+    }
+
+    /// Whether a connection has not been read as far as its peer may have sent.
+    pub(crate) fn is_unread(&self, key: ConnectionKey) -> bool {
+        self.connections.get(key.0).is_some_and(|connection| connection.input != Input::Awaited)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn due(key: u32) -> Due {
+        Due { key: ConnectionKey(key), to_end: false }
+    }
+
+    fn next(line: &mut Line, spent: Duration, websockets: bool) -> Option<u32> {
+        line.next(spent, websockets).map(|due| due.key.0)
+    }
+
+    #[test]
+    fn requests_come_first_for_a_part_of_the_time() {
+        let mut line = Line { requests: [1, 2, 3].map(due).into(), websockets: [4, 5].map(due).into() };
+        assert_eq!(next(&mut line, Duration::ZERO, true), Some(1));
+        assert_eq!(next(&mut line, REQUESTS, true), Some(4));
+        assert_eq!(next(&mut line, REQUESTS, false), Some(2), "WebSockets may not be read");
+        assert_eq!(next(&mut line, REQUESTS, true), Some(5));
+        assert_eq!(next(&mut line, REQUESTS, true), Some(3), "nobody else waits");
+        assert!(line.is_empty(true));
+    }
+
+    #[test]
+    fn who_is_left_is_read_to_the_end() {
+        let mut line = Line { requests: [1].map(due).into(), websockets: [2].map(due).into() };
+        line.end_turn();
+        assert!(line.requests.iter().chain(&line.websockets).all(|due| due.to_end));
+    }
+}

@@ -1,0 +1,123 @@
+//! Slow consumers: clients that do not take what is sent to them, and are cut off.
+//!
+//! Slow is who makes no progress, who alone holds more than a client may, and, when all together hold much, who holds most
+//! for what it takes. Who reads as fast as its link allows is none of these, however much is sent to it at once.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use socket2::SockRef;
+
+use crate::metrics::Limit;
+use crate::shard::event_loop::core::Core;
+use crate::shard::net::connection::{Fate, HttpState, Stage};
+use crate::shard::net::progress::unacknowledged;
+use crate::shard::store::keys::{ConnectionKey, TimerKey};
+
+impl Core {
+    /// Bytes that wait for clients: each buffer once, and each message's cost for each of its receivers.
+    pub(crate) fn queued(&self) -> usize {
+        self.charges.bytes() + self.queued_overhead
+    }
+
+    /// Cuts off a client for which more waits than may for one.
+    pub(crate) fn check_length(&mut self, key: ConnectionKey) {
+        let outbox = self.connections.get(key.0).and_then(|connection| connection.outbox.as_ref());
+        if outbox.is_some_and(|outbox| outbox.waiting() > self.shared.queued_per_client) {
+            self.slow_consumer(key, Limit::QueuedPerClient);
+        }
+    }
+
+    /// Looks how far a connection's peer has come in taking what waits for it.
+    pub(crate) fn look(&mut self, key: ConnectionKey) {
+        let patience = self.shared.config.limits.write_stall;
+        let Some(connection) = self.connections.get_mut(key.0) else { return };
+        let Some(outbox) = &mut connection.outbox else { return };
+        // A socket that the kernel does not know is broken, and says so when it is written to.
+        let in_kernel = unacknowledged(&connection.stream).unwrap_or(0);
+        let unsent = outbox.unsent();
+        outbox.progress.look(self.now, patience, in_kernel, unsent);
+    }
+
+    /// If it is time for it, looks whether a connection's peer takes what waits for it, and cuts it off if not. Says whether
+    /// it did.
+    pub(crate) fn check_stall(&mut self, key: ConnectionKey) -> bool {
+        let outbox = self.connections.get(key.0).and_then(|connection| connection.outbox.as_ref());
+        if outbox.is_none_or(|outbox| outbox.progress.next_look() > self.now) {
+            return false;
+        }
+        self.look(key);
+        let patience = self.shared.config.limits.write_stall;
+        let outbox = self.connections.get(key.0).and_then(|connection| connection.outbox.as_ref());
+        let stalled = outbox.is_some_and(|outbox| outbox.progress.is_stalled(self.now, patience));
+        if stalled {
+            self.slow_consumer(key, Limit::WriteStall);
+        }
+        stalled
+    }
+
+    /// Whether a connection's peer takes what waits for it: it has come any further in the time that a pong has.
+    pub(crate) fn takes(&mut self, key: ConnectionKey) -> bool {
+        self.look(key);
+        let patience = self.shared.settings.ping_timeout;
+        let outbox = self.connections.get(key.0).and_then(|connection| connection.outbox.as_ref());
+        outbox.is_some_and(|outbox| outbox.progress.further() + patience > self.now)
+    }
+
+    /// Bytes that the kernel has not delivered yet, if all that was for a connection has left.
+    pub(crate) fn under_way(&self, key: ConnectionKey) -> Option<usize> {
+        let connection = self.connections.get(key.0).filter(|connection| connection.outbox.is_none())?;
+        unacknowledged(&connection.stream).ok()
+    }
+
+    /// Whether a POST waits for its answer, and its client with all that it has to say.
+    pub(crate) fn is_post_held_up(&self, key: ConnectionKey) -> bool {
+        let stage = self.connections.get(key.0).map(|connection| &connection.stage);
+        let Some(Stage::Http(http)) = stage else { return false };
+        matches!(&http.state, HttpState::Waiting(_))
+    }
+
+    /// Ends a connection whose peer does not take what is sent. The kernel forgets what it holds for it, instead of trying for
+    /// minutes to deliver it.
+    pub(crate) fn slow_consumer(&mut self, key: ConnectionKey, limit: Limit) {
+        let Some(connection) = self.connections.get(key.0).filter(|connection| connection.fate.is_none()) else {
+            return;
+        };
+        if let Some(outbox) = &connection.outbox {
+            let (length, last) = (outbox.queued(), outbox.last().cloned());
+            self.note_cut(limit, length, last.as_ref());
+        }
+        self.let_kernel_forget(key);
+        self.doom(key, Fate::Error);
+    }
+
+    pub(crate) fn note_cut(&mut self, limit: Limit, length: usize, last: Option<&Bytes>) {
+        self.metrics.hit(limit);
+        self.metrics.slow_consumers.one();
+        let told = self.shared.cuts.note(Instant::now(), self.bound(limit), length, last.map(|last| &**last));
+        if let Some(later) = told {
+            self.timers.arm(self.now + later, TimerKey::Cuts);
+        }
+    }
+
+    /// A limit of what waits, as the log tells of it: by its variable, and that variable's value.
+    fn bound(&self, limit: Limit) -> String {
+        let limits = &self.shared.config.limits;
+        let value = match limit {
+            Limit::QueuedPerClient => self.shared.queued_per_client.to_string(),
+            Limit::Queued => (self.shared.queued_per_shard * self.shared.mailboxes.len()).to_string(),
+            Limit::WriteStall => format!("{}ms", limits.write_stall.as_millis()),
+            Limit::MemoryShed => format!("{}%", limits.memory_shed.unwrap_or_default()),
+            other => return other.variable(),
+        };
+        format!("{}={value}", limit.variable())
+    }
+
+    /// Has the kernel drop what it holds for a connection when that is closed.
+    fn let_kernel_forget(&self, key: ConnectionKey) {
+        let Some(connection) = self.connections.get(key.0) else { return };
+        if let Err(error) = SockRef::from(&connection.stream).set_linger(Some(Duration::ZERO)) {
+            log::debug!("connection {}: {error}", key.0);
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! Sessions act: what they want done is carried out on their connections, and their timers are kept.
+
+use crate::engineio::{Effect, Lost, MESSAGE_OVERHEAD, Millis, Overdue, Reason, Session, Settings};
+use crate::metrics::Limit;
+use crate::shard::event_loop::core::Core;
+use crate::shard::net::connection::{Connection, Fate, HttpState, NEVER, Role, Stage};
+use crate::shard::store::keys::{ConnectionKey, SessionKey, TimerKey};
+
+/// What has ended of a session, of which its sockets have yet to hear.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Ending {
+    /// Its client has gone: its sockets leave, while it is still to tell the client so.
+    Left(Reason),
+    /// It has closed.
+    Closed(Reason),
+}
+
+impl Core {
+    /// Lets a session act, carries out what it wants done, and keeps its timer.
+    pub(crate) fn act<R>(
+        &mut self,
+        key: SessionKey,
+        act: impl FnOnce(&mut Session<ConnectionKey>, Millis, &Settings, &mut Vec<Effect<ConnectionKey>>) -> R,
+    ) -> Option<R> {
+        let client = self.sessions.get_mut(key.0)?;
+        let mut effects = std::mem::take(&mut self.effects);
+        let queued = client.session.queued_messages();
+        let result = act(&mut client.session, self.now, &self.shared.settings, &mut effects);
+        let before = self.queued_overhead + client.session.queued_messages() * MESSAGE_OVERHEAD;
+        self.queued_overhead = before - queued * MESSAGE_OVERHEAD;
+        for effect in effects.drain(..) {
+            self.carry_out(key, effect);
+        }
+        self.effects = effects;
+        self.arm_session(key);
+        Some(result)
+    }
+
+    pub(crate) fn carry_out(&mut self, session: SessionKey, effect: Effect<ConnectionKey>) {
+        match effect {
+            Effect::Answer(to, frames) => {
+                if self.shared.sends_away() {
+                    self.part_with(session, to);
+                }
+                self.answer_poll(to, self.encoding(session), frames);
+                self.answered_session(session, to);
+            }
+            Effect::Accept(to) => self.answer_post(to),
+            Effect::Refuse(to) => self.refuse_empty(to),
+            Effect::Send(to, frames) => self.push(to, frames.bytes()),
+            Effect::Beat(to, frames) => self.push_beat(to, frames.bytes()),
+            Effect::Shut(websocket) => self.shut_websocket(websocket),
+            Effect::Cut(to) => self.doom(to, Fate::Cut),
+            Effect::Left(reason) => self.endings.push_back((session, Ending::Left(reason))),
+            Effect::Closed(reason) => self.endings.push_back((session, Ending::Closed(reason))),
+        }
+    }
+
+    /// Keeps a timer for the session's next deadline. A timer that comes too early costs less than one taken back.
+    pub(crate) fn arm_session(&mut self, key: SessionKey) {
+        let Some(client) = self.sessions.get_mut(key.0) else { return };
+        let Some(deadline) = client.session.deadline() else { return };
+        if deadline < client.armed {
+            client.armed = deadline;
+            self.timers.arm(deadline, TimerKey::Session(key));
+        }
+    }
+
+    /// A session's timer came up.
+    pub(crate) fn session_due(&mut self, key: SessionKey) {
+        let Some(client) = self.sessions.get_mut(key.0) else { return };
+        if client.armed > self.now {
+            return;
+        }
+        client.armed = NEVER;
+        if client.session.is_missed(self.now) {
+            self.look_for_life(key);
+        }
+        let overdue = self.act(key, |session, now, settings, effects| session.tick(now, settings, effects));
+        match overdue.flatten() {
+            Some(Overdue::Upgrade) => self.metrics.hit(Limit::UpgradeTimeout),
+            Some(Overdue::Connect) => self.metrics.hit(Limit::ConnectTimeout),
+            Some(Overdue::Pong) => self.metrics.hit(Limit::PingTimeout),
+            Some(Overdue::Close) => self.metrics.hit(Limit::CloseTimeout),
+            Some(Overdue::Fetch(queued)) => self.note_cut(Limit::WriteStall, queued, None),
+            None => {}
+        }
+    }
+
+    pub(crate) fn tell_session(&mut self, key: ConnectionKey, connection: &Connection) {
+        let lost = match connection.fate {
+            Some(Fate::Closed) => Lost::Closed,
+            Some(Fate::Error) => Lost::Error,
+            Some(Fate::Cut) | None => return,
+        };
+        match &connection.stage {
+            Stage::Http(http) => match &http.state {
+                HttpState::Held(session) => {
+                    self.act(*session, |session, _, _, effects| session.poll_lost(key, effects));
+                }
+                HttpState::Post(post) => {
+                    self.act(post.session, |session, _, _, effects| session.post_lost(key, effects));
+                }
+                HttpState::Waiting(waiting) => {
+                    self.act(waiting.session.key, |session, _, _, effects| session.post_lost(key, effects));
+                }
+                HttpState::Head | HttpState::Deferred | HttpState::Discard(_) => {}
+            },
+            Stage::WebSocket(websocket) => {
+                if let Role::Session(session) = websocket.role {
+                    self.act(session, |session, _, _, effects| session.websocket_lost(key, lost, effects));
+                }
+            }
+            Stage::Lingering => {}
+        }
+    }
+
+    /// Buries the connections that ended this turn, and tells their sessions.
+    pub(crate) fn bury(&mut self) {
+        while let Some((key, connection)) = self.next_buried() {
+            self.tell_session(key, &connection);
+        }
+    }
+}

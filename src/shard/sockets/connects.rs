@@ -1,0 +1,93 @@
+//! Sessions of 2.x clients (Engine.IO 3): joined to `/` by the server, and answered as they understand it.
+
+use std::sync::Arc;
+
+use bytestring::ByteString;
+
+use crate::engineio::Sid;
+use crate::metrics::Limit;
+use crate::shard::event_loop::calls::Call;
+use crate::shard::event_loop::core::Core;
+use crate::shard::sessions::sending::Urgency;
+use crate::shard::sockets::life::Status;
+use crate::shard::store::keys::{NamespaceKey, SessionKey};
+use crate::socketio::{self, SocketId, v4};
+
+impl Core {
+    /// Joins a session that has just opened to `/`, if its client expects the server to. Where there are no namespaces,
+    /// none has to be joined in time.
+    pub(crate) fn greet(&mut self, session: SessionKey) {
+        if self.shared.directory.is_bare() {
+            self.session(session, |session, _, _, _| session.joined());
+        } else if self.is_v3(session) {
+            self.connect(session, "/", None);
+        }
+    }
+
+    /// Tells a client that it has joined a namespace, and its private id there if it may come back.
+    pub(crate) fn send_connect(
+        &mut self,
+        session: SessionKey,
+        namespace: NamespaceKey,
+        id: &SocketId,
+        pid: Option<Sid>,
+    ) {
+        let name = self.namespace_name(namespace);
+        let pid = pid.map(Sid::to_text);
+        let answer = if self.is_v3(session) { v4::connect(name) } else { socketio::connect(name, id, pid.as_deref()) };
+        self.send_to_session(session, &answer, Urgency::Reliable);
+    }
+
+    /// Tells a client that it may not join a namespace that there is. `data` is the text of a JSON value.
+    pub(crate) fn send_connect_error(&mut self, session: SessionKey, name: &str, message: &str, data: Option<&str>) {
+        let error = if self.is_v3(session) {
+            v4::connect_error(name, message, data)
+        } else {
+            socketio::connect_error(name, message, data)
+        };
+        self.send_to_session(session, &error, Urgency::Reliable);
+    }
+
+    pub(crate) fn connect(&mut self, session: SessionKey, name: &str, auth: Option<ByteString>) {
+        let Some(namespace) = self.namespace(name) else { return self.ask_namespace(session, name, auth) };
+        if self.socket_in(session, namespace).is_some_and(|(_, status)| status != Status::Leaving) {
+            self.violation(session, "a second CONNECT to one namespace");
+            return;
+        }
+        if self.has_no_room_for_a_socket(session, name, self.socket_cost(namespace), auth.as_ref()) {
+            return;
+        }
+        // The text shares the buffer of its message; what is kept must not keep that.
+        let auth = auth.map(|auth| Arc::from(&*auth));
+        match self.create_socket(session, namespace, auth) {
+            Some(socket) => self.calls.push_back(Call::Connect(socket)),
+            None => self.send_connect_error(session, name, "no more sockets can be made", None),
+        }
+    }
+
+    /// Whether a session has no room for a socket that costs so much beside its authentication data; then its client is told
+    /// so.
+    pub(crate) fn has_no_room_for_a_socket(
+        &mut self,
+        session: SessionKey,
+        name: &str,
+        cost: usize,
+        auth: Option<&ByteString>,
+    ) -> bool {
+        let limits = &self.shared.config.limits;
+        let (namespaces, most_auth) = (limits.namespaces_per_session, limits.auth);
+        let auth = auth.map_or(0, |auth| auth.len());
+        let (limit, message) = if self.sockets_of(session).len() >= namespaces {
+            (Limit::NamespacesPerSession, format!("a session may join {namespaces} namespaces at most"))
+        } else if auth > most_auth {
+            (Limit::Auth, format!("the authentication data may have {most_auth} bytes at most"))
+        } else if !self.may_keep(session, cost + auth) {
+            (Limit::SessionMemory, "the session keeps as much as it may".to_owned())
+        } else {
+            return false;
+        };
+        self.metrics.hit(limit);
+        self.send_connect_error(session, name, &message, None);
+        true
+    }
+}

@@ -1,0 +1,56 @@
+//! Sessions as sockets see them: when one ends, its sockets leave.
+
+use crate::engineio::{Effect, Millis, Reason, Session, Settings};
+use crate::shard::event_loop::calls::Call;
+use crate::shard::event_loop::core::Core;
+use crate::shard::sessions::acting::Ending;
+use crate::shard::store::keys::{ConnectionKey, SessionKey};
+use crate::socketio::DisconnectReason;
+
+impl Core {
+    /// Lets a session act, as [`act`](Self::act) does, and tells its sockets if it has ended by that.
+    pub(crate) fn session<R>(
+        &mut self,
+        key: SessionKey,
+        act: impl FnOnce(&mut Session<ConnectionKey>, Millis, &Settings, &mut Vec<Effect<ConnectionKey>>) -> R,
+    ) -> Option<R> {
+        let result = self.act(key, act);
+        self.hear_endings();
+        result
+    }
+
+    /// Tells the sockets of sessions that have ended.
+    pub(crate) fn hear_endings(&mut self) {
+        while let Some((session, ending)) = self.endings.pop_front() {
+            match ending {
+                Ending::Left(reason) => self.leave_all(session, DisconnectReason::Session(reason)),
+                Ending::Closed(reason) => self.session_closed(session, reason),
+            }
+        }
+    }
+
+    /// A session has closed: its sockets leave, then it is forgotten.
+    pub(crate) fn session_closed(&mut self, session: SessionKey, reason: Reason) {
+        log::debug!("{}: closed: {reason}", self.name_session(session));
+        self.metrics.closes[reason as usize].one();
+        self.leave_all(session, DisconnectReason::Session(reason));
+        if let Some(session) = self.session_ref(session) {
+            self.calls.push_back(Call::Forget(session));
+        }
+    }
+
+    /// Every socket of a session leaves.
+    pub(crate) fn leave_all(&mut self, session: SessionKey, reason: DisconnectReason) {
+        for socket in self.sockets_of(session) {
+            self.leave(socket, reason);
+        }
+    }
+
+    /// A packet that is out of place ends the session; its sockets hear at once even if the session must wait for the
+    /// client to fetch the news.
+    pub(crate) fn violation(&mut self, session: SessionKey, what: &str) {
+        log::debug!("{}: {what}", self.name_session(session));
+        self.session(session, |session, now, settings, effects| session.close(now, settings, effects));
+        self.leave_all(session, DisconnectReason::ForcedServerClose);
+    }
+}
