@@ -162,14 +162,14 @@ impl Callbacks for Handlers {
         }
         let declared = u32::try_from(self.namespaces.len()).unwrap_or(u32::MAX);
         let panicked = |parent: &Namespace| {
-            shard.core.borrow().metrics.handler_panics.one();
+            shard.core.borrow().metrics().handler_panics.one();
             let what = || format!("the predicate of {} panicked: {:?} does not fit", parent.name(), Excerpt(name));
             PANICKED.write(what);
         };
         let bounds = Bounds { most: limits.dynamic_namespaces, stay: stay(&shard.shared.config) };
         self.children.enter(name, bounds, declared, panicked, |change| {
             if matches!(change, Change::MadeRoom(_)) {
-                shard.core.borrow().metrics.hit(Limit::DynamicNamespaces);
+                shard.core.borrow().metrics().hit(Limit::DynamicNamespaces);
             }
             follow(&shard.shared, change);
         })
@@ -180,7 +180,7 @@ impl Callbacks for Handlers {
         match catch_unwind(AssertUnwindSafe(|| permission(handshake))) {
             Ok(decision) => decision.map_err(|message| Some(message).filter(|message| !message.is_empty())),
             Err(_) => {
-                shard.core.borrow().metrics.handler_panics.one();
+                shard.core.borrow().metrics().handler_panics.one();
                 let from = handshake.address().ip();
                 PANICKED.write(|| format!("allow_request panicked: the handshake is refused (from {from})"));
                 Err(None)
@@ -207,7 +207,7 @@ impl Callbacks for Handlers {
             match catch_unwind(AssertUnwindSafe(|| middleware(&socket))) {
                 Ok(decision) => decision?,
                 Err(_) => {
-                    shard.core.borrow().metrics.handler_panics.one();
+                    shard.core.borrow().metrics().handler_panics.one();
                     PANICKED
                         .write(|| format!("a middleware panicked: the socket is refused{}", subject.describe(shard)));
                     return Err(Refusal::new("internal error"));
@@ -340,7 +340,7 @@ fn tell_long(shard: &Rc<Shard>, subject: Subject<'_>, what: &str, took: Duration
 /// Counts and logs that a middleware refused an event: what it is there for, and no fault.
 #[cold]
 fn refuse(shard: &Rc<Shard>, subject: Subject<'_>, event: &str, why: &str) {
-    shard.core.borrow().metrics.events_refused.one();
+    shard.core.borrow().metrics().events_refused.one();
     log::debug!("the event {:?} is refused: {}{}", Excerpt(event), Excerpt(why), subject.describe(shard));
 }
 
@@ -351,11 +351,11 @@ pub(super) fn record(shard: &Rc<Shard>, subject: Subject<'_>, what: &str, caught
     match caught {
         Ok(None) => {}
         Ok(Some(error)) => {
-            shard.core.borrow().metrics.handler_errors.one();
+            shard.core.borrow().metrics().handler_errors.one();
             FAILED.write(|| format!("{} failed: {}{}", handler(), Excerpt(error), subject.describe(shard)));
         }
         Err(_) => {
-            shard.core.borrow().metrics.handler_panics.one();
+            shard.core.borrow().metrics().handler_panics.one();
             PANICKED.write(|| format!("{} panicked{}", handler(), subject.describe(shard)));
         }
     }

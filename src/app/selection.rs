@@ -42,7 +42,7 @@ impl Membership {
 fn end_after(shared: &Arc<Shared>, timeout: Duration, collection: &Arc<Collection>) {
     let collection = Arc::clone(collection);
     on_any_shard(shared, 0, move |shard| {
-        let deadline = shard.core.borrow().now + timeout;
+        let deadline = shard.core.borrow().now() + timeout;
         collection.end_at(shard, deadline);
     });
 }
@@ -117,7 +117,7 @@ impl Broadcast {
         let asker = Asker::Collection(collection);
         everywhere(&shared, broadcast.bytes(), move |shard| {
             let mut core = shard.core.borrow_mut();
-            let deadline = core.now + timeout;
+            let deadline = core.now() + timeout;
             core.broadcast_with_ack(&broadcast, id, deadline, &asker);
         });
         Ok(())

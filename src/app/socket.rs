@@ -98,8 +98,8 @@ impl Socket {
     /// Counts an event that was refused at a limit.
     pub(super) fn count_refused(&self, limit: Limit) {
         let core = self.shard.core.borrow();
-        core.metrics.handler_errors.one();
-        core.metrics.hit(limit);
+        core.metrics().handler_errors.one();
+        core.metrics().hit(limit);
     }
 
     /// A way to this socket from any thread.
@@ -156,7 +156,7 @@ impl Socket {
             });
         };
         let mut core = self.shard.core.borrow_mut();
-        let deadline = core.now + timeout;
+        let deadline = core.now() + timeout;
         core.expect_ack(self.socket, id, deadline, Box::new(callback));
         Ok(())
     }

@@ -118,7 +118,7 @@ impl SocketHandle {
         self.run(carried(&frames, heard.as_ref()), move |shard, socket| {
             let mut core = shard.core.borrow_mut();
             core.send_event(socket.key, &frames, Urgency::Reliable, heard.as_ref());
-            let deadline = core.now + timeout;
+            let deadline = core.now() + timeout;
             let callback = |shard: &Rc<Shard>, socket: SocketRef, result| {
                 guard(shard, Subject::Socket(socket), "acknowledgement", || {
                     callback(result);

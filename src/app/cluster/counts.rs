@@ -73,7 +73,7 @@ impl Count {
         let this = Arc::clone(self);
         on_any_shard(&self.shared, 0, move |shard| {
             let mut core = shard.core.borrow_mut();
-            let deadline = core.now + core.shared.config.limits.requests_timeout;
+            let deadline = core.now() + shard.shared.config.limits.requests_timeout;
             core.arm_alarm(deadline, move |_| this.end(None));
         });
     }

@@ -238,7 +238,7 @@ impl<T: Send + 'static> Gathering<T> {
                 shard.wait_no_more(wait);
             }
             if dropped > 0 {
-                shard.core.borrow().metrics.hit(Limit::CollectedAnswers);
+                shard.core.borrow().metrics().hit(Limit::CollectedAnswers);
             }
             guard(shard, Subject::Nobody, "what was asked of all servers", || {
                 finish(gathered, missing);
@@ -253,7 +253,7 @@ impl<T: Send + 'static> Gathering<T> {
             let mut state = this.state();
             if state.finish.is_some() {
                 let timeout = shard.shared.config.limits.requests_timeout;
-                let (deadline, of_wait) = (shard.core.borrow().now + timeout, Arc::clone(&this));
+                let (deadline, of_wait) = (shard.core.borrow().now() + timeout, Arc::clone(&this));
                 state.wait = Some(shard.wait(deadline, move |_| of_wait.end()));
             }
         });

@@ -191,7 +191,7 @@ fn answer_without_namespace(shared: &Arc<Shared>, place: &Place, request: Reques
 
 fn ask(shard: &Rc<Shard>, broadcast: &shard::Broadcast, id: u64, timeout: Duration, asker: &Asker) {
     let mut core = shard.core.borrow_mut();
-    let deadline = core.now + timeout;
+    let deadline = core.now() + timeout;
     core.broadcast_with_ack(broadcast, id, deadline, asker);
 }
 

@@ -3,11 +3,12 @@
 use crate::engineio::Lost;
 use crate::http::{self, Delivery, HeaderLines, Status};
 use crate::metrics::Limit;
-use crate::shard::event_loop::core::Core;
-use crate::shard::net::connection::{Fate, HttpState, NEVER, Stage, Then};
+use crate::shard::input::Intake;
+use crate::shard::net::connection::{Fate, HttpState, Stage, Then};
 use crate::shard::store::keys::ConnectionKey;
+use crate::shard::store::timers::NEVER;
 
-impl Core {
+impl Intake {
     /// The peer has closed its half of the connection: nothing more will come, but what is due to it still leaves.
     pub(crate) fn peer_closed(&mut self, key: ConnectionKey) {
         let Some(connection) = self.connections.get_mut(key.0) else { return };

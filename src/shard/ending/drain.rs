@@ -12,11 +12,12 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::engineio::{Millis, Route};
-use crate::shard::event_loop::core::Core;
-use crate::shard::event_loop::inbox::Letter;
-use crate::shard::event_loop::shared::Shared;
-use crate::shard::event_loop::turn::{Life, Shard};
+use crate::shard::Shard;
+use crate::shard::ending::life::Life;
+use crate::shard::input::Intake;
 use crate::shard::sessions::client::Client;
+use crate::shard::shared::Shared;
+use crate::shard::shared::mailbox::Letter;
 use crate::shard::store::keys::SessionKey;
 use crate::socketio::DisconnectReason;
 
@@ -64,7 +65,7 @@ impl Shard {
         self.life.set(Life::Draining);
         self.shared.leave();
         let core = self.core.borrow();
-        let mut ahead: Vec<_> = core.sessions.iter().map(|(key, _)| SessionKey(key)).collect();
+        let mut ahead: Vec<_> = core.clients.iter().map(|(key, _)| SessionKey(key)).collect();
         let order = RandomState::new();
         ahead.sort_by_cached_key(|key| order.hash_one(key));
         let drain = Drain { began: core.now, window, count: ahead.len(), ahead, busy: Vec::new(), look: core.now };
@@ -106,7 +107,7 @@ impl Shard {
 
     /// If this shard has let all its clients go, and is the last to do so, all shards end.
     pub(crate) fn end_drain_if_alone(&self) {
-        if self.life.get() == Life::Draining && self.core.borrow().sessions.is_empty() {
+        if self.life.get() == Life::Draining && self.core.borrow().clients.is_empty() {
             self.life.set(Life::Drained);
             if self.shared.drained() {
                 self.shared.send_all(|| Letter::Stop);
@@ -126,10 +127,10 @@ impl Shared {
     }
 }
 
-impl Core {
+impl Intake {
     /// Whether nothing would be lost if the session were closed now. One that is gone is at rest.
     fn is_at_rest(&self, key: SessionKey) -> bool {
-        let Some(client) = self.sessions.get(key.0) else { return true };
+        let Some(client) = self.clients.get(key.0) else { return true };
         client.session.is_at_rest() && client.decoder.held() == 0 && self.is_written(client) && !self.owes(key)
     }
 

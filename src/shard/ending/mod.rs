@@ -2,6 +2,6 @@
 
 pub(in crate::shard) mod deadlines;
 pub(in crate::shard) mod drain;
-pub(in crate::shard) mod owed;
+pub(in crate::shard) mod life;
 pub(in crate::shard) mod signals;
 pub(in crate::shard) mod stop;

@@ -7,8 +7,8 @@ use std::rc::Rc;
 use mio::net::UnixStream;
 use mio::{Interest, Registry, Token};
 
-use crate::shard::event_loop::inbox::Letter;
-use crate::shard::event_loop::turn::Shard;
+use crate::shard::Shard;
+use crate::shard::shared::mailbox::Letter;
 
 /// Pipes that have a byte to read for each arrival of a signal.
 #[derive(Debug)]

@@ -3,8 +3,9 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::shard::event_loop::core::Core;
-use crate::shard::event_loop::turn::{Life, Shard};
+use crate::shard::Shard;
+use crate::shard::ending::life::Life;
+use crate::shard::input::Intake;
 use crate::shard::net::accept::Accepting;
 use crate::shard::net::connection::{Fate, HttpState, Stage};
 use crate::shard::store::keys::{ConnectionKey, SessionKey, TimerKey};
@@ -34,7 +35,7 @@ impl Shard {
         self.callbacks.stopping();
         self.accepting.set(Accepting::Over);
         *self.listener.borrow_mut() = None;
-        let sessions: Vec<_> = self.core.borrow().sessions.iter().map(|(key, _)| SessionKey(key)).collect();
+        let sessions: Vec<_> = self.core.borrow().clients.iter().map(|(key, _)| SessionKey(key)).collect();
         for session in sessions {
             self.core.borrow_mut().leave_all(session, DisconnectReason::ServerShuttingDown);
             self.run_calls();
@@ -46,7 +47,7 @@ impl Shard {
     }
 }
 
-impl Core {
+impl Intake {
     /// Closes the connections that carry no request now, or one that has not come whole: nobody is left to serve it.
     fn close_idle(&mut self) {
         let idle: Vec<_> = self

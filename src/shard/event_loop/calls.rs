@@ -1,49 +1,10 @@
-//! What the application must hear, in the order in which it happened.
+//! The application hears what it must hear, in the order in which it happened.
 
 use std::rc::Rc;
-use std::sync::Arc;
 
-use bytestring::ByteString;
-
-use super::alarms::Alarm;
-use super::application::{AckCallback, Message};
-use crate::error::AckError;
 use crate::shard::Shard;
-use crate::shard::sockets::collections::Collection;
-use crate::shard::sockets::namespaces::NamespaceRef;
-use crate::shard::sockets::room_changes::RoomChange;
-use crate::shard::store::keys::{SessionRef, SocketRef};
-use crate::socketio::{Arguments, DisconnectReason, Event};
-
-/// One thing that the application must hear.
-pub(crate) enum Call {
-    /// A client asks for a namespace that is none of this shard's.
-    Enter { session: SessionRef, name: ByteString, auth: Option<ByteString> },
-    /// A socket asks to join its namespace.
-    Connect(SocketRef),
-    /// A socket received an event.
-    Event { socket: SocketRef, event: Event, ack: Option<u64> },
-    /// An event was sent to a socket.
-    Outgoing { socket: SocketRef, event: Event },
-    /// An acknowledgement came, or will not come.
-    Acknowledged { socket: SocketRef, callback: AckCallback, result: Result<Arguments, AckError> },
-    /// All answers to a broadcast came.
-    Collected(Arc<Collection>),
-    /// The time of something has come.
-    Alarm(Alarm),
-    /// A room came, went, or has other members in this shard.
-    Room { namespace: NamespaceRef, room: Box<str>, change: RoomChange },
-    /// A socket leaves.
-    Disconnect { socket: SocketRef, reason: DisconnectReason },
-    /// A bare session received a message.
-    Message { session: SessionRef, message: Message },
-    /// A socket is no more, while recovery is on.
-    Gone(SocketRef),
-    /// Recovery has something to be forgotten later.
-    Sweep,
-    /// A session has closed and told its sockets.
-    Forget(SessionRef),
-}
+use crate::shard::sockets::calls::Call;
+use crate::shard::store::keys::SocketRef;
 
 impl Shard {
     /// Calls the application until it has heard everything, what its own doings caused included.

@@ -12,16 +12,17 @@ use mio::{Events, Interest, Poll, Token};
 use crate::engineio::Millis;
 use crate::log_line;
 use crate::metrics::{Histogram, Limit, ShardMetrics};
+use crate::shard::ending::life::Life;
 use crate::shard::ending::signals::Signals;
-use crate::shard::event_loop::application::Callbacks;
+use crate::shard::event_loop::callbacks::Callbacks;
 use crate::shard::event_loop::core::Core;
-use crate::shard::event_loop::inbox::{Inbox, Left, Letter, Work};
-use crate::shard::event_loop::shared::Shared;
 use crate::shard::guard::stopwatch::Stopwatch;
 use crate::shard::input::reading::Pace;
 use crate::shard::net::accept::Accepting;
 use crate::shard::net::websocket::{Limits, Receiver};
 use crate::shard::net::write::SLICE;
+use crate::shard::shared::Shared;
+use crate::shard::shared::mailbox::{Inbox, Left, Letter, Work};
 use crate::shard::store::keys::{ConnectionKey, TimerKey};
 
 /// The token of the shard's waker.
@@ -63,19 +64,6 @@ pub(crate) struct Shard {
     /// Those that ask the server to stop, if it is this shard that hears of them.
     pub(crate) signals: RefCell<Option<Signals>>,
     pub(crate) life: Cell<Life>,
-}
-
-/// Where a shard stands in its life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Life {
-    Serving,
-    /// Clients are let go one after the other.
-    Draining,
-    /// They have been let go; other shards have yet to do so.
-    Drained,
-    /// Clients have been closed; the loop ends when the last is gone, or when it has lasted too long.
-    Stopping,
-    Over,
 }
 
 /// What the kernel said of a connection.

@@ -12,7 +12,7 @@ use std::collections::{BinaryHeap, HashMap};
 use std::time::Duration;
 
 use crate::engineio::Millis;
-use crate::shard::event_loop::core::Core;
+use crate::shard::guard::Guard;
 use crate::shard::net::connection::{HttpState, Input, Role, Stage};
 use crate::shard::store::keys::{ConnectionKey, TimerKey};
 
@@ -119,7 +119,7 @@ impl Crowd {
     }
 }
 
-impl Core {
+impl Guard {
     /// Whether nothing more is to be read of a connection until there is room for its message.
     pub(crate) fn must_wait_for_room(&self, key: ConnectionKey) -> bool {
         self.may_read(key) == 0
@@ -136,7 +136,7 @@ impl Core {
     /// A connection is not read until there is room.
     pub(crate) fn wait_for_room(&mut self, key: ConnectionKey) {
         let Some(crowd) = &mut self.assembly.crowd else { return };
-        let Some(connection) = self.connections.get_mut(key.0) else { return };
+        let Some(connection) = self.recovering.connections.get_mut(key.0) else { return };
         connection.input = Input::HeldUp;
         let missing = match &connection.stage {
             Stage::WebSocket(websocket) => websocket.incoming.missing(),
@@ -229,7 +229,7 @@ impl Core {
             },
             Stage::Lingering => return 0,
         };
-        let client = session.and_then(|session| self.sessions.get(session.0));
+        let client = session.and_then(|session| self.clients.get(session.0));
         bytes + client.map_or(0, |client| client.decoder.held())
     }
 }

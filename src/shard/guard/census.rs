@@ -1,7 +1,7 @@
 //! What one shard says of its connections, namespaces and rooms when it is asked. Nothing of this is counted meanwhile.
 
 use crate::engineio::Route;
-use crate::shard::event_loop::core::Core;
+use crate::shard::guard::Guard;
 use crate::shard::net::connection::Stage;
 
 /// Who and what is there now, in one shard or in all.
@@ -47,13 +47,13 @@ impl Census {
     }
 }
 
-impl Core {
+impl Guard {
     /// Counts who and what is there.
     pub(crate) fn census(&self) -> Census {
         let websockets =
             self.connections.iter().filter(|(_, connection)| matches!(connection.stage, Stage::WebSocket(_))).count();
         let (mut polling_sessions, mut websocket_sessions) = (0, 0);
-        for (_, client) in self.sessions.iter() {
+        for (_, client) in self.clients.iter() {
             match client.session.route() {
                 Route::WebSocket(_) | Route::Translated(..) => websocket_sessions += 1,
                 Route::Queue => polling_sessions += 1,

@@ -1,11 +1,11 @@
 //! Who is not read for now: its client has sent more than it may, or more waits for it than it may leave while it sends.
 
-use crate::shard::event_loop::core::Core;
+use crate::shard::guard::Guard;
 use crate::shard::net::connection::{Connection, Input, Role, Stage};
 use crate::shard::sessions::polls::GO_ON;
 use crate::shard::store::keys::{ConnectionKey, TimerKey};
 
-impl Core {
+impl Guard {
     /// Reads nothing more of a connection for now. What holds its client up lets it go on: what waits for it, by becoming
     /// short, and the time, by an alarm.
     pub(crate) fn hold_up(&mut self, key: ConnectionKey) {

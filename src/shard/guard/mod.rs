@@ -3,6 +3,57 @@
 pub(in crate::shard) mod assembly;
 pub(in crate::shard) mod census;
 pub(in crate::shard) mod hold_up;
-pub(in crate::shard) mod memory_guard;
+pub(in crate::shard) mod memory;
 pub(in crate::shard) mod stopwatch;
 pub(in crate::shard) mod unfinished;
+
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+
+use mio::Registry;
+
+use crate::engineio::Millis;
+use crate::shard::guard::assembly::Assembly;
+use crate::shard::recovery::Recovering;
+use crate::shard::shared::Shared;
+
+/// What keeps the server in its bounds, and below it all that it guards.
+pub(crate) struct Guard {
+    pub(in crate::shard) recovering: Recovering,
+    /// Bytes of unfinished messages and requests that came since the last look at all of them.
+    pub(in crate::shard) kept: usize,
+    /// Who may go on with a large message while much is half sent.
+    pub(in crate::shard) assembly: Assembly,
+    /// When the memory in use is looked at next, and from how many bytes on that are accounted for in any case.
+    pub(in crate::shard) memory_look: Millis,
+    pub(in crate::shard) memory_mark: usize,
+    /// When memory was given back to the system last.
+    pub(in crate::shard) trimmed: Millis,
+}
+
+impl Deref for Guard {
+    type Target = Recovering;
+
+    fn deref(&self) -> &Recovering {
+        &self.recovering
+    }
+}
+
+impl DerefMut for Guard {
+    fn deref_mut(&mut self) -> &mut Recovering {
+        &mut self.recovering
+    }
+}
+
+impl Guard {
+    pub(in crate::shard) fn new(shared: Arc<Shared>, index: usize, registry: Registry) -> Self {
+        Self {
+            kept: 0,
+            assembly: Assembly::default(),
+            memory_look: Millis(0),
+            memory_mark: 0,
+            trimmed: Millis(0),
+            recovering: Recovering::new(shared, index, registry),
+        }
+    }
+}

@@ -6,7 +6,7 @@
 
 use crate::engineio::Reason;
 use crate::metrics::Limit;
-use crate::shard::event_loop::core::Core;
+use crate::shard::guard::Guard;
 use crate::shard::net::connection::{Connection, Fate, HttpState, Stage};
 use crate::shard::store::keys::{ConnectionKey, SessionKey};
 
@@ -16,7 +16,7 @@ const LOOK: usize = 8;
 /// From this on, what a client has half sent is much: one that has less is not cut off because memory is short.
 const MUCH: usize = 64 * 1024;
 
-impl Core {
+impl Guard {
     /// While all clients together have much half sent, those with large messages wait; while they have more than they may, those
     /// with the most are cut off.
     pub(crate) fn check_unfinished(&mut self) {
@@ -61,7 +61,7 @@ impl Core {
             .filter(|(_, connection)| connection.fate.is_none())
             .map(|(key, connection)| (connection.unfinished(), Owner::Connection(ConnectionKey(key))));
         let sessions =
-            self.sessions.iter().map(|(key, client)| (client.decoder.held(), Owner::Session(SessionKey(key))));
+            self.clients.iter().map(|(key, client)| (client.decoder.held(), Owner::Session(SessionKey(key))));
         connections.chain(sessions).filter(|(held, _)| *held > 0).collect()
     }
 

@@ -9,10 +9,10 @@ use crate::engineio::{Inbound, Packet as EnginePacket, ParseError, Route, Transp
 use crate::log_line::Excerpt;
 use crate::metrics::Limit;
 use crate::shard::Shard;
-use crate::shard::event_loop::application::Message;
-use crate::shard::event_loop::calls::Call;
-use crate::shard::event_loop::core::Core;
-use crate::shard::sockets::life::Status;
+use crate::shard::input::Intake;
+use crate::shard::sockets::calls::Call;
+use crate::shard::sockets::calls::Message;
+use crate::shard::sockets::state::Status;
 use crate::shard::store::keys::{ConnectionKey, SessionKey, SocketRef};
 use crate::socketio::{self, DecodeError, DisconnectReason, Packet, v4};
 
@@ -48,7 +48,7 @@ impl Shard {
     }
 }
 
-impl Core {
+impl Intake {
     /// `whole` is the text that the packet was decoded from.
     fn decoded_packet(
         &mut self,
@@ -85,7 +85,7 @@ impl Core {
             return;
         }
         let limits = self.shared.decode_limits;
-        let Some(client) = self.sessions.get_mut(key.0) else { return };
+        let Some(client) = self.clients.get_mut(key.0) else { return };
         let length = inbound.len();
         let decoded = match inbound {
             // The decoder would take it for a CONNECT; the Node server does not hand it on.
@@ -104,7 +104,7 @@ impl Core {
     }
 
     fn is_polling(&self, key: SessionKey) -> bool {
-        let found = self.sessions.get(key.0).and_then(|client| client.session.found());
+        let found = self.clients.get(key.0).and_then(|client| client.session.found());
         found.is_some_and(|found| found.transport == Transport::Polling)
     }
 
@@ -148,10 +148,10 @@ impl Core {
 
     /// The socket that a session has in a namespace. A session has few: their names are compared sooner than one is found.
     fn joined(&self, session: SessionKey, namespace: &str) -> Option<SocketRef> {
-        let mut next = self.sessions.get(session.0)?.sockets.get();
+        let mut next = self.clients.get(session.0)?.sockets.get();
         loop {
             let key = next?;
-            let socket = self.sockets.get(key.0)?;
+            let socket = self.states.get(key.0)?;
             if socket.status == Status::Connected && self.namespace_name(socket.namespace) == namespace {
                 return Some(SocketRef { key, random: socket.random });
             }
@@ -173,18 +173,18 @@ impl Core {
 
     /// A packet whose attachments do not come ends the session. This is looked at with the heartbeat.
     pub(crate) fn check_attachments(&mut self, session: SessionKey) {
-        let patience = self.shared.config.limits.body_timeout;
-        let Some(client) = self.sessions.get(session.0) else { return };
+        let (now, patience) = (self.now, self.shared.config.limits.body_timeout);
+        let Some(client) = self.clients.get(session.0) else { return };
         let route = client.session.route();
         if let Route::WebSocket(connection) | Route::Translated(connection, _) = route
             && self.is_unread(connection)
-            && let Some(client) = self.sessions.get_mut(session.0)
+            && let Some(client) = self.clients.get_mut(session.0)
         {
             // They may be there, and not read yet.
             return client.decoder.wait_anew();
         }
-        let Some(client) = self.sessions.get_mut(session.0) else { return };
-        if client.decoder.is_overdue(self.now, patience) {
+        let Some(client) = self.clients.get_mut(session.0) else { return };
+        if client.decoder.is_overdue(now, patience) {
             log::debug!("{}: attachments are missing for too long", self.name_session(session));
             self.metrics.hit(Limit::BodyTimeout);
             self.session(session, |session, now, settings, effects| session.close(now, settings, effects));

@@ -14,7 +14,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use crate::shard::Shard;
-use crate::shard::event_loop::core::Core;
+use crate::shard::input::Intake;
 use crate::shard::net::connection::{Connection, Fate, Input, Stage};
 use crate::shard::net::line::Due;
 use crate::shard::net::socket;
@@ -231,7 +231,7 @@ impl Shard {
     }
 }
 
-impl Core {
+impl Intake {
     /// Whether nothing is to be read of a connection now: it is to be held up, or there is more to write than the turns can, and
     /// this is no request, which may be a health check.
     #[inline]

@@ -8,7 +8,7 @@ use crate::engineio::Lost;
 use crate::log_line::Excerpt;
 use crate::metrics::Limit;
 use crate::shard::Shard;
-use crate::shard::event_loop::core::Core;
+use crate::shard::input::Intake;
 use crate::shard::net::connection::{Connection, Role, Then};
 use crate::shard::net::websocket::{Incoming, Input, WebSocketError, close_frame};
 use crate::shard::store::keys::ConnectionKey;
@@ -54,7 +54,7 @@ impl Shard {
     }
 }
 
-impl Core {
+impl Intake {
     /// Sends what a step is answered with: a pong, which has no order with messages, or the echo of a close frame. Behind our
     /// own close frame nothing may follow.
     fn reply(&mut self, key: ConnectionKey, role: Role, step: &Result<Input, WebSocketError>, reply: &mut Vec<u8>) {

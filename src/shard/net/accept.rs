@@ -2,27 +2,21 @@
 
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, SocketAddr};
-use std::rc::Rc;
-use std::time::Duration;
 
 use log::Level;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Token};
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::connection::Connection;
 use crate::config::Limits;
 use crate::http;
 use crate::log_line::LineKind;
 use crate::metrics::Limit;
-use crate::shard::event_loop::core::Core;
-use crate::shard::event_loop::turn::Shard;
-use crate::shard::store::keys::{ConnectionKey, TimerKey};
+use crate::shard::net::Net;
+use crate::shard::net::connection::Connection;
+use crate::shard::store::keys::ConnectionKey;
 
-/// How long accepting rests when the process has no descriptor left.
-const REST: Duration = Duration::from_millis(100);
-
-static NOT_TAKEN: LineKind = LineKind::new(Level::Warn, module_path!(), "connections that were not taken");
+pub(crate) static NOT_TAKEN: LineKind = LineKind::new(Level::Warn, module_path!(), "connections that were not taken");
 
 /// Whether an address has one listener or several, over which the kernel spreads connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,51 +81,8 @@ fn set_unsent(socket: &Socket, unsent: u32) -> io::Result<()> {
     socket.set_tcp_notsent_lowat(unsent)
 }
 
-impl Shard {
-    /// Accepts what waits, as much as one turn may; the rest is accepted in the next. While the loop is `crowded`, the next
-    /// turn reads what is new, whether the kernel has come to tell of it or not: health checks and handshakes must not wait
-    /// for thousands of clients.
-    pub(crate) fn accept(self: &Rc<Self>, crowded: bool) {
-        if matches!(self.accepting.get(), Accepting::Resting | Accepting::Over) {
-            return;
-        }
-        let mut core = self.core.borrow_mut();
-        let listener = self.listener.borrow();
-        let Some(listener) = listener.as_ref() else { return };
-        for _ in 0..self.shared.config.limits.accepts_per_turn {
-            match listener.accept() {
-                Ok((stream, peer)) => {
-                    if let Some(key) = core.accepted(stream, peer)
-                        && crowded
-                    {
-                        core.line_up(key);
-                    }
-                    if core.spares.is_full() {
-                        break;
-                    }
-                }
-                Err(error) => match error.kind() {
-                    io::ErrorKind::WouldBlock => {
-                        self.accepting.set(Accepting::WhenTold);
-                        return;
-                    }
-                    io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted => {}
-                    _ => {
-                        NOT_TAKEN.write(|| format!("cannot accept: {error}; trying again in {} ms", REST.as_millis()));
-                        self.accepting.set(Accepting::Resting);
-                        let again = core.now + REST;
-                        core.timers.arm(again, TimerKey::Accept);
-                        return;
-                    }
-                },
-            }
-        }
-        self.accepting.set(Accepting::Now);
-    }
-}
-
-impl Core {
-    fn accepted(&mut self, mut stream: TcpStream, peer: SocketAddr) -> Option<ConnectionKey> {
+impl Net {
+    pub(crate) fn accepted(&mut self, mut stream: TcpStream, peer: SocketAddr) -> Option<ConnectionKey> {
         self.metrics.accepted.one();
         if self.shared.peers.as_ref().is_some_and(|peers| !peers.enter(peer.ip())) {
             self.metrics.hit(Limit::ConnectionsPerAddress);

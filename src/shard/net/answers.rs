@@ -8,11 +8,11 @@ use crate::config::Config;
 use crate::engineio::PayloadKind;
 use crate::http;
 use crate::http::{Coding, Delivery, Head, HeaderLines, Status};
-use crate::shard::event_loop::core::Core;
+use crate::shard::net::Net;
 use crate::shard::net::connection::{Answer, Connection, HttpState, Then};
 use crate::shard::store::keys::{ConnectionKey, SessionKey};
 
-impl Core {
+impl Net {
     /// Answers and closes: where the next request would begin is unknown, or not to be known.
     pub(crate) fn last_answer(&mut self, key: ConnectionKey, answer: &Bytes) {
         self.push(key, answer);

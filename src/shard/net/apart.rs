@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::shard::event_loop::core::Core;
+use crate::shard::net::Net;
 use crate::shard::net::outbox::{Outbox, Piece};
 use crate::shard::store::keys::{ConnectionKey, TimerKey};
 
 /// Time between the answer to a WebSocket handshake and the first packet. A client reads the answer in a part of it.
 const APART: Duration = Duration::from_millis(2);
 
-impl Core {
+impl Net {
     /// Sends the answer that is queued for a new WebSocket at once, and `first` and all that follows a moment later. Old
     /// clients know it so from the Node server: some look for the open packet only when they have seen the answer, and
     /// miss one that comes in the same read.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::shard::event_loop::core::Core;
+use crate::shard::net::Net;
 use crate::shard::net::connection::{Connection, Fate};
 use crate::shard::store::keys::{ConnectionKey, TimerKey};
 
@@ -12,7 +12,7 @@ const TRIM_AFTER: usize = 1024;
 /// Time that a wave of departures has to end before memory is given back.
 const TRIM_DELAY: Duration = Duration::from_millis(500);
 
-impl Core {
+impl Net {
     /// Marks a connection for burial. Nothing is read from it or written to it any more.
     pub(crate) fn doom(&mut self, key: ConnectionKey, fate: Fate) {
         let Some(connection) = self.connections.get_mut(key.0) else { return };

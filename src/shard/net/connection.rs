@@ -11,9 +11,7 @@ use crate::shard::net::packets::Packets;
 use crate::shard::net::websocket::Incoming;
 use crate::shard::store::batches::BatchId;
 use crate::shard::store::keys::{SessionKey, SessionRef};
-
-/// A deadline that never comes.
-pub(crate) const NEVER: Millis = Millis(u64::MAX);
+use crate::shard::store::timers::NEVER;
 
 /// A TCP connection.
 #[derive(Debug)]

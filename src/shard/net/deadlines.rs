@@ -1,11 +1,11 @@
 //! When the state of a connection must have ended, and its timer.
 
 use crate::engineio::Millis;
-use crate::shard::event_loop::core::Core;
+use crate::shard::net::Net;
 use crate::shard::net::connection::{Connection, HttpState, Role};
 use crate::shard::store::keys::{ConnectionKey, TimerKey};
 
-impl Core {
+impl Net {
     /// Sets when the connection's state must have ended.
     pub(crate) fn set_deadline(&mut self, key: ConnectionKey, deadline: Millis) {
         if let Some(connection) = self.connections.get_mut(key.0) {

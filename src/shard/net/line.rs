@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::shard::event_loop::core::Core;
+use crate::shard::net::Net;
 use crate::shard::net::connection::{Input, Stage};
 use crate::shard::store::keys::ConnectionKey;
 
@@ -57,7 +57,7 @@ impl Line {
     }
 }
 
-impl Core {
+impl Net {
     /// The kernel tells of bytes of a connection, or of its end.
     pub(crate) fn readable(&mut self, key: ConnectionKey, to_end: bool) {
         let Some(connection) = self.connections.get_mut(key.0) else { return };

@@ -2,12 +2,12 @@
 
 use bytes::Bytes;
 
-use crate::shard::event_loop::core::Core;
+use crate::shard::net::Net;
 use crate::shard::net::connection::{Role, Stage, WebSocket};
 use crate::shard::net::websocket::CLOSE_FRAME;
 use crate::shard::store::keys::ConnectionKey;
 
-impl Core {
+impl Net {
     pub(crate) fn websocket(&mut self, key: ConnectionKey) -> Option<&mut WebSocket> {
         match &mut self.connections.get_mut(key.0)?.stage {
             Stage::WebSocket(websocket) => Some(websocket),

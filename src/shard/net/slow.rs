@@ -9,12 +9,12 @@ use bytes::Bytes;
 use socket2::SockRef;
 
 use crate::metrics::Limit;
-use crate::shard::event_loop::core::Core;
+use crate::shard::net::Net;
 use crate::shard::net::connection::{Fate, HttpState, Stage};
 use crate::shard::net::progress::unacknowledged;
 use crate::shard::store::keys::{ConnectionKey, TimerKey};
 
-impl Core {
+impl Net {
     /// Bytes that wait for clients: each buffer once, and each message's cost for each of its receivers.
     pub(crate) fn queued(&self) -> usize {
         self.charges.bytes() + self.queued_overhead

@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::connection::{Connection, Fate, HttpState, Role, Stage};
 use crate::engineio::Millis;
 use crate::metrics::Limit;
-use crate::shard::event_loop::core::Core;
+use crate::shard::net::Net;
 use crate::shard::store::keys::ConnectionKey;
 
 /// Spares of all shards together.
@@ -60,7 +60,7 @@ impl Spares {
     }
 }
 
-impl Core {
+impl Net {
     /// A connection is one more than there may be. Another goes for it if need be, and if one may.
     pub(crate) fn add_spare(&mut self, key: ConnectionKey) {
         self.spares.queue.push_back(Spare { key, since: self.now });

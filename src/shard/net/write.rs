@@ -11,13 +11,13 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use mio::{Interest, Token};
 
-use super::connection::{Fate, NEVER, Stage, Then};
-use super::outbox::{Outbox, Piece};
-use super::socket;
 use crate::engineio::MESSAGE_OVERHEAD;
-use crate::shard::event_loop::core::Core;
+use crate::shard::net::connection::{Fate, Stage, Then};
+use crate::shard::net::outbox::{Outbox, Piece};
+use crate::shard::net::{Net, socket};
 use crate::shard::store::batches::BatchId;
 use crate::shard::store::keys::ConnectionKey;
+use crate::shard::store::timers::NEVER;
 
 /// From this length on, what a turn queues for one connection is written on the way.
 const WRITE_THROUGH: usize = 64 * 1024;
@@ -34,7 +34,7 @@ const WRITES_PER_LOOK: usize = 64;
 /// Time a peer has to close after our half is closed.
 const LINGER: Duration = Duration::from_secs(5);
 
-impl Core {
+impl Net {
     /// Queues bytes, which others may get, too, for a connection; they leave when the turn ends.
     pub(crate) fn push(&mut self, key: ConnectionKey, bytes: &Bytes) {
         self.queue(key, Cow::Borrowed(bytes));

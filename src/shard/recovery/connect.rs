@@ -2,19 +2,20 @@
 
 use std::borrow::Cow;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use log::Level;
 use serde::Deserialize;
 
-use super::Recovery;
-use super::inquiry::{Asked, Inquiry};
-use super::restoration::Restoration;
 use crate::engineio::{MESSAGE_OVERHEAD, Sid};
 use crate::log_line::LineKind;
 use crate::metrics::Limit;
-use crate::shard::event_loop::calls::Call;
-use crate::shard::event_loop::core::Core;
-use crate::shard::sockets::life::Status;
+use crate::shard::recovery::Recovering;
+use crate::shard::recovery::inquiry::{Asked, Inquiry};
+use crate::shard::shared::recovery::Recovery;
+use crate::shard::shared::recovery::Restoration;
+use crate::shard::sockets::calls::Call;
+use crate::shard::sockets::state::Status;
 use crate::shard::{Shard, SocketRef, Urgency};
 use crate::socketio::Offset;
 
@@ -60,7 +61,7 @@ impl Shard {
     /// A socket asks to join its namespace. `recovery` is on.
     pub(crate) fn connect_recoverable(self: &Rc<Self>, recovery: &Recovery, socket: SocketRef) {
         // Clients of protocol 3 know nothing of it.
-        let is_v3 = |core: &Core| core.socket(socket).is_some_and(|state| core.is_v3(state.session));
+        let is_v3 = |core: &Recovering| core.socket(socket).is_some_and(|state| core.is_v3(state.session));
         if is_v3(&self.core.borrow()) {
             return self.admit(socket);
         }
@@ -99,7 +100,7 @@ impl Shard {
     }
 }
 
-impl Core {
+impl Recovering {
     fn way(&mut self, recovery: &Recovery, socket: SocketRef, asked: Asked) -> Way {
         // One that waited may have been called twice.
         let Some(state) = self.socket(socket).filter(|state| state.status == Status::Joining) else {
@@ -127,7 +128,7 @@ impl Core {
             }
         };
         if !self.is_ready(recovery, &pending.restoration) {
-            self.recovering.pending.push(pending);
+            self.pending.push(pending);
             return Way::Later;
         }
         match self.go_on(recovery, &mut pending.restoration) {
@@ -169,18 +170,19 @@ impl Core {
     }
 
     pub(super) fn take_pending(&mut self, socket: SocketRef) -> Option<Pending> {
-        let place = self.recovering.pending.iter().position(|pending| pending.socket == socket)?;
-        Some(self.recovering.pending.swap_remove(place))
+        let place = self.pending.iter().position(|pending| pending.socket == socket)?;
+        Some(self.pending.swap_remove(place))
     }
 
     /// Has sockets that wait for the shard to catch up ask again, if it has.
     pub(super) fn call_pending(&mut self) {
-        if self.recovering.pending.is_empty() {
+        if self.pending.is_empty() {
             return;
         }
-        let Some(log) = self.shared.recovery.as_ref().and_then(|recovery| recovery.log(self.index())) else { return };
-        let ready = self.recovering.pending.iter().filter(|pending| pending.restoration.is_ready(&log));
-        self.calls.extend(ready.map(|pending| Call::Connect(pending.socket)));
+        let shared = Arc::clone(&self.shared);
+        let Some(log) = shared.recovery.as_ref().and_then(|recovery| recovery.log(self.index())) else { return };
+        let ready = self.pending.iter().filter(|pending| pending.restoration.is_ready(&log));
+        self.sockets.calls.extend(ready.map(|pending| Call::Connect(pending.socket)));
     }
 
     /// Gives a socket that has come back what it had.

@@ -1,106 +1,59 @@
 //! Connection state recovery: a client that comes back soon finds its socket as it was, and gets what it missed.
 //!
 //! All of this is there only while [`Config::recovery`](crate::Config::recovery) is on. Each shard logs what it delivers
-//! ([`log`]), the server keeps the sockets it has lost ([`lost`]), and a CONNECT that names one is served from both
-//! ([`restoration`] without I/O, [`connect`] with it). The logs and the lost sockets are behind locks: a shard's log is
+//! ([`Log`]), the server keeps the sockets it has lost ([`Recovery`]), and a CONNECT that names one is served from both
+//! ([`Restoration`] without I/O, [`connect`] with it). The logs and the lost sockets are behind locks: a shard's log is
 //! locked by others only while a client comes back, the lost sockets only when one is lost or comes back.
+
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+
+use mio::Registry;
+
+use crate::engineio::{Frames, Millis, Sid};
+use crate::metrics::Limit;
+use crate::shard::Shard;
+use crate::shard::recovery::connect::Pending;
+use crate::shard::shared::Shared;
+use crate::shard::shared::mailbox::{Letter, Mailbox, Wake};
+use crate::shard::shared::recovery::{Log, lock};
+use crate::shard::shared::recovery::{Lost, Recipient, Recovery};
+use crate::shard::shared::target::{Broadcast, Stamp, Urgency};
+use crate::shard::sockets::Sockets;
+use crate::shard::sockets::state::Status;
+use crate::shard::store::keys::{SocketRef, TimerKey};
+use crate::socketio::{DisconnectReason, Event, Offset};
 
 mod connect;
 mod inquiry;
-mod log;
-mod lost;
-mod places;
-mod recipient;
-mod restoration;
-#[cfg(test)]
-mod tests;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
-
-use self::connect::Pending;
-use self::log::Log;
-pub(crate) use self::log::Stamp;
-use self::lost::{Lost, LostSockets};
-use self::recipient::Recipient;
-use crate::config::{Config, Recovery as Settings};
-use crate::engineio::{Frames, Millis, Sid};
-use crate::metrics::Limit;
-use crate::shard::event_loop::core::Core;
-use crate::shard::event_loop::inbox::{Letter, Mailbox, Wake};
-use crate::shard::event_loop::shared::Shared;
-use crate::shard::event_loop::turn::Shard;
-use crate::shard::sessions::sending::Urgency;
-use crate::shard::sockets::life::Status;
-use crate::shard::sockets::target::Broadcast;
-use crate::shard::store::keys::{SocketRef, TimerKey};
-use crate::socketio::{DisconnectReason, Event, Offset, OffsetSource};
-
-/// One socket may take so much of what is kept of all: one part of sixteen, of the lost sockets as of each log.
-const SHARE: usize = 16;
-
-/// What the shards of a server share about recovery.
-#[derive(Debug)]
-pub(crate) struct Recovery {
-    settings: Settings,
-    offsets: OffsetSource,
-    /// Each shard's.
-    logs: Box<[Mutex<Log>]>,
-    lost: Mutex<LostSockets>,
-    /// Held while a thread that is no shard sends a broadcast to all of them, so that each gets the threads' broadcasts in
-    /// the same order.
-    outside: Mutex<()>,
-    /// The origin of the time that the lost sockets are kept by.
-    begin: Instant,
-}
-
-/// What one shard keeps about recovery. It is empty while recovery is off.
-#[derive(Debug, Default)]
+/// What one shard keeps about recovery, and below it the sockets. Nothing is kept while recovery is off.
 pub(crate) struct Recovering {
+    pub(in crate::shard) sockets: Sockets,
     /// Sockets that have come back from another shard, and may join when this one has delivered as much.
     pending: Vec<Pending>,
     /// Whether a timer will come up to look for what is to be forgotten.
     armed: bool,
 }
 
-impl Recovery {
-    /// `None` while it is off.
-    pub(crate) fn new(config: &Config, instance: [u8; 3], shards: usize) -> Option<Self> {
-        let settings = config.recovery.clone()?;
-        let keep = settings.max_disconnection_duration;
-        let log = || Mutex::new(Log::new(instance, shards + 1, config.limits.recovery_packets / shards, keep));
-        Some(Self {
-            logs: (0..shards).map(|_| log()).collect(),
-            lost: Mutex::new(LostSockets::new(config.limits.recovery_sessions, keep)),
-            settings,
-            offsets: OffsetSource::default(),
-            outside: Mutex::default(),
-            begin: Instant::now(),
-        })
-    }
+impl Deref for Recovering {
+    type Target = Sockets;
 
-    /// The offset of an event that is sent now.
-    pub(crate) fn next_offset(&self) -> Offset {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        self.offsets.next(u64::try_from(now.as_millis()).unwrap_or(u64::MAX))
-    }
-
-    fn lost(&self) -> MutexGuard<'_, LostSockets> {
-        lock(&self.lost)
-    }
-
-    fn log(&self, shard: usize) -> Option<MutexGuard<'_, Log>> {
-        self.logs.get(shard).map(lock)
-    }
-
-    fn now(&self) -> Millis {
-        Millis(0) + self.begin.elapsed()
+    fn deref(&self) -> &Sockets {
+        &self.sockets
     }
 }
 
-/// The locks are never held while foreign code runs, so what a panic left behind is whole.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+impl DerefMut for Recovering {
+    fn deref_mut(&mut self) -> &mut Sockets {
+        &mut self.sockets
+    }
+}
+
+impl Recovering {
+    pub(in crate::shard) fn new(shared: Arc<Shared>, index: usize, registry: Registry) -> Self {
+        Self { sockets: Sockets::new(shared, index, registry), pending: Vec::new(), armed: false }
+    }
 }
 
 /// Broadcasts what every shard is to log: to the sockets of this thread's shard at once, to the others by letter. `make`
@@ -123,7 +76,7 @@ pub(crate) fn broadcast(shared: &Arc<Shared>, recovery: &Recovery, wake: Wake, m
     }
 }
 
-impl Core {
+impl Recovering {
     /// Logs a broadcast and sends it to the sockets of this shard that it is for.
     pub(crate) fn broadcast_logged(&mut self, stamp: Stamp, broadcast: &Arc<Broadcast>) {
         self.logged(|log, now| log.broadcast(now, stamp, Arc::clone(broadcast)));
@@ -178,9 +131,10 @@ impl Core {
 
     /// Keeps a timer while there is something to be forgotten.
     pub(crate) fn arm_recovery(&mut self) {
-        let Some(recovery) = self.shared.recovery.as_ref().filter(|_| !self.recovering.armed) else { return };
-        self.recovering.armed = true;
-        self.timers.arm(self.now + recovery.settings.max_disconnection_duration, TimerKey::Recovery);
+        let Some(recovery) = self.sockets.shared.recovery.as_ref().filter(|_| !self.armed) else { return };
+        let at = self.sockets.now + recovery.settings.max_disconnection_duration;
+        self.armed = true;
+        self.timers.arm(at, TimerKey::Recovery);
     }
 
     /// The timer of recovery came up: what is too old is forgotten.
@@ -191,10 +145,11 @@ impl Core {
         if let Some(mut log) = recovery.log(self.index()) {
             kept += log.expire(self.now);
         }
-        self.recovering.armed = kept > 0;
-        if self.recovering.armed {
+        self.armed = kept > 0;
+        if self.armed {
             // What is forgotten a little late costs less than a timer for each.
-            self.timers.arm(self.now + recovery.settings.max_disconnection_duration / 4, TimerKey::Recovery);
+            let at = self.now + recovery.settings.max_disconnection_duration / 4;
+            self.timers.arm(at, TimerKey::Recovery);
         }
     }
 

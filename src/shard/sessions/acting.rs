@@ -2,32 +2,33 @@
 
 use crate::engineio::{Effect, Lost, MESSAGE_OVERHEAD, Millis, Overdue, Reason, Session, Settings};
 use crate::metrics::Limit;
-use crate::shard::event_loop::core::Core;
-use crate::shard::net::connection::{Connection, Fate, HttpState, NEVER, Role, Stage};
+use crate::shard::net::connection::{Connection, Fate, HttpState, Role, Stage};
+use crate::shard::sessions::Sessions;
 use crate::shard::store::keys::{ConnectionKey, SessionKey, TimerKey};
+use crate::shard::store::timers::NEVER;
 
 /// What has ended of a session, of which its sockets have yet to hear.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Ending {
+pub(crate) enum SessionEnd {
     /// Its client has gone: its sockets leave, while it is still to tell the client so.
     Left(Reason),
     /// It has closed.
     Closed(Reason),
 }
 
-impl Core {
+impl Sessions {
     /// Lets a session act, carries out what it wants done, and keeps its timer.
     pub(crate) fn act<R>(
         &mut self,
         key: SessionKey,
         act: impl FnOnce(&mut Session<ConnectionKey>, Millis, &Settings, &mut Vec<Effect<ConnectionKey>>) -> R,
     ) -> Option<R> {
-        let client = self.sessions.get_mut(key.0)?;
+        let client = self.clients.get_mut(key.0)?;
         let mut effects = std::mem::take(&mut self.effects);
         let queued = client.session.queued_messages();
-        let result = act(&mut client.session, self.now, &self.shared.settings, &mut effects);
-        let before = self.queued_overhead + client.session.queued_messages() * MESSAGE_OVERHEAD;
-        self.queued_overhead = before - queued * MESSAGE_OVERHEAD;
+        let result = act(&mut client.session, self.net.now, &self.net.shared.settings, &mut effects);
+        let before = self.net.queued_overhead + client.session.queued_messages() * MESSAGE_OVERHEAD;
+        self.net.queued_overhead = before - queued * MESSAGE_OVERHEAD;
         for effect in effects.drain(..) {
             self.carry_out(key, effect);
         }
@@ -51,14 +52,14 @@ impl Core {
             Effect::Beat(to, frames) => self.push_beat(to, frames.bytes()),
             Effect::Shut(websocket) => self.shut_websocket(websocket),
             Effect::Cut(to) => self.doom(to, Fate::Cut),
-            Effect::Left(reason) => self.endings.push_back((session, Ending::Left(reason))),
-            Effect::Closed(reason) => self.endings.push_back((session, Ending::Closed(reason))),
+            Effect::Left(reason) => self.endings.push_back((session, SessionEnd::Left(reason))),
+            Effect::Closed(reason) => self.endings.push_back((session, SessionEnd::Closed(reason))),
         }
     }
 
     /// Keeps a timer for the session's next deadline. A timer that comes too early costs less than one taken back.
     pub(crate) fn arm_session(&mut self, key: SessionKey) {
-        let Some(client) = self.sessions.get_mut(key.0) else { return };
+        let Some(client) = self.clients.get_mut(key.0) else { return };
         let Some(deadline) = client.session.deadline() else { return };
         if deadline < client.armed {
             client.armed = deadline;
@@ -68,12 +69,12 @@ impl Core {
 
     /// A session's timer came up.
     pub(crate) fn session_due(&mut self, key: SessionKey) {
-        let Some(client) = self.sessions.get_mut(key.0) else { return };
-        if client.armed > self.now {
+        let Some(client) = self.clients.get_mut(key.0) else { return };
+        if client.armed > self.net.now {
             return;
         }
         client.armed = NEVER;
-        if client.session.is_missed(self.now) {
+        if client.session.is_missed(self.net.now) {
             self.look_for_life(key);
         }
         let overdue = self.act(key, |session, now, settings, effects| session.tick(now, settings, effects));

@@ -3,33 +3,14 @@
 //! Who has sent as much as may be is held up: nothing more is read from its WebSocket, so that TCP holds the client up in
 //! turn, and a POST is answered later. Only a WebSocket that never waits is closed ([`strain`](super::strain)).
 
-use crate::config::Limits;
 use crate::engineio::Millis;
 use crate::metrics::Limit;
-use crate::shard::event_loop::core::Core;
 use crate::shard::net::connection::Role;
+use crate::shard::sessions::Sessions;
 use crate::shard::sessions::strain::Strain;
+use crate::shard::shared::rates::Rates;
 use crate::shard::store::keys::{ConnectionKey, SessionKey};
 use crate::shard::store::rate::{Account, Rate};
-
-/// Seconds' worth that a client may send at once after a while without.
-const BURST: u32 = 2;
-
-/// How fast each client may send.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Rates {
-    messages: Option<Rate>,
-    bytes: Option<Rate>,
-}
-
-impl Rates {
-    /// `None` if nothing is bounded.
-    pub(crate) fn new(limits: &Limits) -> Option<Self> {
-        let rate = |bound: Option<usize>| bound.map(|per_second| Rate::new(per_second, BURST));
-        let rates = Self { messages: rate(limits.message_rate), bytes: rate(limits.byte_rate) };
-        (rates.messages.is_some() || rates.bytes.is_some()).then_some(rates)
-    }
-}
 
 /// What one client may still send.
 #[derive(Debug)]
@@ -94,16 +75,16 @@ impl Allowance {
     }
 }
 
-impl Core {
+impl Sessions {
     /// A client has sent so much: what is to be done with it.
     pub(crate) fn charge(&mut self, session: SessionKey, messages: usize, bytes: usize) -> Verdict {
         let Some(rates) = self.shared.rates else { return Verdict::GoOn };
-        if self.sessions.get(session.0).is_none() {
+        if self.clients.get(session.0).is_none() {
             return Verdict::GoOn;
         }
-        let allowance = self.allowances.entry(session).or_insert_with(|| Allowance::new(self.now));
-        let goes_on = allowance.is_held_up(self.now);
-        let verdict = allowance.spend(self.now, rates, messages, bytes);
+        let allowance = self.allowances.entry(session).or_insert_with(|| Allowance::new(self.net.now));
+        let goes_on = allowance.is_held_up(self.net.now);
+        let verdict = allowance.spend(self.net.now, rates, messages, bytes);
         if let Verdict::HoldUp(_, limit) = verdict
             && !goes_on
         {
@@ -124,7 +105,7 @@ impl Core {
     pub(in crate::shard) fn may_send_again(&mut self, key: ConnectionKey) -> Option<Millis> {
         self.shared.rates.as_ref()?;
         let Role::Session(session) = self.websocket(key)?.role else { return None };
-        let carries = self.sessions.get(session.0)?.session.is_on(key);
+        let carries = self.clients.get(session.0)?.session.is_on(key);
         self.held_up_until(session).filter(|_| carries)
     }
 }
@@ -132,6 +113,7 @@ impl Core {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Limits;
 
     const RATES: fn() -> Rates =
         || Rates::new(&Limits { message_rate: Some(100), byte_rate: Some(1000), ..Limits::default() }).unwrap();

@@ -3,14 +3,14 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::handshake::Handshake;
 use crate::engineio::{Millis, Session, Sid};
 use crate::http::Status;
 use crate::log_line::no_random_numbers;
 use crate::metrics::Limit;
-use crate::shard::event_loop::core::Core;
-use crate::shard::net::connection::NEVER;
+use crate::shard::sessions::Sessions;
+use crate::shard::sessions::handshake::Handshake;
 use crate::shard::store::keys::{ConnectionKey, SessionKey, SessionRef, SocketKey};
+use crate::shard::store::timers::NEVER;
 use crate::socketio::Decoder;
 
 /// A session's name in the log: its shard and its place there. Its sid is a secret of its client.
@@ -80,7 +80,7 @@ pub(crate) enum Lookup {
     Unknown,
 }
 
-impl Core {
+impl Sessions {
     /// Finds the session that a sid names.
     pub(crate) fn find_session(&self, sid: &str) -> Lookup {
         let Some(sid) = Sid::parse(sid) else { return Lookup::Unknown };
@@ -91,7 +91,7 @@ impl Core {
         if sid.shard != self.sids.shard() {
             return if shard < self.shared.mailboxes.len() { Lookup::Elsewhere(shard) } else { Lookup::Unknown };
         }
-        match self.sessions.get(sid.slot) {
+        match self.clients.get(sid.slot) {
             Some(client) if client.random == sid.random && client.session.found().is_some() => {
                 Lookup::Here(SessionKey(sid.slot))
             }
@@ -110,7 +110,7 @@ impl Core {
         begin: impl FnOnce(&Self) -> Session<ConnectionKey>,
     ) -> Result<Sid, Status> {
         let unavailable = Status::ServiceUnavailable;
-        let slot = self.sessions.vacant_key().ok_or(unavailable)?;
+        let slot = self.clients.vacant_key().ok_or(unavailable)?;
         let random = self.sids.next(slot);
         let sid = random.inspect_err(no_random_numbers).map_err(|_| unavailable)?;
         let address = handshake.address().ip();
@@ -121,9 +121,9 @@ impl Core {
         }
         let kept = handshake.bytes();
         let client = Client::new(begin(self), sid.random, handshake);
-        let key = self.sessions.insert(client).map_err(|_| unavailable)?;
+        let key = self.clients.insert(client).map_err(|_| unavailable)?;
         self.metrics.handshakes.one();
-        self.metrics.sessions.set(self.sessions.len() as u64);
+        self.metrics.sessions.set(self.clients.len() as u64);
         log::debug!("{}: opened", self.name_session(SessionKey(key)));
         self.keep_session(SessionKey(key), kept);
         self.act(SessionKey(key), |_, _, _, _| ());
@@ -132,8 +132,8 @@ impl Core {
 
     /// Forgets a session that has closed.
     pub(crate) fn forget_session(&mut self, session: SessionRef) {
-        if self.sessions.get(session.key.0).is_some_and(|client| client.random == session.random) {
-            let client = self.sessions.remove(session.key.0);
+        if self.clients.get(session.key.0).is_some_and(|client| client.random == session.random) {
+            let client = self.clients.remove(session.key.0);
             self.forget_kept(client.as_ref().map_or(0, |client| client.kept));
             self.departed();
             if let Some((addresses, client)) = self.shared.addresses.as_ref().zip(client) {
@@ -141,7 +141,7 @@ impl Core {
             }
             self.allowances.remove(&session.key);
             self.metrics.sessions_closed.one();
-            self.metrics.sessions.set(self.sessions.len() as u64);
+            self.metrics.sessions.set(self.clients.len() as u64);
         }
     }
 
@@ -157,12 +157,12 @@ impl Core {
 
     /// A session and whose it is, for the log.
     pub(crate) fn describe_session(&self, key: SessionKey) -> String {
-        let Some(client) = self.sessions.get(key.0) else { return "a session that has ended".to_owned() };
+        let Some(client) = self.clients.get(key.0) else { return "a session that has ended".to_owned() };
         format!("{}, from {}", self.name_session(key), client.handshake.address().ip())
     }
 
     /// A session by its key, safe against the slot being used again.
     pub(crate) fn session_ref(&self, key: SessionKey) -> Option<SessionRef> {
-        self.sessions.get(key.0).map(|client| SessionRef { key, random: client.random })
+        self.clients.get(key.0).map(|client| SessionRef { key, random: client.random })
     }
 }

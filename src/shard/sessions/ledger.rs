@@ -2,14 +2,14 @@
 //!
 //! A session, its handshake, its sockets, their rooms, data and acknowledgements: whatever a client can make the server
 //! keep counts, by what it chose the length of and by a constant for what stands around it. It is counted for each session
-//! and in sum. What waits for a client ([`slow`](crate::shard::guard::slow)), and what it has half sent ([`unfinished`](crate::shard::guard::unfinished)),
+//! and in sum. What waits for a client ([`slow`](crate::shard::sessions::slow)), and what it has half sent ([`unfinished`](crate::shard::guard::unfinished)),
 //! is counted there.
 
 use std::cmp::Reverse;
 
 use crate::engineio::Reason;
 use crate::metrics::Limit;
-use crate::shard::event_loop::core::Core;
+use crate::shard::sessions::Sessions;
 use crate::shard::store::keys::SessionKey;
 
 /// What a session takes beside its handshake: it, its timers, and what the allocator adds.
@@ -37,7 +37,7 @@ impl Ledger {
     }
 }
 
-impl Core {
+impl Sessions {
     /// A session begins, with a handshake of so many bytes.
     pub(crate) fn keep_session(&mut self, key: SessionKey, handshake: usize) {
         self.note_kept(key, SESSION + handshake);
@@ -50,12 +50,12 @@ impl Core {
 
     /// Whether a session may keep so much more.
     pub(crate) fn may_keep(&self, key: SessionKey, bytes: usize) -> bool {
-        let kept = self.sessions.get(key.0).map_or(0, |client| client.kept as usize);
+        let kept = self.clients.get(key.0).map_or(0, |client| client.kept as usize);
         kept + bytes <= self.shared.config.limits.session_memory
     }
 
     pub(crate) fn note_kept(&mut self, key: SessionKey, bytes: usize) {
-        if let Some(client) = self.sessions.get_mut(key.0) {
+        if let Some(client) = self.clients.get_mut(key.0) {
             let before = client.kept;
             client.kept = client.kept.saturating_add(u32::try_from(bytes).unwrap_or(u32::MAX));
             self.ledger.sum += (client.kept - before) as usize;
@@ -63,7 +63,7 @@ impl Core {
     }
 
     pub(crate) fn let_go_of(&mut self, key: SessionKey, bytes: usize) {
-        if let Some(client) = self.sessions.get_mut(key.0) {
+        if let Some(client) = self.clients.get_mut(key.0) {
             let before = client.kept;
             client.kept = client.kept.saturating_sub(u32::try_from(bytes).unwrap_or(u32::MAX));
             self.ledger.sum -= (before - client.kept) as usize;
@@ -93,7 +93,7 @@ impl Core {
 
     /// Closes sessions that keep much, those that keep most first, until so many bytes are let go. Gives how many are.
     pub(crate) fn close_those_that_keep_most(&mut self, excess: usize, limit: Limit) -> usize {
-        let much = self.sessions.iter().filter(|(_, client)| client.kept as usize > MUCH);
+        let much = self.clients.iter().filter(|(_, client)| client.kept as usize > MUCH);
         let mut much: Vec<_> = much.map(|(key, client)| (client.kept as usize, SessionKey(key))).collect();
         much.sort_unstable_by_key(|(kept, _)| Reverse(*kept));
         let mut freed = 0;

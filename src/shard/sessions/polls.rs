@@ -8,9 +8,9 @@ use bytes::Bytes;
 use crate::config::Config;
 use crate::engineio::{Encoding, Frames, PayloadKind};
 use crate::http::{self, Coding, PollAnswer};
-use crate::shard::event_loop::core::Core;
 use crate::shard::net::connection::{Answer, Connection, HttpState};
 use crate::shard::net::write::SLICE;
+use crate::shard::sessions::Sessions;
 use crate::shard::store::keys::{ConnectionKey, SessionKey};
 
 /// From this length on a payload is shared by the answers that carry it; a shorter one is copied behind their heads.
@@ -40,7 +40,7 @@ pub(crate) struct CommonPayload {
 /// The part of `hold_up` below which what waits for a client must fall for it to go on.
 pub(crate) const GO_ON: usize = 2;
 
-impl Core {
+impl Sessions {
     /// Answers the held GETs of sessions for which something was queued, as many as one turn may.
     pub(crate) fn answer_polls(&mut self) {
         if self.polled.is_empty() {
@@ -49,7 +49,7 @@ impl Core {
         let started = Instant::now();
         for _ in 0..self.shared.config.limits.writes_per_turn {
             let Some(key) = self.polled.pop_front() else { break };
-            if let Some(client) = self.sessions.get_mut(key.0) {
+            if let Some(client) = self.clients.get_mut(key.0) {
                 client.polled = false;
                 self.act(key, |session, now, settings, effects| session.flush(now, settings, effects));
             }
@@ -65,19 +65,19 @@ impl Core {
 
     /// Answers a held GET.
     pub(crate) fn answer_poll(&mut self, key: ConnectionKey, encoding: Encoding, frames: Vec<Frames>) {
-        let Some(http) = self.connections.get_mut(key.0).and_then(Connection::http) else { return };
+        let Some(http) = self.net.connections.get_mut(key.0).and_then(Connection::http) else { return };
         http.state = HttpState::Head;
         let wanted = &http.answer;
         let common = self.common_payload.take().filter(|common| common.is_of(&frames, encoding));
-        let others_wait = !self.line.is_empty(true);
+        let others_wait = !self.net.line.is_empty(true);
         let mut common = common.unwrap_or_else(|| CommonPayload::new(frames, encoding, others_wait));
         if common.plain.len() < SHARED {
-            let answer = common.answer(&self.shared.config, wanted);
-            self.push(key, &answer);
+            let answer = common.answer(&self.net.shared.config, wanted);
+            self.net.push(key, &answer);
         } else {
-            let (head, payload) = common.head_and_payload(&self.shared.config, wanted);
-            self.push_own(key, head);
-            self.push(key, &payload);
+            let (head, payload) = common.head_and_payload(&self.net.shared.config, wanted);
+            self.net.push_own(key, head);
+            self.net.push(key, &payload);
         }
         if !self.polled.is_empty() {
             self.common_payload = Some(common);
@@ -96,7 +96,7 @@ impl Core {
 
     /// A GET of a session was answered by this connection.
     pub(crate) fn answered_session(&mut self, session: SessionKey, key: ConnectionKey) {
-        if let Some(client) = self.sessions.get_mut(session.0) {
+        if let Some(client) = self.clients.get_mut(session.0) {
             client.answered = key;
         }
         if let Some(http) = self.connections.get_mut(key.0).and_then(Connection::http) {
@@ -107,7 +107,7 @@ impl Core {
 
     /// The answer to a GET that ends its session is the last on its connection, so that the client finds another server.
     pub(crate) fn part_with(&mut self, session: SessionKey, key: ConnectionKey) {
-        let closed = self.sessions.get(session.0).is_none_or(|client| client.session.found().is_none());
+        let closed = self.clients.get(session.0).is_none_or(|client| client.session.found().is_none());
         if closed && let Some(http) = self.connections.get_mut(key.0).and_then(Connection::http) {
             http.answer.delivery.connection = http::Connection::Close;
         }
@@ -116,7 +116,7 @@ impl Core {
     /// A polling client has fetched, or probes: its POST goes on if what waits for it has become short, or must not be held up.
     pub(crate) fn let_post_go_on(&mut self, session: SessionKey) {
         let short = self.shared.config.limits.hold_up / GO_ON;
-        let Some(client) = self.sessions.get(session.0) else { return };
+        let Some(client) = self.clients.get(session.0) else { return };
         let Some(key) = client.session.handled_post() else { return };
         if client.session.queued_bytes() > short && !client.session.is_probed() {
             return;

@@ -2,24 +2,15 @@
 
 use crate::engineio::{Frames, MAX_ANSWER, MESSAGE_OVERHEAD, Route};
 use crate::metrics::Limit;
-use crate::shard::event_loop::core::Core;
+use crate::shard::sessions::Sessions;
+use crate::shard::shared::target::Urgency;
 use crate::shard::store::keys::SessionKey;
 
-/// Whether a message may be dropped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) enum Urgency {
-    /// It waits for a client that is not ready.
-    #[default]
-    Reliable,
-    /// A client that is not ready does not get it.
-    Volatile,
-}
-
-impl Core {
+impl Sessions {
     /// Sends to a session by the transport it is on.
     #[inline]
     pub(crate) fn send_to_session(&mut self, key: SessionKey, frames: &Frames, urgency: Urgency) {
-        let Some(client) = self.sessions.get_mut(key.0) else { return };
+        let Some(client) = self.clients.get_mut(key.0) else { return };
         match client.session.route() {
             Route::WebSocket(connection) => {
                 if urgency == Urgency::Volatile && !self.is_writable(connection) {
@@ -51,11 +42,11 @@ impl Core {
     /// Queues a message for a polling client.
     pub(crate) fn enqueue(&mut self, key: SessionKey, frames: &Frames) {
         let charged = frames.charged(self.charges.charge(frames.bytes()));
-        let Some(client) = self.sessions.get_mut(key.0) else { return };
+        let Some(client) = self.clients.get_mut(key.0) else { return };
         let before = client.session.queued_bytes();
-        client.session.enqueue(self.now, charged, &self.shared.settings);
+        client.session.enqueue(self.net.now, charged, &self.net.shared.settings);
         let after = client.session.queued_bytes();
-        self.queued_overhead += MESSAGE_OVERHEAD;
+        self.net.queued_overhead += MESSAGE_OVERHEAD;
         if !client.polled {
             client.polled = true;
             self.polled.push_back(key);

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 
 use crate::engineio::{Frames, MESSAGE_OVERHEAD, Reason, Route};
 use crate::metrics::Limit;
-use crate::shard::event_loop::core::Core;
+use crate::shard::sessions::Sessions;
 use crate::shard::store::keys::{ConnectionKey, SessionKey};
 
 /// The part of what may wait for all from which on the first are cut off.
@@ -41,10 +41,10 @@ impl Queue {
     }
 }
 
-impl Core {
+impl Sessions {
     /// A client's heartbeat or GET is missing. It is waited for again if the client takes what it is sent, or has not been read.
     pub(crate) fn look_for_life(&mut self, key: SessionKey) {
-        let Some(client) = self.sessions.get(key.0) else { return };
+        let Some(client) = self.clients.get(key.0) else { return };
         let (route, answered, post) = (client.session.route(), client.answered, client.session.handled_post());
         let (connection, is_unread) = match route {
             Route::WebSocket(connection) | Route::Translated(connection, _) => (connection, self.is_unread(connection)),
@@ -100,7 +100,7 @@ impl Core {
             let of = Waiting::Connection(ConnectionKey(key));
             Some(Queue { of, length: outbox.queued(), own: outbox.own(), pace: outbox.progress.pace() })
         });
-        let sessions = self.sessions.iter().filter_map(|(key, client)| {
+        let sessions = self.clients.iter().filter_map(|(key, client)| {
             let length = client.session.queued_bytes();
             let own = || client.session.queue().filter(|frames| frames.are_own());
             (length > 0).then(|| Queue {
@@ -130,7 +130,7 @@ impl Core {
 
     /// Ends a polling session that does not fetch what waits for it.
     pub(crate) fn cut_off(&mut self, key: SessionKey, limit: Limit) {
-        let Some(client) = self.sessions.get(key.0) else { return };
+        let Some(client) = self.clients.get(key.0) else { return };
         let (length, last) =
             (client.session.queued_bytes(), client.session.queue().last().map(|last| last.bytes().clone()));
         self.note_cut(limit, length, last.as_ref());

@@ -10,8 +10,8 @@ use rustix::io::ioctl_fionread;
 
 use crate::engineio::Millis;
 use crate::metrics::Limit;
-use crate::shard::event_loop::core::Core;
 use crate::shard::net::connection::Role;
+use crate::shard::sessions::Sessions;
 use crate::shard::store::keys::ConnectionKey;
 
 /// By how much the time for which a client was held up may exceed the time for which it was not.
@@ -44,7 +44,7 @@ impl Strain {
     }
 }
 
-impl Core {
+impl Sessions {
     /// A WebSocket is to be held up. Gives the limit for which it is to be closed instead, if it has sent too much for too long.
     #[cold]
     pub(in crate::shard) fn goes_on_too_long(&mut self, key: ConnectionKey) -> Option<Limit> {
@@ -52,7 +52,7 @@ impl Core {
         self.may_send_again(key)?;
         let Role::Session(session) = self.websocket(key)?.role else { return None };
         let has_sent_more = ioctl_fionread(&self.connections.get(key.0)?.stream).is_ok_and(|unread| unread > 0);
-        self.allowances.get_mut(&session)?.goes_on(self.now, rates, has_sent_more)
+        self.allowances.get_mut(&session)?.goes_on(self.net.now, rates, has_sent_more)
     }
 }
 

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use crate::engineio::{Encoding, Frames, Protocol};
-use crate::shard::event_loop::core::Core;
+use crate::shard::sessions::Sessions;
 use crate::shard::store::keys::SessionKey;
 
 /// Frames that were translated last, and what they became. It lives until the turn's frames are written, so that what is
@@ -15,7 +15,7 @@ pub(crate) struct Translation {
     into: Bytes,
 }
 
-impl Core {
+impl Sessions {
     /// The frames as a client with this encoding gets them over its WebSocket.
     pub(crate) fn translated(&mut self, frames: &Frames, encoding: Encoding) -> Bytes {
         let from = frames.bytes();
@@ -37,7 +37,7 @@ impl Core {
         if !self.shared.settings.allow_eio3 {
             return Encoding::V4;
         }
-        self.sessions.get(session.0).map_or(Encoding::V4, |client| client.session.encoding())
+        self.clients.get(session.0).map_or(Encoding::V4, |client| client.session.encoding())
     }
 
     /// Whether a session's client is a 2.x one.

@@ -5,53 +5,18 @@ use std::collections::VecDeque;
 use crate::engineio::Millis;
 use crate::error::AckError;
 use crate::metrics::Limit;
-use crate::shard::event_loop::application::AckCallback;
-use crate::shard::event_loop::calls::Call;
-use crate::shard::event_loop::core::Core;
-use crate::shard::net::connection::NEVER;
+use crate::shard::shared::target::Broadcast;
+use crate::shard::sockets::Sockets;
+use crate::shard::sockets::calls::{AckCallback, Call};
 use crate::shard::sockets::collections::Asker;
 use crate::shard::sockets::kept::PENDING_ACK;
-use crate::shard::sockets::life::Status;
+use crate::shard::sockets::pending_acks::{PendingAck, Waiter, take};
+use crate::shard::sockets::state::Status;
 use crate::shard::store::keys::{SocketKey, SocketRef, TimerKey};
+use crate::shard::store::timers::NEVER;
 use crate::socketio::Arguments;
 
-/// An acknowledgement that is missing.
-pub(crate) struct PendingAck {
-    id: u64,
-    deadline: Millis,
-    waiter: Waiter,
-}
-
-/// Who waits for an acknowledgement.
-enum Waiter {
-    Callback(AckCallback),
-    /// A broadcast that asked many.
-    Broadcast(Asker),
-}
-
-impl PendingAck {
-    /// What the application must hear of an acknowledgement that came, or will not come.
-    pub(crate) fn settle(self, socket: SocketRef, result: Result<Arguments, AckError>) -> Option<Call> {
-        match (self.waiter, result) {
-            (Waiter::Callback(callback), result) => Some(Call::Acknowledged { socket, callback, result }),
-            (Waiter::Broadcast(asker), Ok(answer)) => asker.answered(answer),
-            (Waiter::Broadcast(asker), Err(_)) => asker.lost(),
-        }
-    }
-}
-
-/// Takes out the acknowledgement of that id. A broadcast asks many clients at once, of whom most are asked nothing else for
-/// long: when the last has answered, they keep no memory for it.
-fn take(acks: &mut VecDeque<PendingAck>, id: u64) -> Option<PendingAck> {
-    let place = acks.iter().position(|ack| ack.id == id)?;
-    let ack = acks.remove(place)?;
-    if acks.is_empty() && matches!(ack.waiter, Waiter::Broadcast(_)) {
-        *acks = VecDeque::new();
-    }
-    Some(ack)
-}
-
-impl Core {
+impl Sockets {
     /// Notes that a socket owes an acknowledgement.
     pub(crate) fn expect_ack(&mut self, socket: SocketRef, id: u64, deadline: Millis, callback: AckCallback) {
         self.expect(socket, PendingAck { id, deadline, waiter: Waiter::Callback(callback) });
@@ -59,7 +24,7 @@ impl Core {
 
     /// Notes that a socket owes one of the answers to a broadcast.
     pub(crate) fn expect_answer(&mut self, key: SocketKey, id: u64, deadline: Millis, asker: &Asker) {
-        let Some(random) = self.sockets.get(key.0).map(|state| state.random) else { return };
+        let Some(random) = self.states.get(key.0).map(|state| state.random) else { return };
         let waiter = Waiter::Broadcast(asker.clone());
         self.expect(SocketRef { key, random }, PendingAck { id, deadline, waiter });
     }
@@ -95,7 +60,7 @@ impl Core {
     /// A socket's timer came up: acknowledgements that are overdue are given up.
     pub(crate) fn socket_due(&mut self, key: SocketKey) {
         let now = self.now;
-        let Some(state) = self.sockets.get_mut(key.0) else { return };
+        let Some(state) = self.states.get_mut(key.0) else { return };
         let socket = SocketRef { key, random: state.random };
         let Some(extra) = state.extra.as_mut().filter(|extra| extra.armed <= now) else { return };
         extra.armed = NEVER;
@@ -114,14 +79,29 @@ impl Core {
 
     /// Keeps a timer for the earliest acknowledgement that a socket waits for.
     pub(crate) fn arm_socket(&mut self, key: SocketKey, deadline: Millis) {
-        let Some(extra) = self.sockets.get_mut(key.0).and_then(|socket| socket.extra.as_deref_mut()) else { return };
+        let Some(extra) = self.states.get_mut(key.0).and_then(|socket| socket.extra.as_deref_mut()) else { return };
         if deadline < extra.armed {
-            let at = self.timers.rounded(deadline);
+            let at = self.sessions.timers.rounded(deadline);
             if at < extra.armed {
                 extra.armed = at;
-                self.timers.insert(at, TimerKey::Socket(key));
+                self.sessions.timers.insert(at, TimerKey::Socket(key));
             }
         }
+    }
+
+    /// Sends to the sockets of this shard that a broadcast is for, and notes that they owe answers.
+    pub(crate) fn broadcast_with_ack(&mut self, broadcast: &Broadcast, id: u64, deadline: Millis, asker: &Asker) {
+        if asker.is_over() {
+            return;
+        }
+        let mut receivers = self.select(broadcast.namespace, &broadcast.target);
+        receivers.retain(|key| self.states.get(key.0).is_some_and(|state| state.status == Status::Connected));
+        for &key in &receivers {
+            self.send_event(key, &broadcast.frames, broadcast.urgency, broadcast.heard.as_ref());
+            self.expect_answer(key, id, deadline, asker);
+        }
+        let complete = asker.asked(receivers.len());
+        self.calls.extend(complete.map(Call::Collected));
     }
 }
 

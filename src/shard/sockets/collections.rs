@@ -3,16 +3,12 @@
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::life::Status;
-use super::target::Broadcast;
 use crate::cluster::Answer;
 use crate::engineio::Millis;
 use crate::metrics::Limit;
 use crate::shard::Shard;
-use crate::shard::event_loop::calls::Call;
-use crate::shard::event_loop::core::Core;
-use crate::shard::event_loop::waits::Wait;
-use crate::shard::store::answer_budget::AnswerBudget;
+use crate::shard::shared::answer_budget::AnswerBudget;
+use crate::shard::store::waits::Wait;
 use crate::socketio::Arguments;
 
 /// What is called with the answers, and with how many receivers gave none, or `None` if every one has answered. Whoever was
@@ -221,18 +217,17 @@ pub(crate) enum Asker {
 }
 
 impl Asker {
-    fn is_over(&self) -> bool {
+    pub(crate) fn is_over(&self) -> bool {
         match self {
             Self::Collection(collection) => collection.is_over(),
             Self::Relay(_) => false,
         }
     }
 
-    fn asked(&self, receivers: usize) -> Option<Call> {
+    /// So many clients of a shard are asked. Gives the collection if it is complete by that.
+    pub(crate) fn asked(&self, receivers: usize) -> Option<Arc<Collection>> {
         match self {
-            Self::Collection(collection) => {
-                collection.asked(receivers).then(|| Call::Collected(Arc::clone(collection)))
-            }
+            Self::Collection(collection) => collection.asked(receivers).then(|| Arc::clone(collection)),
             Self::Relay(relay) => {
                 relay.asked(receivers);
                 None
@@ -240,10 +235,10 @@ impl Asker {
         }
     }
 
-    /// An answer came. Gives what the application must hear, if it was the last.
-    pub(crate) fn answered(self, answer: Arguments) -> Option<Call> {
+    /// An answer came. Gives the collection if it is complete by that.
+    pub(crate) fn answered(self, answer: Arguments) -> Option<Arc<Collection>> {
         match self {
-            Self::Collection(collection) => collection.answered(answer).then_some(Call::Collected(collection)),
+            Self::Collection(collection) => collection.answered(answer).then_some(collection),
             Self::Relay(relay) => {
                 (relay.send)(Answer::Ack(answer));
                 None
@@ -251,28 +246,12 @@ impl Asker {
         }
     }
 
-    /// An answer will not come. Gives what the application must hear, if none may come any more.
-    pub(crate) fn lost(self) -> Option<Call> {
+    /// An answer will not come. Gives the collection if it is complete by that.
+    pub(crate) fn lost(self) -> Option<Arc<Collection>> {
         match self {
-            Self::Collection(collection) => collection.lost().then_some(Call::Collected(collection)),
+            Self::Collection(collection) => collection.lost().then_some(collection),
             Self::Relay(_) => None,
         }
-    }
-}
-
-impl Core {
-    /// Sends to the sockets of this shard that a broadcast is for, and notes that they owe answers.
-    pub(crate) fn broadcast_with_ack(&mut self, broadcast: &Broadcast, id: u64, deadline: Millis, asker: &Asker) {
-        if asker.is_over() {
-            return;
-        }
-        let mut receivers = self.select(broadcast.namespace, &broadcast.target);
-        receivers.retain(|key| self.sockets.get(key.0).is_some_and(|state| state.status == Status::Connected));
-        for &key in &receivers {
-            self.send_event(key, &broadcast.frames, broadcast.urgency, broadcast.heard.as_ref());
-            self.expect_answer(key, id, deadline, asker);
-        }
-        self.calls.extend(asker.asked(receivers.len()));
     }
 }
 

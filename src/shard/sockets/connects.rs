@@ -6,14 +6,14 @@ use bytestring::ByteString;
 
 use crate::engineio::Sid;
 use crate::metrics::Limit;
-use crate::shard::event_loop::calls::Call;
-use crate::shard::event_loop::core::Core;
-use crate::shard::sessions::sending::Urgency;
-use crate::shard::sockets::life::Status;
+use crate::shard::shared::target::Urgency;
+use crate::shard::sockets::Sockets;
+use crate::shard::sockets::calls::Call;
+use crate::shard::sockets::state::Status;
 use crate::shard::store::keys::{NamespaceKey, SessionKey};
 use crate::socketio::{self, SocketId, v4};
 
-impl Core {
+impl Sockets {
     /// Joins a session that has just opened to `/`, if its client expects the server to. Where there are no namespaces,
     /// none has to be joined in time.
     pub(crate) fn greet(&mut self, session: SessionKey) {

@@ -1,26 +1,26 @@
 //! Messages for sockets: to one, or to all that a broadcast is for.
 
 use crate::engineio::{Frames, Route};
-use crate::shard::event_loop::core::Core;
-use crate::shard::sessions::sending::Urgency;
-use crate::shard::sockets::life::Status;
-use crate::shard::sockets::target::{Broadcast, Target};
+use crate::shard::shared::target::Urgency;
+use crate::shard::shared::target::{Broadcast, Target};
+use crate::shard::sockets::Sockets;
+use crate::shard::sockets::state::Status;
 use crate::shard::store::keys::{NamespaceKey, SocketKey};
 
-impl Core {
+impl Sockets {
     /// Sends to a socket, unless it is leaving.
     #[inline]
     pub(crate) fn send(&mut self, key: SocketKey, frames: &Frames, urgency: Urgency) {
-        let Some(socket) = self.sockets.get(key.0) else { return };
+        let Some(socket) = self.states.get(key.0) else { return };
         if socket.status == Status::Connected {
-            self.send_to_session(socket.session, frames, urgency);
+            self.sessions.send_to_session(socket.session, frames, urgency);
         }
     }
 
     /// Sends to a socket what is for nobody else, unless it is leaving.
     pub(crate) fn send_own(&mut self, key: SocketKey, frames: Frames) {
-        let Some(socket) = self.sockets.get(key.0) else { return };
-        let session = self.sessions.get(socket.session.0).filter(|_| socket.status == Status::Connected);
+        let Some(socket) = self.states.get(key.0) else { return };
+        let session = self.clients.get(socket.session.0).filter(|_| socket.status == Status::Connected);
         match session.map(|client| client.session.route()) {
             Some(Route::WebSocket(connection)) => {
                 self.push_own(connection, frames.into_bytes());

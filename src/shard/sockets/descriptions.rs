@@ -5,10 +5,10 @@ use std::sync::Arc;
 use serde_json::value::RawValue;
 
 use crate::engineio::{Route, Sid};
-use crate::shard::event_loop::core::Core;
 use crate::shard::sessions::handshake::Handshake;
-use crate::shard::sockets::life::Status;
-use crate::shard::sockets::target::Target;
+use crate::shard::shared::target::Target;
+use crate::shard::sockets::Sockets;
+use crate::shard::sockets::state::Status;
 use crate::shard::store::keys::{NamespaceKey, SocketRef};
 use crate::socketio::SocketId;
 
@@ -24,11 +24,11 @@ pub(crate) struct Description {
     pub(crate) data: Option<Box<RawValue>>,
 }
 
-impl Core {
+impl Sockets {
     /// The connected sockets of this shard that a target means.
     pub(crate) fn selected(&self, namespace: NamespaceKey, target: &Target) -> Vec<SocketRef> {
         let connected = |key| {
-            let state = self.sockets.get(key)?;
+            let state = self.states.get(key)?;
             (state.status == Status::Connected).then_some(state.random)
         };
         let keys = self.select(namespace, target).into_iter();
@@ -57,7 +57,7 @@ impl Core {
     /// Bytes that wait for a socket's client, those of this turn among them.
     pub(crate) fn queued_for(&self, socket: SocketRef) -> usize {
         let session = self.socket(socket).map(|state| state.session);
-        let Some(client) = session.and_then(|session| self.sessions.get(session.0)) else { return 0 };
+        let Some(client) = session.and_then(|session| self.clients.get(session.0)) else { return 0 };
         let (Route::WebSocket(connection) | Route::Translated(connection, _)) = client.session.route() else {
             return client.session.queued_bytes();
         };

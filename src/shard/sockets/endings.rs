@@ -1,14 +1,14 @@
 //! Sessions as sockets see them: when one ends, its sockets leave.
 
 use crate::engineio::{Effect, Millis, Reason, Session, Settings};
-use crate::shard::event_loop::calls::Call;
-use crate::shard::event_loop::core::Core;
-use crate::shard::sessions::acting::Ending;
+use crate::shard::sessions::acting::SessionEnd;
+use crate::shard::sockets::Sockets;
+use crate::shard::sockets::calls::Call;
 use crate::shard::store::keys::{ConnectionKey, SessionKey};
 use crate::socketio::DisconnectReason;
 
-impl Core {
-    /// Lets a session act, as [`act`](Self::act) does, and tells its sockets if it has ended by that.
+impl Sockets {
+    /// Lets a session act, as [`act`](crate::shard::sessions::Sessions::act) does, and tells its sockets if it has ended by that.
     pub(crate) fn session<R>(
         &mut self,
         key: SessionKey,
@@ -23,8 +23,8 @@ impl Core {
     pub(crate) fn hear_endings(&mut self) {
         while let Some((session, ending)) = self.endings.pop_front() {
             match ending {
-                Ending::Left(reason) => self.leave_all(session, DisconnectReason::Session(reason)),
-                Ending::Closed(reason) => self.session_closed(session, reason),
+                SessionEnd::Left(reason) => self.leave_all(session, DisconnectReason::Session(reason)),
+                SessionEnd::Closed(reason) => self.session_closed(session, reason),
             }
         }
     }

@@ -5,15 +5,15 @@ use std::sync::Arc;
 use bytestring::ByteString;
 
 use crate::metrics::Limit;
-use crate::shard::event_loop::calls::Call;
-use crate::shard::event_loop::core::Core;
-use crate::shard::sessions::sending::Urgency;
+use crate::shard::shared::namespaces::{Child, NamespaceRef, NoNamespace};
+use crate::shard::shared::target::Urgency;
+use crate::shard::sockets::Sockets;
+use crate::shard::sockets::calls::Call;
 use crate::shard::sockets::kept::SOCKET_OF_CHILD;
-use crate::shard::sockets::namespaces::{Child, NamespaceRef, NoNamespace};
 use crate::shard::store::keys::{NamespaceKey, SessionKey, SessionRef};
 use crate::socketio;
 
-impl Core {
+impl Sockets {
     /// The namespace of that name, if it was declared or this shard has sockets in it.
     pub(crate) fn namespace(&self, name: &str) -> Option<NamespaceKey> {
         self.shared.directory.namespace(name).or_else(|| self.namespaces.named(name))

@@ -9,7 +9,7 @@ use log::Level;
 use crate::cluster::redis::Standing;
 use crate::cluster::{Membership, Place};
 use crate::log_line::{Excerpt, LineKind};
-use crate::shard::event_loop::inbox::Letter;
+use crate::shard::shared::mailbox::Letter;
 use crate::shard::{Shard, SocketRef};
 
 static UNHEARD: LineKind =

@@ -3,8 +3,8 @@
 use crate::engineio::Sid;
 use crate::log_line::no_random_numbers;
 use crate::shard::SocketRef;
-use crate::shard::event_loop::calls::Call;
-use crate::shard::event_loop::core::Core;
+use crate::shard::sockets::Sockets;
+use crate::shard::sockets::calls::Call;
 use crate::shard::sockets::kept::IDENTITY;
 
 /// What a socket has for recovery.
@@ -16,7 +16,7 @@ pub(crate) struct Identity {
     pub(crate) restored: Option<Sid>,
 }
 
-impl Core {
+impl Sockets {
     fn identity(&self, socket: SocketRef) -> Option<&Identity> {
         self.socket(socket)?.extra.as_ref()?.identity.as_deref()
     }

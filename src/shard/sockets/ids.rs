@@ -4,13 +4,13 @@
 //! session, so that these are known here by that.
 
 use crate::engineio::Sid;
-use crate::shard::event_loop::core::Core;
 use crate::shard::sessions::client::Lookup;
-use crate::shard::sockets::life::SocketState;
+use crate::shard::sockets::Sockets;
+use crate::shard::sockets::state::SocketState;
 use crate::shard::store::keys::{NamespaceKey, SocketKey, SocketRef};
 use crate::socketio::SocketId;
 
-impl Core {
+impl Sockets {
     /// The id of a socket.
     pub(crate) fn socket_id(&self, socket: SocketRef) -> SocketId {
         let legacy = self.socket(socket).filter(|state| self.is_v3(state.session));

@@ -1,13 +1,13 @@
 //! Sockets in rooms.
 
-use super::life::Status;
 use crate::error::JoinError;
 use crate::metrics::Limit;
-use crate::shard::event_loop::core::Core;
+use crate::shard::sockets::Sockets;
+use crate::shard::sockets::state::Status;
 use crate::shard::store::keys::{NamespaceKey, SocketRef};
 use crate::socketio::SocketId;
 
-impl Core {
+impl Sockets {
     /// Puts a socket into a room.
     ///
     /// # Errors
@@ -16,7 +16,7 @@ impl Core {
         let (of_socket, of_shard) = (self.shared.config.limits.rooms_per_socket, self.shared.rooms_per_shard);
         let id = self.socket_id(socket);
         let rooms = self.namespaces.rooms;
-        let state = self.sockets.get_mut(socket.key.0).filter(|state| state.random == socket.random);
+        let state = self.states.get_mut(socket.key.0).filter(|state| state.random == socket.random);
         let state = state.filter(|state| state.status != Status::Leaving).ok_or(JoinError::Disconnected)?;
         if room == &*id {
             return Ok(());
@@ -35,7 +35,7 @@ impl Core {
             self.metrics.hit(Limit::Rooms);
             return Err(JoinError::Rooms(of_shard));
         }
-        let limits = &self.shared.config.limits;
+        let limits = &self.sessions.shared.config.limits;
         if room.len() > limits.room_length {
             self.metrics.hit(Limit::RoomLength);
             return Err(JoinError::RoomLength { length: room.len(), most: limits.room_length });
@@ -55,7 +55,7 @@ impl Core {
     fn enter_room(&mut self, socket: SocketRef, namespace: NamespaceKey, room: &str, id: SocketId) {
         let rooms = self.namespaces.rooms;
         let Some(members) = self.namespaces.get_mut(namespace) else { return };
-        let Some(state) = self.sockets.get_mut(socket.key.0) else { return };
+        let Some(state) = self.states.get_mut(socket.key.0) else { return };
         let before = members.rooms.len();
         members.rooms.join(socket.key.0, &mut state.extra().memberships, room);
         self.namespaces.rooms += members.rooms.len() - before;
@@ -65,7 +65,7 @@ impl Core {
 
     /// Takes a socket out of a room.
     pub(crate) fn leave_room(&mut self, socket: SocketRef, room: &str) {
-        let Some(state) = self.sockets.get_mut(socket.key.0).filter(|state| state.random == socket.random) else {
+        let Some(state) = self.states.get_mut(socket.key.0).filter(|state| state.random == socket.random) else {
             return;
         };
         let namespace = state.namespace;
@@ -98,7 +98,7 @@ impl Core {
     pub(crate) fn all_rooms(&self, namespace: NamespaceKey) -> Vec<String> {
         let Some(members) = self.namespaces.get(namespace) else { return Vec::new() };
         let sockets = members.everyone().iter().filter_map(|key| {
-            let socket = SocketRef { key: *key, random: self.sockets.get(key.0)?.random };
+            let socket = SocketRef { key: *key, random: self.states.get(key.0)?.random };
             Some(self.socket_id(socket).to_string())
         });
         sockets.chain(members.rooms.all().map(str::to_owned)).collect()

@@ -1,6 +1,6 @@
 //! What sockets keep, as the ledger of their sessions counts it.
 
-use crate::shard::event_loop::core::Core;
+use crate::shard::sockets::Sockets;
 use crate::shard::store::keys::{NamespaceKey, SessionKey, SocketRef};
 
 /// What a socket takes beside what its client chose: it, what most have no need of, its place among the members.
@@ -18,7 +18,7 @@ pub(crate) const IDENTITY: usize = 192;
 /// What an acknowledgement that is missing takes.
 pub(crate) const PENDING_ACK: usize = 128;
 
-impl Core {
+impl Sockets {
     /// What a socket of a namespace costs beside what its client chose.
     pub(crate) fn socket_cost(&self, namespace: NamespaceKey) -> usize {
         if self.namespaces.child(namespace).is_some() { SOCKET_OF_CHILD } else { SOCKET }
@@ -55,7 +55,8 @@ impl Core {
         namespace: NamespaceKey,
         chosen: usize,
     ) {
-        self.note_kept(session, self.socket_cost(namespace));
+        let cost = self.socket_cost(namespace);
+        self.note_kept(session, cost);
         if chosen > 0 {
             self.keep_for(socket, chosen);
         }
@@ -66,6 +67,7 @@ impl Core {
         let Some(state) = self.socket(socket) else { return };
         let kept = state.extra.as_ref().map_or(0, |extra| extra.kept);
         let cost = self.socket_cost(state.namespace);
-        self.let_go_of(state.session, cost + kept);
+        let session = state.session;
+        self.let_go_of(session, cost + kept);
     }
 }

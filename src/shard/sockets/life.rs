@@ -1,81 +1,32 @@
 //! Sockets: a client's places in namespaces. They join, are sent to, wait for acknowledgements, and leave.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
-use crate::engineio::{Millis, Sid, Transport};
+use crate::engineio::{Sid, Transport};
 use crate::error::{AckError, DataError};
 use crate::log_line::{Excerpt, no_random_numbers};
 use crate::metrics::Limit;
-use crate::shard::event_loop::application::Refusal;
-use crate::shard::event_loop::calls::Call;
-use crate::shard::event_loop::core::Core;
-use crate::shard::net::connection::NEVER;
 use crate::shard::sessions::handshake::Handshake;
-use crate::shard::sessions::sending::Urgency;
-use crate::shard::sockets::acks::PendingAck;
-use crate::shard::sockets::identity::Identity;
+use crate::shard::shared::directory::Refusal;
+use crate::shard::shared::target::Urgency;
+use crate::shard::sockets::Sockets;
+use crate::shard::sockets::calls::Call;
+use crate::shard::sockets::state::SocketState;
+use crate::shard::sockets::state::Status;
 use crate::shard::store::keys::{NamespaceKey, SessionKey, SocketKey, SocketRef};
-use crate::socketio::{self, DisconnectReason, Memberships};
+use crate::socketio::{self, DisconnectReason};
 
-/// A socket.
-pub(crate) struct SocketState {
-    /// The random part of its sid.
-    pub(crate) random: u64,
-    pub(crate) session: SessionKey,
-    /// The next socket of the same session.
-    pub(crate) next: Option<SocketKey>,
-    /// Where it stands among its namespace's members.
-    pub(crate) place: u32,
-    pub(crate) namespace: NamespaceKey,
-    pub(crate) status: Status,
-    /// What most sockets have no need of.
-    pub(crate) extra: Option<Box<Extra>>,
-}
-
-/// Where a socket stands in its life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Status {
-    /// The middlewares have not let it in yet.
-    Joining,
-    /// It is a member of its namespace.
-    Connected,
-    /// It is leaving: its handlers will hear, and nothing is sent to it any more.
-    Leaving,
-}
-
-/// What most sockets have no need of.
-#[derive(Default)]
-pub(crate) struct Extra {
-    pub(crate) memberships: Memberships,
-    pub(crate) auth: Option<Arc<str>>,
-    pub(crate) data: Option<Box<RawValue>>,
-    pub(crate) acks: VecDeque<PendingAck>,
-    /// What recovery knows it by; `None` while recovery is off.
-    pub(crate) identity: Option<Box<Identity>>,
-    /// The instant for which a timer was armed last.
-    pub(crate) armed: Millis,
-    /// Bytes that it keeps, as the ledger counts them.
-    pub(crate) kept: usize,
-}
-
-impl SocketState {
-    pub(crate) fn extra(&mut self) -> &mut Extra {
-        self.extra.get_or_insert_with(|| Box::new(Extra { armed: NEVER, ..Extra::default() }))
-    }
-}
-
-impl Core {
+impl Sockets {
     /// A socket that has not gone since the reference was made.
     pub(crate) fn socket(&self, socket: SocketRef) -> Option<&SocketState> {
-        self.sockets.get(socket.key.0).filter(|state| state.random == socket.random)
+        self.states.get(socket.key.0).filter(|state| state.random == socket.random)
     }
 
     /// The same, to change it.
     pub(crate) fn socket_mut(&mut self, socket: SocketRef) -> Option<&mut SocketState> {
-        self.sockets.get_mut(socket.key.0).filter(|state| state.random == socket.random)
+        self.states.get_mut(socket.key.0).filter(|state| state.random == socket.random)
     }
 
     /// Whether a socket is a member of its namespace.
@@ -85,7 +36,7 @@ impl Core {
 
     /// The request that opened a socket's session.
     pub(crate) fn handshake(&self, socket: SocketRef) -> Option<Arc<Handshake>> {
-        let client = self.sessions.get(self.socket(socket)?.session.0)?;
+        let client = self.clients.get(self.socket(socket)?.session.0)?;
         Some(Arc::clone(&client.handshake))
     }
 
@@ -93,14 +44,14 @@ impl Core {
     pub(crate) fn describe_socket(&self, socket: SocketRef) -> String {
         let Some(state) = self.socket(socket) else { return "a socket that has left".to_owned() };
         let namespace = Excerpt(self.namespace_name(state.namespace));
-        let address = self.sessions.get(state.session.0).map(|client| client.handshake.address().ip());
+        let address = self.clients.get(state.session.0).map(|client| client.handshake.address().ip());
         let from = address.map(|address| format!(", from {address}")).unwrap_or_default();
         format!("socket {} of {namespace:?}{from}", self.socket_id(socket))
     }
 
     /// The transport that a socket's client is on.
     pub(crate) fn transport(&self, socket: SocketRef) -> Option<Transport> {
-        let client = self.sessions.get(self.socket(socket)?.session.0)?;
+        let client = self.clients.get(self.socket(socket)?.session.0)?;
         client.session.found().map(|found| found.transport)
     }
 
@@ -150,10 +101,10 @@ impl Core {
 
     /// The sockets of a session.
     pub(crate) fn sockets_of(&self, session: SessionKey) -> Vec<SocketRef> {
-        let mut next = self.sessions.get(session.0).and_then(|client| client.sockets.get());
+        let mut next = self.clients.get(session.0).and_then(|client| client.sockets.get());
         std::iter::from_fn(|| {
             let key = next?;
-            let socket = self.sockets.get(key.0)?;
+            let socket = self.states.get(key.0)?;
             next = socket.next;
             Some(SocketRef { key, random: socket.random })
         })
@@ -162,9 +113,9 @@ impl Core {
 
     /// The socket that a session has in a namespace.
     pub(crate) fn socket_in(&self, session: SessionKey, namespace: NamespaceKey) -> Option<(SocketRef, Status)> {
-        let mut next = self.sessions.get(session.0)?.sockets.get();
+        let mut next = self.clients.get(session.0)?.sockets.get();
         while let Some(key) = next {
-            let socket = self.sockets.get(key.0)?;
+            let socket = self.states.get(key.0)?;
             if socket.namespace == namespace {
                 return Some((SocketRef { key, random: socket.random }, socket.status));
             }
@@ -180,9 +131,9 @@ impl Core {
         namespace: NamespaceKey,
         auth: Option<Arc<str>>,
     ) -> Option<SocketRef> {
-        let slot = self.sockets.vacant_key()?;
+        let slot = self.states.vacant_key()?;
         let random = self.sids.next(slot).inspect_err(no_random_numbers).ok()?.random;
-        let client = self.sessions.get_mut(session.0)?;
+        let client = self.sessions.clients.get_mut(session.0)?;
         let mut socket = SocketState {
             random,
             session,
@@ -196,12 +147,12 @@ impl Core {
         if auth.is_some() {
             socket.extra().auth = auth;
         }
-        let key = SocketKey(self.sockets.insert(socket).ok()?);
+        let key = SocketKey(self.states.insert(socket).ok()?);
         client.sockets.set(Some(key));
         let socket = SocketRef { key, random };
         self.namespaces.entered(namespace);
         self.keep_socket(socket, session, namespace, chosen);
-        self.metrics.sockets.set(self.sockets.len() as u64);
+        self.metrics.sockets.set(self.states.len() as u64);
         Some(socket)
     }
 
@@ -276,7 +227,7 @@ impl Core {
             }
             let gone = before - members.rooms.len();
             if let Some(moved) = members.remove(place)
-                && let Some(moved) = self.sockets.get_mut(moved.0)
+                && let Some(moved) = self.states.get_mut(moved.0)
             {
                 moved.place = place;
             }
@@ -312,16 +263,16 @@ impl Core {
                 }
             }
             None => {
-                if let Some(client) = self.sessions.get_mut(session.0) {
+                if let Some(client) = self.clients.get_mut(session.0) {
                     client.sockets.set(next);
                 }
             }
         }
         self.forget_identity(socket);
         self.let_go_of_socket(socket);
-        self.sockets.remove(socket.key.0);
+        self.states.remove(socket.key.0);
         self.namespaces.left(namespace);
         self.leave_empty(namespace);
-        self.metrics.sockets.set(self.sockets.len() as u64);
+        self.metrics.sockets.set(self.states.len() as u64);
     }
 }

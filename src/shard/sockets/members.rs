@@ -1,6 +1,6 @@
 //! The sockets of one namespace that live in one shard, and the choice among them.
 
-use super::target::Target;
+use crate::shard::shared::target::Target;
 use crate::shard::store::keys::SocketKey;
 use crate::socketio::{Room, Rooms};
 

@@ -1,24 +1,11 @@
 //! What the application may hear of rooms.
 
-use crate::shard::event_loop::calls::Call;
-use crate::shard::event_loop::core::Core;
+use crate::shard::sockets::Sockets;
+use crate::shard::sockets::calls::{Call, RoomChange};
 use crate::shard::store::keys::NamespaceKey;
 use crate::socketio::{Memberships, SocketId};
 
-/// What became of a room in this shard.
-#[derive(Debug, Clone)]
-pub(crate) enum RoomChange {
-    /// It has its first member.
-    Created,
-    /// Its last member has left.
-    Deleted,
-    /// This socket has joined.
-    Joined(SocketId),
-    /// This socket has left.
-    Left(SocketId),
-}
-
-impl Core {
+impl Sockets {
     /// A socket has joined a room; the application is told if it wants to hear. `rooms` is how many there were before.
     pub(crate) fn joined_room(&mut self, namespace: NamespaceKey, room: &str, id: SocketId, rooms: usize) {
         let created = self.namespaces.rooms > rooms;

@@ -11,6 +11,9 @@
 
 use crate::engineio::Millis;
 
+/// A deadline that never comes.
+pub(crate) const NEVER: Millis = Millis(u64::MAX);
+
 /// Buckets of the wheel, one for each of the next 65 536 milliseconds. The memory of those never used is never touched.
 const BUCKETS: u64 = 1 << 16;
 

@@ -5,12 +5,12 @@ use bytes::Bytes;
 use crate::engineio::Code;
 use crate::http::{self, BodyLength, BodyReader, Head, Status};
 use crate::log_line::Excerpt;
-use crate::shard::event_loop::core::Core;
+use crate::shard::input::Intake;
 use crate::shard::input::http::requests::Step;
 use crate::shard::net::connection::{Connection, HttpState};
 use crate::shard::store::keys::ConnectionKey;
 
-impl Core {
+impl Intake {
     pub(crate) fn refuse(&mut self, key: ConnectionKey, head: &Head<'_>, code: Code, message: Option<&str>) -> Step {
         let text = message.unwrap_or(code.message());
         log::debug!("connection {}: refused: {}", key.0, Excerpt(text));

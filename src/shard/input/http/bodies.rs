@@ -2,12 +2,12 @@
 
 use crate::http::{self, BodyError, BodyStep, Delivery, HeaderLines, Status};
 use crate::metrics::Limit;
-use crate::shard::event_loop::core::Core;
+use crate::shard::input::Intake;
 use crate::shard::input::http::requests::Step;
 use crate::shard::net::connection::{HttpState, Then};
 use crate::shard::store::keys::ConnectionKey;
 
-impl Core {
+impl Intake {
     pub(crate) fn discarded(&mut self, key: ConnectionKey, result: Result<(usize, BodyStep), BodyError>) -> Step {
         match result {
             Ok((used, BodyStep::Done)) => {

@@ -8,11 +8,12 @@
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use super::requests::Step;
-use crate::shard::event_loop::core::Core;
-use crate::shard::event_loop::turn::Shard;
-use crate::shard::net::connection::{Connection, HttpState, NEVER};
+use crate::shard::Shard;
+use crate::shard::input::Intake;
+use crate::shard::input::http::requests::Step;
+use crate::shard::net::connection::{Connection, HttpState};
 use crate::shard::store::keys::ConnectionKey;
+use crate::shard::store::timers::NEVER;
 
 /// Handshakes in one turn of the loop: less than a millisecond of work.
 const PER_TURN: usize = 16;
@@ -55,7 +56,7 @@ impl Shard {
     }
 }
 
-impl Core {
+impl Intake {
     /// Has a handshake wait; its request is kept as it came.
     pub(crate) fn defer_handshake(&mut self, key: ConnectionKey) -> Step {
         if let Some(http) = self.connections.get_mut(key.0).and_then(Connection::http) {

@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use crate::engineio::{self, Encoding, Frames, PayloadKind, Session, Transport};
 use crate::http::{self, Accept, Delivery, Head, HeaderLines, PollAnswer};
-use crate::shard::event_loop::core::Core;
+use crate::shard::input::Intake;
 use crate::shard::input::http::requests::Step;
-use crate::shard::net::connection::{Connection, NEVER, Role, Stage, WebSocket};
+use crate::shard::net::connection::{Connection, Role, Stage, WebSocket};
 use crate::shard::net::websocket::{CLOSE_FRAME, Incoming};
 use crate::shard::sessions::handshake::Handshake;
 use crate::shard::store::keys::{ConnectionKey, SessionKey};
+use crate::shard::store::timers::NEVER;
 
-impl Core {
+impl Intake {
     pub(crate) fn open_on_polling(
         &mut self,
         key: ConnectionKey,

@@ -1,15 +1,17 @@
 //! Clients that are set up for another server: they look for another path, or speak another encoding. Both they and the log
 //! are told, as neither would find out otherwise.
 
+use std::sync::Arc;
+
 use log::Level;
 
 use crate::engineio::Query;
 use crate::http::{self, Head};
 use crate::log_line::{Excerpt, LineKind};
-use crate::shard::event_loop::core::Core;
+use crate::shard::input::Intake;
 use crate::shard::input::http::requests::Step;
 use crate::shard::net::connection::Connection;
-use crate::shard::sessions::sending::Urgency;
+use crate::shard::shared::target::Urgency;
 use crate::shard::store::keys::{ConnectionKey, SessionKey};
 use crate::socketio;
 
@@ -25,10 +27,11 @@ pub(in crate::shard) fn is_socket_io(head: &Head<'_>) -> bool {
     Query::parse(head.query).transport.is_some() || USUAL.into_iter().any(usual)
 }
 
-impl Core {
+impl Intake {
     /// Answers a client of Socket.IO that looks for another path than the endpoint's.
     pub(in crate::shard) fn misdirected(&mut self, key: ConnectionKey, head: &Head<'_>) -> Step {
-        let path = &self.shared.config.path;
+        let shared = Arc::clone(&self.shared);
+        let path = &shared.config.path;
         ELSEWHERE.write(|| {
             let asked = Excerpt(head.path);
             format!("a client looks for Socket.IO at {asked:?}: here it is at {path:?} (KINGLET_PATH; the client's option `path`)")

@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use crate::engineio::{Millis, Route};
 use crate::shard::Shard;
-use crate::shard::event_loop::core::Core;
-use crate::shard::net::connection::{Connection, HttpState, NEVER, Waiting};
+use crate::shard::input::Intake;
+use crate::shard::net::connection::{Connection, HttpState, Waiting};
 use crate::shard::net::packets::Packets;
 use crate::shard::sessions::allowance::Verdict;
 use crate::shard::store::keys::{ConnectionKey, SessionKey, SessionRef, TimerKey};
+use crate::shard::store::timers::NEVER;
 
 /// How long a POST is held up at most because of what waits for its client: some clients give a request up after 5 s.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -72,17 +73,17 @@ impl Shard {
     }
 }
 
-impl Core {
+impl Intake {
     /// What holds a session's POST up, if anything does.
     fn pause(&mut self, session: SessionKey, patience: Option<Millis>) -> Option<Pause> {
         // Nobody hears of the packets of a session that is closing: they are gone through at once.
-        if matches!(self.sessions.get(session.0)?.session.route(), Route::Gone) {
+        if matches!(self.clients.get(session.0)?.session.route(), Route::Gone) {
             return None;
         }
         match self.charge(session, 1, 0) {
             Verdict::HoldUp(until, _) => Some(Pause::Rate(until)),
             Verdict::GoOn => {
-                let client = self.sessions.get(session.0)?;
+                let client = self.clients.get(session.0)?;
                 // A client sends its upgrade packet only when its POST is answered.
                 let holds = client.session.queued_bytes() > self.shared.config.limits.hold_up
                     && !client.session.is_probed()

@@ -14,13 +14,15 @@ use crate::http::{
 use crate::log_line::Excerpt;
 use crate::metrics::Limit;
 use crate::shard::Shard;
-use crate::shard::event_loop::core::Core;
+use crate::shard::input::Intake;
 use crate::shard::input::http::client_address::client_address;
 use crate::shard::input::http::mistaken::is_socket_io;
-use crate::shard::net::connection::{Answer, Connection, Fate, HttpState, NEVER, Post, Stage};
+use crate::shard::net::connection::{Answer, Connection, Fate, HttpState, Post, Stage};
 use crate::shard::sessions::client::Lookup;
 use crate::shard::sessions::handshake::Handshake;
+use crate::shard::shared::mailbox::Letter;
 use crate::shard::store::keys::{ConnectionKey, SessionKey};
+use crate::shard::store::timers::NEVER;
 
 /// How long a connection that asks for a protocol not spoken here is left, as on Node.
 const DESTROY_UPGRADE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -158,7 +160,10 @@ impl Shard {
         let query = Query::parse(head.query);
         let session = match query.sid.as_deref().map_or(Lookup::Unknown, |sid| core.find_session(sid)) {
             Lookup::Elsewhere(shard) => {
-                core.hand_off(key, shard, bytes);
+                let hand_off = core.hand_off(key, bytes);
+                if let Some((mailbox, hand_off)) = self.shared.mailboxes.get(shard).zip(hand_off) {
+                    mailbox.send(Letter::Connection(Box::new(hand_off)));
+                }
                 return Step::Moved;
             }
             Lookup::Here(session) => {
@@ -167,7 +172,7 @@ impl Shard {
             }
             Lookup::Unknown => None,
         };
-        let found = session.and_then(|session| core.sessions.get(session.0)?.session.found());
+        let found = session.and_then(|session| core.clients.get(session.0)?.session.found());
         let request = Request {
             method: match head.method {
                 Method::Get => engineio::Method::Get,
@@ -270,7 +275,7 @@ impl Shard {
     }
 }
 
-impl Core {
+impl Intake {
     /// A request that is none of Socket.IO's.
     fn foreign_request(&mut self, key: ConnectionKey, head: &Head<'_>) -> Step {
         if head.upgrade {
@@ -315,7 +320,8 @@ impl Core {
             return Some(Limit::SessionsMemory);
         }
         let rate = self.shared.accept_rate_per_shard?;
-        (!self.session_rate.take(self.now, rate)).then_some(Limit::AcceptRate)
+        let now = self.now;
+        (!self.session_rate.take(now, rate)).then_some(Limit::AcceptRate)
     }
 
     fn take_unread(&mut self, key: ConnectionKey) -> Vec<u8> {

@@ -1,7 +1,8 @@
 //! How much may be kept of answers that are being collected: of clients to broadcasts, of other servers to questions.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 
 /// The bytes of all answers that are being collected, and how many they may be.
 #[derive(Debug)]

@@ -1,17 +1,18 @@
 //! Logs and lost sockets under a clock of the test's own; and whole servers of them, against what clients may expect.
 
-use std::collections::HashMap;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use super::log::{Missed, Progress};
-use super::restoration::Restoration;
-use super::*;
-use crate::shard::net::connection::Connection;
-use crate::shard::sessions::client;
-use crate::shard::sockets::life::{Extra, SocketState};
+use crate::engineio::{Frames, Sid};
+use crate::shard::Broadcast;
+use crate::shard::shared::recovery::log::{Missed, Progress};
+use crate::shard::shared::recovery::restoration::Restoration;
+use crate::shard::shared::recovery::*;
+use crate::shard::shared::target::Stamp;
 use crate::shard::{NamespaceKey, Target, Urgency};
+use crate::socketio::Event;
 
 const KEEP: std::time::Duration = std::time::Duration::from_millis(1000);
 const NAMESPACE: NamespaceKey = NamespaceKey(0);
@@ -71,14 +72,6 @@ fn log_of(max_bytes: usize, broadcasts: &[Arc<Broadcast>]) -> (Log, Vec<Offset>,
     });
     let offsets = offsets.collect();
     (log, offsets, dropped)
-}
-
-#[test]
-fn without_recovery_a_client_is_as_small_as_ever() {
-    let sizes = [size_of::<Connection>(), size_of::<client::Client>(), size_of::<SocketState>()];
-    assert_eq!(sizes, [64, 104, 40]);
-    // The C library gives 120 bytes to whoever asks for 105 or more.
-    assert_eq!(size_of::<Extra>(), 120);
 }
 
 #[test]

@@ -16,12 +16,13 @@ use std::time::Duration;
 
 use foldhash::fast::RandomState;
 
-use super::SHARE;
-use super::lost::Addressee;
-use super::places::{Place, Places, Whose};
-use super::recipient::Recipient;
 use crate::engineio::{Frames, Millis, Sid};
 use crate::shard::Broadcast;
+use crate::shard::shared::recovery::SHARE;
+use crate::shard::shared::recovery::lost::Addressee;
+use crate::shard::shared::recovery::places::{Place, Places, Whose};
+use crate::shard::shared::recovery::recipient::Recipient;
+use crate::shard::shared::target::Stamp;
 use crate::socketio::Offset;
 
 /// What the allocator and the queue's spare room take for an entry.
@@ -36,20 +37,12 @@ const SLICE: usize = 1024;
 /// Entries for which memory is kept while there are none.
 const KEPT: usize = 64;
 
-/// When and where a broadcast was sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Stamp {
-    pub(crate) offset: Offset,
-    /// The shard on whose thread it was sent; the number of shards stands for all other threads.
-    pub(crate) origin: usize,
-}
-
 /// For each origin, the offset of the last broadcast.
-pub(super) type Clock = Box<[Offset]>;
+pub(in crate::shard) type Clock = Box<[Offset]>;
 
 /// What a shard's sockets were sent of late.
 #[derive(Debug)]
-pub(super) struct Log {
+pub(in crate::shard) struct Log {
     entries: VecDeque<Entry>,
     /// The place behind the last that was forgotten.
     first: Place,
@@ -98,7 +91,7 @@ enum Packet {
 }
 
 /// Whether all of a log has been read.
-pub(super) enum Progress {
+pub(in crate::shard) enum Progress {
     GoOn,
     /// It has, and this is what its shard had delivered then.
     Done(Clock),
@@ -106,15 +99,15 @@ pub(super) enum Progress {
 
 /// What a socket missed, as far as one log tells.
 #[derive(Debug)]
-pub(super) struct Missed {
-    pub(super) events: Vec<(Offset, Frames)>,
+pub(in crate::shard) struct Missed {
+    pub(in crate::shard) events: Vec<(Offset, Frames)>,
     /// All broadcasts up to here were either received, or are among the events, or were not for the socket.
-    pub(super) until: Clock,
+    pub(in crate::shard) until: Clock,
 }
 
 impl Log {
     /// An empty log of the server `instance`, with so many origins.
-    pub(super) fn new(instance: [u8; 3], origins: usize, max_bytes: usize, keep: Duration) -> Self {
+    pub(in crate::shard) fn new(instance: [u8; 3], origins: usize, max_bytes: usize, keep: Duration) -> Self {
         Self {
             entries: VecDeque::new(),
             first: 0,
@@ -131,7 +124,7 @@ impl Log {
     }
 
     /// Notes a broadcast that is delivered now. Says how many entries had to go for it.
-    pub(super) fn broadcast(&mut self, now: Millis, stamp: Stamp, broadcast: Arc<Broadcast>) -> u64 {
+    pub(in crate::shard) fn broadcast(&mut self, now: Millis, stamp: Stamp, broadcast: Arc<Broadcast>) -> u64 {
         if let Some(delivered) = self.delivered.get_mut(stamp.origin) {
             *delivered = stamp.offset;
         }
@@ -145,13 +138,19 @@ impl Log {
 
     /// Notes an event that one socket is sent now, with an offset beyond all of this shard before. Says how many entries had
     /// to go for it.
-    pub(super) fn emit(&mut self, now: Millis, offset: Offset, to: Recipient, frames: Frames) -> u64 {
+    pub(in crate::shard) fn emit(&mut self, now: Millis, offset: Offset, to: Recipient, frames: Frames) -> u64 {
         self.push(now, offset, Packet::Emit { to, frames })
     }
 
     /// Notes what a socket brings along that comes back from another shard: the offset that it came with, and after that the
     /// events that it is sent for it. Says how many entries had to go for it.
-    pub(super) fn bring(&mut self, now: Millis, offset: Offset, to: Recipient, frames: Option<Frames>) -> u64 {
+    pub(in crate::shard) fn bring(
+        &mut self,
+        now: Millis,
+        offset: Offset,
+        to: Recipient,
+        frames: Option<Frames>,
+    ) -> u64 {
         self.push(now, offset, Packet::Brought { to, frames })
     }
 
@@ -223,7 +222,7 @@ impl Log {
     }
 
     /// Forgets what nobody may ask for any more. Says how many entries are left.
-    pub(super) fn expire(&mut self, now: Millis) -> usize {
+    pub(in crate::shard) fn expire(&mut self, now: Millis) -> usize {
         while self.entries.front().is_some_and(|oldest| oldest.at + self.keep < now) {
             self.forget_oldest();
         }
@@ -262,7 +261,7 @@ impl Log {
 
     /// Where what a socket that was lost by this shard has missed begins, behind the event of `offset`. `None` if that event is
     /// not known any more, or never was.
-    pub(super) fn behind(&self, addressee: &Addressee<'_>, offset: Offset) -> Option<Place> {
+    pub(in crate::shard) fn behind(&self, addressee: &Addressee<'_>, offset: Offset) -> Option<Place> {
         // The later of two: a socket that came back to this shard may stand twice for an event.
         let mut places = self.places.of(addressee.sid(), offset);
         let place = places.find(|place| {
@@ -277,7 +276,7 @@ impl Log {
 
     /// Reads on from `place` for a slice, and adds what the socket missed to `events`. Gives how far that is then if it was the
     /// last. `None` if the log has forgotten the place meanwhile, or if something is missing behind it.
-    pub(super) fn read(
+    pub(in crate::shard) fn read(
         &self,
         addressee: &Addressee<'_>,
         place: &mut Place,
@@ -322,18 +321,18 @@ impl Log {
 
     /// The bytes of all that is held, and the sockets that something of it is for alone.
     #[cfg(test)]
-    pub(super) fn held(&self) -> (usize, usize) {
+    pub(in crate::shard) fn held(&self) -> (usize, usize) {
         (self.bytes, self.own.len())
     }
 
     /// Whether all of `until` has been delivered here, too.
-    pub(super) fn has_reached(&self, until: &Clock) -> bool {
+    pub(in crate::shard) fn has_reached(&self, until: &Clock) -> bool {
         self.delivered.iter().zip(until).all(|(delivered, until)| delivered >= until)
     }
 
     /// Adds what this shard has broadcast beyond, for a socket that another may have lost. `None` if some of that is
     /// forgotten.
-    pub(super) fn go_on(&self, addressee: &Addressee<'_>, missed: &mut Missed) -> Option<()> {
+    pub(in crate::shard) fn go_on(&self, addressee: &Addressee<'_>, missed: &mut Missed) -> Option<()> {
         if self.forgotten.iter().zip(&missed.until).any(|(forgotten, until)| forgotten > until) {
             return None;
         }

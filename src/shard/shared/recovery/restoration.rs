@@ -7,26 +7,26 @@
 
 use std::sync::Mutex;
 
-use super::lock;
-use super::log::{Log, Missed, Progress};
-use super::lost::Lost;
-use super::recipient::Recipient;
 use crate::engineio::{Frames, Millis};
+use crate::shard::shared::recovery::lock;
+use crate::shard::shared::recovery::log::{Log, Missed, Progress};
+use crate::shard::shared::recovery::lost::Lost;
+use crate::shard::shared::recovery::recipient::Recipient;
 use crate::socketio::Offset;
 
 /// A socket on its way back.
 #[derive(Debug)]
-pub(super) struct Restoration {
-    pub(super) lost: Lost,
+pub(in crate::shard) struct Restoration {
+    pub(in crate::shard) lost: Lost,
     /// The last event that its client received.
     offset: Offset,
-    pub(super) missed: Missed,
+    pub(in crate::shard) missed: Missed,
 }
 
 impl Restoration {
     /// Begins at the old shard's log. `None` if that does not know the offset. It is locked slice by slice: its shard logs
     /// what it delivers there.
-    pub(super) fn begin(lost: Lost, offset: Offset, old: &Mutex<Log>) -> Option<Self> {
+    pub(in crate::shard) fn begin(lost: Lost, offset: Offset, old: &Mutex<Log>) -> Option<Self> {
         let addressee = lost.addressee();
         let mut events = Vec::new();
         let mut place = lock(old).behind(&addressee, offset)?;
@@ -41,23 +41,23 @@ impl Restoration {
     }
 
     /// Whether the new shard has caught up with the old one.
-    pub(super) fn is_ready(&self, new: &Log) -> bool {
+    pub(in crate::shard) fn is_ready(&self, new: &Log) -> bool {
         new.has_reached(&self.missed.until)
     }
 
     /// Adds what the new shard has broadcast meanwhile. `None` if it has forgotten some of it.
-    pub(super) fn go_on(&mut self, new: &Log) -> Option<()> {
+    pub(in crate::shard) fn go_on(&mut self, new: &Log) -> Option<()> {
         new.go_on(&self.lost.addressee(), &mut self.missed)
     }
 
     /// What the socket missed, in bytes: each event counts `overhead` more than its length.
-    pub(super) fn bytes(&self, overhead: usize) -> usize {
+    pub(in crate::shard) fn bytes(&self, overhead: usize) -> usize {
         self.missed.events.iter().map(|(_, frames)| frames.len() + overhead).sum()
     }
 
     /// The socket is back in the shard `here`: gives what it missed, in order. A log that was not the socket's before notes
     /// all of it, and where it begins, for the next time. Says how many entries had to go for that, too.
-    pub(super) fn end(self, here: usize, now: Millis, new: &mut Log) -> (Vec<Frames>, u64) {
+    pub(in crate::shard) fn end(self, here: usize, now: Millis, new: &mut Log) -> (Vec<Frames>, u64) {
         let Self { lost, offset, missed } = self;
         let mut dropped = 0;
         let to = Recipient { namespace: lost.namespace, sid: lost.sid };

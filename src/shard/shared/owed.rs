@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use foldhash::fast::RandomState;
 
 use crate::engineio::Sid;
-use crate::shard::event_loop::shared::Shared;
+use crate::shard::shared::Shared;
 
 /// Sockets for which memory is kept while none waits.
 const KEPT: usize = 64;

@@ -1,5 +1,17 @@
 //! What all shards and every handle share; nothing in it changes while the server runs but numbers.
 
+pub(in crate::shard) mod addresses;
+pub(in crate::shard) mod answer_budget;
+pub(in crate::shard) mod cuts;
+pub(in crate::shard) mod directory;
+pub(in crate::shard) mod mailbox;
+pub(in crate::shard) mod memory;
+pub(in crate::shard) mod namespaces;
+pub(in crate::shard) mod owed;
+pub(in crate::shard) mod rates;
+pub(in crate::shard) mod recovery;
+pub(in crate::shard) mod target;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -9,15 +21,15 @@ use crate::engineio::Settings;
 use crate::http::HeadLimits;
 use crate::memory::Memory;
 use crate::metrics::ShardMetrics;
-use crate::shard::ending::owed::OwedAcks;
-use crate::shard::event_loop::application::Directory;
-use crate::shard::event_loop::inbox::{Letter, Mailbox};
-use crate::shard::guard::memory_guard::MemoryGuard;
-use crate::shard::net::addresses::Addresses;
-use crate::shard::net::cuts::Cuts;
-use crate::shard::recovery::Recovery;
-use crate::shard::sessions::allowance::Rates;
-use crate::shard::store::answer_budget::AnswerBudget;
+use crate::shard::shared::addresses::Addresses;
+use crate::shard::shared::answer_budget::AnswerBudget;
+use crate::shard::shared::cuts::Cuts;
+use crate::shard::shared::directory::Directory;
+use crate::shard::shared::mailbox::{Letter, Mailbox};
+use crate::shard::shared::memory::MemoryGuard;
+use crate::shard::shared::owed::OwedAcks;
+use crate::shard::shared::rates::Rates;
+use crate::shard::shared::recovery::Recovery;
 use crate::shard::store::keys::NamespaceKey;
 use crate::shard::store::rate::Rate;
 use crate::socketio::DecodeLimits;

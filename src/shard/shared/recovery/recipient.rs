@@ -5,7 +5,7 @@ use crate::shard::NamespaceKey;
 
 /// The only socket that something is for: one of this server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Recipient {
-    pub(super) namespace: NamespaceKey,
-    pub(super) sid: Sid,
+pub(in crate::shard) struct Recipient {
+    pub(in crate::shard) namespace: NamespaceKey,
+    pub(in crate::shard) sid: Sid,
 }

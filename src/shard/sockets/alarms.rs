@@ -3,15 +3,12 @@
 use std::rc::Rc;
 
 use super::calls::Call;
-use super::core::Core;
 use crate::engineio::Millis;
 use crate::shard::Shard;
+use crate::shard::sockets::Sockets;
 use crate::shard::store::keys::TimerKey;
 
-/// Something to be done when nothing of the shard is borrowed.
-pub(crate) type Alarm = Box<dyn FnOnce(&Rc<Shard>)>;
-
-impl Core {
+impl Sockets {
     /// Has something done at `deadline`. It cannot be taken back, so that must be near, and what has become needless by then must
     /// do nothing. What may end early is [waited for](Shard::wait).
     pub(crate) fn arm_alarm(&mut self, deadline: Millis, alarm: impl FnOnce(&Rc<Shard>) + 'static) {

@@ -2,9 +2,8 @@
 
 use crate::engineio::{Frames, Sid};
 use crate::memory::allocated;
-use crate::shard::sessions::sending::Urgency;
 use crate::shard::store::keys::NamespaceKey;
-use crate::socketio::Event;
+use crate::socketio::{Event, Offset};
 
 /// Frames for many sockets of one namespace.
 #[derive(Debug, Clone)]
@@ -41,6 +40,24 @@ impl Target {
         let names: usize = self.rooms.iter().chain(&self.except).map(|room| allocated(room.len())).sum();
         names + (self.rooms.capacity() + self.except.capacity()) * size_of::<Box<str>>()
     }
+}
+
+/// Whether a message may be dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Urgency {
+    /// It waits for a client that is not ready.
+    #[default]
+    Reliable,
+    /// A client that is not ready does not get it.
+    Volatile,
+}
+
+/// When and where a broadcast was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    pub(crate) offset: Offset,
+    /// The shard on whose thread it was sent; the number of shards stands for all other threads.
+    pub(crate) origin: usize,
 }
 
 #[cfg(test)]

@@ -6,10 +6,10 @@ use std::time::Duration;
 use foldhash::fast::{FixedState, RandomState};
 use serde_json::value::RawValue;
 
-use super::SHARE;
-use super::recipient::Recipient;
 use crate::engineio::{Millis, Sid};
 use crate::memory::allocated;
+use crate::shard::shared::recovery::SHARE;
+use crate::shard::shared::recovery::recipient::Recipient;
 use crate::shard::{Broadcast, NamespaceKey};
 
 /// What is reckoned for a socket beside the names of its rooms and its data: it, its places in the two indexes, and what the
@@ -18,27 +18,27 @@ const ENTRY: usize = size_of::<Kept>() + 2 * size_of::<Sid>() + size_of::<Place>
 
 /// What is kept of a socket.
 #[derive(Debug)]
-pub(super) struct Lost {
-    pub(super) namespace: NamespaceKey,
-    pub(super) sid: Sid,
+pub(in crate::shard) struct Lost {
+    pub(in crate::shard) namespace: NamespaceKey,
+    pub(in crate::shard) sid: Sid,
     /// Its rooms, its own among them.
-    pub(super) rooms: Box<[Box<str>]>,
-    pub(super) data: Option<Box<RawValue>>,
+    pub(in crate::shard) rooms: Box<[Box<str>]>,
+    pub(in crate::shard) data: Option<Box<RawValue>>,
     /// The shard that lost it, whose log tells what it was sent.
-    pub(super) shard: usize,
+    pub(in crate::shard) shard: usize,
     /// When it was lost.
-    pub(super) at: Millis,
+    pub(in crate::shard) at: Millis,
 }
 
 /// A lost socket about which much is to be asked.
-pub(super) struct Addressee<'a> {
+pub(in crate::shard) struct Addressee<'a> {
     lost: &'a Lost,
     rooms: HashSet<&'a str, RandomState>,
 }
 
 impl Lost {
     /// The socket, to be asked what was meant for it.
-    pub(super) fn addressee(&self) -> Addressee<'_> {
+    pub(in crate::shard) fn addressee(&self) -> Addressee<'_> {
         Addressee { lost: self, rooms: self.rooms.iter().map(|room| &**room).collect() }
     }
 
@@ -50,7 +50,7 @@ impl Lost {
 
 impl Addressee<'_> {
     /// Whether a broadcast would have reached the socket.
-    pub(super) fn is_meant_by(&self, broadcast: &Broadcast) -> bool {
+    pub(in crate::shard) fn is_meant_by(&self, broadcast: &Broadcast) -> bool {
         let target = &broadcast.target;
         let is_in = |rooms: &[Box<str>]| rooms.iter().any(|room| self.rooms.contains(&**room));
         broadcast.namespace == self.lost.namespace
@@ -60,36 +60,36 @@ impl Addressee<'_> {
     }
 
     /// Its id.
-    pub(super) fn sid(&self) -> Sid {
+    pub(in crate::shard) fn sid(&self) -> Sid {
         self.lost.sid
     }
 
     /// Whether it is in that namespace.
-    pub(super) fn is_in(&self, namespace: NamespaceKey) -> bool {
+    pub(in crate::shard) fn is_in(&self, namespace: NamespaceKey) -> bool {
         self.lost.namespace == namespace
     }
 
     /// Whether it is that socket.
-    pub(super) fn is(&self, socket: Recipient) -> bool {
+    pub(in crate::shard) fn is(&self, socket: Recipient) -> bool {
         self.is_in(socket.namespace) && self.lost.sid == socket.sid
     }
 
     /// The sockets with whom it shares what is for them alone: itself, and those in whose own rooms it was.
-    pub(super) fn sharers(&self) -> impl Iterator<Item = Recipient> {
+    pub(in crate::shard) fn sharers(&self) -> impl Iterator<Item = Recipient> {
         let rooms = self.rooms.iter().filter_map(|room| Sid::parse(room));
         let namespace = self.lost.namespace;
         std::iter::once(self.lost.sid).chain(rooms).map(move |sid| Recipient { namespace, sid })
     }
 
     /// Whether that socket is one of these.
-    pub(super) fn shares_with(&self, socket: Recipient) -> bool {
+    pub(in crate::shard) fn shares_with(&self, socket: Recipient) -> bool {
         self.is(socket) || self.is_in(socket.namespace) && self.rooms.contains(&*socket.sid.to_text())
     }
 }
 
 /// The lost sockets of a server, by their private ids. One that comes back is taken out, so no two have one id.
 #[derive(Debug)]
-pub(super) struct LostSockets {
+pub(in crate::shard) struct LostSockets {
     by_pid: HashMap<Sid, Kept, FixedState>,
     /// The same in the order in which they were lost.
     order: BTreeMap<Place, Sid>,
@@ -115,13 +115,13 @@ impl Kept {
 }
 
 impl LostSockets {
-    pub(super) fn new(max_bytes: usize, keep: Duration) -> Self {
+    pub(in crate::shard) fn new(max_bytes: usize, keep: Duration) -> Self {
         Self { by_pid: HashMap::default(), order: BTreeMap::new(), next: 0, bytes: 0, max_bytes, keep }
     }
 
     /// Keeps a socket under its private id, unless it takes more than its share. Says how many had to go for it, or whether
     /// it had to go itself.
-    pub(super) fn keep(&mut self, now: Millis, pid: Sid, lost: Lost) -> u64 {
+    pub(in crate::shard) fn keep(&mut self, now: Millis, pid: Sid, lost: Lost) -> u64 {
         self.expire(now);
         self.forget(pid);
         if lost.bytes() > self.max_bytes / SHARE {
@@ -140,7 +140,7 @@ impl LostSockets {
     }
 
     /// Takes out the socket of that private id, if it was one of that namespace and is not too old.
-    pub(super) fn take(&mut self, now: Millis, pid: Sid, namespace: NamespaceKey) -> Option<Lost> {
+    pub(in crate::shard) fn take(&mut self, now: Millis, pid: Sid, namespace: NamespaceKey) -> Option<Lost> {
         let lost = &self.by_pid.get(&pid)?.lost;
         if lost.namespace != namespace || lost.at + self.keep < now {
             return None;
@@ -149,7 +149,7 @@ impl LostSockets {
     }
 
     /// Forgets those that may not come back any more. Says how many are left.
-    pub(super) fn expire(&mut self, now: Millis) -> usize {
+    pub(in crate::shard) fn expire(&mut self, now: Millis) -> usize {
         while let Some(((at, _), _)) = self.order.first_key_value()
             && *at + self.keep < now
         {

@@ -15,8 +15,7 @@ use mio::Waker;
 
 use crate::log_line::LineKind;
 use crate::shard::Shard;
-use crate::shard::recovery::Stamp;
-use crate::shard::sockets::target::Broadcast;
+use crate::shard::shared::target::{Broadcast, Stamp};
 
 static NOT_WOKEN: LineKind = LineKind::new(Level::Error, module_path!(), "shards that were not woken");
 

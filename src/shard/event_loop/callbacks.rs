@@ -1,0 +1,59 @@
+//! The program's handlers as a shard sees them, without their types.
+//!
+//! They act on the shard, so they are called while nothing of it is borrowed: whatever is borrowed cannot reach them, because
+//! only the [`Shard`] itself has them. What the program has declared is plain data, and stands in a
+//! [`Directory`](crate::shard::Directory).
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use crate::cluster::Answer;
+use crate::shard::Shard;
+use crate::shard::sessions::handshake::Handshake;
+use crate::shard::shared::directory::Refusal;
+use crate::shard::shared::namespaces::{Child, NamespaceRef, NoNamespace};
+use crate::shard::sockets::calls::{Message, RoomChange};
+use crate::shard::store::keys::{SessionRef, SocketRef};
+use crate::socketio::{DisconnectReason, Event};
+
+/// Answers an event of another server. If it is dropped instead, that server will get no answer.
+pub(crate) type ServerReply = Box<dyn FnOnce(Answer) + Send + Sync>;
+
+/// The program's handlers.
+pub(crate) trait Callbacks: Send + Sync {
+    /// Lets a shard into a namespace that was not declared. It comes into being if the application wants it.
+    fn enter_namespace(&self, shard: &Rc<Shard>, name: &str) -> Result<Arc<Child>, NoNamespace>;
+
+    /// The server stops.
+    fn stopping(&self);
+
+    /// Whether a handshake may go on; else the message to refuse it with, if not the usual one.
+    fn allow(&self, shard: &Rc<Shard>, handshake: &Handshake) -> Result<(), Option<String>>;
+
+    /// A message of a bare Engine.IO session.
+    fn message(&self, shard: &Rc<Shard>, session: SessionRef, message: Message);
+
+    /// Whether a socket may join its namespace.
+    fn admit(&self, shard: &Rc<Shard>, socket: SocketRef) -> Result<(), Refusal>;
+
+    /// A socket has joined its namespace.
+    fn connected(&self, shard: &Rc<Shard>, socket: SocketRef);
+
+    /// A socket received an event; `ack` is the id to acknowledge it with.
+    fn event(&self, shard: &Rc<Shard>, socket: SocketRef, event: Event, ack: Option<u64>);
+
+    /// Another server of the cluster sent an event for servers; `reply` answers it, if it asks for that.
+    fn server_event(&self, shard: &Rc<Shard>, namespace: &NamespaceRef, event: Event, reply: Option<ServerReply>);
+
+    /// An event was sent to a socket.
+    fn outgoing(&self, shard: &Rc<Shard>, socket: SocketRef, event: Event);
+
+    /// A shard's part of a room has changed.
+    fn room_changed(&self, shard: &Rc<Shard>, namespace: &NamespaceRef, room: &str, change: RoomChange);
+
+    /// A socket is about to leave; it is still in its rooms.
+    fn disconnecting(&self, shard: &Rc<Shard>, socket: SocketRef, reason: DisconnectReason);
+
+    /// A socket has left.
+    fn disconnected(&self, shard: &Rc<Shard>, socket: SocketRef, reason: DisconnectReason);
+}

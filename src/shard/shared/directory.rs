@@ -1,0 +1,48 @@
+//! What the program has declared, as the shards see it: plain data, which may be asked at any time.
+
+use crate::shard::shared::Shared;
+use crate::shard::shared::namespaces::{Child, NamespaceRef};
+use crate::shard::store::keys::NamespaceKey;
+
+/// What the program has declared.
+pub(crate) trait Directory: Send + Sync {
+    /// The declared namespace of that name, if there is one.
+    fn namespace(&self, name: &str) -> Option<NamespaceKey>;
+
+    /// The name of a declared namespace.
+    fn namespace_name(&self, namespace: NamespaceKey) -> &str;
+
+    /// How many namespaces were declared.
+    fn namespaces(&self) -> usize;
+
+    /// The namespace of that name, declared or not, if it is there now.
+    fn find_namespace(&self, name: &str) -> Option<NamespaceRef>;
+
+    /// Whether names that were not declared may become namespaces.
+    fn makes_namespaces(&self) -> bool;
+
+    /// A shard has no sockets any more in a namespace that it was let into.
+    fn exit_namespace(&self, child: &Child, shared: &Shared);
+
+    /// Time may have come for namespaces without sockets to go. Says how many without are left.
+    fn sweep_namespaces(&self, shared: &Shared) -> usize;
+
+    /// Whether the program decides about handshakes.
+    fn asks_permission(&self) -> bool;
+
+    /// Whether messages go to the program as they are, rather than to Socket.IO.
+    fn is_bare(&self) -> bool;
+
+    /// Whether the program hears of events that are sent in a namespace.
+    fn hears_outgoing(&self, namespace: &NamespaceRef) -> bool;
+
+    /// Whether the program hears of the rooms of a namespace.
+    fn hears_rooms(&self, namespace: &NamespaceRef) -> bool;
+}
+
+/// Why a socket may not join a namespace, as its client is told: the members of the CONNECT_ERROR packet.
+#[derive(Debug, Clone)]
+pub struct Refusal {
+    pub(crate) message: String,
+    pub(crate) data: Option<Box<serde_json::value::RawValue>>,
+}

@@ -1,0 +1,83 @@
+//! What the shards of a server share about recovery: the log of each, and the sockets that were lost. Without I/O.
+//!
+//! Both are behind locks: a shard's log is locked by others only while a client comes back, the lost sockets only when one is
+//! lost or comes back.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use crate::config::{Config, Recovery as Settings};
+use crate::engineio::Millis;
+use crate::shard::shared::recovery::lost::LostSockets;
+use crate::socketio::{Offset, OffsetSource};
+
+mod log;
+mod lost;
+mod places;
+mod recipient;
+mod restoration;
+#[cfg(test)]
+mod tests;
+
+pub(in crate::shard) use self::log::Log;
+pub(in crate::shard) use self::lost::Lost;
+pub(in crate::shard) use self::recipient::Recipient;
+pub(in crate::shard) use self::restoration::Restoration;
+
+/// One socket may take so much of what is kept of all: one part of sixteen, of the lost sockets as of each log.
+const SHARE: usize = 16;
+
+/// What the shards of a server share about recovery.
+#[derive(Debug)]
+pub(crate) struct Recovery {
+    pub(in crate::shard) settings: Settings,
+    offsets: OffsetSource,
+    /// Each shard's.
+    pub(in crate::shard) logs: Box<[Mutex<Log>]>,
+    lost: Mutex<LostSockets>,
+    /// Held while a thread that is no shard sends a broadcast to all of them, so that each gets the threads' broadcasts in
+    /// the same order.
+    pub(in crate::shard) outside: Mutex<()>,
+    /// The origin of the time that the lost sockets are kept by.
+    begin: Instant,
+}
+
+impl Recovery {
+    /// `None` while it is off.
+    pub(crate) fn new(config: &Config, instance: [u8; 3], shards: usize) -> Option<Self> {
+        let settings = config.recovery.clone()?;
+        let keep = settings.max_disconnection_duration;
+        let log = || Mutex::new(Log::new(instance, shards + 1, config.limits.recovery_packets / shards, keep));
+        Some(Self {
+            logs: (0..shards).map(|_| log()).collect(),
+            lost: Mutex::new(LostSockets::new(config.limits.recovery_sessions, keep)),
+            settings,
+            offsets: OffsetSource::default(),
+            outside: Mutex::default(),
+            begin: Instant::now(),
+        })
+    }
+
+    /// The offset of an event that is sent now.
+    pub(crate) fn next_offset(&self) -> Offset {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        self.offsets.next(u64::try_from(now.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    pub(in crate::shard) fn lost(&self) -> MutexGuard<'_, LostSockets> {
+        lock(&self.lost)
+    }
+
+    pub(in crate::shard) fn log(&self, shard: usize) -> Option<MutexGuard<'_, Log>> {
+        self.logs.get(shard).map(lock)
+    }
+
+    pub(in crate::shard) fn now(&self) -> Millis {
+        Millis(0) + self.begin.elapsed()
+    }
+}
+
+/// The locks are never held while foreign code runs, so what a panic left behind is whole.
+pub(in crate::shard) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

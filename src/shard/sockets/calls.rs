@@ -1,0 +1,71 @@
+//! What the application must hear, in the order in which it happened.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use bytestring::ByteString;
+
+use crate::error::AckError;
+use crate::shard::Shard;
+use crate::shard::shared::namespaces::NamespaceRef;
+use crate::shard::sockets::collections::Collection;
+use crate::shard::store::keys::{SessionRef, SocketRef};
+use crate::socketio::{Arguments, DisconnectReason, Event, SocketId};
+
+/// One thing that the application must hear.
+pub(crate) enum Call {
+    /// A client asks for a namespace that is none of this shard's.
+    Enter { session: SessionRef, name: ByteString, auth: Option<ByteString> },
+    /// A socket asks to join its namespace.
+    Connect(SocketRef),
+    /// A socket received an event.
+    Event { socket: SocketRef, event: Event, ack: Option<u64> },
+    /// An event was sent to a socket.
+    Outgoing { socket: SocketRef, event: Event },
+    /// An acknowledgement came, or will not come.
+    Acknowledged { socket: SocketRef, callback: AckCallback, result: Result<Arguments, AckError> },
+    /// All answers to a broadcast came.
+    Collected(Arc<Collection>),
+    /// The time of something has come.
+    Alarm(Alarm),
+    /// A room came, went, or has other members in this shard.
+    Room { namespace: NamespaceRef, room: Box<str>, change: RoomChange },
+    /// A socket leaves.
+    Disconnect { socket: SocketRef, reason: DisconnectReason },
+    /// A bare session received a message.
+    Message { session: SessionRef, message: Message },
+    /// A socket is no more, while recovery is on.
+    Gone(SocketRef),
+    /// Recovery has something to be forgotten later.
+    Sweep,
+    /// A session has closed and told its sockets.
+    Forget(SessionRef),
+}
+
+/// What became of a room in this shard.
+#[derive(Debug, Clone)]
+pub(crate) enum RoomChange {
+    /// It has its first member.
+    Created,
+    /// Its last member has left.
+    Deleted,
+    /// This socket has joined.
+    Joined(SocketId),
+    /// This socket has left.
+    Left(SocketId),
+}
+
+/// Something to be done when nothing of the shard is borrowed.
+pub(crate) type Alarm = Box<dyn FnOnce(&Rc<Shard>)>;
+
+/// What is called with an acknowledgement, or with why there is none.
+pub(crate) type AckCallback = Box<dyn FnOnce(&Rc<Shard>, SocketRef, Result<Arguments, AckError>)>;
+
+/// A message of a bare Engine.IO session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Message {
+    /// Text.
+    Text(bytestring::ByteString),
+    /// Binary.
+    Binary(bytes::Bytes),
+}

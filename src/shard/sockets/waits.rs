@@ -1,0 +1,60 @@
+//! What a shard has others answer: broadcasts with acknowledgements, and questions to other servers. Each waits until all
+//! answers are there, or until its time is up.
+//!
+//! The time is the caller's, who may have it from a client, and be an age. So what has ended is let go at once, and how many may
+//! wait is bounded.
+
+use std::rc::Rc;
+
+use crate::engineio::Millis;
+use crate::metrics::Limit;
+use crate::shard::Shard;
+use crate::shard::shared::mailbox::Letter;
+use crate::shard::sockets::Sockets;
+use crate::shard::sockets::calls::{Alarm, Call};
+use crate::shard::store::waits::{Ticket, Wait};
+
+impl Shard {
+    /// Has something done at `deadline`, unless what it is for ends before that. If too much is waited for, what
+    /// has the most time left ends at once for it.
+    pub(crate) fn wait(&self, deadline: Millis, then: impl FnOnce(&Rc<Self>) + 'static) -> Wait {
+        let ticket = self.core.borrow_mut().wait(deadline, Box::new(then));
+        Wait { shard: self.index(), ticket }
+    }
+
+    /// What was waited for has ended: nothing of it is kept any more.
+    pub(crate) fn wait_no_more(&self, wait: Wait) {
+        let Wait { shard, ticket } = wait;
+        if shard == self.index() {
+            // Dropped when nothing is borrowed: it is the program's in part.
+            let _alarm = self.core.borrow_mut().waits.end(ticket);
+        } else if let Some(mailbox) = self.shared.mailboxes.get(shard) {
+            mailbox.send(Letter::run(0, move |shard| shard.wait_no_more(wait)));
+        }
+    }
+}
+
+impl Sockets {
+    fn wait(&mut self, deadline: Millis, alarm: Alarm) -> Ticket {
+        if self.waits.len() >= self.shared.collections_per_shard
+            && let Some(last) = self.waits.end_last()
+        {
+            self.metrics.hit(Limit::Collections);
+            self.calls.push_back(Call::Alarm(last));
+        }
+        let ticket = self.waits.begin(deadline, alarm);
+        self.waits.arm(&mut self.sessions.timers);
+        ticket
+    }
+
+    /// The timer of what is waited for came up.
+    pub(crate) fn waits_due(&mut self) {
+        if !self.waits.is_due(self.now) {
+            return;
+        }
+        while let Some(alarm) = self.waits.overdue(self.sessions.now) {
+            self.calls.push_back(Call::Alarm(alarm));
+        }
+        self.waits.arm(&mut self.sessions.timers);
+    }
+}
