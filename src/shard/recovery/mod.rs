@@ -2,7 +2,7 @@
 //!
 //! All of this is there only while [`Config::recovery`](crate::Config::recovery) is on. Each shard logs what it delivers
 //! ([`Log`]), the server keeps the sockets it has lost ([`Recovery`]), and a CONNECT that names one is served from both
-//! ([`Restoration`] without I/O, [`connect`] with it). The logs and the lost sockets are behind locks: a shard's log is
+//! ([`Restoration`](crate::shard::shared::recovery::Restoration) without I/O, [`connect`] with it). The logs and the lost sockets are behind locks: a shard's log is
 //! locked by others only while a client comes back, the lost sockets only when one is lost or comes back.
 
 use std::ops::{Deref, DerefMut};
