@@ -43,7 +43,7 @@ struct Flags {
 impl Socket {
     pub(super) fn new(shard: &Rc<Shard>, socket: SocketRef) -> Option<Self> {
         let core = shard.core.borrow();
-        let namespace = core.namespace_ref(core.socket(socket)?.namespace);
+        let namespace = core.namespace_of(socket)?;
         drop(core);
         let flags = Flags { urgency: Urgency::Reliable, compress: true };
         Some(Self { shard: Rc::clone(shard), socket, namespace, flags })
@@ -247,7 +247,7 @@ impl Socket {
     /// nothing, or something else than `T`.
     pub fn auth<T: DeserializeOwned>(&self) -> Option<T> {
         // Taken out first: `T` is the program's, and may do anything with the socket.
-        let auth = self.shard.core.borrow().socket(self.socket)?.extra.as_ref()?.auth.clone()?;
+        let auth = self.shard.core.borrow().auth(self.socket)?;
         serde_json::from_str(&auth).ok()
     }
 
@@ -258,7 +258,7 @@ impl Socket {
 
     /// The data kept with the socket. `None` if there is none, or it is something else than `T`.
     pub fn data<T: DeserializeOwned>(&self) -> Option<T> {
-        let data = self.shard.core.borrow().socket(self.socket)?.extra.as_ref()?.data.clone()?;
+        let data = self.shard.core.borrow().data(self.socket)?;
         serde_json::from_str(data.get()).ok()
     }
 
@@ -280,7 +280,7 @@ impl Socket {
         let written = args::write(Some(event), args)?;
         let (shared, Flags { urgency, compress }) = (&self.shard.shared, self.flags);
         let mut core = self.shard.core.borrow_mut();
-        if core.socket(self.socket).is_none() {
+        if !core.is_there(self.socket) {
             return Ok(());
         }
         let heard = written.heard(shared, &self.namespace, event);

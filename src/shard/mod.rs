@@ -25,17 +25,20 @@ pub(crate) use self::guard::census::Census;
 pub(crate) use self::net::accept::{Sharing, listen, probe};
 pub(crate) use self::recovery::broadcast as broadcast_recoverable;
 pub use self::sessions::handshake::Handshake;
-pub(crate) use self::shared::directory::Directory;
 pub use self::shared::directory::Refusal;
-pub(crate) use self::shared::mailbox::{Inbox, Left, Letter, Mailbox, Wake, mailbox};
-pub(crate) use self::shared::namespaces::{Child, NamespaceRef, NoNamespace};
-pub(crate) use self::shared::owed::Owed;
-pub(crate) use self::shared::target::Urgency;
-pub(crate) use self::shared::target::{Broadcast, Target};
-pub(crate) use self::shared::{Budget, Shared};
+pub(crate) use self::shared::{
+    Budget, Shared,
+    directory::Directory,
+    mailbox::{Inbox, Left, Letter, Mailbox, Wake, mailbox},
+    namespaces::{Child, NamespaceRef, NoNamespace},
+    owed::Owed,
+    target::{Broadcast, Target, Urgency},
+};
 pub use self::sockets::calls::Message;
-pub(crate) use self::sockets::calls::RoomChange;
-pub(crate) use self::sockets::collections::{Asker, Collection, Others, Relay};
-pub(crate) use self::sockets::descriptions::Description;
+pub(crate) use self::sockets::{
+    calls::RoomChange,
+    collections::{Asker, Collection, Others, Relay},
+    descriptions::Description,
+};
 pub(crate) use self::store::keys::{NamespaceKey, SessionRef, SocketRef};
 pub(crate) use self::store::waits::Wait;

@@ -10,8 +10,8 @@ use crate::shard::store::timers::NEVER;
 
 impl Intake {
     /// The peer has closed its half of the connection: nothing more will come, but what is due to it still leaves.
-    pub(crate) fn peer_closed(&mut self, key: ConnectionKey) {
-        let Some(connection) = self.connections.get_mut(key.0) else { return };
+    pub(in crate::shard) fn peer_closed(&mut self, key: ConnectionKey) {
+        let Some(connection) = self.connection_mut(key) else { return };
         let role = match &connection.stage {
             Stage::Http(http) if !matches!(http.state, HttpState::Head) => return self.doom(key, Fate::Closed),
             Stage::WebSocket(websocket) => Some(websocket.role),
@@ -24,9 +24,9 @@ impl Intake {
     }
 
     /// A connection's timer came up.
-    pub(crate) fn connection_due(&mut self, key: ConnectionKey) {
-        let now = self.now;
-        let Some(connection) = self.connections.get_mut(key.0) else { return };
+    pub(in crate::shard) fn connection_due(&mut self, key: ConnectionKey) {
+        let now = self.now();
+        let Some(connection) = self.connection_mut(key) else { return };
         if connection.armed > now {
             return;
         }
@@ -34,7 +34,7 @@ impl Intake {
         if self.check_stall(key) {
             return;
         }
-        if self.connections.get(key.0).is_some_and(|connection| connection.due() > now) {
+        if self.connection(key).is_some_and(|connection| connection.due() > now) {
             self.arm_connection(key);
             return;
         }
@@ -43,14 +43,14 @@ impl Intake {
         }
         if self.is_unread(key) && self.posting(key).is_some() {
             // It was not read: its time begins anew.
-            let deadline = now + self.shared.config.limits.body_timeout;
+            let deadline = now + self.shared().config.limits.body_timeout;
             return self.set_deadline(key, deadline);
         }
-        let Some(connection) = self.connections.get_mut(key.0) else { return };
+        let Some(connection) = self.connection_mut(key) else { return };
         let limit = match &connection.stage {
             Stage::Http(http) => match &http.state {
                 HttpState::Head if http.unread.is_empty() => {
-                    self.metrics.hit(Limit::KeepAlive);
+                    self.metrics().hit(Limit::KeepAlive);
                     self.doom(key, Fate::Closed);
                     return;
                 }
@@ -58,13 +58,13 @@ impl Intake {
                 HttpState::Post(_) => Limit::BodyTimeout,
                 HttpState::Discard(_) => {
                     // The request that the body belongs to is answered already.
-                    self.metrics.hit(Limit::BodyTimeout);
+                    self.metrics().hit(Limit::BodyTimeout);
                     return self.finish(key, Then::Linger);
                 }
                 HttpState::Deferred | HttpState::Held(_) | HttpState::Waiting(_) => return,
             },
             Stage::WebSocket(_) => {
-                self.metrics.hit(Limit::CloseTimeout);
+                self.metrics().hit(Limit::CloseTimeout);
                 self.doom(key, Fate::Cut);
                 return;
             }
@@ -73,7 +73,7 @@ impl Intake {
                 return;
             }
         };
-        self.metrics.hit(limit);
+        self.metrics().hit(limit);
         let posting = self.posting(key);
         self.set_state(key, HttpState::Head);
         if let Some(session) = posting {

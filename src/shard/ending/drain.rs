@@ -54,7 +54,7 @@ impl Drain {
 
 impl Shard {
     /// Begins to let the clients go, as the settings say how fast. Nothing happens if that has begun.
-    pub(crate) fn drain(self: &Rc<Self>) {
+    pub(super) fn drain(self: &Rc<Self>) {
         let window = self.shared.config.drain;
         if window.is_zero() {
             return self.stop();
@@ -65,10 +65,10 @@ impl Shard {
         self.life.set(Life::Draining);
         self.shared.leave();
         let core = self.core.borrow();
-        let mut ahead: Vec<_> = core.clients.iter().map(|(key, _)| SessionKey(key)).collect();
+        let mut ahead: Vec<_> = core.clients().map(|(key, _)| key).collect();
         let order = RandomState::new();
         ahead.sort_by_cached_key(|key| order.hash_one(key));
-        let drain = Drain { began: core.now, window, count: ahead.len(), ahead, busy: Vec::new(), look: core.now };
+        let drain = Drain { began: core.now(), window, count: ahead.len(), ahead, busy: Vec::new(), look: core.now() };
         drop(core);
         self.go_on(drain);
     }
@@ -78,7 +78,7 @@ impl Shard {
         if !matches!(self.life.get(), Life::Draining | Life::Drained) {
             return;
         }
-        let now = self.core.borrow().now;
+        let now = self.core.borrow().now();
         if now >= drain.end() {
             return self.stop();
         }
@@ -106,8 +106,8 @@ impl Shard {
     }
 
     /// If this shard has let all its clients go, and is the last to do so, all shards end.
-    pub(crate) fn end_drain_if_alone(&self) {
-        if self.life.get() == Life::Draining && self.core.borrow().clients.is_empty() {
+    pub(in crate::shard) fn end_drain_if_alone(&self) {
+        if self.life.get() == Life::Draining && self.core.borrow().session_count() == 0 {
             self.life.set(Life::Drained);
             if self.shared.drained() {
                 self.shared.send_all(|| Letter::Stop);
@@ -130,19 +130,19 @@ impl Shared {
 impl Intake {
     /// Whether nothing would be lost if the session were closed now. One that is gone is at rest.
     fn is_at_rest(&self, key: SessionKey) -> bool {
-        let Some(client) = self.clients.get(key.0) else { return true };
+        let Some(client) = self.client(key) else { return true };
         client.session.is_at_rest() && client.decoder.held() == 0 && self.is_written(client) && !self.owes(key)
     }
 
     /// Whether the client's WebSocket has taken all that was due, and sent nothing by halves.
     fn is_written(&self, client: &Client) -> bool {
         let (Route::WebSocket(key) | Route::Translated(key, _)) = client.session.route() else { return true };
-        let connection = self.connections.get(key.0);
+        let connection = self.connection(key);
         connection.is_none_or(|connection| connection.outbox.is_none() && connection.unfinished() == 0)
     }
 
     /// Whether the program still holds an acknowledgement that the client waits for.
     fn owes(&self, key: SessionKey) -> bool {
-        self.sockets_of(key).into_iter().any(|socket| self.shared.owed.is_owed(self.location(socket)))
+        self.sockets_of(key).into_iter().any(|socket| self.shared().owed.is_owed(self.location(socket)))
     }
 }

@@ -2,7 +2,7 @@
 
 /// Where a shard stands in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Life {
+pub(in crate::shard) enum Life {
     Serving,
     /// Clients are let go one after the other.
     Draining,

@@ -26,7 +26,7 @@ impl Signals {
         Self { terminate, interrupt, terminated: false, interrupted: false }
     }
 
-    pub(crate) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+    pub(in crate::shard) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
         registry.register(&mut self.terminate, token, Interest::READABLE)?;
         registry.register(&mut self.interrupt, token, Interest::READABLE)
     }
@@ -57,7 +57,7 @@ impl Signals {
 
 impl Shard {
     /// A signal has come.
-    pub(crate) fn signalled(self: &Rc<Self>) {
+    pub(in crate::shard) fn signalled(self: &Rc<Self>) {
         let demand = self.signals.borrow_mut().as_mut().map_or(Demand::Nothing, Signals::demand);
         match demand {
             Demand::Nothing => {}

@@ -8,7 +8,7 @@ use crate::shard::ending::life::Life;
 use crate::shard::input::Intake;
 use crate::shard::net::accept::Accepting;
 use crate::shard::net::connection::{Fate, HttpState, Stage};
-use crate::shard::store::keys::{ConnectionKey, SessionKey, TimerKey};
+use crate::shard::store::keys::TimerKey;
 use crate::socketio::DisconnectReason;
 
 /// Time that clients have to take their close frames when the server stops.
@@ -16,17 +16,17 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(2);
 
 impl Shard {
     /// Ends the loop when no client is left that has yet to take its leave.
-    pub(crate) fn end_if_alone(&self) {
+    pub(in crate::shard) fn end_if_alone(&self) {
         let mut core = self.core.borrow_mut();
         core.close_idle();
         core.bury();
-        if core.connections.is_empty() {
+        if core.connection_count() == 0 {
             self.life.set(Life::Over);
         }
     }
 
     /// Stops listening and closes every session, so that its client connects elsewhere.
-    pub(crate) fn stop(self: &Rc<Self>) {
+    pub(in crate::shard) fn stop(self: &Rc<Self>) {
         if matches!(self.life.get(), Life::Stopping | Life::Over) {
             return;
         }
@@ -35,15 +35,15 @@ impl Shard {
         self.callbacks.stopping();
         self.accepting.set(Accepting::Over);
         *self.listener.borrow_mut() = None;
-        let sessions: Vec<_> = self.core.borrow().clients.iter().map(|(key, _)| SessionKey(key)).collect();
+        let sessions: Vec<_> = self.core.borrow().clients().map(|(key, _)| key).collect();
         for session in sessions {
             self.core.borrow_mut().leave_all(session, DisconnectReason::ServerShuttingDown);
             self.run_calls();
             self.core.borrow_mut().session(session, |session, _, _, effects| session.terminate(effects));
         }
         let mut core = self.core.borrow_mut();
-        let end = core.now + STOP_TIMEOUT;
-        core.timers.arm(end, TimerKey::Stop);
+        let end = core.now() + STOP_TIMEOUT;
+        core.timers().arm(end, TimerKey::Stop);
     }
 }
 
@@ -51,8 +51,7 @@ impl Intake {
     /// Closes the connections that carry no request now, or one that has not come whole: nobody is left to serve it.
     fn close_idle(&mut self) {
         let idle: Vec<_> = self
-            .connections
-            .iter()
+            .connections()
             .filter(|(_, connection)| match &connection.stage {
                 Stage::Http(http) => {
                     matches!(http.state, HttpState::Head | HttpState::Post(_) | HttpState::Discard(_))
@@ -62,7 +61,7 @@ impl Intake {
                 Stage::WebSocket(_) => false,
                 Stage::Lingering => true,
             })
-            .map(|(key, _)| ConnectionKey(key))
+            .map(|(key, _)| key)
             .collect();
         for key in idle {
             self.doom(key, Fate::Closed);

@@ -15,7 +15,7 @@ impl Shard {
     /// Accepts what waits, as much as one turn may; the rest is accepted in the next. While the loop is `crowded`, the next
     /// turn reads what is new, whether the kernel has come to tell of it or not: health checks and handshakes must not wait
     /// for thousands of clients.
-    pub(crate) fn accept(self: &Rc<Self>, crowded: bool) {
+    pub(super) fn accept(self: &Rc<Self>, crowded: bool) {
         if matches!(self.accepting.get(), Accepting::Resting | Accepting::Over) {
             return;
         }
@@ -30,7 +30,7 @@ impl Shard {
                     {
                         core.line_up(key);
                     }
-                    if core.spares.is_full() {
+                    if core.has_enough_spares() {
                         break;
                     }
                 }
@@ -43,8 +43,8 @@ impl Shard {
                     _ => {
                         NOT_TAKEN.write(|| format!("cannot accept: {error}; trying again in {} ms", REST.as_millis()));
                         self.accepting.set(Accepting::Resting);
-                        let again = core.now + REST;
-                        core.timers.arm(again, TimerKey::Accept);
+                        let again = core.now() + REST;
+                        core.timers().arm(again, TimerKey::Accept);
                         return;
                     }
                 },

@@ -8,11 +8,11 @@ use crate::shard::store::keys::SocketRef;
 
 impl Shard {
     /// Calls the application until it has heard everything, what its own doings caused included.
-    pub(crate) fn run_calls(self: &Rc<Self>) {
+    pub(in crate::shard) fn run_calls(self: &Rc<Self>) {
         loop {
             let mut core = self.core.borrow_mut();
             core.hear_endings();
-            let Some(call) = core.calls.pop_front() else { return };
+            let Some(call) = core.next_call() else { return };
             drop(core);
             self.run_call(call);
         }
@@ -51,7 +51,7 @@ impl Shard {
     }
 
     /// A socket that asks to join its namespace waits for nothing more.
-    pub(crate) fn connect_now(self: &Rc<Self>, socket: SocketRef) {
+    pub(in crate::shard) fn connect_now(self: &Rc<Self>, socket: SocketRef) {
         if self.core.borrow().socket(socket).is_none() {
             return;
         }
@@ -62,7 +62,7 @@ impl Shard {
     }
 
     /// Has the middlewares decide about a socket that asks to join its namespace.
-    pub(crate) fn admit(self: &Rc<Self>, socket: SocketRef) {
+    pub(in crate::shard) fn admit(self: &Rc<Self>, socket: SocketRef) {
         let application = &self.callbacks;
         match application.admit(self, socket) {
             Ok(()) => {

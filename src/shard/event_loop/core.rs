@@ -10,11 +10,9 @@ use mio::Registry;
 
 use crate::engineio::Millis;
 use crate::shard::input::Intake;
-use crate::shard::net::Net;
-use crate::shard::sessions::Sessions;
 use crate::shard::shared::Shared;
-use crate::shard::sockets::Sockets;
-use crate::shard::store::keys::{SocketKey, TimerKey};
+use crate::shard::store::keys::TimerKey;
+use crate::shard::store::timers::Timers;
 
 /// Everything a shard owns.
 pub(crate) struct Core {
@@ -36,45 +34,43 @@ impl DerefMut for Core {
 }
 
 impl Core {
-    pub(crate) fn new(shared: Arc<Shared>, index: usize, registry: Registry) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, index: usize, registry: Registry) -> Self {
         Self { intake: Intake::new(shared, index, registry) }
     }
 
-    /// A turn of the loop begins.
-    pub(crate) fn begin_turn(&mut self, now: Millis) {
-        self.now = now;
-        self.handshakes.begin_turn();
-    }
-
     /// Whether the turn has left work for the next: something to write, or handshakes.
-    pub(crate) fn has_work(&self) -> bool {
-        let unwritten = !self.fanout.is_empty() || !self.replies.is_empty() || !self.polled.is_empty();
-        unwritten || self.handshakes.waiting() > 0
+    pub(super) fn has_work(&self) -> bool {
+        self.has_due() || self.has_polled() || self.handshakes_waiting() > 0
     }
 
     /// Lets the loop sleep when the last client has gone: what is armed for clients would wake it for nothing.
-    pub(crate) fn rest_if_alone(&mut self) {
-        if self.connections.is_empty() && self.clients.is_empty() {
-            self.timers.retain(|_, key| key.outlives_clients());
+    pub(super) fn rest_if_alone(&mut self) {
+        if self.connection_count() == 0 && self.session_count() == 0 {
+            self.timers().retain(|_, key| key.outlives_clients());
         }
     }
 
     /// Forgets timers that have been replaced by earlier ones, or whose owners have gone, when there may be many of them: others
     /// may choose how far away they are.
-    pub(crate) fn sweep_timers(&mut self) {
-        if !self.timers.is_crowded() {
-            return;
+    pub(super) fn sweep_timers(&mut self) {
+        if self.timers().is_crowded() {
+            let mut timers = std::mem::replace(self.timers(), Timers::new());
+            timers.retain(|at, key| self.is_awaited(at, *key));
+            *self.timers() = timers;
         }
-        let Sockets { states, waits, sessions: Sessions { clients, net: Net { timers, connections, .. }, .. }, .. } =
-            &mut self.intake.guard.recovering.sockets;
-        let awaited = |key: SocketKey| states.get(key.0)?.extra.as_deref().map(|extra| extra.armed);
-        timers.retain(|at, key| match *key {
+    }
+
+    /// Whether something still happens when a timer comes up.
+    fn is_awaited(&self, at: Millis, timer: TimerKey) -> bool {
+        match timer {
             TimerKey::Connection(key) | TimerKey::GoOn(key) | TimerKey::Post(key) | TimerKey::Release(key) => {
-                connections.get(key.0).is_some()
+                self.connection(key).is_some()
             }
-            TimerKey::Session(key) => clients.get(key.0).is_some(),
-            TimerKey::Socket(key) => awaited(key) == Some(at),
-            TimerKey::Wait => waits.armed() == at,
+            TimerKey::Session(key) => self.client(key).is_some(),
+            TimerKey::Socket(key) => {
+                self.state(key).and_then(|state| state.extra.as_deref()).is_some_and(|extra| extra.armed == at)
+            }
+            TimerKey::Wait => self.waits().armed() == at,
             TimerKey::Alarm(_)
             | TimerKey::Cuts
             | TimerKey::Turn
@@ -82,6 +78,6 @@ impl Core {
             | TimerKey::Stop
             | TimerKey::Recovery
             | TimerKey::Trim => true,
-        });
+        }
     }
 }

@@ -9,7 +9,7 @@ use crate::shard::shared::mailbox::HandOff;
 
 impl Shard {
     /// Takes over a connection of another shard, with the bytes it had read.
-    pub(crate) fn take_over(self: &Rc<Self>, letter: HandOff) {
+    pub(super) fn take_over(self: &Rc<Self>, letter: HandOff) {
         let stream = TcpStream::from_std(letter.stream);
         let mut core = self.core.borrow_mut();
         let key = core.adopt(stream, letter.peer);

@@ -48,22 +48,22 @@ pub(crate) struct Shard {
     /// The program's handlers, which are called while nothing of the shard is borrowed.
     pub(crate) callbacks: Arc<dyn Callbacks>,
     pub(crate) core: RefCell<Core>,
-    pub(crate) receiver: RefCell<Receiver>,
-    pub(crate) listener: RefCell<Option<TcpListener>>,
-    pub(crate) accepting: Cell<Accepting>,
+    pub(in crate::shard) receiver: RefCell<Receiver>,
+    pub(in crate::shard) listener: RefCell<Option<TcpListener>>,
+    pub(in crate::shard) accepting: Cell<Accepting>,
     /// Whether letters wait that the last turn had no time for.
     letters_wait: Cell<bool>,
     /// What a letter asked for and is not done yet.
     work: RefCell<Option<Work>>,
     /// How long this turn has read.
-    pub(crate) pace: Pace,
+    pub(in crate::shard) pace: Pace,
     /// How long handlers take.
     pub(crate) stopwatch: Stopwatch,
     /// Whether who comes up in this turn has to stand in the line.
-    pub(crate) is_congested: Cell<bool>,
+    pub(in crate::shard) is_congested: Cell<bool>,
     /// Those that ask the server to stop, if it is this shard that hears of them.
-    pub(crate) signals: RefCell<Option<Signals>>,
-    pub(crate) life: Cell<Life>,
+    pub(in crate::shard) signals: RefCell<Option<Signals>>,
+    pub(in crate::shard) life: Cell<Life>,
 }
 
 /// What the kernel said of a connection.
@@ -181,14 +181,14 @@ impl Shard {
     }
 
     /// The instant, if somebody may ask how long things take.
-    pub(crate) fn clock(&self) -> Option<Instant> {
+    pub(super) fn clock(&self) -> Option<Instant> {
         self.shared.config.ops_port.map(|_| Instant::now())
     }
 
     /// Notes how long something took since [`clock`](Self::clock).
-    pub(crate) fn took(&self, since: Option<Instant>, of: impl FnOnce(&ShardMetrics) -> &Histogram) {
+    pub(super) fn took(&self, since: Option<Instant>, of: impl FnOnce(&ShardMetrics) -> &Histogram) {
         if let Some(since) = since {
-            of(&self.core.borrow().metrics).record(since.elapsed());
+            of(self.core.borrow().metrics()).record(since.elapsed());
         }
     }
 
@@ -199,11 +199,11 @@ impl Shard {
         if core.has_work() || self.letters_wait.get() || self.accepting.get() == Accepting::Now {
             return Some(Duration::ZERO);
         }
-        if !core.line.is_empty(!core.behind) {
+        if !core.line().is_empty(!core.is_behind()) {
             return Some(if self.others_are_full() { SLICE } else { Duration::ZERO });
         }
-        let due = core.timers.next_due()?;
-        Some((due - core.now).min(Duration::from_secs(3600)))
+        let due = core.next_timer()?;
+        Some((due - core.now()).min(Duration::from_secs(3600)))
     }
 
     fn ready(self: &Rc<Self>, key: ConnectionKey, readiness: Readiness, buffer: &mut [u8]) {
@@ -218,16 +218,16 @@ impl Shard {
     }
 
     /// Acts for a connection: what it is sent meanwhile are answers.
-    pub(crate) fn served(self: &Rc<Self>, key: ConnectionKey, act: impl FnOnce(&Rc<Self>)) {
-        self.core.borrow_mut().serving = Some(key);
+    pub(in crate::shard) fn served(self: &Rc<Self>, key: ConnectionKey, act: impl FnOnce(&Rc<Self>)) {
+        self.core.borrow_mut().serve(Some(key));
         act(self);
-        self.core.borrow_mut().serving = None;
+        self.core.borrow_mut().serve(None);
     }
 
     fn timers(self: &Rc<Self>, due: &mut Vec<TimerKey>) {
         let mut core = self.core.borrow_mut();
-        let now = core.now;
-        core.timers.expire(now, due);
+        let now = core.now();
+        core.timers().expire(now, due);
         drop(core);
         for timer in due.drain(..) {
             match timer {
@@ -257,7 +257,7 @@ impl Shard {
     /// Handles letters for a slice of time.
     fn letters(self: &Rc<Self>, inbox: &Inbox) {
         if inbox.is_full() {
-            self.core.borrow().metrics.hit(Limit::Inbox);
+            self.core.borrow().metrics().hit(Limit::Inbox);
         }
         let started = Instant::now();
         self.go_on_with_work(started);
@@ -318,11 +318,11 @@ impl Shard {
             core.bury();
             core.hear_eased();
             core.hear_endings();
-            core.metrics.queued_bytes.set(core.queued() as u64);
-            core.metrics.kept_bytes.set(core.ledger.sum() as u64);
-            core.metrics.handshakes_waiting.set(core.handshakes.waiting() as u64);
-            core.metrics.collections.set(core.waits.len() as u64);
-            if core.calls.is_empty() && core.doomed.is_empty() {
+            core.metrics().queued_bytes.set(core.queued() as u64);
+            core.metrics().kept_bytes.set(core.kept_bytes() as u64);
+            core.metrics().handshakes_waiting.set(core.handshakes_waiting() as u64);
+            core.metrics().collections.set(core.waits().len() as u64);
+            if !core.has_calls() && !core.has_doomed() {
                 break;
             }
         }

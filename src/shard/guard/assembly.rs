@@ -40,7 +40,7 @@ const SHORTS: usize = 8;
 
 /// Those that have half sent a message, while there are too many.
 #[derive(Debug, Default)]
-pub(crate) struct Assembly {
+pub(super) struct Assembly {
     crowd: Option<Box<Crowd>>,
 }
 
@@ -82,18 +82,18 @@ struct Progress {
 impl Assembly {
     /// Whether so much is half sent that large messages wait.
     #[inline]
-    pub(crate) const fn is_crowded(&self) -> bool {
+    pub(super) const fn is_crowded(&self) -> bool {
         self.crowd.is_some()
     }
 
     /// Whether it is time to look who may go on.
-    pub(crate) fn is_due(&self, now: Millis) -> bool {
+    pub(super) fn is_due(&self, now: Millis) -> bool {
         self.crowd.as_ref().is_some_and(|crowd| crowd.next_look <= now)
     }
 
     /// Whether a connection waits to be let in.
     #[cfg(debug_assertions)]
-    pub(crate) fn has_in_line(&self, key: ConnectionKey) -> bool {
+    fn has_in_line(&self, key: ConnectionKey) -> bool {
         self.crowd.as_ref().is_some_and(|crowd| crowd.line.iter().any(|Reverse(waiting)| waiting.key == key))
     }
 }
@@ -120,13 +120,25 @@ impl Crowd {
 }
 
 impl Guard {
+    /// Whether so much is half sent that large messages wait.
+    #[inline]
+    pub(in crate::shard) fn is_crowded(&self) -> bool {
+        self.assembly.is_crowded()
+    }
+
+    /// Whether a connection waits until there is room for its message.
+    #[cfg(debug_assertions)]
+    pub(in crate::shard) fn waits_for_room(&self, key: ConnectionKey) -> bool {
+        self.assembly.has_in_line(key)
+    }
+
     /// Whether nothing more is to be read of a connection until there is room for its message.
-    pub(crate) fn must_wait_for_room(&self, key: ConnectionKey) -> bool {
+    pub(in crate::shard) fn must_wait_for_room(&self, key: ConnectionKey) -> bool {
         self.may_read(key) == 0
     }
 
     /// How much may be read of a connection now.
-    pub(crate) fn may_read(&self, key: ConnectionKey) -> usize {
+    pub(in crate::shard) fn may_read(&self, key: ConnectionKey) -> usize {
         match &self.assembly.crowd {
             Some(crowd) if !crowd.going.contains_key(&key) => crowd.little.saturating_sub(self.half_sent(key)),
             _ => usize::MAX,
@@ -134,9 +146,9 @@ impl Guard {
     }
 
     /// A connection is not read until there is room.
-    pub(crate) fn wait_for_room(&mut self, key: ConnectionKey) {
+    pub(in crate::shard) fn wait_for_room(&mut self, key: ConnectionKey) {
         let Some(crowd) = &mut self.assembly.crowd else { return };
-        let Some(connection) = self.recovering.connections.get_mut(key.0) else { return };
+        let Some(connection) = self.recovering.connection_mut(key) else { return };
         connection.input = Input::HeldUp;
         let missing = match &connection.stage {
             Stage::WebSocket(websocket) => websocket.incoming.missing(),
@@ -148,12 +160,12 @@ impl Guard {
         };
         let lost = crowd.lost.get(&key).copied().unwrap_or(0);
         crowd.line.push(Reverse(Waiting { lost, missing: missing.unwrap_or(usize::MAX), key }));
-        self.metrics.held_up.one();
+        self.metrics().held_up.one();
     }
 
     /// So many bytes are half sent by all: who sends large messages begins to wait, is let in, or need not wait any more.
-    pub(crate) fn make_room(&mut self, unfinished: usize) {
-        let limit = self.shared.unfinished_per_shard;
+    pub(super) fn make_room(&mut self, unfinished: usize) {
+        let limit = self.shared().unfinished_per_shard;
         if self.assembly.is_crowded() && unfinished <= limit / AT_EASE {
             return self.let_all_in();
         }
@@ -170,7 +182,7 @@ impl Guard {
 
     fn let_in(&mut self, limit: usize, unfinished: usize) {
         let mut crowd = self.assembly.crowd.take().unwrap_or_default();
-        crowd.little = (limit / LITTLE / self.connections.len().max(1)).clamp(LEAST, MOST);
+        crowd.little = (limit / LITTLE / self.connection_count().max(1)).clamp(LEAST, MOST);
         crowd.lost.retain(|key, _| self.half_sent(*key) >= crowd.little);
         let over: Vec<_> = crowd
             .going
@@ -183,17 +195,17 @@ impl Guard {
                 *crowd.lost.entry(key).or_default() += 1;
             }
         }
-        let places = Crowd::places(limit, unfinished, self.shared.config.max_http_buffer_size);
+        let places = Crowd::places(limit, unfinished, self.shared().config.max_http_buffer_size);
         let mut entered = Vec::new();
         while let Some(key) = crowd.next(limit, places) {
-            if self.connections.get(key.0).is_some_and(|it| it.fate.is_none() && it.input == Input::HeldUp) {
-                crowd.going.insert(key, Progress { bytes: self.half_sent(key), at: self.now });
+            if self.connection(key).is_some_and(|it| it.fate.is_none() && it.input == Input::HeldUp) {
+                crowd.going.insert(key, Progress { bytes: self.half_sent(key), at: self.now() });
                 entered.push(key);
             }
         }
-        crowd.next_look = self.now + PAUSE;
+        crowd.next_look = self.now() + PAUSE;
         // That turn looks again at its end.
-        self.timers.arm(crowd.next_look, TimerKey::Turn);
+        self.timers().arm(crowd.next_look, TimerKey::Turn);
         self.assembly.crowd = Some(crowd);
         for key in entered {
             self.let_go_on(key);
@@ -209,14 +221,14 @@ impl Guard {
         // Who has not been read is not to blame. And the buffer of what it has begun since may be smaller.
         let is_unread = self.is_unread(key);
         if is_unread || bytes.abs_diff(progress.bytes) >= PROGRESS {
-            *progress = Progress { bytes, at: self.now };
+            *progress = Progress { bytes, at: self.now() };
         }
-        (progress.at + PATIENCE <= self.now).then_some(Over::Lost)
+        (progress.at + PATIENCE <= self.now()).then_some(Over::Lost)
     }
 
     /// Bytes of a message, of its attachments, or of a request's body, that are here while others are not.
     fn half_sent(&self, key: ConnectionKey) -> usize {
-        let Some(connection) = self.connections.get(key.0) else { return 0 };
+        let Some(connection) = self.connection(key) else { return 0 };
         let (session, bytes) = match &connection.stage {
             Stage::WebSocket(websocket) => match websocket.role {
                 Role::Session(session) => (Some(session), websocket.incoming.held()),
@@ -229,7 +241,7 @@ impl Guard {
             },
             Stage::Lingering => return 0,
         };
-        let client = session.and_then(|session| self.clients.get(session.0));
+        let client = session.and_then(|session| self.client(session));
         bytes + client.map_or(0, |client| client.decoder.held())
     }
 }

@@ -51,9 +51,9 @@ impl Guard {
     /// Counts who and what is there.
     pub(crate) fn census(&self) -> Census {
         let websockets =
-            self.connections.iter().filter(|(_, connection)| matches!(connection.stage, Stage::WebSocket(_))).count();
+            self.connections().filter(|(_, connection)| matches!(connection.stage, Stage::WebSocket(_))).count();
         let (mut polling_sessions, mut websocket_sessions) = (0, 0);
-        for (_, client) in self.clients.iter() {
+        for (_, client) in self.clients() {
             match client.session.route() {
                 Route::WebSocket(_) | Route::Translated(..) => websocket_sessions += 1,
                 Route::Queue => polling_sessions += 1,
@@ -61,14 +61,14 @@ impl Guard {
             }
         }
         Census {
-            http: self.connections.len() - websockets,
+            http: self.connection_count() - websockets,
             websockets,
             polling_sessions,
             websocket_sessions,
-            rooms: self.namespaces.rooms,
+            rooms: self.namespaces().rooms,
             namespaces: self
-                .namespaces
-                .populations(|key| self.shared.directory.namespace_name(key).to_owned())
+                .namespaces()
+                .populations(|key| self.shared().directory.namespace_name(key).to_owned())
                 .collect(),
         }
     }

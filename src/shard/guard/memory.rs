@@ -24,33 +24,33 @@ const CLIENT: usize = 6 * 1024;
 
 impl Guard {
     /// Looks at the memory in use if it is time, or if much has been taken since, and lets clients go if it must be.
-    pub(crate) fn check_memory(&mut self) {
-        let taken = self.ledger.sum() + self.queued() + self.kept;
+    pub(in crate::shard) fn check_memory(&mut self) {
+        let taken = self.kept_bytes() + self.queued() + self.kept;
         self.memory_mark = self.memory_mark.min(taken.saturating_add(MUCH));
-        if self.now < self.memory_look && taken < self.memory_mark {
+        if self.now() < self.memory_look && taken < self.memory_mark {
             return;
         }
-        self.memory_look = self.now + LOOK;
+        self.memory_look = self.now() + LOOK;
         self.memory_mark = taken.saturating_add(MUCH);
-        let excess = self.shared.memory.look();
+        let excess = self.shared().memory.look();
         if excess > 0 {
-            self.shed(excess.div_ceil(self.shared.mailboxes.len().max(1)));
+            self.shed(excess.div_ceil(self.shared().mailboxes.len().max(1)));
         }
     }
 
     /// Whether no session may begin for want of memory, even when what those that have gone left behind is given back.
-    pub(crate) fn lacks_memory(&mut self) -> bool {
+    pub(in crate::shard) fn lacks_memory(&mut self) -> bool {
         self.check_memory();
-        if self.shared.memory.refuses() && self.trimmed + TRIM_PAUSE <= self.now {
+        if self.shared().memory.refuses() && self.trimmed + TRIM_PAUSE <= self.now() {
             self.trim();
-            self.shared.memory.look();
+            self.shared().memory.look();
         }
-        self.shared.memory.refuses()
+        self.shared().memory.refuses()
     }
 
     /// Gives memory that is free back to the system.
-    pub(crate) fn trim(&mut self) {
-        self.trimmed = self.now;
+    pub(in crate::shard) fn trim(&mut self) {
+        self.trimmed = self.now();
         #[cfg(all(target_os = "linux", target_env = "gnu"))]
         // SAFETY: `malloc_trim` has no precondition. Without it the C library keeps what a wave of clients left behind
         // between pages still in use: 19,000 clients gone leave some 9 MB of resident memory.
@@ -73,8 +73,8 @@ impl Guard {
         freed += self.cut_unfinished(excess.saturating_sub(freed), Limit::MemoryShed);
         freed += self.close_those_that_keep_most(excess.saturating_sub(freed), Limit::MemoryShed);
         if freed > 0 {
-            let at = self.now + LOOK / 2;
-            self.timers.arm(at, TimerKey::Trim);
+            let at = self.now() + LOOK / 2;
+            self.timers().arm(at, TimerKey::Trim);
         }
     }
 }

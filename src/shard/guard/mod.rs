@@ -19,16 +19,16 @@ use crate::shard::shared::Shared;
 
 /// What keeps the server in its bounds, and below it all that it guards.
 pub(crate) struct Guard {
-    pub(in crate::shard) recovering: Recovering,
+    recovering: Recovering,
     /// Bytes of unfinished messages and requests that came since the last look at all of them.
-    pub(in crate::shard) kept: usize,
+    kept: usize,
     /// Who may go on with a large message while much is half sent.
-    pub(in crate::shard) assembly: Assembly,
+    assembly: Assembly,
     /// When the memory in use is looked at next, and from how many bytes on that are accounted for in any case.
-    pub(in crate::shard) memory_look: Millis,
-    pub(in crate::shard) memory_mark: usize,
+    memory_look: Millis,
+    memory_mark: usize,
     /// When memory was given back to the system last.
-    pub(in crate::shard) trimmed: Millis,
+    trimmed: Millis,
 }
 
 impl Deref for Guard {

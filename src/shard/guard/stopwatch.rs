@@ -12,12 +12,12 @@ pub(crate) struct Stopwatch {
 }
 
 impl Stopwatch {
-    pub(crate) fn new() -> Self {
+    pub(in crate::shard) fn new() -> Self {
         Self { mark: Cell::new(now()) }
     }
 
     /// A turn begins: what was before was sleep.
-    pub(crate) fn begin_turn(&self) {
+    pub(in crate::shard) fn begin_turn(&self) {
         self.mark.set(now());
     }
 

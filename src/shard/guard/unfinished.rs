@@ -19,9 +19,9 @@ const MUCH: usize = 64 * 1024;
 impl Guard {
     /// While all clients together have much half sent, those with large messages wait; while they have more than they may, those
     /// with the most are cut off.
-    pub(crate) fn check_unfinished(&mut self) {
-        let limit = self.shared.unfinished_per_shard;
-        if self.kept <= limit / LOOK && !self.assembly.is_due(self.now) {
+    pub(in crate::shard) fn check_unfinished(&mut self) {
+        let limit = self.shared().unfinished_per_shard;
+        if self.kept <= limit / LOOK && !self.assembly.is_due(self.now()) {
             return;
         }
         self.kept = 0;
@@ -33,9 +33,9 @@ impl Guard {
 
     /// So many bytes have come of something that is not whole. If that makes much, large messages wait from now on: a turn may
     /// read as much as all may have half sent.
-    pub(crate) fn note_unfinished(&mut self, bytes: usize) {
+    pub(in crate::shard) fn note_unfinished(&mut self, bytes: usize) {
         self.kept += bytes;
-        let limit = self.shared.unfinished_per_shard;
+        let limit = self.shared().unfinished_per_shard;
         if self.kept > limit / LOOK && !self.assembly.is_crowded() {
             let unfinished = sum(&self.owners_of_unfinished());
             self.make_room(unfinished);
@@ -47,7 +47,7 @@ impl Guard {
     }
 
     /// Cuts off those that have much half sent, the most first, until so many bytes are let go. Gives how many are.
-    pub(crate) fn cut_unfinished(&mut self, excess: usize, limit: Limit) -> usize {
+    pub(super) fn cut_unfinished(&mut self, excess: usize, limit: Limit) -> usize {
         let mut owners = self.owners_of_unfinished();
         owners.retain(|(held, _)| *held > MUCH);
         self.cut_owners(owners, excess, limit)
@@ -56,12 +56,10 @@ impl Guard {
     /// Who has something half sent, and how much.
     fn owners_of_unfinished(&self) -> Vec<(usize, Owner)> {
         let connections = self
-            .connections
-            .iter()
+            .connections()
             .filter(|(_, connection)| connection.fate.is_none())
-            .map(|(key, connection)| (connection.unfinished(), Owner::Connection(ConnectionKey(key))));
-        let sessions =
-            self.clients.iter().map(|(key, client)| (client.decoder.held(), Owner::Session(SessionKey(key))));
+            .map(|(key, connection)| (connection.unfinished(), Owner::Connection(key)));
+        let sessions = self.clients().map(|(key, client)| (client.decoder.held(), Owner::Session(key)));
         connections.chain(sessions).filter(|(held, _)| *held > 0).collect()
     }
 
@@ -73,7 +71,7 @@ impl Guard {
                 break;
             }
             freed += held;
-            self.metrics.hit(limit);
+            self.metrics().hit(limit);
             let how = format_args!("cut off with {held} bytes half sent ({limit})");
             match owner {
                 Owner::Connection(key) => {
@@ -92,7 +90,7 @@ impl Guard {
 
 impl Connection {
     /// Bytes kept of a message or a request that is not whole.
-    pub(crate) fn unfinished(&self) -> usize {
+    pub(in crate::shard) fn unfinished(&self) -> usize {
         match &self.stage {
             Stage::Http(http) => {
                 let body = match &http.state {

@@ -1,24 +1,25 @@
 //! Bytes in: who is read when, and what requests, WebSocket messages and packets mean.
 
-pub(in crate::shard) mod http;
-pub(in crate::shard) mod packets;
-pub(in crate::shard) mod reading;
-pub(in crate::shard) mod websocket;
-
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 use mio::Registry;
 
+use crate::engineio::Millis;
 use crate::shard::guard::Guard;
 use crate::shard::input::http::deferred::Handshakes;
 use crate::shard::shared::Shared;
 
+pub(in crate::shard) mod http;
+pub(in crate::shard) mod packets;
+pub(in crate::shard) mod reading;
+pub(in crate::shard) mod websocket;
+
 /// What clients send: the requests that wait for their turn, and below them what they lead to.
 pub(crate) struct Intake {
-    pub(in crate::shard) guard: Guard,
+    guard: Guard,
     /// Handshakes that wait for their turn.
-    pub(in crate::shard) handshakes: Handshakes,
+    handshakes: Handshakes,
 }
 
 impl Deref for Intake {
@@ -38,5 +39,16 @@ impl DerefMut for Intake {
 impl Intake {
     pub(in crate::shard) fn new(shared: Arc<Shared>, index: usize, registry: Registry) -> Self {
         Self { handshakes: Handshakes::default(), guard: Guard::new(shared, index, registry) }
+    }
+
+    /// A turn of the loop begins.
+    pub(in crate::shard) fn begin_turn(&mut self, now: Millis) {
+        self.guard.begin_turn(now);
+        self.handshakes.begin_turn();
+    }
+
+    /// How many handshakes are left for the next turns.
+    pub(in crate::shard) fn handshakes_waiting(&self) -> usize {
+        self.handshakes.waiting()
     }
 }

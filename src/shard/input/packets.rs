@@ -18,7 +18,7 @@ use crate::socketio::{self, DecodeError, DisconnectReason, Packet, v4};
 
 impl Shard {
     /// Handles a text packet of a session, and what the application does about it.
-    pub(crate) fn text_packet(self: &Rc<Self>, session: SessionKey, from: ConnectionKey, text: &ByteString) {
+    pub(super) fn text_packet(self: &Rc<Self>, session: SessionKey, from: ConnectionKey, text: &ByteString) {
         let mut core = self.core.borrow_mut();
         let packet = core.encoding(session).decode_text(text);
         core.decoded_packet(session, from, packet, Some(text));
@@ -27,7 +27,7 @@ impl Shard {
     }
 
     /// Handles one packet of a POST, and what the application does about it. `whole` is the POST's body if that is text.
-    pub(crate) fn post_packet(
+    pub(super) fn post_packet(
         self: &Rc<Self>,
         session: SessionKey,
         from: ConnectionKey,
@@ -39,7 +39,7 @@ impl Shard {
     }
 
     /// Handles a binary WebSocket message of a session, and what the application does about it.
-    pub(crate) fn binary_packet(self: &Rc<Self>, session: SessionKey, from: ConnectionKey, data: &Bytes) {
+    pub(super) fn binary_packet(self: &Rc<Self>, session: SessionKey, from: ConnectionKey, data: &Bytes) {
         let mut core = self.core.borrow_mut();
         let packet = core.encoding(session).decode_binary(data);
         core.decoded_packet(session, from, packet, None);
@@ -74,18 +74,18 @@ impl Intake {
         whole: Option<&ByteString>,
     ) {
         if packet == EnginePacket::Upgrade && self.is_polling(key) && self.websocket(from).is_some() {
-            self.metrics.upgrades.one();
+            self.metrics().upgrades.one();
         }
         let inbound =
             self.session(key, |session, now, settings, effects| session.receive(now, from, packet, settings, effects));
         let Some(Some(inbound)) = inbound else { return };
-        self.metrics.received.one();
-        if self.shared.directory.is_bare() {
+        self.metrics().received.one();
+        if self.shared().directory.is_bare() {
             self.bare_message(key, inbound, whole);
             return;
         }
-        let limits = self.shared.decode_limits;
-        let Some(client) = self.clients.get_mut(key.0) else { return };
+        let limits = self.shared().decode_limits;
+        let Some(client) = self.client_mut(key) else { return };
         let length = inbound.len();
         let decoded = match inbound {
             // The decoder would take it for a CONNECT; the Node server does not hand it on.
@@ -104,7 +104,7 @@ impl Intake {
     }
 
     fn is_polling(&self, key: SessionKey) -> bool {
-        let found = self.clients.get(key.0).and_then(|client| client.session.found());
+        let found = self.client(key).and_then(|client| client.session.found());
         found.is_some_and(|found| found.transport == Transport::Polling)
     }
 
@@ -114,7 +114,7 @@ impl Intake {
             Inbound::Binary(data) => Message::Binary(data),
         };
         if let Some(session) = self.session_ref(key) {
-            self.calls.push_back(Call::Message { session, message });
+            self.call(Call::Message { session, message });
         }
     }
 
@@ -124,7 +124,7 @@ impl Intake {
             Packet::Event { namespace, id, event } => match self.joined(session, &namespace) {
                 Some(socket) => {
                     if let Some(event) = event {
-                        self.calls.push_back(Call::Event { socket, event, ack: id });
+                        self.call(Call::Event { socket, event, ack: id });
                     }
                 }
                 None => self.violation(session, "an event for a namespace not joined"),
@@ -148,10 +148,10 @@ impl Intake {
 
     /// The socket that a session has in a namespace. A session has few: their names are compared sooner than one is found.
     fn joined(&self, session: SessionKey, namespace: &str) -> Option<SocketRef> {
-        let mut next = self.clients.get(session.0)?.sockets.get();
+        let mut next = self.client(session)?.sockets.get();
         loop {
             let key = next?;
-            let socket = self.states.get(key.0)?;
+            let socket = self.state(key)?;
             if socket.status == Status::Connected && self.namespace_name(socket.namespace) == namespace {
                 return Some(SocketRef { key, random: socket.random });
             }
@@ -163,8 +163,8 @@ impl Intake {
     fn undecodable(&mut self, session: SessionKey, error: DecodeError) {
         log::debug!("{}: {}", self.name_session(session), Excerpt(&error));
         match error {
-            DecodeError::TooManyAttachments => self.metrics.hit(Limit::Attachments),
-            DecodeError::TooDeep => self.metrics.hit(Limit::JsonDepth),
+            DecodeError::TooManyAttachments => self.metrics().hit(Limit::Attachments),
+            DecodeError::TooDeep => self.metrics().hit(Limit::JsonDepth),
             DecodeError::MessagePack => self.refuse_message_pack(session),
             _ => {}
         }
@@ -172,21 +172,21 @@ impl Intake {
     }
 
     /// A packet whose attachments do not come ends the session. This is looked at with the heartbeat.
-    pub(crate) fn check_attachments(&mut self, session: SessionKey) {
-        let (now, patience) = (self.now, self.shared.config.limits.body_timeout);
-        let Some(client) = self.clients.get(session.0) else { return };
+    pub(in crate::shard) fn check_attachments(&mut self, session: SessionKey) {
+        let (now, patience) = (self.now(), self.shared().config.limits.body_timeout);
+        let Some(client) = self.client(session) else { return };
         let route = client.session.route();
         if let Route::WebSocket(connection) | Route::Translated(connection, _) = route
             && self.is_unread(connection)
-            && let Some(client) = self.clients.get_mut(session.0)
+            && let Some(client) = self.client_mut(session)
         {
             // They may be there, and not read yet.
             return client.decoder.wait_anew();
         }
-        let Some(client) = self.clients.get_mut(session.0) else { return };
+        let Some(client) = self.client_mut(session) else { return };
         if client.decoder.is_overdue(now, patience) {
             log::debug!("{}: attachments are missing for too long", self.name_session(session));
-            self.metrics.hit(Limit::BodyTimeout);
+            self.metrics().hit(Limit::BodyTimeout);
             self.session(session, |session, now, settings, effects| session.close(now, settings, effects));
         }
     }

@@ -38,7 +38,7 @@ const LOOK: u32 = 4;
 /// How long this turn has read. The clock is looked at now and then, and what it tells is kept as flags, which are asked with
 /// each message.
 #[derive(Debug)]
-pub(crate) struct Pace {
+pub(in crate::shard) struct Pace {
     began: Cell<Instant>,
     /// When the connection at hand began.
     one: Cell<Instant>,
@@ -53,7 +53,7 @@ pub(crate) struct Pace {
 }
 
 impl Pace {
-    pub(crate) fn new(now: Instant) -> Self {
+    pub(in crate::shard) fn new(now: Instant) -> Self {
         Self {
             began: Cell::new(now),
             one: Cell::new(now),
@@ -65,7 +65,7 @@ impl Pace {
         }
     }
 
-    pub(crate) fn begin_turn(&self, now: Instant) {
+    pub(in crate::shard) fn begin_turn(&self, now: Instant) {
         self.began.set(now);
         self.looked.set(now);
         self.all_is_over.set(false);
@@ -114,7 +114,7 @@ impl Pace {
 
 impl Shard {
     /// The kernel tells of bytes of a connection, or of its end. They are read at once, unless others stand in the line.
-    pub(crate) fn readable(self: &Rc<Self>, key: ConnectionKey, to_end: bool, buffer: &mut [u8]) {
+    pub(in crate::shard) fn readable(self: &Rc<Self>, key: ConnectionKey, to_end: bool, buffer: &mut [u8]) {
         if self.is_congested.get() || self.pace.all_is_over.get() {
             return self.core.borrow_mut().readable(key, to_end);
         }
@@ -123,26 +123,26 @@ impl Shard {
     }
 
     /// Whether who comes up in this turn has to stand in the line.
-    pub(crate) fn look_for_congestion(&self) {
-        let waiting = self.core.borrow().line.len();
+    pub(in crate::shard) fn look_for_congestion(&self) {
+        let waiting = self.core.borrow().line().len();
         self.pace.share_among(waiting);
         self.is_congested.set(waiting > 0 || self.others_are_full());
     }
 
     /// Reads those who stand in the line, as long as a turn may.
-    pub(crate) fn read_line(self: &Rc<Self>, buffer: &mut [u8]) {
-        if self.core.borrow().line.is_empty(true) {
+    pub(in crate::shard) fn read_line(self: &Rc<Self>, buffer: &mut [u8]) {
+        if self.core.borrow().line().is_empty(true) {
             return;
         }
         // What is read may lead to letters for shards that have no room for them.
         let full = self.others_are_full();
         loop {
             let mut core = self.core.borrow_mut();
-            let websockets = !core.behind;
+            let websockets = !core.is_behind();
             let over = full || self.pace.all_is_over.get();
-            let due = if over { None } else { core.line.next(self.pace.spent(), websockets) };
+            let due = if over { None } else { core.line_mut().next(self.pace.spent(), websockets) };
             let Some(due) = due else {
-                core.line.end_turn();
+                core.line_mut().end_turn();
                 return;
             };
             let begins = core.begins_to_be_read(due.key);
@@ -156,12 +156,12 @@ impl Shard {
 
     /// Something of the connection at hand was handled. Says whether it has had its turn.
     #[inline]
-    pub(crate) fn has_had_its_turn(&self) -> bool {
+    pub(super) fn has_had_its_turn(&self) -> bool {
         self.pace.handled(Instant::now)
     }
 
     /// Whether another shard has no room for letters: then nothing is read that could lead to more of them.
-    pub(crate) fn others_are_full(&self) -> bool {
+    pub(in crate::shard) fn others_are_full(&self) -> bool {
         let others = self.shared.mailboxes.iter().enumerate().filter(|(index, _)| *index != self.index());
         others.into_iter().any(|(_, mailbox)| mailbox.is_full())
     }
@@ -173,24 +173,25 @@ impl Shard {
         }
         for _ in 0..READS_PER_TURN {
             let mut core = self.core.borrow_mut();
-            let Some(connection) = core.connections.get(key.0) else { return };
+            let Some(connection) = core.connection(key) else { return };
             if connection.fate.is_some() || connection.input != Input::Awaited {
                 return;
             }
-            let is_crowded = core.assembly.is_crowded();
-            let at_ease = connection.outbox.is_none() && !core.behind && !is_crowded && core.shared.rates.is_none();
+            let is_crowded = core.is_crowded();
+            let at_ease =
+                connection.outbox.is_none() && !core.is_behind() && !is_crowded && core.shared().rates.is_none();
             if !at_ease && core.must_wait(key) {
                 return core.wait_to_be_read(key);
             }
             let most = if is_crowded { core.may_read(key).min(buffer.len()) } else { buffer.len() };
-            let Some((connection, buffer)) = core.connections.get(key.0).zip(buffer.get_mut(..most)) else { return };
+            let Some((connection, buffer)) = core.connection(key).zip(buffer.get_mut(..most)) else { return };
             let result = socket::receive(&connection.stream, buffer);
             drop(core);
             match result {
                 Ok(0) => return self.core.borrow_mut().peer_closed(key),
                 Ok(count) => {
                     let bytes = buffer.get(..count).unwrap_or_default();
-                    self.core.borrow().metrics.received_bytes.add(count as u64);
+                    self.core.borrow().metrics().received_bytes.add(count as u64);
                     self.served(key, |shard| shard.received(key, bytes));
                     let short = count < buffer.len();
                     if short && !to_end {
@@ -218,7 +219,7 @@ impl Shard {
     }
 
     fn received(self: &Rc<Self>, key: ConnectionKey, bytes: &[u8]) {
-        let is_http = match self.core.borrow().connections.get(key.0).map(|connection| &connection.stage) {
+        let is_http = match self.core.borrow().connection(key).map(|connection| &connection.stage) {
             Some(Stage::Http(_)) => true,
             Some(Stage::WebSocket(_)) => false,
             Some(Stage::Lingering) | None => return,
@@ -237,7 +238,7 @@ impl Intake {
     #[inline]
     fn must_wait(&mut self, key: ConnectionKey) -> bool {
         let is_websocket = |it: &Connection| matches!(it.stage, Stage::WebSocket(_));
-        (self.behind && self.connections.get(key.0).is_some_and(is_websocket))
+        (self.is_behind() && self.connection(key).is_some_and(is_websocket))
             || self.is_to_be_held_up(key)
             || self.must_wait_for_room(key)
     }
@@ -255,12 +256,11 @@ impl Intake {
 
     /// That nobody is forgotten who may have bytes left.
     #[cfg(debug_assertions)]
-    pub(crate) fn assert_nobody_is_forgotten(&mut self) {
-        let lined: std::collections::HashSet<_> = self.line.keys().collect();
-        for (key, connection) in self.connections.iter().filter(|(_, it)| it.fate.is_none()) {
-            let key = ConnectionKey(key);
+    pub(in crate::shard) fn assert_nobody_is_forgotten(&mut self) {
+        let lined: std::collections::HashSet<_> = self.line().keys().collect();
+        for (key, connection) in self.connections().filter(|(_, it)| it.fate.is_none()) {
             // Whenever a part of an outbox is written it is looked at this; an alarm comes up a little late.
-            let waits = connection.outbox.is_some() || self.shared.rates.is_some() || self.assembly.has_in_line(key);
+            let waits = connection.outbox.is_some() || self.shared().rates.is_some() || self.waits_for_room(key);
             match connection.input {
                 Input::Awaited => {}
                 Input::InLine => assert!(lined.contains(&key), "{key:?} is not in the line"),

@@ -15,7 +15,7 @@ use crate::shard::store::keys::ConnectionKey;
 
 impl Shard {
     /// Handles bytes of a WebSocket.
-    pub(crate) fn websocket_bytes(self: &Rc<Self>, key: ConnectionKey, bytes: &[u8]) {
+    pub(super) fn websocket_bytes(self: &Rc<Self>, key: ConnectionKey, bytes: &[u8]) {
         let Some(mut incoming) = self.core.borrow_mut().take_incoming(key) else { return };
         let mut receiver = self.receiver.borrow_mut();
         let mut feed = receiver.feed(&mut incoming, bytes);
@@ -79,8 +79,8 @@ impl Intake {
     fn websocket_failed(&mut self, key: ConnectionKey, role: Role, error: &WebSocketError) {
         log::debug!("connection {}: {}", key.0, Excerpt(error));
         match error {
-            WebSocketError::TooLarge(_) => self.metrics.hit(Limit::MaxHttpBufferSize),
-            WebSocketError::TooManyFragments(_) => self.metrics.hit(Limit::Fragments),
+            WebSocketError::TooLarge(_) => self.metrics().hit(Limit::MaxHttpBufferSize),
+            WebSocketError::TooManyFragments(_) => self.metrics().hit(Limit::Fragments),
             WebSocketError::NotUtf8 | WebSocketError::Protocol(_) | WebSocketError::TooFast(_) => {}
         }
         if role != Role::Closing {
@@ -92,7 +92,7 @@ impl Intake {
 
     /// So much came on a WebSocket. Whether its client is to be held up for it is asked later.
     fn charge_websocket(&mut self, key: ConnectionKey, messages: usize, bytes: usize) {
-        if self.shared.rates.is_some()
+        if self.shared().rates.is_some()
             && let Some(Role::Session(session)) = self.role(key)
         {
             self.charge(session, messages, bytes);
@@ -107,7 +107,7 @@ impl Intake {
         }
     }
 
-    pub(crate) fn let_go(&mut self, key: ConnectionKey, role: Role, lost: Lost) {
+    pub(in crate::shard) fn let_go(&mut self, key: ConnectionKey, role: Role, lost: Lost) {
         if let Some(websocket) = self.websocket(key) {
             websocket.role = Role::Closing;
         }
@@ -118,12 +118,12 @@ impl Intake {
 
     /// Whose WebSocket it is, while its bytes mean anything.
     fn role(&mut self, key: ConnectionKey) -> Option<Role> {
-        self.connections.get(key.0).filter(|connection| connection.is_listening())?;
+        self.connection(key).filter(|connection| connection.is_listening())?;
         self.websocket(key).map(|websocket| websocket.role)
     }
 
     fn take_incoming(&mut self, key: ConnectionKey) -> Option<Incoming> {
-        self.connections.get(key.0).filter(|connection: &&Connection| connection.is_listening())?;
+        self.connection(key).filter(|connection: &&Connection| connection.is_listening())?;
         self.websocket(key).map(|websocket| std::mem::take(&mut websocket.incoming))
     }
 

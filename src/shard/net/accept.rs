@@ -16,7 +16,8 @@ use crate::shard::net::Net;
 use crate::shard::net::connection::Connection;
 use crate::shard::store::keys::ConnectionKey;
 
-pub(crate) static NOT_TAKEN: LineKind = LineKind::new(Level::Warn, module_path!(), "connections that were not taken");
+pub(in crate::shard) static NOT_TAKEN: LineKind =
+    LineKind::new(Level::Warn, module_path!(), "connections that were not taken");
 
 /// Whether an address has one listener or several, over which the kernel spreads connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +28,7 @@ pub(crate) enum Sharing {
 
 /// Whether a shard looks for new connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Accepting {
+pub(in crate::shard) enum Accepting {
     /// When the kernel tells of some.
     WhenTold,
     /// In the next turn in any case: the last had no room for all.
@@ -40,7 +41,7 @@ pub(crate) enum Accepting {
 
 impl Accepting {
     /// The timer that ends a rest came up.
-    pub(crate) fn rested(self) -> Self {
+    pub(in crate::shard) fn rested(self) -> Self {
         if self == Self::Resting { Self::Now } else { self }
     }
 }
@@ -82,7 +83,7 @@ fn set_unsent(socket: &Socket, unsent: u32) -> io::Result<()> {
 }
 
 impl Net {
-    pub(crate) fn accepted(&mut self, mut stream: TcpStream, peer: SocketAddr) -> Option<ConnectionKey> {
+    pub(in crate::shard) fn accepted(&mut self, mut stream: TcpStream, peer: SocketAddr) -> Option<ConnectionKey> {
         self.metrics.accepted.one();
         if self.shared.peers.as_ref().is_some_and(|peers| !peers.enter(peer.ip())) {
             self.metrics.hit(Limit::ConnectionsPerAddress);
@@ -99,7 +100,7 @@ impl Net {
         Some(key)
     }
 
-    pub(crate) fn adopt(&mut self, stream: TcpStream, peer: SocketAddr) -> Option<ConnectionKey> {
+    pub(in crate::shard) fn adopt(&mut self, stream: TcpStream, peer: SocketAddr) -> Option<ConnectionKey> {
         let key = self.connections.insert(Connection::new(stream, peer)).ok();
         let registered = key.and_then(|key| {
             let connection = self.connections.get_mut(key)?;
@@ -133,7 +134,7 @@ impl Net {
     }
 
     /// The same, by its key.
-    pub(crate) fn forget_peer(&mut self, key: ConnectionKey) {
+    pub(super) fn forget_peer(&mut self, key: ConnectionKey) {
         if let Some(address) = self.peers.remove(&key) {
             self.leave_peer(address);
         }

@@ -14,13 +14,13 @@ use crate::shard::store::keys::{ConnectionKey, SessionKey};
 
 impl Net {
     /// Answers and closes: where the next request would begin is unknown, or not to be known.
-    pub(crate) fn last_answer(&mut self, key: ConnectionKey, answer: &Bytes) {
+    pub(in crate::shard) fn last_answer(&mut self, key: ConnectionKey, answer: &Bytes) {
         self.push(key, answer);
         self.finish(key, Then::Linger);
     }
 
     /// Answers a POST with `ok`, unless it has been answered.
-    pub(crate) fn answer_post(&mut self, key: ConnectionKey) {
+    pub(in crate::shard) fn answer_post(&mut self, key: ConnectionKey) {
         let Some(http) = self.connections.get_mut(key.0).and_then(Connection::http) else { return };
         if !matches!(http.state, HttpState::Post(_) | HttpState::Waiting(_)) {
             return;
@@ -32,11 +32,11 @@ impl Net {
     }
 
     /// Answers a GET or a POST with 400 and nothing else; what is left of a POST is read and dropped.
-    pub(crate) fn refuse_empty(&mut self, key: ConnectionKey) {
+    pub(in crate::shard) fn refuse_empty(&mut self, key: ConnectionKey) {
         self.answer_and_drop(key, Status::BadRequest);
     }
 
-    pub(crate) fn answer_and_drop(&mut self, key: ConnectionKey, status: Status) {
+    pub(in crate::shard) fn answer_and_drop(&mut self, key: ConnectionKey, status: Status) {
         let Some(http) = self.connections.get_mut(key.0).and_then(Connection::http) else { return };
         let answer = http::empty(status, http.answer.delivery, &http.answer.cors);
         http.state = match std::mem::replace(&mut http.state, HttpState::Head) {
@@ -48,7 +48,7 @@ impl Net {
     }
 
     /// An answer has left: the next request may be handled, or the connection is done.
-    pub(crate) fn answered(&mut self, key: ConnectionKey) {
+    pub(in crate::shard) fn answered(&mut self, key: ConnectionKey) {
         let (keep_alive, body_timeout) = (self.shared.config.limits.keep_alive, self.shared.config.limits.body_timeout);
         let now = self.now;
         let Some(http) = self.connections.get_mut(key.0).and_then(Connection::http) else { return };
@@ -64,34 +64,34 @@ impl Net {
     }
 
     /// The session whose POST is being read.
-    pub(crate) fn posting(&mut self, key: ConnectionKey) -> Option<SessionKey> {
+    pub(in crate::shard) fn posting(&mut self, key: ConnectionKey) -> Option<SessionKey> {
         self.post_being_read(key).map(|(session, _)| session)
     }
 
     /// The same, and what the POST's body is made of.
-    pub(crate) fn post_being_read(&mut self, key: ConnectionKey) -> Option<(SessionKey, PayloadKind)> {
+    pub(in crate::shard) fn post_being_read(&mut self, key: ConnectionKey) -> Option<(SessionKey, PayloadKind)> {
         match &self.connections.get_mut(key.0)?.http()?.state {
             HttpState::Post(post) => Some((post.session, post.kind)),
             _ => None,
         }
     }
 
-    pub(crate) fn is_posting(&mut self, key: ConnectionKey) -> bool {
+    pub(in crate::shard) fn is_posting(&mut self, key: ConnectionKey) -> bool {
         self.posting(key).is_some()
     }
 
-    pub(crate) fn set_state(&mut self, key: ConnectionKey, state: HttpState) {
+    pub(in crate::shard) fn set_state(&mut self, key: ConnectionKey, state: HttpState) {
         if let Some(http) = self.connections.get_mut(key.0).and_then(Connection::http) {
             http.state = state;
         }
     }
 
-    pub(crate) fn peer(&mut self, key: ConnectionKey) -> Option<SocketAddr> {
+    pub(in crate::shard) fn peer(&mut self, key: ConnectionKey) -> Option<SocketAddr> {
         Some(self.connections.get_mut(key.0)?.http()?.peer)
     }
 
     /// The request is answered so.
-    pub(crate) fn deliver(&mut self, key: ConnectionKey, delivery: Delivery) {
+    pub(in crate::shard) fn deliver(&mut self, key: ConnectionKey, delivery: Delivery) {
         if let Some(http) = self.connections.get_mut(key.0).and_then(Connection::http) {
             http.answer.delivery = delivery;
         }
@@ -100,7 +100,7 @@ impl Net {
 
 impl Answer {
     /// How the request wants its answer.
-    pub(crate) fn to(head: &Head<'_>, config: &Config) -> Self {
+    pub(in crate::shard) fn to(head: &Head<'_>, config: &Config) -> Self {
         let mut cors = HeaderLines::EMPTY;
         if let Some(settings) = &config.cors {
             settings.headers(head.text("origin"), &mut cors);

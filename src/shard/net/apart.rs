@@ -15,7 +15,7 @@ impl Net {
     /// Sends the answer that is queued for a new WebSocket at once, and `first` and all that follows a moment later. Old
     /// clients know it so from the Node server: some look for the open packet only when they have seen the answer, and
     /// miss one that comes in the same read.
-    pub(crate) fn send_apart(&mut self, key: ConnectionKey, first: &Bytes) {
+    pub(in crate::shard) fn send_apart(&mut self, key: ConnectionKey, first: &Bytes) {
         self.flush(key);
         let Some(connection) = self.connections.get_mut(key.0) else { return };
         if connection.outbox.is_some() {
@@ -30,7 +30,7 @@ impl Net {
     }
 
     /// What was held apart may leave.
-    pub(crate) fn release(&mut self, key: ConnectionKey) {
+    pub(in crate::shard) fn release(&mut self, key: ConnectionKey) {
         let outbox = self.connections.get_mut(key.0).and_then(|connection| connection.outbox.as_mut());
         if let Some(outbox) = outbox {
             outbox.held = false;

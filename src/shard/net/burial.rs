@@ -14,7 +14,7 @@ const TRIM_DELAY: Duration = Duration::from_millis(500);
 
 impl Net {
     /// Marks a connection for burial. Nothing is read from it or written to it any more.
-    pub(crate) fn doom(&mut self, key: ConnectionKey, fate: Fate) {
+    pub(in crate::shard) fn doom(&mut self, key: ConnectionKey, fate: Fate) {
         let Some(connection) = self.connections.get_mut(key.0) else { return };
         if connection.fate.is_none() {
             connection.fate = Some(fate);
@@ -23,7 +23,7 @@ impl Net {
     }
 
     /// A connection or a session has gone. When many have, memory goes back to the system.
-    pub(crate) fn departed(&mut self) {
+    pub(in crate::shard) fn departed(&mut self) {
         self.departed += 1;
         if self.departed >= TRIM_AFTER {
             self.departed = 0;
@@ -32,7 +32,7 @@ impl Net {
     }
 
     /// Takes out the next connection that ended this turn, with what the shard keeps of it: the one place where a connection dies.
-    pub(crate) fn next_buried(&mut self) -> Option<(ConnectionKey, Connection)> {
+    pub(in crate::shard) fn next_buried(&mut self) -> Option<(ConnectionKey, Connection)> {
         loop {
             let key = self.doomed.pop()?;
             let Some(connection) = self.connections.remove(key.0) else { continue };

@@ -9,7 +9,7 @@ use crate::engineio::Charge;
 
 /// The buffers that wait for clients of a shard.
 #[derive(Debug, Default)]
-pub(crate) struct Charges {
+pub(super) struct Charges {
     bytes: Arc<AtomicUsize>,
     /// What was charged last: in a fan-out, receivers in a row wait for the same.
     last: Option<(Bytes, Charge)>,
@@ -17,12 +17,12 @@ pub(crate) struct Charges {
 
 impl Charges {
     /// Bytes of all buffers that wait, each once.
-    pub(crate) fn bytes(&self) -> usize {
+    pub(super) fn bytes(&self) -> usize {
         self.bytes.load(Relaxed)
     }
 
     /// The charge of a buffer that others may wait for, too. One that is charged several times in a row is charged once.
-    pub(crate) fn charge(&mut self, bytes: &Bytes) -> Charge {
+    pub(super) fn charge(&mut self, bytes: &Bytes) -> Charge {
         if let Some((last, charge)) = &self.last
             // It holds these bytes, so nothing else can have their address.
             && (last.as_ptr(), last.len()) == (bytes.as_ptr(), bytes.len())
@@ -35,12 +35,12 @@ impl Charges {
     }
 
     /// The charge of a buffer that nobody else waits for.
-    pub(crate) fn charge_own(&self, bytes: &Bytes) -> Charge {
+    pub(super) fn charge_own(&self, bytes: &Bytes) -> Charge {
         Charge::new(bytes.len(), &self.bytes)
     }
 
     /// A fan-out is over: what was charged last is held for nobody else.
-    pub(crate) fn forget_last(&mut self) {
+    pub(super) fn forget_last(&mut self) {
         self.last = None;
     }
 }

@@ -15,28 +15,28 @@ use crate::shard::store::timers::NEVER;
 
 /// A TCP connection.
 #[derive(Debug)]
-pub(crate) struct Connection {
-    pub(crate) stream: TcpStream,
-    pub(crate) stage: Stage,
+pub(in crate::shard) struct Connection {
+    pub(in crate::shard) stream: TcpStream,
+    pub(in crate::shard) stage: Stage,
     /// What is due to be written this turn.
-    pub(crate) batch: Option<BatchId>,
+    pub(in crate::shard) batch: Option<BatchId>,
     /// What the socket would not take. While there is one, nothing goes into a batch.
-    pub(crate) outbox: Option<Box<Outbox>>,
+    pub(in crate::shard) outbox: Option<Box<Outbox>>,
     /// When the current state must have ended.
-    pub(crate) deadline: Millis,
+    pub(in crate::shard) deadline: Millis,
     /// The instant for which a timer was armed last.
-    pub(crate) armed: Millis,
+    pub(in crate::shard) armed: Millis,
     /// What is known of bytes that the peer has sent.
-    pub(crate) input: Input,
+    pub(in crate::shard) input: Input,
     /// What follows once everything is written.
-    pub(crate) then: Then,
+    pub(super) then: Then,
     /// Set when the connection is to be buried at the end of the turn: how its session hears of it.
-    pub(crate) fate: Option<Fate>,
+    pub(in crate::shard) fate: Option<Fate>,
 }
 
 /// What a connection is used for.
 #[derive(Debug)]
-pub(crate) enum Stage {
+pub(in crate::shard) enum Stage {
     /// Requests and answers.
     Http(Box<Http>),
     /// A WebSocket.
@@ -47,28 +47,28 @@ pub(crate) enum Stage {
 
 /// A connection that carries requests.
 #[derive(Debug)]
-pub(crate) struct Http {
-    pub(crate) peer: SocketAddr,
+pub(in crate::shard) struct Http {
+    pub(super) peer: SocketAddr,
     /// Bytes read that could not be used yet: a part of a head, or requests behind the one being answered.
-    pub(crate) unread: Vec<u8>,
-    pub(crate) state: HttpState,
+    pub(in crate::shard) unread: Vec<u8>,
+    pub(in crate::shard) state: HttpState,
     /// How the request being answered wants its answer.
-    pub(crate) answer: Answer,
+    pub(in crate::shard) answer: Answer,
     /// The session that was answered last, until its client has taken that.
-    pub(crate) taking: Option<SessionKey>,
+    pub(in crate::shard) taking: Option<SessionKey>,
 }
 
 /// How a request wants its answer: what is kept of it until then.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Answer {
-    pub(crate) delivery: Delivery,
-    pub(crate) cors: HeaderLines,
-    pub(crate) coding: Option<Coding>,
+pub(in crate::shard) struct Answer {
+    pub(in crate::shard) delivery: Delivery,
+    pub(in crate::shard) cors: HeaderLines,
+    pub(in crate::shard) coding: Option<Coding>,
 }
 
 /// Where a connection stands in the exchange of requests and answers.
 #[derive(Debug)]
-pub(crate) enum HttpState {
+pub(in crate::shard) enum HttpState {
     /// The next is a head.
     Head,
     /// The head of a handshake is here, and waits for its turn.
@@ -86,34 +86,34 @@ pub(crate) enum HttpState {
 /// A POST that was read, and whose answer waits.
 #[derive(Debug)]
 pub(crate) struct Waiting {
-    pub(crate) session: SessionRef,
+    pub(in crate::shard) session: SessionRef,
     /// The packets that are still to be handled, if any are.
-    pub(crate) rest: Option<Packets>,
+    pub(in crate::shard) rest: Option<Packets>,
     /// When it goes on.
-    pub(crate) until: Millis,
+    pub(in crate::shard) until: Millis,
     /// When it goes on whatever waits for its client, if it has been held up because of that.
-    pub(crate) patience: Option<Millis>,
+    pub(in crate::shard) patience: Option<Millis>,
 }
 
 /// A POST that is being read.
 #[derive(Debug)]
-pub(crate) struct Post {
-    pub(crate) session: SessionKey,
-    pub(crate) kind: PayloadKind,
-    pub(crate) reader: BodyReader,
-    pub(crate) body: Vec<u8>,
+pub(in crate::shard) struct Post {
+    pub(in crate::shard) session: SessionKey,
+    pub(in crate::shard) kind: PayloadKind,
+    pub(in crate::shard) reader: BodyReader,
+    pub(in crate::shard) body: Vec<u8>,
 }
 
 /// A WebSocket.
 #[derive(Debug)]
-pub(crate) struct WebSocket {
-    pub(crate) incoming: Incoming,
-    pub(crate) role: Role,
+pub(in crate::shard) struct WebSocket {
+    pub(in crate::shard) incoming: Incoming,
+    pub(in crate::shard) role: Role,
 }
 
 /// Whose WebSocket it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Role {
+pub(in crate::shard) enum Role {
     /// It serves, or probes for, this session.
     Session(SessionKey),
     /// Our close frame was sent; the peer's is awaited.
@@ -133,7 +133,7 @@ pub(crate) enum Input {
 
 /// What follows once everything is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Then {
+pub(in crate::shard) enum Then {
     /// The connection goes on.
     Continue,
     /// The sending half is closed; what still comes is dropped until the peer closes, too.
@@ -144,7 +144,7 @@ pub(crate) enum Then {
 
 /// How a connection ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fate {
+pub(in crate::shard) enum Fate {
     /// The peer closed it, or was let go as it wished.
     Closed,
     /// It broke, or the peer broke the rules.
@@ -155,7 +155,7 @@ pub(crate) enum Fate {
 
 impl Connection {
     /// A connection that was just accepted, or handed over by another shard.
-    pub(crate) fn new(stream: TcpStream, peer: SocketAddr) -> Self {
+    pub(super) fn new(stream: TcpStream, peer: SocketAddr) -> Self {
         let answer = Answer { delivery: Delivery::LAST, cors: HeaderLines::EMPTY, coding: None };
         let http = Http { peer, unread: Vec::new(), state: HttpState::Head, answer, taking: None };
         Self {
@@ -172,20 +172,28 @@ impl Connection {
     }
 
     /// The exchange of requests, unless the connection has become something else.
-    pub(crate) fn http(&mut self) -> Option<&mut Http> {
+    pub(in crate::shard) fn http(&mut self) -> Option<&mut Http> {
         match &mut self.stage {
             Stage::Http(http) => Some(http),
             Stage::WebSocket(_) | Stage::Lingering => None,
         }
     }
 
+    /// How the request at hand wants its answer.
+    pub(in crate::shard) fn wanted(&self) -> Option<&Answer> {
+        match &self.stage {
+            Stage::Http(http) => Some(&http.answer),
+            Stage::WebSocket(_) | Stage::Lingering => None,
+        }
+    }
+
     /// When something must happen: the state must have ended, or it is looked how far the peer has read.
-    pub(crate) fn due(&self) -> Millis {
+    pub(in crate::shard) fn due(&self) -> Millis {
         self.outbox.as_ref().map_or(self.deadline, |outbox| self.deadline.min(outbox.progress.next_look()))
     }
 
     /// Whether bytes from the peer still mean anything.
-    pub(crate) const fn is_listening(&self) -> bool {
+    pub(in crate::shard) const fn is_listening(&self) -> bool {
         self.fate.is_none() && matches!(self.then, Then::Continue)
     }
 }

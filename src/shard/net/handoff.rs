@@ -10,7 +10,7 @@ use crate::shard::store::keys::ConnectionKey;
 
 impl Net {
     /// Gives a connection up for the shard that has the session its next request names. `None` if it ends instead.
-    pub(crate) fn hand_off(&mut self, key: ConnectionKey, unread: &[u8]) -> Option<HandOff> {
+    pub(in crate::shard) fn hand_off(&mut self, key: ConnectionKey, unread: &[u8]) -> Option<HandOff> {
         let peer = self.peer(key)?;
         // Answers to earlier requests of the connection must not stay behind.
         self.flush(key);

@@ -12,32 +12,32 @@ const REQUESTS: Duration = Duration::from_micros(1500);
 
 /// Whose turn it is to be read.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Due {
-    pub(crate) key: ConnectionKey,
+pub(in crate::shard) struct Due {
+    pub(in crate::shard) key: ConnectionKey,
     /// Whether it must be read until nothing is left: the kernel will not tell of what has come already.
-    pub(crate) to_end: bool,
+    pub(in crate::shard) to_end: bool,
 }
 
 /// Those who have something to be read.
 #[derive(Debug, Default)]
-pub(crate) struct Line {
+pub(in crate::shard) struct Line {
     requests: VecDeque<Due>,
     websockets: VecDeque<Due>,
 }
 
 impl Line {
     /// Whether anybody waits that may be read, WebSockets only if they are.
-    pub(crate) fn is_empty(&self, websockets: bool) -> bool {
+    pub(in crate::shard) fn is_empty(&self, websockets: bool) -> bool {
         self.requests.is_empty() && (!websockets || self.websockets.is_empty())
     }
 
     /// How many stand in it.
-    pub(crate) fn len(&self) -> usize {
+    pub(in crate::shard) fn len(&self) -> usize {
         self.requests.len() + self.websockets.len()
     }
 
     /// The next, after so much time of the turn; of WebSockets only if they may be read.
-    pub(crate) fn next(&mut self, spent: Duration, websockets: bool) -> Option<Due> {
+    pub(in crate::shard) fn next(&mut self, spent: Duration, websockets: bool) -> Option<Due> {
         let others = websockets && !self.websockets.is_empty();
         if others && (self.requests.is_empty() || spent >= REQUESTS) {
             return self.websockets.pop_front();
@@ -47,19 +47,19 @@ impl Line {
 
     /// All who stand in it.
     #[cfg(debug_assertions)]
-    pub(crate) fn keys(&self) -> impl Iterator<Item = ConnectionKey> {
+    pub(in crate::shard) fn keys(&self) -> impl Iterator<Item = ConnectionKey> {
         self.requests.iter().chain(&self.websockets).map(|due| due.key)
     }
 
     /// The turn is over: the kernel has told of those who are left.
-    pub(crate) fn end_turn(&mut self) {
+    pub(in crate::shard) fn end_turn(&mut self) {
         self.requests.iter_mut().chain(&mut self.websockets).for_each(|due| due.to_end = true);
     }
 }
 
 impl Net {
     /// The kernel tells of bytes of a connection, or of its end.
-    pub(crate) fn readable(&mut self, key: ConnectionKey, to_end: bool) {
+    pub(in crate::shard) fn readable(&mut self, key: ConnectionKey, to_end: bool) {
         let Some(connection) = self.connections.get_mut(key.0) else { return };
         // Who is in the line is read to the end; who is held up is when it goes on.
         if connection.input != Input::Awaited {
@@ -72,7 +72,7 @@ impl Net {
     }
 
     /// Puts a connection that may have bytes left to the end of the line.
-    pub(crate) fn line_up(&mut self, key: ConnectionKey) {
+    pub(in crate::shard) fn line_up(&mut self, key: ConnectionKey) {
         if let Some(connection) = self.connections.get_mut(key.0).filter(|it| it.input != Input::InLine) {
             connection.input = Input::Awaited;
             self.readable(key, true);
@@ -81,13 +81,13 @@ impl Net {
 
     /// A connection that stands in the line is read. Says whether it still stands there: a key that was in the line may be that
     /// of another connection by now.
-    pub(crate) fn begins_to_be_read(&mut self, key: ConnectionKey) -> bool {
+    pub(in crate::shard) fn begins_to_be_read(&mut self, key: ConnectionKey) -> bool {
         let connection = self.connections.get_mut(key.0).filter(|connection| connection.input == Input::InLine);
         connection.map(|connection| connection.input = Input::Awaited).is_some()
     }
 
     /// Whether a connection has not been read as far as its peer may have sent.
-    pub(crate) fn is_unread(&self, key: ConnectionKey) -> bool {
+    pub(in crate::shard) fn is_unread(&self, key: ConnectionKey) -> bool {
         self.connections.get(key.0).is_some_and(|connection| connection.input != Input::Awaited)
     }
 }

@@ -41,40 +41,40 @@ use crate::shard::store::timers::Timers;
 
 /// The connections of a shard: what is read from them and when, what waits for them, and what is written.
 pub(crate) struct Net {
-    pub(in crate::shard) shared: Arc<Shared>,
-    pub(in crate::shard) metrics: Arc<ShardMetrics>,
-    pub(in crate::shard) registry: Registry,
+    shared: Arc<Shared>,
+    metrics: Arc<ShardMetrics>,
+    registry: Registry,
     /// The instant at which this turn began.
-    pub(in crate::shard) now: Millis,
-    pub(in crate::shard) connections: Pages<Connection>,
+    now: Millis,
+    connections: Pages<Connection>,
     /// Whose they are, while the connections of an address are bounded. A WebSocket has forgotten its peer, and a socket that
     /// was reset does not tell it any more.
-    pub(in crate::shard) peers: HashMap<ConnectionKey, IpAddr, FixedState>,
+    peers: HashMap<ConnectionKey, IpAddr, FixedState>,
     /// Those that are more than there may be.
-    pub(in crate::shard) spares: Spares,
+    spares: Spares,
     /// Connections that have something to be read.
-    pub(in crate::shard) line: Line,
-    pub(in crate::shard) timers: Timers<TimerKey>,
-    pub(in crate::shard) batches: Batches,
+    line: Line,
+    timers: Timers<TimerKey>,
+    batches: Batches,
     /// The connection whose bytes are being handled: what it is sent are answers, which leave first.
-    pub(in crate::shard) serving: Option<ConnectionKey>,
+    serving: Option<ConnectionKey>,
     /// Connections that were sent answers this turn.
-    pub(in crate::shard) replies: Vec<ConnectionKey>,
+    replies: Vec<ConnectionKey>,
     /// Connections that were sent anything else.
-    pub(in crate::shard) fanout: VecDeque<ConnectionKey>,
+    fanout: VecDeque<ConnectionKey>,
     /// Whether a fan-out has fallen so far behind that nothing is read that could lead to more of it, until it is done.
-    pub(in crate::shard) behind: bool,
+    behind: bool,
     /// Connections that have taken something of what waits for them.
-    pub(in crate::shard) eased: Vec<ConnectionKey>,
+    eased: Vec<ConnectionKey>,
     /// Connections to bury at the end of the turn.
-    pub(in crate::shard) doomed: Vec<ConnectionKey>,
-    pub(in crate::shard) departed: usize,
+    doomed: Vec<ConnectionKey>,
+    departed: usize,
     /// What waits for clients, in outboxes and in sessions.
-    pub(in crate::shard) charges: Charges,
+    charges: Charges,
     /// What the bookkeeping of these messages costs, for each of their receivers.
-    pub(in crate::shard) queued_overhead: usize,
+    queued_overhead: usize,
     /// Scratch space of the flush.
-    pub(in crate::shard) pieces: Vec<Bytes>,
+    pieces: Vec<Bytes>,
 }
 
 impl Net {
@@ -111,5 +111,80 @@ impl Net {
     /// What this shard counts.
     pub(crate) fn metrics(&self) -> &ShardMetrics {
         &self.metrics
+    }
+
+    /// What all shards share.
+    pub(in crate::shard) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// A connection, if there is one of that key.
+    pub(in crate::shard) fn connection(&self, key: ConnectionKey) -> Option<&Connection> {
+        self.connections.get(key.0)
+    }
+
+    /// The same, to change it.
+    pub(in crate::shard) fn connection_mut(&mut self, key: ConnectionKey) -> Option<&mut Connection> {
+        self.connections.get_mut(key.0)
+    }
+
+    /// All connections.
+    pub(in crate::shard) fn connections(&self) -> impl Iterator<Item = (ConnectionKey, &Connection)> {
+        self.connections.iter().map(|(key, connection)| (ConnectionKey(key), connection))
+    }
+
+    /// How many connections there are.
+    pub(in crate::shard) fn connection_count(&self) -> usize {
+        self.connections.len()
+    }
+
+    /// The timers of all things of the shard.
+    pub(in crate::shard) fn timers(&mut self) -> &mut Timers<TimerKey> {
+        &mut self.timers
+    }
+
+    /// A turn of the loop begins.
+    pub(in crate::shard) fn begin_turn(&mut self, now: Millis) {
+        self.now = now;
+    }
+
+    /// Whether something is due to be written.
+    pub(in crate::shard) fn has_due(&self) -> bool {
+        !self.fanout.is_empty() || !self.replies.is_empty()
+    }
+
+    /// Whether a fan-out has fallen so far behind that nothing is read that could lead to more of it.
+    pub(in crate::shard) fn is_behind(&self) -> bool {
+        self.behind
+    }
+
+    /// Whether connections wait to be buried.
+    pub(in crate::shard) fn has_doomed(&self) -> bool {
+        !self.doomed.is_empty()
+    }
+
+    /// Those who have something to be read.
+    pub(in crate::shard) fn line(&self) -> &Line {
+        &self.line
+    }
+
+    /// The same, to take the next.
+    pub(in crate::shard) fn line_mut(&mut self) -> &mut Line {
+        &mut self.line
+    }
+
+    /// What is sent to this connection from now on are answers, which leave first.
+    pub(in crate::shard) fn serve(&mut self, key: Option<ConnectionKey>) {
+        self.serving = key;
+    }
+
+    /// The next connection that has taken something of what waited for it.
+    pub(in crate::shard) fn next_eased(&mut self) -> Option<ConnectionKey> {
+        self.eased.pop()
+    }
+
+    /// When the next timer comes up.
+    pub(in crate::shard) fn next_timer(&self) -> Option<Millis> {
+        self.timers.next_due()
     }
 }

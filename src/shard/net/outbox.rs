@@ -12,14 +12,14 @@ use crate::engineio::{Charge, MESSAGE_OVERHEAD, Millis};
 
 /// Bytes that wait, and what they cost.
 #[derive(Debug)]
-pub(crate) struct Piece {
-    pub(crate) bytes: Bytes,
-    pub(crate) charge: Charge,
+pub(super) struct Piece {
+    pub(super) bytes: Bytes,
+    pub(super) charge: Charge,
 }
 
 /// The pieces that a socket has not taken yet, in order. Each is a whole number of messages.
 #[derive(Debug)]
-pub(crate) struct Outbox {
+pub(in crate::shard) struct Outbox {
     pieces: VecDeque<Piece>,
     queued: usize,
     /// Whether the socket has taken a part of the first piece.
@@ -29,13 +29,13 @@ pub(crate) struct Outbox {
     /// Bytes put behind since the socket was last tried.
     untried: usize,
     /// Whether nothing is to be written yet.
-    pub(crate) held: bool,
-    pub(crate) progress: Progress,
+    pub(super) held: bool,
+    pub(in crate::shard) progress: Progress,
 }
 
 impl Outbox {
     /// An empty outbox, whose peer must come on every `patience`.
-    pub(crate) fn new(now: Millis, patience: Duration) -> Self {
+    pub(super) fn new(now: Millis, patience: Duration) -> Self {
         Self {
             pieces: VecDeque::new(),
             queued: 0,
@@ -48,20 +48,20 @@ impl Outbox {
     }
 
     /// Puts the rest of a message, of which the socket has taken the beginning or nothing, into an outbox that is empty.
-    pub(crate) fn begin(&mut self, mut whole: Piece, taken: usize) {
+    pub(super) fn begin(&mut self, mut whole: Piece, taken: usize) {
         self.begun = taken > 0;
         whole.bytes.advance(taken);
         self.push(whole);
     }
 
     /// Puts a message behind what waits.
-    pub(crate) fn push(&mut self, piece: Piece) {
+    pub(super) fn push(&mut self, piece: Piece) {
         self.count(&piece);
         self.pieces.push_back(piece);
     }
 
     /// Puts a heartbeat before what waits, but for a message that has begun and heartbeats that were there before.
-    pub(crate) fn push_beat(&mut self, piece: Piece) {
+    pub(super) fn push_beat(&mut self, piece: Piece) {
         let place = (usize::from(self.begun) + self.beats).min(self.pieces.len());
         self.count(&piece);
         self.pieces.insert(place, piece);
@@ -74,42 +74,42 @@ impl Outbox {
     }
 
     /// Bytes that wait, with each message's cost; the message now being written does not count.
-    pub(crate) fn waiting(&self) -> usize {
+    pub(super) fn waiting(&self) -> usize {
         self.queued - self.pieces.front().map_or(0, |first| first.bytes.len() + MESSAGE_OVERHEAD)
     }
 
     /// Bytes that wait, with each message's cost.
-    pub(crate) const fn queued(&self) -> usize {
+    pub(in crate::shard) const fn queued(&self) -> usize {
         self.queued
     }
 
     /// What the bookkeeping of the messages costs.
-    pub(crate) fn overhead(&self) -> usize {
+    pub(super) fn overhead(&self) -> usize {
         self.pieces.len() * MESSAGE_OVERHEAD
     }
 
     /// Bytes that wait.
-    pub(crate) fn unsent(&self) -> usize {
+    pub(super) fn unsent(&self) -> usize {
         self.queued - self.overhead()
     }
 
     /// Bytes that wait for this client and nobody else, with each message's cost.
-    pub(crate) fn own(&self) -> usize {
+    pub(in crate::shard) fn own(&self) -> usize {
         let own = self.pieces.iter().filter(|piece| piece.charge.is_own());
         own.map(|piece| piece.bytes.len()).sum::<usize>() + self.overhead()
     }
 
     /// Bytes put behind since the socket was last tried.
-    pub(crate) const fn untried(&self) -> usize {
+    pub(super) const fn untried(&self) -> usize {
         self.untried
     }
 
     /// The message that came last.
-    pub(crate) fn last(&self) -> Option<&Bytes> {
+    pub(super) fn last(&self) -> Option<&Bytes> {
         self.pieces.back().map(|piece| &piece.bytes)
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.pieces.is_empty()
     }
 
@@ -117,7 +117,7 @@ impl Outbox {
     ///
     /// # Errors
     /// The socket's error, if it is broken.
-    pub(crate) fn write(&mut self, socket: &mut impl Write) -> io::Result<usize> {
+    pub(super) fn write(&mut self, socket: &mut impl Write) -> io::Result<usize> {
         self.untried = 0;
         let written = socket::send_pieces(socket, self.pieces.iter().map(|piece| &piece.bytes))?;
         self.progress.wrote(written);

@@ -8,7 +8,7 @@ use crate::shard::store::tail::Tail;
 
 /// The packets of a POST that are still to be handled.
 #[derive(Debug)]
-pub(crate) enum Packets {
+pub(in crate::shard) enum Packets {
     V4(Tail<ByteString>),
     V3Text(Tail<ByteString>),
     V3Binary(Tail<Bytes>),
@@ -16,7 +16,7 @@ pub(crate) enum Packets {
 
 impl Packets {
     /// The packets of a body.
-    pub(crate) fn of(body: &[u8], encoding: Encoding, kind: PayloadKind) -> Self {
+    pub(in crate::shard) fn of(body: &[u8], encoding: Encoding, kind: PayloadKind) -> Self {
         let text = || ByteString::from(&*String::from_utf8_lossy(body)).into();
         match (encoding, kind) {
             (Encoding::V4, _) => Self::V4(text()),
@@ -28,7 +28,7 @@ impl Packets {
     }
 
     /// Bytes that they hold, what has been handled of their buffer among them.
-    pub(crate) fn len(&self) -> usize {
+    pub(in crate::shard) fn len(&self) -> usize {
         match self {
             Self::V4(text) | Self::V3Text(text) => text.held(),
             Self::V3Binary(bytes) => bytes.held(),
@@ -36,7 +36,7 @@ impl Packets {
     }
 
     /// Hands the packets to `handle` until it wants no more. Gives what is left.
-    pub(crate) fn walk(
+    pub(in crate::shard) fn walk(
         self,
         mut handle: impl FnMut(Result<Packet<'_>, ParseError>, Option<&ByteString>) -> bool,
     ) -> Option<Self> {

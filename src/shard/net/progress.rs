@@ -18,7 +18,7 @@ const LOOKS: u32 = 4;
 
 /// The progress of one peer, reckoned from where it stood when something began to wait for it.
 #[derive(Debug)]
-pub(crate) struct Progress {
+pub(in crate::shard) struct Progress {
     /// Bytes that the socket has taken since.
     written: i64,
     /// How many the peer had acknowledged at the last look; less than none of them while it had yet to acknowledge older ones.
@@ -38,33 +38,33 @@ pub(crate) struct Progress {
 
 impl Progress {
     /// Something begins to wait; the peer must come far enough every `patience`.
-    pub(crate) fn new(now: Millis, patience: Duration) -> Self {
+    pub(super) fn new(now: Millis, patience: Duration) -> Self {
         let look = now + patience / LOOKS;
         Self { written: 0, acknowledged: None, mark: 0, since: now, due: LEAST, further: now, look, pace: 0 }
     }
 
     /// The socket took so many bytes.
-    pub(crate) fn wrote(&mut self, bytes: usize) {
+    pub(super) fn wrote(&mut self, bytes: usize) {
         self.written += i64::try_from(bytes).unwrap_or(i64::MAX);
     }
 
     /// When it is to be looked next.
-    pub(crate) const fn next_look(&self) -> Millis {
+    pub(super) const fn next_look(&self) -> Millis {
         self.look
     }
 
     /// Bytes that the peer has acknowledged of late, some seconds.
-    pub(crate) fn pace(&self) -> u64 {
+    pub(in crate::shard) fn pace(&self) -> u64 {
         u64::try_from(self.pace).unwrap_or(0)
     }
 
     /// When the peer was last seen to have come any further.
-    pub(crate) const fn further(&self) -> Millis {
+    pub(super) const fn further(&self) -> Millis {
         self.further
     }
 
     /// Looks how far the peer has come, `unacknowledged` bytes in the kernel and `unsent` behind them.
-    pub(crate) fn look(&mut self, now: Millis, patience: Duration, unacknowledged: usize, unsent: usize) {
+    pub(super) fn look(&mut self, now: Millis, patience: Duration, unacknowledged: usize, unsent: usize) {
         let waiting = |bytes: usize| i64::try_from(bytes).unwrap_or(i64::MAX);
         let acknowledged = self.written - waiting(unacknowledged);
         let before = self.acknowledged.replace(acknowledged);
@@ -82,7 +82,7 @@ impl Progress {
     }
 
     /// Whether the peer has not come far enough for as long as it may.
-    pub(crate) fn is_stalled(&self, now: Millis, patience: Duration) -> bool {
+    pub(super) fn is_stalled(&self, now: Millis, patience: Duration) -> bool {
         self.since + patience <= now
     }
 }
@@ -91,7 +91,7 @@ impl Progress {
 ///
 /// # Errors
 /// If the kernel does not know.
-pub(crate) fn unacknowledged(socket: &TcpStream) -> io::Result<usize> {
+pub(super) fn unacknowledged(socket: &TcpStream) -> io::Result<usize> {
     use std::os::fd::AsRawFd;
 
     let mut bytes: libc::c_int = 0;

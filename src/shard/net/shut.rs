@@ -8,7 +8,7 @@ use crate::shard::net::websocket::CLOSE_FRAME;
 use crate::shard::store::keys::ConnectionKey;
 
 impl Net {
-    pub(crate) fn websocket(&mut self, key: ConnectionKey) -> Option<&mut WebSocket> {
+    pub(in crate::shard) fn websocket(&mut self, key: ConnectionKey) -> Option<&mut WebSocket> {
         match &mut self.connections.get_mut(key.0)?.stage {
             Stage::WebSocket(websocket) => Some(websocket),
             Stage::Http(_) | Stage::Lingering => None,
@@ -16,7 +16,7 @@ impl Net {
     }
 
     /// Sends a close frame without a code behind what is queued, and waits for the peer's.
-    pub(crate) fn shut_websocket(&mut self, key: ConnectionKey) {
+    pub(in crate::shard) fn shut_websocket(&mut self, key: ConnectionKey) {
         self.push(key, &Bytes::from_static(CLOSE_FRAME));
         let Some(websocket) = self.websocket(key) else { return };
         websocket.role = Role::Closing;

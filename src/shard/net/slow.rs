@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use socket2::SockRef;
 
+use crate::engineio::{Charge, MESSAGE_OVERHEAD};
 use crate::metrics::Limit;
 use crate::shard::net::Net;
 use crate::shard::net::connection::{Fate, HttpState, Stage};
@@ -16,12 +17,12 @@ use crate::shard::store::keys::{ConnectionKey, TimerKey};
 
 impl Net {
     /// Bytes that wait for clients: each buffer once, and each message's cost for each of its receivers.
-    pub(crate) fn queued(&self) -> usize {
+    pub(in crate::shard) fn queued(&self) -> usize {
         self.charges.bytes() + self.queued_overhead
     }
 
     /// Cuts off a client for which more waits than may for one.
-    pub(crate) fn check_length(&mut self, key: ConnectionKey) {
+    pub(super) fn check_length(&mut self, key: ConnectionKey) {
         let outbox = self.connections.get(key.0).and_then(|connection| connection.outbox.as_ref());
         if outbox.is_some_and(|outbox| outbox.waiting() > self.shared.queued_per_client) {
             self.slow_consumer(key, Limit::QueuedPerClient);
@@ -29,7 +30,7 @@ impl Net {
     }
 
     /// Looks how far a connection's peer has come in taking what waits for it.
-    pub(crate) fn look(&mut self, key: ConnectionKey) {
+    pub(super) fn look(&mut self, key: ConnectionKey) {
         let patience = self.shared.config.limits.write_stall;
         let Some(connection) = self.connections.get_mut(key.0) else { return };
         let Some(outbox) = &mut connection.outbox else { return };
@@ -41,7 +42,7 @@ impl Net {
 
     /// If it is time for it, looks whether a connection's peer takes what waits for it, and cuts it off if not. Says whether
     /// it did.
-    pub(crate) fn check_stall(&mut self, key: ConnectionKey) -> bool {
+    pub(in crate::shard) fn check_stall(&mut self, key: ConnectionKey) -> bool {
         let outbox = self.connections.get(key.0).and_then(|connection| connection.outbox.as_ref());
         if outbox.is_none_or(|outbox| outbox.progress.next_look() > self.now) {
             return false;
@@ -57,7 +58,7 @@ impl Net {
     }
 
     /// Whether a connection's peer takes what waits for it: it has come any further in the time that a pong has.
-    pub(crate) fn takes(&mut self, key: ConnectionKey) -> bool {
+    pub(in crate::shard) fn takes(&mut self, key: ConnectionKey) -> bool {
         self.look(key);
         let patience = self.shared.settings.ping_timeout;
         let outbox = self.connections.get(key.0).and_then(|connection| connection.outbox.as_ref());
@@ -65,13 +66,13 @@ impl Net {
     }
 
     /// Bytes that the kernel has not delivered yet, if all that was for a connection has left.
-    pub(crate) fn under_way(&self, key: ConnectionKey) -> Option<usize> {
+    pub(in crate::shard) fn under_way(&self, key: ConnectionKey) -> Option<usize> {
         let connection = self.connections.get(key.0).filter(|connection| connection.outbox.is_none())?;
         unacknowledged(&connection.stream).ok()
     }
 
     /// Whether a POST waits for its answer, and its client with all that it has to say.
-    pub(crate) fn is_post_held_up(&self, key: ConnectionKey) -> bool {
+    pub(in crate::shard) fn is_post_held_up(&self, key: ConnectionKey) -> bool {
         let stage = self.connections.get(key.0).map(|connection| &connection.stage);
         let Some(Stage::Http(http)) = stage else { return false };
         matches!(&http.state, HttpState::Waiting(_))
@@ -79,7 +80,7 @@ impl Net {
 
     /// Ends a connection whose peer does not take what is sent. The kernel forgets what it holds for it, instead of trying for
     /// minutes to deliver it.
-    pub(crate) fn slow_consumer(&mut self, key: ConnectionKey, limit: Limit) {
+    pub(in crate::shard) fn slow_consumer(&mut self, key: ConnectionKey, limit: Limit) {
         let Some(connection) = self.connections.get(key.0).filter(|connection| connection.fate.is_none()) else {
             return;
         };
@@ -91,7 +92,7 @@ impl Net {
         self.doom(key, Fate::Error);
     }
 
-    pub(crate) fn note_cut(&mut self, limit: Limit, length: usize, last: Option<&Bytes>) {
+    pub(in crate::shard) fn note_cut(&mut self, limit: Limit, length: usize, last: Option<&Bytes>) {
         self.metrics.hit(limit);
         self.metrics.slow_consumers.one();
         let told = self.shared.cuts.note(Instant::now(), self.bound(limit), length, last.map(|last| &**last));
@@ -119,5 +120,35 @@ impl Net {
         if let Err(error) = SockRef::from(&connection.stream).set_linger(Some(Duration::ZERO)) {
             log::debug!("connection {}: {error}", key.0);
         }
+    }
+
+    /// Whether messages wait for any client.
+    #[inline]
+    pub(in crate::shard) fn has_queued(&self) -> bool {
+        self.queued_overhead > 0
+    }
+
+    /// So many messages waited for a client, and so many do now.
+    pub(in crate::shard) fn messages_queued(&mut self, before: usize, after: usize) {
+        self.queued_overhead = self.queued_overhead + after * MESSAGE_OVERHEAD - before * MESSAGE_OVERHEAD;
+    }
+
+    /// The charge of a buffer that waits for a client, and may wait for others, too.
+    pub(in crate::shard) fn charge_for(&mut self, bytes: &Bytes) -> Charge {
+        self.charges.charge(bytes)
+    }
+
+    /// Forgets what was charged last, once all have it for whom it was made.
+    pub(in crate::shard) fn forget_last_charge(&mut self) {
+        if self.fanout.is_empty() {
+            self.charges.forget_last();
+        }
+    }
+
+    /// Bytes that wait for a connection's peer, those of this turn among them.
+    pub(in crate::shard) fn queued_on(&self, key: ConnectionKey) -> usize {
+        let Some(connection) = self.connections.get(key.0) else { return 0 };
+        let batch = connection.batch.map_or(0, |batch| self.batches.len(batch));
+        batch + connection.outbox.as_ref().map_or(0, |outbox| outbox.queued())
     }
 }

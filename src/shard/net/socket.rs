@@ -12,7 +12,7 @@ use rustix::net::{RecvFlags, SendFlags};
 ///
 /// # Errors
 /// [`WouldBlock`](io::ErrorKind::WouldBlock) if it takes nothing now; whatever it is broken by.
-pub(crate) fn send(socket: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
+pub(super) fn send(socket: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
     send_with(socket, bytes, SendFlags::NOSIGNAL)
 }
 
@@ -20,7 +20,7 @@ pub(crate) fn send(socket: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
 ///
 /// # Errors
 /// As those of [`send`].
-pub(crate) fn send_last(socket: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
+pub(super) fn send_last(socket: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
     send_with(socket, bytes, SendFlags::NOSIGNAL | SendFlags::MORE)
 }
 
@@ -28,14 +28,14 @@ pub(crate) fn send_last(socket: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
 const PIECES_PER_WRITE: usize = 64;
 
 /// Bytes from which on no more pieces are sent at once: a peer that takes them as fast as they come has its turn, too.
-pub(crate) const MOST_AT_ONCE: usize = 1024 * 1024;
+pub(super) const MOST_AT_ONCE: usize = 1024 * 1024;
 
 /// Sends as much of the pieces, one behind the other, as the socket takes, but little more than [`MOST_AT_ONCE`]; says how much
 /// that was.
 ///
 /// # Errors
 /// Whatever the socket is broken by.
-pub(crate) fn send_pieces<'a>(
+pub(super) fn send_pieces<'a>(
     socket: &mut impl Write,
     mut pieces: impl Iterator<Item = &'a Bytes> + Clone,
 ) -> io::Result<usize> {
@@ -75,7 +75,7 @@ fn send_with(socket: &TcpStream, bytes: &[u8], flags: SendFlags) -> io::Result<u
 ///
 /// # Errors
 /// [`WouldBlock`](io::ErrorKind::WouldBlock) if nothing has come; whatever the socket is broken by.
-pub(crate) fn receive(socket: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
+pub(in crate::shard) fn receive(socket: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
     let (read, _) = retry_on_intr(|| rustix::net::recv(socket, &mut *buffer, RecvFlags::empty()))?;
     Ok(read)
 }

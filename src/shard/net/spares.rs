@@ -26,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The spares of a shard, the oldest first.
 #[derive(Debug)]
-pub(crate) struct Spares {
+pub(super) struct Spares {
     queue: VecDeque<Spare>,
     most: usize,
 }
@@ -39,22 +39,22 @@ struct Spare {
 
 impl Spares {
     /// The part of one of so many shards.
-    pub(crate) fn new(shards: usize) -> Self {
+    pub(super) fn new(shards: usize) -> Self {
         Self { queue: VecDeque::new(), most: (ALL / shards.max(1)).max(LEAST) }
     }
 
     /// Whether a connection is one of them.
-    pub(crate) fn has(&self, key: ConnectionKey) -> bool {
+    pub(super) fn has(&self, key: ConnectionKey) -> bool {
         self.queue.iter().any(|spare| spare.key == key)
     }
 
     /// Whether no more are to be taken in during this turn.
-    pub(crate) fn is_full(&self) -> bool {
+    pub(super) fn is_full(&self) -> bool {
         self.queue.len() > self.most
     }
 
     /// Forgets one. Says whether it was there.
-    pub(crate) fn remove(&mut self, key: ConnectionKey) -> bool {
+    pub(super) fn remove(&mut self, key: ConnectionKey) -> bool {
         let place = self.queue.iter().position(|spare| spare.key == key);
         place.and_then(|place| self.queue.remove(place)).is_some()
     }
@@ -62,7 +62,7 @@ impl Spares {
 
 impl Net {
     /// A connection is one more than there may be. Another goes for it if need be, and if one may.
-    pub(crate) fn add_spare(&mut self, key: ConnectionKey) {
+    pub(in crate::shard) fn add_spare(&mut self, key: ConnectionKey) {
         self.spares.queue.push_back(Spare { key, since: self.now });
         while self.spares.is_full()
             && let Some(key) = self.next_spare_to_go()
@@ -74,7 +74,7 @@ impl Net {
     }
 
     /// A connection has gone. If there is room again, those that were too many are as good as all others.
-    pub(crate) fn forget_spare(&mut self, key: ConnectionKey) {
+    pub(super) fn forget_spare(&mut self, key: ConnectionKey) {
         self.spares.remove(key);
         if !self.shared.is_crowded() {
             self.spares.queue.clear();
@@ -82,9 +82,19 @@ impl Net {
     }
 
     /// Time in which a connection must have sent a request.
-    pub(crate) fn head_time(&self, key: ConnectionKey) -> Duration {
+    pub(in crate::shard) fn head_time(&self, key: ConnectionKey) -> Duration {
         let time = self.shared.config.limits.header_timeout;
         if self.spares.has(key) { time.min(PATIENCE) } else { time }
+    }
+
+    /// Whether a connection is one of the spares.
+    pub(in crate::shard) fn is_spare(&self, key: ConnectionKey) -> bool {
+        self.spares.has(key)
+    }
+
+    /// Whether no more connections are to be taken in during this turn.
+    pub(in crate::shard) fn has_enough_spares(&self) -> bool {
+        self.spares.is_full()
     }
 
     fn next_spare_to_go(&self) -> Option<ConnectionKey> {

@@ -36,12 +36,12 @@ const LINGER: Duration = Duration::from_secs(5);
 
 impl Net {
     /// Queues bytes, which others may get, too, for a connection; they leave when the turn ends.
-    pub(crate) fn push(&mut self, key: ConnectionKey, bytes: &Bytes) {
+    pub(in crate::shard) fn push(&mut self, key: ConnectionKey, bytes: &Bytes) {
         self.queue(key, Cow::Borrowed(bytes));
     }
 
     /// The same with bytes that nobody else gets: no reference to them need be counted.
-    pub(crate) fn push_own(&mut self, key: ConnectionKey, bytes: Bytes) {
+    pub(in crate::shard) fn push_own(&mut self, key: ConnectionKey, bytes: Bytes) {
         self.queue(key, Cow::Owned(bytes));
     }
 
@@ -88,7 +88,7 @@ impl Net {
     }
 
     /// Queues a heartbeat: it has no order with messages, so it goes before those that wait.
-    pub(crate) fn push_beat(&mut self, key: ConnectionKey, bytes: &Bytes) {
+    pub(in crate::shard) fn push_beat(&mut self, key: ConnectionKey, bytes: &Bytes) {
         // What waits for the turn's end may be long.
         let batch = self.connections.get(key.0).and_then(|connection| connection.batch);
         if batch.is_some_and(|batch| self.batches.len(batch) > WRITE_THROUGH) {
@@ -135,12 +135,12 @@ impl Net {
     }
 
     /// Whether bytes for the connection would leave at once.
-    pub(crate) fn is_writable(&self, key: ConnectionKey) -> bool {
+    pub(in crate::shard) fn is_writable(&self, key: ConnectionKey) -> bool {
         self.connections.get(key.0).is_some_and(|connection| connection.outbox.is_none())
     }
 
     /// Closes the connection once everything queued is written.
-    pub(crate) fn finish(&mut self, key: ConnectionKey, then: Then) {
+    pub(in crate::shard) fn finish(&mut self, key: ConnectionKey, then: Then) {
         let Some(connection) = self.connections.get_mut(key.0) else { return };
         connection.then = then;
         if connection.batch.is_none() && connection.outbox.is_none() {
@@ -152,7 +152,7 @@ impl Net {
     }
 
     /// Writes what this turn queued: all answers, and of the rest as much as one turn may.
-    pub(crate) fn flush_due(&mut self) {
+    pub(in crate::shard) fn flush_due(&mut self) {
         let mut replies = std::mem::take(&mut self.replies);
         for key in replies.drain(..) {
             self.flush(key);
@@ -173,7 +173,7 @@ impl Net {
     }
 
     /// Writes what is queued for one connection.
-    pub(crate) fn flush(&mut self, key: ConnectionKey) {
+    pub(super) fn flush(&mut self, key: ConnectionKey) {
         let Some(connection) = self.connections.get_mut(key.0) else { return };
         let Some(batch) = connection.batch.take() else { return };
         if connection.fate.is_none() {
@@ -223,7 +223,7 @@ impl Net {
     }
 
     /// The socket of a connection takes bytes again.
-    pub(crate) fn writable(&mut self, key: ConnectionKey) {
+    pub(in crate::shard) fn writable(&mut self, key: ConnectionKey) {
         let Some(connection) = self.connections.get_mut(key.0) else { return };
         let Some(outbox) = &mut connection.outbox else { return };
         if connection.fate.is_some() {
@@ -286,7 +286,7 @@ impl Net {
     }
 
     /// Has what waits for a connection written as soon as its socket takes it.
-    pub(crate) fn await_writable(&mut self, key: ConnectionKey) {
+    pub(super) fn await_writable(&mut self, key: ConnectionKey) {
         let Some(connection) = self.connections.get_mut(key.0) else { return };
         let interest = Interest::READABLE | Interest::WRITABLE;
         match self.registry.reregister(&mut connection.stream, Token(key.0 as usize), interest) {

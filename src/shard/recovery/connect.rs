@@ -59,7 +59,7 @@ enum Way {
 
 impl Shard {
     /// A socket asks to join its namespace. `recovery` is on.
-    pub(crate) fn connect_recoverable(self: &Rc<Self>, recovery: &Recovery, socket: SocketRef) {
+    pub(in crate::shard) fn connect_recoverable(self: &Rc<Self>, recovery: &Recovery, socket: SocketRef) {
         // Clients of protocol 3 know nothing of it.
         let is_v3 = |core: &Recovering| core.socket(socket).is_some_and(|state| core.is_v3(state.session));
         if is_v3(&self.core.borrow()) {
@@ -115,13 +115,13 @@ impl Recovering {
                     if asked == Asked::NotYet && self.may_be_elsewhere(pid) {
                         return Way::Ask;
                     }
-                    self.metrics.not_recovered.one();
+                    self.metrics().not_recovered.one();
                     return Way::New;
                 };
                 // A lost socket whose client needs what is forgotten is of no use any more.
                 let begun = recovery.logs.get(lost.shard).and_then(|log| Restoration::begin(lost, offset, log));
                 let Some(restoration) = begun.filter(|restoration| self.has_room_for(restoration)) else {
-                    self.metrics.not_recovered.one();
+                    self.metrics().not_recovered.one();
                     return Way::New;
                 };
                 Pending { socket, pid, restoration }
@@ -134,7 +134,7 @@ impl Recovering {
         match self.go_on(recovery, &mut pending.restoration) {
             Some(()) => Way::Back(pending),
             None => {
-                self.metrics.not_recovered.one();
+                self.metrics().not_recovered.one();
                 Way::New
             }
         }
@@ -149,14 +149,14 @@ impl Recovering {
 
     /// Whether a socket of that private id may be one that another shard is about to lose.
     fn may_be_elsewhere(&self, pid: Sid) -> bool {
-        pid.instance == self.shared.instance && self.shared.mailboxes.len() > 1
+        pid.instance == self.shared().instance && self.shared().mailboxes.len() > 1
     }
 
     /// Whether what a socket missed may wait for it: to send it more would be to cut it off.
     fn has_room_for(&self, restoration: &Restoration) -> bool {
-        let fits = restoration.bytes(MESSAGE_OVERHEAD) <= self.shared.queued_per_client;
+        let fits = restoration.bytes(MESSAGE_OVERHEAD) <= self.shared().queued_per_client;
         if !fits {
-            self.metrics.hit(Limit::QueuedPerClient);
+            self.metrics().hit(Limit::QueuedPerClient);
         }
         fits
     }
@@ -179,10 +179,10 @@ impl Recovering {
         if self.pending.is_empty() {
             return;
         }
-        let shared = Arc::clone(&self.shared);
+        let shared = Arc::clone(self.shared());
         let Some(log) = shared.recovery.as_ref().and_then(|recovery| recovery.log(self.index())) else { return };
         let ready = self.pending.iter().filter(|pending| pending.restoration.is_ready(&log));
-        self.sockets.calls.extend(ready.map(|pending| Call::Connect(pending.socket)));
+        ready.for_each(|pending| self.sockets.call(Call::Connect(pending.socket)));
     }
 
     /// Gives a socket that has come back what it had.
@@ -208,17 +208,17 @@ impl Recovering {
         let session = state.session;
         // A middleware may have broadcast, even so much that the log has forgotten where this client stands.
         if self.go_on(recovery, &mut restoration).is_none() {
-            self.metrics.not_recovered.one();
+            self.metrics().not_recovered.one();
             self.session(session, |session, now, settings, effects| session.close(now, settings, effects));
             return false;
         }
         let here = self.index();
-        let Some((missed, dropped)) = recovery.log(here).map(|mut log| restoration.end(here, self.now, &mut log))
+        let Some((missed, dropped)) = recovery.log(here).map(|mut log| restoration.end(here, self.now(), &mut log))
         else {
             return false;
         };
-        self.metrics.limit(Limit::RecoveryPackets).add(dropped);
-        self.metrics.recovered.one();
+        self.metrics().limit(Limit::RecoveryPackets).add(dropped);
+        self.metrics().recovered.one();
         self.arm_recovery();
         for frames in missed {
             self.send_to_session(session, &frames, Urgency::Reliable);

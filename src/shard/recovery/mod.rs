@@ -29,7 +29,7 @@ mod inquiry;
 
 /// What one shard keeps about recovery, and below it the sockets. Nothing is kept while recovery is off.
 pub(crate) struct Recovering {
-    pub(in crate::shard) sockets: Sockets,
+    sockets: Sockets,
     /// Sockets that have come back from another shard, and may join when this one has delivered as much.
     pending: Vec<Pending>,
     /// Whether a timer will come up to look for what is to be forgotten.
@@ -78,7 +78,7 @@ pub(crate) fn broadcast(shared: &Arc<Shared>, recovery: &Recovery, wake: Wake, m
 
 impl Recovering {
     /// Logs a broadcast and sends it to the sockets of this shard that it is for.
-    pub(crate) fn broadcast_logged(&mut self, stamp: Stamp, broadcast: &Arc<Broadcast>) {
+    pub(in crate::shard) fn broadcast_logged(&mut self, stamp: Stamp, broadcast: &Arc<Broadcast>) {
         self.logged(|log, now| log.broadcast(now, stamp, Arc::clone(broadcast)));
         self.broadcast(broadcast);
         self.call_pending();
@@ -93,16 +93,16 @@ impl Recovering {
     }
 
     fn logged(&mut self, note: impl FnOnce(&mut Log, Millis) -> u64) {
-        let shared = Arc::clone(&self.shared);
+        let shared = Arc::clone(self.shared());
         let Some(recovery) = &shared.recovery else { return };
-        let Some(dropped) = recovery.log(self.index()).map(|mut log| note(&mut log, self.now)) else { return };
-        self.metrics.limit(Limit::RecoveryPackets).add(dropped);
+        let Some(dropped) = recovery.log(self.index()).map(|mut log| note(&mut log, self.now())) else { return };
+        self.metrics().limit(Limit::RecoveryPackets).add(dropped);
         self.arm_recovery();
     }
 
     /// Keeps a socket that leaves for a reason that may pass; it is still in its rooms.
-    pub(crate) fn keep_lost(&mut self, socket: SocketRef, reason: DisconnectReason) {
-        let Some(recovery) = self.shared.recovery.as_ref().filter(|_| reason.is_recoverable()) else { return };
+    pub(in crate::shard) fn keep_lost(&mut self, socket: SocketRef, reason: DisconnectReason) {
+        let Some(recovery) = self.shared().recovery.as_ref().filter(|_| reason.is_recoverable()) else { return };
         let (Some(pid), Some(state)) = (self.pid(socket), self.socket(socket)) else { return };
         let lost = Lost {
             namespace: state.namespace,
@@ -116,44 +116,44 @@ impl Recovering {
     }
 
     fn keep(&mut self, pid: Sid, lost: Lost) {
-        let Some(recovery) = &self.shared.recovery else { return };
+        let Some(recovery) = &self.shared().recovery else { return };
         let dropped = recovery.lost().keep(recovery.now(), pid, lost);
-        self.metrics.limit(Limit::RecoverySessions).add(dropped);
+        self.metrics().limit(Limit::RecoverySessions).add(dropped);
         self.arm_recovery();
     }
 
     /// A socket is no more. If it was on its way back, what it was is kept for the next time.
-    pub(crate) fn keep_pending(&mut self, socket: SocketRef) {
+    pub(in crate::shard) fn keep_pending(&mut self, socket: SocketRef) {
         if let Some(Pending { pid, restoration, .. }) = self.take_pending(socket) {
             self.keep(pid, restoration.lost);
         }
     }
 
     /// Keeps a timer while there is something to be forgotten.
-    pub(crate) fn arm_recovery(&mut self) {
-        let Some(recovery) = self.sockets.shared.recovery.as_ref().filter(|_| !self.armed) else { return };
-        let at = self.sockets.now + recovery.settings.max_disconnection_duration;
+    pub(in crate::shard) fn arm_recovery(&mut self) {
+        let Some(recovery) = self.sockets.shared().recovery.as_ref().filter(|_| !self.armed) else { return };
+        let at = self.sockets.now() + recovery.settings.max_disconnection_duration;
         self.armed = true;
-        self.timers.arm(at, TimerKey::Recovery);
+        self.timers().arm(at, TimerKey::Recovery);
     }
 
     /// The timer of recovery came up: what is too old is forgotten.
-    pub(crate) fn recovery_due(&mut self) {
-        let shared = Arc::clone(&self.shared);
+    pub(in crate::shard) fn recovery_due(&mut self) {
+        let shared = Arc::clone(self.shared());
         let Some(recovery) = &shared.recovery else { return };
         let mut kept = recovery.lost().expire(recovery.now()) + shared.directory.sweep_namespaces(&shared);
         if let Some(mut log) = recovery.log(self.index()) {
-            kept += log.expire(self.now);
+            kept += log.expire(self.now());
         }
         self.armed = kept > 0;
         if self.armed {
             // What is forgotten a little late costs less than a timer for each.
-            let at = self.now + recovery.settings.max_disconnection_duration / 4;
-            self.timers.arm(at, TimerKey::Recovery);
+            let at = self.now() + recovery.settings.max_disconnection_duration / 4;
+            self.timers().arm(at, TimerKey::Recovery);
         }
     }
 
     fn index(&self) -> usize {
-        usize::from(self.sids.shard())
+        usize::from(self.shard_of_sids())
     }
 }

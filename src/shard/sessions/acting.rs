@@ -1,6 +1,6 @@
 //! Sessions act: what they want done is carried out on their connections, and their timers are kept.
 
-use crate::engineio::{Effect, Lost, MESSAGE_OVERHEAD, Millis, Overdue, Reason, Session, Settings};
+use crate::engineio::{Effect, Lost, Millis, Overdue, Reason, Session, Settings};
 use crate::metrics::Limit;
 use crate::shard::net::connection::{Connection, Fate, HttpState, Role, Stage};
 use crate::shard::sessions::Sessions;
@@ -9,7 +9,7 @@ use crate::shard::store::timers::NEVER;
 
 /// What has ended of a session, of which its sockets have yet to hear.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum SessionEnd {
+pub(in crate::shard) enum SessionEnd {
     /// Its client has gone: its sockets leave, while it is still to tell the client so.
     Left(Reason),
     /// It has closed.
@@ -18,7 +18,7 @@ pub(crate) enum SessionEnd {
 
 impl Sessions {
     /// Lets a session act, carries out what it wants done, and keeps its timer.
-    pub(crate) fn act<R>(
+    pub(in crate::shard) fn act<R>(
         &mut self,
         key: SessionKey,
         act: impl FnOnce(&mut Session<ConnectionKey>, Millis, &Settings, &mut Vec<Effect<ConnectionKey>>) -> R,
@@ -26,9 +26,8 @@ impl Sessions {
         let client = self.clients.get_mut(key.0)?;
         let mut effects = std::mem::take(&mut self.effects);
         let queued = client.session.queued_messages();
-        let result = act(&mut client.session, self.net.now, &self.net.shared.settings, &mut effects);
-        let before = self.net.queued_overhead + client.session.queued_messages() * MESSAGE_OVERHEAD;
-        self.net.queued_overhead = before - queued * MESSAGE_OVERHEAD;
+        let result = act(&mut client.session, self.net.now(), &self.net.shared().settings, &mut effects);
+        self.net.messages_queued(queued, client.session.queued_messages());
         for effect in effects.drain(..) {
             self.carry_out(key, effect);
         }
@@ -37,10 +36,10 @@ impl Sessions {
         Some(result)
     }
 
-    pub(crate) fn carry_out(&mut self, session: SessionKey, effect: Effect<ConnectionKey>) {
+    pub(super) fn carry_out(&mut self, session: SessionKey, effect: Effect<ConnectionKey>) {
         match effect {
             Effect::Answer(to, frames) => {
-                if self.shared.sends_away() {
+                if self.shared().sends_away() {
                     self.part_with(session, to);
                 }
                 self.answer_poll(to, self.encoding(session), frames);
@@ -58,37 +57,37 @@ impl Sessions {
     }
 
     /// Keeps a timer for the session's next deadline. A timer that comes too early costs less than one taken back.
-    pub(crate) fn arm_session(&mut self, key: SessionKey) {
+    pub(super) fn arm_session(&mut self, key: SessionKey) {
         let Some(client) = self.clients.get_mut(key.0) else { return };
         let Some(deadline) = client.session.deadline() else { return };
         if deadline < client.armed {
             client.armed = deadline;
-            self.timers.arm(deadline, TimerKey::Session(key));
+            self.timers().arm(deadline, TimerKey::Session(key));
         }
     }
 
     /// A session's timer came up.
-    pub(crate) fn session_due(&mut self, key: SessionKey) {
+    pub(in crate::shard) fn session_due(&mut self, key: SessionKey) {
         let Some(client) = self.clients.get_mut(key.0) else { return };
-        if client.armed > self.net.now {
+        if client.armed > self.net.now() {
             return;
         }
         client.armed = NEVER;
-        if client.session.is_missed(self.net.now) {
+        if client.session.is_missed(self.net.now()) {
             self.look_for_life(key);
         }
         let overdue = self.act(key, |session, now, settings, effects| session.tick(now, settings, effects));
         match overdue.flatten() {
-            Some(Overdue::Upgrade) => self.metrics.hit(Limit::UpgradeTimeout),
-            Some(Overdue::Connect) => self.metrics.hit(Limit::ConnectTimeout),
-            Some(Overdue::Pong) => self.metrics.hit(Limit::PingTimeout),
-            Some(Overdue::Close) => self.metrics.hit(Limit::CloseTimeout),
+            Some(Overdue::Upgrade) => self.metrics().hit(Limit::UpgradeTimeout),
+            Some(Overdue::Connect) => self.metrics().hit(Limit::ConnectTimeout),
+            Some(Overdue::Pong) => self.metrics().hit(Limit::PingTimeout),
+            Some(Overdue::Close) => self.metrics().hit(Limit::CloseTimeout),
             Some(Overdue::Fetch(queued)) => self.note_cut(Limit::WriteStall, queued, None),
             None => {}
         }
     }
 
-    pub(crate) fn tell_session(&mut self, key: ConnectionKey, connection: &Connection) {
+    fn tell_session(&mut self, key: ConnectionKey, connection: &Connection) {
         let lost = match connection.fate {
             Some(Fate::Closed) => Lost::Closed,
             Some(Fate::Error) => Lost::Error,
@@ -117,7 +116,7 @@ impl Sessions {
     }
 
     /// Buries the connections that ended this turn, and tells their sessions.
-    pub(crate) fn bury(&mut self) {
+    pub(in crate::shard) fn bury(&mut self) {
         while let Some((key, connection)) = self.next_buried() {
             self.tell_session(key, &connection);
         }

@@ -14,7 +14,7 @@ use crate::shard::store::rate::{Account, Rate};
 
 /// What one client may still send.
 #[derive(Debug)]
-pub(crate) struct Allowance {
+pub(super) struct Allowance {
     messages: Account,
     bytes: Account,
     /// When it may send again, or could when it was held up last.
@@ -26,7 +26,7 @@ pub(crate) struct Allowance {
 
 /// What is to be done with a client that has sent something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(in crate::shard) enum Verdict {
     /// It may go on.
     GoOn,
     /// It is to be held up until then: it exceeds this.
@@ -34,17 +34,17 @@ pub(crate) enum Verdict {
 }
 
 impl Allowance {
-    pub(crate) fn new(now: Millis) -> Self {
+    pub(super) fn new(now: Millis) -> Self {
         Self { messages: Account::new(), bytes: Account::new(), until: now, is_at_end: false, strain: Strain::new(now) }
     }
 
     /// Whether it is held up.
-    pub(crate) fn is_held_up(&self, now: Millis) -> bool {
+    fn is_held_up(&self, now: Millis) -> bool {
         now < self.until
     }
 
     /// The client has sent so much.
-    pub(crate) fn spend(&mut self, now: Millis, rates: Rates, messages: usize, bytes: usize) -> Verdict {
+    fn spend(&mut self, now: Millis, rates: Rates, messages: usize, bytes: usize) -> Verdict {
         if let Some(rate) = rates.messages {
             self.messages.charge(now, rate, messages);
         }
@@ -57,7 +57,7 @@ impl Allowance {
 
     /// The client is held up for what it has sent. Gives the limit, if it has gone on for too long. One message may take as long
     /// as it likes: nobody can wait before it ends.
-    pub(crate) fn goes_on(&mut self, now: Millis, rates: Rates, has_sent_more: bool) -> Option<Limit> {
+    pub(super) fn goes_on(&mut self, now: Millis, rates: Rates, has_sent_more: bool) -> Option<Limit> {
         let Verdict::HoldUp(until, limit) = self.judge(now, rates) else { return None };
         self.strain.held_up(now, until, has_sent_more);
         (self.is_at_end && self.strain.is_too_much()).then_some(limit)
@@ -77,33 +77,33 @@ impl Allowance {
 
 impl Sessions {
     /// A client has sent so much: what is to be done with it.
-    pub(crate) fn charge(&mut self, session: SessionKey, messages: usize, bytes: usize) -> Verdict {
-        let Some(rates) = self.shared.rates else { return Verdict::GoOn };
+    pub(in crate::shard) fn charge(&mut self, session: SessionKey, messages: usize, bytes: usize) -> Verdict {
+        let Some(rates) = self.shared().rates else { return Verdict::GoOn };
         if self.clients.get(session.0).is_none() {
             return Verdict::GoOn;
         }
-        let allowance = self.allowances.entry(session).or_insert_with(|| Allowance::new(self.net.now));
-        let goes_on = allowance.is_held_up(self.net.now);
-        let verdict = allowance.spend(self.net.now, rates, messages, bytes);
+        let allowance = self.allowances.entry(session).or_insert_with(|| Allowance::new(self.net.now()));
+        let goes_on = allowance.is_held_up(self.net.now());
+        let verdict = allowance.spend(self.net.now(), rates, messages, bytes);
         if let Verdict::HoldUp(_, limit) = verdict
             && !goes_on
         {
-            self.metrics.hit(limit);
+            self.metrics().hit(limit);
         }
         verdict
     }
 
     /// Until when a client is held up, if it is.
-    pub(crate) fn held_up_until(&self, session: SessionKey) -> Option<Millis> {
+    fn held_up_until(&self, session: SessionKey) -> Option<Millis> {
         let allowance = self.allowances.get(&session)?;
-        allowance.is_held_up(self.now).then_some(allowance.until)
+        allowance.is_held_up(self.now()).then_some(allowance.until)
     }
 
     /// When the client of a WebSocket that carries a session may send again, if it has sent more than it may. One that probes
     /// is read: the client of a session that is held up by a POST goes on by it.
     #[inline]
     pub(in crate::shard) fn may_send_again(&mut self, key: ConnectionKey) -> Option<Millis> {
-        self.shared.rates.as_ref()?;
+        self.shared().rates.as_ref()?;
         let Role::Session(session) = self.websocket(key)?.role else { return None };
         let carries = self.clients.get(session.0)?.session.is_on(key);
         self.held_up_until(session).filter(|_| carries)

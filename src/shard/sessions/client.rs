@@ -14,7 +14,7 @@ use crate::shard::store::timers::NEVER;
 use crate::socketio::Decoder;
 
 /// A session's name in the log: its shard and its place there. Its sid is a secret of its client.
-pub(crate) struct SessionName {
+pub(in crate::shard) struct SessionName {
     shard: u8,
     key: SessionKey,
 }
@@ -26,26 +26,26 @@ impl fmt::Display for SessionName {
 }
 
 /// A client's session and what hangs on it.
-pub(crate) struct Client {
-    pub(crate) session: Session<ConnectionKey>,
+pub(in crate::shard) struct Client {
+    pub(in crate::shard) session: Session<ConnectionKey>,
     /// The random part of its sid.
-    pub(crate) random: u64,
+    pub(super) random: u64,
     /// The instant for which a timer was armed last.
-    pub(crate) armed: Millis,
-    pub(crate) handshake: Arc<Handshake>,
-    pub(crate) decoder: Decoder,
+    pub(super) armed: Millis,
+    pub(in crate::shard) handshake: Arc<Handshake>,
+    pub(in crate::shard) decoder: Decoder,
     /// The first of its sockets; each knows the next.
-    pub(crate) sockets: FirstSocket,
+    pub(in crate::shard) sockets: FirstSocket,
     /// Bytes that it keeps, as the ledger counts them.
-    pub(crate) kept: u32,
+    pub(super) kept: u32,
     /// The connection of the last answer to one of its GETs; the key may have become another's.
-    pub(crate) answered: ConnectionKey,
+    pub(super) answered: ConnectionKey,
     /// Whether it is among those to flush at the end of the turn.
-    pub(crate) polled: bool,
+    pub(super) polled: bool,
 }
 
 impl Client {
-    pub(crate) fn new(session: Session<ConnectionKey>, random: u64, handshake: Arc<Handshake>) -> Self {
+    pub(super) fn new(session: Session<ConnectionKey>, random: u64, handshake: Arc<Handshake>) -> Self {
         let decoder = Decoder::default();
         let answered = ConnectionKey(u32::MAX);
         let sockets = FirstSocket::NONE;
@@ -55,23 +55,23 @@ impl Client {
 
 /// Where the list of a session's sockets begins, in four bytes.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct FirstSocket(u32);
+pub(in crate::shard) struct FirstSocket(u32);
 
 impl FirstSocket {
     const NONE: Self = Self(u32::MAX);
 
-    pub(crate) fn get(self) -> Option<SocketKey> {
+    pub(in crate::shard) fn get(self) -> Option<SocketKey> {
         (self.0 != Self::NONE.0).then_some(SocketKey(self.0))
     }
 
-    pub(crate) fn set(&mut self, first: Option<SocketKey>) {
+    pub(in crate::shard) fn set(&mut self, first: Option<SocketKey>) {
         self.0 = first.map_or(Self::NONE.0, |key| key.0);
     }
 }
 
 /// Where the session of a sid is to be found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Lookup {
+pub(in crate::shard) enum Lookup {
     /// In this shard.
     Here(SessionKey),
     /// In another shard of this process.
@@ -82,14 +82,14 @@ pub(crate) enum Lookup {
 
 impl Sessions {
     /// Finds the session that a sid names.
-    pub(crate) fn find_session(&self, sid: &str) -> Lookup {
+    pub(in crate::shard) fn find_session(&self, sid: &str) -> Lookup {
         let Some(sid) = Sid::parse(sid) else { return Lookup::Unknown };
-        if sid.instance != self.shared.instance {
+        if sid.instance != self.shared().instance {
             return Lookup::Unknown;
         }
         let shard = usize::from(sid.shard);
         if sid.shard != self.sids.shard() {
-            return if shard < self.shared.mailboxes.len() { Lookup::Elsewhere(shard) } else { Lookup::Unknown };
+            return if shard < self.shared().mailboxes.len() { Lookup::Elsewhere(shard) } else { Lookup::Unknown };
         }
         match self.clients.get(sid.slot) {
             Some(client) if client.random == sid.random && client.session.found().is_some() => {
@@ -104,7 +104,7 @@ impl Sessions {
     /// # Errors
     /// The status of the answer, when no more fit, when the client's address has as many as it may, and when the system has
     /// no random numbers.
-    pub(crate) fn open_session(
+    pub(in crate::shard) fn open_session(
         &mut self,
         handshake: Arc<Handshake>,
         begin: impl FnOnce(&Self) -> Session<ConnectionKey>,
@@ -114,16 +114,16 @@ impl Sessions {
         let random = self.sids.next(slot);
         let sid = random.inspect_err(no_random_numbers).map_err(|_| unavailable)?;
         let address = handshake.address().ip();
-        if self.shared.addresses.as_ref().is_some_and(|addresses| !addresses.enter(address)) {
-            self.metrics.hit(Limit::SessionsPerAddress);
+        if self.shared().addresses.as_ref().is_some_and(|addresses| !addresses.enter(address)) {
+            self.metrics().hit(Limit::SessionsPerAddress);
             log::debug!("a session too many from {address}");
             return Err(Status::TooManyRequests);
         }
         let kept = handshake.bytes();
         let client = Client::new(begin(self), sid.random, handshake);
         let key = self.clients.insert(client).map_err(|_| unavailable)?;
-        self.metrics.handshakes.one();
-        self.metrics.sessions.set(self.clients.len() as u64);
+        self.metrics().handshakes.one();
+        self.metrics().sessions.set(self.clients.len() as u64);
         log::debug!("{}: opened", self.name_session(SessionKey(key)));
         self.keep_session(SessionKey(key), kept);
         self.act(SessionKey(key), |_, _, _, _| ());
@@ -131,27 +131,27 @@ impl Sessions {
     }
 
     /// Forgets a session that has closed.
-    pub(crate) fn forget_session(&mut self, session: SessionRef) {
+    pub(in crate::shard) fn forget_session(&mut self, session: SessionRef) {
         if self.clients.get(session.key.0).is_some_and(|client| client.random == session.random) {
             let client = self.clients.remove(session.key.0);
             self.forget_kept(client.as_ref().map_or(0, |client| client.kept));
             self.departed();
-            if let Some((addresses, client)) = self.shared.addresses.as_ref().zip(client) {
+            if let Some((addresses, client)) = self.shared().addresses.as_ref().zip(client) {
                 addresses.leave(client.handshake.address().ip());
             }
             self.allowances.remove(&session.key);
-            self.metrics.sessions_closed.one();
-            self.metrics.sessions.set(self.clients.len() as u64);
+            self.metrics().sessions_closed.one();
+            self.metrics().sessions.set(self.clients.len() as u64);
         }
     }
 
     /// The sid of a session.
     pub(crate) fn session_sid(&self, session: SessionRef) -> Sid {
-        Sid { slot: session.key.0, random: session.random, instance: self.shared.instance, shard: self.sids.shard() }
+        Sid { slot: session.key.0, random: session.random, instance: self.shared().instance, shard: self.sids.shard() }
     }
 
     /// A session, as each line of the log names it.
-    pub(crate) fn name_session(&self, key: SessionKey) -> SessionName {
+    pub(in crate::shard) fn name_session(&self, key: SessionKey) -> SessionName {
         SessionName { shard: self.sids.shard(), key }
     }
 

@@ -19,7 +19,7 @@ pub struct Handshake {
 }
 
 impl Handshake {
-    pub(crate) fn new(head: &Head<'_>, address: SocketAddr, headers: HandshakeHeaders) -> Self {
+    pub(in crate::shard) fn new(head: &Head<'_>, address: SocketAddr, headers: HandshakeHeaders) -> Self {
         let keeps = headers == HandshakeHeaders::Keep;
         let kept = || head.headers().filter(|_| keeps);
         let target = if keeps { head.target } else { "" };
@@ -59,7 +59,7 @@ impl Handshake {
     }
 
     /// Bytes that are kept of the request.
-    pub(crate) const fn bytes(&self) -> usize {
+    pub(super) const fn bytes(&self) -> usize {
         size_of::<Self>() + self.text.len()
     }
 

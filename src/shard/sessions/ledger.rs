@@ -24,7 +24,7 @@ const MARGIN: usize = 16;
 
 /// What all sessions of a shard keep.
 #[derive(Debug, Default)]
-pub(crate) struct Ledger {
+pub(super) struct Ledger {
     sum: usize,
     /// From which sum on it is looked who keeps most.
     look: usize,
@@ -32,29 +32,29 @@ pub(crate) struct Ledger {
 
 impl Ledger {
     /// Bytes that all sessions keep.
-    pub(crate) const fn sum(&self) -> usize {
+    pub(super) const fn sum(&self) -> usize {
         self.sum
     }
 }
 
 impl Sessions {
     /// A session begins, with a handshake of so many bytes.
-    pub(crate) fn keep_session(&mut self, key: SessionKey, handshake: usize) {
+    pub(super) fn keep_session(&mut self, key: SessionKey, handshake: usize) {
         self.note_kept(key, SESSION + handshake);
     }
 
     /// A session is forgotten, with all that it kept.
-    pub(crate) fn forget_kept(&mut self, kept: u32) {
+    pub(super) fn forget_kept(&mut self, kept: u32) {
         self.ledger.sum -= kept as usize;
     }
 
     /// Whether a session may keep so much more.
-    pub(crate) fn may_keep(&self, key: SessionKey, bytes: usize) -> bool {
+    pub(in crate::shard) fn may_keep(&self, key: SessionKey, bytes: usize) -> bool {
         let kept = self.clients.get(key.0).map_or(0, |client| client.kept as usize);
-        kept + bytes <= self.shared.config.limits.session_memory
+        kept + bytes <= self.shared().config.limits.session_memory
     }
 
-    pub(crate) fn note_kept(&mut self, key: SessionKey, bytes: usize) {
+    pub(in crate::shard) fn note_kept(&mut self, key: SessionKey, bytes: usize) {
         if let Some(client) = self.clients.get_mut(key.0) {
             let before = client.kept;
             client.kept = client.kept.saturating_add(u32::try_from(bytes).unwrap_or(u32::MAX));
@@ -62,7 +62,7 @@ impl Sessions {
         }
     }
 
-    pub(crate) fn let_go_of(&mut self, key: SessionKey, bytes: usize) {
+    pub(in crate::shard) fn let_go_of(&mut self, key: SessionKey, bytes: usize) {
         if let Some(client) = self.clients.get_mut(key.0) {
             let before = client.kept;
             client.kept = client.kept.saturating_sub(u32::try_from(bytes).unwrap_or(u32::MAX));
@@ -71,13 +71,13 @@ impl Sessions {
     }
 
     /// Whether all sessions together keep as much as they may.
-    pub(crate) fn keeps_all_it_may(&self) -> bool {
-        self.ledger.sum > self.shared.kept_per_shard
+    pub(in crate::shard) fn keeps_all_it_may(&self) -> bool {
+        self.ledger.sum > self.shared().kept_per_shard
     }
 
     /// While all sessions together keep more than they may, those are closed that keep most.
-    pub(crate) fn check_kept(&mut self) {
-        let most = self.shared.kept_per_shard;
+    pub(in crate::shard) fn check_kept(&mut self) {
+        let most = self.shared().kept_per_shard;
         if self.ledger.sum <= most {
             self.ledger.look = most;
             return;
@@ -92,7 +92,7 @@ impl Sessions {
     }
 
     /// Closes sessions that keep much, those that keep most first, until so many bytes are let go. Gives how many are.
-    pub(crate) fn close_those_that_keep_most(&mut self, excess: usize, limit: Limit) -> usize {
+    pub(in crate::shard) fn close_those_that_keep_most(&mut self, excess: usize, limit: Limit) -> usize {
         let much = self.clients.iter().filter(|(_, client)| client.kept as usize > MUCH);
         let mut much: Vec<_> = much.map(|(key, client)| (client.kept as usize, SessionKey(key))).collect();
         much.sort_unstable_by_key(|(kept, _)| Reverse(*kept));
@@ -103,7 +103,7 @@ impl Sessions {
             }
             freed += kept;
             log::debug!("{}: closed, as it keeps {kept} bytes ({limit})", self.name_session(key));
-            self.metrics.hit(limit);
+            self.metrics().hit(limit);
             self.act(key, |session, _, _, effects| session.abort(Reason::TransportError, effects));
         }
         freed

@@ -1,5 +1,24 @@
 //! Engine.IO sessions: what a shard knows of a client across its connections, and what it keeps and may send.
 
+use std::collections::{HashMap, VecDeque};
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+
+use mio::Registry;
+
+use crate::engineio::{Effect, Sid, SidSource};
+use crate::shard::net::Net;
+use crate::shard::sessions::acting::SessionEnd;
+use crate::shard::sessions::allowance::Allowance;
+use crate::shard::sessions::client::Client;
+use crate::shard::sessions::ledger::Ledger;
+use crate::shard::sessions::polls::CommonPayload;
+use crate::shard::sessions::translation::Translation;
+use crate::shard::shared::Shared;
+use crate::shard::store::keys::{ConnectionKey, SessionKey};
+use crate::shard::store::pages::{MAX_KEYS, Pages};
+use crate::shard::store::rate::{Account, Rate};
+
 pub(in crate::shard) mod acting;
 pub(in crate::shard) mod allowance;
 pub(in crate::shard) mod client;
@@ -11,47 +30,28 @@ pub(in crate::shard) mod slow;
 pub(in crate::shard) mod strain;
 pub(in crate::shard) mod translation;
 
-use std::collections::{HashMap, VecDeque};
-use std::ops::{Deref, DerefMut};
-use std::sync::Arc;
-
-use mio::Registry;
-
-use crate::engineio::{Effect, SidSource};
-use crate::shard::net::Net;
-use crate::shard::sessions::acting::SessionEnd;
-use crate::shard::sessions::allowance::Allowance;
-use crate::shard::sessions::client::Client;
-use crate::shard::sessions::ledger::Ledger;
-use crate::shard::sessions::polls::CommonPayload;
-use crate::shard::sessions::translation::Translation;
-use crate::shard::shared::Shared;
-use crate::shard::store::keys::{ConnectionKey, SessionKey};
-use crate::shard::store::pages::{MAX_KEYS, Pages};
-use crate::shard::store::rate::Account;
-
 /// The sessions of a shard, and below them the connections.
 pub(crate) struct Sessions {
-    pub(in crate::shard) net: Net,
-    pub(in crate::shard) clients: Pages<Client>,
-    pub(in crate::shard) sids: SidSource,
+    net: Net,
+    clients: Pages<Client>,
+    sids: SidSource,
     /// Polling sessions for which something was queued, and who have not been answered.
-    pub(in crate::shard) polled: VecDeque<SessionKey>,
+    polled: VecDeque<SessionKey>,
     /// The payload that the last of them got, for those who get the same.
-    pub(in crate::shard) common_payload: Option<CommonPayload>,
+    common_payload: Option<CommonPayload>,
     /// The last frames translated for a client of protocol 3 this turn.
-    pub(in crate::shard) translation: Option<Translation>,
+    translation: Option<Translation>,
     /// What sessions keep.
-    pub(in crate::shard) ledger: Ledger,
+    ledger: Ledger,
     /// How many sessions may begin now, if their rate is bounded.
-    pub(in crate::shard) session_rate: Account,
+    session_rate: Account,
     /// What clients may still send, of those that have sent something and if that is bounded.
-    pub(in crate::shard) allowances: HashMap<SessionKey, Allowance>,
-    pub(in crate::shard) effects: Vec<Effect<ConnectionKey>>,
+    allowances: HashMap<SessionKey, Allowance>,
+    effects: Vec<Effect<ConnectionKey>>,
     /// Sessions that have ended, of which their sockets have yet to hear.
-    pub(in crate::shard) endings: VecDeque<(SessionKey, SessionEnd)>,
+    endings: VecDeque<(SessionKey, SessionEnd)>,
     /// How much must wait for clients until it is looked who is to be cut off.
-    pub(in crate::shard) queued_look: usize,
+    queued_look: usize,
 }
 
 impl Deref for Sessions {
@@ -84,5 +84,58 @@ impl Sessions {
             queued_look: 0,
             net: Net::new(shared, index, registry),
         }
+    }
+
+    /// A session and what hangs on it, if there is one of that key.
+    pub(in crate::shard) fn client(&self, key: SessionKey) -> Option<&Client> {
+        self.clients.get(key.0)
+    }
+
+    /// The same, to change it.
+    pub(in crate::shard) fn client_mut(&mut self, key: SessionKey) -> Option<&mut Client> {
+        self.clients.get_mut(key.0)
+    }
+
+    /// All sessions.
+    pub(in crate::shard) fn clients(&self) -> impl Iterator<Item = (SessionKey, &Client)> {
+        self.clients.iter().map(|(key, client)| (SessionKey(key), client))
+    }
+
+    /// How many sessions there are.
+    pub(in crate::shard) fn session_count(&self) -> usize {
+        self.clients.len()
+    }
+
+    /// Whether polling sessions wait for their answers.
+    pub(in crate::shard) fn has_polled(&self) -> bool {
+        !self.polled.is_empty()
+    }
+
+    /// Bytes that all sessions keep.
+    pub(in crate::shard) fn kept_bytes(&self) -> usize {
+        self.ledger.sum()
+    }
+
+    /// Takes one of the sessions that may begin in a second; false if none is left.
+    pub(in crate::shard) fn may_begin(&mut self, rate: Rate) -> bool {
+        self.session_rate.take(self.net.now(), rate)
+    }
+
+    /// The shard's place among all, as sids tell it.
+    pub(in crate::shard) fn shard_of_sids(&self) -> u8 {
+        self.sids.shard()
+    }
+
+    /// A new sid for a slot.
+    ///
+    /// # Errors
+    /// If the system has no random numbers.
+    pub(in crate::shard) fn next_sid(&mut self, slot: u32) -> Result<Sid, getrandom::Error> {
+        self.sids.next(slot)
+    }
+
+    /// The next session that has ended, of which its sockets have yet to hear.
+    pub(in crate::shard) fn next_ending(&mut self) -> Option<(SessionKey, SessionEnd)> {
+        self.endings.pop_front()
     }
 }

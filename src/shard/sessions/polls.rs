@@ -24,7 +24,7 @@ const REMEMBERED: usize = 8;
 
 /// A payload that others may get, too. It lives until all have been answered for whom something was queued.
 #[derive(Debug)]
-pub(crate) struct CommonPayload {
+pub(super) struct CommonPayload {
     frames: Vec<Frames>,
     encoding: Encoding,
     kind: PayloadKind,
@@ -38,16 +38,16 @@ pub(crate) struct CommonPayload {
 }
 
 /// The part of `hold_up` below which what waits for a client must fall for it to go on.
-pub(crate) const GO_ON: usize = 2;
+pub(in crate::shard) const GO_ON: usize = 2;
 
 impl Sessions {
     /// Answers the held GETs of sessions for which something was queued, as many as one turn may.
-    pub(crate) fn answer_polls(&mut self) {
+    pub(in crate::shard) fn answer_polls(&mut self) {
         if self.polled.is_empty() {
             return;
         }
         let started = Instant::now();
-        for _ in 0..self.shared.config.limits.writes_per_turn {
+        for _ in 0..self.shared().config.limits.writes_per_turn {
             let Some(key) = self.polled.pop_front() else { break };
             if let Some(client) = self.clients.get_mut(key.0) {
                 client.polled = false;
@@ -64,18 +64,18 @@ impl Sessions {
     }
 
     /// Answers a held GET.
-    pub(crate) fn answer_poll(&mut self, key: ConnectionKey, encoding: Encoding, frames: Vec<Frames>) {
-        let Some(http) = self.net.connections.get_mut(key.0).and_then(Connection::http) else { return };
+    pub(super) fn answer_poll(&mut self, key: ConnectionKey, encoding: Encoding, frames: Vec<Frames>) {
+        let Some(http) = self.net.connection_mut(key).and_then(Connection::http) else { return };
         http.state = HttpState::Head;
-        let wanted = &http.answer;
+        let Some(wanted) = self.net.connection(key).and_then(Connection::wanted) else { return };
         let common = self.common_payload.take().filter(|common| common.is_of(&frames, encoding));
-        let others_wait = !self.net.line.is_empty(true);
+        let others_wait = !self.net.line().is_empty(true);
         let mut common = common.unwrap_or_else(|| CommonPayload::new(frames, encoding, others_wait));
         if common.plain.len() < SHARED {
-            let answer = common.answer(&self.net.shared.config, wanted);
+            let answer = common.answer(&self.net.shared().config, wanted);
             self.net.push(key, &answer);
         } else {
-            let (head, payload) = common.head_and_payload(&self.net.shared.config, wanted);
+            let (head, payload) = common.head_and_payload(&self.net.shared().config, wanted);
             self.net.push_own(key, head);
             self.net.push(key, &payload);
         }
@@ -87,42 +87,42 @@ impl Sessions {
 
     /// All that waited for this connection has left. If that was an answer that took its time, the client could not answer a
     /// ping behind it: it can from now on.
-    pub(crate) fn taken(&mut self, key: ConnectionKey) {
-        let taking = self.connections.get_mut(key.0).and_then(Connection::http).and_then(|http| http.taking.take());
+    pub(in crate::shard) fn taken(&mut self, key: ConnectionKey) {
+        let taking = self.connection_mut(key).and_then(Connection::http).and_then(|http| http.taking.take());
         if let Some(session) = taking {
             self.act(session, |session, now, settings, _| session.sent(now, settings));
         }
     }
 
     /// A GET of a session was answered by this connection.
-    pub(crate) fn answered_session(&mut self, session: SessionKey, key: ConnectionKey) {
+    pub(super) fn answered_session(&mut self, session: SessionKey, key: ConnectionKey) {
         if let Some(client) = self.clients.get_mut(session.0) {
             client.answered = key;
         }
-        if let Some(http) = self.connections.get_mut(key.0).and_then(Connection::http) {
+        if let Some(http) = self.connection_mut(key).and_then(Connection::http) {
             http.taking = Some(session);
         }
         self.let_post_go_on(session);
     }
 
     /// The answer to a GET that ends its session is the last on its connection, so that the client finds another server.
-    pub(crate) fn part_with(&mut self, session: SessionKey, key: ConnectionKey) {
+    pub(super) fn part_with(&mut self, session: SessionKey, key: ConnectionKey) {
         let closed = self.clients.get(session.0).is_none_or(|client| client.session.found().is_none());
-        if closed && let Some(http) = self.connections.get_mut(key.0).and_then(Connection::http) {
+        if closed && let Some(http) = self.connection_mut(key).and_then(Connection::http) {
             http.answer.delivery.connection = http::Connection::Close;
         }
     }
 
     /// A polling client has fetched, or probes: its POST goes on if what waits for it has become short, or must not be held up.
-    pub(crate) fn let_post_go_on(&mut self, session: SessionKey) {
-        let short = self.shared.config.limits.hold_up / GO_ON;
+    pub(in crate::shard) fn let_post_go_on(&mut self, session: SessionKey) {
+        let short = self.shared().config.limits.hold_up / GO_ON;
         let Some(client) = self.clients.get(session.0) else { return };
         let Some(key) = client.session.handled_post() else { return };
         if client.session.queued_bytes() > short && !client.session.is_probed() {
             return;
         }
-        let now = self.now;
-        let Some(http) = self.connections.get_mut(key.0).and_then(Connection::http) else { return };
+        let now = self.now();
+        let Some(http) = self.connection_mut(key).and_then(Connection::http) else { return };
         if let HttpState::Waiting(waiting) = &mut http.state
             && waiting.patience == Some(waiting.until)
         {

@@ -15,7 +15,7 @@ const MARGIN: usize = 8;
 
 /// Whose bytes wait.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Waiting {
+pub(in crate::shard) enum Waiting {
     /// A socket does not take them.
     Connection(ConnectionKey),
     /// A polling client does not fetch them.
@@ -24,12 +24,12 @@ pub(crate) enum Waiting {
 
 /// What waits for one client.
 #[derive(Debug)]
-pub(crate) struct Queue {
-    pub(crate) of: Waiting,
+pub(in crate::shard) struct Queue {
+    pub(in crate::shard) of: Waiting,
     /// Bytes that wait.
     length: usize,
     /// Bytes of them that nobody else waits for.
-    pub(crate) own: usize,
+    pub(in crate::shard) own: usize,
     /// Bytes that the client has taken of late.
     pace: u64,
 }
@@ -43,7 +43,7 @@ impl Queue {
 
 impl Sessions {
     /// A client's heartbeat or GET is missing. It is waited for again if the client takes what it is sent, or has not been read.
-    pub(crate) fn look_for_life(&mut self, key: SessionKey) {
+    pub(super) fn look_for_life(&mut self, key: SessionKey) {
         let Some(client) = self.clients.get(key.0) else { return };
         let (route, answered, post) = (client.session.route(), client.answered, client.session.handled_post());
         let (connection, is_unread) = match route {
@@ -60,8 +60,8 @@ impl Sessions {
 
     /// While much waits for all clients together, those are cut off that hold most for what they take. Short queues are spared
     /// as long as there is any room.
-    pub(crate) fn check_queued(&mut self) {
-        let most = self.shared.queued_per_shard;
+    pub(in crate::shard) fn check_queued(&mut self) {
+        let most = self.shared().queued_per_shard;
         let (queued, part) = (self.queued(), most / PART);
         if queued <= part {
             self.queued_look = part;
@@ -70,7 +70,7 @@ impl Sessions {
         if queued <= self.queued_look {
             return;
         }
-        let hold_up = self.shared.config.limits.hold_up;
+        let hold_up = self.shared().config.limits.hold_up;
         let mut queues = self.queues();
         queues.sort_by_cached_key(|queue| Reverse((queue.burden(), queue.own)));
         let (long, short): (Vec<_>, Vec<_>) = queues.into_iter().partition(|queue| queue.length > hold_up);
@@ -81,7 +81,7 @@ impl Sessions {
 
     /// Of so many bytes that wait, cuts off clients until no more than `most` do. Gives how many are left: those who are cut off
     /// hold theirs until the turn ends.
-    pub(crate) fn cut_until(&mut self, mut queued: usize, queues: &[Queue], most: usize) -> usize {
+    fn cut_until(&mut self, mut queued: usize, queues: &[Queue], most: usize) -> usize {
         for queue in queues {
             if queued <= most {
                 break;
@@ -93,11 +93,11 @@ impl Sessions {
     }
 
     /// All queues, in no particular order.
-    pub(crate) fn queues(&self) -> Vec<Queue> {
-        let outboxes = self.connections.iter().filter(|(_, connection)| connection.fate.is_none());
+    fn queues(&self) -> Vec<Queue> {
+        let outboxes = self.net.connections().filter(|(_, connection)| connection.fate.is_none());
         let outboxes = outboxes.filter_map(|(key, connection)| {
             let outbox = connection.outbox.as_ref()?;
-            let of = Waiting::Connection(ConnectionKey(key));
+            let of = Waiting::Connection(key);
             Some(Queue { of, length: outbox.queued(), own: outbox.own(), pace: outbox.progress.pace() })
         });
         let sessions = self.clients.iter().filter_map(|(key, client)| {
@@ -107,21 +107,21 @@ impl Sessions {
                 of: Waiting::Session(SessionKey(key)),
                 length,
                 own: own().map(Frames::len).sum::<usize>() + client.session.queued_messages() * MESSAGE_OVERHEAD,
-                pace: client.session.pace(self.now),
+                pace: client.session.pace(self.now()),
             })
         });
         outboxes.chain(sessions).collect()
     }
 
     /// All queues, those first that hold most alone.
-    pub(crate) fn longest_queues(&self) -> Vec<Queue> {
+    pub(in crate::shard) fn longest_queues(&self) -> Vec<Queue> {
         let mut queues = self.queues();
         queues.sort_unstable_by_key(|queue| Reverse((queue.own, queue.length)));
         queues
     }
 
     /// Cuts off the client that a queue waits for.
-    pub(crate) fn cut_queue(&mut self, waiting: Waiting, limit: Limit) {
+    pub(in crate::shard) fn cut_queue(&mut self, waiting: Waiting, limit: Limit) {
         match waiting {
             Waiting::Connection(key) => self.slow_consumer(key, limit),
             Waiting::Session(key) => self.cut_off(key, limit),
@@ -129,7 +129,7 @@ impl Sessions {
     }
 
     /// Ends a polling session that does not fetch what waits for it.
-    pub(crate) fn cut_off(&mut self, key: SessionKey, limit: Limit) {
+    pub(super) fn cut_off(&mut self, key: SessionKey, limit: Limit) {
         let Some(client) = self.clients.get(key.0) else { return };
         let (length, last) =
             (client.session.queued_bytes(), client.session.queue().last().map(|last| last.bytes().clone()));

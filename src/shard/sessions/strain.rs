@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How long a client has been held up while it had sent more than was read.
 #[derive(Debug)]
-pub(in crate::shard) struct Strain {
+pub(super) struct Strain {
     /// By how much the time in which it was held up exceeds the time in which it was not.
     time: Duration,
     /// Until when it was held up last.
@@ -27,19 +27,19 @@ pub(in crate::shard) struct Strain {
 }
 
 impl Strain {
-    pub(in crate::shard) fn new(now: Millis) -> Self {
+    pub(super) fn new(now: Millis) -> Self {
         Self { time: Duration::ZERO, until: now }
     }
 
     /// It is held up until then. One that has sent no more than was read so far waits itself: it begins anew.
-    pub(in crate::shard) fn held_up(&mut self, now: Millis, until: Millis, has_sent_more: bool) {
+    pub(super) fn held_up(&mut self, now: Millis, until: Millis, has_sent_more: bool) {
         let free = Duration::from_millis(now.0.saturating_sub(self.until.0));
         let held_up = Duration::from_millis(until.0.saturating_sub(self.until.max(now).0));
         self.time = if has_sent_more { self.time.saturating_sub(free) + held_up } else { Duration::ZERO };
         self.until = until;
     }
 
-    pub(in crate::shard) fn is_too_much(&self) -> bool {
+    pub(super) fn is_too_much(&self) -> bool {
         self.time >= PATIENCE
     }
 }
@@ -48,11 +48,11 @@ impl Sessions {
     /// A WebSocket is to be held up. Gives the limit for which it is to be closed instead, if it has sent too much for too long.
     #[cold]
     pub(in crate::shard) fn goes_on_too_long(&mut self, key: ConnectionKey) -> Option<Limit> {
-        let rates = self.shared.rates?;
+        let rates = self.shared().rates?;
         self.may_send_again(key)?;
         let Role::Session(session) = self.websocket(key)?.role else { return None };
-        let has_sent_more = ioctl_fionread(&self.connections.get(key.0)?.stream).is_ok_and(|unread| unread > 0);
-        self.allowances.get_mut(&session)?.goes_on(self.net.now, rates, has_sent_more)
+        let has_sent_more = ioctl_fionread(&self.connection(key)?.stream).is_ok_and(|unread| unread > 0);
+        self.allowances.get_mut(&session)?.goes_on(self.net.now(), rates, has_sent_more)
     }
 }
 

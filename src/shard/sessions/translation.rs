@@ -9,7 +9,7 @@ use crate::shard::store::keys::SessionKey;
 /// Frames that were translated last, and what they became. It lives until the turn's frames are written, so that what is
 /// queued for many connections is the same for all of them.
 #[derive(Debug)]
-pub(crate) struct Translation {
+pub(super) struct Translation {
     from: Bytes,
     encoding: Encoding,
     into: Bytes,
@@ -17,7 +17,7 @@ pub(crate) struct Translation {
 
 impl Sessions {
     /// The frames as a client with this encoding gets them over its WebSocket.
-    pub(crate) fn translated(&mut self, frames: &Frames, encoding: Encoding) -> Bytes {
+    pub(super) fn translated(&mut self, frames: &Frames, encoding: Encoding) -> Bytes {
         let from = frames.bytes();
         if let Some(last) = &self.translation
             // The translation holds these bytes, so nothing else can have their address.
@@ -33,15 +33,15 @@ impl Sessions {
     }
 
     /// The form of a session's packets. Nothing is looked up while only one is spoken.
-    pub(crate) fn encoding(&self, session: SessionKey) -> Encoding {
-        if !self.shared.settings.allow_eio3 {
+    pub(in crate::shard) fn encoding(&self, session: SessionKey) -> Encoding {
+        if !self.shared().settings.allow_eio3 {
             return Encoding::V4;
         }
         self.clients.get(session.0).map_or(Encoding::V4, |client| client.session.encoding())
     }
 
     /// Whether a session's client is a 2.x one.
-    pub(crate) fn is_v3(&self, session: SessionKey) -> bool {
+    pub(in crate::shard) fn is_v3(&self, session: SessionKey) -> bool {
         self.encoding(session).protocol() == Protocol::V3
     }
 }

@@ -9,19 +9,19 @@ const NETWORK: u128 = !0 << 64;
 
 /// The sessions, or the connections, of each address, over all shards. Only what opens or ends one looks at it.
 #[derive(Debug)]
-pub(crate) struct Addresses {
+pub(in crate::shard) struct Addresses {
     most: usize,
     counts: Mutex<HashMap<IpAddr, usize>>,
 }
 
 impl Addresses {
     /// Bounds what an address has by `most`.
-    pub(crate) fn new(most: usize) -> Self {
+    pub(super) fn new(most: usize) -> Self {
         Self { most, counts: Mutex::default() }
     }
 
     /// Counts one more of this address; false if it is one too many, and then it is not counted.
-    pub(crate) fn enter(&self, address: IpAddr) -> bool {
+    pub(in crate::shard) fn enter(&self, address: IpAddr) -> bool {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let count = counts.entry(counted_as(address)).or_default();
         let fits = *count < self.most;
@@ -30,7 +30,7 @@ impl Addresses {
     }
 
     /// One that was counted is over.
-    pub(crate) fn leave(&self, address: IpAddr) {
+    pub(in crate::shard) fn leave(&self, address: IpAddr) {
         let address = counted_as(address);
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(count) = counts.get_mut(&address) {

@@ -13,7 +13,7 @@ pub(crate) struct AnswerBudget {
 
 impl AnswerBudget {
     /// Room for so many bytes.
-    pub(crate) fn new(limit: usize) -> Arc<Self> {
+    pub(in crate::shard) fn new(limit: usize) -> Arc<Self> {
         Arc::new(Self { bytes: AtomicUsize::new(0), limit })
     }
 

@@ -13,7 +13,7 @@ const LOOKED_AT: usize = 256;
 
 /// The clients of a server that were cut off, and have not been told of.
 #[derive(Debug, Default)]
-pub(crate) struct Cuts(Mutex<State>);
+pub(in crate::shard) struct Cuts(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -37,7 +37,13 @@ struct Cut {
 impl Cuts {
     /// Notes that a client was cut off at a bound while so much waited for it, the frames `last` at the end. Tells so, or says in what
     /// time that is to be told of, if nobody knows yet.
-    pub(crate) fn note(&self, now: Instant, bound: String, length: usize, last: Option<&[u8]>) -> Option<Duration> {
+    pub(in crate::shard) fn note(
+        &self,
+        now: Instant,
+        bound: String,
+        length: usize,
+        last: Option<&[u8]>,
+    ) -> Option<Duration> {
         let mut state = self.state();
         state.count += 1;
         if state.largest.as_ref().is_none_or(|largest| largest.length < length) {
@@ -52,7 +58,7 @@ impl Cuts {
     }
 
     /// Tells of those that have not been told of.
-    pub(crate) fn tell(&self, now: Instant) {
+    pub(in crate::shard) fn tell(&self, now: Instant) {
         self.state().tell(now);
     }
 

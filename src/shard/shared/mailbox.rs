@@ -23,7 +23,7 @@ static NOT_WOKEN: LineKind = LineKind::new(Level::Error, module_path!(), "shards
 type Act = Box<dyn FnOnce(&Rc<Shard>) + Send>;
 
 /// Something that takes long, a part of it with each call. Says whether there is more to do.
-pub(crate) type Work = Box<dyn FnMut(&Rc<Shard>) -> Left + Send>;
+pub(in crate::shard) type Work = Box<dyn FnMut(&Rc<Shard>) -> Left + Send>;
 
 /// What a part of some work leaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,12 +70,12 @@ impl Letter {
 
 /// A connection on its way from one shard to another.
 pub(crate) struct HandOff {
-    pub(crate) stream: std::net::TcpStream,
-    pub(crate) peer: SocketAddr,
+    pub(in crate::shard) stream: std::net::TcpStream,
+    pub(in crate::shard) peer: SocketAddr,
     /// Whether it is one more than there may be.
-    pub(crate) is_spare: bool,
+    pub(in crate::shard) is_spare: bool,
     /// Bytes already read: they begin with the head that named the session.
-    pub(crate) unread: Vec<u8>,
+    pub(in crate::shard) unread: Vec<u8>,
 }
 
 /// When a shard is woken for a letter.
@@ -196,7 +196,7 @@ impl Mailbox {
 
 impl Inbox {
     /// Takes the letters that are there now; those that come while they are handled wake the shard anew.
-    pub(crate) fn drain(&self) -> impl Iterator<Item = Letter> {
+    pub(in crate::shard) fn drain(&self) -> impl Iterator<Item = Letter> {
         // A swap, not a store: the count below must see every letter whose sender found the shard woken already.
         self.state.woken.swap(false, Ordering::AcqRel);
         let count = self.receiver.len();
@@ -204,12 +204,12 @@ impl Inbox {
     }
 
     /// Whether no letter waits.
-    pub(crate) fn is_empty(&self) -> bool {
+    pub(in crate::shard) fn is_empty(&self) -> bool {
         self.receiver.is_empty()
     }
 
     /// Whether more waits than may.
-    pub(crate) fn is_full(&self) -> bool {
+    pub(in crate::shard) fn is_full(&self) -> bool {
         self.state.is_full()
     }
 }

@@ -45,14 +45,14 @@ impl Step {
 }
 
 impl MemoryGuard {
-    pub(crate) fn new(memory: Option<Memory>, limits: &Limits) -> Self {
+    pub(super) fn new(memory: Option<Memory>, limits: &Limits) -> Self {
         let limit = memory.as_ref().map_or(usize::MAX, |memory| memory.limit);
         let step = |percent| Step::new(limit, percent);
         Self { memory, refuse: step(limits.memory_refuse), shed: step(limits.memory_shed) }
     }
 
     /// Whether no session may begin.
-    pub(crate) fn refuses(&self) -> bool {
+    pub(in crate::shard) fn refuses(&self) -> bool {
         self.refuse.is_taken()
     }
 
@@ -68,7 +68,7 @@ impl MemoryGuard {
     }
 
     /// Looks at what is in use. Says how many bytes of it must go.
-    pub(crate) fn look(&self) -> usize {
+    pub(in crate::shard) fn look(&self) -> usize {
         let Some(memory) = &self.memory else { return 0 };
         let Some(used) = memory.in_use(self.refuse.below.min(self.shed.below)) else { return 0 };
         let tell = |step: &Step, taken: &str, taken_back: &str| {

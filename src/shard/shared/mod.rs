@@ -37,9 +37,9 @@ use crate::socketio::DecodeLimits;
 /// What all shards share.
 pub(crate) struct Shared {
     pub(crate) config: Config,
-    pub(crate) settings: Settings,
+    pub(in crate::shard) settings: Settings,
     pub(crate) head_limits: HeadLimits,
-    pub(crate) decode_limits: DecodeLimits,
+    pub(in crate::shard) decode_limits: DecodeLimits,
     /// This process, in sids.
     pub(crate) instance: [u8; 3],
     /// What the program has declared.
@@ -51,30 +51,30 @@ pub(crate) struct Shared {
     pub(crate) metrics: Vec<Arc<ShardMetrics>>,
     pub(crate) max_connections: usize,
     /// Bytes that may wait for one client.
-    pub(crate) queued_per_client: usize,
-    pub(crate) queued_per_shard: usize,
+    pub(in crate::shard) queued_per_client: usize,
+    pub(in crate::shard) queued_per_shard: usize,
     /// Bytes that all sessions of a shard may keep.
-    pub(crate) kept_per_shard: usize,
+    pub(in crate::shard) kept_per_shard: usize,
     /// Bytes that all clients of a shard may have half sent.
-    pub(crate) unfinished_per_shard: usize,
-    pub(crate) rooms_per_shard: usize,
+    pub(in crate::shard) unfinished_per_shard: usize,
+    pub(in crate::shard) rooms_per_shard: usize,
     /// Collections of answers that may be under way in a shard.
-    pub(crate) collections_per_shard: usize,
+    pub(in crate::shard) collections_per_shard: usize,
     /// Sessions that may begin in a second, if that is bounded.
-    pub(crate) accept_rate_per_shard: Option<Rate>,
+    pub(in crate::shard) accept_rate_per_shard: Option<Rate>,
     /// How fast each client may send, if that is bounded.
-    pub(crate) rates: Option<Rates>,
+    pub(in crate::shard) rates: Option<Rates>,
     /// The sessions of each client address, if they are bounded.
-    pub(crate) addresses: Option<Addresses>,
+    pub(in crate::shard) addresses: Option<Addresses>,
     /// The connections of each peer's address, if they are bounded. Trusted proxies are peers of all clients, so of them
     /// nothing can be told.
-    pub(crate) peers: Option<Addresses>,
+    pub(in crate::shard) peers: Option<Addresses>,
     pub(crate) recovery: Option<Recovery>,
     pub(crate) memory: MemoryGuard,
     /// Clients that were cut off, and have not been told of.
-    pub(crate) cuts: Cuts,
+    pub(in crate::shard) cuts: Cuts,
     /// Acknowledgements that the program will give later.
-    pub(crate) owed: OwedAcks,
+    pub(in crate::shard) owed: OwedAcks,
     /// Whether the server is about to end: it takes no new sessions.
     leaving: AtomicBool,
     /// Shards with clients that have yet to be let go.
@@ -153,23 +153,23 @@ impl Shared {
     }
 
     /// Counts a new connection; false if it is one more than there may be.
-    pub(crate) fn connection_opened(&self) -> bool {
+    pub(in crate::shard) fn connection_opened(&self) -> bool {
         self.connections.fetch_add(1, Ordering::Relaxed) < self.max_connections
     }
 
     /// Whether there are more connections than may be.
-    pub(crate) fn is_crowded(&self) -> bool {
+    pub(in crate::shard) fn is_crowded(&self) -> bool {
         self.connections.load(Ordering::Relaxed) > self.max_connections
     }
 
     /// Counts a connection that is gone.
-    pub(crate) fn connection_closed(&self) {
+    pub(in crate::shard) fn connection_closed(&self) {
         self.connections.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// From now on the server takes no new sessions, and tells the load balancer that it is not well. Says whether that was
     /// so before.
-    pub(crate) fn leave(&self) -> bool {
+    pub(in crate::shard) fn leave(&self) -> bool {
         self.leaving.swap(true, Ordering::Relaxed)
     }
 
@@ -180,7 +180,7 @@ impl Shared {
 
     /// Whether a client whose session has ended had better find another server: this one is about to end, or has no memory for
     /// a new session.
-    pub(crate) fn sends_away(&self) -> bool {
+    pub(in crate::shard) fn sends_away(&self) -> bool {
         self.is_leaving() || self.memory.refuses()
     }
 
@@ -190,12 +190,12 @@ impl Shared {
     }
 
     /// A shard has let its last client go. Says whether all have.
-    pub(crate) fn drained(&self) -> bool {
+    pub(in crate::shard) fn drained(&self) -> bool {
         self.serving.fetch_sub(1, Ordering::AcqRel) == 1
     }
 
     /// The next id of an event that wants an acknowledgement, in a declared namespace.
-    pub(crate) fn next_ack_id(&self, namespace: NamespaceKey) -> u64 {
+    fn next_ack_id(&self, namespace: NamespaceKey) -> u64 {
         self.ack_ids.get(namespace.0 as usize).map_or(0, |id| id.fetch_add(1, Ordering::Relaxed) as u64)
     }
 

@@ -54,7 +54,7 @@ impl Child {
 
 impl NoNamespace {
     /// What the client is told.
-    pub(crate) const fn message(self) -> &'static str {
+    pub(in crate::shard) const fn message(self) -> &'static str {
         match self {
             Self::Invalid => "Invalid namespace",
             Self::TooMany => "no more namespaces can be made",

@@ -16,11 +16,11 @@ const KEPT: usize = 64;
 
 /// How many acknowledgements each socket waits for; by where it is. Those that wait for none are not in it.
 #[derive(Debug, Default)]
-pub(crate) struct OwedAcks(Mutex<HashMap<Sid, usize, RandomState>>);
+pub(in crate::shard) struct OwedAcks(Mutex<HashMap<Sid, usize, RandomState>>);
 
 impl OwedAcks {
     /// Whether a socket waits for one.
-    pub(crate) fn is_owed(&self, socket: Sid) -> bool {
+    pub(in crate::shard) fn is_owed(&self, socket: Sid) -> bool {
         self.lock().contains_key(&socket)
     }
 

@@ -55,9 +55,9 @@ pub(crate) enum Urgency {
 /// When and where a broadcast was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Stamp {
-    pub(crate) offset: Offset,
+    pub(in crate::shard) offset: Offset,
     /// The shard on whose thread it was sent; the number of shards stands for all other threads.
-    pub(crate) origin: usize,
+    pub(in crate::shard) origin: usize,
 }
 
 #[cfg(test)]

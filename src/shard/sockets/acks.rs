@@ -23,14 +23,14 @@ impl Sockets {
     }
 
     /// Notes that a socket owes one of the answers to a broadcast.
-    pub(crate) fn expect_answer(&mut self, key: SocketKey, id: u64, deadline: Millis, asker: &Asker) {
+    fn expect_answer(&mut self, key: SocketKey, id: u64, deadline: Millis, asker: &Asker) {
         let Some(random) = self.states.get(key.0).map(|state| state.random) else { return };
         let waiter = Waiter::Broadcast(asker.clone());
         self.expect(SocketRef { key, random }, PendingAck { id, deadline, waiter });
     }
 
     fn expect(&mut self, socket: SocketRef, ack: PendingAck) {
-        let (most, deadline) = (self.shared.config.limits.unanswered_acks, ack.deadline);
+        let (most, deadline) = (self.shared().config.limits.unanswered_acks, ack.deadline);
         let Some(state) = self.socket_mut(socket).filter(|state| state.status == Status::Connected) else {
             self.calls.extend(ack.settle(socket, Err(AckError::Disconnected)));
             return;
@@ -42,14 +42,14 @@ impl Sockets {
             self.keep_for(socket, PENDING_ACK);
         }
         if let Some(oldest) = oldest {
-            self.metrics.hit(Limit::UnansweredAcks);
+            self.metrics().hit(Limit::UnansweredAcks);
             self.calls.extend(oldest.settle(socket, Err(AckError::Dropped)));
         }
         self.arm_socket(socket.key, deadline);
     }
 
     /// An acknowledgement came. One that nobody waits for is ignored.
-    pub(crate) fn acknowledged(&mut self, socket: SocketRef, id: u64, arguments: Arguments) {
+    pub(in crate::shard) fn acknowledged(&mut self, socket: SocketRef, id: u64, arguments: Arguments) {
         let Some(extra) = self.socket_mut(socket).and_then(|state| state.extra.as_mut()) else { return };
         if let Some(ack) = take(&mut extra.acks, id) {
             self.let_go_for(socket, PENDING_ACK);
@@ -58,8 +58,8 @@ impl Sockets {
     }
 
     /// A socket's timer came up: acknowledgements that are overdue are given up.
-    pub(crate) fn socket_due(&mut self, key: SocketKey) {
-        let now = self.now;
+    pub(in crate::shard) fn socket_due(&mut self, key: SocketKey) {
+        let now = self.now();
         let Some(state) = self.states.get_mut(key.0) else { return };
         let socket = SocketRef { key, random: state.random };
         let Some(extra) = state.extra.as_mut().filter(|extra| extra.armed <= now) else { return };
@@ -78,13 +78,13 @@ impl Sockets {
     }
 
     /// Keeps a timer for the earliest acknowledgement that a socket waits for.
-    pub(crate) fn arm_socket(&mut self, key: SocketKey, deadline: Millis) {
+    fn arm_socket(&mut self, key: SocketKey, deadline: Millis) {
         let Some(extra) = self.states.get_mut(key.0).and_then(|socket| socket.extra.as_deref_mut()) else { return };
         if deadline < extra.armed {
-            let at = self.sessions.timers.rounded(deadline);
+            let at = self.sessions.timers().rounded(deadline);
             if at < extra.armed {
                 extra.armed = at;
-                self.sessions.timers.insert(at, TimerKey::Socket(key));
+                self.sessions.timers().insert(at, TimerKey::Socket(key));
             }
         }
     }

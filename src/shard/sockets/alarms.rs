@@ -13,12 +13,12 @@ impl Sockets {
     /// do nothing. What may end early is [waited for](Shard::wait).
     pub(crate) fn arm_alarm(&mut self, deadline: Millis, alarm: impl FnOnce(&Rc<Shard>) + 'static) {
         if let Ok(key) = u32::try_from(self.alarms.insert(Box::new(alarm))) {
-            self.timers.arm(deadline, TimerKey::Alarm(key));
+            self.timers().arm(deadline, TimerKey::Alarm(key));
         }
     }
 
     /// The timer of an alarm came up.
-    pub(crate) fn alarm_due(&mut self, key: u32) {
+    pub(in crate::shard) fn alarm_due(&mut self, key: u32) {
         if let Some(alarm) = self.alarms.try_remove(key as usize) {
             self.calls.push_back(Call::Alarm(alarm));
         }

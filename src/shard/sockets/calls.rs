@@ -13,7 +13,7 @@ use crate::shard::store::keys::{SessionRef, SocketRef};
 use crate::socketio::{Arguments, DisconnectReason, Event, SocketId};
 
 /// One thing that the application must hear.
-pub(crate) enum Call {
+pub(in crate::shard) enum Call {
     /// A client asks for a namespace that is none of this shard's.
     Enter { session: SessionRef, name: ByteString, auth: Option<ByteString> },
     /// A socket asks to join its namespace.
@@ -56,10 +56,10 @@ pub(crate) enum RoomChange {
 }
 
 /// Something to be done when nothing of the shard is borrowed.
-pub(crate) type Alarm = Box<dyn FnOnce(&Rc<Shard>)>;
+pub(super) type Alarm = Box<dyn FnOnce(&Rc<Shard>)>;
 
 /// What is called with an acknowledgement, or with why there is none.
-pub(crate) type AckCallback = Box<dyn FnOnce(&Rc<Shard>, SocketRef, Result<Arguments, AckError>)>;
+pub(super) type AckCallback = Box<dyn FnOnce(&Rc<Shard>, SocketRef, Result<Arguments, AckError>)>;
 
 /// A message of a bare Engine.IO session.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -171,7 +171,7 @@ impl Collection {
             cluster.forget(&request);
         }
         if dropped > 0 {
-            shard.core.borrow().metrics.hit(Limit::CollectedAnswers);
+            shard.core.borrow().metrics().hit(Limit::CollectedAnswers);
         }
         finish(shard, answers, missing);
     }
@@ -217,7 +217,7 @@ pub(crate) enum Asker {
 }
 
 impl Asker {
-    pub(crate) fn is_over(&self) -> bool {
+    pub(super) fn is_over(&self) -> bool {
         match self {
             Self::Collection(collection) => collection.is_over(),
             Self::Relay(_) => false,
@@ -225,7 +225,7 @@ impl Asker {
     }
 
     /// So many clients of a shard are asked. Gives the collection if it is complete by that.
-    pub(crate) fn asked(&self, receivers: usize) -> Option<Arc<Collection>> {
+    pub(super) fn asked(&self, receivers: usize) -> Option<Arc<Collection>> {
         match self {
             Self::Collection(collection) => collection.asked(receivers).then(|| Arc::clone(collection)),
             Self::Relay(relay) => {
@@ -236,7 +236,7 @@ impl Asker {
     }
 
     /// An answer came. Gives the collection if it is complete by that.
-    pub(crate) fn answered(self, answer: Arguments) -> Option<Arc<Collection>> {
+    pub(super) fn answered(self, answer: Arguments) -> Option<Arc<Collection>> {
         match self {
             Self::Collection(collection) => collection.answered(answer).then_some(collection),
             Self::Relay(relay) => {
@@ -247,7 +247,7 @@ impl Asker {
     }
 
     /// An answer will not come. Gives the collection if it is complete by that.
-    pub(crate) fn lost(self) -> Option<Arc<Collection>> {
+    pub(super) fn lost(self) -> Option<Arc<Collection>> {
         match self {
             Self::Collection(collection) => collection.lost().then_some(collection),
             Self::Relay(_) => None,

@@ -16,8 +16,8 @@ use crate::socketio::{self, SocketId, v4};
 impl Sockets {
     /// Joins a session that has just opened to `/`, if its client expects the server to. Where there are no namespaces,
     /// none has to be joined in time.
-    pub(crate) fn greet(&mut self, session: SessionKey) {
-        if self.shared.directory.is_bare() {
+    pub(in crate::shard) fn greet(&mut self, session: SessionKey) {
+        if self.shared().directory.is_bare() {
             self.session(session, |session, _, _, _| session.joined());
         } else if self.is_v3(session) {
             self.connect(session, "/", None);
@@ -25,7 +25,7 @@ impl Sockets {
     }
 
     /// Tells a client that it has joined a namespace, and its private id there if it may come back.
-    pub(crate) fn send_connect(
+    pub(super) fn send_connect(
         &mut self,
         session: SessionKey,
         namespace: NamespaceKey,
@@ -39,7 +39,7 @@ impl Sockets {
     }
 
     /// Tells a client that it may not join a namespace that there is. `data` is the text of a JSON value.
-    pub(crate) fn send_connect_error(&mut self, session: SessionKey, name: &str, message: &str, data: Option<&str>) {
+    pub(super) fn send_connect_error(&mut self, session: SessionKey, name: &str, message: &str, data: Option<&str>) {
         let error = if self.is_v3(session) {
             v4::connect_error(name, message, data)
         } else {
@@ -48,7 +48,7 @@ impl Sockets {
         self.send_to_session(session, &error, Urgency::Reliable);
     }
 
-    pub(crate) fn connect(&mut self, session: SessionKey, name: &str, auth: Option<ByteString>) {
+    pub(in crate::shard) fn connect(&mut self, session: SessionKey, name: &str, auth: Option<ByteString>) {
         let Some(namespace) = self.namespace(name) else { return self.ask_namespace(session, name, auth) };
         if self.socket_in(session, namespace).is_some_and(|(_, status)| status != Status::Leaving) {
             self.violation(session, "a second CONNECT to one namespace");
@@ -67,14 +67,14 @@ impl Sockets {
 
     /// Whether a session has no room for a socket that costs so much beside its authentication data; then its client is told
     /// so.
-    pub(crate) fn has_no_room_for_a_socket(
+    pub(super) fn has_no_room_for_a_socket(
         &mut self,
         session: SessionKey,
         name: &str,
         cost: usize,
         auth: Option<&ByteString>,
     ) -> bool {
-        let limits = &self.shared.config.limits;
+        let limits = &self.shared().config.limits;
         let (namespaces, most_auth) = (limits.namespaces_per_session, limits.auth);
         let auth = auth.map_or(0, |auth| auth.len());
         let (limit, message) = if self.sockets_of(session).len() >= namespaces {
@@ -86,7 +86,7 @@ impl Sockets {
         } else {
             return false;
         };
-        self.metrics.hit(limit);
+        self.metrics().hit(limit);
         self.send_connect_error(session, name, &message, None);
         true
     }

@@ -10,7 +10,7 @@ use crate::shard::store::keys::{NamespaceKey, SocketKey};
 impl Sockets {
     /// Sends to a socket, unless it is leaving.
     #[inline]
-    pub(crate) fn send(&mut self, key: SocketKey, frames: &Frames, urgency: Urgency) {
+    pub(super) fn send(&mut self, key: SocketKey, frames: &Frames, urgency: Urgency) {
         let Some(socket) = self.states.get(key.0) else { return };
         if socket.status == Status::Connected {
             self.sessions.send_to_session(socket.session, frames, urgency);
@@ -20,11 +20,11 @@ impl Sockets {
     /// Sends to a socket what is for nobody else, unless it is leaving.
     pub(crate) fn send_own(&mut self, key: SocketKey, frames: Frames) {
         let Some(socket) = self.states.get(key.0) else { return };
-        let session = self.clients.get(socket.session.0).filter(|_| socket.status == Status::Connected);
+        let session = self.client(socket.session).filter(|_| socket.status == Status::Connected);
         match session.map(|client| client.session.route()) {
             Some(Route::WebSocket(connection)) => {
                 self.push_own(connection, frames.into_bytes());
-                self.metrics.delivered.one();
+                self.metrics().delivered.one();
             }
             _ => self.send(key, &frames, Urgency::Reliable),
         }
@@ -38,7 +38,7 @@ impl Sockets {
     }
 
     /// The sockets of this shard that a target means.
-    pub(crate) fn select(&self, namespace: NamespaceKey, target: &Target) -> Vec<SocketKey> {
+    pub(super) fn select(&self, namespace: NamespaceKey, target: &Target) -> Vec<SocketKey> {
         let mut selected = Vec::new();
         let Some(members) = self.namespaces.get(namespace) else { return selected };
         members.select(target, |room| self.socket_of_id(namespace, room), &mut selected);

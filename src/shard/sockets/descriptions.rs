@@ -57,12 +57,10 @@ impl Sockets {
     /// Bytes that wait for a socket's client, those of this turn among them.
     pub(crate) fn queued_for(&self, socket: SocketRef) -> usize {
         let session = self.socket(socket).map(|state| state.session);
-        let Some(client) = session.and_then(|session| self.clients.get(session.0)) else { return 0 };
+        let Some(client) = session.and_then(|session| self.client(session)) else { return 0 };
         let (Route::WebSocket(connection) | Route::Translated(connection, _)) = client.session.route() else {
             return client.session.queued_bytes();
         };
-        let Some(connection) = self.connections.get(connection.0) else { return 0 };
-        let batch = connection.batch.map_or(0, |batch| self.batches.len(batch));
-        batch + connection.outbox.as_ref().map_or(0, |outbox| outbox.queued())
+        self.queued_on(connection)
     }
 }

@@ -20,8 +20,8 @@ impl Sockets {
     }
 
     /// Tells the sockets of sessions that have ended.
-    pub(crate) fn hear_endings(&mut self) {
-        while let Some((session, ending)) = self.endings.pop_front() {
+    pub(in crate::shard) fn hear_endings(&mut self) {
+        while let Some((session, ending)) = self.next_ending() {
             match ending {
                 SessionEnd::Left(reason) => self.leave_all(session, DisconnectReason::Session(reason)),
                 SessionEnd::Closed(reason) => self.session_closed(session, reason),
@@ -30,9 +30,9 @@ impl Sockets {
     }
 
     /// A session has closed: its sockets leave, then it is forgotten.
-    pub(crate) fn session_closed(&mut self, session: SessionKey, reason: Reason) {
+    fn session_closed(&mut self, session: SessionKey, reason: Reason) {
         log::debug!("{}: closed: {reason}", self.name_session(session));
-        self.metrics.closes[reason as usize].one();
+        self.metrics().closes[reason as usize].one();
         self.leave_all(session, DisconnectReason::Session(reason));
         if let Some(session) = self.session_ref(session) {
             self.calls.push_back(Call::Forget(session));
@@ -40,7 +40,7 @@ impl Sockets {
     }
 
     /// Every socket of a session leaves.
-    pub(crate) fn leave_all(&mut self, session: SessionKey, reason: DisconnectReason) {
+    pub(in crate::shard) fn leave_all(&mut self, session: SessionKey, reason: DisconnectReason) {
         for socket in self.sockets_of(session) {
             self.leave(socket, reason);
         }
@@ -48,7 +48,7 @@ impl Sockets {
 
     /// A packet that is out of place ends the session; its sockets hear at once even if the session must wait for the
     /// client to fetch the news.
-    pub(crate) fn violation(&mut self, session: SessionKey, what: &str) {
+    pub(in crate::shard) fn violation(&mut self, session: SessionKey, what: &str) {
         log::debug!("{}: {what}", self.name_session(session));
         self.session(session, |session, now, settings, effects| session.close(now, settings, effects));
         self.leave_all(session, DisconnectReason::ForcedServerClose);

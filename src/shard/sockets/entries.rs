@@ -15,24 +15,24 @@ use crate::socketio;
 
 impl Sockets {
     /// The namespace of that name, if it was declared or this shard has sockets in it.
-    pub(crate) fn namespace(&self, name: &str) -> Option<NamespaceKey> {
-        self.shared.directory.namespace(name).or_else(|| self.namespaces.named(name))
+    pub(super) fn namespace(&self, name: &str) -> Option<NamespaceKey> {
+        self.shared().directory.namespace(name).or_else(|| self.namespaces.named(name))
     }
 
     /// The name of a namespace of this shard.
-    pub(crate) fn namespace_name(&self, key: NamespaceKey) -> &str {
-        self.namespaces.child(key).map_or_else(|| self.shared.directory.namespace_name(key), |child| &child.name)
+    pub(in crate::shard) fn namespace_name(&self, key: NamespaceKey) -> &str {
+        self.namespaces.child(key).map_or_else(|| self.shared().directory.namespace_name(key), |child| &child.name)
     }
 
     /// A namespace of this shard, to be kept.
-    pub(crate) fn namespace_ref(&self, key: NamespaceKey) -> NamespaceRef {
+    pub(super) fn namespace_ref(&self, key: NamespaceKey) -> NamespaceRef {
         self.namespaces.child(key).map_or(NamespaceRef::Declared(key), |child| NamespaceRef::Child(Arc::clone(child)))
     }
 
     /// A client asks for a namespace that this shard does not have: the application decides, once nothing is borrowed. It is not
     /// asked for one who may join no more, so that nothing is made for it.
-    pub(crate) fn ask_namespace(&mut self, session: SessionKey, name: &str, auth: Option<ByteString>) {
-        if !self.shared.directory.makes_namespaces() {
+    pub(super) fn ask_namespace(&mut self, session: SessionKey, name: &str, auth: Option<ByteString>) {
+        if !self.shared().directory.makes_namespaces() {
             return self.refuse_namespace(session, name, NoNamespace::Invalid);
         }
         if self.has_no_room_for_a_socket(session, name, SOCKET_OF_CHILD, auth.as_ref()) {
@@ -46,7 +46,7 @@ impl Sockets {
     }
 
     /// The application let the shard into a namespace, or did not: the client's CONNECT goes on.
-    pub(crate) fn enter_namespace(
+    pub(in crate::shard) fn enter_namespace(
         &mut self,
         session: SessionRef,
         name: &str,
@@ -58,7 +58,7 @@ impl Sockets {
             Ok(child) => {
                 let key = child.key;
                 if !self.namespaces.add(Arc::clone(&child)) {
-                    self.shared.directory.exit_namespace(&child, &self.shared);
+                    self.shared().directory.exit_namespace(&child, self.shared());
                 }
                 if known {
                     self.connect(session.key, name, auth);
@@ -71,11 +71,11 @@ impl Sockets {
     }
 
     /// Gives up a namespace that was not declared and has no sockets here.
-    pub(crate) fn leave_empty(&mut self, key: NamespaceKey) {
+    pub(super) fn leave_empty(&mut self, key: NamespaceKey) {
         if let Some(child) = self.namespaces.take_empty(key) {
-            self.shared.directory.exit_namespace(&child, &self.shared);
+            self.shared().directory.exit_namespace(&child, self.shared());
             // It may have to wait for sockets that come back.
-            if self.shared.recovery.is_some() {
+            if self.shared().recovery.is_some() {
                 self.calls.push_back(Call::Sweep);
             }
         }
@@ -84,8 +84,8 @@ impl Sockets {
     fn refuse_namespace(&mut self, session: SessionKey, name: &str, reason: NoNamespace) {
         match reason {
             NoNamespace::Invalid => {}
-            NoNamespace::TooMany => self.metrics.hit(Limit::DynamicNamespaces),
-            NoNamespace::TooLong => self.metrics.hit(Limit::NamespaceLength),
+            NoNamespace::TooMany => self.metrics().hit(Limit::DynamicNamespaces),
+            NoNamespace::TooLong => self.metrics().hit(Limit::NamespaceLength),
         }
         let error = socketio::connect_error(name, reason.message(), None);
         self.send_to_session(session, &error, Urgency::Reliable);

@@ -18,7 +18,7 @@ static UNHEARD: LineKind =
 impl Shard {
     /// A socket asks to join its namespace. It waits while Redis has yet to confirm the namespace's subscriptions, but not while
     /// Redis is away.
-    pub(crate) fn connect(self: &Rc<Self>, socket: SocketRef) {
+    pub(in crate::shard) fn connect(self: &Rc<Self>, socket: SocketRef) {
         match self.shared.cluster.as_ref().and_then(|cluster| Some((cluster, self.unheard(cluster, socket)?))) {
             Some((cluster, place)) => self.connect_heard(cluster, &place, socket),
             None => self.connect_now(socket),
@@ -51,7 +51,7 @@ impl Shard {
         };
         cluster.when_in_effect(place, Box::new(heard));
         let mut core = self.core.borrow_mut();
-        let deadline = core.now + self.shared.config.limits.subscribe_wait;
+        let deadline = core.now() + self.shared.config.limits.subscribe_wait;
         core.arm_alarm(deadline, move |shard| {
             if waits.swap(false, Relaxed) {
                 shard.tell_unheard(socket);

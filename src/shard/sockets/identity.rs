@@ -9,11 +9,11 @@ use crate::shard::sockets::kept::IDENTITY;
 
 /// What a socket has for recovery.
 #[derive(Debug)]
-pub(crate) struct Identity {
+pub(super) struct Identity {
     /// Its private id, which its client shows to get the socket back.
-    pub(crate) pid: Sid,
+    pub(super) pid: Sid,
     /// The id of a socket that has come back: the one it had.
-    pub(crate) restored: Option<Sid>,
+    pub(super) restored: Option<Sid>,
 }
 
 impl Sockets {
@@ -27,8 +27,8 @@ impl Sockets {
     }
 
     /// Gives a socket its private id, a new one. Says whether there is such a socket, and a number for it.
-    pub(crate) fn identify(&mut self, socket: SocketRef) -> bool {
-        match self.sids.next(socket.key.0) {
+    pub(in crate::shard) fn identify(&mut self, socket: SocketRef) -> bool {
+        match self.next_sid(socket.key.0) {
             Ok(pid) => self.set_identity(socket, Identity { pid, restored: None }),
             Err(error) => {
                 no_random_numbers(&error);
@@ -39,7 +39,7 @@ impl Sockets {
     }
 
     /// Gives a socket that has come back the ids it had. Says whether there is such a socket.
-    pub(crate) fn identify_again(&mut self, socket: SocketRef, pid: Sid, sid: Sid) -> bool {
+    pub(in crate::shard) fn identify_again(&mut self, socket: SocketRef, pid: Sid, sid: Sid) -> bool {
         let is_there = self.set_identity(socket, Identity { pid, restored: Some(sid) });
         if is_there {
             self.restored.insert(sid, socket);
@@ -65,17 +65,17 @@ impl Sockets {
     }
 
     /// The socket of this shard that has come back with that id.
-    pub(crate) fn find_restored(&self, sid: Sid) -> Option<SocketRef> {
+    pub(super) fn find_restored(&self, sid: Sid) -> Option<SocketRef> {
         let restored = &self.restored;
         if restored.is_empty() { None } else { restored.get(&sid).copied() }
     }
 
     /// A socket is no more.
-    pub(crate) fn forget_identity(&mut self, socket: SocketRef) {
+    pub(super) fn forget_identity(&mut self, socket: SocketRef) {
         if let Some(sid) = self.restored_sid(socket) {
             self.restored.remove(&sid);
         }
-        if self.shared.recovery.is_some() {
+        if self.shared().recovery.is_some() {
             self.calls.push_back(Call::Gone(socket));
         }
     }

@@ -27,10 +27,10 @@ impl Sockets {
     }
 
     /// The member of a namespace whose id, and so whose own room, this is.
-    pub(crate) fn socket_of_id(&self, namespace: NamespaceKey, id: &str) -> Option<SocketKey> {
+    pub(super) fn socket_of_id(&self, namespace: NamespaceKey, id: &str) -> Option<SocketKey> {
         let found = match Sid::parse(id).and_then(|sid| self.find_sid(sid)) {
             Some(socket) if self.socket(socket).is_some_and(|state| state.namespace == namespace) => Some(socket),
-            _ if self.shared.settings.allow_eio3 => self.socket_of_legacy_id(namespace, id),
+            _ if self.shared().settings.allow_eio3 => self.socket_of_legacy_id(namespace, id),
             _ => None,
         };
         found.filter(|socket| self.is_connected(*socket)).map(|socket| socket.key)

@@ -13,7 +13,7 @@ impl Sockets {
     /// # Errors
     /// At the limits of rooms, and when the socket has left.
     pub(crate) fn join(&mut self, socket: SocketRef, room: &str) -> Result<(), JoinError> {
-        let (of_socket, of_shard) = (self.shared.config.limits.rooms_per_socket, self.shared.rooms_per_shard);
+        let (of_socket, of_shard) = (self.shared().config.limits.rooms_per_socket, self.shared().rooms_per_shard);
         let id = self.socket_id(socket);
         let rooms = self.namespaces.rooms;
         let state = self.states.get_mut(socket.key.0).filter(|state| state.random == socket.random);
@@ -28,25 +28,25 @@ impl Sockets {
             return Ok(());
         }
         if memberships.len() >= of_socket {
-            self.metrics.hit(Limit::RoomsPerSocket);
+            self.metrics().hit(Limit::RoomsPerSocket);
             return Err(JoinError::RoomsOfSocket(of_socket));
         }
         if rooms >= of_shard && !members.rooms.contains(room) {
-            self.metrics.hit(Limit::Rooms);
+            self.metrics().hit(Limit::Rooms);
             return Err(JoinError::Rooms(of_shard));
         }
-        let limits = &self.sessions.shared.config.limits;
+        let limits = &self.sessions.shared().config.limits;
         if room.len() > limits.room_length {
-            self.metrics.hit(Limit::RoomLength);
+            self.metrics().hit(Limit::RoomLength);
             return Err(JoinError::RoomLength { length: room.len(), most: limits.room_length });
         }
         if memberships.name_bytes() + room.len() > limits.room_names {
-            self.metrics.hit(Limit::RoomNames);
+            self.metrics().hit(Limit::RoomNames);
             return Err(JoinError::RoomNames(limits.room_names));
         }
         if !self.may_keep(session, Self::membership_cost(room)) {
-            self.metrics.hit(Limit::SessionMemory);
-            return Err(JoinError::SessionMemory(self.shared.config.limits.session_memory));
+            self.metrics().hit(Limit::SessionMemory);
+            return Err(JoinError::SessionMemory(self.shared().config.limits.session_memory));
         }
         self.enter_room(socket, namespace, room, id);
         Ok(())

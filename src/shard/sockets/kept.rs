@@ -7,30 +7,30 @@ use crate::shard::store::keys::{NamespaceKey, SessionKey, SocketRef};
 const SOCKET: usize = 256;
 
 /// The same of a socket for which a namespace may have come into being, with its name.
-pub(crate) const SOCKET_OF_CHILD: usize = SOCKET + 512;
+pub(super) const SOCKET_OF_CHILD: usize = SOCKET + 512;
 
 /// What being in a room takes beside the room's name: the room, its places in the indexes, the memberships.
 const MEMBERSHIP: usize = 192;
 
 /// What a socket takes that may come back.
-pub(crate) const IDENTITY: usize = 192;
+pub(super) const IDENTITY: usize = 192;
 
 /// What an acknowledgement that is missing takes.
-pub(crate) const PENDING_ACK: usize = 128;
+pub(super) const PENDING_ACK: usize = 128;
 
 impl Sockets {
     /// What a socket of a namespace costs beside what its client chose.
-    pub(crate) fn socket_cost(&self, namespace: NamespaceKey) -> usize {
+    pub(super) fn socket_cost(&self, namespace: NamespaceKey) -> usize {
         if self.namespaces.child(namespace).is_some() { SOCKET_OF_CHILD } else { SOCKET }
     }
 
     /// What being in a room of that name costs.
-    pub(crate) const fn membership_cost(name: &str) -> usize {
+    pub(super) const fn membership_cost(name: &str) -> usize {
         MEMBERSHIP + name.len()
     }
 
     /// A socket keeps so much more.
-    pub(crate) fn keep_for(&mut self, socket: SocketRef, bytes: usize) {
+    pub(super) fn keep_for(&mut self, socket: SocketRef, bytes: usize) {
         let Some(state) = self.socket_mut(socket) else { return };
         let session = state.session;
         state.extra().kept += bytes;
@@ -38,7 +38,7 @@ impl Sockets {
     }
 
     /// A socket keeps so much less.
-    pub(crate) fn let_go_for(&mut self, socket: SocketRef, bytes: usize) {
+    pub(super) fn let_go_for(&mut self, socket: SocketRef, bytes: usize) {
         let Some(state) = self.socket_mut(socket) else { return };
         let session = state.session;
         let Some(extra) = &mut state.extra else { return };
@@ -48,7 +48,7 @@ impl Sockets {
     }
 
     /// A session has a socket, for which its client chose so much.
-    pub(crate) fn keep_socket(
+    pub(super) fn keep_socket(
         &mut self,
         socket: SocketRef,
         session: SessionKey,
@@ -63,7 +63,7 @@ impl Sockets {
     }
 
     /// A socket is no more.
-    pub(crate) fn let_go_of_socket(&mut self, socket: SocketRef) {
+    pub(super) fn let_go_of_socket(&mut self, socket: SocketRef) {
         let Some(state) = self.socket(socket) else { return };
         let kept = state.extra.as_ref().map_or(0, |extra| extra.kept);
         let cost = self.socket_cost(state.namespace);

@@ -10,6 +10,7 @@ use crate::log_line::{Excerpt, no_random_numbers};
 use crate::metrics::Limit;
 use crate::shard::sessions::handshake::Handshake;
 use crate::shard::shared::directory::Refusal;
+use crate::shard::shared::namespaces::NamespaceRef;
 use crate::shard::shared::target::Urgency;
 use crate::shard::sockets::Sockets;
 use crate::shard::sockets::calls::Call;
@@ -20,12 +21,12 @@ use crate::socketio::{self, DisconnectReason};
 
 impl Sockets {
     /// A socket that has not gone since the reference was made.
-    pub(crate) fn socket(&self, socket: SocketRef) -> Option<&SocketState> {
+    pub(in crate::shard) fn socket(&self, socket: SocketRef) -> Option<&SocketState> {
         self.states.get(socket.key.0).filter(|state| state.random == socket.random)
     }
 
     /// The same, to change it.
-    pub(crate) fn socket_mut(&mut self, socket: SocketRef) -> Option<&mut SocketState> {
+    pub(super) fn socket_mut(&mut self, socket: SocketRef) -> Option<&mut SocketState> {
         self.states.get_mut(socket.key.0).filter(|state| state.random == socket.random)
     }
 
@@ -36,7 +37,7 @@ impl Sockets {
 
     /// The request that opened a socket's session.
     pub(crate) fn handshake(&self, socket: SocketRef) -> Option<Arc<Handshake>> {
-        let client = self.clients.get(self.socket(socket)?.session.0)?;
+        let client = self.client(self.socket(socket)?.session)?;
         Some(Arc::clone(&client.handshake))
     }
 
@@ -44,15 +45,35 @@ impl Sockets {
     pub(crate) fn describe_socket(&self, socket: SocketRef) -> String {
         let Some(state) = self.socket(socket) else { return "a socket that has left".to_owned() };
         let namespace = Excerpt(self.namespace_name(state.namespace));
-        let address = self.clients.get(state.session.0).map(|client| client.handshake.address().ip());
+        let address = self.client(state.session).map(|client| client.handshake.address().ip());
         let from = address.map(|address| format!(", from {address}")).unwrap_or_default();
         format!("socket {} of {namespace:?}{from}", self.socket_id(socket))
     }
 
     /// The transport that a socket's client is on.
     pub(crate) fn transport(&self, socket: SocketRef) -> Option<Transport> {
-        let client = self.clients.get(self.socket(socket)?.session.0)?;
+        let client = self.client(self.socket(socket)?.session)?;
         client.session.found().map(|found| found.transport)
+    }
+
+    /// Whether a socket has not gone since the reference was made.
+    pub(crate) fn is_there(&self, socket: SocketRef) -> bool {
+        self.socket(socket).is_some()
+    }
+
+    /// The namespace of a socket.
+    pub(crate) fn namespace_of(&self, socket: SocketRef) -> Option<NamespaceRef> {
+        self.socket(socket).map(|state| self.namespace_ref(state.namespace))
+    }
+
+    /// What a socket's client sent along with its CONNECT: the text of a JSON value.
+    pub(crate) fn auth(&self, socket: SocketRef) -> Option<Arc<str>> {
+        self.socket(socket)?.extra.as_ref()?.auth.clone()
+    }
+
+    /// The data kept with a socket.
+    pub(crate) fn data(&self, socket: SocketRef) -> Option<Box<RawValue>> {
+        self.socket(socket)?.extra.as_ref()?.data.clone()
     }
 
     /// Keeps data with a socket, if its session may keep so much.
@@ -61,15 +82,15 @@ impl Sockets {
         let before = state.extra.as_ref().and_then(|extra| extra.data.as_ref()).map_or(0, |data| data.get().len());
         let more = data.get().len().saturating_sub(before);
         if more > 0 && !self.may_keep(state.session, more) {
-            self.metrics.hit(Limit::SessionMemory);
-            return Err(DataError::SessionMemory(self.shared.config.limits.session_memory));
+            self.metrics().hit(Limit::SessionMemory);
+            return Err(DataError::SessionMemory(self.shared().config.limits.session_memory));
         }
         self.put_data(socket, data);
         Ok(())
     }
 
     /// Keeps data with a socket, however much its session keeps.
-    pub(crate) fn put_data(&mut self, socket: SocketRef, data: Box<RawValue>) {
+    pub(in crate::shard) fn put_data(&mut self, socket: SocketRef, data: Box<RawValue>) {
         let Some(state) = self.socket_mut(socket) else { return };
         let length = data.get().len();
         let before = state.extra().data.replace(data).map_or(0, |data| data.get().len());
@@ -84,12 +105,12 @@ impl Sockets {
 
     /// The sid that says where a socket is.
     pub(crate) fn location(&self, socket: SocketRef) -> Sid {
-        Sid { slot: socket.key.0, random: socket.random, instance: self.shared.instance, shard: self.sids.shard() }
+        Sid { slot: socket.key.0, random: socket.random, instance: self.shared().instance, shard: self.shard_of_sids() }
     }
 
     /// The socket of this shard that is where a sid says.
     pub(crate) fn socket_at(&self, location: Sid) -> Option<SocketRef> {
-        let here = location.instance == self.shared.instance && location.shard == self.sids.shard();
+        let here = location.instance == self.shared().instance && location.shard == self.shard_of_sids();
         let socket = SocketRef { key: SocketKey(location.slot), random: location.random };
         (here && self.socket(socket).is_some()).then_some(socket)
     }
@@ -100,8 +121,8 @@ impl Sockets {
     }
 
     /// The sockets of a session.
-    pub(crate) fn sockets_of(&self, session: SessionKey) -> Vec<SocketRef> {
-        let mut next = self.clients.get(session.0).and_then(|client| client.sockets.get());
+    pub(in crate::shard) fn sockets_of(&self, session: SessionKey) -> Vec<SocketRef> {
+        let mut next = self.client(session).and_then(|client| client.sockets.get());
         std::iter::from_fn(|| {
             let key = next?;
             let socket = self.states.get(key.0)?;
@@ -112,8 +133,8 @@ impl Sockets {
     }
 
     /// The socket that a session has in a namespace.
-    pub(crate) fn socket_in(&self, session: SessionKey, namespace: NamespaceKey) -> Option<(SocketRef, Status)> {
-        let mut next = self.clients.get(session.0)?.sockets.get();
+    pub(super) fn socket_in(&self, session: SessionKey, namespace: NamespaceKey) -> Option<(SocketRef, Status)> {
+        let mut next = self.client(session)?.sockets.get();
         while let Some(key) = next {
             let socket = self.states.get(key.0)?;
             if socket.namespace == namespace {
@@ -125,15 +146,15 @@ impl Sockets {
     }
 
     /// A socket that asks to join; the middlewares decide.
-    pub(crate) fn create_socket(
+    pub(super) fn create_socket(
         &mut self,
         session: SessionKey,
         namespace: NamespaceKey,
         auth: Option<Arc<str>>,
     ) -> Option<SocketRef> {
         let slot = self.states.vacant_key()?;
-        let random = self.sids.next(slot).inspect_err(no_random_numbers).ok()?.random;
-        let client = self.sessions.clients.get_mut(session.0)?;
+        let random = self.next_sid(slot).inspect_err(no_random_numbers).ok()?.random;
+        let client = self.sessions.client_mut(session)?;
         let mut socket = SocketState {
             random,
             session,
@@ -152,12 +173,12 @@ impl Sockets {
         let socket = SocketRef { key, random };
         self.namespaces.entered(namespace);
         self.keep_socket(socket, session, namespace, chosen);
-        self.metrics.sockets.set(self.states.len() as u64);
+        self.metrics().sockets.set(self.states.len() as u64);
         Some(socket)
     }
 
     /// The middlewares let the socket in. Says whether it is there to be let in.
-    pub(crate) fn admit_socket(&mut self, socket: SocketRef) -> bool {
+    pub(in crate::shard) fn admit_socket(&mut self, socket: SocketRef) -> bool {
         let (id, pid) = (self.socket_id(socket), self.pid(socket));
         let Some(state) = self.socket_mut(socket).filter(|state| state.status == Status::Joining) else { return false };
         let (session, namespace) = (state.session, state.namespace);
@@ -175,7 +196,7 @@ impl Sockets {
     }
 
     /// A middleware refused the socket.
-    pub(crate) fn refuse_socket(&mut self, socket: SocketRef, refusal: &Refusal) {
+    pub(in crate::shard) fn refuse_socket(&mut self, socket: SocketRef, refusal: &Refusal) {
         let Some(state) = self.socket(socket).filter(|state| state.status == Status::Joining) else { return };
         let (session, namespace) = (state.session, state.namespace);
         let data = refusal.data.as_deref().map(RawValue::get);
@@ -201,7 +222,7 @@ impl Sockets {
     }
 
     /// A socket begins to leave: its handlers will be called while it still is in its rooms.
-    pub(crate) fn leave(&mut self, socket: SocketRef, reason: DisconnectReason) {
+    pub(in crate::shard) fn leave(&mut self, socket: SocketRef, reason: DisconnectReason) {
         let Some(state) = self.socket_mut(socket) else { return };
         match state.status {
             Status::Leaving => {}
@@ -214,7 +235,7 @@ impl Sockets {
     }
 
     /// Takes a leaving socket out of its rooms and gives up the acknowledgements it owes.
-    pub(crate) fn clear_socket(&mut self, socket: SocketRef) {
+    pub(in crate::shard) fn clear_socket(&mut self, socket: SocketRef) {
         let id = self.socket_id(socket);
         let Some(state) = self.socket_mut(socket) else { return };
         let (namespace, place) = (state.namespace, std::mem::replace(&mut state.place, u32::MAX));
@@ -245,7 +266,7 @@ impl Sockets {
     }
 
     /// Forgets a socket.
-    pub(crate) fn remove_socket(&mut self, socket: SocketRef) {
+    pub(in crate::shard) fn remove_socket(&mut self, socket: SocketRef) {
         self.clear_socket(socket);
         let Some(state) = self.socket(socket) else { return };
         let (session, next, namespace) = (state.session, state.next, state.namespace);
@@ -263,7 +284,7 @@ impl Sockets {
                 }
             }
             None => {
-                if let Some(client) = self.clients.get_mut(session.0) {
+                if let Some(client) = self.client_mut(session) {
                     client.sockets.set(next);
                 }
             }
@@ -273,6 +294,6 @@ impl Sockets {
         self.states.remove(socket.key.0);
         self.namespaces.left(namespace);
         self.leave_empty(namespace);
-        self.metrics.sockets.set(self.states.len() as u64);
+        self.metrics().sockets.set(self.states.len() as u64);
     }
 }

@@ -6,26 +6,26 @@ use crate::socketio::{Room, Rooms};
 
 /// The members of a namespace in a shard.
 #[derive(Debug, Default)]
-pub(crate) struct Members {
+pub(super) struct Members {
     /// Every connected socket; each knows its place here.
     everyone: Vec<SocketKey>,
-    pub(crate) rooms: Rooms,
+    pub(super) rooms: Rooms,
 }
 
 impl Members {
     /// Every connected socket, in no particular order.
-    pub(crate) fn everyone(&self) -> &[SocketKey] {
+    pub(super) fn everyone(&self) -> &[SocketKey] {
         &self.everyone
     }
 
     /// Adds a socket and says where it stands.
-    pub(crate) fn add(&mut self, socket: SocketKey) -> u32 {
+    pub(super) fn add(&mut self, socket: SocketKey) -> u32 {
         self.everyone.push(socket);
         u32::try_from(self.everyone.len() - 1).unwrap_or(u32::MAX)
     }
 
     /// Removes the socket that stands at `place`; gives back the one that now stands there instead.
-    pub(crate) fn remove(&mut self, place: u32) -> Option<SocketKey> {
+    pub(super) fn remove(&mut self, place: u32) -> Option<SocketKey> {
         let place = place as usize;
         if place >= self.everyone.len() {
             return None;
@@ -41,7 +41,7 @@ impl Members {
     ///
     /// A client may have chosen the names, many and the same again and again: what they cost is what they and the members of the
     /// rooms that they name are, each once.
-    pub(crate) fn select(&self, target: &Target, own: impl Fn(&str) -> Option<SocketKey>, out: &mut Vec<SocketKey>) {
+    pub(super) fn select(&self, target: &Target, own: impl Fn(&str) -> Option<SocketKey>, out: &mut Vec<SocketKey>) {
         match &target.rooms[..] {
             [] => out.extend_from_slice(&self.everyone),
             [room] => {

@@ -1,5 +1,23 @@
 //! Socket.IO sockets: namespaces, rooms, acknowledgements, who is meant, and sending to many.
 
+use std::collections::{HashMap, VecDeque};
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+
+use foldhash::fast::FixedState;
+use mio::Registry;
+use slab::Slab;
+
+use crate::engineio::Sid;
+use crate::shard::sessions::Sessions;
+use crate::shard::shared::Shared;
+use crate::shard::sockets::calls::{Alarm, Call};
+use crate::shard::sockets::namespaces::Namespaces;
+use crate::shard::sockets::state::SocketState;
+use crate::shard::store::keys::{SocketKey, SocketRef};
+use crate::shard::store::pages::{MAX_KEYS, Pages};
+use crate::shard::store::waits::Waits;
+
 pub(in crate::shard) mod acks;
 pub(in crate::shard) mod alarms;
 pub(in crate::shard) mod calls;
@@ -23,38 +41,19 @@ pub(in crate::shard) mod room_changes;
 pub(in crate::shard) mod state;
 pub(in crate::shard) mod waits;
 
-use std::collections::{HashMap, VecDeque};
-use std::ops::{Deref, DerefMut};
-use std::sync::Arc;
-
-use foldhash::fast::FixedState;
-use mio::Registry;
-use slab::Slab;
-
-use crate::engineio::Sid;
-use crate::shard::sessions::Sessions;
-use crate::shard::shared::Shared;
-use crate::shard::sockets::calls::Alarm;
-use crate::shard::sockets::calls::Call;
-use crate::shard::sockets::namespaces::Namespaces;
-use crate::shard::sockets::state::SocketState;
-use crate::shard::store::keys::SocketRef;
-use crate::shard::store::pages::{MAX_KEYS, Pages};
-use crate::shard::store::waits::Waits;
-
 /// The sockets of a shard and their namespaces, and below them the sessions.
 pub(crate) struct Sockets {
-    pub(in crate::shard) sessions: Sessions,
-    pub(in crate::shard) states: Pages<SocketState>,
-    pub(in crate::shard) namespaces: Namespaces,
+    sessions: Sessions,
+    states: Pages<SocketState>,
+    namespaces: Namespaces,
     /// The sockets that have come back, by the ids they had and have again. Their places are others now.
-    pub(in crate::shard) restored: HashMap<Sid, SocketRef, FixedState>,
+    restored: HashMap<Sid, SocketRef, FixedState>,
     /// What the application must hear.
-    pub(in crate::shard) calls: VecDeque<Call>,
+    calls: VecDeque<Call>,
     /// What is to be done at its time.
-    pub(in crate::shard) alarms: Slab<Alarm>,
+    alarms: Slab<Alarm>,
     /// What others are to answer.
-    pub(in crate::shard) waits: Waits<Alarm>,
+    waits: Waits<Alarm>,
 }
 
 impl Deref for Sockets {
@@ -82,5 +81,35 @@ impl Sockets {
             waits: Waits::new(),
             sessions: Sessions::new(shared, index, registry),
         }
+    }
+
+    /// A socket, by its key alone.
+    pub(in crate::shard) fn state(&self, key: SocketKey) -> Option<&SocketState> {
+        self.states.get(key.0)
+    }
+
+    /// The application must hear this.
+    pub(in crate::shard) fn call(&mut self, call: Call) {
+        self.calls.push_back(call);
+    }
+
+    /// What the application must hear next.
+    pub(in crate::shard) fn next_call(&mut self) -> Option<Call> {
+        self.calls.pop_front()
+    }
+
+    /// Whether the application must hear something.
+    pub(in crate::shard) fn has_calls(&self) -> bool {
+        !self.calls.is_empty()
+    }
+
+    /// What others are to answer.
+    pub(in crate::shard) fn waits(&self) -> &Waits<Alarm> {
+        &self.waits
+    }
+
+    /// The namespaces of the shard.
+    pub(in crate::shard) fn namespaces(&self) -> &Namespaces {
+        &self.namespaces
     }
 }

@@ -16,12 +16,12 @@ use crate::shard::store::keys::NamespaceKey;
 
 /// The namespaces of a shard, and their members.
 #[derive(Debug)]
-pub(crate) struct Namespaces {
+pub(in crate::shard) struct Namespaces {
     declared: Vec<Members>,
     children: HashMap<NamespaceKey, Entry, FixedState>,
     by_name: HashMap<Arc<str>, NamespaceKey, RandomState>,
     /// Rooms of all namespaces.
-    pub(crate) rooms: usize,
+    pub(in crate::shard) rooms: usize,
 }
 
 /// A child with sockets in this shard.
@@ -35,7 +35,7 @@ struct Entry {
 
 impl Namespaces {
     /// As many declared namespaces, without members.
-    pub(crate) fn new(declared: usize) -> Self {
+    pub(super) fn new(declared: usize) -> Self {
         Self {
             declared: (0..declared).map(|_| Members::default()).collect(),
             children: HashMap::default(),
@@ -44,11 +44,11 @@ impl Namespaces {
         }
     }
 
-    pub(crate) fn get(&self, key: NamespaceKey) -> Option<&Members> {
+    pub(super) fn get(&self, key: NamespaceKey) -> Option<&Members> {
         self.declared.get(key.0 as usize).or_else(|| self.children.get(&key).map(|entry| &entry.members))
     }
 
-    pub(crate) fn get_mut(&mut self, key: NamespaceKey) -> Option<&mut Members> {
+    pub(super) fn get_mut(&mut self, key: NamespaceKey) -> Option<&mut Members> {
         match self.declared.get_mut(key.0 as usize) {
             Some(members) => Some(members),
             None => self.children.get_mut(&key).map(|entry| &mut entry.members),
@@ -56,7 +56,10 @@ impl Namespaces {
     }
 
     /// Each namespace, by name, with how many are in it. `name` tells those of the declared.
-    pub(crate) fn populations(&self, name: impl Fn(NamespaceKey) -> String) -> impl Iterator<Item = (String, usize)> {
+    pub(in crate::shard) fn populations(
+        &self,
+        name: impl Fn(NamespaceKey) -> String,
+    ) -> impl Iterator<Item = (String, usize)> {
         let declared = (0..).map(NamespaceKey).zip(&self.declared);
         let declared = declared.map(move |(key, members)| (name(key), members.everyone().len()));
         let child = |entry: &Entry| (entry.child.name.to_string(), entry.members.everyone().len());
@@ -64,12 +67,12 @@ impl Namespaces {
     }
 
     /// The child of that name, if this shard has it.
-    pub(crate) fn named(&self, name: &str) -> Option<NamespaceKey> {
+    pub(super) fn named(&self, name: &str) -> Option<NamespaceKey> {
         self.by_name.get(name).copied()
     }
 
     /// The child of that key, if this shard has it.
-    pub(crate) fn child(&self, key: NamespaceKey) -> Option<&Arc<Child>> {
+    pub(super) fn child(&self, key: NamespaceKey) -> Option<&Arc<Child>> {
         if (key.0 as usize) < self.declared.len() {
             return None;
         }
@@ -77,7 +80,7 @@ impl Namespaces {
     }
 
     /// Adds a child without sockets. Says whether it was not there.
-    pub(crate) fn add(&mut self, child: Arc<Child>) -> bool {
+    pub(super) fn add(&mut self, child: Arc<Child>) -> bool {
         let (key, name) = (child.key, Arc::clone(&child.name));
         let added = self.by_name.insert(name, key).is_none();
         if added {
@@ -87,21 +90,21 @@ impl Namespaces {
     }
 
     /// A socket was made in a namespace.
-    pub(crate) fn entered(&mut self, key: NamespaceKey) {
+    pub(super) fn entered(&mut self, key: NamespaceKey) {
         if let Some(entry) = self.children.get_mut(&key) {
             entry.sockets += 1;
         }
     }
 
     /// A socket of a namespace is no more.
-    pub(crate) fn left(&mut self, key: NamespaceKey) {
+    pub(super) fn left(&mut self, key: NamespaceKey) {
         if let Some(entry) = self.children.get_mut(&key) {
             entry.sockets = entry.sockets.saturating_sub(1);
         }
     }
 
     /// Takes out a child that has no sockets here.
-    pub(crate) fn take_empty(&mut self, key: NamespaceKey) -> Option<Arc<Child>> {
+    pub(super) fn take_empty(&mut self, key: NamespaceKey) -> Option<Arc<Child>> {
         self.children.get(&key).filter(|entry| entry.sockets == 0)?;
         let entry = self.children.remove(&key)?;
         self.by_name.remove(&entry.child.name);
@@ -111,7 +114,7 @@ impl Namespaces {
 
 impl Sockets {
     /// The members of a namespace.
-    pub(crate) fn members(&mut self, namespace: NamespaceKey) -> Option<&mut Members> {
+    pub(super) fn members(&mut self, namespace: NamespaceKey) -> Option<&mut Members> {
         self.namespaces.get_mut(namespace)
     }
 }

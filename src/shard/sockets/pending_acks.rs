@@ -10,14 +10,14 @@ use crate::shard::store::keys::SocketRef;
 use crate::socketio::Arguments;
 
 /// An acknowledgement that is missing.
-pub(crate) struct PendingAck {
-    pub(in crate::shard::sockets) id: u64,
-    pub(in crate::shard::sockets) deadline: Millis,
-    pub(in crate::shard::sockets) waiter: Waiter,
+pub(super) struct PendingAck {
+    pub(super) id: u64,
+    pub(super) deadline: Millis,
+    pub(super) waiter: Waiter,
 }
 
 /// Who waits for an acknowledgement.
-pub(in crate::shard::sockets) enum Waiter {
+pub(super) enum Waiter {
     Callback(AckCallback),
     /// A broadcast that asked many.
     Broadcast(Asker),
@@ -25,7 +25,7 @@ pub(in crate::shard::sockets) enum Waiter {
 
 impl PendingAck {
     /// What the application must hear of an acknowledgement that came, or will not come.
-    pub(crate) fn settle(self, socket: SocketRef, result: Result<Arguments, AckError>) -> Option<Call> {
+    pub(super) fn settle(self, socket: SocketRef, result: Result<Arguments, AckError>) -> Option<Call> {
         match (self.waiter, result) {
             (Waiter::Callback(callback), result) => Some(Call::Acknowledged { socket, callback, result }),
             (Waiter::Broadcast(asker), Ok(answer)) => asker.answered(answer).map(Call::Collected),
@@ -36,7 +36,7 @@ impl PendingAck {
 
 /// Takes out the acknowledgement of that id. A broadcast asks many clients at once, of whom most are asked nothing else for
 /// long: when the last has answered, they keep no memory for it.
-pub(in crate::shard::sockets) fn take(acks: &mut VecDeque<PendingAck>, id: u64) -> Option<PendingAck> {
+pub(super) fn take(acks: &mut VecDeque<PendingAck>, id: u64) -> Option<PendingAck> {
     let place = acks.iter().position(|ack| ack.id == id)?;
     let ack = acks.remove(place)?;
     if acks.is_empty() && matches!(ack.waiter, Waiter::Broadcast(_)) {

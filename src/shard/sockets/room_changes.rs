@@ -7,9 +7,9 @@ use crate::socketio::{Memberships, SocketId};
 
 impl Sockets {
     /// A socket has joined a room; the application is told if it wants to hear. `rooms` is how many there were before.
-    pub(crate) fn joined_room(&mut self, namespace: NamespaceKey, room: &str, id: SocketId, rooms: usize) {
+    pub(super) fn joined_room(&mut self, namespace: NamespaceKey, room: &str, id: SocketId, rooms: usize) {
         let created = self.namespaces.rooms > rooms;
-        if created && let Some(cluster) = &self.shared.cluster {
+        if created && let Some(cluster) = &self.shared().cluster {
             cluster.rooms.created(self.namespace_name(namespace), room);
         }
         if !self.hears_rooms(namespace) {
@@ -22,14 +22,14 @@ impl Sockets {
     }
 
     /// A socket has left rooms; the application is told if it wants to hear.
-    pub(crate) fn left_rooms(&mut self, namespace: NamespaceKey, rooms: &[impl AsRef<str>], id: &SocketId) {
+    pub(super) fn left_rooms(&mut self, namespace: NamespaceKey, rooms: &[impl AsRef<str>], id: &SocketId) {
         if rooms.is_empty() || !self.notes_rooms(namespace) {
             return;
         }
         let hears = self.hears_rooms(namespace);
         for room in rooms.iter().map(AsRef::as_ref) {
             let deleted = self.namespaces.get(namespace).is_none_or(|members| !members.rooms.contains(room));
-            if deleted && let Some(cluster) = &self.shared.cluster {
+            if deleted && let Some(cluster) = &self.shared().cluster {
                 cluster.rooms.deleted(self.namespace_name(namespace), room);
             }
             if hears {
@@ -42,7 +42,7 @@ impl Sockets {
     }
 
     /// The names of rooms that a socket is about to leave, if anybody wants to hear of it.
-    pub(crate) fn heard_rooms(&self, namespace: NamespaceKey, memberships: &Memberships) -> Vec<Box<str>> {
+    pub(super) fn heard_rooms(&self, namespace: NamespaceKey, memberships: &Memberships) -> Vec<Box<str>> {
         if memberships.is_empty() || !self.notes_rooms(namespace) {
             return Vec::new();
         }
@@ -51,11 +51,11 @@ impl Sockets {
     }
 
     fn notes_rooms(&self, namespace: NamespaceKey) -> bool {
-        self.shared.cluster.is_some() || self.hears_rooms(namespace)
+        self.shared().cluster.is_some() || self.hears_rooms(namespace)
     }
 
     fn hears_rooms(&self, namespace: NamespaceKey) -> bool {
-        self.shared.directory.hears_rooms(&self.namespace_ref(namespace))
+        self.shared().directory.hears_rooms(&self.namespace_ref(namespace))
     }
 
     fn room_changed(&mut self, namespace: NamespaceKey, room: &str, change: RoomChange) {

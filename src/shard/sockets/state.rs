@@ -13,23 +13,23 @@ use crate::shard::store::timers::NEVER;
 use crate::socketio::Memberships;
 
 /// A socket.
-pub(crate) struct SocketState {
+pub(in crate::shard) struct SocketState {
     /// The random part of its sid.
-    pub(crate) random: u64,
-    pub(crate) session: SessionKey,
+    pub(in crate::shard) random: u64,
+    pub(in crate::shard) session: SessionKey,
     /// The next socket of the same session.
-    pub(crate) next: Option<SocketKey>,
+    pub(in crate::shard) next: Option<SocketKey>,
     /// Where it stands among its namespace's members.
-    pub(crate) place: u32,
-    pub(crate) namespace: NamespaceKey,
-    pub(crate) status: Status,
+    pub(super) place: u32,
+    pub(in crate::shard) namespace: NamespaceKey,
+    pub(in crate::shard) status: Status,
     /// What most sockets have no need of.
-    pub(crate) extra: Option<Box<Extra>>,
+    pub(in crate::shard) extra: Option<Box<Extra>>,
 }
 
 /// Where a socket stands in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Status {
+pub(in crate::shard) enum Status {
     /// The middlewares have not let it in yet.
     Joining,
     /// It is a member of its namespace.
@@ -40,21 +40,21 @@ pub(crate) enum Status {
 
 /// What most sockets have no need of.
 #[derive(Default)]
-pub(crate) struct Extra {
-    pub(crate) memberships: Memberships,
-    pub(crate) auth: Option<Arc<str>>,
-    pub(crate) data: Option<Box<RawValue>>,
-    pub(crate) acks: VecDeque<PendingAck>,
+pub(in crate::shard) struct Extra {
+    pub(super) memberships: Memberships,
+    pub(in crate::shard) auth: Option<Arc<str>>,
+    pub(in crate::shard) data: Option<Box<RawValue>>,
+    pub(super) acks: VecDeque<PendingAck>,
     /// What recovery knows it by; `None` while recovery is off.
-    pub(crate) identity: Option<Box<Identity>>,
+    pub(super) identity: Option<Box<Identity>>,
     /// The instant for which a timer was armed last.
-    pub(crate) armed: Millis,
+    pub(in crate::shard) armed: Millis,
     /// Bytes that it keeps, as the ledger counts them.
-    pub(crate) kept: usize,
+    pub(super) kept: usize,
 }
 
 impl SocketState {
-    pub(crate) fn extra(&mut self) -> &mut Extra {
+    pub(super) fn extra(&mut self) -> &mut Extra {
         self.extra.get_or_insert_with(|| Box::new(Extra { armed: NEVER, ..Extra::default() }))
     }
 }

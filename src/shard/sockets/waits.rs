@@ -36,25 +36,25 @@ impl Shard {
 
 impl Sockets {
     fn wait(&mut self, deadline: Millis, alarm: Alarm) -> Ticket {
-        if self.waits.len() >= self.shared.collections_per_shard
+        if self.waits.len() >= self.shared().collections_per_shard
             && let Some(last) = self.waits.end_last()
         {
-            self.metrics.hit(Limit::Collections);
+            self.metrics().hit(Limit::Collections);
             self.calls.push_back(Call::Alarm(last));
         }
         let ticket = self.waits.begin(deadline, alarm);
-        self.waits.arm(&mut self.sessions.timers);
+        self.waits.arm(self.sessions.timers());
         ticket
     }
 
     /// The timer of what is waited for came up.
-    pub(crate) fn waits_due(&mut self) {
-        if !self.waits.is_due(self.now) {
+    pub(in crate::shard) fn waits_due(&mut self) {
+        if !self.waits.is_due(self.now()) {
             return;
         }
-        while let Some(alarm) = self.waits.overdue(self.sessions.now) {
+        while let Some(alarm) = self.waits.overdue(self.sessions.now()) {
             self.calls.push_back(Call::Alarm(alarm));
         }
-        self.waits.arm(&mut self.sessions.timers);
+        self.waits.arm(self.sessions.timers());
     }
 }

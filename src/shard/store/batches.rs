@@ -19,11 +19,11 @@ const KEPT: usize = 1024;
 /// The node a sequence ends at. Each id a connection holds is counted: it is moved by [`Batches::push`] and given back
 /// by [`Batches::release`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct BatchId(NonZeroU32);
+pub(in crate::shard) struct BatchId(NonZeroU32);
 
 /// The sequences of all connections of a shard.
 #[derive(Debug, Default)]
-pub(crate) struct Batches {
+pub(in crate::shard) struct Batches {
     slots: Vec<Slot>,
     free: Option<BatchId>,
     live: usize,
@@ -59,14 +59,14 @@ struct Node {
 impl Batches {
     /// Whether no connection holds a sequence.
     #[cfg(test)]
-    pub(crate) const fn is_empty(&self) -> bool {
+    pub(super) const fn is_empty(&self) -> bool {
         self.live == 0
     }
 
     /// Appends `frames` to the sequence that ends at `at` (`None`: an empty one) and gives its new end; `at` is
     /// consumed. The sequences of other connections stay as they are. Frames that are borrowed are taken to be shared.
     #[inline(always)]
-    pub(crate) fn push(&mut self, at: Option<BatchId>, frames: Cow<'_, Bytes>) -> BatchId {
+    pub(in crate::shard) fn push(&mut self, at: Option<BatchId>, frames: Cow<'_, Bytes>) -> BatchId {
         let last = match at {
             None => self.last_root,
             Some(at) => self.node_mut(at).and_then(|node| {
@@ -109,30 +109,30 @@ impl Batches {
     }
 
     /// Bytes of all frames that are held, each once.
-    pub(crate) const fn bytes(&self) -> usize {
+    pub(in crate::shard) const fn bytes(&self) -> usize {
         self.bytes
     }
 
     /// Whether there are connections whose sequence ends at `id`.
-    pub(crate) fn is_held(&self, id: BatchId) -> bool {
+    pub(in crate::shard) fn is_held(&self, id: BatchId) -> bool {
         self.node(id).is_some_and(|node| node.users > 0)
     }
 
     /// Bytes of the sequence that ends at `id`.
-    pub(crate) fn len(&self, id: BatchId) -> usize {
+    pub(in crate::shard) fn len(&self, id: BatchId) -> usize {
         self.node(id).map_or(0, |node| node.len)
     }
 
     /// How many [`Frames`] the sequence that ends at `id` has.
     #[cfg(test)]
-    pub(crate) fn count(&self, id: BatchId) -> u32 {
+    pub(super) fn count(&self, id: BatchId) -> u32 {
         self.node(id).map_or(0, |node| node.count)
     }
 
     /// The sequence that ends at `id` as one piece: if it has but one, or if it was joined, which is done when at
     /// least two connections end there and it has at most 64 KiB.
     #[inline]
-    pub(crate) fn contiguous(&mut self, id: BatchId) -> Option<&Bytes> {
+    pub(in crate::shard) fn contiguous(&mut self, id: BatchId) -> Option<&Bytes> {
         let node = self.node(id)?;
         if node.joined.is_none() && node.count > 1 {
             self.join(id)?;
@@ -152,7 +152,7 @@ impl Batches {
     }
 
     /// Appends the pieces of the sequence that ends at `id` to `out`, in order; what was joined is one piece.
-    pub(crate) fn pieces(&self, id: BatchId, out: &mut Vec<Bytes>) {
+    pub(in crate::shard) fn pieces(&self, id: BatchId, out: &mut Vec<Bytes>) {
         let before = out.len();
         out.extend(self.upwards(id).cloned());
         if let Some(added) = out.get_mut(before..) {
@@ -163,7 +163,7 @@ impl Batches {
     /// Gives the sequence that ends at `id` back: it was written, or its connection is gone. What nobody else holds
     /// is dropped.
     #[inline]
-    pub(crate) fn release(&mut self, id: BatchId) {
+    pub(in crate::shard) fn release(&mut self, id: BatchId) {
         let Some(node) = self.node_mut(id) else { return };
         node.users -= 1;
         if node.users == 0 {

@@ -30,19 +30,19 @@ key! {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct SocketRef {
     pub(crate) key: SocketKey,
-    pub(crate) random: u64,
+    pub(in crate::shard) random: u64,
 }
 
 /// A session, safe against its slot being used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct SessionRef {
     pub(crate) key: SessionKey,
-    pub(crate) random: u64,
+    pub(in crate::shard) random: u64,
 }
 
 /// What a timer wakes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum TimerKey {
+pub(in crate::shard) enum TimerKey {
     /// A connection's deadline.
     Connection(ConnectionKey),
     /// A session's deadline.
@@ -75,7 +75,7 @@ pub(crate) enum TimerKey {
 
 impl TimerKey {
     /// Whether what it wakes may wait while there is no client.
-    pub(crate) const fn outlives_clients(&self) -> bool {
+    pub(in crate::shard) const fn outlives_clients(&self) -> bool {
         !matches!(
             self,
             Self::Connection(_)

@@ -8,11 +8,11 @@
 const PAGE: u32 = u64::BITS;
 
 /// The most keys [`Pages`] can have: a key fits in the three bytes that a sid has for it.
-pub(crate) const MAX_KEYS: u32 = 1 << 24;
+pub(in crate::shard) const MAX_KEYS: u32 = 1 << 24;
 
 /// A slab in pages of 64 values.
 #[derive(Debug)]
-pub(crate) struct Pages<T> {
+pub(in crate::shard) struct Pages<T> {
     /// Keys divided by 64 index this; the last page is never empty.
     pages: Vec<Page<T>>,
     /// One bit for each page: whether it has room.
@@ -34,23 +34,18 @@ struct Page<T> {
 
 impl<T> Pages<T> {
     /// No values; keys will stay below `limit` (and below [`MAX_KEYS`]).
-    pub(crate) fn new(limit: u32) -> Self {
+    pub(in crate::shard) fn new(limit: u32) -> Self {
         let limit = limit.min(MAX_KEYS);
         Self { pages: Vec::new(), room: Vec::new(), lowest: 0, len: 0, limit, spare: Box::default() }
     }
 
     /// How many values there are.
-    pub(crate) const fn len(&self) -> usize {
+    pub(in crate::shard) const fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether there is no value.
-    pub(crate) const fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
     /// The key the next [`insert`](Self::insert) uses; `None` at the limit.
-    pub(crate) fn vacant_key(&self) -> Option<u32> {
+    pub(in crate::shard) fn vacant_key(&self) -> Option<u32> {
         let index = self.lowest_with_room();
         let used = self.pages.get(index).map_or(0, |page| page.used);
         let key = u32::try_from(index).ok()?.checked_mul(PAGE)? + used.trailing_ones();
@@ -58,7 +53,7 @@ impl<T> Pages<T> {
     }
 
     /// Puts a value under the lowest vacant key; gives it back at the limit.
-    pub(crate) fn insert(&mut self, value: T) -> Result<u32, T> {
+    pub(in crate::shard) fn insert(&mut self, value: T) -> Result<u32, T> {
         let Some(key) = self.vacant_key() else { return Err(value) };
         let (index, slot) = split(key);
         if index == self.pages.len() {
@@ -82,25 +77,25 @@ impl<T> Pages<T> {
     }
 
     /// The value under `key`.
-    pub(crate) fn get(&self, key: u32) -> Option<&T> {
+    pub(in crate::shard) fn get(&self, key: u32) -> Option<&T> {
         let (index, slot) = split(key);
         self.pages.get(index)?.slots.get(slot)?.as_ref()
     }
 
     /// The value under `key`, to change.
-    pub(crate) fn get_mut(&mut self, key: u32) -> Option<&mut T> {
+    pub(in crate::shard) fn get_mut(&mut self, key: u32) -> Option<&mut T> {
         let (index, slot) = split(key);
         self.pages.get_mut(index)?.slots.get_mut(slot)?.as_mut()
     }
 
     /// Whether there is a value under `key`.
     #[cfg(test)]
-    pub(crate) fn contains(&self, key: u32) -> bool {
+    pub(super) fn contains(&self, key: u32) -> bool {
         self.get(key).is_some()
     }
 
     /// Takes the value under `key` out, and its page with it if that was the last one.
-    pub(crate) fn remove(&mut self, key: u32) -> Option<T> {
+    pub(in crate::shard) fn remove(&mut self, key: u32) -> Option<T> {
         let (index, slot) = split(key);
         let page = self.pages.get_mut(index)?;
         let value = page.slots.get_mut(slot)?.take()?;
@@ -116,7 +111,7 @@ impl<T> Pages<T> {
     }
 
     /// All keys with their values, in the order of the keys.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
+    pub(in crate::shard) fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
         self.pages.iter().zip((0..).step_by(PAGE as usize)).flat_map(|(page, first)| {
             page.slots.iter().zip(first..).filter_map(|(slot, key)| Some((key, slot.as_ref()?)))
         })
@@ -194,7 +189,7 @@ mod tests {
         (0..100_000).for_each(|n| _ = pages.insert(n));
         (0..100_000).for_each(|key| assert_eq!(pages.remove(key), Some(key)));
         assert_eq!((pages.pages.capacity(), pages.room.capacity(), pages.len()), (0, 0, 0));
-        assert!(pages.is_empty());
+        assert!((pages.len() == 0));
     }
 
     #[test]

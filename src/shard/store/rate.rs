@@ -15,7 +15,7 @@ const BREATH: i64 = 100;
 
 /// How fast an account fills, and how far.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Rate {
+pub(in crate::shard) struct Rate {
     per_second: i64,
     /// What it holds at most: what so many seconds bring.
     seconds: i64,
@@ -23,20 +23,20 @@ pub(crate) struct Rate {
 
 impl Rate {
     /// A rate of so many in a second, of which that of so many seconds may be there at once.
-    pub(crate) fn new(per_second: usize, seconds: u32) -> Self {
+    pub(in crate::shard) fn new(per_second: usize, seconds: u32) -> Self {
         Self { per_second: i64::try_from(per_second).unwrap_or(i64::MAX).clamp(1, 1 << 40), seconds: seconds.into() }
     }
 }
 
 /// What may still be drawn. A new one is full.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Account {
+pub(in crate::shard) struct Account {
     level: i64,
     at: Millis,
 }
 
 impl Account {
-    pub(crate) fn new() -> Self {
+    pub(in crate::shard) fn new() -> Self {
         Self { level: i64::MAX, at: Millis(0) }
     }
 
@@ -48,7 +48,7 @@ impl Account {
     }
 
     /// Draws one, if it is there.
-    pub(crate) fn take(&mut self, now: Millis, rate: Rate) -> bool {
+    pub(in crate::shard) fn take(&mut self, now: Millis, rate: Rate) -> bool {
         self.fill(now, rate);
         let covered = self.level >= ONE;
         self.level -= if covered { ONE } else { 0 };
@@ -56,14 +56,14 @@ impl Account {
     }
 
     /// Draws so many, whether they are there or not.
-    pub(crate) fn charge(&mut self, now: Millis, rate: Rate, count: usize) {
+    pub(in crate::shard) fn charge(&mut self, now: Millis, rate: Rate, count: usize) {
         self.fill(now, rate);
         let cost = i64::try_from(count).unwrap_or(i64::MAX).saturating_mul(ONE);
         self.level = self.level.saturating_sub(cost).max(-LONGEST_DEBT * rate.per_second * ONE);
     }
 
     /// Once nothing is left: the time until the account may be drawn on again.
-    pub(crate) fn wait(&self, rate: Rate) -> Option<Duration> {
+    pub(in crate::shard) fn wait(&self, rate: Rate) -> Option<Duration> {
         let missing = rate.per_second * BREATH - self.level;
         let millis = u64::try_from(missing / rate.per_second).unwrap_or_default();
         (self.level < ONE).then(|| Duration::from_millis(millis.max(1)))

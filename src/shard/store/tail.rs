@@ -5,13 +5,13 @@ use bytestring::ByteString;
 
 /// The end of a body. It keeps the buffer of all of it, until most of that is of no use any more.
 #[derive(Debug)]
-pub(crate) struct Tail<T> {
+pub(in crate::shard) struct Tail<T> {
     whole: T,
     start: usize,
 }
 
 /// A buffer of text or of bytes.
-pub(crate) trait Buffer {
+pub(in crate::shard) trait Buffer {
     type Part: ?Sized;
 
     fn length(&self) -> usize;
@@ -23,22 +23,22 @@ pub(crate) trait Buffer {
 
 impl<T: Buffer> Tail<T> {
     /// What is left. Pieces of it are parts of [`whole`](Self::whole).
-    pub(crate) fn rest(&self) -> &T::Part {
+    pub(in crate::shard) fn rest(&self) -> &T::Part {
         self.whole.part(self.start)
     }
 
     /// The buffer that is kept.
-    pub(crate) const fn whole(&self) -> &T {
+    pub(in crate::shard) const fn whole(&self) -> &T {
         &self.whole
     }
 
     /// Bytes that are kept, of use or not: at most twice as many as are left.
-    pub(crate) fn held(&self) -> usize {
+    pub(in crate::shard) fn held(&self) -> usize {
         self.whole.length()
     }
 
     /// The last `left` bytes, in a buffer of their own if they are less than half of what is kept.
-    pub(crate) fn cut(self, left: usize) -> Self {
+    pub(in crate::shard) fn cut(self, left: usize) -> Self {
         let start = self.held().saturating_sub(left);
         if start > left { Self::from(T::copy(self.whole.part(start))) } else { Self { start, ..self } }
     }

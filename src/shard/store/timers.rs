@@ -12,7 +12,7 @@
 use crate::engineio::Millis;
 
 /// A deadline that never comes.
-pub(crate) const NEVER: Millis = Millis(u64::MAX);
+pub(in crate::shard) const NEVER: Millis = Millis(u64::MAX);
 
 /// Buckets of the wheel, one for each of the next 65 536 milliseconds. The memory of those never used is never touched.
 const BUCKETS: u64 = 1 << 16;
@@ -31,7 +31,7 @@ const KEPT: usize = 1024;
 
 /// Keys with the instants at which they are to come up.
 #[derive(Debug)]
-pub(crate) struct Timers<K> {
+pub(in crate::shard) struct Timers<K> {
     /// The link to the first entry of each bucket.
     buckets: Box<[u32]>,
     occupied: Occupied,
@@ -54,7 +54,7 @@ struct Entry<K> {
 
 impl<K: Copy + Eq> Timers<K> {
     /// An empty wheel.
-    pub(crate) fn new() -> Self {
+    pub(in crate::shard) fn new() -> Self {
         Self {
             buckets: vec![NONE; BUCKETS as usize].into(),
             occupied: Occupied { words: [0; WORDS as usize], summary: [0; WORDS as usize / 64] },
@@ -68,24 +68,24 @@ impl<K: Copy + Eq> Timers<K> {
 
     /// How many entries wait.
     #[cfg(test)]
-    pub(crate) const fn len(&self) -> usize {
+    pub(super) const fn len(&self) -> usize {
         self.len
     }
 
     /// Whether no entry waits.
     #[cfg(test)]
-    pub(crate) const fn is_empty(&self) -> bool {
+    pub(super) const fn is_empty(&self) -> bool {
         self.len == 0
     }
 
     /// Has `key` come up at `at` or a little later, or in the next millisecond if `at` has passed. Entries cannot be taken
     /// back.
-    pub(crate) fn arm(&mut self, at: Millis, key: K) {
+    pub(in crate::shard) fn arm(&mut self, at: Millis, key: K) {
         self.insert(self.rounded(at), key);
     }
 
     /// The same for an instant that is [`rounded`](Self::rounded) already.
-    pub(crate) fn insert(&mut self, at: Millis, key: K) {
+    pub(in crate::shard) fn insert(&mut self, at: Millis, key: K) {
         let link = match self.entry(self.free).map(|free| free.next) {
             Some(next) => std::mem::replace(&mut self.free, next),
             None => {
@@ -101,20 +101,20 @@ impl<K: Copy + Eq> Timers<K> {
     }
 
     /// The instant at which a key comes up that is armed now: `at`, rounded up to a power of two of milliseconds that is small beside the time until then.
-    pub(crate) fn rounded(&self, at: Millis) -> Millis {
+    pub(in crate::shard) fn rounded(&self, at: Millis) -> Millis {
         let until = at.0.saturating_sub(self.cursor);
         let grain = (until / SLACK).checked_ilog2().map_or(1, |exponent| 1 << exponent);
         Millis(at.0.checked_next_multiple_of(grain).unwrap_or(at.0))
     }
 
     /// Whether there are many more entries than were of use at the last look.
-    pub(crate) const fn is_crowded(&self) -> bool {
+    pub(in crate::shard) const fn is_crowded(&self) -> bool {
         self.len > self.many
     }
 
     /// Forgets the entries that `keep`, given their instants and keys, refuses. It looks at each, so it is for when most may be
     /// of no use any more.
-    pub(crate) fn retain(&mut self, keep: impl Fn(Millis, &K) -> bool) {
+    pub(in crate::shard) fn retain(&mut self, keep: impl Fn(Millis, &K) -> bool) {
         let mut kept = Vec::new();
         while let Some(ahead) = self.occupied.next(self.cursor % BUCKETS) {
             let bucket = (self.cursor + ahead) % BUCKETS;
@@ -149,14 +149,14 @@ impl<K: Copy + Eq> Timers<K> {
 
     /// The instant at which [`expire`](Self::expire) has something to do: give keys out, or put an entry that lay
     /// beyond the horizon of the wheel where it belongs.
-    pub(crate) fn next_due(&self) -> Option<Millis> {
+    pub(in crate::shard) fn next_due(&self) -> Option<Millis> {
         let ahead = self.occupied.next(self.cursor % BUCKETS)?;
         Some(Millis(self.cursor.saturating_add(ahead)))
     }
 
     /// Appends all keys due at `now` to `due`, those of one millisecond in no particular order: none early, and none later
     /// than the rounding made it.
-    pub(crate) fn expire(&mut self, now: Millis, due: &mut Vec<K>) {
+    pub(in crate::shard) fn expire(&mut self, now: Millis, due: &mut Vec<K>) {
         let end = now.0.saturating_add(1);
         // After a long sleep once around the wheel is enough.
         let mut span = end.saturating_sub(self.cursor).min(BUCKETS);

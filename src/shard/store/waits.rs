@@ -7,7 +7,7 @@ use crate::shard::store::keys::TimerKey;
 use crate::shard::store::timers::{NEVER, Timers};
 
 /// All that a shard waits for, in the order in which their times are up. One timer serves them all.
-pub(crate) struct Waits<A> {
+pub(in crate::shard) struct Waits<A> {
     by_deadline: BTreeMap<Ticket, A>,
     /// How many have begun.
     begun: u64,
@@ -17,7 +17,7 @@ pub(crate) struct Waits<A> {
 
 /// Something that a shard waits for: when its time is up, and a number that tells it from others of the same instant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Ticket {
+pub(in crate::shard) struct Ticket {
     deadline: Millis,
     number: u64,
 }
@@ -31,21 +31,21 @@ pub(crate) struct Wait {
 }
 
 impl<A> Waits<A> {
-    pub(crate) const fn new() -> Self {
+    pub(in crate::shard) const fn new() -> Self {
         Self { by_deadline: BTreeMap::new(), begun: 0, armed: NEVER }
     }
 
     /// How many there are.
-    pub(crate) fn len(&self) -> usize {
+    pub(in crate::shard) fn len(&self) -> usize {
         self.by_deadline.len()
     }
 
     /// When the timer comes up that is waited for; any other has been replaced.
-    pub(crate) const fn armed(&self) -> Millis {
+    pub(in crate::shard) const fn armed(&self) -> Millis {
         self.armed
     }
 
-    pub(crate) fn begin(&mut self, deadline: Millis, then: A) -> Ticket {
+    pub(in crate::shard) fn begin(&mut self, deadline: Millis, then: A) -> Ticket {
         let ticket = Ticket { deadline, number: self.begun };
         self.begun += 1;
         self.by_deadline.insert(ticket, then);
@@ -53,17 +53,17 @@ impl<A> Waits<A> {
     }
 
     /// Takes one out before its time is up, if that is not over yet.
-    pub(crate) fn end(&mut self, ticket: Ticket) -> Option<A> {
+    pub(in crate::shard) fn end(&mut self, ticket: Ticket) -> Option<A> {
         self.by_deadline.remove(&ticket)
     }
 
     /// Takes out the one that has the most time left.
-    pub(crate) fn end_last(&mut self) -> Option<A> {
+    pub(in crate::shard) fn end_last(&mut self) -> Option<A> {
         self.by_deadline.pop_last().map(|(_, then)| then)
     }
 
     /// The timer came up. Says whether it is the one that is waited for; then [`arm`](Self::arm) keeps another.
-    pub(crate) fn is_due(&mut self, now: Millis) -> bool {
+    pub(in crate::shard) fn is_due(&mut self, now: Millis) -> bool {
         let due = self.armed <= now;
         if due {
             self.armed = NEVER;
@@ -72,13 +72,13 @@ impl<A> Waits<A> {
     }
 
     /// Takes out one whose time is up.
-    pub(crate) fn overdue(&mut self, now: Millis) -> Option<A> {
+    pub(in crate::shard) fn overdue(&mut self, now: Millis) -> Option<A> {
         let first = self.by_deadline.first_entry()?;
         (first.key().deadline <= now).then(|| first.remove())
     }
 
     /// Keeps a timer for the first whose time will be up.
-    pub(crate) fn arm(&mut self, timers: &mut Timers<TimerKey>) {
+    pub(in crate::shard) fn arm(&mut self, timers: &mut Timers<TimerKey>) {
         let Some(first) = self.by_deadline.keys().next() else { return };
         let at = timers.rounded(first.deadline);
         if at < self.armed {

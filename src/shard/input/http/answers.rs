@@ -11,31 +11,42 @@ use crate::shard::net::connection::{Connection, HttpState};
 use crate::shard::store::keys::ConnectionKey;
 
 impl Intake {
-    pub(crate) fn refuse(&mut self, key: ConnectionKey, head: &Head<'_>, code: Code, message: Option<&str>) -> Step {
+    pub(in crate::shard::input) fn refuse(
+        &mut self,
+        key: ConnectionKey,
+        head: &Head<'_>,
+        code: Code,
+        message: Option<&str>,
+    ) -> Step {
         let text = message.unwrap_or(code.message());
         log::debug!("connection {}: refused: {}", key.0, Excerpt(text));
-        self.metrics.refused.one();
-        self.metrics.refusals[code as usize].one();
+        self.metrics().refused.one();
+        self.metrics().refusals[code as usize].one();
         if head.upgrade {
             self.last_answer(key, &http::refusal(text));
             return Step::Over;
         }
-        let Some(http) = self.connections.get_mut(key.0).and_then(Connection::http) else { return Step::Over };
+        let Some(http) = self.connection_mut(key).and_then(Connection::http) else { return Step::Over };
         let answer = http::error(http.answer.delivery, &http.answer.cors, code, message);
         self.answer(key, head, &answer)
     }
 
     /// Answers a request without a body in the answer.
-    pub(crate) fn answer_empty(&mut self, key: ConnectionKey, head: &Head<'_>, status: Status) -> Step {
-        let Some(http) = self.connections.get_mut(key.0).and_then(Connection::http) else { return Step::Over };
+    pub(in crate::shard::input) fn answer_empty(
+        &mut self,
+        key: ConnectionKey,
+        head: &Head<'_>,
+        status: Status,
+    ) -> Step {
+        let Some(http) = self.connection_mut(key).and_then(Connection::http) else { return Step::Over };
         let answer = http::empty(status, http.answer.delivery, &http.answer.cors);
         self.answer(key, head, &answer)
     }
 
     /// Answers a request whose body, if it has one, nobody wants.
-    pub(crate) fn answer(&mut self, key: ConnectionKey, head: &Head<'_>, answer: &Bytes) -> Step {
+    pub(in crate::shard::input) fn answer(&mut self, key: ConnectionKey, head: &Head<'_>, answer: &Bytes) -> Step {
         if !matches!(head.body, BodyLength::None | BodyLength::Length(0)) {
-            let reader = BodyReader::new(head.body, self.shared.config.max_http_buffer_size);
+            let reader = BodyReader::new(head.body, self.shared().config.max_http_buffer_size);
             self.set_state(key, HttpState::Discard(Box::new(reader)));
         }
         self.push(key, answer);

@@ -8,11 +8,15 @@ use crate::shard::net::connection::{HttpState, Then};
 use crate::shard::store::keys::ConnectionKey;
 
 impl Intake {
-    pub(crate) fn discarded(&mut self, key: ConnectionKey, result: Result<(usize, BodyStep), BodyError>) -> Step {
+    pub(in crate::shard::input) fn discarded(
+        &mut self,
+        key: ConnectionKey,
+        result: Result<(usize, BodyStep), BodyError>,
+    ) -> Step {
         match result {
             Ok((used, BodyStep::Done)) => {
                 self.set_state(key, HttpState::Head);
-                let deadline = self.now + self.shared.config.limits.keep_alive;
+                let deadline = self.now() + self.shared().config.limits.keep_alive;
                 self.set_deadline(key, deadline);
                 Step::Used(used)
             }
@@ -26,11 +30,15 @@ impl Intake {
         }
     }
 
-    pub(crate) fn post_went_on(&mut self, key: ConnectionKey, result: Result<(usize, BodyStep), BodyError>) -> Step {
+    pub(in crate::shard::input) fn post_went_on(
+        &mut self,
+        key: ConnectionKey,
+        result: Result<(usize, BodyStep), BodyError>,
+    ) -> Step {
         let Some(session) = self.posting(key) else { return Step::Over };
         match result {
             Ok((used, BodyStep::TooLarge)) => {
-                self.metrics.hit(Limit::MaxHttpBufferSize);
+                self.metrics().hit(Limit::MaxHttpBufferSize);
                 self.session(session, |session, _, _, _| session.post_too_long(key));
                 self.answer_and_drop(key, Status::PayloadTooLarge);
                 Step::Used(used)

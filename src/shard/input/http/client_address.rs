@@ -6,7 +6,7 @@ use crate::http::Head;
 
 /// The address of the client: that of the TCP peer, or with `proxies` trusted, the one that the outermost of them saw, as
 /// `X-Forwarded-For` tells. A request that did not pass as many counts for the peer's: what it claims is not trusted.
-pub(crate) fn client_address(head: &Head<'_>, peer: SocketAddr, proxies: usize) -> SocketAddr {
+pub(in crate::shard::input) fn client_address(head: &Head<'_>, peer: SocketAddr, proxies: usize) -> SocketAddr {
     if proxies == 0 {
         return peer;
     }

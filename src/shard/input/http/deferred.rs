@@ -20,7 +20,7 @@ const PER_TURN: usize = 16;
 
 /// The handshakes that wait, and how many may be done at once.
 #[derive(Debug, Default)]
-pub(crate) struct Handshakes {
+pub(in crate::shard::input) struct Handshakes {
     /// Whose they are. Those that have gone meanwhile are still among them.
     waiting: VecDeque<ConnectionKey>,
     /// How many more this turn may do.
@@ -29,17 +29,17 @@ pub(crate) struct Handshakes {
 
 impl Handshakes {
     /// How many are left for the next turns.
-    pub(crate) fn waiting(&self) -> usize {
+    pub(in crate::shard::input) fn waiting(&self) -> usize {
         self.waiting.len()
     }
 
     /// A turn begins. While there are some that wait, a new one goes behind them.
-    pub(crate) fn begin_turn(&mut self) {
+    pub(in crate::shard::input) fn begin_turn(&mut self) {
         self.left = if self.waiting.is_empty() { PER_TURN } else { 0 };
     }
 
     /// Whether one more may be done now.
-    pub(crate) fn admit(&mut self) -> bool {
+    pub(in crate::shard::input) fn admit(&mut self) -> bool {
         let admitted = self.left > 0;
         self.left = self.left.saturating_sub(1);
         admitted
@@ -48,7 +48,7 @@ impl Handshakes {
 
 impl Shard {
     /// Goes on with handshakes that wait, as many as one turn may.
-    pub(crate) fn deferred_handshakes(self: &Rc<Self>) {
+    pub(in crate::shard) fn deferred_handshakes(self: &Rc<Self>) {
         for _ in 0..PER_TURN {
             let Some(key) = self.core.borrow_mut().next_deferred() else { break };
             self.served(key, |shard| shard.http_bytes(key, &[]));
@@ -58,8 +58,8 @@ impl Shard {
 
 impl Intake {
     /// Has a handshake wait; its request is kept as it came.
-    pub(crate) fn defer_handshake(&mut self, key: ConnectionKey) -> Step {
-        if let Some(http) = self.connections.get_mut(key.0).and_then(Connection::http) {
+    pub(in crate::shard::input) fn defer_handshake(&mut self, key: ConnectionKey) -> Step {
+        if let Some(http) = self.connection_mut(key).and_then(Connection::http) {
             http.state = HttpState::Deferred;
             self.set_deadline(key, NEVER);
             self.handshakes.waiting.push_back(key);
@@ -71,7 +71,7 @@ impl Intake {
     fn next_deferred(&mut self) -> Option<ConnectionKey> {
         loop {
             let key = self.handshakes.waiting.pop_front()?;
-            let http = self.connections.get_mut(key.0).and_then(Connection::http);
+            let http = self.connection_mut(key).and_then(Connection::http);
             if let Some(http) = http.filter(|http| matches!(http.state, HttpState::Deferred)) {
                 http.state = HttpState::Head;
                 self.handshakes.left = 1;

@@ -13,27 +13,28 @@ use crate::shard::store::keys::{ConnectionKey, SessionKey};
 use crate::shard::store::timers::NEVER;
 
 impl Intake {
-    pub(crate) fn open_on_polling(
+    pub(in crate::shard::input) fn open_on_polling(
         &mut self,
         key: ConnectionKey,
         head: &Head<'_>,
         encoding: Encoding,
         handshake: Arc<Handshake>,
     ) -> Step {
-        let opened = self.open_session(handshake, |core| Session::polling(core.now, encoding, &core.shared.settings));
+        let opened =
+            self.open_session(handshake, |core| Session::polling(core.now(), encoding, &core.shared().settings));
         let sid = match opened {
             Ok(sid) => sid,
             Err(status) => return self.answer_empty(key, head, status),
         };
         self.greet(SessionKey(sid.slot));
         let sid = sid.to_text();
-        let open = engineio::open_packet(&sid, Transport::Polling, &self.shared.settings);
+        let open = engineio::open_packet(&sid, Transport::Polling, &self.shared().settings);
         let payload = match encoding {
             Encoding::V4 => open.into_bytes(),
             Encoding::V3 | Encoding::V3Base64 => encoding.payload(&[Frames::text(open.as_bytes())]).0,
         };
-        let cookie = self.shared.config.cookie.as_ref().and_then(|cookie| cookie.render(&sid));
-        let Some(http) = self.connections.get_mut(key.0).and_then(Connection::http) else { return Step::Over };
+        let cookie = self.shared().config.cookie.as_ref().and_then(|cookie| cookie.render(&sid));
+        let Some(http) = self.connection_mut(key).and_then(Connection::http) else { return Step::Over };
         let answer = PollAnswer {
             payload: &payload,
             kind: PayloadKind::Text,
@@ -45,7 +46,7 @@ impl Intake {
         self.answer(key, head, &answer)
     }
 
-    pub(crate) fn open_on_websocket(
+    pub(in crate::shard::input) fn open_on_websocket(
         &mut self,
         key: ConnectionKey,
         head: &Head<'_>,
@@ -60,7 +61,7 @@ impl Intake {
             }
         };
         let opened =
-            self.open_session(handshake, |core| Session::websocket(core.now, key, encoding, &core.shared.settings));
+            self.open_session(handshake, |core| Session::websocket(core.now(), key, encoding, &core.shared().settings));
         let sid = match opened {
             Ok(sid) => sid,
             Err(status) => {
@@ -69,7 +70,7 @@ impl Intake {
             }
         };
         self.greet(SessionKey(sid.slot));
-        let open = engineio::open_packet(&sid.to_text(), Transport::WebSocket, &self.shared.settings);
+        let open = engineio::open_packet(&sid.to_text(), Transport::WebSocket, &self.shared().settings);
         let frames = Frames::text(open.as_bytes());
         let role = Role::Session(SessionKey(sid.slot));
         match encoding {
@@ -82,7 +83,12 @@ impl Intake {
         Step::WebSocket(head.length)
     }
 
-    pub(crate) fn upgrade(&mut self, key: ConnectionKey, head: &Head<'_>, session: SessionKey) -> Step {
+    pub(in crate::shard::input) fn upgrade(
+        &mut self,
+        key: ConnectionKey,
+        head: &Head<'_>,
+        session: SessionKey,
+    ) -> Step {
         match Accept::check(head) {
             Ok(accept) => {
                 self.become_websocket(key, Role::Session(session), &accept, &[]);
@@ -100,11 +106,11 @@ impl Intake {
     }
 
     /// A WebSocket handshake that asks for polling: granted, and closed at once.
-    pub(crate) fn dismiss(&mut self, key: ConnectionKey, head: &Head<'_>) -> Step {
+    pub(in crate::shard::input) fn dismiss(&mut self, key: ConnectionKey, head: &Head<'_>) -> Step {
         match Accept::check(head) {
             Ok(accept) => {
                 self.become_websocket(key, Role::Closing, &accept, CLOSE_FRAME);
-                let deadline = self.now + self.shared.config.limits.close_timeout;
+                let deadline = self.now() + self.shared().config.limits.close_timeout;
                 self.set_deadline(key, deadline);
                 Step::WebSocket(head.length)
             }
@@ -117,7 +123,7 @@ impl Intake {
 
     /// Answers the handshake and makes the connection a WebSocket, with its first frames in the same write.
     fn become_websocket(&mut self, key: ConnectionKey, role: Role, accept: &Accept<'_>, frames: &[u8]) {
-        let Some(connection) = self.connections.get_mut(key.0) else { return };
+        let Some(connection) = self.connection_mut(key) else { return };
         let Some(http) = connection.http() else { return };
         let answer = [&accept.answer(&http.answer.cors), frames].concat();
         connection.stage = Stage::WebSocket(WebSocket { incoming: Incoming::default(), role });

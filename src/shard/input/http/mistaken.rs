@@ -22,21 +22,21 @@ static MESSAGE_PACK: LineKind = LineKind::each_minute(Level::Warn, module_path!(
 const USUAL: [&str; 2] = ["/socket.io", "/websockets"];
 
 /// Whether a client of Socket.IO sends this, by its parameters or by its path.
-pub(in crate::shard) fn is_socket_io(head: &Head<'_>) -> bool {
+pub(in crate::shard::input) fn is_socket_io(head: &Head<'_>) -> bool {
     let usual = |usual| head.path.strip_prefix(usual).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
     Query::parse(head.query).transport.is_some() || USUAL.into_iter().any(usual)
 }
 
 impl Intake {
     /// Answers a client of Socket.IO that looks for another path than the endpoint's.
-    pub(in crate::shard) fn misdirected(&mut self, key: ConnectionKey, head: &Head<'_>) -> Step {
-        let shared = Arc::clone(&self.shared);
+    pub(in crate::shard::input) fn misdirected(&mut self, key: ConnectionKey, head: &Head<'_>) -> Step {
+        let shared = Arc::clone(self.shared());
         let path = &shared.config.path;
         ELSEWHERE.write(|| {
             let asked = Excerpt(head.path);
             format!("a client looks for Socket.IO at {asked:?}: here it is at {path:?} (KINGLET_PATH; the client's option `path`)")
         });
-        let Some(http) = self.connections.get_mut(key.0).and_then(Connection::http) else { return Step::Over };
+        let Some(http) = self.connection_mut(key).and_then(Connection::http) else { return Step::Over };
         if head.upgrade {
             http.answer.delivery.connection = http::Connection::Close;
         }
@@ -45,7 +45,7 @@ impl Intake {
     }
 
     /// Tells a client that encodes in MessagePack that it will not be understood.
-    pub(in crate::shard) fn refuse_message_pack(&mut self, session: SessionKey) {
+    pub(in crate::shard::input) fn refuse_message_pack(&mut self, session: SessionKey) {
         MESSAGE_PACK.write(|| {
             "a client speaks MessagePack (socket.io-msgpack-parser), this server JSON: the client is closed; leave out its option `parser`"
                 .to_owned()

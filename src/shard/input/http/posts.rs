@@ -31,7 +31,7 @@ enum Pause {
 
 impl Shard {
     /// Handles the body of a POST.
-    pub(crate) fn post_body(self: &Rc<Self>, key: ConnectionKey, body: &[u8]) {
+    pub(in crate::shard::input) fn post_body(self: &Rc<Self>, key: ConnectionKey, body: &[u8]) {
         let Some((session, kind)) = self.core.borrow_mut().post_being_read(key) else { return };
         let mut core = self.core.borrow_mut();
         core.session(session, |session, _, _, _| session.post_read(key));
@@ -66,7 +66,7 @@ impl Shard {
     }
 
     /// Goes on with a POST that waits, if its time has come and its session has not ended, which answers it.
-    pub(crate) fn resume_post(self: &Rc<Self>, key: ConnectionKey) {
+    pub(in crate::shard) fn resume_post(self: &Rc<Self>, key: ConnectionKey) {
         let Some((session, rest, patience)) = self.core.borrow_mut().take_waiting(key) else { return };
         self.served(key, |shard| shard.post_packets(key, session, rest, patience));
         self.run_calls();
@@ -77,17 +77,17 @@ impl Intake {
     /// What holds a session's POST up, if anything does.
     fn pause(&mut self, session: SessionKey, patience: Option<Millis>) -> Option<Pause> {
         // Nobody hears of the packets of a session that is closing: they are gone through at once.
-        if matches!(self.clients.get(session.0)?.session.route(), Route::Gone) {
+        if matches!(self.client(session)?.session.route(), Route::Gone) {
             return None;
         }
         match self.charge(session, 1, 0) {
             Verdict::HoldUp(until, _) => Some(Pause::Rate(until)),
             Verdict::GoOn => {
-                let client = self.clients.get(session.0)?;
+                let client = self.client(session)?;
                 // A client sends its upgrade packet only when its POST is answered.
-                let holds = client.session.queued_bytes() > self.shared.config.limits.hold_up
+                let holds = client.session.queued_bytes() > self.shared().config.limits.hold_up
                     && !client.session.is_probed()
-                    && patience.is_none_or(|until| self.now < until);
+                    && patience.is_none_or(|until| self.now() < until);
                 holds.then_some(Pause::Queue)
             }
         }
@@ -105,16 +105,16 @@ impl Intake {
         match pause {
             Some(Pause::Rate(until)) => {
                 self.wait_with_post(key, Waiting { session, rest, until, patience });
-                self.timers.arm(until, TimerKey::Post(key));
+                self.timers().arm(until, TimerKey::Post(key));
             }
             Some(Pause::Queue) => {
-                let until = patience.unwrap_or(self.now + PATIENCE);
-                self.metrics.held_up.one();
+                let until = patience.unwrap_or(self.now() + PATIENCE);
+                self.metrics().held_up.one();
                 self.wait_with_post(key, Waiting { session, rest, until, patience: Some(until) });
-                self.timers.arm(until, TimerKey::Post(key));
+                self.timers().arm(until, TimerKey::Post(key));
             }
             Some(Pause::Turn) if rest.is_some() => {
-                self.wait_with_post(key, Waiting { session, rest, until: self.now, patience });
+                self.wait_with_post(key, Waiting { session, rest, until: self.now(), patience });
                 self.line_up(key);
             }
             Some(Pause::Turn) | None => self.accept_post(key, session),
@@ -132,7 +132,7 @@ impl Intake {
     }
 
     fn wait_with_post(&mut self, key: ConnectionKey, waiting: Waiting) {
-        let Some(http) = self.connections.get_mut(key.0).and_then(Connection::http) else { return };
+        let Some(http) = self.connection_mut(key).and_then(Connection::http) else { return };
         // What the packets led to may have ended the session, which has answered then.
         if matches!(http.state, HttpState::Post(_) | HttpState::Waiting(_)) {
             http.state = HttpState::Waiting(Box::new(waiting));
@@ -142,8 +142,8 @@ impl Intake {
 
     /// What is still to be handled of a POST that waits, if its time has come.
     fn take_waiting(&mut self, key: ConnectionKey) -> Option<(SessionRef, Option<Packets>, Option<Millis>)> {
-        let now = self.now;
-        match &mut self.connections.get_mut(key.0).and_then(Connection::http)?.state {
+        let now = self.now();
+        match &mut self.connection_mut(key).and_then(Connection::http)?.state {
             HttpState::Waiting(waiting) if waiting.until <= now => {
                 Some((waiting.session, waiting.rest.take(), waiting.patience))
             }

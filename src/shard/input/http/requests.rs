@@ -28,7 +28,7 @@ use crate::shard::store::timers::NEVER;
 const DESTROY_UPGRADE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How far the handling of a connection's bytes has come.
-pub(crate) enum Step {
+pub(in crate::shard::input) enum Step {
     /// So many bytes were used; what follows may be handled.
     Used(usize),
     /// More bytes are needed, or an answer must leave first.
@@ -43,7 +43,7 @@ pub(crate) enum Step {
 
 impl Shard {
     /// Handles bytes of a connection that carries requests.
-    pub(crate) fn http_bytes(self: &Rc<Self>, key: ConnectionKey, bytes: &[u8]) {
+    pub(in crate::shard) fn http_bytes(self: &Rc<Self>, key: ConnectionKey, bytes: &[u8]) {
         let unread = self.core.borrow_mut().take_unread(key);
         let joined;
         let mut rest = bytes;
@@ -73,7 +73,7 @@ impl Shard {
 
     fn http_step(self: &Rc<Self>, key: ConnectionKey, bytes: &[u8]) -> Step {
         let mut core = self.core.borrow_mut();
-        let Some(connection) = core.connections.get_mut(key.0).filter(|connection| connection.is_listening()) else {
+        let Some(connection) = core.connection_mut(key).filter(|connection| connection.is_listening()) else {
             return Step::Over;
         };
         let Some(http) = connection.http() else { return Step::Over };
@@ -112,7 +112,7 @@ impl Shard {
             Ok(Parsed::Complete(head)) => {
                 let step = self.request(key, &head, bytes);
                 if !matches!(step, Step::Moved | Step::Wait) {
-                    self.core.borrow().metrics.requests.one();
+                    self.core.borrow().metrics().requests.one();
                 }
                 step
             }
@@ -121,8 +121,8 @@ impl Shard {
                 log::debug!("connection {}: {error}", key.0);
                 let mut core = self.core.borrow_mut();
                 match error {
-                    HeadError::TooLong => core.metrics.hit(Limit::RequestHead),
-                    HeadError::TooManyHeaders => core.metrics.hit(Limit::RequestHeaders),
+                    HeadError::TooLong => core.metrics().hit(Limit::RequestHead),
+                    HeadError::TooManyHeaders => core.metrics().hit(Limit::RequestHeaders),
                     _ => {}
                 }
                 core.last_answer(key, &http::empty(error.status(), Delivery::LAST, &HeaderLines::EMPTY));
@@ -134,7 +134,7 @@ impl Shard {
     fn request(self: &Rc<Self>, key: ConnectionKey, head: &Head<'_>, bytes: &[u8]) -> Step {
         let mut core = self.core.borrow_mut();
         let mut answer = Answer::to(head, &self.shared.config);
-        if core.spares.has(key) {
+        if core.is_spare(key) {
             answer.delivery.connection = http::Connection::Close;
         }
         let asked = answer.delivery;
@@ -143,7 +143,7 @@ impl Shard {
             answer.delivery.connection = http::Connection::Close;
         }
         let delivery = answer.delivery;
-        if let Some(http) = core.connections.get_mut(key.0).and_then(Connection::http) {
+        if let Some(http) = core.connection_mut(key).and_then(Connection::http) {
             http.answer = answer;
         }
         if head.expectation == Expectation::Unknown && !head.upgrade {
@@ -172,7 +172,7 @@ impl Shard {
             }
             Lookup::Unknown => None,
         };
-        let found = session.and_then(|session| core.clients.get(session.0)?.session.found());
+        let found = session.and_then(|session| core.client(session)?.session.found());
         let request = Request {
             method: match head.method {
                 Method::Get => engineio::Method::Get,
@@ -215,7 +215,7 @@ impl Shard {
         let exceeded = self.core.borrow_mut().no_room_for_a_session();
         if let Some(limit) = exceeded {
             let mut core = self.core.borrow_mut();
-            core.metrics.hit(limit);
+            core.metrics().hit(limit);
             core.last_answer(key, &Bytes::from_static(http::BUSY));
             return Step::Over;
         }
@@ -269,7 +269,7 @@ impl Shard {
         if !refused && head.expectation == Expectation::Continue {
             core.push(key, &Bytes::from_static(http::CONTINUE));
         }
-        let deadline = core.now + self.shared.config.limits.body_timeout;
+        let deadline = core.now() + self.shared.config.limits.body_timeout;
         core.set_deadline(key, deadline);
         Step::Used(head.length)
     }
@@ -279,17 +279,17 @@ impl Intake {
     /// A request that is none of Socket.IO's.
     fn foreign_request(&mut self, key: ConnectionKey, head: &Head<'_>) -> Step {
         if head.upgrade {
-            let deadline = self.now + DESTROY_UPGRADE_TIMEOUT;
-            if let Some(connection) = self.connections.get_mut(key.0) {
+            let deadline = self.now() + DESTROY_UPGRADE_TIMEOUT;
+            if let Some(connection) = self.connection_mut(key) {
                 connection.stage = Stage::Lingering;
             }
             self.set_deadline(key, deadline);
             return Step::Over;
         }
-        let Some(http) = self.connections.get_mut(key.0).and_then(Connection::http) else { return Step::Over };
+        let Some(http) = self.connection_mut(key).and_then(Connection::http) else { return Step::Over };
         let delivery = http.answer.delivery;
         match (head.path, head.method) {
-            ("/", Method::Get | Method::Head) if self.shared.is_leaving() => {
+            ("/", Method::Get | Method::Head) if self.shared().is_leaving() => {
                 self.answer(key, head, &http::leaving(delivery))
             }
             ("/", Method::Get | Method::Head) => self.answer(key, head, &http::all_good(delivery)),
@@ -310,7 +310,7 @@ impl Intake {
 
     /// The bound that a session would exceed that began now, beside those of connections.
     fn no_room_for_a_session(&mut self) -> Option<Limit> {
-        if self.shared.is_crowded() {
+        if self.shared().is_crowded() {
             return Some(Limit::MaxConnections);
         }
         if self.lacks_memory() {
@@ -319,21 +319,20 @@ impl Intake {
         if self.keeps_all_it_may() {
             return Some(Limit::SessionsMemory);
         }
-        let rate = self.shared.accept_rate_per_shard?;
-        let now = self.now;
-        (!self.session_rate.take(now, rate)).then_some(Limit::AcceptRate)
+        let rate = self.shared().accept_rate_per_shard?;
+        (!self.may_begin(rate)).then_some(Limit::AcceptRate)
     }
 
     fn take_unread(&mut self, key: ConnectionKey) -> Vec<u8> {
-        let http = self.connections.get_mut(key.0).and_then(Connection::http);
+        let http = self.connection_mut(key).and_then(Connection::http);
         http.map(|http| std::mem::take(&mut http.unread)).unwrap_or_default()
     }
 
     /// Keeps bytes that cannot be handled yet; a request `begins` with them, or went on. More than a head's worth behind a held GET is an attack or a mistake.
     fn keep_unread(&mut self, key: ConnectionKey, rest: &[u8], begins: bool) {
-        let (most, timeout) = (self.shared.config.limits.request_head, self.head_time(key));
-        let now = self.now;
-        let Some(http) = self.connections.get_mut(key.0).and_then(Connection::http) else { return };
+        let (most, timeout) = (self.shared().config.limits.request_head, self.head_time(key));
+        let now = self.now();
+        let Some(http) = self.connection_mut(key).and_then(Connection::http) else { return };
         http.unread = rest.to_vec();
         match http.state {
             HttpState::Held(_) | HttpState::Waiting(_) if rest.len() > most => self.doom(key, Fate::Error),

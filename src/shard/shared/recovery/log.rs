@@ -38,7 +38,7 @@ const SLICE: usize = 1024;
 const KEPT: usize = 64;
 
 /// For each origin, the offset of the last broadcast.
-pub(in crate::shard) type Clock = Box<[Offset]>;
+type Clock = Box<[Offset]>;
 
 /// What a shard's sockets were sent of late.
 #[derive(Debug)]
@@ -99,15 +99,15 @@ pub(in crate::shard) enum Progress {
 
 /// What a socket missed, as far as one log tells.
 #[derive(Debug)]
-pub(in crate::shard) struct Missed {
-    pub(in crate::shard) events: Vec<(Offset, Frames)>,
+pub(in crate::shard::shared) struct Missed {
+    pub(in crate::shard::shared) events: Vec<(Offset, Frames)>,
     /// All broadcasts up to here were either received, or are among the events, or were not for the socket.
-    pub(in crate::shard) until: Clock,
+    pub(in crate::shard::shared) until: Clock,
 }
 
 impl Log {
     /// An empty log of the server `instance`, with so many origins.
-    pub(in crate::shard) fn new(instance: [u8; 3], origins: usize, max_bytes: usize, keep: Duration) -> Self {
+    pub(in crate::shard::shared) fn new(instance: [u8; 3], origins: usize, max_bytes: usize, keep: Duration) -> Self {
         Self {
             entries: VecDeque::new(),
             first: 0,
@@ -144,7 +144,7 @@ impl Log {
 
     /// Notes what a socket brings along that comes back from another shard: the offset that it came with, and after that the
     /// events that it is sent for it. Says how many entries had to go for it.
-    pub(in crate::shard) fn bring(
+    pub(in crate::shard::shared) fn bring(
         &mut self,
         now: Millis,
         offset: Offset,
@@ -261,7 +261,7 @@ impl Log {
 
     /// Where what a socket that was lost by this shard has missed begins, behind the event of `offset`. `None` if that event is
     /// not known any more, or never was.
-    pub(in crate::shard) fn behind(&self, addressee: &Addressee<'_>, offset: Offset) -> Option<Place> {
+    pub(in crate::shard::shared) fn behind(&self, addressee: &Addressee<'_>, offset: Offset) -> Option<Place> {
         // The later of two: a socket that came back to this shard may stand twice for an event.
         let mut places = self.places.of(addressee.sid(), offset);
         let place = places.find(|place| {
@@ -276,7 +276,7 @@ impl Log {
 
     /// Reads on from `place` for a slice, and adds what the socket missed to `events`. Gives how far that is then if it was the
     /// last. `None` if the log has forgotten the place meanwhile, or if something is missing behind it.
-    pub(in crate::shard) fn read(
+    pub(in crate::shard::shared) fn read(
         &self,
         addressee: &Addressee<'_>,
         place: &mut Place,
@@ -321,18 +321,18 @@ impl Log {
 
     /// The bytes of all that is held, and the sockets that something of it is for alone.
     #[cfg(test)]
-    pub(in crate::shard) fn held(&self) -> (usize, usize) {
+    pub(in crate::shard::shared) fn held(&self) -> (usize, usize) {
         (self.bytes, self.own.len())
     }
 
     /// Whether all of `until` has been delivered here, too.
-    pub(in crate::shard) fn has_reached(&self, until: &Clock) -> bool {
+    pub(in crate::shard::shared) fn has_reached(&self, until: &Clock) -> bool {
         self.delivered.iter().zip(until).all(|(delivered, until)| delivered >= until)
     }
 
     /// Adds what this shard has broadcast beyond, for a socket that another may have lost. `None` if some of that is
     /// forgotten.
-    pub(in crate::shard) fn go_on(&self, addressee: &Addressee<'_>, missed: &mut Missed) -> Option<()> {
+    pub(in crate::shard::shared) fn go_on(&self, addressee: &Addressee<'_>, missed: &mut Missed) -> Option<()> {
         if self.forgotten.iter().zip(&missed.until).any(|(forgotten, until)| forgotten > until) {
             return None;
         }

@@ -31,14 +31,14 @@ pub(in crate::shard) struct Lost {
 }
 
 /// A lost socket about which much is to be asked.
-pub(in crate::shard) struct Addressee<'a> {
+pub(in crate::shard::shared) struct Addressee<'a> {
     lost: &'a Lost,
     rooms: HashSet<&'a str, RandomState>,
 }
 
 impl Lost {
     /// The socket, to be asked what was meant for it.
-    pub(in crate::shard) fn addressee(&self) -> Addressee<'_> {
+    pub(in crate::shard::shared) fn addressee(&self) -> Addressee<'_> {
         Addressee { lost: self, rooms: self.rooms.iter().map(|room| &**room).collect() }
     }
 
@@ -50,7 +50,7 @@ impl Lost {
 
 impl Addressee<'_> {
     /// Whether a broadcast would have reached the socket.
-    pub(in crate::shard) fn is_meant_by(&self, broadcast: &Broadcast) -> bool {
+    pub(in crate::shard::shared) fn is_meant_by(&self, broadcast: &Broadcast) -> bool {
         let target = &broadcast.target;
         let is_in = |rooms: &[Box<str>]| rooms.iter().any(|room| self.rooms.contains(&**room));
         broadcast.namespace == self.lost.namespace
@@ -60,29 +60,29 @@ impl Addressee<'_> {
     }
 
     /// Its id.
-    pub(in crate::shard) fn sid(&self) -> Sid {
+    pub(in crate::shard::shared) fn sid(&self) -> Sid {
         self.lost.sid
     }
 
     /// Whether it is in that namespace.
-    pub(in crate::shard) fn is_in(&self, namespace: NamespaceKey) -> bool {
+    pub(in crate::shard::shared) fn is_in(&self, namespace: NamespaceKey) -> bool {
         self.lost.namespace == namespace
     }
 
     /// Whether it is that socket.
-    pub(in crate::shard) fn is(&self, socket: Recipient) -> bool {
+    pub(in crate::shard::shared) fn is(&self, socket: Recipient) -> bool {
         self.is_in(socket.namespace) && self.lost.sid == socket.sid
     }
 
     /// The sockets with whom it shares what is for them alone: itself, and those in whose own rooms it was.
-    pub(in crate::shard) fn sharers(&self) -> impl Iterator<Item = Recipient> {
+    pub(in crate::shard::shared) fn sharers(&self) -> impl Iterator<Item = Recipient> {
         let rooms = self.rooms.iter().filter_map(|room| Sid::parse(room));
         let namespace = self.lost.namespace;
         std::iter::once(self.lost.sid).chain(rooms).map(move |sid| Recipient { namespace, sid })
     }
 
     /// Whether that socket is one of these.
-    pub(in crate::shard) fn shares_with(&self, socket: Recipient) -> bool {
+    pub(in crate::shard::shared) fn shares_with(&self, socket: Recipient) -> bool {
         self.is(socket) || self.is_in(socket.namespace) && self.rooms.contains(&*socket.sid.to_text())
     }
 }
@@ -115,7 +115,7 @@ impl Kept {
 }
 
 impl LostSockets {
-    pub(in crate::shard) fn new(max_bytes: usize, keep: Duration) -> Self {
+    pub(in crate::shard::shared) fn new(max_bytes: usize, keep: Duration) -> Self {
         Self { by_pid: HashMap::default(), order: BTreeMap::new(), next: 0, bytes: 0, max_bytes, keep }
     }
 

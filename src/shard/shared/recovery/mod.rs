@@ -44,7 +44,7 @@ pub(crate) struct Recovery {
 
 impl Recovery {
     /// `None` while it is off.
-    pub(crate) fn new(config: &Config, instance: [u8; 3], shards: usize) -> Option<Self> {
+    pub(in crate::shard::shared) fn new(config: &Config, instance: [u8; 3], shards: usize) -> Option<Self> {
         let settings = config.recovery.clone()?;
         let keep = settings.max_disconnection_duration;
         let log = || Mutex::new(Log::new(instance, shards + 1, config.limits.recovery_packets / shards, keep));

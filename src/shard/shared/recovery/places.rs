@@ -12,11 +12,11 @@ use crate::engineio::Sid;
 use crate::socketio::Offset;
 
 /// The number of an entry of a log: more than that of the entry before it, by one unless something was taken out between.
-pub(in crate::shard) type Place = u64;
+pub(in crate::shard::shared) type Place = u64;
 
 /// Whose an entry is.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::shard) enum Whose {
+pub(in crate::shard::shared) enum Whose {
     /// A broadcast of this origin.
     Origin(usize),
     /// An event that the log's own shard sent one socket.
@@ -27,7 +27,7 @@ pub(in crate::shard) enum Whose {
 
 /// The places of all entries of a log.
 #[derive(Debug)]
-pub(in crate::shard) struct Places {
+pub(in crate::shard::shared) struct Places {
     /// Those of each origin, and last the shard's own.
     rising: Box<[VecDeque<(Offset, Place)>]>,
     /// The last of a socket and an offset.
@@ -36,15 +36,15 @@ pub(in crate::shard) struct Places {
 
 impl Places {
     /// What an entry takes here, spare room included; one that was brought along takes [`BROUGHT`](Self::BROUGHT).
-    pub(in crate::shard) const RISING: usize = 2 * size_of::<(Offset, Place)>();
-    pub(in crate::shard) const BROUGHT: usize = 2 * (size_of::<((Sid, Offset), Place)>() + 1);
+    pub(in crate::shard::shared) const RISING: usize = 2 * size_of::<(Offset, Place)>();
+    pub(in crate::shard::shared) const BROUGHT: usize = 2 * (size_of::<((Sid, Offset), Place)>() + 1);
 
-    pub(in crate::shard) fn new(origins: usize) -> Self {
+    pub(in crate::shard::shared) fn new(origins: usize) -> Self {
         Self { rising: vec![VecDeque::new(); origins + 1].into(), brought: HashMap::default() }
     }
 
     /// An entry was added at the end of the log.
-    pub(in crate::shard) fn add(&mut self, whose: Whose, offset: Offset, place: Place) {
+    pub(in crate::shard::shared) fn add(&mut self, whose: Whose, offset: Offset, place: Place) {
         if let Whose::Brought(sid) = whose {
             self.brought.insert((sid, offset), place);
         } else if let Some(rising) = self.rising_mut(whose) {
@@ -53,14 +53,14 @@ impl Places {
     }
 
     /// These entries are taken out; their places are in order.
-    pub(in crate::shard) fn remove_all(&mut self, places: &[Place]) {
+    pub(in crate::shard::shared) fn remove_all(&mut self, places: &[Place]) {
         let stays = |place: &Place| places.binary_search(place).is_err();
         self.rising.iter_mut().for_each(|rising| rising.retain(|(_, place)| stays(place)));
         self.brought.retain(|_, place| stays(place));
     }
 
     /// The oldest entry of the log is forgotten.
-    pub(in crate::shard) fn forget(&mut self, whose: Whose, offset: Offset, place: Place) {
+    pub(in crate::shard::shared) fn forget(&mut self, whose: Whose, offset: Offset, place: Place) {
         if let Whose::Brought(sid) = whose {
             if self.brought.get(&(sid, offset)) == Some(&place) {
                 self.brought.remove(&(sid, offset));
@@ -71,13 +71,13 @@ impl Places {
     }
 
     /// Gives back the memory of a log that was longer.
-    pub(in crate::shard) fn shrink_to(&mut self, entries: usize) {
+    pub(in crate::shard::shared) fn shrink_to(&mut self, entries: usize) {
         self.rising.iter_mut().for_each(|rising| rising.shrink_to(entries));
         self.brought.shrink_to(entries);
     }
 
     /// Where the event of an offset may stand, the last place first: where the socket brought it along, and where it was sent.
-    pub(in crate::shard) fn of(&self, sid: Sid, offset: Offset) -> impl Iterator<Item = Place> {
+    pub(in crate::shard::shared) fn of(&self, sid: Sid, offset: Offset) -> impl Iterator<Item = Place> {
         let sent = self.rising.iter().find_map(|rising| {
             let index = rising.binary_search_by_key(&offset, |(offset, _)| *offset).ok()?;
             rising.get(index).map(|(_, place)| *place)
@@ -88,7 +88,7 @@ impl Places {
     }
 
     /// The first broadcast of an origin beyond an offset.
-    pub(in crate::shard) fn beyond(&self, origin: usize, offset: Offset) -> Option<Place> {
+    pub(in crate::shard::shared) fn beyond(&self, origin: usize, offset: Offset) -> Option<Place> {
         let rising = self.rising.get(origin)?;
         let index = rising.partition_point(|(sent, _)| *sent <= offset);
         rising.get(index).map(|(_, place)| *place)

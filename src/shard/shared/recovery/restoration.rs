@@ -20,7 +20,7 @@ pub(in crate::shard) struct Restoration {
     pub(in crate::shard) lost: Lost,
     /// The last event that its client received.
     offset: Offset,
-    pub(in crate::shard) missed: Missed,
+    pub(in crate::shard::shared) missed: Missed,
 }
 
 impl Restoration {
