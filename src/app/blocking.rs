@@ -10,9 +10,8 @@ use std::time::{Duration, Instant};
 
 use log::Level;
 
+use super::base::{Caught, Failure};
 use super::event::Event;
-use super::handlers::Caught;
-use super::outcome::Failure;
 use super::socket::Socket;
 use super::socket_handle::SocketHandle;
 use crate::config::Config;

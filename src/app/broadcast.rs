@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::args::{self, Args};
+use super::base::args::{self, Args};
 use super::event::Event;
 use crate::cluster::{self, Data, Membership};
 use crate::engineio::{Frames, Sid};

@@ -9,8 +9,8 @@ use bytes::Bytes;
 use bytestring::ByteString;
 use serde::Deserialize;
 
-use super::args::{self, Args};
-use super::everywhere::on_shard;
+use super::base::args::{self, Args};
+use super::base::on_shard;
 use crate::cluster::Answer;
 use crate::engineio::{Frames, Sid};
 use crate::error::EmitError;

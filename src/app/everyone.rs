@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use super::answers::{Answers, MissingAnswers};
-use super::args::Args;
+use super::base::{Answers, Args, MissingAnswers, MissingServers};
 use super::broadcast::Broadcast;
-use super::cluster::MissingServers;
 use super::handle::{Emitter, Handle};
 use super::remote_socket::RemoteSocket;
 use crate::error::EmitError;

@@ -3,9 +3,9 @@
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
+use super::base::MissingServers;
 use super::broadcast::Broadcast;
-use super::cluster::{MissingServers, Question, gather_all};
-use super::handlers::full_name;
+use super::cluster::{Question, gather_all};
 use crate::cluster::{Answer, ClusterMetrics, Operation, redis};
 use crate::metrics::Metrics;
 use crate::shard::{Letter, NamespaceRef, Shared};
@@ -105,6 +105,11 @@ impl fmt::Debug for Handle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Handle").field("started", &self.shared().is_some()).finish()
     }
+}
+
+/// A namespace's name as clients say it: a program may leave out the slash before it.
+pub(super) fn full_name(name: &str) -> String {
+    if name.starts_with('/') { name.to_owned() } else { format!("/{name}") }
 }
 
 /// A namespace to send to, from any thread.

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 
+use super::base::{Failure, Outcome};
 use super::blocking::{BlockingHandler, Pool};
 use super::event::Event;
 use super::handle::Emitter;
-use super::outcome::{Failure, Outcome};
 use super::rooms::{Room, RoomHandlers};
 use super::socket::Socket;
 use super::socket_handle::SocketHandle;

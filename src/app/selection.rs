@@ -3,14 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::answers::{Answers, MissingAnswers};
-use super::args::{self, Args, Written};
+use super::base::args::{self, Args, Written};
+use super::base::{Answers, MissingAnswers, MissingServers, Subject, everywhere, for_each_socket, guard, on_any_shard};
 use super::broadcast::Broadcast;
-use super::cluster::{MissingServers, Question, ask_for_acks, gather_all, on_any_shard};
-use super::everywhere::{everywhere, for_each_socket};
-use super::handlers::guard;
+use super::cluster::{Question, ask_for_acks, gather_all};
 use super::remote_socket::{Found, RemoteSocket};
-use super::subject::Subject;
 use crate::cluster::{self, Answer, Operation};
 use crate::error::EmitError;
 use crate::memory::allocated;

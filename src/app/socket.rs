@@ -9,11 +9,11 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::args::{self, Args};
+use super::base::args::{self, Args};
+use super::base::{Subject, guard};
 use super::broadcast::Broadcast;
 use super::handle::Handle;
 use super::socket_handle::SocketHandle;
-use super::subject::Subject;
 use crate::engineio::{Sid, Transport};
 use crate::error::{AckError, DataError, EmitError, JoinError};
 use crate::metrics::Limit;
@@ -150,7 +150,7 @@ impl Socket {
         self.emit_frames(event, Some(id), &args)?;
         let this = self.clone();
         let callback = move |_: &Rc<Shard>, _: SocketRef, result| {
-            super::handlers::guard(&this.shard, Subject::Socket(this.socket), "acknowledgement", || {
+            guard(&this.shard, Subject::Socket(this.socket), "acknowledgement", || {
                 callback(&this, result);
                 None
             });

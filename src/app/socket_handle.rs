@@ -8,13 +8,10 @@ use std::time::Duration;
 use log::Level;
 use serde::Serialize;
 
-use super::answers::{Answers, MissingAnswers};
-use super::args::{self, Args};
+use super::base::args::{self, Args};
+use super::base::{Answers, Caught, MissingAnswers, Subject, guard, on_shard, record};
 use super::broadcast::{Broadcast, Reach};
-use super::everywhere::on_shard;
 use super::handle::Handle;
-use super::handlers::{Caught, guard, record};
-use super::subject::Subject;
 use crate::engineio::{Frames, Sid};
 use crate::error::{AckError, EmitError};
 use crate::log_line::LineKind;
@@ -276,13 +273,16 @@ impl SocketHandle {
     pub(super) fn record(&self, what: String, caught: Caught) {
         if let Place::Here { location, .. } = self.place {
             let (this, carried) = (self.clone(), what.len());
-            let record = move |shard: &Rc<Shard>| record(shard, Subject::Handle(&this), &what, caught);
-            on_shard(&self.shared, location.shard, carried, record);
+            on_shard(&self.shared, location.shard, carried, move |shard| {
+                let gone = Subject::Gone { id: &this.id, namespace: this.namespace() };
+                let subject = this.find(shard).map_or(gone, Subject::Socket);
+                record(shard, subject, &what, caught);
+            });
         }
     }
 
     /// The socket, if it is one of this shard and there.
-    pub(super) fn find(&self, shard: &Shard) -> Option<SocketRef> {
+    fn find(&self, shard: &Shard) -> Option<SocketRef> {
         let Place::Here { location, .. } = self.place else { return None };
         shard.core.borrow().socket_at(location)
     }

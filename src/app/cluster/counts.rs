@@ -2,11 +2,8 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::super::base::{MissingServers, Subject, guard, on_any_shard};
 use super::super::broadcast::Broadcast;
-use super::super::handlers::guard;
-use super::super::subject::Subject;
-use super::missing::MissingServers;
-use super::on_any_shard;
 use crate::cluster::redis::{Connection, Standing};
 use crate::cluster::{Census, Place};
 use crate::shard::Shared;

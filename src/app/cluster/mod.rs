@@ -6,7 +6,6 @@
 mod acknowledgements;
 mod counts;
 mod local;
-mod missing;
 mod questions;
 mod received;
 mod reply;
@@ -14,23 +13,5 @@ mod requests;
 mod server_events;
 
 pub(super) use acknowledgements::ask_for_acks;
-pub use missing::MissingServers;
 pub(super) use questions::{Question, gather_all};
 pub(crate) use received::{deaf, receive};
-
-use std::rc::Rc;
-use std::sync::Arc;
-
-use crate::shard::{Letter, Shard, Shared};
-
-/// Acts on a shard: at once if this thread runs one, else on the first. `carried`: bytes that `act` holds beside itself.
-pub(super) fn on_any_shard(shared: &Arc<Shared>, carried: usize, act: impl FnOnce(&Rc<Shard>) + Send + 'static) {
-    match Shard::current(shared) {
-        Some(current) => act(&current),
-        None => {
-            if let Some(mailbox) = shared.mailboxes.first() {
-                mailbox.send(Letter::run(carried, act));
-            }
-        }
-    }
-}

@@ -6,10 +6,9 @@ use std::time::Duration;
 
 use serde_json::value::RawValue;
 
+use super::super::base::{everywhere, gather, on_any_shard, on_shard};
 use super::super::broadcast::{Broadcast, Reach};
-use super::super::everywhere::{everywhere, gather, on_shard};
 use super::local::local;
-use super::on_any_shard;
 use super::reply::Reply;
 use crate::cluster::{self, Answer, Extent, Operation, Opts, Place, RemoteHandshake, Request, Response, date_text};
 use crate::engineio::Sid;

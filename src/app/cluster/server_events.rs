@@ -1,9 +1,8 @@
 //! Events for the other servers of the cluster themselves.
 
-use super::super::answers::Answers;
-use super::super::args::{self, Args};
+use super::super::base::args::{self, Args};
+use super::super::base::{Answers, MissingServers};
 use super::super::broadcast::Broadcast;
-use super::missing::MissingServers;
 use super::questions::{Question, gather_all};
 use crate::cluster::{Answer, Extent, Operation, is_reserved_server_side};
 use crate::error::EmitError;

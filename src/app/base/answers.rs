@@ -23,7 +23,7 @@ pub struct MissingAnswers {
 }
 
 impl Answers {
-    pub(super) fn new(answers: Vec<Arguments>) -> Self {
+    pub(in crate::app) fn new(answers: Vec<Arguments>) -> Self {
         Self(answers)
     }
 
