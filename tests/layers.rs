@@ -53,7 +53,6 @@ const UPWARD: &[(&str, &str)] = &[
 /// Circles that are still there, each a folder and what of it they lead through. Who breaks one, or makes it smaller, changes
 /// this; none may be added, and none may grow.
 const CIRCLES: &[&str] = &[
-    "app: cluster handle",
     "shard: ending event_loop guard input net recovery sessions sockets",
     "shard::event_loop: alarms calls core waits",
     "shard::event_loop: application shared",

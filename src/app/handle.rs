@@ -3,9 +3,9 @@
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
+use super::ask::{Question, gather_all};
 use super::base::MissingServers;
 use super::broadcast::Broadcast;
-use super::cluster::{Question, gather_all};
 use crate::cluster::{Answer, ClusterMetrics, Operation, redis};
 use crate::metrics::Metrics;
 use crate::shard::{Letter, NamespaceRef, Shared};

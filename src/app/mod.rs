@@ -1,5 +1,6 @@
 //! What a program writes against: namespaces, sockets, events, broadcasts, the handle.
 
+mod ask;
 mod base;
 mod blocking;
 mod broadcast;
@@ -14,6 +15,7 @@ mod refusal;
 mod remote_socket;
 mod rooms;
 mod selection;
+mod servers;
 mod session;
 mod socket;
 mod socket_handle;

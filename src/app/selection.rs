@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::ask::{Question, ask_for_acks, gather_all};
 use super::base::args::{self, Args, Written};
 use super::base::{Answers, MissingAnswers, MissingServers, Subject, everywhere, for_each_socket, guard, on_any_shard};
 use super::broadcast::Broadcast;
-use super::cluster::{Question, ask_for_acks, gather_all};
 use super::remote_socket::{Found, RemoteSocket};
 use crate::cluster::{self, Answer, Operation};
 use crate::error::EmitError;

@@ -4,7 +4,7 @@
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use super::super::base::{Subject, gather, guard, on_any_shard};
+use crate::app::base::{Subject, gather, guard, on_any_shard};
 use crate::cluster::redis::{Connection, Standing, Uncounted};
 use crate::cluster::{Answer, Asking, Census, Extent, Operation, Wants};
 use crate::log_line::no_random_numbers;
