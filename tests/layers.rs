@@ -21,6 +21,9 @@ const LAYERS: &[&[&str]] = &[
     &["log_line", "metrics", "error", "memory"],
 ];
 
+/// The rooms of `app`, from the bottom up. Its own file is their roof: it gives what they have to those above.
+const APP: &[&str] = &["base", "ask", "send", "cluster", "declare", "dispatch"];
+
 /// The rooms of `shard`, from the bottom up.
 const ROOMS: &[&str] = &["store", "net", "sessions", "sockets", "recovery", "guard", "input", "ending", "event_loop"];
 
@@ -119,7 +122,8 @@ fn name(text: &str) -> Option<String> {
 /// own file.
 fn targets(from: &Module, line: &str) -> Vec<Module> {
     let starts = ["crate::", "super::"].iter().flat_map(|start| line.match_indices(start));
-    let is_first = |place: usize| !line[..place].ends_with("::");
+    // Neither the middle of a path, nor who may see an item.
+    let is_first = |place: usize| !["::", "pub(in "].iter().any(|before| line[..place].ends_with(before));
     starts.filter(|(place, _)| is_first(*place)).flat_map(|(place, _)| resolve(from, &line[place..])).collect()
 }
 
@@ -218,6 +222,22 @@ fn imports_point_down_only() {
     assert!(up.is_empty(), "these point up:\n{}", up.join("\n"));
 }
 
+/// How high a module of `app` stands.
+fn floor_of_app(module: &Module) -> usize {
+    let room = |room: &String| APP.iter().position(|other| other == room);
+    let floor = |name| room(name).unwrap_or_else(|| panic!("app::{name} stands in no room of tests/layers.rs"));
+    module.get(1).map_or(APP.len(), floor)
+}
+
+#[test]
+fn rooms_of_app_use_only_those_below_them() {
+    let arrows = arrows();
+    let within = arrows.iter().filter(|arrow| arrow.from[0] == "app" && arrow.to[0] == "app");
+    let up = within.filter(|arrow| floor_of_app(&arrow.to) > floor_of_app(&arrow.from)).map(Arrow::describe);
+    let up: Vec<_> = up.collect();
+    assert!(up.is_empty(), "these point up:\n{}", up.join("\n"));
+}
+
 /// The room that an arrow inside `shard` leaves upward, and the module that it leads to.
 fn upward_in_shard(arrow: &Arrow) -> Option<(String, String)> {
     let room = |module: &Module| module.get(1).filter(|_| module[0] == "shard").cloned();
@@ -264,6 +284,7 @@ fn an_arrow_that_points_up_is_found_with_its_line() {
         to("let all = super::upgrade::all() + crate::memory::page();"),
         ["memory::page", "engineio::session::upgrade::all"]
     );
+    assert!(to("pub(in crate::engineio) fn poll() {}").is_empty());
     let arrow = |to: &str| Arrow { file: "polling.rs".into(), line: 7, from: from.clone(), to: vec![to.to_owned()] };
     assert!(arrow("shard").is_upward() && !arrow("error").is_upward() && !arrow("engineio").is_upward());
     assert_eq!(arrow("shard").describe(), "polling.rs:7: engineio::session::polling uses shard");

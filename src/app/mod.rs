@@ -1,35 +1,17 @@
 //! What a program writes against: namespaces, sockets, events, broadcasts, the handle.
+//!
+//! Its rooms, from the bottom up: `base`, `ask`, `send`, `cluster`, `declare`, `dispatch`.
 
 mod ask;
 mod base;
-mod blocking;
-mod broadcast;
-mod children;
 mod cluster;
-mod event;
-mod everyone;
-mod handle;
-mod handlers;
-mod namespace;
-mod refusal;
-mod remote_socket;
-mod rooms;
-mod selection;
-mod servers;
-mod session;
-mod socket;
-mod socket_handle;
+mod declare;
+mod dispatch;
+mod send;
 
-pub use base::{Answers, Args, Binary, MissingAnswers, MissingServers, Outcome, Writer};
-pub(crate) use blocking::Pool;
-pub use broadcast::Broadcast;
-pub(crate) use cluster::{deaf, receive};
-pub use event::{Ack, Event};
-pub use handle::{Emitter, Handle};
-pub(crate) use handlers::Handlers;
-pub use namespace::Namespace;
-pub use remote_socket::RemoteSocket;
-pub use rooms::Room;
-pub use session::Session;
-pub use socket::Socket;
-pub use socket_handle::SocketHandle;
+pub use self::base::{Answers, Args, Binary, MissingAnswers, MissingServers, Outcome, Writer};
+pub(crate) use self::cluster::{deaf, receive};
+pub(crate) use self::declare::Pool;
+pub use self::declare::{Namespace, Room, Session, Socket};
+pub(crate) use self::dispatch::Handlers;
+pub use self::send::{Ack, Broadcast, Emitter, Event, Handle, RemoteSocket, SocketHandle};

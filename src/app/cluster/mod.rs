@@ -2,9 +2,8 @@
 //!
 //! It is handled on the subscriber's thread, as far as it needs no shard.
 
-mod local;
 mod received;
 mod reply;
 mod requests;
 
-pub(crate) use received::{deaf, receive};
+pub(crate) use self::received::{deaf, receive};

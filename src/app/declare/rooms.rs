@@ -6,8 +6,8 @@ use std::sync::{Mutex, PoisonError};
 
 use foldhash::fast::RandomState;
 
-use super::base::{Failure, Subject, guard};
-use super::handle::Handle;
+use crate::app::base::{Failure, Subject, guard};
+use crate::app::send::Handle;
 use crate::shard::{NamespaceKey, NamespaceRef, RoomChange, Shard, Shared};
 use crate::socketio::SocketId;
 
@@ -24,7 +24,7 @@ pub struct Room<'a> {
 
 /// The handlers of a namespace's rooms.
 #[derive(Default)]
-pub(super) struct RoomHandlers {
+pub(in crate::app) struct RoomHandlers {
     pub(super) create: Vec<RoomHandler>,
     pub(super) delete: Vec<RoomHandler>,
     pub(super) join: Vec<MemberHandler>,
@@ -58,12 +58,12 @@ impl std::fmt::Debug for Room<'_> {
 }
 
 impl RoomHandlers {
-    pub(super) fn is_empty(&self) -> bool {
+    pub(in crate::app) fn is_empty(&self) -> bool {
         self.create.is_empty() && self.delete.is_empty() && self.join.is_empty() && self.leave.is_empty()
     }
 
     /// A shard's part of a room has changed.
-    pub(super) fn changed(&self, shard: &Rc<Shard>, namespace: &NamespaceRef, name: &str, change: RoomChange) {
+    pub(in crate::app) fn changed(&self, shard: &Rc<Shard>, namespace: &NamespaceRef, name: &str, change: RoomChange) {
         let room = Room { name, namespace, shard };
         match change {
             RoomChange::Created if self.came(namespace.key(), name) => tell_room("create-room", &self.create, &room),

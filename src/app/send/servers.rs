@@ -1,9 +1,9 @@
 //! The other servers of the cluster themselves: events for them, and how many there are.
 
-use super::ask::{Question, count_servers, gather_all};
-use super::base::args::{self, Args};
-use super::base::{Answers, MissingServers};
 use super::broadcast::Broadcast;
+use crate::app::ask::{Question, count_servers, gather_all};
+use crate::app::base::args::{self, Args};
+use crate::app::base::{Answers, MissingServers};
 use crate::cluster::{Answer, Extent, Operation, is_reserved_server_side};
 use crate::error::EmitError;
 use crate::socketio::{Arguments, Event};

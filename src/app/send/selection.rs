@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::ask::{Question, ask_for_acks, gather_all};
-use super::base::args::{self, Args, Written};
-use super::base::{Answers, MissingAnswers, MissingServers, Subject, everywhere, for_each_socket, guard, on_any_shard};
 use super::broadcast::Broadcast;
 use super::remote_socket::{Found, RemoteSocket};
+use crate::app::ask::{Question, ask_for_acks, gather_all};
+use crate::app::base::args::{self, Args, Written};
+use crate::app::base::{
+    Answers, MissingAnswers, MissingServers, Subject, everywhere, for_each_socket, guard, on_any_shard,
+};
 use crate::cluster::{self, Answer, Operation};
 use crate::error::EmitError;
 use crate::memory::allocated;

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::base::{Answers, Args, MissingAnswers, MissingServers};
 use super::broadcast::Broadcast;
 use super::handle::{Emitter, Handle};
 use super::remote_socket::RemoteSocket;
+use crate::app::base::{Answers, Args, MissingAnswers, MissingServers};
 use crate::error::EmitError;
 
 /// Operators that mean everybody.

@@ -7,13 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::base::{Failure, Outcome, Subject, guard, panicked, record};
-use super::blocking::Pool;
-use super::children::{Bounds, Change, Children};
-use super::event::{Ack, Event};
-use super::handle::{Handle, full_name};
-use super::namespace::Namespace;
-use super::session::Session;
-use super::socket::Socket;
+use super::declare::{Bounds, Change, Children, Namespace, Pool, Session, Socket};
+use super::send::{Ack, Event, Handle, full_name};
 use crate::config::Config;
 use crate::log_line::Excerpt;
 use crate::metrics::Limit;

@@ -9,8 +9,8 @@ use bytes::Bytes;
 use bytestring::ByteString;
 use serde::Deserialize;
 
-use super::base::args::{self, Args};
-use super::base::on_shard;
+use crate::app::base::args::{self, Args};
+use crate::app::base::on_shard;
 use crate::cluster::Answer;
 use crate::engineio::{Frames, Sid};
 use crate::error::EmitError;
@@ -24,7 +24,7 @@ pub struct Event {
 }
 
 impl Event {
-    pub(super) fn new(inner: socketio::Event, ack: Option<Ack>) -> Self {
+    pub(in crate::app) fn new(inner: socketio::Event, ack: Option<Ack>) -> Self {
         Self { inner, ack: Cell::new(ack) }
     }
 
@@ -33,7 +33,7 @@ impl Event {
     }
 
     /// The event on its own, with the acknowledgement: it shares no buffer with others of its message.
-    pub(super) fn to_owned(&self) -> Self {
+    pub(in crate::app) fn to_owned(&self) -> Self {
         let own = |text: &str| ByteString::from(text);
         let arguments = Arguments::named(own(self.raw()), self.attachments().into());
         Self::new(socketio::Event { name: own(self.name()), arguments }, self.take_ack())
@@ -124,11 +124,11 @@ enum Asker {
 }
 
 impl Ack {
-    pub(super) fn to_client(shard: &Rc<Shard>, socket: Sid, namespace: NamespaceRef, id: u64) -> Self {
+    pub(in crate::app) fn to_client(shard: &Rc<Shard>, socket: Sid, namespace: NamespaceRef, id: u64) -> Self {
         Self { shared: Arc::clone(&shard.shared), namespace, asker: Asker::Client { socket, id, owed: None } }
     }
 
-    pub(super) fn to_server(shard: &Rc<Shard>, namespace: NamespaceRef, reply: ServerReply) -> Self {
+    pub(in crate::app) fn to_server(shard: &Rc<Shard>, namespace: NamespaceRef, reply: ServerReply) -> Self {
         Self { shared: Arc::clone(&shard.shared), namespace, asker: Asker::Server(reply) }
     }
 

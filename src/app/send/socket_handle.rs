@@ -8,10 +8,10 @@ use std::time::Duration;
 use log::Level;
 use serde::Serialize;
 
-use super::base::args::{self, Args};
-use super::base::{Answers, Caught, MissingAnswers, Subject, guard, on_shard, record};
 use super::broadcast::{Broadcast, Reach};
 use super::handle::Handle;
+use crate::app::base::args::{self, Args};
+use crate::app::base::{Answers, Caught, MissingAnswers, Subject, guard, on_shard, record};
 use crate::engineio::{Frames, Sid};
 use crate::error::{AckError, EmitError};
 use crate::log_line::LineKind;
@@ -55,7 +55,13 @@ enum Place {
 }
 
 impl SocketHandle {
-    pub(super) fn new(shared: &Arc<Shared>, location: Sid, sid: Sid, id: SocketId, namespace: NamespaceRef) -> Self {
+    pub(in crate::app) fn new(
+        shared: &Arc<Shared>,
+        location: Sid,
+        sid: Sid,
+        id: SocketId,
+        namespace: NamespaceRef,
+    ) -> Self {
         Self { shared: Arc::clone(shared), place: Place::Here { location, sid, namespace }, id }
     }
 
@@ -270,7 +276,7 @@ impl SocketHandle {
     }
 
     /// Counts and logs how a handler of the socket ended, on the thread that serves it.
-    pub(super) fn record(&self, what: String, caught: Caught) {
+    pub(in crate::app) fn record(&self, what: String, caught: Caught) {
         if let Place::Here { location, .. } = self.place {
             let (this, carried) = (self.clone(), what.len());
             on_shard(&self.shared, location.shard, carried, move |shard| {

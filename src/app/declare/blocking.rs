@@ -10,10 +10,9 @@ use std::time::{Duration, Instant};
 
 use log::Level;
 
-use super::base::{Caught, Failure};
-use super::event::Event;
 use super::socket::Socket;
-use super::socket_handle::SocketHandle;
+use crate::app::base::{Caught, Failure};
+use crate::app::send::{Event, SocketHandle};
 use crate::config::Config;
 use crate::log_line::LineKind;
 use crate::metrics::Limit;
