@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use super::reply::Reply;
 use crate::app::base::{everywhere, gather, on_any_shard, on_shard};
-use crate::app::send::Broadcast;
+use crate::app::send::{Broadcast, join};
 use crate::cluster::{self, Answer, Extent, Operation, Opts, Place, RemoteHandshake, Request, Response, date_text};
 use crate::engineio::Sid;
 use crate::shard::{self, Asker, Description, NamespaceRef, Relay, ServerReply, Shard, Shared, SocketRef};
@@ -43,11 +43,7 @@ pub(super) fn serve(shared: &Arc<Shared>, place: &Place, request: Request) {
         Operation::Leave { opts, rooms } => asked.sockets(opts).sockets_leave(rooms),
         Operation::Disconnect { opts, close } => asked.sockets(opts).disconnect_sockets(close),
         Operation::JoinOne { request_id, sid, room } => {
-            asked.one(request_id, &sid, room.len(), move |shard, socket| {
-                if let Err(error) = shard.core.borrow_mut().join(socket, &room) {
-                    log::debug!("socket {}: {error}", socket.key.0);
-                }
-            })
+            asked.one(request_id, &sid, room.len(), move |shard, socket| join(shard, socket, &room));
         }
         Operation::LeaveOne { request_id, sid, room } => {
             asked.one(request_id, &sid, room.len(), move |shard, socket| {

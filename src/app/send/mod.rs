@@ -4,13 +4,14 @@
 //! What a method gives may itself send, so the methods of one type stand in several files, each above what it needs.
 
 mod broadcast;
+mod collect;
 mod event;
 mod everyone;
 mod handle;
 mod remote_socket;
-mod selection;
 mod servers;
 mod socket_handle;
+mod sockets;
 
 pub use self::broadcast::Broadcast;
 pub use self::event::{Ack, Event};
@@ -18,3 +19,4 @@ pub(in crate::app) use self::handle::full_name;
 pub use self::handle::{Emitter, Handle};
 pub use self::remote_socket::RemoteSocket;
 pub use self::socket_handle::SocketHandle;
+pub(in crate::app) use self::sockets::join;

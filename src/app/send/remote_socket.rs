@@ -1,4 +1,4 @@
-//! A socket as it was when it was asked for.
+//! Sockets, wherever they are, as they were when they were asked for.
 
 use std::fmt;
 use std::ops::Deref;
@@ -7,8 +7,11 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
+use super::broadcast::Broadcast;
 use super::socket_handle::SocketHandle;
-use crate::cluster;
+use crate::app::ask::{Question, gather_all};
+use crate::app::base::MissingServers;
+use crate::cluster::{self, Answer, Operation};
 use crate::shard::{Description, Handshake, NamespaceRef, Shared};
 
 /// What was known of a socket, of this server or another of the cluster, when
@@ -21,34 +24,7 @@ pub struct RemoteSocket {
     data: Option<Box<RawValue>>,
 }
 
-/// What was found of a socket.
-pub(super) enum Found {
-    /// It is one of this server's.
-    Here(Description),
-    /// It is another server's.
-    Elsewhere(cluster::RemoteSocket),
-}
-
 impl RemoteSocket {
-    /// One of `namespace`. Sockets are found here only if this server has it: of another server's namespace there are none.
-    pub(super) fn new(shared: &Arc<Shared>, namespace: &Result<NamespaceRef, String>, found: Found) -> Option<Self> {
-        Some(match found {
-            Found::Here(Description { sid, location, id, rooms, handshake, auth, data }) => {
-                let namespace = namespace.as_ref().ok()?;
-                let auth = auth.and_then(|auth| RawValue::from_string(auth.to_string()).ok());
-                let handle = SocketHandle::new(shared, location, sid, id, namespace.clone());
-                Self { handle, rooms, handshake, auth, data }
-            }
-            Found::Elsewhere(cluster::RemoteSocket { id, handshake, rooms, data }) => Self {
-                handle: SocketHandle::elsewhere(shared, id.into(), namespace.clone()),
-                rooms: rooms.into_iter().map(Into::into).collect(),
-                auth: handshake.auth.clone(),
-                handshake: Arc::new(Handshake::elsewhere(&handshake)),
-                data,
-            },
-        })
-    }
-
     /// The rooms it was in, its own first.
     pub fn rooms(&self) -> &[String] {
         &self.rooms
@@ -81,5 +57,81 @@ impl Deref for RemoteSocket {
 impl fmt::Debug for RemoteSocket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RemoteSocket").field("id", &self.id()).field("rooms", &self.rooms()).finish_non_exhaustive()
+    }
+}
+
+impl Broadcast {
+    /// Gathers what is known of these sockets, in the whole cluster unless [`local`](Self::local); `receive` is called with it,
+    /// perhaps before this returns, on one of the server's threads, and not at all if the server stops meanwhile. Of a namespace
+    /// that this server does not have, it gathers those of others. See [`MissingServers`] for when they are all.
+    ///
+    /// ```no_run
+    /// # let handle = kinglet::Server::new(kinglet::Config::default())?.handle();
+    /// handle.to("lobby").fetch_sockets(|sockets| {
+    ///     for socket in sockets.unwrap_or_else(|partial| partial.answers) {
+    ///         log::info!("{} is in {:?}", socket.id(), socket.rooms());
+    ///         socket.leave("lobby");
+    ///     }
+    /// });
+    /// # Ok::<(), kinglet::Error>(())
+    /// ```
+    pub fn fetch_sockets(
+        self,
+        receive: impl FnOnce(Result<Vec<RemoteSocket>, MissingServers<Vec<RemoteSocket>>>) + Send + 'static,
+    ) {
+        let Some(shared) = &self.shared else { return receive(Ok(Vec::new())) };
+        let opts = self.opts();
+        let question = self.cluster().map(|_| Question {
+            request: Box::new(|request_id| Operation::Fetch { request_id, opts }),
+            read: |answer, _| match answer {
+                Answer::Sockets(sockets) => Some(sockets.into_iter().map(Found::Elsewhere).collect()),
+                _ => None,
+            },
+        });
+        let (target, of) = (self.target.clone(), self.namespace.as_ref().ok().map(NamespaceRef::key));
+        let (server, place) = (Arc::clone(shared), self.namespace.clone());
+        gather_all(
+            shared,
+            self.name(),
+            target.bytes(),
+            move |shard| {
+                let described = |of| shard.core.borrow().describe(of, &target);
+                of.map_or_else(Vec::new, described).into_iter().map(Found::Here).collect()
+            },
+            question,
+            move |found, missing| {
+                let sockets = found.into_iter().filter_map(|found| RemoteSocket::new(&server, &place, found)).collect();
+                receive(MissingServers::check(sockets, missing));
+            },
+        );
+    }
+}
+
+/// What was found of a socket.
+enum Found {
+    /// It is one of this server's.
+    Here(Description),
+    /// It is another server's.
+    Elsewhere(cluster::RemoteSocket),
+}
+
+impl RemoteSocket {
+    /// One of `namespace`. Sockets are found here only if this server has it: of another server's namespace there are none.
+    fn new(shared: &Arc<Shared>, namespace: &Result<NamespaceRef, String>, found: Found) -> Option<Self> {
+        Some(match found {
+            Found::Here(Description { sid, location, id, rooms, handshake, auth, data }) => {
+                let namespace = namespace.as_ref().ok()?;
+                let auth = auth.and_then(|auth| RawValue::from_string(auth.to_string()).ok());
+                let handle = SocketHandle::new(shared, location, sid, id, namespace.clone());
+                Self { handle, rooms, handshake, auth, data }
+            }
+            Found::Elsewhere(cluster::RemoteSocket { id, handshake, rooms, data }) => Self {
+                handle: SocketHandle::elsewhere(shared, id.into(), namespace.clone()),
+                rooms: rooms.into_iter().map(Into::into).collect(),
+                auth: handshake.auth.clone(),
+                handshake: Arc::new(Handshake::elsewhere(&handshake)),
+                data,
+            },
+        })
     }
 }

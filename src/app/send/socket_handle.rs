@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::broadcast::{Broadcast, Reach};
 use super::handle::Handle;
+use super::sockets::join;
 use crate::app::base::args::{self, Args};
 use crate::app::base::{Answers, Caught, MissingAnswers, Subject, guard, on_shard, record};
 use crate::engineio::{Frames, Sid};
@@ -172,11 +173,7 @@ impl SocketHandle {
         if self.is_elsewhere() {
             return self.own_room().sockets_join([room]);
         }
-        self.run(room.len(), move |shard, socket| {
-            if let Err(error) = shard.core.borrow_mut().join(socket, &room) {
-                log::debug!("socket {}: {error}", socket.key.0);
-            }
-        });
+        self.run(room.len(), move |shard, socket| join(shard, socket, &room));
     }
 
     /// Makes the socket leave a room.
