@@ -2,8 +2,6 @@
 
 mod answers;
 pub(in crate::app) mod args;
-mod arguments;
-mod binary;
 mod guard;
 mod missing;
 mod outcome;
@@ -12,7 +10,6 @@ mod subject;
 
 pub use self::answers::{Answers, MissingAnswers};
 pub use self::args::{Args, Writer};
-pub use self::binary::Binary;
 pub(in crate::app) use self::guard::{Caught, guard, panicked, record};
 pub use self::missing::MissingServers;
 pub(in crate::app) use self::outcome::Failure;
