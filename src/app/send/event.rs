@@ -112,11 +112,11 @@ impl fmt::Debug for Event {
 pub struct Ack {
     shared: Arc<Shared>,
     namespace: NamespaceRef,
-    asker: Asker,
+    to: AckTo,
 }
 
 /// Who wants to know.
-enum Asker {
+enum AckTo {
     /// The client of a socket here, which waits for the event of this id.
     Client { socket: Sid, id: u64, owed: Option<Owed> },
     /// Another server of the cluster.
@@ -125,16 +125,16 @@ enum Asker {
 
 impl Ack {
     pub(in crate::app) fn to_client(shard: &Rc<Shard>, socket: Sid, namespace: NamespaceRef, id: u64) -> Self {
-        Self { shared: Arc::clone(&shard.shared), namespace, asker: Asker::Client { socket, id, owed: None } }
+        Self { shared: Arc::clone(&shard.shared), namespace, to: AckTo::Client { socket, id, owed: None } }
     }
 
     pub(in crate::app) fn to_server(shard: &Rc<Shard>, namespace: NamespaceRef, reply: ServerReply) -> Self {
-        Self { shared: Arc::clone(&shard.shared), namespace, asker: Asker::Server(reply) }
+        Self { shared: Arc::clone(&shard.shared), namespace, to: AckTo::Server(reply) }
     }
 
     /// The acknowledgement, if it is given later than in the handler: a drain waits for it.
     fn later(mut self) -> Self {
-        if let Asker::Client { socket, owed, .. } = &mut self.asker {
+        if let AckTo::Client { socket, owed, .. } = &mut self.to {
             owed.get_or_insert_with(|| Owed::new(&self.shared, *socket));
         }
         self
@@ -148,15 +148,15 @@ impl Ack {
     pub fn send(self, args: impl Args) -> Result<(), EmitError> {
         let written = args::write(None, &args)?;
         let namespace = self.namespace.name(&self.shared);
-        match self.asker {
-            Asker::Client { socket, id, owed } => {
+        match self.to {
+            AckTo::Client { socket, id, owed } => {
                 let frames = socketio::ack(namespace, id, &written.json, &written.attachments);
                 on_shard(&self.shared, socket.shard, frames.len(), move |shard| {
                     send_to(shard, socket, frames);
                     drop(owed);
                 });
             }
-            Asker::Server(reply) => {
+            AckTo::Server(reply) => {
                 let arguments = Arguments::unnamed(written.without_binary()?.into(), Box::default());
                 reply(Answer::ServerSideEmit(arguments.elements().first().map(|&first| first.to_owned())));
             }
@@ -174,11 +174,11 @@ fn send_to(shard: &Rc<Shard>, socket: Sid, frames: Frames) {
 
 impl fmt::Debug for Ack {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.asker {
-            Asker::Client { socket, id, .. } => {
+        match &self.to {
+            AckTo::Client { socket, id, .. } => {
                 f.debug_struct("Ack").field("socket", socket).field("id", id).finish_non_exhaustive()
             }
-            Asker::Server(_) => f.debug_struct("Ack").finish_non_exhaustive(),
+            AckTo::Server(_) => f.debug_struct("Ack").finish_non_exhaustive(),
         }
     }
 }

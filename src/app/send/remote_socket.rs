@@ -84,7 +84,7 @@ impl Broadcast {
         let question = self.cluster().map(|_| Question {
             request: Box::new(|request_id| Operation::Fetch { request_id, opts }),
             read: |answer, _| match answer {
-                Answer::Sockets(sockets) => Some(sockets.into_iter().map(Found::Elsewhere).collect()),
+                Answer::Sockets(sockets) => Some(sockets.into_iter().map(Fetched::Elsewhere).collect()),
                 _ => None,
             },
         });
@@ -96,7 +96,7 @@ impl Broadcast {
             target.bytes(),
             move |shard| {
                 let described = |of| shard.core.borrow().describe(of, &target);
-                of.map_or_else(Vec::new, described).into_iter().map(Found::Here).collect()
+                of.map_or_else(Vec::new, described).into_iter().map(Fetched::Here).collect()
             },
             question,
             move |found, missing| {
@@ -108,7 +108,7 @@ impl Broadcast {
 }
 
 /// What was found of a socket.
-enum Found {
+enum Fetched {
     /// It is one of this server's.
     Here(Description),
     /// It is another server's.
@@ -117,15 +117,15 @@ enum Found {
 
 impl RemoteSocket {
     /// One of `namespace`. Sockets are found here only if this server has it: of another server's namespace there are none.
-    fn new(shared: &Arc<Shared>, namespace: &Result<NamespaceRef, String>, found: Found) -> Option<Self> {
+    fn new(shared: &Arc<Shared>, namespace: &Result<NamespaceRef, String>, found: Fetched) -> Option<Self> {
         Some(match found {
-            Found::Here(Description { sid, location, id, rooms, handshake, auth, data }) => {
+            Fetched::Here(Description { sid, location, id, rooms, handshake, auth, data }) => {
                 let namespace = namespace.as_ref().ok()?;
                 let auth = auth.and_then(|auth| RawValue::from_string(auth.to_string()).ok());
                 let handle = SocketHandle::new(shared, location, sid, id, namespace.clone());
                 Self { handle, rooms, handshake, auth, data }
             }
-            Found::Elsewhere(cluster::RemoteSocket { id, handshake, rooms, data }) => Self {
+            Fetched::Elsewhere(cluster::RemoteSocket { id, handshake, rooms, data }) => Self {
                 handle: SocketHandle::elsewhere(shared, id.into(), namespace.clone()),
                 rooms: rooms.into_iter().map(Into::into).collect(),
                 auth: handshake.auth.clone(),
