@@ -359,7 +359,7 @@ mod shard;
 pub mod socketio;
 
 pub use app::{
-    Ack, Answers, Args, Binary, Broadcast, Emitter, Event, Handle, MissingAnswers, MissingServers, Namespace, Outcome,
+    Ack, Answers, Args, Broadcast, Emitter, Event, Handle, MissingAnswers, MissingServers, Namespace, Outcome,
     RemoteSocket, Room, Session, Socket, SocketHandle, Writer,
 };
 pub use cluster::ClusterMetrics;
@@ -372,6 +372,7 @@ pub use http::{Cookie, Cors, Origin, SameSite};
 pub use metrics::Metrics;
 pub use server::{Running, Server};
 pub use shard::{Handshake, Message, Refusal};
+pub use socketio::binary::Binary;
 pub use socketio::{Arguments, DisconnectReason, SocketId};
 
 /// The snippets of the page for those who come from Node.

@@ -1,43 +1,17 @@
 //! What a program writes against: namespaces, sockets, events, broadcasts, the handle.
+//!
+//! Its rooms, from the bottom up: `base`, `ask`, `send`, `cluster`, `declare`, `dispatch`.
 
-mod answers;
-mod args;
-mod arguments;
-mod binary;
-mod blocking;
-mod broadcast;
-mod children;
+mod ask;
+mod base;
 mod cluster;
-mod event;
-mod everyone;
-mod everywhere;
-mod handle;
-mod handlers;
-mod namespace;
-mod outcome;
-mod refusal;
-mod remote_socket;
-mod rooms;
-mod selection;
-mod session;
-mod socket;
-mod socket_handle;
-mod subject;
+mod declare;
+mod dispatch;
+mod send;
 
-pub use answers::{Answers, MissingAnswers};
-pub use args::{Args, Writer};
-pub use binary::Binary;
-pub(crate) use blocking::Pool;
-pub use broadcast::Broadcast;
-pub use cluster::MissingServers;
-pub(crate) use cluster::{deaf, receive};
-pub use event::{Ack, Event};
-pub use handle::{Emitter, Handle};
-pub(crate) use handlers::Handlers;
-pub use namespace::Namespace;
-pub use outcome::Outcome;
-pub use remote_socket::RemoteSocket;
-pub use rooms::Room;
-pub use session::Session;
-pub use socket::Socket;
-pub use socket_handle::SocketHandle;
+pub use self::base::{Answers, Args, MissingAnswers, MissingServers, Outcome, Writer};
+pub(crate) use self::cluster::{deaf, receive};
+pub(crate) use self::declare::Pool;
+pub use self::declare::{Namespace, Room, Session, Socket};
+pub(crate) use self::dispatch::Handlers;
+pub use self::send::{Ack, Broadcast, Emitter, Event, Handle, RemoteSocket, SocketHandle};

@@ -16,9 +16,10 @@ use serde_json::{Value, json};
 use super::Subject;
 use super::request::{Answer, Status};
 use super::targets::Targets;
-use crate::app::{Args, Binary, Writer};
+use crate::app::{Args, Writer};
 use crate::error::EmitError;
 use crate::metrics::Limit;
+use crate::socketio::binary::Binary;
 use crate::socketio::{is_reserved, is_within_depth};
 
 /// The key of an object that stands for binary data.

@@ -10,9 +10,10 @@ use bytes::Bytes;
 use bytestring::ByteString;
 use thiserror::Error;
 
+use super::arguments::Arguments;
 use super::json;
 use super::message_pack::is_message_pack;
-use super::packet::{Arguments, Event, Packet, is_reserved};
+use super::packet::{Event, Packet, is_reserved};
 use super::placeholders;
 use crate::engineio::Millis;
 

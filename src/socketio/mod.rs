@@ -2,8 +2,11 @@
 #![forbid(unsafe_code)]
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
+mod arguments;
+pub(crate) mod binary;
 mod decoder;
 mod encode;
+mod forward;
 mod id;
 pub(crate) mod json;
 mod message_pack;
@@ -14,13 +17,15 @@ mod reason;
 mod rooms;
 pub mod v4;
 
+pub use arguments::Arguments;
 pub(crate) use decoder::share;
 pub use decoder::{DecodeError, DecodeLimits, Decoder};
 pub use encode::{ack, connect, connect_error, disconnect, event, event_at};
+pub(crate) use forward::FirstArgument;
 pub use id::SocketId;
 pub(crate) use json::is_within_depth;
 pub use message_pack::{is_message_pack, not_message_pack};
 pub use offset::{Offset, OffsetSource, OffsetText};
-pub use packet::{Arguments, Event, Packet, is_reserved};
+pub use packet::{Event, Packet, is_reserved};
 pub use reason::DisconnectReason;
 pub use rooms::{Member, Memberships, Room, Rooms};

@@ -5,9 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use log::Level;
 
-use super::super::handle::Handle;
-use super::local::local;
 use super::requests;
+use crate::app::send::{Broadcast, Handle};
 use crate::cluster::redis::Incoming;
 use crate::cluster::{self, DecodeError, DropReason, Membership, Place, Request, Response};
 use crate::engineio::Sid;
@@ -87,7 +86,7 @@ fn broadcast(
         return Err(DecodeError::Namespace(message.namespace));
     }
     cluster.counters.broadcasts.one();
-    if let Some(broadcast) = local(shared, &message) {
+    if let Some(broadcast) = Broadcast::received(shared, &message) {
         broadcast.deliver_received(&message.event);
     }
     Ok(())

@@ -70,8 +70,8 @@ impl Drop for Reply {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::handlers::Handlers;
     use super::*;
+    use crate::app::Handlers;
     use crate::config::{Config, Limits, RedisSecurity, RedisServer};
     use crate::shard::Budget;
 

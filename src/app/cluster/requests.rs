@@ -6,14 +6,12 @@ use std::time::Duration;
 
 use serde_json::value::RawValue;
 
-use super::super::broadcast::{Broadcast, Reach};
-use super::super::everywhere::{everywhere, gather, on_shard};
-use super::local::local;
-use super::on_any_shard;
 use super::reply::Reply;
+use crate::app::base::{everywhere, gather, on_any_shard, on_shard};
+use crate::app::send::{Broadcast, join};
 use crate::cluster::{self, Answer, Extent, Operation, Opts, Place, RemoteHandshake, Request, Response, date_text};
 use crate::engineio::Sid;
-use crate::shard::{self, Asker, Description, NamespaceRef, Relay, ServerReply, Shard, Shared, SocketRef, Target};
+use crate::shard::{self, Asker, Description, NamespaceRef, Relay, ServerReply, Shard, Shared, SocketRef};
 use crate::socketio;
 
 /// Who asks, and for the sockets of which namespace.
@@ -45,11 +43,7 @@ pub(super) fn serve(shared: &Arc<Shared>, place: &Place, request: Request) {
         Operation::Leave { opts, rooms } => asked.sockets(opts).sockets_leave(rooms),
         Operation::Disconnect { opts, close } => asked.sockets(opts).disconnect_sockets(close),
         Operation::JoinOne { request_id, sid, room } => {
-            asked.one(request_id, &sid, room.len(), move |shard, socket| {
-                if let Err(error) = shard.core.borrow_mut().join(socket, &room) {
-                    log::debug!("socket {}: {error}", socket.key.0);
-                }
-            })
+            asked.one(request_id, &sid, room.len(), move |shard, socket| join(shard, socket, &room));
         }
         Operation::LeaveOne { request_id, sid, room } => {
             asked.one(request_id, &sid, room.len(), move |shard, socket| {
@@ -67,9 +61,7 @@ pub(super) fn serve(shared: &Arc<Shared>, place: &Place, request: Request) {
 impl Asked {
     /// The sockets here that are meant.
     fn sockets(&self, opts: Opts) -> Broadcast {
-        let target = Target { rooms: opts.rooms, except: opts.except, sender: None };
-        let everybody = Broadcast::new(Some(Arc::clone(&self.shared)), Ok(self.namespace.clone()), None);
-        Broadcast { target, reach: Reach::Server, ..everybody }
+        Broadcast::here(&self.shared, self.namespace.clone(), opts)
     }
 
     /// The right to answer; `none` is the answer that says nothing.
@@ -146,7 +138,7 @@ impl Asked {
 
     /// Sends to the sockets that are meant, and sends on what they answer.
     fn broadcast(self, request_id: Box<str>, message: &cluster::Broadcast) {
-        let Some(broadcast) = local(&self.shared, message) else { return };
+        let Some(broadcast) = Broadcast::received(&self.shared, message) else { return };
         let shared = Arc::clone(&self.shared);
         let timeout = message.flags.timeout.unwrap_or(shared.config.limits.requests_timeout);
         let arguments = &message.event.arguments;

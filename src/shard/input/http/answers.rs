@@ -6,7 +6,7 @@ use crate::engineio::Code;
 use crate::http::{self, BodyLength, BodyReader, Head, Status};
 use crate::log_line::Excerpt;
 use crate::shard::input::Intake;
-use crate::shard::input::http::requests::Step;
+use crate::shard::input::http::Step;
 use crate::shard::net::connection::{Connection, HttpState};
 use crate::shard::store::keys::ConnectionKey;
 

@@ -3,7 +3,7 @@
 use crate::http::{self, BodyError, BodyStep, Delivery, HeaderLines, Status};
 use crate::metrics::Limit;
 use crate::shard::input::Intake;
-use crate::shard::input::http::requests::Step;
+use crate::shard::input::http::Step;
 use crate::shard::net::connection::{HttpState, Then};
 use crate::shard::store::keys::ConnectionKey;
 

@@ -10,7 +10,7 @@ use std::rc::Rc;
 
 use crate::shard::Shard;
 use crate::shard::input::Intake;
-use crate::shard::input::http::requests::Step;
+use crate::shard::input::http::Step;
 use crate::shard::net::connection::{Connection, HttpState};
 use crate::shard::store::keys::ConnectionKey;
 use crate::shard::store::timers::NEVER;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::engineio::{self, Encoding, Frames, PayloadKind, Session, Transport};
 use crate::http::{self, Accept, Delivery, Head, HeaderLines, PollAnswer};
 use crate::shard::input::Intake;
-use crate::shard::input::http::requests::Step;
+use crate::shard::input::http::Step;
 use crate::shard::net::connection::{Connection, Role, Stage, WebSocket};
 use crate::shard::net::websocket::{CLOSE_FRAME, Incoming};
 use crate::shard::sessions::handshake::Handshake;

@@ -9,7 +9,7 @@ use crate::engineio::Query;
 use crate::http::{self, Head};
 use crate::log_line::{Excerpt, LineKind};
 use crate::shard::input::Intake;
-use crate::shard::input::http::requests::Step;
+use crate::shard::input::http::Step;
 use crate::shard::net::connection::Connection;
 use crate::shard::shared::target::Urgency;
 use crate::shard::store::keys::{ConnectionKey, SessionKey};

@@ -8,3 +8,17 @@ pub(in crate::shard) mod handshakes;
 pub(in crate::shard) mod mistaken;
 pub(in crate::shard) mod posts;
 pub(in crate::shard) mod requests;
+
+/// How far the handling of a connection's bytes has come.
+pub(in crate::shard::input) enum Step {
+    /// So many bytes were used; what follows may be handled.
+    Used(usize),
+    /// More bytes are needed, or an answer must leave first.
+    Wait,
+    /// The connection is a WebSocket from here on.
+    WebSocket(usize),
+    /// The connection takes no more bytes here.
+    Over,
+    /// The connection has moved to another shard, and its request with it.
+    Moved,
+}

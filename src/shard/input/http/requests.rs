@@ -15,6 +15,7 @@ use crate::log_line::Excerpt;
 use crate::metrics::Limit;
 use crate::shard::Shard;
 use crate::shard::input::Intake;
+use crate::shard::input::http::Step;
 use crate::shard::input::http::client_address::client_address;
 use crate::shard::input::http::mistaken::is_socket_io;
 use crate::shard::net::connection::{Answer, Connection, Fate, HttpState, Post, Stage};
@@ -26,20 +27,6 @@ use crate::shard::store::timers::NEVER;
 
 /// How long a connection that asks for a protocol not spoken here is left, as on Node.
 const DESTROY_UPGRADE_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// How far the handling of a connection's bytes has come.
-pub(in crate::shard::input) enum Step {
-    /// So many bytes were used; what follows may be handled.
-    Used(usize),
-    /// More bytes are needed, or an answer must leave first.
-    Wait,
-    /// The connection is a WebSocket from here on.
-    WebSocket(usize),
-    /// The connection takes no more bytes here.
-    Over,
-    /// The connection has moved to another shard, and its request with it.
-    Moved,
-}
 
 impl Shard {
     /// Handles bytes of a connection that carries requests.

@@ -6,11 +6,10 @@ use std::sync::{Mutex, PoisonError};
 
 use foldhash::fast::RandomState;
 
-use super::handle::Handle;
-use super::handlers::guard;
-use super::outcome::Failure;
-use super::subject::Subject;
+use crate::app::base::{Failure, Subject, guard};
+use crate::app::send::Handle;
 use crate::shard::{NamespaceKey, NamespaceRef, RoomChange, Shard, Shared};
+use crate::socketio::SocketId;
 
 pub(super) type RoomHandler = Box<dyn Fn(&Room<'_>) -> Failure + Send + Sync>;
 pub(super) type MemberHandler = Box<dyn Fn(&Room<'_>, &str) -> Failure + Send + Sync>;
@@ -25,7 +24,7 @@ pub struct Room<'a> {
 
 /// The handlers of a namespace's rooms.
 #[derive(Default)]
-pub(super) struct RoomHandlers {
+pub(in crate::app) struct RoomHandlers {
     pub(super) create: Vec<RoomHandler>,
     pub(super) delete: Vec<RoomHandler>,
     pub(super) join: Vec<MemberHandler>,
@@ -59,25 +58,19 @@ impl std::fmt::Debug for Room<'_> {
 }
 
 impl RoomHandlers {
-    pub(super) fn is_empty(&self) -> bool {
+    pub(in crate::app) fn is_empty(&self) -> bool {
         self.create.is_empty() && self.delete.is_empty() && self.join.is_empty() && self.leave.is_empty()
     }
 
     /// A shard's part of a room has changed.
-    pub(super) fn changed(&self, shard: &Rc<Shard>, namespace: &NamespaceRef, name: &str, change: RoomChange) {
+    pub(in crate::app) fn changed(&self, shard: &Rc<Shard>, namespace: &NamespaceRef, name: &str, change: RoomChange) {
         let room = Room { name, namespace, shard };
         match change {
-            RoomChange::Created if self.came(namespace.key(), name) => each(shard, "create-room", &self.create, &room),
-            RoomChange::Deleted if self.went(namespace.key(), name) => each(shard, "delete-room", &self.delete, &room),
+            RoomChange::Created if self.came(namespace.key(), name) => tell_room("create-room", &self.create, &room),
+            RoomChange::Deleted if self.went(namespace.key(), name) => tell_room("delete-room", &self.delete, &room),
             RoomChange::Created | RoomChange::Deleted => {}
-            RoomChange::Joined(id) => {
-                let subject = Subject::Member(&room, &id);
-                self.join.iter().for_each(|handler| guard(shard, subject, "join-room", || handler(&room, &id)));
-            }
-            RoomChange::Left(id) => {
-                let subject = Subject::Member(&room, &id);
-                self.leave.iter().for_each(|handler| guard(shard, subject, "leave-room", || handler(&room, &id)));
-            }
+            RoomChange::Joined(id) => tell_member("join-room", &self.join, &room, &id),
+            RoomChange::Left(id) => tell_member("leave-room", &self.leave, &room, &id),
         }
     }
 
@@ -115,6 +108,12 @@ impl RoomHandlers {
     }
 }
 
-fn each(shard: &Rc<Shard>, what: &str, handlers: &[RoomHandler], room: &Room<'_>) {
-    handlers.iter().for_each(|handler| guard(shard, Subject::Room(room), what, || handler(room)));
+fn tell_room(what: &str, handlers: &[RoomHandler], room: &Room<'_>) {
+    let subject = Subject::Room { room: room.name, namespace: room.namespace };
+    handlers.iter().for_each(|handler| guard(room.shard, subject, what, || handler(room)));
+}
+
+fn tell_member(what: &str, handlers: &[MemberHandler], room: &Room<'_>, id: &SocketId) {
+    let subject = Subject::Member { id, room: room.name, namespace: room.namespace };
+    handlers.iter().for_each(|handler| guard(room.shard, subject, what, || handler(room, id)));
 }

@@ -13,31 +13,31 @@ use crate::shard::{Child, NamespaceKey, NoNamespace};
 type Predicate = Box<dyn Fn(&str) -> bool + Send + Sync>;
 
 /// A namespace by predicate: what those that come into being have in common.
-pub(super) struct Parent {
+pub(in crate::app) struct Parent {
     fits: Predicate,
-    pub(super) namespace: Namespace,
+    pub(in crate::app) namespace: Namespace,
 }
 
 /// The parents, and the children that clients brought into being.
 #[derive(Default)]
-pub(super) struct Children {
-    pub(super) parents: Vec<Parent>,
+pub(in crate::app) struct Children {
+    pub(in crate::app) parents: Vec<Parent>,
     /// Looked at when a shard's first socket enters a child and when its last leaves, and by handles; never for a message.
     table: RwLock<Table>,
 }
 
 /// What bounds the children.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Bounds {
+pub(in crate::app) struct Bounds {
     /// How many there may be.
-    pub(super) most: usize,
+    pub(in crate::app) most: usize,
     /// How long one stays that has no sockets; `None`: as long as there is room.
-    pub(super) stay: Option<Duration>,
+    pub(in crate::app) stay: Option<Duration>,
 }
 
 /// What becomes of a child. It is told before anybody can find, or make anew, the child.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Change<'a> {
+pub(in crate::app) enum Change<'a> {
     /// It has come into being.
     Came(&'a str),
     /// It had no sockets, and goes.
@@ -89,14 +89,14 @@ impl Table {
 }
 
 impl Children {
-    pub(super) fn add_parent(&mut self, fits: Predicate, namespace: Namespace) -> &mut Namespace {
+    pub(in crate::app) fn add_parent(&mut self, fits: Predicate, namespace: Namespace) -> &mut Namespace {
         let place = self.parents.len();
         self.parents.push(Parent { fits, namespace });
         &mut self.parents[place].namespace
     }
 
     /// The child of that name, if it is there now.
-    pub(super) fn find(&self, name: &str) -> Option<Arc<Child>> {
+    pub(in crate::app) fn find(&self, name: &str) -> Option<Arc<Child>> {
         let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
         table.by_name.get(name).map(|known| Arc::clone(&known.child))
     }
@@ -104,7 +104,7 @@ impl Children {
     /// Lets a shard into the child of that name, which comes into being if need be, with a key from `first` on. One more than
     /// there may be takes the place of the one without sockets for the longest. `panicked` hears of predicates that panic; they
     /// fit nothing.
-    pub(super) fn enter(
+    pub(in crate::app) fn enter(
         &self,
         name: &str,
         bounds: Bounds,
@@ -142,7 +142,7 @@ impl Children {
     }
 
     /// A shard has no sockets in a child any more. One that no socket was ever let into goes with the last shard.
-    pub(super) fn exit(&self, child: &Child, stay: Option<Duration>, mut heard: impl FnMut(Change<'_>)) {
+    pub(in crate::app) fn exit(&self, child: &Child, stay: Option<Duration>, mut heard: impl FnMut(Change<'_>)) {
         let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
         let Some(known) = table.by_name.get_mut(&child.name) else { return };
         known.shards -= 1;
@@ -161,7 +161,7 @@ impl Children {
     }
 
     /// Those go that have had no sockets for too long. Says how many without are left.
-    pub(super) fn sweep(&self, stay: Option<Duration>, mut heard: impl FnMut(Change<'_>)) -> usize {
+    pub(in crate::app) fn sweep(&self, stay: Option<Duration>, mut heard: impl FnMut(Change<'_>)) -> usize {
         let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
         table.sweep(Instant::now(), stay, &mut heard);
         table.empty.len()

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 /// Why a handler failed, or that it did not.
-pub(super) type Failure = Option<String>;
+pub(in crate::app) type Failure = Option<String>;
 
 /// What a handler may return: nothing, or a `Result` whose error says why it failed.
 pub trait Outcome {

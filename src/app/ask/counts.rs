@@ -2,36 +2,31 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::super::broadcast::Broadcast;
-use super::super::handlers::guard;
-use super::super::subject::Subject;
-use super::missing::MissingServers;
-use super::on_any_shard;
+use crate::app::base::{MissingServers, Subject, guard, on_any_shard};
 use crate::cluster::redis::{Connection, Standing};
-use crate::cluster::{Census, Place};
+use crate::cluster::{Census, Membership, Place};
 use crate::shard::Shared;
 
-impl Broadcast {
-    /// Finds out how many servers have the namespace, this one among them if it has it.
-    pub(in crate::app) fn count_servers(
-        &self,
-        receive: impl FnOnce(Result<usize, MissingServers<usize>>) + Send + 'static,
-    ) {
-        let (Some(shared), Some((cluster, namespace))) = (&self.shared, self.cluster()) else { return receive(Ok(1)) };
-        let place = cluster.outlook(namespace);
-        let own = usize::from(place.is_member());
-        let count = Arc::new(Count { shared: Arc::clone(shared), own, receive: Mutex::new(Some(Box::new(receive))) });
-        count.end_in_time();
-        if place.is_member() {
-            let (this, counted) = (Arc::clone(&count), Arc::clone(&place));
-            let heard = move |standing| match standing {
-                Standing::InEffect(connection) => this.count(counted, connection),
-                Standing::Pending | Standing::Away => this.end(None),
-            };
-            cluster.when_in_effect(&place, Box::new(heard));
-        } else {
-            count.count(place, Connection::none());
-        }
+/// Finds out how many servers have a namespace, this one among them if it has it.
+pub(in crate::app) fn count_servers(
+    shared: &Arc<Shared>,
+    cluster: &Membership,
+    namespace: &str,
+    receive: impl FnOnce(Result<usize, MissingServers<usize>>) + Send + 'static,
+) {
+    let place = cluster.outlook(namespace);
+    let own = usize::from(place.is_member());
+    let count = Arc::new(Count { shared: Arc::clone(shared), own, receive: Mutex::new(Some(Box::new(receive))) });
+    count.end_in_time();
+    if place.is_member() {
+        let (this, counted) = (Arc::clone(&count), Arc::clone(&place));
+        let heard = move |standing| match standing {
+            Standing::InEffect(connection) => this.count(counted, connection),
+            Standing::Pending | Standing::Away => this.end(None),
+        };
+        cluster.when_in_effect(&place, Box::new(heard));
+    } else {
+        count.count(place, Connection::none());
     }
 }
 

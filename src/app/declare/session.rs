@@ -14,7 +14,7 @@ pub struct Session {
 }
 
 impl Session {
-    pub(super) fn new(shard: &Rc<Shard>, session: SessionRef) -> Self {
+    pub(in crate::app) fn new(shard: &Rc<Shard>, session: SessionRef) -> Self {
         Self { shard: Rc::clone(shard), session }
     }
 

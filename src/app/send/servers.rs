@@ -1,17 +1,16 @@
-//! Events for the other servers of the cluster themselves.
+//! The other servers of the cluster themselves: events for them, and how many there are.
 
-use super::super::answers::Answers;
-use super::super::args::{self, Args};
-use super::super::broadcast::Broadcast;
-use super::missing::MissingServers;
-use super::questions::{Question, gather_all};
+use super::broadcast::Broadcast;
+use crate::app::ask::{Question, count_servers, gather_all};
+use crate::app::base::args::{self, Args};
+use crate::app::base::{Answers, MissingServers};
 use crate::cluster::{Answer, Extent, Operation, is_reserved_server_side};
 use crate::error::EmitError;
 use crate::socketio::{Arguments, Event};
 
 impl Broadcast {
     /// Sends an event to the other servers that have the namespace.
-    pub(in crate::app) fn emit_to_servers(&self, event: &str, args: impl Args) -> Result<(), EmitError> {
+    pub(super) fn emit_to_servers(&self, event: &str, args: impl Args) -> Result<(), EmitError> {
         let event = written(event, &args)?;
         if let Some((cluster, namespace)) = self.cluster() {
             cluster.try_request(namespace, Operation::ServerSideEmit { request_id: None, event })?;
@@ -20,7 +19,7 @@ impl Broadcast {
     }
 
     /// The same, and collects their answers.
-    pub(in crate::app) fn ask_servers(
+    pub(super) fn ask_servers(
         &self,
         event: &str,
         args: impl Args,
@@ -52,6 +51,14 @@ impl Broadcast {
             |answers, missing| callback(MissingServers::check(Answers::new(answers), missing)),
         );
         Ok(())
+    }
+
+    /// Finds out how many servers have the namespace, this one among them if it has it.
+    pub(super) fn count_servers(&self, receive: impl FnOnce(Result<usize, MissingServers<usize>>) + Send + 'static) {
+        match (&self.shared, self.cluster()) {
+            (Some(shared), Some((cluster, namespace))) => count_servers(shared, cluster, namespace, receive),
+            _ => receive(Ok(1)),
+        }
     }
 }
 

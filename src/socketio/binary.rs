@@ -81,7 +81,7 @@ impl de::Expected for Expected {
 
 /// Adds attachments to those of the event that is being written; gives the place of the first. `None` if no event is
 /// being written.
-pub(super) fn append(more: &[Bytes]) -> Option<usize> {
+pub(crate) fn append(more: &[Bytes]) -> Option<usize> {
     WRITTEN.with_borrow_mut(|written| {
         let attachments = written.as_mut()?;
         attachments.extend_from_slice(more);
@@ -90,7 +90,7 @@ pub(super) fn append(more: &[Bytes]) -> Option<usize> {
 }
 
 /// Serialises with `write`; gives the attachments it met beside its result.
-pub(super) fn collect<R>(write: impl FnOnce() -> R) -> (R, Vec<Bytes>) {
+pub(crate) fn collect<R>(write: impl FnOnce() -> R) -> (R, Vec<Bytes>) {
     let lent = Lent::new(&WRITTEN, Vec::new());
     let result = write();
     let attachments = WRITTEN.take().unwrap_or_default();
@@ -99,7 +99,7 @@ pub(super) fn collect<R>(write: impl FnOnce() -> R) -> (R, Vec<Bytes>) {
 }
 
 /// Deserialises with `read`, which finds `attachments` where they belong.
-pub(super) fn provide<R>(attachments: &[Bytes], read: impl FnOnce() -> R) -> R {
+pub(crate) fn provide<R>(attachments: &[Bytes], read: impl FnOnce() -> R) -> R {
     if attachments.is_empty() {
         return read();
     }
@@ -123,5 +123,20 @@ impl Lent {
 impl Drop for Lent {
     fn drop(&mut self) {
         self.place.set(self.before.take());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::socketio::Arguments;
+
+    #[test]
+    fn binary_is_read_where_it_belongs() {
+        let json = r#"["e",{"_placeholder":true,"num":1},"t"]"#;
+        let arguments = Arguments::named(json.into(), [Bytes::from("a"), Bytes::from("b")].into());
+        let read: (Binary, String) = arguments.args().unwrap();
+        assert_eq!(read, (Binary::from("b"), "t".to_owned()));
+        assert!(serde_json::from_str::<Binary>(r#"{"_placeholder":true,"num":0}"#).is_err());
     }
 }

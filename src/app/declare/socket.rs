@@ -9,11 +9,9 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::args::{self, Args};
-use super::broadcast::Broadcast;
-use super::handle::Handle;
-use super::socket_handle::SocketHandle;
-use super::subject::Subject;
+use crate::app::base::args::{self, Args};
+use crate::app::base::{Subject, guard};
+use crate::app::send::{Broadcast, Handle, SocketHandle};
 use crate::engineio::{Sid, Transport};
 use crate::error::{AckError, DataError, EmitError, JoinError};
 use crate::metrics::Limit;
@@ -41,7 +39,7 @@ struct Flags {
 }
 
 impl Socket {
-    pub(super) fn new(shard: &Rc<Shard>, socket: SocketRef) -> Option<Self> {
+    pub(in crate::app) fn new(shard: &Rc<Shard>, socket: SocketRef) -> Option<Self> {
         let core = shard.core.borrow();
         let namespace = core.namespace_of(socket)?;
         drop(core);
@@ -54,11 +52,11 @@ impl Socket {
     }
 
     /// Where it is, for what goes to it alone.
-    pub(super) fn location(&self) -> Sid {
+    pub(in crate::app) fn location(&self) -> Sid {
         self.shard.core.borrow().location(self.socket)
     }
 
-    pub(super) const fn namespace_ref(&self) -> &NamespaceRef {
+    pub(in crate::app) const fn namespace_ref(&self) -> &NamespaceRef {
         &self.namespace
     }
 
@@ -150,7 +148,7 @@ impl Socket {
         self.emit_frames(event, Some(id), &args)?;
         let this = self.clone();
         let callback = move |_: &Rc<Shard>, _: SocketRef, result| {
-            super::handlers::guard(&this.shard, Subject::Socket(this.socket), "acknowledgement", || {
+            guard(&this.shard, Subject::Socket(this.socket), "acknowledgement", || {
                 callback(&this, result);
                 None
             });
@@ -176,8 +174,10 @@ impl Socket {
     /// Everybody else in the namespace.
     pub fn broadcast(&self) -> Broadcast {
         let server = Some(Arc::clone(&self.shard.shared));
-        let everybody = Broadcast::new(server, Ok(self.namespace.clone()), Some(self.sid()));
-        Broadcast { urgency: self.flags.urgency, compress: self.flags.compress, ..everybody }
+        let mut everybody = Broadcast::new(server, Ok(self.namespace.clone()), Some(self.sid()));
+        everybody.urgency = self.flags.urgency;
+        everybody.compress = self.flags.compress;
+        everybody
     }
 
     /// Everybody else in a room.

@@ -4,10 +4,7 @@
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use super::super::everywhere::gather;
-use super::super::handlers::guard;
-use super::super::subject::Subject;
-use super::on_any_shard;
+use crate::app::base::{Subject, gather, guard, on_any_shard};
 use crate::cluster::redis::{Connection, Standing, Uncounted};
 use crate::cluster::{Answer, Asking, Census, Extent, Operation, Wants};
 use crate::log_line::no_random_numbers;
@@ -50,15 +47,16 @@ struct Gathering<T> {
     shared: Arc<Shared>,
     /// The question, once it is listened for answers.
     asking: OnceLock<Asking>,
-    state: Mutex<State<T>>,
+    gathered: Mutex<Gathered<T>>,
 }
 
-struct State<T> {
-    gathered: Vec<T>,
+/// What has come, and what is waited for.
+struct Gathered<T> {
+    parts: Vec<T>,
     /// Bytes of the answer budget that the others' parts take.
     bytes: usize,
     own: Own,
-    others: Others,
+    others: OtherServers,
     /// Other servers that were not asked, as they may be on their way back to Redis; `None` if nobody knows.
     absent: Option<usize>,
     /// Other servers that have answered. They may do so before they are counted.
@@ -82,7 +80,7 @@ enum Own {
 
 /// The other servers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Others {
+enum OtherServers {
     /// They are being counted.
     Awaited,
     Counted(usize),
@@ -90,31 +88,31 @@ enum Others {
     Unknown,
 }
 
-impl<T> State<T> {
+impl<T> Gathered<T> {
     /// Whether nothing more is waited for.
     fn is_complete(&self) -> bool {
         self.own == Own::Here
             && match self.others {
-                Others::Awaited => false,
-                Others::Counted(others) => self.answered >= others,
-                Others::Unknown => true,
+                OtherServers::Awaited => false,
+                OtherServers::Counted(others) => self.answered >= others,
+                OtherServers::Unknown => true,
             }
     }
 
     /// How many servers are missing, if that is known.
     fn missing(&self) -> Option<usize> {
-        let (Others::Counted(others), Some(absent)) = (self.others, self.absent) else { return None };
+        let (OtherServers::Counted(others), Some(absent)) = (self.others, self.absent) else { return None };
         Some(others.saturating_sub(self.answered) + absent + self.lacking + usize::from(self.own == Own::Awaited))
     }
 }
 
 impl<T: Send + 'static> Gathering<T> {
     fn new(shared: &Arc<Shared>, finish: Finish<T>) -> Arc<Self> {
-        let state = State {
-            gathered: Vec::new(),
+        let gathered = Gathered {
+            parts: Vec::new(),
             bytes: 0,
             own: Own::Awaited,
-            others: Others::Awaited,
+            others: OtherServers::Awaited,
             absent: Some(0),
             answered: 0,
             lacking: 0,
@@ -122,7 +120,7 @@ impl<T: Send + 'static> Gathering<T> {
             wait: None,
             finish: Some(finish),
         };
-        Arc::new(Self { shared: Arc::clone(shared), asking: OnceLock::new(), state: Mutex::new(state) })
+        Arc::new(Self { shared: Arc::clone(shared), asking: OnceLock::new(), gathered: Mutex::new(gathered) })
     }
 
     /// Asks the others, as soon as this server can hear what they answer.
@@ -133,7 +131,7 @@ impl<T: Send + 'static> Gathering<T> {
             if let Some(part) = read(answer, extent) {
                 this.part_of_another(part, extent, bytes);
             }
-            if this.state().finish.is_some() { Wants::More } else { Wants::NoMore }
+            if this.gathered().finish.is_some() { Wants::More } else { Wants::NoMore }
         };
         match cluster.listen(namespace, Arc::new(listener)) {
             Ok(asking) => {
@@ -166,52 +164,52 @@ impl<T: Send + 'static> Gathering<T> {
         cluster.ask(&asking.place, operation, Uncounted::Dropped, Some(connection), timeout, receive);
     }
 
-    fn state(&self) -> MutexGuard<'_, State<T>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn gathered(&self) -> MutexGuard<'_, Gathered<T>> {
+        self.gathered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What is known of the others; `None` if nothing is.
     fn counted(&self, census: Option<Census>) {
-        self.change(|state| match census {
+        self.change(|gathered| match census {
             Some(Census { others, absent }) => {
-                state.others = Others::Counted(others);
-                state.absent = absent;
+                gathered.others = OtherServers::Counted(others);
+                gathered.absent = absent;
             }
-            None => state.others = Others::Unknown,
+            None => gathered.others = OtherServers::Unknown,
         });
     }
 
     fn own_part(&self, part: Vec<T>) {
-        self.change(|state| {
-            state.gathered.extend(part);
-            state.own = Own::Here;
+        self.change(|gathered| {
+            gathered.parts.extend(part);
+            gathered.own = Own::Here;
         });
     }
 
     /// A part of another server has come, which takes so many bytes. One that there is no room for is missing.
     fn part_of_another(&self, part: Vec<T>, extent: Extent, bytes: usize) {
-        self.change(|state| {
-            state.answered += 1;
+        self.change(|gathered| {
+            gathered.answered += 1;
             if self.shared.answer_budget.take(bytes) {
-                state.bytes += bytes;
-                state.lacking += usize::from(extent == Extent::Part);
-                state.gathered.extend(part);
+                gathered.bytes += bytes;
+                gathered.lacking += usize::from(extent == Extent::Part);
+                gathered.parts.extend(part);
             } else {
-                state.dropped += 1;
-                state.lacking += 1;
+                gathered.dropped += 1;
+                gathered.lacking += 1;
             }
         });
     }
 
     /// Notes what has come, and ends when that was the last. When it is over, nothing is noted.
-    fn change(&self, change: impl FnOnce(&mut State<T>)) {
-        let mut state = self.state();
-        if state.finish.is_none() {
+    fn change(&self, change: impl FnOnce(&mut Gathered<T>)) {
+        let mut gathered = self.gathered();
+        if gathered.finish.is_none() {
             return;
         }
-        change(&mut state);
-        let complete = state.is_complete();
-        drop(state);
+        change(&mut gathered);
+        let complete = gathered.is_complete();
+        drop(gathered);
         if complete {
             self.end();
         }
@@ -219,14 +217,14 @@ impl<T: Send + 'static> Gathering<T> {
 
     /// Hands over what is there, unless that was done before.
     fn end(&self) {
-        let mut state = self.state();
-        let Some(finish) = state.finish.take() else { return };
-        let (gathered, missing, dropped) = (std::mem::take(&mut state.gathered), state.missing(), state.dropped);
-        let in_time = state.is_complete();
-        let bytes = std::mem::take(&mut state.bytes);
-        let wait = state.wait.take();
+        let mut gathered = self.gathered();
+        let Some(finish) = gathered.finish.take() else { return };
+        let (parts, missing, dropped) = (std::mem::take(&mut gathered.parts), gathered.missing(), gathered.dropped);
+        let in_time = gathered.is_complete();
+        let bytes = std::mem::take(&mut gathered.bytes);
+        let wait = gathered.wait.take();
         self.shared.answer_budget.give_back(bytes);
-        drop(state);
+        drop(gathered);
         if let (Some(cluster), Some(asking)) = (&self.shared.cluster, self.asking.get()) {
             cluster.forget(&asking.id);
             if !in_time {
@@ -241,7 +239,7 @@ impl<T: Send + 'static> Gathering<T> {
                 shard.core.borrow().metrics().hit(Limit::CollectedAnswers);
             }
             guard(shard, Subject::Nobody, "what was asked of all servers", || {
-                finish(gathered, missing);
+                finish(parts, missing);
                 None
             });
         });
@@ -250,11 +248,11 @@ impl<T: Send + 'static> Gathering<T> {
     fn end_in_time(self: &Arc<Self>) {
         let this = Arc::clone(self);
         on_any_shard(&self.shared, 0, move |shard| {
-            let mut state = this.state();
-            if state.finish.is_some() {
+            let mut gathered = this.gathered();
+            if gathered.finish.is_some() {
                 let timeout = shard.shared.config.limits.requests_timeout;
                 let (deadline, of_wait) = (shard.core.borrow().now() + timeout, Arc::clone(&this));
-                state.wait = Some(shard.wait(deadline, move |_| of_wait.end()));
+                gathered.wait = Some(shard.wait(deadline, move |_| of_wait.end()));
             }
         });
     }
@@ -263,7 +261,7 @@ impl<T: Send + 'static> Gathering<T> {
 impl<T> Drop for Gathering<T> {
     fn drop(&mut self) {
         // What the server's end has kept from ending.
-        let bytes = self.state.get_mut().unwrap_or_else(PoisonError::into_inner).bytes;
+        let bytes = self.gathered.get_mut().unwrap_or_else(PoisonError::into_inner).bytes;
         self.shared.answer_budget.give_back(bytes);
     }
 }

@@ -7,12 +7,10 @@ use std::sync::Arc;
 use foldhash::fast::FixedState;
 
 use super::blocking::{BlockingHandler, Pool};
-use super::event::Event;
-use super::handle::Emitter;
-use super::outcome::{Failure, Outcome};
 use super::rooms::{Room, RoomHandlers};
 use super::socket::Socket;
-use super::socket_handle::SocketHandle;
+use crate::app::base::{Failure, Outcome};
+use crate::app::send::{Emitter, Event, SocketHandle};
 use crate::shard::Refusal;
 use crate::socketio::DisconnectReason;
 
@@ -27,22 +25,22 @@ type DisconnectHandler = Box<dyn Fn(&Socket, DisconnectReason) -> Failure + Send
 /// Handlers run on the thread that serves the socket and must not block: everybody else on that thread waits. A handler may
 /// return nothing, or a `Result`, whose error is logged and counted. One that panics is logged and counted, too.
 pub struct Namespace {
-    pub(super) name: String,
+    name: String,
     pool: Arc<Pool>,
-    pub(super) middlewares: Vec<Middleware>,
-    pub(super) connect: Vec<ConnectHandler>,
-    pub(super) event_middlewares: Vec<EventHandler>,
-    pub(super) any: Vec<EventHandler>,
-    pub(super) any_outgoing: Vec<EventHandler>,
-    pub(super) events: HashMap<Box<str>, Vec<EventHandler>, FixedState>,
-    pub(super) server_events: HashMap<Box<str>, Vec<ServerEventHandler>, FixedState>,
-    pub(super) rooms: RoomHandlers,
-    pub(super) disconnecting: Vec<DisconnectHandler>,
-    pub(super) disconnect: Vec<DisconnectHandler>,
+    pub(in crate::app) middlewares: Vec<Middleware>,
+    pub(in crate::app) connect: Vec<ConnectHandler>,
+    pub(in crate::app) event_middlewares: Vec<EventHandler>,
+    pub(in crate::app) any: Vec<EventHandler>,
+    pub(in crate::app) any_outgoing: Vec<EventHandler>,
+    pub(in crate::app) events: HashMap<Box<str>, Vec<EventHandler>, FixedState>,
+    pub(in crate::app) server_events: HashMap<Box<str>, Vec<ServerEventHandler>, FixedState>,
+    pub(in crate::app) rooms: RoomHandlers,
+    pub(in crate::app) disconnecting: Vec<DisconnectHandler>,
+    pub(in crate::app) disconnect: Vec<DisconnectHandler>,
 }
 
 impl Namespace {
-    pub(super) fn new(name: String, pool: &Arc<Pool>) -> Self {
+    pub(in crate::app) fn new(name: String, pool: &Arc<Pool>) -> Self {
         Self {
             name,
             pool: Arc::clone(pool),

@@ -2,12 +2,10 @@
 
 use std::time::Duration;
 
-use super::answers::{Answers, MissingAnswers};
-use super::args::Args;
 use super::broadcast::Broadcast;
-use super::cluster::MissingServers;
 use super::handle::{Emitter, Handle};
 use super::remote_socket::RemoteSocket;
+use crate::app::base::{Answers, Args, MissingAnswers, MissingServers};
 use crate::error::EmitError;
 
 /// Operators that mean everybody.

@@ -6,41 +6,21 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use foldhash::fast::FixedState;
-use log::Level;
-
-use super::blocking::Pool;
-use super::children::{Bounds, Change, Children};
-use super::event::{Ack, Event};
-use super::handle::Handle;
-use super::namespace::Namespace;
-use super::outcome::{Failure, Outcome};
-use super::session::Session;
-use super::socket::Socket;
-use super::subject::Subject;
+use super::base::{Failure, Outcome, Subject, guard, panicked, record};
+use super::declare::{Bounds, Change, Children, Namespace, Pool, Session, Socket};
+use super::send::{Ack, Event, Handle, full_name};
 use crate::config::Config;
-use crate::log_line::{Excerpt, LineKind};
+use crate::log_line::Excerpt;
 use crate::metrics::Limit;
 use crate::shard::{
     Callbacks, Child, Directory, Handshake, Message, NamespaceKey, NamespaceRef, NoNamespace, Refusal, RoomChange,
     ServerReply, SessionRef, Shard, Shared, SocketRef,
 };
 use crate::socketio::{self, DisconnectReason};
-
-static FAILED: LineKind = LineKind::new(Level::Warn, module_path!(), "handlers that failed");
-static TOOK_LONG: LineKind = LineKind::new(Level::Warn, module_path!(), "handlers that took long");
-static PANICKED: LineKind = LineKind::new(Level::Error, module_path!(), "handlers that panicked");
-
-/// From this time on, a handler holds its event loop up for too long.
-const LONG: Duration = Duration::from_millis(100);
+use foldhash::fast::FixedState;
 
 type Permission = Box<dyn Fn(&Handshake) -> Result<(), String> + Send + Sync>;
 type MessageHandler = Box<dyn Fn(&Session, Message) -> Failure + Send + Sync>;
-
-/// A namespace's name as clients say it: a program may leave out the slash before it.
-pub(super) fn full_name(name: &str) -> String {
-    if name.starts_with('/') { name.to_owned() } else { format!("/{name}") }
-}
 
 /// Every handler of a server.
 #[derive(Default)]
@@ -162,9 +142,8 @@ impl Callbacks for Handlers {
         }
         let declared = u32::try_from(self.namespaces.len()).unwrap_or(u32::MAX);
         let panicked = |parent: &Namespace| {
-            shard.core.borrow().metrics().handler_panics.one();
-            let what = || format!("the predicate of {} panicked: {:?} does not fit", parent.name(), Excerpt(name));
-            PANICKED.write(what);
+            let line = || format!("the predicate of {} panicked: {:?} does not fit", parent.name(), Excerpt(name));
+            panicked(shard, line);
         };
         let bounds = Bounds { most: limits.dynamic_namespaces, stay: stay(&shard.shared.config) };
         self.children.enter(name, bounds, declared, panicked, |change| {
@@ -180,9 +159,8 @@ impl Callbacks for Handlers {
         match catch_unwind(AssertUnwindSafe(|| permission(handshake))) {
             Ok(decision) => decision.map_err(|message| Some(message).filter(|message| !message.is_empty())),
             Err(_) => {
-                shard.core.borrow().metrics().handler_panics.one();
                 let from = handshake.address().ip();
-                PANICKED.write(|| format!("allow_request panicked: the handshake is refused (from {from})"));
+                panicked(shard, || format!("allow_request panicked: the handshake is refused (from {from})"));
                 Err(None)
             }
         }
@@ -207,9 +185,8 @@ impl Callbacks for Handlers {
             match catch_unwind(AssertUnwindSafe(|| middleware(&socket))) {
                 Ok(decision) => decision?,
                 Err(_) => {
-                    shard.core.borrow().metrics().handler_panics.one();
-                    PANICKED
-                        .write(|| format!("a middleware panicked: the socket is refused{}", subject.describe(shard)));
+                    let line = || format!("a middleware panicked: the socket is refused{}", subject.describe(shard));
+                    panicked(shard, line);
                     return Err(Refusal::new("internal error"));
                 }
             }
@@ -240,7 +217,7 @@ impl Callbacks for Handlers {
             match caught {
                 Ok(None) => {}
                 Ok(Some(why)) => return refuse(shard, subject, event.name(), &why),
-                panicked @ Err(_) => return record(shard, subject, event.name(), panicked),
+                caught @ Err(_) => return record(shard, subject, event.name(), caught),
             }
         }
         for handler in namespace.any.iter().chain(own) {
@@ -309,54 +286,9 @@ fn follow(shared: &Shared, change: Change<'_>) {
     }
 }
 
-/// How a handler ended.
-pub(super) type Caught = std::thread::Result<Failure>;
-
-/// Calls a handler; its failure or panic is counted and logged, and goes no further.
-pub(super) fn guard(shard: &Rc<Shard>, subject: Subject<'_>, what: &str, handler: impl FnOnce() -> Failure) {
-    let caught = catch_unwind(AssertUnwindSafe(handler));
-    let took = shard.stopwatch.lap();
-    if took >= LONG {
-        tell_long(shard, subject, what, took);
-    }
-    if !matches!(caught, Ok(None)) {
-        record(shard, subject, what, caught);
-    }
-}
-
-/// Says that a handler held its event loop up.
-#[cold]
-fn tell_long(shard: &Rc<Shard>, subject: Subject<'_>, what: &str, took: Duration) {
-    TOOK_LONG.write(|| {
-        format!(
-            "the handler of {:?} took {} ms{}: nobody else was served meanwhile; what takes long belongs into on_blocking",
-            Excerpt(what),
-            took.as_millis(),
-            subject.describe(shard),
-        )
-    });
-}
-
 /// Counts and logs that a middleware refused an event: what it is there for, and no fault.
 #[cold]
 fn refuse(shard: &Rc<Shard>, subject: Subject<'_>, event: &str, why: &str) {
     shard.core.borrow().metrics().events_refused.one();
     log::debug!("the event {:?} is refused: {}{}", Excerpt(event), Excerpt(why), subject.describe(shard));
-}
-
-/// Counts and logs a handler's failure or panic.
-#[cold]
-pub(super) fn record(shard: &Rc<Shard>, subject: Subject<'_>, what: &str, caught: Caught) {
-    let handler = || format!("the handler of {:?}", Excerpt(what));
-    match caught {
-        Ok(None) => {}
-        Ok(Some(error)) => {
-            shard.core.borrow().metrics().handler_errors.one();
-            FAILED.write(|| format!("{} failed: {}{}", handler(), Excerpt(error), subject.describe(shard)));
-        }
-        Err(_) => {
-            shard.core.borrow().metrics().handler_panics.one();
-            PANICKED.write(|| format!("{} panicked{}", handler(), subject.describe(shard)));
-        }
-    }
 }

@@ -10,11 +10,9 @@ use std::time::{Duration, Instant};
 
 use log::Level;
 
-use super::event::Event;
-use super::handlers::Caught;
-use super::outcome::Failure;
 use super::socket::Socket;
-use super::socket_handle::SocketHandle;
+use crate::app::base::{Caught, Failure};
+use crate::app::send::{Event, SocketHandle};
 use crate::config::Config;
 use crate::log_line::LineKind;
 use crate::metrics::Limit;
@@ -34,7 +32,7 @@ type Job = Box<dyn FnOnce() + Send>;
 pub(crate) struct Pool {
     /// Whether a blocking handler was declared; else no thread is started.
     wanted: AtomicBool,
-    state: Mutex<State>,
+    queue: Mutex<Queue>,
     /// Something waits, or the pool closes.
     work: Condvar,
     /// A thread has ended.
@@ -42,8 +40,8 @@ pub(crate) struct Pool {
 }
 
 #[derive(Default)]
-struct State {
-    queue: VecDeque<(Job, usize)>,
+struct Queue {
+    jobs: VecDeque<(Job, usize)>,
     /// Bytes of the events that wait.
     bytes: usize,
     most: usize,
@@ -55,18 +53,18 @@ struct State {
     until: Option<Instant>,
 }
 
-impl State {
+impl Queue {
     fn take(&mut self) -> Option<Job> {
-        let (job, size) = self.queue.pop_front()?;
+        let (job, size) = self.jobs.pop_front()?;
         self.bytes -= size;
         Some(job)
     }
 
     /// The bound that an event would exceed. One of any size fits when none waits.
     fn exceeded(&self, size: usize) -> Option<Limit> {
-        if self.queue.len() >= self.most {
+        if self.jobs.len() >= self.most {
             Some(Limit::BlockingQueue)
-        } else if !self.queue.is_empty() && self.bytes + size > self.most_bytes {
+        } else if !self.jobs.is_empty() && self.bytes + size > self.most_bytes {
             Some(Limit::BlockingQueueBytes)
         } else {
             None
@@ -75,8 +73,8 @@ impl State {
 }
 
 impl Pool {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock_queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A blocking handler was declared.
@@ -92,34 +90,34 @@ impl Pool {
         if !self.wanted.load(Ordering::Relaxed) {
             return Ok(());
         }
-        let mut state = self.state();
-        state.most = config.limits.blocking_queue;
-        state.most_bytes = config.limits.blocking_queue_bytes;
+        let mut queue = self.lock_queue();
+        queue.most = config.limits.blocking_queue;
+        queue.most_bytes = config.limits.blocking_queue_bytes;
         for index in 0..config.blocking_threads {
             let pool = Arc::clone(self);
             thread::Builder::new().name(format!("kinglet-blocking-{index}")).spawn(move || pool.work())?;
-            state.threads += 1;
+            queue.threads += 1;
         }
         Ok(())
     }
 
     fn work(&self) {
-        let mut state = self.state();
+        let mut queue = self.lock_queue();
         loop {
-            if state.until.is_some_and(|until| Instant::now() >= until) {
+            if queue.until.is_some_and(|until| Instant::now() >= until) {
                 break;
             }
-            if let Some(job) = state.take() {
-                drop(state);
+            if let Some(job) = queue.take() {
+                drop(queue);
                 job();
-                state = self.state();
-            } else if state.until.is_some() {
+                queue = self.lock_queue();
+            } else if queue.until.is_some() {
                 break;
             } else {
-                state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
+                queue = self.work.wait(queue).unwrap_or_else(PoisonError::into_inner);
             }
         }
-        state.threads -= 1;
+        queue.threads -= 1;
         self.ended.notify_all();
     }
 
@@ -134,20 +132,20 @@ impl Pool {
                 handle.record(event.name().to_owned(), caught);
             }
         };
-        let mut state = self.state();
-        if state.until.is_some() {
+        let mut queue = self.lock_queue();
+        if queue.until.is_some() {
             return;
         }
-        let Some(limit) = state.exceeded(size) else {
-            state.bytes += size;
-            state.queue.push_back((Box::new(job), size));
-            state.refusing = false;
-            drop(state);
+        let Some(limit) = queue.exceeded(size) else {
+            queue.bytes += size;
+            queue.jobs.push_back((Box::new(job), size));
+            queue.refusing = false;
+            drop(queue);
             self.work.notify_one();
             return;
         };
-        let first = !std::mem::replace(&mut state.refusing, true);
-        drop(state);
+        let first = !std::mem::replace(&mut queue.refusing, true);
+        drop(queue);
         socket.count_refused(limit);
         if first {
             REFUSED.write(|| {
@@ -161,24 +159,24 @@ impl Pool {
 
     /// Takes no more events. What waits may still begin, for a while.
     pub(crate) fn close(&self) {
-        self.state().until.get_or_insert_with(|| Instant::now() + STOP_TIMEOUT);
+        self.lock_queue().until.get_or_insert_with(|| Instant::now() + STOP_TIMEOUT);
         self.work.notify_all();
     }
 
     /// Waits until the threads have ended, at most as long as they have; leaves behind those that go on.
     pub(crate) fn join(&self) {
         self.close();
-        let mut state = self.state();
-        while state.threads > 0 {
-            let left = state.until.map_or(Duration::ZERO, |until| until.saturating_duration_since(Instant::now()));
+        let mut queue = self.lock_queue();
+        while queue.threads > 0 {
+            let left = queue.until.map_or(Duration::ZERO, |until| until.saturating_duration_since(Instant::now()));
             if left.is_zero() {
-                log::warn!("{} blocking handlers go on, {} events are dropped", state.threads, state.queue.len());
+                log::warn!("{} blocking handlers go on, {} events are dropped", queue.threads, queue.jobs.len());
                 break;
             }
-            state = self.ended.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+            queue = self.ended.wait_timeout(queue, left).unwrap_or_else(PoisonError::into_inner).0;
         }
-        let dropped = std::mem::take(&mut state.queue);
-        drop(state);
+        let dropped = std::mem::take(&mut queue.jobs);
+        drop(queue);
         drop(dropped);
     }
 }

@@ -1,23 +1,14 @@
-//! Received arguments, in a program's hands: read, cut, sent on.
+//! Received arguments among those that are sent on: cut, put behind another, or as one value.
 
 use bytestring::ByteString;
-use serde::de::Deserialize;
 use serde::ser::{Error, Serialize, SerializeSeq, Serializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::arguments::Arguments;
 use super::binary;
-use crate::socketio::Arguments;
 
 impl Arguments {
-    /// The arguments, as a tuple. Arguments beyond the tuple's members are ignored, as JavaScript does.
-    ///
-    /// # Errors
-    /// If there are too few arguments, or one is of another type.
-    pub fn args<'de, T: Deserialize<'de>>(&'de self) -> Result<T, serde_json::Error> {
-        binary::provide(self.attachments(), || self.parse())
-    }
-
     /// The arguments behind the first `count`.
     #[must_use]
     pub fn skip(&self, count: usize) -> Self {
@@ -52,9 +43,9 @@ impl Serialize for Arguments {
 }
 
 /// The first of received arguments as one value, `null` if there is none.
-pub(super) struct First<'a>(pub(super) &'a Arguments);
+pub(crate) struct FirstArgument<'a>(pub(crate) &'a Arguments);
 
-impl Serialize for First<'_> {
+impl Serialize for FirstArgument<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if self.0.attachments().is_empty() {
             return self.0.elements().first().serialize(serializer);

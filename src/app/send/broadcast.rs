@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::args::{self, Args};
 use super::event::Event;
+use crate::app::base::args::{self, Args};
 use crate::cluster::{self, Data, Membership};
 use crate::engineio::{Frames, Sid};
 use crate::error::{EmitError, TooLarge};
@@ -29,9 +29,9 @@ pub struct Broadcast {
     /// `None` before the server has started: nobody is there to be reached.
     pub(super) shared: Option<Arc<Shared>>,
     pub(super) namespace: Result<NamespaceRef, String>,
-    pub(super) target: Target,
-    pub(super) urgency: Urgency,
-    pub(super) compress: bool,
+    pub(in crate::app) target: Target,
+    pub(in crate::app) urgency: Urgency,
+    pub(in crate::app) compress: bool,
     pub(super) reach: Reach,
 }
 
@@ -64,7 +64,7 @@ impl Reach {
 }
 
 impl Broadcast {
-    pub(super) fn new(
+    pub(in crate::app) fn new(
         shared: Option<Arc<Shared>>,
         namespace: Result<NamespaceRef, String>,
         sender: Option<Sid>,
@@ -159,8 +159,26 @@ impl Broadcast {
 }
 
 impl Broadcast {
+    /// One of another server, for the sockets of this one. `None` if the namespace is not here any more.
+    pub(in crate::app) fn received(shared: &Arc<Shared>, message: &cluster::Broadcast) -> Option<Self> {
+        let namespace = shared.directory.find_namespace(&message.namespace)?;
+        Some(Self {
+            urgency: if message.flags.volatile { Urgency::Volatile } else { Urgency::Reliable },
+            compress: message.flags.compress.unwrap_or(true),
+            reach: Reach::Received,
+            ..Self::here(shared, namespace, message.opts.clone())
+        })
+    }
+
+    /// The sockets of this server that another means.
+    pub(in crate::app) fn here(shared: &Arc<Shared>, namespace: NamespaceRef, opts: cluster::Opts) -> Self {
+        let cluster::Opts { rooms, except } = opts;
+        let everybody = Self::new(Some(Arc::clone(shared)), Ok(namespace), None);
+        Self { target: Target { rooms, except, sender: None }, reach: Reach::Server, ..everybody }
+    }
+
     /// Delivers an event of another server.
-    pub(super) fn deliver_received(self, event: &socketio::Event) {
+    pub(in crate::app) fn deliver_received(self, event: &socketio::Event) {
         let sent = self.send(event.arguments.json(), event.arguments.attachments(), |shared, namespace| {
             // It waits in letters, and must not keep its message there.
             shared.directory.hears_outgoing(namespace).then(|| event.copied())
@@ -245,8 +263,8 @@ impl std::fmt::Debug for Broadcast {
 mod tests {
     use mio::{Events, Poll, Token, Waker};
 
-    use super::super::handlers::Handlers;
     use super::*;
+    use crate::app::Handlers;
     use crate::config::{Config, Recovery};
     use crate::shard::{Budget, Mailbox, mailbox};
 

@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use super::broadcast::Broadcast;
-use super::cluster::{MissingServers, Question, gather_all};
-use super::handlers::full_name;
+use crate::app::ask::{Question, gather_all};
+use crate::app::base::MissingServers;
 use crate::cluster::{Answer, ClusterMetrics, Operation, redis};
 use crate::metrics::Metrics;
 use crate::shard::{Letter, NamespaceRef, Shared};
@@ -34,7 +34,7 @@ impl Handle {
     }
 
     /// A handle to a server that runs.
-    pub(super) fn started(shared: &Arc<Shared>) -> Self {
+    pub(in crate::app) fn started(shared: &Arc<Shared>) -> Self {
         Self(Arc::new(OnceLock::from(Arc::clone(shared))))
     }
 
@@ -45,7 +45,7 @@ impl Handle {
     }
 
     /// Waits until the server has started, which it is about to do.
-    pub(super) fn wait(&self) -> &Arc<Shared> {
+    pub(in crate::app) fn wait(&self) -> &Arc<Shared> {
         self.0.wait()
     }
 
@@ -105,6 +105,11 @@ impl fmt::Debug for Handle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Handle").field("started", &self.shared().is_some()).finish()
     }
+}
+
+/// A namespace's name as clients say it: a program may leave out the slash before it.
+pub(in crate::app) fn full_name(name: &str) -> String {
+    if name.starts_with('/') { name.to_owned() } else { format!("/{name}") }
 }
 
 /// A namespace to send to, from any thread.

@@ -9,8 +9,8 @@ use bytes::Bytes;
 use bytestring::ByteString;
 use serde::Deserialize;
 
-use super::args::{self, Args};
-use super::everywhere::on_shard;
+use crate::app::base::args::{self, Args};
+use crate::app::base::on_shard;
 use crate::cluster::Answer;
 use crate::engineio::{Frames, Sid};
 use crate::error::EmitError;
@@ -24,7 +24,7 @@ pub struct Event {
 }
 
 impl Event {
-    pub(super) fn new(inner: socketio::Event, ack: Option<Ack>) -> Self {
+    pub(in crate::app) fn new(inner: socketio::Event, ack: Option<Ack>) -> Self {
         Self { inner, ack: Cell::new(ack) }
     }
 
@@ -33,7 +33,7 @@ impl Event {
     }
 
     /// The event on its own, with the acknowledgement: it shares no buffer with others of its message.
-    pub(super) fn to_owned(&self) -> Self {
+    pub(in crate::app) fn to_owned(&self) -> Self {
         let own = |text: &str| ByteString::from(text);
         let arguments = Arguments::named(own(self.raw()), self.attachments().into());
         Self::new(socketio::Event { name: own(self.name()), arguments }, self.take_ack())
@@ -112,11 +112,11 @@ impl fmt::Debug for Event {
 pub struct Ack {
     shared: Arc<Shared>,
     namespace: NamespaceRef,
-    asker: Asker,
+    to: AckTo,
 }
 
 /// Who wants to know.
-enum Asker {
+enum AckTo {
     /// The client of a socket here, which waits for the event of this id.
     Client { socket: Sid, id: u64, owed: Option<Owed> },
     /// Another server of the cluster.
@@ -124,17 +124,17 @@ enum Asker {
 }
 
 impl Ack {
-    pub(super) fn to_client(shard: &Rc<Shard>, socket: Sid, namespace: NamespaceRef, id: u64) -> Self {
-        Self { shared: Arc::clone(&shard.shared), namespace, asker: Asker::Client { socket, id, owed: None } }
+    pub(in crate::app) fn to_client(shard: &Rc<Shard>, socket: Sid, namespace: NamespaceRef, id: u64) -> Self {
+        Self { shared: Arc::clone(&shard.shared), namespace, to: AckTo::Client { socket, id, owed: None } }
     }
 
-    pub(super) fn to_server(shard: &Rc<Shard>, namespace: NamespaceRef, reply: ServerReply) -> Self {
-        Self { shared: Arc::clone(&shard.shared), namespace, asker: Asker::Server(reply) }
+    pub(in crate::app) fn to_server(shard: &Rc<Shard>, namespace: NamespaceRef, reply: ServerReply) -> Self {
+        Self { shared: Arc::clone(&shard.shared), namespace, to: AckTo::Server(reply) }
     }
 
     /// The acknowledgement, if it is given later than in the handler: a drain waits for it.
     fn later(mut self) -> Self {
-        if let Asker::Client { socket, owed, .. } = &mut self.asker {
+        if let AckTo::Client { socket, owed, .. } = &mut self.to {
             owed.get_or_insert_with(|| Owed::new(&self.shared, *socket));
         }
         self
@@ -148,15 +148,15 @@ impl Ack {
     pub fn send(self, args: impl Args) -> Result<(), EmitError> {
         let written = args::write(None, &args)?;
         let namespace = self.namespace.name(&self.shared);
-        match self.asker {
-            Asker::Client { socket, id, owed } => {
+        match self.to {
+            AckTo::Client { socket, id, owed } => {
                 let frames = socketio::ack(namespace, id, &written.json, &written.attachments);
                 on_shard(&self.shared, socket.shard, frames.len(), move |shard| {
                     send_to(shard, socket, frames);
                     drop(owed);
                 });
             }
-            Asker::Server(reply) => {
+            AckTo::Server(reply) => {
                 let arguments = Arguments::unnamed(written.without_binary()?.into(), Box::default());
                 reply(Answer::ServerSideEmit(arguments.elements().first().map(|&first| first.to_owned())));
             }
@@ -174,11 +174,11 @@ fn send_to(shard: &Rc<Shard>, socket: Sid, frames: Frames) {
 
 impl fmt::Debug for Ack {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.asker {
-            Asker::Client { socket, id, .. } => {
+        match &self.to {
+            AckTo::Client { socket, id, .. } => {
                 f.debug_struct("Ack").field("socket", socket).field("id", id).finish_non_exhaustive()
             }
-            Asker::Server(_) => f.debug_struct("Ack").finish_non_exhaustive(),
+            AckTo::Server(_) => f.debug_struct("Ack").finish_non_exhaustive(),
         }
     }
 }

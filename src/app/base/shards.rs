@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::handlers::guard;
+use super::guard::guard;
 use super::subject::Subject;
 use crate::shard::{Left, Letter, Shard, Shared, SocketRef};
 
@@ -11,7 +11,12 @@ use crate::shard::{Left, Letter, Shard, Shared, SocketRef};
 const AT_ONCE: usize = 16;
 
 /// Acts on one shard: at once if that is this thread's. `carried`: bytes that `act` holds beside itself.
-pub(super) fn on_shard(shared: &Arc<Shared>, index: u8, carried: usize, act: impl FnOnce(&Rc<Shard>) + Send + 'static) {
+pub(in crate::app) fn on_shard(
+    shared: &Arc<Shared>,
+    index: u8,
+    carried: usize,
+    act: impl FnOnce(&Rc<Shard>) + Send + 'static,
+) {
     let index = usize::from(index);
     match Shard::current(shared).filter(|current| current.index() == index) {
         Some(current) => act(&current),
@@ -23,9 +28,29 @@ pub(super) fn on_shard(shared: &Arc<Shared>, index: u8, carried: usize, act: imp
     }
 }
 
+/// Acts on a shard: at once if this thread runs one, else on the first. `carried`: bytes that `act` holds beside itself.
+pub(in crate::app) fn on_any_shard(
+    shared: &Arc<Shared>,
+    carried: usize,
+    act: impl FnOnce(&Rc<Shard>) + Send + 'static,
+) {
+    match Shard::current(shared) {
+        Some(current) => act(&current),
+        None => {
+            if let Some(mailbox) = shared.mailboxes.first() {
+                mailbox.send(Letter::run(carried, act));
+            }
+        }
+    }
+}
+
 /// Acts on every shard: on this thread's at once, on the others when they read their letters. `carried`: bytes that `act`
 /// holds beside itself.
-pub(super) fn everywhere<A: Fn(&Rc<Shard>) + Send + Sync + 'static>(shared: &Arc<Shared>, carried: usize, act: A) {
+pub(in crate::app) fn everywhere<A: Fn(&Rc<Shard>) + Send + Sync + 'static>(
+    shared: &Arc<Shared>,
+    carried: usize,
+    act: A,
+) {
     let current = Shard::current(shared);
     if let Some(current) = &current {
         act(current);
@@ -40,7 +65,7 @@ pub(super) fn everywhere<A: Fn(&Rc<Shard>) + Send + Sync + 'static>(shared: &Arc
 
 /// Does something for each of the sockets that every shard chooses: on this thread's shard at once, on the others when they read
 /// their letters, some in a turn, as they may be many. `carried`: bytes that the two hold beside themselves.
-pub(super) fn for_each_socket(
+pub(in crate::app) fn for_each_socket(
     shared: &Arc<Shared>,
     carried: usize,
     choose: impl Fn(&Shard) -> Vec<SocketRef> + Send + Sync + 'static,
@@ -68,7 +93,7 @@ pub(super) fn for_each_socket(
 
 /// Asks every shard, and hands the answers to `finish` when the last has come. `carried`: bytes that `ask` and `finish` hold
 /// beside themselves.
-pub(super) fn gather<T: Send + 'static>(
+pub(in crate::app) fn gather<T: Send + 'static>(
     shared: &Arc<Shared>,
     carried: usize,
     ask: impl Fn(&Rc<Shard>) -> T + Send + Sync + 'static,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::on_any_shard;
+use crate::app::base::on_any_shard;
 use crate::cluster::redis::{Connection, Standing, Uncounted};
 use crate::cluster::{Answer, Asking, Extent, Operation, Wants};
 use crate::log_line::no_random_numbers;

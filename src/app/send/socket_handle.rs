@@ -8,13 +8,11 @@ use std::time::Duration;
 use log::Level;
 use serde::Serialize;
 
-use super::answers::{Answers, MissingAnswers};
-use super::args::{self, Args};
 use super::broadcast::{Broadcast, Reach};
-use super::everywhere::on_shard;
 use super::handle::Handle;
-use super::handlers::{Caught, guard, record};
-use super::subject::Subject;
+use super::sockets::join;
+use crate::app::base::args::{self, Args};
+use crate::app::base::{Answers, Caught, MissingAnswers, Subject, guard, on_shard, record};
 use crate::engineio::{Frames, Sid};
 use crate::error::{AckError, EmitError};
 use crate::log_line::LineKind;
@@ -44,13 +42,13 @@ static UNKEPT_DATA: LineKind = LineKind::new(Level::Warn, module_path!(), "data 
 #[derive(Clone)]
 pub struct SocketHandle {
     shared: Arc<Shared>,
-    place: Place,
+    whereabouts: Whereabouts,
     id: SocketId,
 }
 
 /// Where a socket is.
 #[derive(Debug, Clone)]
-enum Place {
+enum Whereabouts {
     /// Here, and what it is known by; they differ if it has come back.
     Here { location: Sid, sid: Sid, namespace: NamespaceRef },
     /// On another server of the cluster, in a namespace that this server may not have.
@@ -58,13 +56,19 @@ enum Place {
 }
 
 impl SocketHandle {
-    pub(super) fn new(shared: &Arc<Shared>, location: Sid, sid: Sid, id: SocketId, namespace: NamespaceRef) -> Self {
-        Self { shared: Arc::clone(shared), place: Place::Here { location, sid, namespace }, id }
+    pub(in crate::app) fn new(
+        shared: &Arc<Shared>,
+        location: Sid,
+        sid: Sid,
+        id: SocketId,
+        namespace: NamespaceRef,
+    ) -> Self {
+        Self { shared: Arc::clone(shared), whereabouts: Whereabouts::Here { location, sid, namespace }, id }
     }
 
     /// A way to a socket of another server.
     pub(super) fn elsewhere(shared: &Arc<Shared>, id: SocketId, namespace: Result<NamespaceRef, String>) -> Self {
-        Self { shared: Arc::clone(shared), place: Place::Elsewhere { namespace }, id }
+        Self { shared: Arc::clone(shared), whereabouts: Whereabouts::Elsewhere { namespace }, id }
     }
 
     /// The socket's id, as [`Socket::id`](crate::Socket::id) gives it.
@@ -74,11 +78,11 @@ impl SocketHandle {
 
     /// The name of its namespace.
     pub fn namespace(&self) -> &str {
-        match &self.place {
-            Place::Here { namespace, .. } | Place::Elsewhere { namespace: Ok(namespace) } => {
+        match &self.whereabouts {
+            Whereabouts::Here { namespace, .. } | Whereabouts::Elsewhere { namespace: Ok(namespace) } => {
                 namespace.name(&self.shared)
             }
-            Place::Elsewhere { namespace: Err(name) } => name,
+            Whereabouts::Elsewhere { namespace: Err(name) } => name,
         }
     }
 
@@ -87,8 +91,8 @@ impl SocketHandle {
     /// # Errors
     /// If the name is reserved or the arguments cannot be written as JSON.
     pub fn emit(&self, event: &str, args: impl Args) -> Result<(), EmitError> {
-        let namespace = match &self.place {
-            Place::Here { namespace, .. } if self.shared.recovery.is_none() => namespace,
+        let namespace = match &self.whereabouts {
+            Whereabouts::Here { namespace, .. } if self.shared.recovery.is_none() => namespace,
             _ => return self.own_room().emit(event, args),
         };
         let (frames, heard) = self.encode(namespace, event, None, &args)?;
@@ -110,7 +114,7 @@ impl SocketHandle {
         timeout: Duration,
         callback: impl FnOnce(Result<Arguments, AckError>) + Send + 'static,
     ) -> Result<(), EmitError> {
-        let Place::Here { namespace, .. } = &self.place else {
+        let Whereabouts::Here { namespace, .. } = &self.whereabouts else {
             return self.own_room().emit_with_ack(event, args, timeout, |answers| callback(first(answers)));
         };
         let id = namespace.next_ack_id(&self.shared);
@@ -150,7 +154,7 @@ impl SocketHandle {
     /// # Ok::<(), kinglet::Error>(())
     /// ```
     pub fn queued_bytes(&self) -> Option<usize> {
-        let Place::Here { location, .. } = self.place else { return None };
+        let Whereabouts::Here { location, .. } = self.whereabouts else { return None };
         let here = Shard::current(&self.shared).is_some_and(|shard| shard.index() == usize::from(location.shard));
         if Shard::runs_here() && !here {
             return None;
@@ -169,11 +173,7 @@ impl SocketHandle {
         if self.is_elsewhere() {
             return self.own_room().sockets_join([room]);
         }
-        self.run(room.len(), move |shard, socket| {
-            if let Err(error) = shard.core.borrow_mut().join(socket, &room) {
-                log::debug!("socket {}: {error}", socket.key.0);
-            }
-        });
+        self.run(room.len(), move |shard, socket| join(shard, socket, &room));
     }
 
     /// Makes the socket leave a room.
@@ -220,23 +220,23 @@ impl SocketHandle {
     }
 
     fn is_elsewhere(&self) -> bool {
-        matches!(self.place, Place::Elsewhere { .. })
+        matches!(self.whereabouts, Whereabouts::Elsewhere { .. })
     }
 
     /// The namespace, or its name if this server does not have it.
     fn found_namespace(&self) -> Result<NamespaceRef, String> {
-        match &self.place {
-            Place::Here { namespace, .. } => Ok(namespace.clone()),
-            Place::Elsewhere { namespace } => namespace.clone(),
+        match &self.whereabouts {
+            Whereabouts::Here { namespace, .. } => Ok(namespace.clone()),
+            Whereabouts::Elsewhere { namespace } => namespace.clone(),
         }
     }
 
     /// Everybody else in the namespace.
     pub fn broadcast(&self) -> Broadcast {
         let everybody = |sender| Broadcast::new(Some(Arc::clone(&self.shared)), self.found_namespace(), sender);
-        match self.place {
-            Place::Here { sid, .. } => everybody(Some(sid)),
-            Place::Elsewhere { .. } => everybody(None).except(&*self.id),
+        match self.whereabouts {
+            Whereabouts::Here { sid, .. } => everybody(Some(sid)),
+            Whereabouts::Elsewhere { .. } => everybody(None).except(&*self.id),
         }
     }
 
@@ -273,23 +273,26 @@ impl SocketHandle {
     }
 
     /// Counts and logs how a handler of the socket ended, on the thread that serves it.
-    pub(super) fn record(&self, what: String, caught: Caught) {
-        if let Place::Here { location, .. } = self.place {
+    pub(in crate::app) fn record(&self, what: String, caught: Caught) {
+        if let Whereabouts::Here { location, .. } = self.whereabouts {
             let (this, carried) = (self.clone(), what.len());
-            let record = move |shard: &Rc<Shard>| record(shard, Subject::Handle(&this), &what, caught);
-            on_shard(&self.shared, location.shard, carried, record);
+            on_shard(&self.shared, location.shard, carried, move |shard| {
+                let gone = Subject::Gone { id: &this.id, namespace: this.namespace() };
+                let subject = this.find(shard).map_or(gone, Subject::Socket);
+                record(shard, subject, &what, caught);
+            });
         }
     }
 
     /// The socket, if it is one of this shard and there.
-    pub(super) fn find(&self, shard: &Shard) -> Option<SocketRef> {
-        let Place::Here { location, .. } = self.place else { return None };
+    fn find(&self, shard: &Shard) -> Option<SocketRef> {
+        let Whereabouts::Here { location, .. } = self.whereabouts else { return None };
         shard.core.borrow().socket_at(location)
     }
 
     /// Acts on the socket where it is served, if it is there. `carried`: bytes that `act` holds beside itself.
     fn run(&self, carried: usize, act: impl FnOnce(&Rc<Shard>, SocketRef) + Send + 'static) {
-        let Place::Here { location, .. } = self.place else { return };
+        let Whereabouts::Here { location, .. } = self.whereabouts else { return };
         on_shard(&self.shared, location.shard, carried, move |shard| {
             let socket = shard.core.borrow().socket_at(location);
             if let Some(socket) = socket {

@@ -3,8 +3,7 @@
 use serde::de::DeserializeOwned;
 use serde::ser::{Serialize, SerializeSeq, Serializer};
 
-use super::arguments::First;
-use crate::socketio::Arguments;
+use crate::socketio::{Arguments, FirstArgument};
 
 /// The acknowledgements of a broadcast, or of an event for other servers, in the order in which they came.
 ///
@@ -23,7 +22,7 @@ pub struct MissingAnswers {
 }
 
 impl Answers {
-    pub(super) fn new(answers: Vec<Arguments>) -> Self {
+    pub(in crate::app) fn new(answers: Vec<Arguments>) -> Self {
         Self(answers)
     }
 
@@ -72,7 +71,7 @@ impl<'a> IntoIterator for &'a Answers {
 impl Serialize for Answers {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut list = serializer.serialize_seq(Some(self.len()))?;
-        self.iter().try_for_each(|answer| list.serialize_element(&First(answer)))?;
+        self.iter().try_for_each(|answer| list.serialize_element(&FirstArgument(answer)))?;
         list.end()
     }
 }

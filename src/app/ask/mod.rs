@@ -1,0 +1,9 @@
+//! What this server asks of the others, and how what they answer is gathered: by time, by number, within the answer budget.
+
+mod acknowledgements;
+mod counts;
+mod questions;
+
+pub(in crate::app) use self::acknowledgements::ask_for_acks;
+pub(in crate::app) use self::counts::count_servers;
+pub(in crate::app) use self::questions::{Question, gather_all};

@@ -1,0 +1,68 @@
+//! Calls of the program's handlers: how each ended is counted and logged, and goes no further.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::time::Duration;
+
+use log::Level;
+
+use super::outcome::Failure;
+use super::subject::Subject;
+use crate::log_line::{Excerpt, LineKind};
+use crate::shard::Shard;
+
+static FAILED: LineKind = LineKind::new(Level::Warn, module_path!(), "handlers that failed");
+static TOOK_LONG: LineKind = LineKind::new(Level::Warn, module_path!(), "handlers that took long");
+static PANICKED: LineKind = LineKind::new(Level::Error, module_path!(), "handlers that panicked");
+
+/// From this time on, a handler holds its event loop up for too long.
+const LONG: Duration = Duration::from_millis(100);
+
+/// How a handler ended.
+pub(in crate::app) type Caught = std::thread::Result<Failure>;
+
+/// Calls a handler; its failure or panic is counted and logged, and goes no further.
+pub(in crate::app) fn guard(shard: &Rc<Shard>, subject: Subject<'_>, what: &str, handler: impl FnOnce() -> Failure) {
+    let caught = catch_unwind(AssertUnwindSafe(handler));
+    let took = shard.stopwatch.lap();
+    if took >= LONG {
+        tell_long(shard, subject, what, took);
+    }
+    if !matches!(caught, Ok(None)) {
+        record(shard, subject, what, caught);
+    }
+}
+
+/// Says that a handler held its event loop up.
+#[cold]
+fn tell_long(shard: &Rc<Shard>, subject: Subject<'_>, what: &str, took: Duration) {
+    TOOK_LONG.write(|| {
+        format!(
+            "the handler of {:?} took {} ms{}: nobody else was served meanwhile; what takes long belongs into on_blocking",
+            Excerpt(what),
+            took.as_millis(),
+            subject.describe(shard),
+        )
+    });
+}
+
+/// Counts and logs a handler's failure or panic.
+#[cold]
+pub(in crate::app) fn record(shard: &Rc<Shard>, subject: Subject<'_>, what: &str, caught: Caught) {
+    let handler = || format!("the handler of {:?}", Excerpt(what));
+    match caught {
+        Ok(None) => {}
+        Ok(Some(error)) => {
+            shard.core.borrow().metrics().handler_errors.one();
+            FAILED.write(|| format!("{} failed: {}{}", handler(), Excerpt(error), subject.describe(shard)));
+        }
+        Err(_) => panicked(shard, || format!("{} panicked{}", handler(), subject.describe(shard))),
+    }
+}
+
+/// Counts and logs that code of the program panicked.
+#[cold]
+pub(in crate::app) fn panicked(shard: &Shard, line: impl FnOnce() -> String) {
+    shard.core.borrow().metrics().handler_panics.one();
+    PANICKED.write(line);
+}

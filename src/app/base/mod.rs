@@ -1,0 +1,18 @@
+//! What all of `app` stands on: arguments and answers, the guard around the program's handlers, work for shards.
+
+mod answers;
+pub(in crate::app) mod args;
+mod guard;
+mod missing;
+mod outcome;
+mod shards;
+mod subject;
+
+pub use self::answers::{Answers, MissingAnswers};
+pub use self::args::{Args, Writer};
+pub(in crate::app) use self::guard::{Caught, guard, panicked, record};
+pub use self::missing::MissingServers;
+pub(in crate::app) use self::outcome::Failure;
+pub use self::outcome::Outcome;
+pub(in crate::app) use self::shards::{everywhere, for_each_socket, gather, on_any_shard, on_shard};
+pub(in crate::app) use self::subject::Subject;

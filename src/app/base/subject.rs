@@ -1,0 +1,48 @@
+//! Whom a handler was called for, as the log names them.
+
+use crate::log_line::Excerpt;
+use crate::shard::{NamespaceRef, SessionRef, Shard, SocketRef};
+use crate::socketio::SocketId;
+
+/// Whom a handler was called for. It is found out only if there is something to log.
+#[derive(Clone, Copy)]
+pub(in crate::app) enum Subject<'a> {
+    Socket(SocketRef),
+    /// A socket that another thread knew, and that has left.
+    Gone {
+        id: &'a SocketId,
+        namespace: &'a str,
+    },
+    /// A socket that came to a room, or went.
+    Member {
+        id: &'a SocketId,
+        room: &'a str,
+        namespace: &'a NamespaceRef,
+    },
+    Room {
+        room: &'a str,
+        namespace: &'a NamespaceRef,
+    },
+    Session(SessionRef),
+    Namespace(&'a NamespaceRef),
+    /// Nobody that is still known.
+    Nobody,
+}
+
+impl Subject<'_> {
+    /// What follows in brackets, with a space before it; nothing if nobody is meant.
+    pub(in crate::app) fn describe(self, shard: &Shard) -> String {
+        let name = |namespace: &NamespaceRef| format!("{:?}", Excerpt(namespace.name(&shard.shared)));
+        match self {
+            Self::Socket(socket) => format!(" ({})", shard.core.borrow().describe_socket(socket)),
+            Self::Gone { id, namespace } => format!(" (socket {id} of {:?}, which has left)", Excerpt(namespace)),
+            Self::Member { id, room, namespace } => {
+                format!(" (socket {id}, room {:?} of {})", Excerpt(room), name(namespace))
+            }
+            Self::Room { room, namespace } => format!(" (room {:?} of {})", Excerpt(room), name(namespace)),
+            Self::Session(session) => format!(" ({})", shard.core.borrow().describe_session(session.key)),
+            Self::Namespace(namespace) => format!(" (of {})", name(namespace)),
+            Self::Nobody => String::new(),
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! What a program declares, and what its handlers are called with: namespaces, sockets, rooms, bare sessions.
+
+mod blocking;
+mod children;
+mod namespace;
+mod refusal;
+mod rooms;
+mod session;
+mod socket;
+
+pub(crate) use self::blocking::Pool;
+pub(in crate::app) use self::children::{Bounds, Change, Children};
+pub use self::namespace::Namespace;
+pub use self::rooms::Room;
+pub use self::session::Session;
+pub use self::socket::Socket;

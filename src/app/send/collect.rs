@@ -1,0 +1,121 @@
+//! Events whose acknowledgements are collected.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::broadcast::Broadcast;
+use crate::app::ask::ask_for_acks;
+use crate::app::base::args::{self, Args, Written};
+use crate::app::base::{Answers, MissingAnswers, Subject, everywhere, guard, on_any_shard};
+use crate::cluster::{self, Operation};
+use crate::error::EmitError;
+use crate::shard::{self, Asker, Collection, Others, Shared};
+use crate::socketio::{self, Arguments};
+
+/// Ends a collection when its time is up.
+fn end_after(shared: &Arc<Shared>, timeout: Duration, collection: &Arc<Collection>) {
+    let collection = Arc::clone(collection);
+    on_any_shard(shared, 0, move |shard| {
+        let deadline = shard.core.borrow().now() + timeout;
+        collection.end_at(shard, deadline);
+    });
+}
+
+impl Broadcast {
+    /// Sends an event to all these sockets and collects their acknowledgements, which `callback` gets on one of the
+    /// server's threads: all of them when the last has come, or those that came within `timeout` and how many are missing.
+    /// A client that leaves before it answers is missing, too, and not waited for. In a cluster, the clients of other servers are asked as well;
+    /// servers that do not say in time how many got the event leave theirs uncounted, and so do all of them if Redis cannot
+    /// say how many there are: then `timeout` is waited for. If nobody gets the event, that is no answer, and no failure. If
+    /// the server stops meanwhile, `callback` is not called.
+    ///
+    /// The time belongs to the call (`timeout()` in JavaScript): without one, nothing would end the waiting.
+    ///
+    /// ```no_run
+    /// # use std::time::Duration;
+    /// # fn handler(socket: &kinglet::Socket) -> Result<(), kinglet::EmitError> {
+    /// socket.to("voters").emit_with_ack("vote", "tea?", Duration::from_secs(10), |answers| match answers {
+    ///     Ok(answers) => log::info!("all have voted: {:?}", answers.values::<bool>()),
+    ///     Err(late) => log::info!("{} have not voted, {} have", late.missing, late.answers.len()),
+    /// })
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`emit`](Self::emit); then `callback` is not called.
+    #[doc(alias = "timeout")]
+    pub fn emit_with_ack(
+        self,
+        event: &str,
+        args: impl Args,
+        timeout: Duration,
+        callback: impl FnOnce(Result<Answers, MissingAnswers>) + Send + 'static,
+    ) -> Result<(), EmitError> {
+        let written = args::write(Some(event), &args)?;
+        let Some(shared) = self.shared.clone() else {
+            callback(Ok(Answers::default()));
+            return Ok(());
+        };
+        let namespace = match self.namespace.clone() {
+            // Other servers may have it.
+            Err(_) if self.cluster().is_some() => None,
+            namespace => Some(namespace.map_err(EmitError::UnknownNamespace)?),
+        };
+        let shards = namespace.as_ref().map_or(0, |_| shared.mailboxes.len());
+        let others = if self.cluster().is_some() { Others::Uncounted } else { Others::Counted };
+        let collection = Collection::new(
+            &shared.answer_budget,
+            shards,
+            others,
+            Box::new(|shard, answers, missing| {
+                let answers = Answers::new(answers);
+                let result = match missing {
+                    None => Ok(answers),
+                    Some(missing) => Err(MissingAnswers { answers, missing }),
+                };
+                guard(shard, Subject::Nobody, "acknowledgements", || {
+                    callback(result);
+                    None
+                });
+            }),
+        );
+        self.ask_others(event, &written, timeout, &collection)?;
+        end_after(&shared, timeout, &collection);
+        let Some(namespace) = namespace else { return Ok(()) };
+        let id = namespace.next_ack_id(&shared);
+        let frames = socketio::event(namespace.name(&shared), Some(id), &written.json, &written.attachments);
+        let frames = frames.compress(self.compress);
+        let heard = written.heard(&shared, &namespace, event);
+        let (target, urgency) = (self.target, self.urgency);
+        let broadcast = shard::Broadcast { namespace: namespace.key(), target, frames, urgency, heard };
+        let asker = Asker::Collection(collection);
+        everywhere(&shared, broadcast.bytes(), move |shard| {
+            let mut core = shard.core.borrow_mut();
+            let deadline = core.now() + timeout;
+            core.broadcast_with_ack(&broadcast, id, deadline, &asker);
+        });
+        Ok(())
+    }
+
+    /// Sends an event to the sockets of other servers, whose acknowledgements are collected.
+    fn ask_others(
+        &self,
+        event: &str,
+        written: &Written,
+        timeout: Duration,
+        collection: &Arc<Collection>,
+    ) -> Result<(), EmitError> {
+        let (Some(shared), Some((cluster, namespace))) = (&self.shared, self.cluster()) else { return Ok(()) };
+        let arguments = Arguments::named(written.json.as_str().into(), written.attachments.as_slice().into());
+        let broadcast = cluster::Broadcast {
+            namespace: namespace.into(),
+            event: socketio::Event { name: event.into(), arguments },
+            opts: self.opts(),
+            flags: self.flags(Some(timeout)),
+        };
+        cluster.check_broadcast(&broadcast)?;
+        let operation = |request_id| Operation::Broadcast { request_id, broadcast };
+        ask_for_acks(shared, namespace, timeout, collection, operation);
+        Ok(())
+    }
+}

@@ -1,0 +1,137 @@
+//! Sockets, wherever they are, as they were when they were asked for.
+
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+
+use super::broadcast::Broadcast;
+use super::socket_handle::SocketHandle;
+use crate::app::ask::{Question, gather_all};
+use crate::app::base::MissingServers;
+use crate::cluster::{self, Answer, Operation};
+use crate::shard::{Description, Handshake, NamespaceRef, Shared};
+
+/// What was known of a socket, of this server or another of the cluster, when
+/// [`fetch_sockets`](crate::Broadcast::fetch_sockets) asked for it, and a [`SocketHandle`] to act on it.
+pub struct RemoteSocket {
+    handle: SocketHandle,
+    rooms: Vec<String>,
+    handshake: Arc<Handshake>,
+    auth: Option<Box<RawValue>>,
+    data: Option<Box<RawValue>>,
+}
+
+impl RemoteSocket {
+    /// The rooms it was in, its own first.
+    pub fn rooms(&self) -> &[String] {
+        &self.rooms
+    }
+
+    /// The request that opened its session.
+    pub fn handshake(&self) -> &Handshake {
+        &self.handshake
+    }
+
+    /// What the client sent along to be let into the namespace. `None` if it sent nothing, or something else than `T`.
+    pub fn auth<T: DeserializeOwned>(&self) -> Option<T> {
+        serde_json::from_str(self.auth.as_ref()?.get()).ok()
+    }
+
+    /// The data kept with the socket. `None` if there is none, or it is something else than `T`.
+    pub fn data<T: DeserializeOwned>(&self) -> Option<T> {
+        serde_json::from_str(self.data.as_ref()?.get()).ok()
+    }
+}
+
+impl Deref for RemoteSocket {
+    type Target = SocketHandle;
+
+    fn deref(&self) -> &SocketHandle {
+        &self.handle
+    }
+}
+
+impl fmt::Debug for RemoteSocket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RemoteSocket").field("id", &self.id()).field("rooms", &self.rooms()).finish_non_exhaustive()
+    }
+}
+
+impl Broadcast {
+    /// Gathers what is known of these sockets, in the whole cluster unless [`local`](Self::local); `receive` is called with it,
+    /// perhaps before this returns, on one of the server's threads, and not at all if the server stops meanwhile. Of a namespace
+    /// that this server does not have, it gathers those of others. See [`MissingServers`] for when they are all.
+    ///
+    /// ```no_run
+    /// # let handle = kinglet::Server::new(kinglet::Config::default())?.handle();
+    /// handle.to("lobby").fetch_sockets(|sockets| {
+    ///     for socket in sockets.unwrap_or_else(|partial| partial.answers) {
+    ///         log::info!("{} is in {:?}", socket.id(), socket.rooms());
+    ///         socket.leave("lobby");
+    ///     }
+    /// });
+    /// # Ok::<(), kinglet::Error>(())
+    /// ```
+    pub fn fetch_sockets(
+        self,
+        receive: impl FnOnce(Result<Vec<RemoteSocket>, MissingServers<Vec<RemoteSocket>>>) + Send + 'static,
+    ) {
+        let Some(shared) = &self.shared else { return receive(Ok(Vec::new())) };
+        let opts = self.opts();
+        let question = self.cluster().map(|_| Question {
+            request: Box::new(|request_id| Operation::Fetch { request_id, opts }),
+            read: |answer, _| match answer {
+                Answer::Sockets(sockets) => Some(sockets.into_iter().map(Fetched::Elsewhere).collect()),
+                _ => None,
+            },
+        });
+        let (target, of) = (self.target.clone(), self.namespace.as_ref().ok().map(NamespaceRef::key));
+        let (server, place) = (Arc::clone(shared), self.namespace.clone());
+        gather_all(
+            shared,
+            self.name(),
+            target.bytes(),
+            move |shard| {
+                let described = |of| shard.core.borrow().describe(of, &target);
+                of.map_or_else(Vec::new, described).into_iter().map(Fetched::Here).collect()
+            },
+            question,
+            move |found, missing| {
+                let sockets = found.into_iter().filter_map(|found| RemoteSocket::new(&server, &place, found)).collect();
+                receive(MissingServers::check(sockets, missing));
+            },
+        );
+    }
+}
+
+/// What was found of a socket.
+enum Fetched {
+    /// It is one of this server's.
+    Here(Description),
+    /// It is another server's.
+    Elsewhere(cluster::RemoteSocket),
+}
+
+impl RemoteSocket {
+    /// One of `namespace`. Sockets are found here only if this server has it: of another server's namespace there are none.
+    fn new(shared: &Arc<Shared>, namespace: &Result<NamespaceRef, String>, found: Fetched) -> Option<Self> {
+        Some(match found {
+            Fetched::Here(Description { sid, location, id, rooms, handshake, auth, data }) => {
+                let namespace = namespace.as_ref().ok()?;
+                let auth = auth.and_then(|auth| RawValue::from_string(auth.to_string()).ok());
+                let handle = SocketHandle::new(shared, location, sid, id, namespace.clone());
+                Self { handle, rooms, handshake, auth, data }
+            }
+            Fetched::Elsewhere(cluster::RemoteSocket { id, handshake, rooms, data }) => Self {
+                handle: SocketHandle::elsewhere(shared, id.into(), namespace.clone()),
+                rooms: rooms.into_iter().map(Into::into).collect(),
+                auth: handshake.auth.clone(),
+                handshake: Arc::new(Handshake::elsewhere(&handshake)),
+                data,
+            },
+        })
+    }
+}

@@ -1,0 +1,76 @@
+//! What is done to many sockets: they join rooms, leave them, and leave their namespace.
+
+use super::broadcast::Broadcast;
+use crate::app::base::for_each_socket;
+use crate::cluster::Operation;
+use crate::memory::allocated;
+use crate::shard::{Shard, SocketRef};
+
+/// What is done to each of the sockets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Act {
+    Join,
+    Leave,
+}
+
+impl Broadcast {
+    /// Makes these sockets join rooms. Joins that meet a limit of rooms fail and are counted.
+    pub fn sockets_join<R: Into<String>>(self, rooms: impl IntoIterator<Item = R>) {
+        self.change(Act::Join, rooms);
+    }
+
+    /// Makes these sockets leave rooms.
+    pub fn sockets_leave<R: Into<String>>(self, rooms: impl IntoIterator<Item = R>) {
+        self.change(Act::Leave, rooms);
+    }
+
+    /// Makes these sockets leave their namespace, and if `close`, their clients' connections end, as
+    /// [`Socket::disconnect`](crate::Socket::disconnect) does.
+    pub fn disconnect_sockets(self, close: bool) {
+        if let Some((cluster, namespace)) = self.cluster() {
+            cluster.request(namespace, Operation::Disconnect { opts: self.opts(), close });
+        }
+        let (Some(shared), Ok(namespace), target) = (self.shared, self.namespace, self.target) else { return };
+        for_each_socket(
+            &shared,
+            target.bytes(),
+            move |shard| shard.core.borrow().selected(namespace.key(), &target),
+            move |shard, socket| shard.core.borrow_mut().disconnect(socket, close),
+        );
+    }
+
+    fn change<R: Into<String>>(self, act: Act, rooms: impl IntoIterator<Item = R>) {
+        let rooms: Vec<String> = rooms.into_iter().map(Into::into).collect();
+        if let Some((cluster, namespace)) = self.cluster() {
+            let (opts, rooms) = (self.opts(), rooms.iter().map(|room| room.as_str().into()).collect());
+            cluster.request(
+                namespace,
+                match act {
+                    Act::Join => Operation::Join { opts, rooms },
+                    Act::Leave => Operation::Leave { opts, rooms },
+                },
+            );
+        }
+        let (Some(shared), Ok(namespace), target) = (self.shared, self.namespace, self.target) else { return };
+        let carried =
+            target.bytes() + rooms.iter().map(|room| size_of::<String>() + allocated(room.capacity())).sum::<usize>();
+        for_each_socket(
+            &shared,
+            carried,
+            move |shard| shard.core.borrow().selected(namespace.key(), &target),
+            move |shard, socket| {
+                rooms.iter().for_each(|room| match act {
+                    Act::Join => join(shard, socket, room),
+                    Act::Leave => shard.core.borrow_mut().leave_room(socket, room),
+                });
+            },
+        );
+    }
+}
+
+/// Makes a socket join a room. That it cannot is told to nobody but the log.
+pub(in crate::app) fn join(shard: &Shard, socket: SocketRef, room: &str) {
+    if let Err(error) = shard.core.borrow_mut().join(socket, room) {
+        log::debug!("socket {}: {error}", socket.key.0);
+    }
+}
