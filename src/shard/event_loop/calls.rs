@@ -10,10 +10,7 @@ impl Shard {
     /// Calls the application until it has heard everything, what its own doings caused included.
     pub(in crate::shard) fn run_calls(self: &Rc<Self>) {
         loop {
-            let mut core = self.core.borrow_mut();
-            core.hear_endings();
-            let Some(call) = core.next_call() else { return };
-            drop(core);
+            let Some(call) = self.core.borrow_mut().next_call() else { return };
             self.run_call(call);
         }
     }

@@ -134,6 +134,12 @@ impl Sessions {
         self.sids.next(slot)
     }
 
+    /// Whether sessions have ended of which their sockets have yet to hear.
+    #[inline]
+    pub(in crate::shard) fn has_endings(&self) -> bool {
+        !self.endings.is_empty()
+    }
+
     /// The next session that has ended, of which its sockets have yet to hear.
     pub(in crate::shard) fn next_ending(&mut self) -> Option<(SessionKey, SessionEnd)> {
         self.endings.pop_front()

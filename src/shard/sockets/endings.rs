@@ -19,8 +19,16 @@ impl Sockets {
         result
     }
 
-    /// Tells the sockets of sessions that have ended.
+    /// Tells the sockets of sessions that have ended. This is asked with each packet, and hardly ever has anything to tell.
+    #[inline]
     pub(in crate::shard) fn hear_endings(&mut self) {
+        if self.has_endings() {
+            self.tell_endings();
+        }
+    }
+
+    #[cold]
+    fn tell_endings(&mut self) {
         while let Some((session, ending)) = self.next_ending() {
             match ending {
                 SessionEnd::Left(reason) => self.leave_all(session, DisconnectReason::Session(reason)),

@@ -93,8 +93,9 @@ impl Sockets {
         self.calls.push_back(call);
     }
 
-    /// What the application must hear next.
+    /// What the application must hear next, sessions that have ended included.
     pub(in crate::shard) fn next_call(&mut self) -> Option<Call> {
+        self.hear_endings();
         self.calls.pop_front()
     }
 
