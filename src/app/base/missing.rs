@@ -18,8 +18,8 @@
 ///   counted them as shortly before.
 ///
 /// Only servers that were counted can be missed: not one that was away when this one started or took the namespace on, nor
-/// one that Redis refuses for good. Servers are counted by number: one that comes while another is away or ends
-/// may hide that.
+/// one that Redis refuses for good. Servers are counted by number: one that comes while another is away hides it, and so may one
+/// that comes at the moment at which another says goodbye.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}", complaint(*missing))]
 pub struct MissingServers<T> {
