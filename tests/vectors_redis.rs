@@ -183,6 +183,7 @@ fn check_request(entry: &Value) {
             check_opts(broadcast, &decoded["opts"]);
             (7, id(request_id))
         }
+        Operation::Goodbye { .. } => panic!("Node says no goodbye"),
     };
     assert_eq!((kind, found.as_deref()), (decoded["type"].as_u64().expect("a type"), request_id));
     assert_eq!(hex(&request.encode().expect("what was decoded can be encoded")), text(entry, "payload_hex"));

@@ -10,7 +10,7 @@ mod dispatch;
 mod send;
 
 pub use self::base::{Answers, Args, MissingAnswers, MissingServers, Outcome, Writer};
-pub(crate) use self::cluster::{deaf, receive};
+pub(crate) use self::cluster::{lost, receive};
 pub(crate) use self::declare::Pool;
 pub use self::declare::{Namespace, Room, Session, Socket};
 pub(crate) use self::dispatch::Handlers;

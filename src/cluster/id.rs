@@ -8,6 +8,22 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 const LENGTH: usize = 6;
 
+/// What the uid of a kinglet ends in. No Node server's does: they consist of letters, digits, `-` and `_`.
+const KINGLET: char = '~';
+
+/// A uid for a kinglet.
+///
+/// # Errors
+/// As [`ClusterId::random`].
+pub(super) fn kinglet_uid() -> Result<Box<str>, getrandom::Error> {
+    Ok(format!("{}{KINGLET}", ClusterId::random()?).into())
+}
+
+/// Whether a uid is that of a kinglet.
+pub(super) fn is_kinglet_uid(uid: &str) -> bool {
+    uid.len() == LENGTH + KINGLET.len_utf8() && uid.ends_with(KINGLET)
+}
+
 /// A uid (the id of a server's adapter of one namespace) or the id of a request, of our own making: six characters of
 /// `A-Z a-z 0-9 - _` at random. Others' ids are any texts.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -56,6 +72,12 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
+
+    #[test]
+    fn kinglets_are_known_by_their_uids() {
+        assert!(is_kinglet_uid(&kinglet_uid().unwrap()));
+        assert!(["9y1JGY", "emitter", "", "~", "much longer~"].iter().all(|uid| !is_kinglet_uid(uid)));
+    }
 
     #[test]
     fn ids_are_six_characters_at_random() {

@@ -5,15 +5,16 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use foldhash::fast::RandomState;
 use log::Level;
 
+use super::id::{is_kinglet_uid, kinglet_uid};
 use super::metrics::{ClusterMetrics, Counters};
 use super::places::{Census, Heard, Place, Places};
-use super::redis::{self, AskError, Connection, Kind, Standing, Topic, Uncounted};
+use super::redis::{self, AskError, Connection, Kind, Loss, Standing, Topic, Uncounted};
 use super::room_hints::RoomHints;
 use super::{
     Answer, Broadcast, ClusterId, Data, EncodeError, Extent, Flags, Incoming, Operation, Opts, Request, Response,
@@ -28,11 +29,11 @@ static UNCOUNTED: LineKind = LineKind::each_minute(Level::Warn, module_path!(), 
 /// Bytes that stand around an event for servers, with the ids of server and request.
 const AROUND_SERVER_EVENT: usize = r#"{"uid":"123456~","requestId":"123456","type":6,"data":}"#.len();
 
+/// How long a goodbye may wait until it is published: much less than those who are missed may need to come back.
+const GOODBYE: Duration = Duration::from_secs(1);
+
 /// An id of a request, as long as all are.
 const SOME_ID: &str = "123456";
-
-/// What the uid of a kinglet ends in. No Node server's does: they consist of letters, digits, `-` and `_`.
-const KINGLET: char = '~';
 
 /// What is called with each answer to a request, and with the bytes that it takes, until it says that it wants no more. It
 /// must bear one answer too many.
@@ -74,8 +75,8 @@ pub(crate) struct Membership {
 }
 
 impl Membership {
-    /// Becomes a member with these namespaces, if the settings name a Redis. `sink` is called with what comes from there, `deaf`
-    /// when what was subscribed to is not in effect any more: see [`redis::start`].
+    /// Becomes a member with these namespaces, if the settings name a Redis. `sink` is called with what comes from there, `lost`
+    /// with what is not subscribed to any more: see [`redis::start`].
     ///
     /// # Errors
     /// As [`redis::start`], and if the system has no random numbers.
@@ -83,19 +84,17 @@ impl Membership {
         config: &Config,
         namespaces: impl IntoIterator<Item = &'a str>,
         sink: impl FnMut(redis::Incoming) + Send + 'static,
-        deaf: impl FnMut() + Send + 'static,
+        lost: impl FnMut(Loss) + Send + 'static,
     ) -> Result<Option<Self>> {
         if config.redis.is_none() {
             return Ok(None);
         }
-        let random = || ClusterId::random().map_err(std::io::Error::other);
-        let uid = || random().map(|id| format!("{id}{KINGLET}").into_boxed_str());
-        let uid = || uid().map_err(Error::system("cannot draw random numbers"));
+        let uid = || kinglet_uid().map_err(std::io::Error::other).map_err(Error::system("cannot draw random numbers"));
         let (uid, guest) = (uid()?, uid()?);
         let mut places = Places::default();
         let place = |namespace| Arc::new(Place::member(&config.redis_key, namespace, &uid));
         let topics: Vec<Topic> = namespaces.into_iter().flat_map(|namespace| places.enter(&place(namespace))).collect();
-        let Some(redis) = redis::start_with(config, topics, sink, deaf)? else { return Ok(None) };
+        let Some(redis) = redis::start_with(config, topics, sink, lost)? else { return Ok(None) };
         Ok(Some(Self {
             redis,
             uid,
@@ -117,7 +116,7 @@ impl Membership {
 
     /// Whether a uid is that of a kinglet.
     pub(crate) fn is_kinglet(uid: &str) -> bool {
-        uid.ends_with(KINGLET)
+        is_kinglet_uid(uid)
     }
 
     /// Takes part in a namespace from now on.
@@ -187,10 +186,32 @@ impl Membership {
         }
     }
 
-    /// Subscriptions that were asked for will not be confirmed.
-    pub(crate) fn deaf(&self) {
-        let all = self.places().all();
-        all.iter().for_each(|place| place.changed(&self.redis));
+    /// Something is not subscribed to any more.
+    pub(crate) fn lost(&self, loss: Loss) {
+        match loss {
+            Loss::Deaf => {
+                let all = self.places().all();
+                all.iter().for_each(|place| place.changed(&self.redis));
+            }
+            Loss::Ended { topic: Topic::Channel(channel), since } => {
+                let namespace = str::from_utf8(&channel).ok().and_then(|channel| self.asked_by(channel));
+                namespace.into_iter().for_each(|namespace| self.say_goodbye(namespace, since));
+            }
+            Loss::Ended { topic: Topic::Pattern(_), .. } => {}
+        }
+    }
+
+    /// Tells the others of a namespace that this server, which was counted there since then, is so no more, and that they need
+    /// not wait for it to come back. They are told shortly afterwards or not at all: once they have given it up, they would
+    /// take its goodbye for that of somebody who is still there.
+    fn say_goodbye(&self, namespace: &str, since: Instant) {
+        let place = self.place(namespace);
+        let operation = Operation::Goodbye { stayed: since.elapsed() };
+        let request = Request { uid: Some(self.uid.clone()), operation };
+        if let Ok(Some(message)) = self.encoded(place.channels.request(), request.encode()) {
+            let channel = place.channels.request().to_owned();
+            self.redis.publish_within(GOODBYE, channel, message);
+        }
     }
 
     /// What came by a subscription: to which namespace it belongs, and what it is.
@@ -203,8 +224,13 @@ impl Membership {
     /// The same for requests that come although their namespace was left: until Redis knows of that, this server is counted
     /// there, and the others wait for its answers.
     pub(crate) fn recognise_left<'a>(&self, channel: &'a str) -> Option<(Arc<Place>, Incoming<'a>)> {
-        let namespace = channel.strip_prefix(&*self.key)?.strip_prefix("-request#")?.strip_suffix('#')?;
+        let namespace = self.asked_by(channel)?;
         Some((Arc::new(self.place(namespace)), Incoming::Request))
+    }
+
+    /// The namespace whose requests come by a channel.
+    fn asked_by<'a>(&self, channel: &'a str) -> Option<&'a str> {
+        channel.strip_prefix(&*self.key)?.strip_prefix("-request#")?.strip_suffix('#')
     }
 
     /// Tells the others of an event for sockets of theirs.
@@ -299,11 +325,11 @@ impl Membership {
         connection: Option<Connection>,
         receive: impl FnOnce(Option<Census>) + Send + 'static,
     ) -> impl FnOnce(Result<Vec<u64>, AskError>) + Send + 'static {
-        let (place, return_time) = (Arc::clone(place), self.return_time);
+        let (place, return_time, asked) = (Arc::clone(place), self.return_time, Instant::now());
         move |counts| {
             let counts = counts.inspect_err(uncountable).ok();
             let census = counts.zip(connection);
-            receive(census.and_then(|(counts, connection)| place.census(&counts, connection, return_time)));
+            receive(census.and_then(|(counts, connection)| place.census(&counts, connection, asked, return_time)));
         }
     }
 
@@ -447,7 +473,7 @@ mod tests {
         // Nobody listens on the discard port, and what is asked of Redis does not show here.
         let redis = Some(RedisServer::new("127.0.0.1", 9, RedisSecurity::Plain));
         let config = Config { redis, ..Config::default() };
-        Membership::start(&config, [], |_| (), || ()).expect("threads").expect("a server is named")
+        Membership::start(&config, [], |_| (), |_| ()).expect("threads").expect("a server is named")
     }
 
     /// The namespace to which a channel belongs that is subscribed to by its own name.
@@ -548,7 +574,7 @@ mod tests {
     fn kinglets_are_known_by_their_uids() {
         let member = member();
         assert!(Membership::is_kinglet(&member.uid) && Membership::is_kinglet(&member.guest));
-        assert!(!Membership::is_kinglet("9y1JGY") && !Membership::is_kinglet("emitter"));
+        assert!(!Membership::is_kinglet("9y1JGY"));
     }
 
     #[test]

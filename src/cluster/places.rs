@@ -86,16 +86,31 @@ impl Place {
 
     /// What a count says of the others. `None` if this server is not counted where it should be: it hears no answers.
     /// `connection`: the one that it is subscribed by. `return_time`: how long others may need to come back from an outage.
-    pub(super) fn census(&self, counts: &[u64], connection: Connection, return_time: Duration) -> Option<Census> {
+    /// `asked`: when it was asked for, or before.
+    pub(super) fn census(
+        &self,
+        counts: &[u64],
+        connection: Connection,
+        asked: Instant,
+        return_time: Duration,
+    ) -> Option<Census> {
         let number = |place: usize| counts.get(place).map_or(0, |count| usize::try_from(*count).unwrap_or(usize::MAX));
         let (servers, own) = (number(0), number(1));
         if own == 0 && self.is_member() {
             return None;
         }
         let others = servers.saturating_sub(own);
-        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
-        let absent = recent.note(others, connection, Instant::now(), return_time);
+        let absent = self.recent().note(others, connection, asked, Instant::now(), return_time);
         Some(Census { others, absent })
+    }
+
+    /// The server that is `uid` has said goodbye, having been counted without a break for so long.
+    pub(crate) fn goodbye(&self, uid: &str, stayed: Duration) {
+        self.recent().goodbye(uid, stayed, Instant::now());
+    }
+
+    fn recent(&self) -> MutexGuard<'_, Recent> {
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn waiting(&self) -> MutexGuard<'_, Option<Vec<Heard>>> {
@@ -291,7 +306,8 @@ mod tests {
     #[test]
     fn a_server_is_subtracted_as_often_as_it_is_counted() {
         let member = Place::member("k", "/", "uid");
-        let others = |place: &Place, counts| place.census(counts, by(1), LONG).map(|census| census.others);
+        let others =
+            |place: &Place, counts| place.census(counts, by(1), Instant::now(), LONG).map(|census| census.others);
         assert_eq!(others(&member, &[3, 1]), Some(2));
         assert_eq!(others(&member, &[4, 2]), Some(2), "an old connection that Redis takes for alive");
         assert_eq!(others(&member, &[3, 0]), None, "who is not counted hears no answers");
@@ -305,12 +321,13 @@ mod tests {
     fn fewer_others_than_before_may_be_on_their_way_back() {
         let place = Place::member("k", "/", "uid");
         let absent = |count, connection, time| {
-            place.census(&[count, 1], connection, time).expect("this server is counted").absent
+            place.census(&[count, 1], connection, Instant::now(), time).expect("this server is counted").absent
         };
         assert_eq!(absent(4, by(1), LONG), Some(0));
         assert_eq!(absent(3, by(1), LONG), Some(1));
         assert_eq!(absent(2, by(2), LONG), Some(2));
         assert_eq!(absent(4, by(2), LONG), Some(0));
-        assert_eq!(Place::member("k", "/new", "uid").census(&[1, 1], by(2), LONG).expect("counted").absent, None);
+        let new = Place::member("k", "/new", "uid").census(&[1, 1], by(2), Instant::now(), LONG);
+        assert_eq!(new.expect("counted").absent, None);
     }
 }

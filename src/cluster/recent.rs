@@ -1,13 +1,26 @@
-//! How many others a server has counted lately. Who is away from Redis for the moment is not counted, and yet there.
+//! How many others a server has counted lately. Who is away from Redis for the moment is not counted, and yet there; who has said
+//! goodbye is not.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::redis::Connection;
 
+/// Goodbyes that are remembered. Of more than these, without a count in between, those who said the first are missing as if they
+/// had said nothing.
+const GOODBYES: usize = 64;
+
 /// Counts of the others, as far as they still say who may be there.
 ///
 /// Counts are numbers: one that leaves while another comes does not show.
+///
+/// A goodbye is said after Redis has confirmed that its sender is not counted any more, and comes by another connection than
+/// counts do. So the sender is certainly in no count that was asked for after the goodbye came, nor in one that was made before
+/// the sender came. Of those that were noted in between the first is taken to have it, and to be one too high. Later ones stay
+/// as they are, since the sender may have been gone by then; so do all when a count is noted that was asked for before the goodbye
+/// came. In doubt somebody is missing who is not, never the other way round, but for one moment: a count that is made and noted
+/// between the end of the sender's subscription and the coming of its goodbye is taken to have the sender if no earlier one
+/// does, or if another server has come since and hides that the sender is not in it.
 #[derive(Debug, Default)]
 pub(super) struct Recent {
     /// The last, and before it those that were higher, the highest first.
@@ -16,23 +29,53 @@ pub(super) struct Recent {
     connection: u64,
     /// Until then there may be others that were never counted.
     unsure_until: Option<Instant>,
+    /// The last, in their order.
+    goodbyes: VecDeque<Goodbye>,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Count {
     others: usize,
+    /// When it was asked for, or before.
+    asked: Instant,
     counted: Instant,
     /// Until then those who are not counted any more may come back; `None` for the last, which none has followed.
     until: Option<Instant>,
 }
 
+impl Count {
+    /// Whether those who are not counted any more will not come back.
+    fn is_over(&self, now: Instant) -> bool {
+        self.until.is_some_and(|until| until <= now)
+    }
+}
+
+/// That another server has left for good.
+#[derive(Debug)]
+struct Goodbye {
+    uid: Box<str>,
+    /// From then on, at the latest, the server was counted without a break.
+    since: Instant,
+    came: Instant,
+    taken: Taken,
+}
+
+/// Whether a goodbye has been taken into account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Taken {
+    NotYet,
+    Already,
+}
+
 impl Recent {
-    /// Notes a count by the server that hears by `connection`. Gives how many more there are, away from Redis or gone since no
-    /// longer than `return_time`; `None` if nobody knows.
+    /// Notes a count that was asked for then, or later, by the server that hears by `connection`. Gives how many more there are,
+    /// away from Redis or gone since no longer than `return_time` without a goodbye; `None` if nobody knows. Counts are noted
+    /// in the order in which Redis has made them.
     pub(super) fn note(
         &mut self,
         others: usize,
         connection: Connection,
+        asked: Instant,
         now: Instant,
         return_time: Duration,
     ) -> Option<usize> {
@@ -42,10 +85,47 @@ impl Recent {
         if let Some(last) = self.counts.back_mut() {
             last.until = Some(now + return_time);
         }
-        self.counts.retain(|count| count.others > others && count.until.is_none_or(|until| now < until));
-        self.counts.push_back(Count { others, counted: now, until: None });
+        self.take_goodbyes(asked, now);
+        self.counts.retain(|count| count.others > others && !count.is_over(now));
+        self.counts.push_back(Count { others, asked, counted: now, until: None });
         let highest = self.counts.front().map_or(others, |count| count.others);
         self.unsure_until.is_none_or(|until| now >= until).then(|| highest - others)
+    }
+
+    /// A server has said goodbye, having been counted without a break for so long. Who said so before, for the same time, is
+    /// ignored, and whoever has gone before anybody was counted.
+    pub(super) fn goodbye(&mut self, uid: &str, stayed: Duration, now: Instant) {
+        let since = now.checked_sub(stayed).unwrap_or(now);
+        let mut of_this = self.goodbyes.iter().filter(|goodbye| *goodbye.uid == *uid);
+        if self.counts.is_empty() || of_this.any(|before| since <= before.came) {
+            return;
+        }
+        if self.goodbyes.len() == GOODBYES {
+            self.goodbyes.pop_front();
+        }
+        self.goodbyes.push_back(Goodbye { uid: uid.into(), since, came: now, taken: Taken::NotYet });
+    }
+
+    /// Lowers the counts by those who said goodbye before a count was asked for that is noted now.
+    fn take_goodbyes(&mut self, asked: Instant, now: Instant) {
+        for goodbye in self.goodbyes.iter_mut().filter(|goodbye| goodbye.taken == Taken::NotYet) {
+            let has_it = |count: &Count| count.asked >= goodbye.since && count.counted <= goodbye.came;
+            let place = self.counts.iter().position(has_it);
+            let count = place.and_then(|place| self.counts.get_mut(place));
+            if goodbye.came < asked {
+                goodbye.taken = Taken::Already;
+                if let (Some(count), Some(place)) = (count, place) {
+                    count.others = count.others.saturating_sub(1);
+                    let others = count.others;
+                    if self.counts.get(place + 1).is_some_and(|next| next.others >= others) {
+                        self.counts.remove(place);
+                    }
+                }
+            } else if count.is_some_and(|count| count.is_over(now)) {
+                // The sender was missed until its time was up.
+                goodbye.taken = Taken::Already;
+            }
+        }
     }
 
     /// This server counts by another connection than before. If it was without Redis, others may have been, too: they need as
@@ -56,7 +136,7 @@ impl Recent {
             return;
         }
         let back = connection.since + return_time;
-        self.counts.retain(|count| count.until.is_none_or(|until| connection.since < until));
+        self.counts.retain(|count| !count.is_over(connection.since));
         for until in self.counts.iter_mut().filter_map(|count| count.until.as_mut()) {
             *until = back.max(*until);
         }
@@ -68,6 +148,8 @@ impl Recent {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const RETURN: Duration = Duration::from_secs(7);
@@ -92,7 +174,18 @@ mod tests {
         }
 
         fn absent(&mut self, second: u64, others: usize) -> Option<usize> {
-            self.recent.note(others, self.connection, self.begin + Duration::from_secs(second), RETURN)
+            self.absent_of_before(second, second, others)
+        }
+
+        /// The same for a count that was asked for at another second than it came.
+        fn absent_of_before(&mut self, asked: u64, second: u64, others: usize) -> Option<usize> {
+            let [asked, now] = [asked, second].map(|second| self.begin + Duration::from_secs(second));
+            self.recent.note(others, self.connection, asked, now, RETURN)
+        }
+
+        /// One says goodbye that has stayed so long.
+        fn goodbye(&mut self, second: u64, uid: &str, stayed: u64) {
+            self.recent.goodbye(uid, Duration::from_secs(stayed), self.begin + Duration::from_secs(second));
         }
     }
 
@@ -151,5 +244,223 @@ mod tests {
         let mut late = Counting::new();
         late.reconnect(1);
         assert_eq!(late.absent(8, 1), Some(0), "all are back by then");
+    }
+
+    #[test]
+    fn who_has_said_goodbye_is_not_missing() {
+        let mut counting = Counting::new();
+        assert_eq!(counting.absent(10, 3), Some(0));
+        counting.goodbye(11, "one", 5);
+        assert_eq!(counting.absent(12, 2), Some(0));
+        assert_eq!(counting.absent(13, 2), Some(0));
+        counting.goodbye(14, "two", 5);
+        counting.goodbye(15, "three", 60);
+        assert_eq!(counting.absent(16, 0), Some(0));
+    }
+
+    #[test]
+    fn a_goodbye_may_come_after_its_sender_was_missed() {
+        let mut counting = Counting::new();
+        assert_eq!(counting.absent(10, 3), Some(0));
+        assert_eq!(counting.absent(11, 2), Some(1));
+        counting.goodbye(12, "one", 5);
+        assert_eq!(counting.absent(13, 2), Some(0));
+    }
+
+    #[test]
+    fn a_goodbye_stands_for_its_sender_alone() {
+        let mut counting = Counting::new();
+        assert_eq!(counting.absent(10, 3), Some(0));
+        counting.goodbye(11, "one", 5);
+        assert_eq!(counting.absent(12, 1), Some(1), "another has gone without a word");
+        assert_eq!(counting.absent(13, 2), Some(0), "and is back");
+        assert_eq!(counting.absent(14, 1), Some(1));
+    }
+
+    #[test]
+    fn who_was_missing_before_another_said_goodbye_still_is() {
+        let mut counting = Counting::new();
+        assert_eq!(counting.absent(10, 3), Some(0));
+        assert_eq!(counting.absent(11, 2), Some(1), "away");
+        counting.goodbye(12, "another", 10);
+        assert_eq!(counting.absent(13, 1), Some(1));
+    }
+
+    #[test]
+    fn a_count_that_was_asked_for_before_the_goodbye_came_may_have_its_sender() {
+        let mut counting = Counting::new();
+        assert_eq!(counting.absent(10, 3), Some(0));
+        counting.goodbye(12, "one", 5);
+        assert_eq!(counting.absent_of_before(11, 13, 2), Some(1), "the sender, or another that is away");
+        assert_eq!(counting.absent(14, 1), Some(1), "another has gone");
+        assert_eq!(counting.absent(15, 2), Some(0));
+    }
+
+    #[test]
+    fn a_goodbye_of_one_that_came_after_the_count_explains_nothing() {
+        let mut counting = Counting::new();
+        assert_eq!(counting.absent(10, 3), Some(0));
+        counting.goodbye(20, "late", 5);
+        assert_eq!(counting.absent(21, 2), Some(1), "of the three");
+    }
+
+    #[test]
+    fn a_goodbye_is_said_once_each_stay() {
+        let mut counting = Counting::new();
+        assert_eq!(counting.absent(10, 3), Some(0));
+        counting.goodbye(11, "one", 5);
+        counting.goodbye(11, "one", 5);
+        assert_eq!(counting.absent(12, 1), Some(1));
+        counting.goodbye(13, "one", 7);
+        assert_eq!(counting.absent(14, 1), Some(1), "the same stay");
+        assert_eq!(counting.absent(15, 2), Some(0), "back");
+        counting.goodbye(20, "one", 5);
+        assert_eq!(counting.absent(21, 1), Some(0), "another stay");
+    }
+
+    #[test]
+    fn a_goodbye_is_remembered_over_an_outage() {
+        let mut counting = Counting::new();
+        assert_eq!(counting.absent(10, 3), Some(0));
+        counting.goodbye(11, "one", 5);
+        counting.reconnect(13);
+        assert_eq!(counting.absent(13, 1), Some(1), "the other of those that are left is not back");
+        assert_eq!(counting.absent(14, 2), Some(0));
+    }
+
+    #[test]
+    fn goodbyes_that_nobody_counts_after_take_no_more_than_a_few_places() {
+        let mut counting = Counting::new();
+        counting.goodbye(0, "nobody was counted", 0);
+        assert!(counting.recent.goodbyes.is_empty());
+        assert_eq!(counting.absent(1, 1000), Some(0));
+        for server in 0..1000 {
+            counting.goodbye(2, &format!("{server}"), 2);
+        }
+        assert_eq!(counting.recent.goodbyes.len(), GOODBYES);
+        assert_eq!(counting.absent(3, 0), Some(1000 - GOODBYES));
+    }
+
+    /// What happens to a server that counts others.
+    #[derive(Debug, Clone, Copy)]
+    enum Step {
+        /// A server comes that will never say goodbye.
+        Come,
+        /// A server's connection ends.
+        Vanish,
+        /// The one that vanished last is back.
+        Return,
+        /// Redis has confirmed that one of those who say goodbye is gone.
+        Leave,
+        /// The oldest goodbye that is on its way comes.
+        Hear,
+        Ask,
+        /// Redis answers the oldest question.
+        Count,
+        /// Its oldest answer comes.
+        Note,
+        Wait,
+    }
+
+    /// A server that counts a cluster, and another that counts one that those who say goodbye were never in.
+    struct Model {
+        now: Instant,
+        counting: [Recent; 2],
+        connection: Connection,
+        there: usize,
+        away: usize,
+        leavers: usize,
+        left: usize,
+        heard: usize,
+        asked: VecDeque<Instant>,
+        answers: VecDeque<(Instant, [usize; 2])>,
+        /// Whether one has come since the last count, or nobody was counted yet.
+        unseen: bool,
+    }
+
+    impl Model {
+        fn new(there: usize, leavers: usize) -> Self {
+            let now = Instant::now();
+            Self {
+                now,
+                counting: Default::default(),
+                connection: Connection { number: 1, since: now, after_outage: false },
+                there,
+                away: 0,
+                leavers,
+                left: 0,
+                heard: 0,
+                asked: VecDeque::new(),
+                answers: VecDeque::new(),
+                unseen: true,
+            }
+        }
+
+        fn step(&mut self, step: Step) {
+            self.now += Duration::from_millis(1);
+            match step {
+                Step::Come => {
+                    self.there += 1;
+                    self.unseen = true;
+                }
+                Step::Vanish if self.there > 0 => {
+                    self.there -= 1;
+                    self.away += 1;
+                }
+                Step::Return if self.away > 0 => {
+                    self.away -= 1;
+                    self.step(Step::Come);
+                }
+                Step::Leave if self.left < self.leavers => self.left += 1,
+                Step::Hear if self.heard < self.left => {
+                    self.heard += 1;
+                    let uid = self.heard.to_string();
+                    self.counting[0].goodbye(&uid, Duration::from_secs(3600), self.now);
+                }
+                Step::Ask => self.asked.push_back(self.now),
+                Step::Count => self.count(),
+                Step::Note => self.note(),
+                // A goodbye comes soon, or never.
+                Step::Wait if self.left == self.heard => self.now += Duration::from_secs(3),
+                Step::Wait | Step::Vanish | Step::Return | Step::Leave | Step::Hear => {}
+            }
+        }
+
+        /// Leaves out the one moment of doubt: a count between the leaving of one and its goodbye, if it is the first, or if who has
+        /// come hides that somebody has gone.
+        fn count(&mut self) {
+            let Some(asked) = self.asked.pop_front() else { return };
+            if self.left > self.heard && self.unseen {
+                return;
+            }
+            self.unseen = false;
+            self.answers.push_back((asked, [self.there + self.leavers - self.left, self.there]));
+        }
+
+        fn note(&mut self) {
+            let Some((asked, counts)) = self.answers.pop_front() else { return };
+            let mut absent = [None; 2];
+            for ((absent, recent), others) in absent.iter_mut().zip(&mut self.counting).zip(counts) {
+                *absent = recent.note(others, self.connection, asked, self.now, RETURN);
+            }
+            let [with, without] = absent;
+            assert!(with >= without, "{with:?} are missing instead of {without:?}");
+        }
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        use Step::{Ask, Come, Count, Hear, Leave, Note, Return, Vanish, Wait};
+        let step =
+            prop::sample::select(vec![Come, Vanish, Return, Leave, Hear, Ask, Count, Note, Ask, Count, Note, Wait]);
+        prop::collection::vec(step, 0..60)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(5_000))]
+        #[test]
+        fn a_goodbye_never_hides_that_another_is_missing(there in 0..4_usize, leavers in 1..4_usize, steps in steps()) {
+            let mut model = Model::new(there, leavers);
+            steps.into_iter().for_each(|step| model.step(step));
+        }
     }
 }

@@ -4,11 +4,16 @@
 mod decode;
 mod encode;
 
+use std::time::Duration;
+
 use super::broadcast::Broadcast;
 use super::opts::Opts;
 use crate::socketio::Event;
 
 pub(super) use decode::within_depth;
+
+/// The type of a goodbye: none of Node's, of which 9 is the last.
+const GOODBYE: u8 = 200;
 
 /// A request and who sent it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,6 +109,12 @@ pub enum Operation {
         request_id: Box<str>,
         /// The broadcast.
         broadcast: Broadcast,
+    },
+    /// Type 200, among kinglets: the sender has ended, or has left the namespace, and Redis has confirmed that it is not counted
+    /// any more. Nobody answers; Node, which has no such type, passes it over.
+    Goodbye {
+        /// For how long the sender was counted without a break; on the wire in microseconds.
+        stayed: Duration,
     },
 }
 

@@ -11,7 +11,7 @@ use mio::net::TcpListener;
 use mio::{Poll, Waker};
 
 use super::budget;
-use crate::app::{Handle, Handlers, Pool, deaf, receive};
+use crate::app::{Handle, Handlers, Pool, lost, receive};
 use crate::cluster::Membership;
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -68,6 +68,9 @@ impl Running {
 /// How long the end waits until Redis has what was to be published.
 const FLUSH: Duration = Duration::from_secs(1);
 
+/// How long it waits for Redis if the server does not come to be.
+const FAREWELL: Duration = Duration::from_millis(200);
+
 /// Silence that balancers bear by default, a minute, less some for pings that come late.
 const PATIENCE_OF_BALANCERS: Duration = Duration::from_secs(55);
 
@@ -88,11 +91,11 @@ impl Workers {
         }
     }
 
-    /// Ends them at once: the server does not come to be.
+    /// Ends them at once: the server does not come to be. The others may have counted it, so that it says goodbye.
     fn abandon(&self) {
         self.pool.close();
         if let Some(cluster) = &self.shared.cluster {
-            cluster.stop(Duration::ZERO);
+            cluster.stop(FAREWELL);
         }
     }
 }
@@ -218,9 +221,9 @@ fn announce(shared: &Shared, address: SocketAddr, memory: Option<usize>, operati
 
 /// Starts the way to Redis, if there is one, with the namespaces that the program declared.
 fn join_cluster(config: &Config, handle: &Handle, handlers: &Handlers) -> Result<Option<Membership>> {
-    let (server, unheard) = (handle.clone(), handle.clone());
+    let (server, deserted) = (handle.clone(), handle.clone());
     let sink = move |incoming| receive(&server, incoming);
-    Membership::start(config, handlers.declared(), sink, move || deaf(&unheard))
+    Membership::start(config, handlers.declared(), sink, move |loss| lost(&deserted, loss))
 }
 
 /// Stops the other shards when one ends, by an error or a panic, or has no thread to begin on: a server with a part missing

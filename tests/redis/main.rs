@@ -4,6 +4,7 @@
 mod completeness;
 mod crossing;
 mod dropped;
+mod goodbyes;
 mod hearing;
 mod log_in;
 mod outages;

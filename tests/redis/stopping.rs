@@ -60,6 +60,18 @@ fn a_frozen_server_delays_the_end_until_the_deadline_only() {
 }
 
 #[test]
+fn a_frozen_server_does_not_delay_the_end_for_its_word_on_subscriptions() {
+    let server = Server::start(&[]);
+    let listener = Listener::on(&quick(server.address()), "news");
+    listener.until_up();
+    server.freeze();
+    let began = Instant::now();
+    listener.redis.stop(PATIENCE);
+    assert!(began.elapsed() < SOON);
+    server.thaw();
+}
+
+#[test]
 fn an_absent_server_delays_the_end_only_if_something_waits() {
     let server = Server::absent(&[]);
     for (waits, at_least) in [(false, Duration::ZERO), (true, Duration::from_millis(300))] {

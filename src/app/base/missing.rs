@@ -10,13 +10,16 @@
 /// The way back takes at most [`Limits::redis_backoff`](crate::Limits::redis_backoff) and
 /// [`Limits::redis_connect_timeout`](crate::Limits::redis_connect_timeout) together, 7 s by default. So long
 ///
-/// - a server is missing from the first question on that no longer counts it, even if it has ended for good, or has left a
-///   namespace that was made by predicate;
+/// - a server is missing from the first question on that no longer counts it, if it was killed, cut off, or is of another kind than
+///   kinglet. A kinglet that is stopped, or leaves a namespace that was made by predicate, tells the others so, and is
+///   missed no more as soon as they hear it, unless its own connection to Redis broke since they counted it last, or Redis
+///   does not answer within 200 ms;
 /// - a server that was itself without Redis, or came before Redis did, does not know how many others there are, unless it had
 ///   counted them as shortly before.
 ///
 /// Only servers that were counted can be missed: not one that was away when this one started or took the namespace on, nor
-/// one that Redis refuses for good. Servers are counted by number: one that comes while another is away hides it.
+/// one that Redis refuses for good. Servers are counted by number: one that comes while another is away hides it, and so may one
+/// that comes at the moment at which another says goodbye.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}", complaint(*missing))]
 pub struct MissingServers<T> {

@@ -6,4 +6,4 @@ mod received;
 mod reply;
 mod requests;
 
-pub(crate) use self::received::{deaf, receive};
+pub(crate) use self::received::{lost, receive};

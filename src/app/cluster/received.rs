@@ -7,7 +7,7 @@ use log::Level;
 
 use super::requests;
 use crate::app::send::{Broadcast, Handle};
-use crate::cluster::redis::Incoming;
+use crate::cluster::redis::{Incoming, Loss};
 use crate::cluster::{self, DecodeError, DropReason, Membership, Place, Request, Response};
 use crate::engineio::Sid;
 use crate::log_line::{Excerpt, LineKind};
@@ -62,9 +62,11 @@ fn dropped(cluster: &Membership, channel: &str, error: &DecodeError) {
     }
 }
 
-/// Handles that what was to be subscribed to will not be in effect.
-pub(crate) fn deaf(server: &Handle) {
-    server.wait().cluster.iter().for_each(Membership::deaf);
+/// Handles that something is not subscribed to any more.
+pub(crate) fn lost(server: &Handle, loss: Loss) {
+    if let Some(cluster) = &server.wait().cluster {
+        cluster.lost(loss);
+    }
 }
 
 /// Delivers to the sockets here. What is for nobody here, or came from here, is not decoded.

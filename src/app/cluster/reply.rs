@@ -80,7 +80,7 @@ mod tests {
         let redis = Some(RedisServer::new("127.0.0.1", 9, RedisSecurity::Plain));
         let limits = Limits { redis_message: 1000, ..Limits::default() };
         let config = Config { redis, limits, ..Config::default() };
-        let cluster = Membership::start(&config, [], |_| (), || ()).unwrap();
+        let cluster = Membership::start(&config, [], |_| (), |_| ()).unwrap();
         let budget =
             Budget { memory: None, max_connections: 1, queued_per_client: 1, queued: 1, kept: 1, unfinished: 1 };
         let shared = Shared::new(config, [0; 3], Arc::new(Handlers::default()), cluster, Vec::new(), budget);

@@ -55,6 +55,7 @@ pub(super) fn serve(shared: &Arc<Shared>, place: &Place, request: Request) {
         }),
         Operation::ServerSideEmit { request_id, event } => asked.server_event(request_id, event),
         Operation::Broadcast { request_id, broadcast } => asked.broadcast(request_id, &broadcast),
+        Operation::Goodbye { stayed } => asked.uid.iter().for_each(|uid| place.goodbye(uid, stayed)),
     }
 }
 
@@ -177,7 +178,8 @@ fn answer_without_namespace(shared: &Arc<Shared>, place: &Place, request: Reques
         | Operation::Leave { .. }
         | Operation::LeaveOne { .. }
         | Operation::Disconnect { .. }
-        | Operation::DisconnectOne { .. } => {}
+        | Operation::DisconnectOne { .. }
+        | Operation::Goodbye { .. } => {}
     }
 }
 

@@ -2,8 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering::Release};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -18,7 +17,7 @@ use super::queue::{Ask, AskError, Kind, Queue, Uncounted, Wake};
 use super::settings::Settings;
 use super::sleep::Sleep;
 use super::status::{Side, State, Status};
-use super::subscriber::{Incoming, Sink};
+use super::subscriber::{Incoming, Loss, Sink};
 use super::topics::{Connection, Demand, Topic, Topics};
 use super::{publisher, queue, subscriber};
 use crate::config::Config;
@@ -27,6 +26,9 @@ use crate::log_line::LineKind;
 
 /// Longer than any process runs.
 const AN_AGE: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
+/// How long the end waits until Redis has confirmed that nothing is subscribed to any more.
+const PARTING: Duration = Duration::from_millis(200);
 
 /// How much longer than it may take the threads to end they are waited for.
 const GRACE: Duration = Duration::from_millis(500);
@@ -44,17 +46,17 @@ static NOT_WOKEN: LineKind = LineKind::new(Level::Error, module_path!(), "thread
 /// [`Error::Setting`] if TLS is asked for and the file of certificates or the host's name is no use, [`Error::System`] if the
 /// system refuses a thread or a poll.
 pub fn start(config: &Config, sink: impl FnMut(Incoming) + Send + 'static) -> Result<Option<Handle>> {
-    start_with(config, [], sink, || ())
+    start_with(config, [], sink, |_| ())
 }
 
-/// The same, subscribed to these from the beginning: Redis counts as there when they are in effect. `deaf` is called on the
-/// subscriber's thread when what was asked for will not be confirmed: Redis has refused it, or the connection has ended or could
-/// not be made.
+/// The same, subscribed to these from the beginning: Redis counts as there when they are in effect. `lost` is called on the
+/// subscriber's thread with what is not subscribed to any more. At [the end](Handle::stop), too: what it publishes of an ended
+/// subscription then still leaves.
 pub(crate) fn start_with(
     config: &Config,
     topics: impl IntoIterator<Item = Topic>,
     sink: impl FnMut(Incoming) + Send + 'static,
-    deaf: impl FnMut() + Send + 'static,
+    lost: impl FnMut(Loss) + Send + 'static,
 ) -> Result<Option<Handle>> {
     let Some(server) = config.redis.clone() else { return Ok(None) };
     let address = server.to_string();
@@ -69,7 +71,7 @@ pub(crate) fn start_with(
         topics: Topics::default(),
         status: Status::new(address),
         counters,
-        stop: AtomicBool::new(false),
+        parting: OnceLock::new(),
         subscriber,
         publisher,
     });
@@ -77,7 +79,7 @@ pub(crate) fn start_with(
     // Dropped when the second thread cannot be started, it ends the first.
     let owner = Owner { shared: Arc::clone(&shared), threads: Mutex::default() };
     let of_subscriber = Arc::clone(&shared);
-    let sink = Sink { incoming: Box::new(sink), deaf: Box::new(deaf) };
+    let sink = Sink { incoming: Box::new(sink), lost: Box::new(lost) };
     owner
         .spawn("kinglet-redis-s", Side::Subscriber, move || subscriber::run(&of_subscriber, subscriber_sleep, sink))?;
     owner.spawn("kinglet-redis-p", Side::Publisher, move || publisher::run(&shared, publisher_sleep))?;
@@ -92,8 +94,8 @@ pub(super) struct Shared {
     pub(super) topics: Topics,
     pub(super) status: Status,
     pub(super) counters: Arc<Counters>,
-    /// Whether the subscriber is to stop.
-    pub(super) stop: AtomicBool,
+    /// Until when the subscriber may end its subscriptions, if it is to stop.
+    pub(super) parting: OnceLock<Instant>,
     subscriber: Arc<Waker>,
     publisher: Arc<Waker>,
 }
@@ -126,11 +128,14 @@ impl Shared {
         }
     }
 
-    fn stop(&self, until: Instant) {
-        self.queue.end(until);
-        self.stop.store(true, Release);
-        wake(&self.publisher);
+    fn stop_subscriber(&self, until: Instant) {
+        let _ = self.parting.set(until);
         wake(&self.subscriber);
+    }
+
+    fn stop_publisher(&self, until: Instant) {
+        self.queue.end(until);
+        wake(&self.publisher);
     }
 }
 
@@ -171,7 +176,16 @@ impl Handle {
     /// Publishes a message: one PUBLISH, after those that were given before. It waits in a bounded queue while Redis is away
     /// ([`Limits::redis_queue`](crate::Limits::redis_queue)).
     pub fn publish(&self, channel: impl Into<Bytes>, payload: impl Into<Bytes>, kind: Kind) {
-        if self.0.shared.queue.push(channel.into(), payload.into(), kind) == Wake::Needed {
+        self.push(channel.into(), payload.into(), kind, None);
+    }
+
+    /// The same for a message that is not to be published later than after `time`.
+    pub(crate) fn publish_within(&self, time: Duration, channel: impl Into<Bytes>, payload: impl Into<Bytes>) {
+        self.push(channel.into(), payload.into(), Kind::Lasting, Some(until(time)));
+    }
+
+    fn push(&self, channel: Bytes, payload: Bytes, kind: Kind, until: Option<Instant>) {
+        if self.0.shared.queue.push(channel, payload, kind, until) == Wake::Needed {
             wake(&self.0.shared.publisher);
         }
     }
@@ -257,13 +271,21 @@ impl Handle {
         metrics
     }
 
-    /// Ends it: the subscriber unsubscribes at once, and the publisher when it has published what waits, at the latest after
-    /// `timeout`. Returns when both threads have ended. Nothing is published and the sink is not called any more, even if a
-    /// thread is left behind: one that waits for the system's resolver cannot be woken, and ends by itself.
+    /// Ends it: first the subscriber, when Redis has confirmed that nothing is subscribed to any more, at the latest after 200 ms;
+    /// then the publisher, when it has published what waits; both at the latest after `timeout`. Returns when both threads
+    /// have ended. Nothing is published and the sink is not called any more, even if a thread is left behind: one that waits
+    /// for the system's resolver cannot be woken, and ends by itself.
     pub fn stop(&self, timeout: Duration) {
-        let until = Instant::now() + timeout;
-        self.0.shared.stop(until);
+        let now = Instant::now();
+        let (parting, until) = (now + timeout.min(PARTING), now + timeout);
+        let shared = &self.0.shared;
+        shared.stop_subscriber(parting);
         let threads = std::mem::take(&mut *self.0.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        // What is told of the ends of subscriptions may be published yet.
+        if let Some(subscriber) = threads.first() {
+            let _ = subscriber.ended.recv_deadline(parting);
+        }
+        shared.stop_publisher(until);
         for Thread { ended, handle } in threads {
             if ended.recv_deadline(until + GRACE) == Err(crossbeam_channel::RecvTimeoutError::Disconnected) {
                 // A panic has been reported by its hook.
@@ -293,6 +315,7 @@ struct Thread {
 /// What all handles share.
 struct Owner {
     shared: Arc<Shared>,
+    /// The subscriber's, then the publisher's.
     threads: Mutex<Vec<Thread>>,
 }
 
@@ -320,7 +343,9 @@ impl Owner {
 
 impl Drop for Owner {
     fn drop(&mut self) {
-        self.shared.stop(Instant::now());
+        let now = Instant::now();
+        self.shared.stop_publisher(now);
+        self.shared.stop_subscriber(now);
     }
 }
 

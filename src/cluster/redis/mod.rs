@@ -53,6 +53,7 @@ pub(crate) use queue::Uncounted;
 pub use queue::{AskError, Kind};
 pub use status::State;
 pub use subscriber::Incoming;
+pub(crate) use subscriber::Loss;
 pub(crate) use topics::Connection;
 pub use topics::Topic;
 

@@ -147,6 +147,10 @@ impl<'a> Talk<'a> {
             self.ask(ask);
         }
         for mut message in messages {
+            if message.is_stale() {
+                self.shared.queue.dropped(message.kind);
+                continue;
+            }
             // Right before the message, so that nobody comes or goes in between: Redis does all that has come from one
             // connection before it turns to another.
             if let Some(ask) = message.ask.take() {
@@ -278,7 +282,7 @@ mod tests {
     #[test]
     fn what_was_taken_and_not_sent_goes_back_in_its_order() {
         let queue = Queue::new(usize::MAX, Arc::default());
-        let push = |text: &'static str, kind| queue.push(Bytes::new(), Bytes::from(text), kind);
+        let push = |text: &'static str, kind| queue.push(Bytes::new(), Bytes::from(text), kind, None);
         let text =
             |messages: Vec<Waiting>| -> Vec<u8> { messages.iter().flat_map(|one| one.payload.to_vec()).collect() };
         for (text, kind) in [("a", Kind::Lasting), ("b", Kind::Volatile), ("c", Kind::Lasting), ("d", Kind::Lasting)] {

@@ -41,6 +41,8 @@ pub(super) struct Waiting {
     pub(super) channel: Bytes,
     pub(super) payload: Bytes,
     pub(super) kind: Kind,
+    /// Until when it is of use, if not for ever.
+    until: Option<Instant>,
     /// The count of its receivers, until it is asked for.
     pub(super) ask: Option<Box<Ask>>,
     uncounted: Uncounted,
@@ -58,6 +60,11 @@ pub(crate) enum Uncounted {
 impl Waiting {
     pub(super) fn size(&self) -> usize {
         self.channel.len() + self.payload.len() + OVERHEAD
+    }
+
+    /// Whether it was of use only before now.
+    pub(super) fn is_stale(&self) -> bool {
+        self.until.is_some_and(|until| until <= Instant::now())
     }
 
     /// Whether it was of use only with its count, and nobody waits for that any more.
@@ -176,16 +183,18 @@ impl Queue {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn dropped(&self, kind: Kind) {
+    /// Counts a message that was dropped.
+    pub(super) fn dropped(&self, kind: Kind) {
         match kind {
             Kind::Volatile => self.counters.dropped_volatile.one(),
             Kind::Lasting => self.counters.dropped_lasting.one(),
         }
     }
 
-    /// Adds a message, or drops it or older ones, as the bound has it.
-    pub(super) fn push(&self, channel: Bytes, payload: Bytes, kind: Kind) -> Wake {
-        let message = Waiting { order: 0, channel, payload, kind, ask: None, uncounted: Uncounted::Published };
+    /// Adds a message, or drops it or older ones, as the bound has it. `until`: when it is of no use any more.
+    pub(super) fn push(&self, channel: Bytes, payload: Bytes, kind: Kind, until: Option<Instant>) -> Wake {
+        let uncounted = Uncounted::Published;
+        let message = Waiting { order: 0, channel, payload, kind, until, ask: None, uncounted };
         self.admit(&mut self.inner(), message).unwrap_or(Wake::Needless)
     }
 
@@ -199,7 +208,8 @@ impl Queue {
         uncounted: Uncounted,
     ) -> (Wake, Option<(Ask, AskError)>) {
         let mut inner = self.inner();
-        let mut message = Waiting { order: 0, channel, payload, kind: Kind::Lasting, ask: None, uncounted };
+        let mut message =
+            Waiting { order: 0, channel, payload, kind: Kind::Lasting, until: None, ask: None, uncounted };
         if let Some(error) = inner.refusal() {
             let published = uncounted == Uncounted::Published;
             let woken = if published { self.admit(&mut inner, message).ok() } else { None };
@@ -409,7 +419,7 @@ mod tests {
     }
 
     fn push(queue: &Queue, payload: &'static str, kind: Kind) -> Wake {
-        queue.push(Bytes::new(), Bytes::from(payload), kind)
+        queue.push(Bytes::new(), Bytes::from(payload), kind, None)
     }
 
     fn fill(queue: &Queue, messages: &[(&'static str, Kind)]) {
@@ -458,7 +468,7 @@ mod tests {
         let queue = queue(3);
         fill(&queue, &[("a", Lasting), ("b", Volatile)]);
         let long = Bytes::from(vec![0; 3 * (1 + OVERHEAD)]);
-        assert_eq!(queue.push(Bytes::new(), long, Lasting), Wake::Needless);
+        assert_eq!(queue.push(Bytes::new(), long, Lasting, None), Wake::Needless);
         assert_eq!(drops(&queue), (0, 1));
         assert_eq!(text(&taken(&queue, usize::MAX)), "ab");
     }

@@ -6,7 +6,6 @@
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Acquire;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -59,18 +58,26 @@ pub enum Incoming {
     Down(Fault),
 }
 
+/// Why something is not subscribed to.
+#[derive(Debug)]
+pub(crate) enum Loss {
+    /// What was asked for will not be confirmed: Redis has refused it, or the connection has ended or could not be made.
+    Deaf,
+    /// Redis has confirmed the end of a subscription that is not wanted any more. It was in effect since then.
+    Ended { topic: Topic, since: Instant },
+}
+
 /// Who hears of it.
 pub(super) struct Sink {
     /// Is called with what comes.
     pub(super) incoming: Box<dyn FnMut(Incoming) + Send>,
-    /// Is called when what was asked for will not be confirmed, as Redis has refused it, or the connection has ended or could not be
-    /// made. It does not panic.
-    pub(super) deaf: Box<dyn FnMut() + Send>,
+    /// Is called with what does not come any more. It does not panic.
+    pub(super) lost: Box<dyn FnMut(Loss) + Send>,
 }
 
 /// Runs the subscriber until it is to stop.
 pub(super) fn run(shared: &Arc<Shared>, sleep: Sleep, sink: Sink) {
-    Subscriber { shared, sleep, sink, told: Told::Nothing, paused: true }.run();
+    Subscriber { shared, sleep, sink, told: Told::Nothing, paused: true, parting: None }.run();
 }
 
 struct Subscriber<'a> {
@@ -80,6 +87,8 @@ struct Subscriber<'a> {
     told: Told,
     /// Whether the sink has been told of a pause since the last message.
     paused: bool,
+    /// Until when the subscriptions are being ended; nothing that comes is told then.
+    parting: Option<Instant>,
 }
 
 /// A reply that is due.
@@ -106,7 +115,7 @@ enum Phase {
 impl Subscriber<'_> {
     fn run(&mut self) {
         let shared = self.shared;
-        let stopped = || shared.stop.load(Acquire);
+        let stopped = || shared.parting.get().is_some();
         let quit = || stopped().then(Instant::now);
         let mut backoff = Backoff::new(shared.settings.backoff);
         let mut connections = 0_u32;
@@ -125,7 +134,7 @@ impl Subscriber<'_> {
             };
             shared.topics.end();
             shared.set_state(Side::Subscriber, State::Down(fault));
-            (self.sink.deaf)();
+            (self.sink.lost)(Loss::Deaf);
             let until = Instant::now() + backoff.wait(lived);
             while !stopped() && Instant::now() < until {
                 self.report();
@@ -149,11 +158,7 @@ impl Subscriber<'_> {
         let mut listening = Listening { wire, due: VecDeque::new(), phase: Phase::Beginning };
         listening.send(self.shared.topics.begin());
         let fault = loop {
-            if self.shared.stop.load(Acquire) {
-                listening.wire.push(&[b"UNSUBSCRIBE"], 1);
-                listening.wire.push(&[b"PUNSUBSCRIBE"], 1);
-                // Closing the connection says the same.
-                let _ = listening.wire.flush();
+            if self.has_parted(&listening) {
                 break Fault::Stopped;
             }
             if let Err(fault) = self.turn(&mut listening) {
@@ -163,6 +168,19 @@ impl Subscriber<'_> {
         self.pause();
         listening.wire.close();
         fault
+    }
+
+    /// Whether all is done: if this is to stop, all subscriptions are ended first, as far as there is time. Closing the connection
+    /// says the same, but nobody knows when Redis hears of that.
+    fn has_parted(&mut self, listening: &Listening) -> bool {
+        let Some(until) = self.shared.parting.get() else { return false };
+        if self.parting.is_none() {
+            self.pause();
+            self.parting = Some(*until);
+            self.shared.topics.unwant_all();
+        }
+        let done = listening.due.is_empty() && self.shared.topics.is_told();
+        done || *until <= Instant::now()
     }
 
     fn turn(&mut self, listening: &mut Listening) -> Result<(), Fault> {
@@ -198,9 +216,10 @@ impl Subscriber<'_> {
                 {
                     self.tell(Incoming::Subscribed(change.topic));
                 }
+                Meaning::Done(change) if change.verb == Verb::Unsubscribe => self.ended(change),
                 Meaning::Refused(change) => {
                     self.shared.topics.refuse(&change.topic, change.ticket());
-                    (self.sink.deaf)();
+                    (self.sink.lost)(Loss::Deaf);
                 }
                 Meaning::Done(_) | Meaning::Pong => {}
             }
@@ -210,8 +229,18 @@ impl Subscriber<'_> {
         Ok(())
     }
 
+    /// Redis has confirmed the end of a subscription.
+    fn ended(&mut self, change: Change) {
+        if let Some(since) = change.since().filter(|_| !self.shared.topics.is_wanted(&change.topic)) {
+            (self.sink.lost)(Loss::Ended { topic: change.topic, since });
+        }
+    }
+
     /// Hands something to the sink, whose panic must not end the thread.
     fn tell(&mut self, incoming: Incoming) {
+        if self.parting.is_some() {
+            return;
+        }
         if catch_unwind(AssertUnwindSafe(|| (self.sink.incoming)(incoming))).is_err() {
             PANICKED.write(|| "the sink for what comes from Redis panicked".to_owned());
         }
@@ -241,6 +270,7 @@ impl Subscriber<'_> {
                 listening.due.push_back(Due::Pong);
             }
             Beat::Rest(until) => {
+                let until = self.parting.map_or(until, |parting| parting.min(until));
                 let woken = self.sleep.until(until).map_err(Fault::broken)?;
                 listening.wire.woken(woken);
             }

@@ -53,6 +53,14 @@ impl Change {
     pub(super) const fn demand(&self) -> Demand {
         self.wish.demand
     }
+
+    /// Since when what is to be ended was in effect, if it was.
+    pub(super) const fn since(&self) -> Option<Instant> {
+        match self.wish.reply {
+            Reply::Confirmed(since) => Some(since),
+            Reply::None | Reply::Refused => None,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,7 +90,7 @@ pub(crate) enum Demand {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Reply {
     None,
-    Confirmed,
+    Confirmed(Instant),
     Refused,
 }
 
@@ -135,7 +143,7 @@ impl Topics {
                 continue;
             }
             if let Some(Change { wish, .. }) = inner.changes.as_mut().and_then(|changes| changes.remove(&topic)) {
-                if wish.reply == Reply::Confirmed {
+                if matches!(wish.reply, Reply::Confirmed(_)) {
                     inner.resumed.push(topic.clone());
                 }
                 inner.wanted.insert(topic, Wish { demand, ..wish });
@@ -157,6 +165,22 @@ impl Topics {
                 inner.note(Verb::Unsubscribe, topic, wish);
             }
         }
+    }
+
+    /// Wants nothing any more.
+    pub(super) fn unwant_all(&self) {
+        let mut all: Vec<_> = self.inner().wanted.iter().map(|(topic, wish)| (wish.ticket, topic.clone())).collect();
+        all.sort_unstable_by_key(|(ticket, _)| *ticket);
+        self.unwant(all.into_iter().map(|(_, topic)| topic));
+    }
+
+    pub(super) fn is_wanted(&self, topic: &Topic) -> bool {
+        self.inner().wanted.contains_key(topic)
+    }
+
+    /// Whether Redis has been told all.
+    pub(super) fn is_told(&self) -> bool {
+        self.inner().changes.as_ref().is_none_or(HashMap::is_empty)
     }
 
     /// All that is wanted, for a new connection. From now on the changes are kept.
@@ -197,7 +221,7 @@ impl Topics {
 
     /// Redis has confirmed the subscription that was asked for with this ticket. Says whether it is still wanted.
     pub(super) fn confirm(&self, topic: &Topic, ticket: u64) -> bool {
-        self.reply(topic, ticket, Reply::Confirmed)
+        self.reply(topic, ticket, Reply::Confirmed(Instant::now()))
     }
 
     /// Redis has refused it.
@@ -224,7 +248,7 @@ impl Topics {
         let inner = self.inner();
         let connection = inner.connection.ok_or(None)?;
         match inner.wanted.get(topic).map(|wish| wish.reply) {
-            Some(Reply::Confirmed) => Ok(connection),
+            Some(Reply::Confirmed(_)) => Ok(connection),
             Some(Reply::Refused) => Err(None),
             Some(Reply::None) | None => Err(Some(connection)),
         }
@@ -335,6 +359,22 @@ mod tests {
         assert!(!stands(&topics));
         assert!(topics.confirm(&second.topic, second.ticket()));
         assert!(stands(&topics));
+    }
+
+    #[test]
+    fn who_ends_a_subscription_knows_since_when_it_was_in_effect() {
+        let (topics, change) = asked();
+        let before = Instant::now();
+        topics.confirm(&change.topic, change.ticket());
+        topics.want([Topic::channel("b")], Demand::Needed);
+        topics.take();
+        assert!(topics.is_told());
+        topics.unwant_all();
+        assert!(!topics.is_told() && !topics.is_wanted(&change.topic));
+        let ends = topics.take();
+        assert_eq!(names(ends.clone()), [(Verb::Unsubscribe, "a".into()), (Verb::Unsubscribe, "b".into())]);
+        let since: Vec<_> = ends.iter().map(Change::since).collect();
+        assert!(since[0].is_some_and(|since| since >= before) && since[1].is_none(), "{since:?}");
     }
 
     #[test]

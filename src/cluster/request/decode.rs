@@ -1,15 +1,18 @@
 //! Requests as they come.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use bytestring::ByteString;
 use serde_json::value::RawValue;
 
-use super::{Operation, Request, is_reserved_server_side};
+use super::{GOODBYE, Operation, Request, is_reserved_server_side};
 use crate::cluster::DecodeError;
 use crate::cluster::broadcast::{self, Broadcast};
 use crate::cluster::coerce::json::{is_truthy, members, packet_type, read_opts, room, rooms, text, whole};
 use crate::cluster::coerce::json::{rooms_to_join, rooms_to_leave};
 use crate::cluster::coerce::msgpack::{self, pass};
+use crate::cluster::id::is_kinglet_uid;
 use crate::cluster::msgpack::{Head, MAX_DEPTH, Reader, Transcoder};
 use crate::socketio::{self, Arguments, Event, json};
 
@@ -29,6 +32,7 @@ struct Received<'a> {
     close: Option<&'a RawValue>,
     data: Option<&'a RawValue>,
     packet: Option<&'a RawValue>,
+    stayed: Option<&'a RawValue>,
 }
 
 impl Request {
@@ -53,12 +57,17 @@ impl Request {
 }
 
 fn decode_json(message: &str) -> Result<Request, DecodeError> {
-    let names = ["type", "uid", "requestId", "opts", "sid", "room", "rooms", "close", "data", "packet"];
-    let [kind, uid, request_id, opts, sid, room, rooms, close, data, packet] = members(message, names)?;
+    let names = ["type", "uid", "requestId", "opts", "sid", "room", "rooms", "close", "data", "packet", "stayed"];
+    let [kind, uid, request_id, opts, sid, room, rooms, close, data, packet, stayed] = members(message, names)?;
     let kind = kind.ok_or(DecodeError::Missing("type"))?;
     let kind = whole(kind).ok_or_else(|| DecodeError::RequestType(kind.get().to_owned()))?;
-    let received = Received { uid, request_id, opts, sid, room, rooms, close, data, packet };
-    Ok(Request { uid: received.uid.and_then(text), operation: received.operation(kind)? })
+    let received = Received { uid, request_id, opts, sid, room, rooms, close, data, packet, stayed };
+    let uid = received.uid.and_then(text);
+    let operation = match kind {
+        kind if kind == u64::from(GOODBYE) && uid.as_deref().is_some_and(is_kinglet_uid) => received.goodbye()?,
+        kind => received.operation(kind)?,
+    };
+    Ok(Request { uid, operation })
 }
 
 impl Received<'_> {
@@ -90,6 +99,12 @@ impl Received<'_> {
             }
             _ => return Err(DecodeError::RequestType(kind.to_string())),
         })
+    }
+
+    fn goodbye(&self) -> Result<Operation, DecodeError> {
+        let stayed = whole(needed("stayed", self.stayed)?);
+        let stayed = stayed.ok_or(DecodeError::Kind { member: "stayed", expected: "number of microseconds" })?;
+        Ok(Operation::Goodbye { stayed: Duration::from_micros(stayed) })
     }
 
     /// The old forms, for one socket. Whoever does not say the request's id wants no answer.
@@ -214,6 +229,7 @@ mod tests {
             (r#"{"uid":"a","requestId":"r","type":5}"#, "opts"),
             (r#"{"uid":"a","type":6}"#, "data"),
             (r#"{"uid":"a","requestId":"r","type":7,"opts":{}}"#, "packet"),
+            (r#"{"uid":"9y1JGY~","type":200}"#, "stayed"),
         ] {
             assert!(matches!(decode(json), Err(DecodeError::Missing(missing)) if missing == member), "{json}");
         }
@@ -229,6 +245,20 @@ mod tests {
         }
         let msgpack = Bytes::from_static(b"\x81\xa4type\x08");
         assert!(matches!(Request::decode(&msgpack), Err(DecodeError::RequestType(kind)) if kind == "8"));
+    }
+
+    #[test]
+    fn only_kinglets_say_goodbye() {
+        let goodbye = |uid: &str| decode(&format!(r#"{{{uid}"type":200,"stayed":1500}}"#));
+        let expected = Operation::Goodbye { stayed: Duration::from_micros(1500) };
+        assert_eq!(goodbye(r#""uid":"9y1JGY~","#).unwrap().operation, expected);
+        for uid in ["", r#""uid":"9y1JGY","#, r#""uid":"emitter","#, r#""uid":null,"#] {
+            assert!(matches!(goodbye(uid), Err(DecodeError::RequestType(kind)) if kind == "200"), "{uid}");
+        }
+        for stayed in ["-1", "1.5", "\"1\"", "{}"] {
+            let error = decode(&format!(r#"{{"uid":"9y1JGY~","type":200,"stayed":{stayed}}}"#));
+            assert!(matches!(error, Err(DecodeError::Kind { member: "stayed", .. })), "{stayed}");
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::{Operation, Request, is_reserved_server_side};
+use super::{GOODBYE, Operation, Request, is_reserved_server_side};
 use crate::cluster::broadcast::{self, Broadcast};
 use crate::cluster::opts::{self, Opts};
 use crate::cluster::{Data, EncodeError, msgpack};
@@ -31,6 +31,9 @@ struct Sent<'a> {
     close: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     data: Option<&'a RawValue>,
+    /// In microseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stayed: Option<u64>,
 }
 
 impl Request {
@@ -74,6 +77,10 @@ impl Request {
             Operation::Broadcast { request_id, broadcast } => {
                 return encode_broadcast(uid.unwrap_or_default(), request_id, broadcast);
             }
+            Operation::Goodbye { stayed } => {
+                let stayed = u64::try_from(stayed.as_micros()).unwrap_or(u64::MAX);
+                Sent { kind: GOODBYE, stayed: Some(stayed), ..Sent::default() }
+            }
         };
         Ok(serde_json::to_vec(&Sent { uid, ..sent })?)
     }
@@ -111,6 +118,8 @@ fn encode_broadcast(uid: &str, request_id: &str, broadcast: &Broadcast) -> Resul
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use bytes::Bytes;
 
     use super::*;
@@ -125,6 +134,13 @@ mod tests {
     #[test]
     fn the_text_of_events_stays_as_it_is() {
         assert_eq!(emit(r#"["x", 1.0]"#, &[]).unwrap(), br#"{"type":6,"data":["x", 1.0]}"#);
+    }
+
+    #[test]
+    fn a_goodbye_tells_in_microseconds_how_long_its_sender_has_stayed() {
+        let operation = Operation::Goodbye { stayed: Duration::from_nanos(1_500_999) };
+        let request = Request { uid: Some("9y1JGY~".into()), operation };
+        assert_eq!(request.encode().unwrap(), br#"{"uid":"9y1JGY~","type":200,"stayed":1500}"#);
     }
 
     #[test]
