@@ -129,8 +129,6 @@ impl App {
     }
 
     fn serve_dynamic(&self, namespace: &mut Namespace) {
-        self.rooms(namespace);
-        self.servers(namespace);
         namespace.on_connect(|socket| socket.emit("auth", auth(socket)));
         namespace.on("message", |socket, event| socket.emit("message-back", event.arguments().clone()));
         namespace.on("message-with-ack", |_, event| event.ack(event.arguments().clone()));
