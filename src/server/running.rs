@@ -7,9 +7,6 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use mio::net::TcpListener;
-use mio::{Poll, Waker};
-
 use super::budget;
 use crate::app::{Handle, Handlers, Pool, lost, receive};
 use crate::cluster::Membership;
@@ -17,7 +14,7 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::log_line;
 use crate::ops::Operations;
-use crate::shard::{Directory, Inbox, Letter, Shard, Shared, Sharing, Signals, WAKER, listen, mailbox, probe};
+use crate::shard::{Directory, Inbox, Letter, Listener, Poll, Shard, Shared, Sharing, Signals, mailbox, probe};
 
 /// A server that runs on threads of its own.
 #[derive(Debug)]
@@ -120,7 +117,7 @@ pub(super) struct Prepared {
 struct Stand {
     poll: Poll,
     inbox: Inbox,
-    listener: TcpListener,
+    listener: Listener,
 }
 
 impl Prepared {
@@ -136,9 +133,9 @@ impl Prepared {
         }
         for _ in 0..count {
             let poll = Poll::new().map_err(Error::system("cannot create a poll"))?;
-            let waker = Waker::new(poll.registry(), WAKER).map_err(Error::system("cannot create a waker"))?;
-            let listener =
-                listen(address, sharing, &config.limits).map_err(|source| Error::Listen { address, source })?;
+            let waker = poll.waker().map_err(Error::system("cannot create a waker"))?;
+            let listener = Listener::open(address, sharing, &config.limits);
+            let listener = listener.map_err(|source| Error::Listen { address, source })?;
             // With port 0 the first listener's port is the one that all share.
             address = listener.local_addr().map_err(Error::system("cannot read the listener's address"))?;
             let (mailbox, inbox) = mailbox(waker, config.limits.inbox);

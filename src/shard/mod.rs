@@ -4,13 +4,14 @@
 //! what came, lets the application act on it, and at its end writes what is due, each connection once. Other threads reach a
 //! shard through its mailbox.
 //!
-//! Its rooms, from the bottom up: `store`, `shared`, `net`, `sessions`, `sockets`, `recovery`, `guard`, `input`, `ending`,
+//! Its rooms, from the bottom up: `store`, `kernel`, `shared`, `net`, `sessions`, `sockets`, `recovery`, `guard`, `input`, `ending`,
 //! `event_loop`. The owner of each holds the owner below it, up to [`Core`](event_loop::core::Core), which is all of them.
 
 mod ending;
 mod event_loop;
 mod guard;
 mod input;
+mod kernel;
 mod net;
 mod recovery;
 mod sessions;
@@ -20,9 +21,10 @@ mod store;
 
 pub(crate) use self::ending::signals::Signals;
 pub(crate) use self::event_loop::callbacks::{Callbacks, ServerReply};
-pub(crate) use self::event_loop::turn::{Shard, WAKER};
+pub(crate) use self::event_loop::turn::Shard;
 pub(crate) use self::guard::census::Census;
-pub(crate) use self::net::accept::{Sharing, listen, probe};
+pub(crate) use self::kernel::listener::{Listener, Sharing, probe};
+pub(crate) use self::kernel::poll::Poll;
 pub(crate) use self::recovery::broadcast as broadcast_recoverable;
 pub use self::sessions::handshake::Handshake;
 pub use self::shared::directory::Refusal;

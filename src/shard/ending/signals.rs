@@ -5,9 +5,9 @@ use std::mem;
 use std::rc::Rc;
 
 use mio::net::UnixStream;
-use mio::{Interest, Registry, Token};
 
 use crate::shard::Shard;
+use crate::shard::kernel::poll::Poll;
 use crate::shard::shared::mailbox::Letter;
 
 /// Pipes that have a byte to read for each arrival of a signal.
@@ -26,9 +26,9 @@ impl Signals {
         Self { terminate, interrupt, terminated: false, interrupted: false }
     }
 
-    pub(in crate::shard) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
-        registry.register(&mut self.terminate, token, Interest::READABLE)?;
-        registry.register(&mut self.interrupt, token, Interest::READABLE)
+    pub(in crate::shard) fn watch(&mut self, poll: &Poll) -> io::Result<()> {
+        poll.watch_signals(&mut self.terminate)?;
+        poll.watch_signals(&mut self.interrupt)
     }
 }
 

@@ -1,6 +1,6 @@
 //! New connections: accepted with the turns, as many as each may.
 
-use std::io::{self};
+use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -24,8 +24,8 @@ impl Shard {
         let Some(listener) = listener.as_ref() else { return };
         for _ in 0..self.shared.config.limits.accepts_per_turn {
             match listener.accept() {
-                Ok((stream, peer)) => {
-                    if let Some(key) = core.accepted(stream, peer)
+                Ok((socket, peer)) => {
+                    if let Some(key) = core.accepted(socket, peer)
                         && crowded
                     {
                         core.line_up(key);

@@ -6,7 +6,7 @@
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
-use mio::Registry;
+use crate::shard::kernel::poll::Watch;
 
 use crate::engineio::Millis;
 use crate::shard::input::Intake;
@@ -34,8 +34,8 @@ impl DerefMut for Core {
 }
 
 impl Core {
-    pub(super) fn new(shared: Arc<Shared>, index: usize, registry: Registry) -> Self {
-        Self { intake: Intake::new(shared, index, registry) }
+    pub(super) fn new(shared: Arc<Shared>, index: usize, watch: Watch) -> Self {
+        Self { intake: Intake::new(shared, index, watch) }
     }
 
     /// Whether the turn has left work for the next: something to write, or handshakes.

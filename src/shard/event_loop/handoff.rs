@@ -2,17 +2,14 @@
 
 use std::rc::Rc;
 
-use mio::net::TcpStream;
-
 use crate::shard::Shard;
 use crate::shard::shared::mailbox::HandOff;
 
 impl Shard {
     /// Takes over a connection of another shard, with the bytes it had read.
     pub(super) fn take_over(self: &Rc<Self>, letter: HandOff) {
-        let stream = TcpStream::from_std(letter.stream);
         let mut core = self.core.borrow_mut();
-        let key = core.adopt(stream, letter.peer);
+        let key = core.adopt(letter.socket, letter.peer);
         if letter.is_spare
             && let Some(key) = key
         {

@@ -6,9 +6,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use mio::net::TcpListener;
-use mio::{Events, Interest, Poll, Token};
-
 use crate::engineio::Millis;
 use crate::log_line;
 use crate::metrics::{Histogram, Limit, ShardMetrics};
@@ -18,20 +15,15 @@ use crate::shard::event_loop::callbacks::Callbacks;
 use crate::shard::event_loop::core::Core;
 use crate::shard::guard::stopwatch::Stopwatch;
 use crate::shard::input::reading::Pace;
+use crate::shard::kernel;
+use crate::shard::kernel::listener::Listener;
+use crate::shard::kernel::poll::{EVENTS, Poll, Readiness, Ready};
 use crate::shard::net::accept::Accepting;
 use crate::shard::net::websocket::{Limits, Receiver};
 use crate::shard::net::write::SLICE;
 use crate::shard::shared::Shared;
 use crate::shard::shared::mailbox::{Inbox, Left, Letter, Work};
 use crate::shard::store::keys::{ConnectionKey, TimerKey};
-
-/// The token of the shard's waker.
-pub(crate) const WAKER: Token = Token(usize::MAX);
-const LISTENER: Token = Token(usize::MAX - 1);
-const SIGNALS: Token = Token(usize::MAX - 2);
-
-/// Events taken from the kernel at once.
-const EVENTS: usize = 1024;
 
 /// Bytes read at once.
 const READ_BUFFER: usize = 64 * 1024;
@@ -49,7 +41,7 @@ pub(crate) struct Shard {
     pub(crate) callbacks: Arc<dyn Callbacks>,
     pub(crate) core: RefCell<Core>,
     pub(in crate::shard) receiver: RefCell<Receiver>,
-    pub(in crate::shard) listener: RefCell<Option<TcpListener>>,
+    pub(in crate::shard) listener: RefCell<Option<Listener>>,
     pub(in crate::shard) accepting: Cell<Accepting>,
     /// Whether letters wait that the last turn had no time for.
     letters_wait: Cell<bool>,
@@ -64,14 +56,6 @@ pub(crate) struct Shard {
     /// Those that ask the server to stop, if it is this shard that hears of them.
     pub(in crate::shard) signals: RefCell<Option<Signals>>,
     pub(in crate::shard) life: Cell<Life>,
-}
-
-/// What the kernel said of a connection.
-#[derive(Debug, Clone, Copy)]
-struct Readiness {
-    readable: bool,
-    writable: bool,
-    read_closed: bool,
 }
 
 impl Shard {
@@ -101,14 +85,14 @@ impl Shard {
         index: usize,
         mut poll: Poll,
         inbox: &Inbox,
-        mut listener: TcpListener,
+        mut listener: Listener,
         mut signals: Option<Signals>,
     ) -> io::Result<()> {
-        poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
+        poll.watch_listener(&mut listener)?;
         if let Some(signals) = &mut signals {
-            signals.register(poll.registry(), SIGNALS)?;
+            signals.watch(&poll)?;
         }
-        let core = Core::new(Arc::clone(&shared), index, poll.registry().try_clone()?);
+        let core = Core::new(Arc::clone(&shared), index, poll.watch()?);
         let limits = Limits {
             max_message_size: shared.config.max_http_buffer_size,
             max_fragments: shared.config.limits.fragments,
@@ -123,7 +107,7 @@ impl Shard {
             accepting: Cell::new(Accepting::WhenTold),
             letters_wait: Cell::new(false),
             work: RefCell::default(),
-            pace: Pace::new(Instant::now()),
+            pace: Pace::new(kernel::now()),
             stopwatch: Stopwatch::new(),
             is_congested: Cell::new(false),
             signals: RefCell::new(signals),
@@ -136,17 +120,14 @@ impl Shard {
     }
 
     fn turn_until_over(self: &Rc<Self>, poll: &mut Poll, inbox: &Inbox) -> io::Result<()> {
-        let origin = Instant::now();
-        let mut events = Events::with_capacity(EVENTS);
+        let origin = kernel::now();
         let mut buffer = vec![0; READ_BUFFER];
         let mut due = Vec::new();
         while self.life.get() != Life::Over {
-            match poll.poll(&mut events, log_line::settle_before(self.sleep())) {
-                Ok(()) => {}
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(error),
+            if !poll.wait(log_line::settle_before(self.sleep()))? {
+                continue;
             }
-            let now = Instant::now();
+            let now = kernel::now();
             self.pace.begin_turn(now);
             self.stopwatch.begin_turn();
             self.core.borrow_mut().begin_turn(millis(now - origin));
@@ -154,13 +135,13 @@ impl Shard {
             let mut woken = self.letters_wait.get();
             let mut accept = self.accepting.get() == Accepting::Now;
             let mut count = 0;
-            for event in &events {
+            for ready in poll.ready() {
                 count += 1;
-                match event.token() {
-                    WAKER => woken = true,
-                    LISTENER => accept = true,
-                    SIGNALS => self.signalled(),
-                    token => self.ready(ConnectionKey(token.0 as u32), event.into(), &mut buffer),
+                match ready {
+                    Ready::Woken => woken = true,
+                    Ready::Listener => accept = true,
+                    Ready::Signals => self.signalled(),
+                    Ready::Connection(key, readiness) => self.ready(key, readiness, &mut buffer),
                 }
             }
             self.read_line(&mut buffer);
@@ -182,7 +163,7 @@ impl Shard {
 
     /// The instant, if somebody may ask how long things take.
     pub(super) fn clock(&self) -> Option<Instant> {
-        self.shared.config.ops_port.map(|_| Instant::now())
+        self.shared.config.ops_port.map(|_| kernel::now())
     }
 
     /// Notes how long something took since [`clock`](Self::clock).
@@ -242,7 +223,7 @@ impl Shard {
                 TimerKey::GoOn(key) => self.core.borrow_mut().let_go_on(key),
                 TimerKey::Post(key) => self.resume_post(key),
                 TimerKey::Release(key) => self.core.borrow_mut().release(key),
-                TimerKey::Cuts => self.shared.cuts.tell(Instant::now()),
+                TimerKey::Cuts => self.shared.cuts.tell(kernel::now()),
                 TimerKey::Turn => {}
                 TimerKey::Wait => self.core.borrow_mut().waits_due(),
                 TimerKey::Accept => self.accepting.set(self.accepting.get().rested()),
@@ -259,7 +240,7 @@ impl Shard {
         if inbox.is_full() {
             self.core.borrow().metrics().hit(Limit::Inbox);
         }
-        let started = Instant::now();
+        let started = kernel::now();
         self.go_on_with_work(started);
         if self.work.borrow().is_some() {
             return;
@@ -335,13 +316,6 @@ impl Shard {
             Life::Draining => self.end_drain_if_alone(),
             Life::Stopping => self.end_if_alone(),
         }
-    }
-}
-
-impl From<&mio::event::Event> for Readiness {
-    fn from(event: &mio::event::Event) -> Self {
-        let read_closed = event.is_read_closed() || event.is_error();
-        Self { readable: event.is_readable() || read_closed, writable: event.is_writable(), read_closed }
     }
 }
 

@@ -10,7 +10,7 @@ pub(in crate::shard) mod unfinished;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
-use mio::Registry;
+use crate::shard::kernel::poll::Watch;
 
 use crate::engineio::Millis;
 use crate::shard::guard::assembly::Assembly;
@@ -46,14 +46,14 @@ impl DerefMut for Guard {
 }
 
 impl Guard {
-    pub(in crate::shard) fn new(shared: Arc<Shared>, index: usize, registry: Registry) -> Self {
+    pub(in crate::shard) fn new(shared: Arc<Shared>, index: usize, watch: Watch) -> Self {
         Self {
             kept: 0,
             assembly: Assembly::default(),
             memory_look: Millis(0),
             memory_mark: 0,
             trimmed: Millis(0),
-            recovering: Recovering::new(shared, index, registry),
+            recovering: Recovering::new(shared, index, watch),
         }
     }
 }

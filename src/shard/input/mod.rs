@@ -3,7 +3,7 @@
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
-use mio::Registry;
+use crate::shard::kernel::poll::Watch;
 
 use crate::engineio::Millis;
 use crate::shard::guard::Guard;
@@ -37,8 +37,8 @@ impl DerefMut for Intake {
 }
 
 impl Intake {
-    pub(in crate::shard) fn new(shared: Arc<Shared>, index: usize, registry: Registry) -> Self {
-        Self { handshakes: Handshakes::default(), guard: Guard::new(shared, index, registry) }
+    pub(in crate::shard) fn new(shared: Arc<Shared>, index: usize, watch: Watch) -> Self {
+        Self { handshakes: Handshakes::default(), guard: Guard::new(shared, index, watch) }
     }
 
     /// A turn of the loop begins.

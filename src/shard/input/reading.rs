@@ -13,12 +13,11 @@ use std::io;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use crate::shard::Shard;
 use crate::shard::input::Intake;
 use crate::shard::net::connection::{Connection, Fate, Input, Stage};
 use crate::shard::net::line::Due;
-use crate::shard::net::socket;
 use crate::shard::store::keys::ConnectionKey;
+use crate::shard::{Shard, kernel};
 
 /// Reads from one connection in one turn.
 const READS_PER_TURN: usize = 16;
@@ -157,7 +156,7 @@ impl Shard {
     /// Something of the connection at hand was handled. Says whether it has had its turn.
     #[inline]
     pub(super) fn has_had_its_turn(&self) -> bool {
-        self.pace.handled(Instant::now)
+        self.pace.handled(kernel::now)
     }
 
     /// Whether another shard has no room for letters: then nothing is read that could lead to more of them.
@@ -185,7 +184,7 @@ impl Shard {
             }
             let most = if is_crowded { core.may_read(key).min(buffer.len()) } else { buffer.len() };
             let Some((connection, buffer)) = core.connection(key).zip(buffer.get_mut(..most)) else { return };
-            let result = socket::receive(&connection.stream, buffer);
+            let result = connection.socket.receive(buffer);
             drop(core);
             match result {
                 Ok(0) => return self.core.borrow_mut().peer_closed(key),
@@ -197,7 +196,7 @@ impl Shard {
                     if short && !to_end {
                         return;
                     }
-                    if !short && self.pace.read_much(Instant::now()) {
+                    if !short && self.pace.read_much(kernel::now()) {
                         break;
                     }
                 }

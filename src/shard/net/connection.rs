@@ -2,10 +2,9 @@
 
 use std::net::SocketAddr;
 
-use mio::net::TcpStream;
-
 use crate::engineio::{Millis, PayloadKind};
 use crate::http::{BodyReader, Coding, Delivery, HeaderLines};
+use crate::shard::kernel::socket::Socket;
 use crate::shard::net::outbox::Outbox;
 use crate::shard::net::packets::Packets;
 use crate::shard::net::websocket::Incoming;
@@ -16,7 +15,7 @@ use crate::shard::store::timers::NEVER;
 /// A TCP connection.
 #[derive(Debug)]
 pub(in crate::shard) struct Connection {
-    pub(in crate::shard) stream: TcpStream,
+    pub(in crate::shard) socket: Socket,
     pub(in crate::shard) stage: Stage,
     /// What is due to be written this turn.
     pub(in crate::shard) batch: Option<BatchId>,
@@ -155,11 +154,11 @@ pub(in crate::shard) enum Fate {
 
 impl Connection {
     /// A connection that was just accepted, or handed over by another shard.
-    pub(super) fn new(stream: TcpStream, peer: SocketAddr) -> Self {
+    pub(super) fn new(socket: Socket, peer: SocketAddr) -> Self {
         let answer = Answer { delivery: Delivery::LAST, cors: HeaderLines::EMPTY, coding: None };
         let http = Http { peer, unread: Vec::new(), state: HttpState::Head, answer, taking: None };
         Self {
-            stream,
+            socket,
             stage: Stage::Http(Box::new(http)),
             batch: None,
             outbox: None,

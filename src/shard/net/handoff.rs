@@ -25,9 +25,9 @@ impl Net {
         self.peers.remove(&key);
         let is_spare = self.spares.remove(key);
         self.metrics.connections.set(self.connections.len() as u64);
-        if let Err(error) = self.registry.deregister(&mut connection.stream) {
+        if let Err(error) = self.watch.nothing(&mut connection.socket) {
             log::debug!("connection {}: {error}", key.0);
         }
-        Some(HandOff { stream: connection.stream.into(), peer, is_spare, unread: unread.to_vec() })
+        Some(HandOff { socket: connection.socket, peer, is_spare, unread: unread.to_vec() })
     }
 }

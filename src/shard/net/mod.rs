@@ -14,8 +14,9 @@ pub(in crate::shard) mod packets;
 pub(in crate::shard) mod progress;
 pub(in crate::shard) mod shut;
 pub(in crate::shard) mod slow;
-pub(in crate::shard) mod socket;
 pub(in crate::shard) mod spares;
+#[cfg(test)]
+mod tests;
 pub(in crate::shard) mod websocket;
 pub(in crate::shard) mod write;
 
@@ -25,10 +26,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use foldhash::fast::FixedState;
-use mio::Registry;
 
 use crate::engineio::Millis;
 use crate::metrics::ShardMetrics;
+use crate::shard::kernel::poll::Watch;
 use crate::shard::net::charge::Charges;
 use crate::shard::net::connection::Connection;
 use crate::shard::net::line::Line;
@@ -43,7 +44,7 @@ use crate::shard::store::timers::Timers;
 pub(crate) struct Net {
     shared: Arc<Shared>,
     metrics: Arc<ShardMetrics>,
-    registry: Registry,
+    watch: Watch,
     /// The instant at which this turn began.
     now: Millis,
     connections: Pages<Connection>,
@@ -78,10 +79,10 @@ pub(crate) struct Net {
 }
 
 impl Net {
-    pub(in crate::shard) fn new(shared: Arc<Shared>, index: usize, registry: Registry) -> Self {
+    pub(in crate::shard) fn new(shared: Arc<Shared>, index: usize, watch: Watch) -> Self {
         Self {
             metrics: Arc::clone(&shared.metrics[index]),
-            registry,
+            watch,
             now: Millis(0),
             connections: Pages::new(MAX_KEYS),
             peers: HashMap::default(),

@@ -1,14 +1,14 @@
 //! What waits for a client whose socket would block. It exists only while something waits.
 
 use std::collections::VecDeque;
-use std::io::{self, Write};
+use std::io::{self};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 
-use super::progress::Progress;
-use super::socket;
 use crate::engineio::{Charge, MESSAGE_OVERHEAD, Millis};
+use crate::shard::kernel::socket::Socket;
+use crate::shard::net::progress::Progress;
 
 /// Bytes that wait, and what they cost.
 #[derive(Debug)]
@@ -117,9 +117,9 @@ impl Outbox {
     ///
     /// # Errors
     /// The socket's error, if it is broken.
-    pub(super) fn write(&mut self, socket: &mut impl Write) -> io::Result<usize> {
+    pub(super) fn write(&mut self, socket: &mut Socket) -> io::Result<usize> {
         self.untried = 0;
-        let written = socket::send_pieces(socket, self.pieces.iter().map(|piece| &piece.bytes))?;
+        let written = socket.send_pieces(self.pieces.iter().map(|piece| &piece.bytes))?;
         self.progress.wrote(written);
         self.consume(written);
         Ok(written)
@@ -156,29 +156,14 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::shard::kernel::simulated;
 
     const PATIENCE: Duration = Duration::from_secs(10);
 
-    /// Takes so many bytes, then would block.
-    struct Socket {
-        room: usize,
-        taken: Vec<u8>,
-    }
-
-    impl Write for Socket {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            if self.room == 0 {
-                return Err(io::ErrorKind::WouldBlock.into());
-            }
-            let count = bytes.len().min(self.room);
-            self.room -= count;
-            self.taken.extend_from_slice(&bytes[..count]);
-            Ok(count)
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
+    /// A socket that takes so many bytes, and what it has taken.
+    fn socket(room: usize) -> (Socket, simulated::Socket) {
+        let simulated = simulated::Socket::with_room(room);
+        (Socket::Simulated(simulated.clone()), simulated)
     }
 
     fn piece(bytes: impl Into<Bytes>) -> Piece {
@@ -196,12 +181,12 @@ mod tests {
     fn bytes_leave_in_order_however_little_the_socket_takes() {
         let pieces: Vec<Bytes> = (0u8..100).map(|n| vec![n; usize::from(n % 7) + 1].into()).collect();
         let mut outbox = outbox(pieces.iter().cloned());
-        let mut socket = Socket { room: 0, taken: Vec::new() };
+        let (mut socket, peer) = socket(0);
         while !outbox.is_empty() {
-            socket.room = 3;
+            peer.make_room(3);
             outbox.write(&mut socket).unwrap();
         }
-        assert_eq!(socket.taken, pieces.concat());
+        assert_eq!(peer.sent(), pieces.concat());
         assert_eq!((outbox.queued(), outbox.waiting(), outbox.overhead()), (0, 0, 0));
     }
 
@@ -221,28 +206,28 @@ mod tests {
         outbox.push_beat(piece(&b"1"[..]));
         outbox.push_beat(piece(&b"2"[..]));
         outbox.push(piece(&b"cc"[..]));
-        let mut socket = Socket { room: 3, taken: Vec::new() };
+        let (mut socket, peer) = socket(3);
         outbox.write(&mut socket).unwrap();
-        assert_eq!(socket.taken, b"aa1");
+        assert_eq!(peer.sent(), b"aa1");
         outbox.push_beat(piece(&b"3"[..]));
-        socket.room = 3;
+        peer.make_room(3);
         outbox.write(&mut socket).unwrap();
-        assert_eq!(socket.taken, b"aa123b");
+        assert_eq!(peer.sent(), b"aa123b");
         outbox.push_beat(piece(&b"4"[..]));
-        socket.room = 9;
+        peer.make_room(9);
         outbox.write(&mut socket).unwrap();
-        assert_eq!(socket.taken, b"aa123bb4cc");
+        assert_eq!(peer.sent(), b"aa123bb4cc");
     }
 
     #[test]
     fn a_heartbeat_that_has_begun_is_not_torn_by_the_next() {
         let mut outbox = outbox([Bytes::from_static(b"aa")]);
         outbox.push_beat(piece(&b"12"[..]));
-        let mut socket = Socket { room: 1, taken: Vec::new() };
+        let (mut socket, peer) = socket(1);
         outbox.write(&mut socket).unwrap();
         outbox.push_beat(piece(&b"3"[..]));
-        socket.room = 9;
+        peer.make_room(9);
         outbox.write(&mut socket).unwrap();
-        assert_eq!(socket.taken, b"123aa");
+        assert_eq!(peer.sent(), b"123aa");
     }
 }

@@ -3,10 +3,7 @@
 //! What counts is what the peer has acknowledged: what the socket took, less what the kernel still holds of it. The kernel
 //! is asked only now and then, and only about connections for which something waits.
 
-use std::io;
 use std::time::Duration;
-
-use mio::net::TcpStream;
 
 use crate::engineio::Millis;
 
@@ -85,21 +82,6 @@ impl Progress {
     pub(super) fn is_stalled(&self, now: Millis, patience: Duration) -> bool {
         self.since + patience <= now
     }
-}
-
-/// Bytes that the kernel holds for the peer of a connection: not sent yet, or not acknowledged.
-///
-/// # Errors
-/// If the kernel does not know.
-pub(super) fn unacknowledged(socket: &TcpStream) -> io::Result<usize> {
-    use std::os::fd::AsRawFd;
-
-    let mut bytes: libc::c_int = 0;
-    // SAFETY: the descriptor is open as long as the stream is borrowed, and `TIOCOUTQ` writes one `int` to the pointer. There
-    // is no safe call for it in the crates at hand; without it a peer that takes bytes slowly, from the kernel's buffer,
-    // looks like one that takes none.
-    let done = unsafe { libc::ioctl(socket.as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) };
-    if done == 0 { Ok(usize::try_from(bytes).unwrap_or(0)) } else { Err(io::Error::last_os_error()) }
 }
 
 #[cfg(test)]

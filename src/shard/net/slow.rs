@@ -3,16 +3,13 @@
 //! Slow is who makes no progress, who alone holds more than a client may, and, when all together hold much, who holds most
 //! for what it takes. Who reads as fast as its link allows is none of these, however much is sent to it at once.
 
-use std::time::{Duration, Instant};
-
 use bytes::Bytes;
-use socket2::SockRef;
 
 use crate::engineio::{Charge, MESSAGE_OVERHEAD};
 use crate::metrics::Limit;
+use crate::shard::kernel;
 use crate::shard::net::Net;
 use crate::shard::net::connection::{Fate, HttpState, Stage};
-use crate::shard::net::progress::unacknowledged;
 use crate::shard::store::keys::{ConnectionKey, TimerKey};
 
 impl Net {
@@ -35,7 +32,7 @@ impl Net {
         let Some(connection) = self.connections.get_mut(key.0) else { return };
         let Some(outbox) = &mut connection.outbox else { return };
         // A socket that the kernel does not know is broken, and says so when it is written to.
-        let in_kernel = unacknowledged(&connection.stream).unwrap_or(0);
+        let in_kernel = connection.socket.unacknowledged().unwrap_or(0);
         let unsent = outbox.unsent();
         outbox.progress.look(self.now, patience, in_kernel, unsent);
     }
@@ -68,7 +65,7 @@ impl Net {
     /// Bytes that the kernel has not delivered yet, if all that was for a connection has left.
     pub(in crate::shard) fn under_way(&self, key: ConnectionKey) -> Option<usize> {
         let connection = self.connections.get(key.0).filter(|connection| connection.outbox.is_none())?;
-        unacknowledged(&connection.stream).ok()
+        connection.socket.unacknowledged().ok()
     }
 
     /// Whether a POST waits for its answer, and its client with all that it has to say.
@@ -95,7 +92,7 @@ impl Net {
     pub(in crate::shard) fn note_cut(&mut self, limit: Limit, length: usize, last: Option<&Bytes>) {
         self.metrics.hit(limit);
         self.metrics.slow_consumers.one();
-        let told = self.shared.cuts.note(Instant::now(), self.bound(limit), length, last.map(|last| &**last));
+        let told = self.shared.cuts.note(kernel::now(), self.bound(limit), length, last.map(|last| &**last));
         if let Some(later) = told {
             self.timers.arm(self.now + later, TimerKey::Cuts);
         }
@@ -117,7 +114,7 @@ impl Net {
     /// Has the kernel drop what it holds for a connection when that is closed.
     fn let_kernel_forget(&self, key: ConnectionKey) {
         let Some(connection) = self.connections.get(key.0) else { return };
-        if let Err(error) = SockRef::from(&connection.stream).set_linger(Some(Duration::ZERO)) {
+        if let Err(error) = connection.socket.forget_unsent() {
             log::debug!("connection {}: {error}", key.0);
         }
     }

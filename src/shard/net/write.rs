@@ -5,16 +5,16 @@
 
 use std::borrow::Cow;
 use std::io;
-use std::net::Shutdown;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
-use mio::{Interest, Token};
 
 use crate::engineio::MESSAGE_OVERHEAD;
+use crate::shard::kernel;
+use crate::shard::kernel::socket::MOST_AT_ONCE;
+use crate::shard::net::Net;
 use crate::shard::net::connection::{Fate, Stage, Then};
 use crate::shard::net::outbox::{Outbox, Piece};
-use crate::shard::net::{Net, socket};
 use crate::shard::store::batches::BatchId;
 use crate::shard::store::keys::ConnectionKey;
 use crate::shard::store::timers::NEVER;
@@ -161,7 +161,7 @@ impl Net {
         if self.fanout.is_empty() {
             return;
         }
-        let started = Instant::now();
+        let started = kernel::now();
         for count in 1..=self.shared.config.limits.writes_per_turn {
             let Some(key) = self.fanout.pop_front() else { break };
             self.flush(key);
@@ -178,12 +178,12 @@ impl Net {
         let Some(batch) = connection.batch.take() else { return };
         if connection.fate.is_none() {
             match self.batches.contiguous(batch) {
-                Some(bytes) if connection.then == Then::Continue => match socket::send(&connection.stream, bytes) {
+                Some(bytes) if connection.then == Then::Continue => match connection.socket.send(bytes) {
                     Ok(sent) if sent == bytes.len() => self.metrics.sent_bytes.add(sent as u64),
                     result => self.sent(key, batch, result),
                 },
                 Some(bytes) => {
-                    let result = socket::send_last(&connection.stream, bytes);
+                    let result = connection.socket.send_last(bytes);
                     self.sent(key, batch, result);
                 }
                 None => self.flush_pieces(key, batch),
@@ -211,7 +211,7 @@ impl Net {
         let Some(connection) = self.connections.get_mut(key.0) else { return };
         let mut pieces = std::mem::take(&mut self.pieces);
         self.batches.pieces(batch, &mut pieces);
-        match socket::send_pieces(&mut connection.stream, pieces.iter()) {
+        match connection.socket.send_pieces(pieces.iter()) {
             Ok(sent) => {
                 self.metrics.sent_bytes.add(sent as u64);
                 if sent < self.batches.len(batch) { self.blocked(key, &pieces, sent) } else { self.written(key) }
@@ -230,7 +230,7 @@ impl Net {
             return;
         }
         let before = outbox.overhead();
-        let result = outbox.write(&mut connection.stream);
+        let result = outbox.write(&mut connection.socket);
         self.queued_overhead -= before - outbox.overhead();
         match result {
             Ok(sent) => {
@@ -239,7 +239,7 @@ impl Net {
                     connection.outbox = None;
                     self.idle(key);
                     self.written(key);
-                } else if sent >= socket::MOST_AT_ONCE {
+                } else if sent >= MOST_AT_ONCE {
                     // The kernel tells of this only if it is asked anew.
                     self.await_writable(key);
                 }
@@ -256,8 +256,7 @@ impl Net {
             Then::Continue => {}
             Then::Close => self.doom(key, Fate::Closed),
             Then::Linger => {
-                // A socket that cannot be shut down is gone already, and says so when it is read.
-                let _ = connection.stream.shutdown(Shutdown::Write);
+                connection.socket.shut();
                 connection.stage = Stage::Lingering;
                 connection.deadline = self.now + LINGER;
                 self.arm_connection(key);
@@ -288,8 +287,7 @@ impl Net {
     /// Has what waits for a connection written as soon as its socket takes it.
     pub(super) fn await_writable(&mut self, key: ConnectionKey) {
         let Some(connection) = self.connections.get_mut(key.0) else { return };
-        let interest = Interest::READABLE | Interest::WRITABLE;
-        match self.registry.reregister(&mut connection.stream, Token(key.0 as usize), interest) {
+        match self.watch.writes(&mut connection.socket, key) {
             Err(error) => self.broken(key, &error),
             Ok(()) => self.arm_connection(key),
         }

@@ -8,7 +8,7 @@
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
-use mio::Registry;
+use crate::shard::kernel::poll::Watch;
 
 use crate::engineio::{Frames, Millis, Sid};
 use crate::metrics::Limit;
@@ -51,8 +51,8 @@ impl DerefMut for Recovering {
 }
 
 impl Recovering {
-    pub(in crate::shard) fn new(shared: Arc<Shared>, index: usize, registry: Registry) -> Self {
-        Self { sockets: Sockets::new(shared, index, registry), pending: Vec::new(), armed: false }
+    pub(in crate::shard) fn new(shared: Arc<Shared>, index: usize, watch: Watch) -> Self {
+        Self { sockets: Sockets::new(shared, index, watch), pending: Vec::new(), armed: false }
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
-use mio::Registry;
+use crate::shard::kernel::poll::Watch;
 
 use crate::engineio::{Effect, Sid, SidSource};
 use crate::shard::net::Net;
@@ -69,7 +69,7 @@ impl DerefMut for Sessions {
 }
 
 impl Sessions {
-    pub(in crate::shard) fn new(shared: Arc<Shared>, index: usize, registry: Registry) -> Self {
+    pub(in crate::shard) fn new(shared: Arc<Shared>, index: usize, watch: Watch) -> Self {
         Self {
             clients: Pages::new(MAX_KEYS),
             sids: SidSource::new(shared.instance, u8::try_from(index).unwrap_or(u8::MAX)),
@@ -82,7 +82,7 @@ impl Sessions {
             effects: Vec::new(),
             endings: VecDeque::new(),
             queued_look: 0,
-            net: Net::new(shared, index, registry),
+            net: Net::new(shared, index, watch),
         }
     }
 

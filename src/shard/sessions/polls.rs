@@ -1,13 +1,12 @@
 //! Answers to held GETs: when they are given, and what they are. In a fan-out a payload is made once, and compressed once in
 //! each coding, however many clients get the same.
 
-use std::time::Instant;
-
 use bytes::Bytes;
 
 use crate::config::Config;
 use crate::engineio::{Encoding, Frames, PayloadKind};
 use crate::http::{self, Coding, PollAnswer};
+use crate::shard::kernel;
 use crate::shard::net::connection::{Answer, Connection, HttpState};
 use crate::shard::net::write::SLICE;
 use crate::shard::sessions::Sessions;
@@ -46,7 +45,7 @@ impl Sessions {
         if self.polled.is_empty() {
             return;
         }
-        let started = Instant::now();
+        let started = kernel::now();
         for _ in 0..self.shared().config.limits.writes_per_turn {
             let Some(key) = self.polled.pop_front() else { break };
             if let Some(client) = self.clients.get_mut(key.0) {

@@ -6,8 +6,6 @@
 
 use std::time::Duration;
 
-use rustix::io::ioctl_fionread;
-
 use crate::engineio::Millis;
 use crate::metrics::Limit;
 use crate::shard::net::connection::Role;
@@ -51,7 +49,7 @@ impl Sessions {
         let rates = self.shared().rates?;
         self.may_send_again(key)?;
         let Role::Session(session) = self.websocket(key)?.role else { return None };
-        let has_sent_more = ioctl_fionread(&self.connection(key)?.stream).is_ok_and(|unread| unread > 0);
+        let has_sent_more = self.connection(key)?.socket.unread() > 0;
         self.allowances.get_mut(&session)?.goes_on(self.net.now(), rates, has_sent_more)
     }
 }

@@ -11,10 +11,11 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use crossbeam_channel::{Receiver, Sender};
 use log::Level;
-use mio::Waker;
 
 use crate::log_line::LineKind;
 use crate::shard::Shard;
+use crate::shard::kernel::poll::Waker;
+use crate::shard::kernel::socket::Socket;
 use crate::shard::shared::target::{Broadcast, Stamp};
 
 static NOT_WOKEN: LineKind = LineKind::new(Level::Error, module_path!(), "shards that were not woken");
@@ -70,7 +71,7 @@ impl Letter {
 
 /// A connection on its way from one shard to another.
 pub(crate) struct HandOff {
-    pub(in crate::shard) stream: std::net::TcpStream,
+    pub(in crate::shard) socket: Socket,
     pub(in crate::shard) peer: SocketAddr,
     /// Whether it is one more than there may be.
     pub(in crate::shard) is_spare: bool,
@@ -90,7 +91,7 @@ pub(crate) enum Wake {
 #[derive(Clone)]
 pub(crate) struct Mailbox {
     sender: Sender<Letter>,
-    waker: Arc<Waker>,
+    waker: Waker,
     state: Arc<State>,
 }
 
@@ -133,7 +134,7 @@ pub(crate) fn mailbox(waker: Waker, limit: usize) -> (Mailbox, Inbox) {
         queue: Mutex::default(),
         changed: Condvar::new(),
     });
-    (Mailbox { sender, waker: Arc::new(waker), state: Arc::clone(&state) }, Inbox { receiver, state })
+    (Mailbox { sender, waker, state: Arc::clone(&state) }, Inbox { receiver, state })
 }
 
 impl Mailbox {
@@ -250,21 +251,14 @@ impl State {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
-    use mio::{Events, Poll, Token};
-
     use super::*;
+    use crate::shard::kernel::poll::Poll;
 
     /// A mailbox with room for this many bytes, its inbox, and how often it has woken the poll since that was asked last.
     fn under_test(limit: usize) -> (Mailbox, Inbox, impl FnMut() -> usize) {
         let mut poll = Poll::new().unwrap();
-        let (mailbox, inbox) = mailbox(Waker::new(poll.registry(), Token(0)).unwrap(), limit);
-        let mut events = Events::with_capacity(4);
-        let wakes = move || {
-            poll.poll(&mut events, Some(Duration::ZERO)).unwrap();
-            events.iter().count()
-        };
+        let (mailbox, inbox) = mailbox(poll.waker().unwrap(), limit);
+        let wakes = move || poll.wakes();
         (mailbox, inbox, wakes)
     }
 

@@ -4,8 +4,8 @@ use std::collections::{HashMap, VecDeque};
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
+use crate::shard::kernel::poll::Watch;
 use foldhash::fast::FixedState;
-use mio::Registry;
 use slab::Slab;
 
 use crate::engineio::Sid;
@@ -71,7 +71,7 @@ impl DerefMut for Sockets {
 }
 
 impl Sockets {
-    pub(in crate::shard) fn new(shared: Arc<Shared>, index: usize, registry: Registry) -> Self {
+    pub(in crate::shard) fn new(shared: Arc<Shared>, index: usize, watch: Watch) -> Self {
         Self {
             states: Pages::new(MAX_KEYS),
             namespaces: Namespaces::new(shared.directory.namespaces()),
@@ -79,7 +79,7 @@ impl Sockets {
             calls: VecDeque::new(),
             alarms: Slab::new(),
             waits: Waits::new(),
-            sessions: Sessions::new(shared, index, registry),
+            sessions: Sessions::new(shared, index, watch),
         }
     }
 

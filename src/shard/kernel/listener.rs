@@ -1,0 +1,80 @@
+//! The listener of a shard.
+
+use std::io;
+use std::net::SocketAddr;
+
+use mio::net::TcpListener;
+use socket2::{Domain, Protocol, Type};
+
+use crate::config::Limits;
+use crate::shard::kernel::socket::Socket;
+
+/// Whether an address has one listener or several, over which the kernel spreads connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sharing {
+    Alone,
+    Shared,
+}
+
+/// What new connections come by.
+#[derive(Debug)]
+pub(crate) struct Listener(TcpListener);
+
+impl Listener {
+    /// Opens a listener of one shard.
+    ///
+    /// What is set here is inherited by every connection that is accepted, and so costs no system call for each.
+    ///
+    /// # Errors
+    /// Whatever the system has against it.
+    pub(crate) fn open(address: SocketAddr, sharing: Sharing, limits: &Limits) -> io::Result<Self> {
+        let socket = socket2::Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        socket.set_nonblocking(true)?;
+        socket.set_reuse_address(true)?;
+        socket.set_reuse_port(sharing == Sharing::Shared)?;
+        socket.set_tcp_nodelay(true)?;
+        socket.set_send_buffer_size(limits.send_buffer)?;
+        #[cfg(target_os = "linux")]
+        set_unsent(&socket, limits.unsent)?;
+        socket.bind(&address.into())?;
+        socket.listen(limits.backlog)?;
+        Ok(Self(TcpListener::from_std(socket.into())))
+    }
+
+    /// The address that it listens on.
+    ///
+    /// # Errors
+    /// Whatever the system has against telling it.
+    pub(crate) fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.0.local_addr()
+    }
+
+    /// The next connection, and its peer.
+    ///
+    /// # Errors
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if there is none; whatever keeps it from being taken.
+    pub(in crate::shard) fn accept(&self) -> io::Result<(Socket, SocketAddr)> {
+        self.0.accept().map(|(stream, peer)| (Socket::Tcp(stream), peer))
+    }
+
+    /// What a poll watches.
+    pub(super) fn source(&mut self) -> &mut TcpListener {
+        &mut self.0
+    }
+}
+
+/// Fails if somebody else listens on the address: listeners that share it would not notice.
+///
+/// # Errors
+/// Whatever the system has against listening there.
+pub(crate) fn probe(address: SocketAddr) -> io::Result<()> {
+    let socket = socket2::Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())
+}
+
+/// Bounds what waits unsent in the kernel, so that a slow reader is noticed early.
+#[cfg(target_os = "linux")]
+fn set_unsent(socket: &socket2::Socket, unsent: u32) -> io::Result<()> {
+    socket.set_tcp_notsent_lowat(unsent)
+}

@@ -1,0 +1,179 @@
+//! A TCP socket that never blocks, and what is asked of it.
+//!
+//! The two system calls that messages cost are bare: the C library's wrappers make each a point at which the thread could be
+//! cancelled, by two locked operations on its state. That was an eighth of a delivery's instructions.
+
+use std::io::{self, IoSlice, Write};
+use std::net::Shutdown;
+use std::time::Duration;
+
+use bytes::Bytes;
+use mio::net::TcpStream;
+use rustix::io::{ioctl_fionread, retry_on_intr};
+use rustix::net::{RecvFlags, SendFlags};
+use socket2::SockRef;
+
+#[cfg(test)]
+use super::simulated;
+
+/// Most pieces given to one `writev`.
+const PIECES_PER_WRITE: usize = 64;
+
+/// Bytes from which on no more pieces are sent at once: a peer that takes them as fast as they come has its turn, too.
+pub(in crate::shard) const MOST_AT_ONCE: usize = 1024 * 1024;
+
+/// A socket of a connection.
+#[derive(Debug)]
+pub(in crate::shard) enum Socket {
+    Tcp(TcpStream),
+    /// One that does as a test says.
+    #[cfg(test)]
+    Simulated(simulated::Socket),
+}
+
+impl Socket {
+    /// Sends what the socket takes at once; says how much that was.
+    ///
+    /// # Errors
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if it takes nothing now; whatever it is broken by.
+    #[inline]
+    pub(in crate::shard) fn send(&self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => send_with(stream, bytes, SendFlags::NOSIGNAL),
+            #[cfg(test)]
+            Self::Simulated(socket) => socket.send(bytes),
+        }
+    }
+
+    /// The same with the last bytes before this half of the connection is closed: they leave with its end, in one segment.
+    ///
+    /// # Errors
+    /// As those of [`send`](Self::send).
+    pub(in crate::shard) fn send_last(&self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => send_with(stream, bytes, SendFlags::NOSIGNAL | SendFlags::MORE),
+            #[cfg(test)]
+            Self::Simulated(socket) => socket.send(bytes),
+        }
+    }
+
+    /// Sends as much of the pieces, one behind the other, as the socket takes, but little more than [`MOST_AT_ONCE`]; says how
+    /// much that was.
+    ///
+    /// # Errors
+    /// Whatever the socket is broken by.
+    pub(in crate::shard) fn send_pieces<'a>(
+        &mut self,
+        pieces: impl Iterator<Item = &'a Bytes> + Clone,
+    ) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => write_pieces(stream, pieces),
+            #[cfg(test)]
+            Self::Simulated(socket) => write_pieces(socket, pieces),
+        }
+    }
+
+    /// Reads what has come, as much as fits; says how much that was, 0 at the end.
+    ///
+    /// # Errors
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if nothing has come; whatever the socket is broken by.
+    #[inline]
+    pub(in crate::shard) fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => {
+                let (read, _) = retry_on_intr(|| rustix::net::recv(stream, &mut *buffer, RecvFlags::empty()))?;
+                Ok(read)
+            }
+            #[cfg(test)]
+            Self::Simulated(socket) => socket.receive(buffer),
+        }
+    }
+
+    /// Bytes that the kernel holds for the peer: not sent yet, or not acknowledged.
+    ///
+    /// # Errors
+    /// If the kernel does not know.
+    pub(in crate::shard) fn unacknowledged(&self) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => unacknowledged(stream),
+            #[cfg(test)]
+            Self::Simulated(socket) => Ok(socket.unacknowledged()),
+        }
+    }
+
+    /// Bytes of the peer that wait to be read; 0 if the kernel does not know.
+    pub(in crate::shard) fn unread(&self) -> u64 {
+        match self {
+            Self::Tcp(stream) => ioctl_fionread(stream).unwrap_or(0),
+            #[cfg(test)]
+            Self::Simulated(socket) => socket.unread() as u64,
+        }
+    }
+
+    /// Closes this half of the connection. A socket that cannot be shut is gone already, and says so when it is read.
+    pub(in crate::shard) fn shut(&self) {
+        match self {
+            Self::Tcp(stream) => _ = stream.shutdown(Shutdown::Write),
+            #[cfg(test)]
+            Self::Simulated(socket) => socket.shut(),
+        }
+    }
+
+    /// Has the kernel drop what it holds for the peer when the socket is closed, instead of trying for minutes to deliver it.
+    ///
+    /// # Errors
+    /// Whatever the kernel has against it.
+    pub(in crate::shard) fn forget_unsent(&self) -> io::Result<()> {
+        match self {
+            Self::Tcp(stream) => SockRef::from(stream).set_linger(Some(Duration::ZERO)),
+            #[cfg(test)]
+            Self::Simulated(_) => Ok(()),
+        }
+    }
+}
+
+fn send_with(socket: &TcpStream, bytes: &[u8], flags: SendFlags) -> io::Result<usize> {
+    Ok(retry_on_intr(|| rustix::net::send(socket, bytes, flags))?)
+}
+
+/// As [`Socket::send_pieces`].
+fn write_pieces<'a>(socket: &mut impl Write, mut pieces: impl Iterator<Item = &'a Bytes> + Clone) -> io::Result<usize> {
+    let (mut sent, mut taken) = (0, 0);
+    while sent < MOST_AT_ONCE {
+        let mut slices = [IoSlice::new(&[]); PIECES_PER_WRITE];
+        let mut count = 0;
+        for (slice, piece) in slices.iter_mut().zip(pieces.clone()) {
+            *slice = IoSlice::new(piece);
+            count += 1;
+        }
+        let Some(mut slices) = slices.get_mut(..count).filter(|slices| !slices.is_empty()) else { return Ok(sent) };
+        IoSlice::advance_slices(&mut slices, taken);
+        match socket.write_vectored(slices) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => {
+                sent += written;
+                taken += written;
+                while let Some(piece) = pieces.clone().next().filter(|piece| piece.len() <= taken) {
+                    taken -= piece.len();
+                    pieces.next();
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(sent),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(sent)
+}
+
+/// As [`Socket::unacknowledged`].
+fn unacknowledged(socket: &TcpStream) -> io::Result<usize> {
+    use std::os::fd::AsRawFd;
+
+    let mut bytes: libc::c_int = 0;
+    // SAFETY: the descriptor is open as long as the stream is borrowed, and `TIOCOUTQ` writes one `int` to the pointer. There
+    // is no safe call for it in the crates at hand; without it a peer that takes bytes slowly, from the kernel's buffer,
+    // looks like one that takes none.
+    let done = unsafe { libc::ioctl(socket.as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) };
+    if done == 0 { Ok(usize::try_from(bytes).unwrap_or(0)) } else { Err(io::Error::last_os_error()) }
+}
