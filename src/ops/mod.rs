@@ -1,14 +1,24 @@
-//! The port for operations: health and readiness, metrics, a page that shows them, and publishing by HTTP.
+//! The port for operations: health and readiness, metrics, a page that shows them, and publishing over HTTP.
 //!
-//! It is off unless [`Config::ops_port`](crate::Config::ops_port) is set, and then nothing of it exists. It has a runtime of its own, `may`: one
-//! worker thread and one for its timers, for the whole process. No shard waits for it; it reaches them as any other thread
-//! does, by letters.
+//! It is off unless [`Config::ops_port`](crate::Config::ops_port) is set; then nothing of it exists. No listener, thread or
+//! counter of a shard serves it, except two histograms: while the port is open, a shard reads the clock twice a turn and
+//! twice an event. Its runtime is `may`: one worker thread and one for its timers, started by the first server that has the
+//! port and shared by the whole process.
 //!
-//! What comes in passes two stations. The [`gate`] listens, bounds the number of connections, the time and the size of
-//! heads and bodies, and holds heads to the same strict rules as the public port. What it lets through it says anew, in a
-//! few headers, to the [`service`], a `may_minihttp` server on a port of the loopback that asks each request for a secret
-//! of the gate. So that crate's parser, which knows no bounds and panics at odd lengths, only ever reads what the gate wrote;
-//! it also takes no more than 16 headers, fewer than a browser behind a load balancer sends.
+//! Requests pass two stations:
+//!
+//! - The [`gate`] listens. It limits connections, times, heads and bodies with the parser of the public port, and takes one
+//!   request per connection.
+//! - The [`relay`] repeats what the gate lets through, in three headers, to the [`service`]: a `may_minihttp` server on a
+//!   loopback port that requires a secret known only to the gate.
+//!
+//! So `may_minihttp` never meets a client. It reads heads of any length, panics at a `Content-Length` that is not a number,
+//! takes at most 16 headers (a browser behind a balancer sends more), and opens its own listener. One thing is left open: a
+//! process in the same network namespace can connect to the service's port, and gets 403.
+//!
+//! The [`census`] asks each shard by a letter. An answer proves that the loop turns, so nothing ticks in a shard for this, and
+//! clients are counted only when somebody asks. A loop with eight unanswered questions gets no more of them. A worker never
+//! waits for a shard: `POST` is refused while a mailbox is full.
 
 mod census;
 mod disconnect;
