@@ -51,7 +51,7 @@ use crate::shard::{Shared, probe};
 /// Coroutines kept for the next connections.
 const POOL: usize = 4;
 
-/// Stack of a coroutine, in words: 1 MiB of addresses, of which what is touched becomes memory.
+/// Stack of a coroutine, in words: 1 MiB of addresses; only touched pages become memory.
 const STACK: usize = 128 * 1024;
 
 /// The server, as the port for operations sees it.
@@ -65,30 +65,31 @@ struct Subject {
 }
 
 impl Subject {
-    /// What is counted of the port itself.
+    /// The counters of the port itself.
     fn metrics(&self) -> Option<&Arc<ShardMetrics>> {
         self.shared.metrics.last()
     }
 }
 
-/// The port for operations while it is open. It closes when this is dropped; what it had begun to answer it still answers.
+/// The open port for operations. It closes when this is dropped; requests that it has begun to answer are still
+/// answered.
 pub(crate) struct Operations {
     address: SocketAddr,
     listeners: [JoinHandle<()>; 2],
 }
 
 impl Operations {
-    /// Opens the port, if the settings ask for one.
+    /// Opens the port, if it is configured.
     ///
     /// # Errors
-    /// If the address cannot be listened on, or the system has no random numbers.
+    /// If it cannot listen on the address, or the system has no random numbers.
     pub(crate) fn start(shared: &Arc<Shared>, handle: &Handle, memory_limit: Option<usize>) -> Result<Option<Self>> {
         let config = &shared.config;
         let Some(port) = config.ops_port else { return Ok(None) };
         let address = SocketAddr::new(config.ops_address, port);
         prepare_runtime();
         let listening = |source| Error::Listen { address, source };
-        // That runtime's listeners share their addresses with whoever else would.
+        // That runtime's listeners would share their address with other processes.
         probe(address).map_err(listening)?;
         let listener = may::net::TcpListener::bind(address).map_err(listening)?;
         let address = listener.local_addr().map_err(listening)?;
@@ -107,7 +108,7 @@ impl Operations {
         Ok(Some(Self { address, listeners: [gate, service] }))
     }
 
-    /// The address that it listens on.
+    /// Its address.
     pub(crate) const fn address(&self) -> SocketAddr {
         self.address
     }
@@ -126,7 +127,7 @@ impl Drop for Operations {
 /// Longest sleep of the worker, in nanoseconds: 5 s. By default it wakes a hundred times a second for nothing.
 const SLEEP: u64 = 5_000_000_000;
 
-/// Says how the runtime is to be, before its first use starts it.
+/// Configures the runtime before its first use starts it.
 fn prepare_runtime() {
     static ONCE: std::sync::Once = std::sync::Once::new();
     ONCE.call_once(|| {
