@@ -24,8 +24,8 @@ pub(super) fn is_kinglet_uid(uid: &str) -> bool {
     uid.len() == LENGTH + KINGLET.len_utf8() && uid.ends_with(KINGLET)
 }
 
-/// A uid (the id of a server's adapter of one namespace) or the id of a request, of our own making: six characters of
-/// `A-Z a-z 0-9 - _` at random. Others' ids are any texts.
+/// A uid (the id of a server's adapter in one namespace) or the id of a request, made here: six random characters of
+/// `A-Z a-z 0-9 - _`. Others' ids may be any texts.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ClusterId([u8; LENGTH]);
 

@@ -1,5 +1,5 @@
-//! How many others a server has counted lately. Who is away from Redis for the moment is not counted, and yet there; who has said
-//! goodbye is not.
+//! How many others a server has counted lately. A server that is away from Redis for the moment is not counted, but it
+//! exists.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -10,9 +10,9 @@ use super::redis::Connection;
 /// had said nothing.
 const GOODBYES: usize = 64;
 
-/// Counts of the others, as far as they still say who may be there.
+/// Counts of the others that still say who may exist.
 ///
-/// Counts are numbers: one that leaves while another comes does not show.
+/// Counts are only numbers: if one server leaves while another comes, that does not show.
 ///
 /// A goodbye is said after Redis has confirmed that its sender is not counted any more, and comes by another connection than
 /// counts do. So the sender is certainly in no count that was asked for after the goodbye came, nor in one that was made before
@@ -23,11 +23,11 @@ const GOODBYES: usize = 64;
 /// does, or if another server has come since and hides that the sender is not in it.
 #[derive(Debug, Default)]
 pub(super) struct Recent {
-    /// The last, and before it those that were higher, the highest first.
+    /// The last count, and before it higher ones, the highest first.
     counts: VecDeque<Count>,
-    /// The connection of the last.
+    /// The connection of the last count.
     connection: u64,
-    /// Until then there may be others that were never counted.
+    /// Until then others may exist that were never counted.
     unsure_until: Option<Instant>,
     /// The last, in their order.
     goodbyes: VecDeque<Goodbye>,
@@ -39,7 +39,7 @@ struct Count {
     /// When it was asked for, or before.
     asked: Instant,
     counted: Instant,
-    /// Until then those who are not counted any more may come back; `None` for the last, which none has followed.
+    /// Until then servers that are not counted any more may come back; `None` for the last count.
     until: Option<Instant>,
 }
 
@@ -128,8 +128,8 @@ impl Recent {
         }
     }
 
-    /// This server counts by another connection than before. If it was without Redis, others may have been, too: they need as
-    /// long to come back as this one's `return_time`. What it counted shortly before tells how many they are.
+    /// This server counts by another connection than before. If it was without Redis, others may have been, too; they
+    /// need as long to come back as this one's `return_time`. A count shortly before tells how many they are.
     fn connect(&mut self, connection: Connection, return_time: Duration) {
         self.connection = connection.number;
         if !connection.after_outage {
