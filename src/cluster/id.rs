@@ -8,10 +8,10 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 const LENGTH: usize = 6;
 
-/// What the uid of a kinglet ends in. No Node server's does: they consist of letters, digits, `-` and `_`.
+/// The last character of a kinglet's uid. No Node server's uid ends so: they consist of letters, digits, `-` and `_`.
 const KINGLET: char = '~';
 
-/// A uid for a kinglet.
+/// A new uid for a kinglet.
 ///
 /// # Errors
 /// As [`ClusterId::random`].

@@ -29,7 +29,7 @@ static UNCOUNTED: LineKind = LineKind::each_minute(Level::Warn, module_path!(), 
 /// Bytes around an event for servers, including the ids of server and request.
 const AROUND_SERVER_EVENT: usize = r#"{"uid":"123456~","requestId":"123456","type":6,"data":}"#.len();
 
-/// How long a goodbye may wait until it is published: much less than those who are missed may need to come back.
+/// How long a goodbye may wait to be published: much less than missing servers may need to come back.
 const GOODBYE: Duration = Duration::from_secs(1);
 
 /// A request id; all have this length.
@@ -75,8 +75,8 @@ pub(crate) struct Membership {
 }
 
 impl Membership {
-    /// Becomes a member with these namespaces, if the settings name a Redis. `sink` is called with what arrives, `deaf`
-    /// when subscriptions are not in effect any more: see [`redis::start`].
+    /// Becomes a member with these namespaces, if the settings name a Redis. `sink` is called with what arrives, `lost`
+    /// with what is not subscribed to any more: see [`redis::start`].
     ///
     /// # Errors
     /// As [`redis::start`], and if the system has no random numbers.
@@ -186,7 +186,7 @@ impl Membership {
         }
     }
 
-    /// Something is not subscribed to any more.
+    /// A subscription is not in effect any more.
     pub(crate) fn lost(&self, loss: Loss) {
         match loss {
             Loss::Deaf => {
@@ -201,9 +201,9 @@ impl Membership {
         }
     }
 
-    /// Tells the others of a namespace that this server, which was counted there since then, is so no more, and that they need
-    /// not wait for it to come back. They are told shortly afterwards or not at all: once they have given it up, they would
-    /// take its goodbye for that of somebody who is still there.
+    /// Tells the other servers of a namespace that this one, which was counted there since then, is not counted any
+    /// more and will not come back. They are told shortly afterwards or not at all: once they have given it up, they
+    /// would take its goodbye for that of a server that is still there.
     fn say_goodbye(&self, namespace: &str, since: Instant) {
         let place = self.place(namespace);
         let operation = Operation::Goodbye { stayed: since.elapsed() };

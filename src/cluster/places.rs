@@ -86,8 +86,8 @@ impl Place {
     }
 
     /// The result of a count. `None` if this server is not counted where it should be: it hears no answers.
-    /// `connection`: the one that carries its subscriptions. `return_time`: how long others may need to come back from
-    /// an outage.
+    /// `connection`: the one that carries its subscriptions. `asked`: when the count was asked for, or earlier.
+    /// `return_time`: how long others may need to come back from an outage.
     pub(super) fn census(
         &self,
         counts: &[u64],
@@ -105,7 +105,7 @@ impl Place {
         Some(Census { others, absent })
     }
 
-    /// The server that is `uid` has said goodbye, having been counted without a break for so long.
+    /// The server `uid` has said goodbye; it was counted without a break for this long.
     pub(crate) fn goodbye(&self, uid: &str, stayed: Duration) {
         self.recent().goodbye(uid, stayed, Instant::now());
     }

@@ -110,10 +110,10 @@ pub enum Operation {
         /// The broadcast.
         broadcast: Broadcast,
     },
-    /// Type 200, among kinglets: the sender has ended, or has left the namespace, and Redis has confirmed that it is not counted
-    /// any more. Nobody answers; Node, which has no such type, passes it over.
+    /// Type 200, among kinglets: the sender has ended, or has left the namespace, and Redis has confirmed that it is
+    /// not counted any more. It has no answer; Node does not know the type and ignores it.
     Goodbye {
-        /// For how long the sender was counted without a break; on the wire in microseconds.
+        /// How long the sender was counted without a break; in microseconds on the wire.
         stayed: Duration,
     },
 }

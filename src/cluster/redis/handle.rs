@@ -27,7 +27,7 @@ use crate::log_line::LineKind;
 /// Longer than any process runs.
 const AN_AGE: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
-/// How long the end waits until Redis has confirmed that nothing is subscribed to any more.
+/// How long the end waits for Redis to confirm that nothing is subscribed to any more.
 const PARTING: Duration = Duration::from_millis(200);
 
 /// How much longer than their allowed time the threads are waited for.
@@ -48,9 +48,9 @@ pub fn start(config: &Config, sink: impl FnMut(Incoming) + Send + 'static) -> Re
     start_with(config, [], sink, |_| ())
 }
 
-/// The same, with these subscriptions from the beginning: Redis counts as connected when they are in effect. `deaf` is
-/// called on the subscriber's thread when subscriptions will not be confirmed: Redis has refused them, or the
-/// connection ended or could not be made.
+/// The same, with these subscriptions from the beginning: Redis counts as connected when they are in effect. `lost` is
+/// called on the subscriber's thread with what is not subscribed to any more. This includes [the end](Handle::stop):
+/// what it publishes about an ended subscription is still sent.
 pub(crate) fn start_with(
     config: &Config,
     topics: impl IntoIterator<Item = Topic>,
@@ -93,7 +93,7 @@ pub(super) struct Shared {
     pub(super) topics: Topics,
     pub(super) status: Status,
     pub(super) counters: Arc<Counters>,
-    /// Until when the subscriber may end its subscriptions, if it is to stop.
+    /// Deadline for the subscriber to end its subscriptions, if it must stop.
     pub(super) parting: OnceLock<Instant>,
     subscriber: Arc<Waker>,
     publisher: Arc<Waker>,
@@ -178,7 +178,7 @@ impl Handle {
         self.push(channel.into(), payload.into(), kind, None);
     }
 
-    /// The same for a message that is not to be published later than after `time`.
+    /// The same for a message that must not be published later than after `time`.
     pub(crate) fn publish_within(&self, time: Duration, channel: impl Into<Bytes>, payload: impl Into<Bytes>) {
         self.push(channel.into(), payload.into(), Kind::Lasting, Some(until(time)));
     }
@@ -270,17 +270,17 @@ impl Handle {
         metrics
     }
 
-    /// Ends it: first the subscriber, when Redis has confirmed that nothing is subscribed to any more, at the latest after 200 ms;
-    /// then the publisher, when it has published what waits; both at the latest after `timeout`. Returns when both threads
-    /// have ended. Nothing is published and the sink is not called any more, even if a thread is left behind: one that waits
-    /// for the system's resolver cannot be woken, and ends by itself.
+    /// Ends both threads: first the subscriber, when Redis has confirmed that nothing is subscribed to any more, at the
+    /// latest after 200 ms; then the publisher, when it has published all waiting messages; both at the latest after
+    /// `timeout`. Returns when both threads have ended. Afterwards nothing is published and the sink is not called,
+    /// even if a thread is left behind: one that waits for the system's resolver cannot be woken, and ends by itself.
     pub fn stop(&self, timeout: Duration) {
         let now = Instant::now();
         let (parting, until) = (now + timeout.min(PARTING), now + timeout);
         let shared = &self.0.shared;
         shared.stop_subscriber(parting);
         let threads = std::mem::take(&mut *self.0.threads.lock().unwrap_or_else(PoisonError::into_inner));
-        // What is told of the ends of subscriptions may be published yet.
+        // Messages about ended subscriptions may still be published.
         if let Some(subscriber) = threads.first() {
             let _ = subscriber.ended.recv_deadline(parting);
         }

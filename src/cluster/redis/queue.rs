@@ -42,7 +42,7 @@ pub(super) struct Waiting {
     pub(super) channel: Bytes,
     pub(super) payload: Bytes,
     pub(super) kind: Kind,
-    /// Until when it is of use, if not for ever.
+    /// Until when it is useful, if not for ever.
     until: Option<Instant>,
     /// The question for the number of its receivers, until it is asked.
     pub(super) ask: Option<Box<Ask>>,
@@ -63,7 +63,7 @@ impl Waiting {
         self.channel.len() + self.payload.len() + OVERHEAD
     }
 
-    /// Whether it was of use only before now.
+    /// Whether its time is over.
     pub(super) fn is_stale(&self) -> bool {
         self.until.is_some_and(|until| until <= Instant::now())
     }
@@ -192,7 +192,7 @@ impl Queue {
         }
     }
 
-    /// Adds a message, or drops it or older ones, by the limit.
+    /// Adds a message, or drops it or older ones, by the limit. `until`: when it is useless.
     pub(super) fn push(&self, channel: Bytes, payload: Bytes, kind: Kind, until: Option<Instant>) -> Wake {
         let uncounted = Uncounted::Published;
         let message = Waiting { order: 0, channel, payload, kind, until, ask: None, uncounted };

@@ -58,12 +58,12 @@ pub enum Incoming {
     Down(Fault),
 }
 
-/// Why something is not subscribed to.
+/// Why a subscription is not in effect.
 #[derive(Debug)]
 pub(crate) enum Loss {
-    /// What was asked for will not be confirmed: Redis has refused it, or the connection has ended or could not be made.
+    /// The subscription will not be confirmed: Redis has refused it, or the connection ended or could not be made.
     Deaf,
-    /// Redis has confirmed the end of a subscription that is not wanted any more. It was in effect since then.
+    /// Redis has confirmed the end of an unwanted subscription. It was in effect since then.
     Ended { topic: Topic, since: Instant },
 }
 
@@ -71,7 +71,7 @@ pub(crate) enum Loss {
 pub(super) struct Sink {
     /// Called with each report.
     pub(super) incoming: Box<dyn FnMut(Incoming) + Send>,
-    /// Is called with what does not come any more. It does not panic.
+    /// Called with what does not arrive any more. It does not panic.
     pub(super) lost: Box<dyn FnMut(Loss) + Send>,
 }
 
@@ -87,7 +87,7 @@ struct Subscriber<'a> {
     told: Told,
     /// Whether the sink has been told of a pause since the last message.
     paused: bool,
-    /// Until when the subscriptions are being ended; nothing that comes is told then.
+    /// Deadline for ending the subscriptions; nothing that arrives is reported then.
     parting: Option<Instant>,
 }
 
@@ -170,8 +170,8 @@ impl Subscriber<'_> {
         fault
     }
 
-    /// Whether all is done: if this is to stop, all subscriptions are ended first, as far as there is time. Closing the connection
-    /// says the same, but nobody knows when Redis hears of that.
+    /// Whether everything is done: if this must stop, all subscriptions are ended first, as far as there is time.
+    /// Closing the connection has the same effect, but nobody knows when Redis notices.
     fn has_parted(&mut self, listening: &Listening) -> bool {
         let Some(until) = self.shared.parting.get() else { return false };
         if self.parting.is_none() {

@@ -54,7 +54,7 @@ impl Change {
         self.wish.demand
     }
 
-    /// Since when what is to be ended was in effect, if it was.
+    /// Since when the subscription to end was in effect, if it was.
     pub(super) const fn since(&self) -> Option<Instant> {
         match self.wish.reply {
             Reply::Confirmed(since) => Some(since),
@@ -167,7 +167,7 @@ impl Topics {
         }
     }
 
-    /// Wants nothing any more.
+    /// Wants no topics any more.
     pub(super) fn unwant_all(&self) {
         let mut all: Vec<_> = self.inner().wanted.iter().map(|(topic, wish)| (wish.ticket, topic.clone())).collect();
         all.sort_unstable_by_key(|(ticket, _)| *ticket);
@@ -178,7 +178,7 @@ impl Topics {
         self.inner().wanted.contains_key(topic)
     }
 
-    /// Whether Redis has been told all.
+    /// Whether Redis knows all changes.
     pub(super) fn is_told(&self) -> bool {
         self.inner().changes.as_ref().is_none_or(HashMap::is_empty)
     }
