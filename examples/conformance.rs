@@ -75,7 +75,7 @@ fn config() -> kinglet::Result<Config> {
     set(&mut config.upgrade_timeout, "CONFORMANCE_UPGRADE_TIMEOUT", MILLIS, millis)?;
     set(&mut config.connect_timeout, "CONFORMANCE_CONNECT_TIMEOUT", MILLIS, millis)?;
     set(&mut config.max_http_buffer_size, "CONFORMANCE_MAX_PAYLOAD", "a whole number", |text| text.parse().ok())?;
-    set(&mut config.cors, "CONFORMANCE_CORS", "* or origins with commas between", |text| cors(text).map(Some))?;
+    set(&mut config.cors, "CONFORMANCE_CORS", "* or origins separated by commas", |text| cors(text).map(Some))?;
     set(&mut config.allow_eio3, "CONFORMANCE_EIO3", SWITCH, switch)?;
     set(&mut config.drain, "CONFORMANCE_DRAIN_MS", MILLIS, millis)?;
     set(&mut config.redis_key, "CONFORMANCE_REDIS_KEY", "text", |text| Some(text.to_owned()))?;

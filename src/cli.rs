@@ -10,7 +10,7 @@ use crate::{health, stderr};
 /// The exit code for a wrong setting or argument.
 const USAGE: u8 = 2;
 
-/// Answers the arguments; `None` if the server is to run.
+/// Handles the arguments; `None` if the server is to run.
 pub(crate) fn answer(args: impl IntoIterator<Item = OsString>) -> Option<ExitCode> {
     use lexopt::prelude::{Long, Short, Value};
     let mut parser = lexopt::Parser::from_iter(args);
@@ -37,7 +37,7 @@ pub(crate) fn failure(error: &Error) -> ExitCode {
     }
 }
 
-/// 0 or 1: container engines know no other code of a health check.
+/// 0 or 1, because container engines know no other code of a health check.
 fn healthy() -> ExitCode {
     match health::check() {
         Ok(()) => ExitCode::SUCCESS,
@@ -53,7 +53,7 @@ fn wrong(what: &str) -> ExitCode {
     ExitCode::from(USAGE)
 }
 
-/// Says what is wrong before the process ends, which it does whether somebody reads that or not.
+/// Reports an error before the process ends. The process ends whether somebody reads it or not.
 fn complain(what: &str) {
     stderr::print(format!("kinglet: {what}\n").as_bytes());
     stderr::flush();
@@ -61,7 +61,7 @@ fn complain(what: &str) {
 
 fn print(text: &str) -> ExitCode {
     use std::io::Write;
-    // Whoever closed the pipe has read enough.
+    // The reader closed the pipe: it has read enough.
     let _ = std::io::stdout().write_all(text.as_bytes());
     ExitCode::SUCCESS
 }

@@ -1,8 +1,8 @@
-//! What can go wrong between a program and the server it builds.
+//! Errors of the library.
 
 use std::io;
 
-/// An error of building, starting or stopping a server. Each says what was wrong, with which value, and what to do.
+/// An error of building, starting or stopping a server. Its text says what was wrong, with which value, and what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A setting that cannot be used.
@@ -15,7 +15,7 @@ pub enum Error {
         /// What is accepted.
         expected: String,
     },
-    /// The address cannot be listened on.
+    /// The server cannot listen on the address.
     #[error("cannot listen on {address}: {source}{}", advice(source))]
     Listen {
         /// The address asked for.
@@ -23,7 +23,7 @@ pub enum Error {
         /// What the operating system said.
         source: io::Error,
     },
-    /// The operating system refused something the server cannot do without.
+    /// The operating system refused something that the server needs.
     #[error("{what}: {source}")]
     System {
         /// What was tried.
@@ -31,12 +31,12 @@ pub enum Error {
         /// What the operating system said.
         source: io::Error,
     },
-    /// A shard ended by a panic; this is a defect of the server.
+    /// A shard panicked; this is a defect of the server.
     #[error("shard {0} ended by a panic")]
     Shard(usize),
 }
 
-/// What to do about an address that cannot be listened on.
+/// What to do when the server cannot listen.
 fn advice(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::AddrInUse => "; another server is running there: stop it, or choose another port",
@@ -58,19 +58,19 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// Why an event or an acknowledgement could not be sent.
 #[derive(Debug, thiserror::Error)]
 pub enum EmitError {
-    /// The event's name is one that Socket.IO keeps for itself.
+    /// Socket.IO reserves the event's name.
     #[error("{0:?} is a reserved event name: choose another")]
     Reserved(String),
     /// The arguments cannot be written as JSON.
     #[error("the arguments cannot be written as JSON: {0}")]
     Json(#[from] serde_json::Error),
-    /// The event is for other servers, and has binary data among its arguments.
+    /// The event is for other servers and contains binary data.
     #[error("binary data cannot travel in an event for servers: send it to sockets, or as text")]
     Binary,
     /// The message is too long for the other servers of the cluster.
     #[error("{0}: send less, or with `local` to this server's clients alone")]
     TooLarge(#[from] TooLarge),
-    /// No such namespace was declared.
+    /// The namespace was not declared.
     #[error(
         "no namespace {0:?}: declare it with Server::of before the server runs, or wait until a client has brought it into being"
     )]
@@ -80,22 +80,22 @@ pub enum EmitError {
     Disconnected,
 }
 
-/// A message for the other servers of a cluster is too long: there is no room for it in the queue
-/// ([`Limits::redis_queue`](crate::Limits::redis_queue)), or they would skip it
+/// A message is too long for the other servers of a cluster: the queue has no room for it
+/// ([`Limits::redis_queue`](crate::Limits::redis_queue)), or the others would skip it
 /// ([`Limits::redis_message`](crate::Limits::redis_message)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the message has {length} bytes for other servers, and may have {most} (redis_message, redis_queue)")]
 pub struct TooLarge {
-    /// Bytes that it has.
+    /// Its length in bytes.
     pub length: usize,
-    /// Bytes that it may have.
+    /// The limit in bytes.
     pub most: usize,
 }
 
 /// Why a socket could not join a room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum JoinError {
-    /// The socket is in as many rooms as one socket may be (`rooms_per_socket`).
+    /// The socket is in as many rooms as a socket may be (`rooms_per_socket`).
     #[error("the socket is in {0} rooms already, as many as one may be (rooms_per_socket)")]
     RoomsOfSocket(usize),
     /// There are as many rooms as the server may have (`rooms`).
@@ -109,7 +109,7 @@ pub enum JoinError {
         /// How many it may have.
         most: usize,
     },
-    /// The names of all rooms that the socket is in would be too long together (`room_names`).
+    /// The names of the socket's rooms would be too long together (`room_names`).
     #[error(
         "the names of the socket's rooms would have more than {0} bytes, as many as they may together (room_names)"
     )]
@@ -122,18 +122,18 @@ pub enum JoinError {
     Disconnected,
 }
 
-/// Why data could not be kept with a socket. What was kept before is kept on.
+/// Why a socket's data could not be set. Its old data stays.
 #[derive(Debug, thiserror::Error)]
 pub enum DataError {
     /// It cannot be written as JSON.
     #[error("the data cannot be written as JSON: {0}")]
     Json(#[from] serde_json::Error),
-    /// With it, the client's session would keep more memory than it may (`session_memory`).
+    /// The client's session would keep more memory than it may (`session_memory`).
     #[error("with this data the session would keep more than it may, {0} bytes (session_memory)")]
     SessionMemory(usize),
 }
 
-/// Why an acknowledgement did not come.
+/// Why no acknowledgement came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum AckError {
     /// None came in time.
@@ -142,7 +142,7 @@ pub enum AckError {
     /// The socket left before it answered.
     #[error("socket has been disconnected")]
     Disconnected,
-    /// Newer events took its place: a socket may leave only so many unanswered (`unanswered_acks`).
+    /// Newer events took its place: a socket may have only so many pending acknowledgements (`unanswered_acks`).
     #[error("dropped: too many unanswered acknowledgements")]
     Dropped,
 }

@@ -1,4 +1,4 @@
-//! `kinglet health`: whether the server of this container answers, for images that have no other program to ask it with.
+//! `kinglet health`: whether the server of this container answers, for images without another program that could ask.
 
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 
 use kinglet::Config;
 
-/// Time for connecting, asking and hearing the answer, together. Platforms end a check after 4 or 5 seconds.
+/// Time for connecting, sending the request and reading the answer, together. Platforms end a check after 4 or 5
+/// seconds.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// Bytes in which the answer's status must have come.
+/// Most bytes that are read to find the answer's status.
 const STATUS_LINE: usize = 256;
-/// As from a load balancer, so that the answer is that which a load balancer gets.
+/// The request of a load balancer, so that the answer is the one that a load balancer gets.
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost\r\nUser-Agent: kinglet-health\r\nConnection: close\r\n\r\n";
 
 /// Why the server is not healthy.
@@ -37,7 +38,7 @@ pub(crate) fn check() -> Result<(), Unhealthy> {
     if status.starts_with("HTTP/1.1 200 ") { Ok(()) } else { Err(Unhealthy::Refused(address, status)) }
 }
 
-/// An address at which one reaches who listens on `listening`.
+/// An address that reaches a server that listens on `listening`.
 fn reachable(listening: IpAddr) -> IpAddr {
     match listening {
         IpAddr::V4(address) if address.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
@@ -46,7 +47,7 @@ fn reachable(listening: IpAddr) -> IpAddr {
     }
 }
 
-/// The first line of the answer, or as much of it as is looked at.
+/// The first line of the answer, or as much of it as is read.
 fn ask(address: SocketAddr) -> io::Result<String> {
     let deadline = Instant::now() + PATIENCE;
     let mut connection = TcpStream::connect_timeout(&address, PATIENCE)?;
@@ -61,7 +62,7 @@ fn ask(address: SocketAddr) -> io::Result<String> {
             Ok(0) => break,
             Ok(length) => answer.extend(chunk.iter().take(length)),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            // What a socket says when its time is up.
+            // The error of a socket whose time is up.
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(io::ErrorKind::TimedOut.into()),
             Err(error) => return Err(error),
         }

@@ -1,4 +1,5 @@
-//! The log: one line a notable event on standard error, for people or for a collector. Nobody waits for it to be read.
+//! The log: one line per notable event on standard error, for people or for a collector. Nothing waits for it to be
+//! read.
 
 use std::io::{self, Write};
 use std::panic::{self, PanicHookInfo};
@@ -11,16 +12,16 @@ use log::{LevelFilter, Log, Metadata, Record};
 
 use crate::stderr;
 
-/// Characters of a panic's message that are shown.
+/// Most characters of a panic's message that are shown.
 const MESSAGE: usize = 200;
 
-/// Starts the log. When what is returned is dropped, what was logged has been written, if somebody reads it.
+/// Starts the log. When the returned value is dropped, the logged lines have been written, if somebody reads them.
 pub(crate) fn start() -> Flush {
-    // `env_logger` takes an empty variable for a filter that lets errors alone through; here it is one that is not set.
+    // `env_logger` takes an empty variable for a filter that shows only errors; here it counts as not set.
     let filter = std::env::var("RUST_LOG").ok().filter(|filter| !filter.is_empty());
     let mut builder = env_logger::Builder::new();
     builder.parse_filters(filter.as_deref().unwrap_or("info"));
-    // What runs the port for operations tells at length what it does, and calls the end of a connection an error.
+    // The runtime of the port for operations logs much, and calls the end of a connection an error.
     builder.filter_module("may", LevelFilter::Warn).filter_module("may_minihttp", LevelFilter::Off);
     if LogFormat::from_env() == LogFormat::Json {
         builder.format(json);
@@ -44,7 +45,7 @@ fn json(out: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
     writeln!(out, "{line}")
 }
 
-/// Tells of a panic as of anything else: the hook of the standard library would wait for standard error.
+/// Logs a panic like anything else: the standard library's hook would wait for standard error.
 fn panicked(panic: &PanicHookInfo<'_>) {
     let text = panic.payload().downcast_ref::<String>().map(String::as_str);
     let message = text.or_else(|| panic.payload().downcast_ref::<&str>().copied()).unwrap_or("no text");
@@ -64,7 +65,7 @@ impl Drop for Flush {
     }
 }
 
-/// The logger, which can be told to write what it has.
+/// The logger, which can be told to flush.
 struct Logger(env_logger::Logger);
 
 impl Log for Logger {

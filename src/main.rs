@@ -1,4 +1,4 @@
-//! The starter's application: what one client says, everybody else hears.
+//! The program's application: it relays each client's event to all other clients.
 
 mod cli;
 mod health;
@@ -23,7 +23,7 @@ fn main() -> ExitCode {
 fn serve() -> Result<()> {
     let defaults = Config {
         path: "/websockets/".to_owned(),
-        // The handlers below do not look at them.
+        // The handlers below do not read them.
         handshake_headers: HandshakeHeaders::Forget,
         ..Config::default()
     };

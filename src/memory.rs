@@ -1,16 +1,16 @@
-//! The memory that is granted to this process, and what of it is in use: by its control group, of version 1 or 2, or by
-//! the machine. A control group counts the kernel's memory, too, that of sockets among it.
+//! The memory that this process is granted, and how much of it is in use: by its control group, of version 1 or 2, or
+//! by the machine. A control group also counts the kernel's memory, that of sockets included.
 
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-/// Longest file of the kernel's that is read here; what is looked for stands in its beginning.
+/// Most bytes that are read of a kernel file; the wanted value is near its beginning.
 const FILE: usize = 4096;
 
-/// What the allocator takes for so many bytes that somebody else chose the number of: glibc's puts eight before them, and gives
-/// multiples of 16, 32 at least. For none it is not asked.
+/// What the allocator takes for an allocation of a length that somebody else chose. glibc adds eight bytes and rounds
+/// up to multiples of 16, at least 32. No bytes need no allocation.
 pub(crate) const fn allocated(bytes: usize) -> usize {
     match bytes {
         0 => 0,
@@ -19,7 +19,7 @@ pub(crate) const fn allocated(bytes: usize) -> usize {
     }
 }
 
-/// A bound, and what shows how near it is.
+/// A limit, and a gauge that shows how near it is.
 #[derive(Debug)]
 pub(crate) struct Memory {
     /// Bytes that may be used.
@@ -27,19 +27,19 @@ pub(crate) struct Memory {
     gauge: Gauge,
 }
 
-/// Where to read what is in use.
+/// Where the use can be read.
 #[derive(Debug)]
 enum Gauge {
-    /// Of all processes of the control group, its kernel memory included. `reclaimable` is the name in `statistics` of what
-    /// the kernel would drop before it ends a process.
+    /// Of all processes of the control group, including its kernel memory. `reclaimable` names the entry in
+    /// `statistics` of what the kernel drops before it kills a process.
     Group { usage: File, statistics: File, reclaimable: &'static str },
-    /// Of this process alone: there is no group whose bound is near.
+    /// Of this process only: no group has a limit.
     Process { status: File },
 }
 
 impl Memory {
-    /// What is granted: by `set` if given, else by the control group or the machine, whichever grants less. `None` if the
-    /// system says neither, or not what is in use.
+    /// The granted memory: `set` if given, otherwise that of the control group or the machine, whichever is less.
+    /// `None` if the system tells neither, or not the use.
     pub(crate) fn granted(set: Option<usize>) -> Option<Self> {
         let machine = machine_memory();
         let group = Group::tightest().filter(|group| machine.is_none_or(|machine| group.limit < machine));
@@ -51,7 +51,7 @@ impl Memory {
         Some(Self { limit, gauge: gauge.ok()? })
     }
 
-    /// Bytes in use. What the kernel would drop of them when need be is found out, and left out, only from `matters` on.
+    /// Bytes in use. From `matters` on, bytes that the kernel would drop when necessary are read, too, and subtracted.
     pub(crate) fn in_use(&self, matters: usize) -> Option<usize> {
         match &self.gauge {
             Gauge::Group { usage, statistics, reclaimable } => {
@@ -66,7 +66,7 @@ impl Memory {
     }
 }
 
-/// A control group that bounds this process.
+/// A control group that limits this process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Group {
     limit: usize,
@@ -74,7 +74,7 @@ struct Group {
     version: Version,
 }
 
-/// How a group's files are called.
+/// The names of a group's files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Version {
     One,
@@ -82,7 +82,7 @@ enum Version {
 }
 
 impl Version {
-    /// The group's bound. Without one, version 2 says `max`, and version 1 a number that no machine has.
+    /// The group's limit. Without one, version 2 says `max`, and version 1 a number that no machine has.
     fn limit(self, directory: &Path) -> Option<usize> {
         let name = match self {
             Self::One => "memory.limit_in_bytes",
@@ -102,7 +102,7 @@ impl Version {
 }
 
 impl Group {
-    /// The one with the least bound among the group of this process and those around it.
+    /// The one with the lowest limit among the group of this process and those around it.
     fn tightest() -> Option<Self> {
         let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
         let unified = groups.lines().find_map(|line| line.strip_prefix("0::"));
@@ -126,7 +126,7 @@ fn machine_memory() -> Option<usize> {
     field(&memory, "MemTotal:").map(|kibibytes| kibibytes * 1024)
 }
 
-/// The number behind a name, at the beginning of a line.
+/// The number after a name at the beginning of a line.
 fn field(text: &str, name: &str) -> Option<usize> {
     let mut words = text.lines().map(str::split_whitespace).find_map(|mut words| {
         let found = words.next() == Some(name);
@@ -135,7 +135,7 @@ fn field(text: &str, name: &str) -> Option<usize> {
     words.next()?.parse().ok()
 }
 
-/// The beginning of a file of the kernel's, as it is now.
+/// The beginning of a kernel file, read now.
 fn read(file: &File) -> io::Result<String> {
     let mut bytes = [0; FILE];
     let length = file.read_at(&mut bytes, 0)?;

@@ -1,7 +1,7 @@
-//! What the server counts, and under which names.
+//! The server's counters and their names.
 //!
-//! Each shard has counters of its own that only its thread writes, so counting is a plain load and store; a reader adds
-//! the shards up.
+//! Each shard has its own counters, which only its thread writes. So counting is a plain load and store, and a reader
+//! adds up the shards.
 
 mod histogram;
 
@@ -11,7 +11,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// A number with one writer.
+/// A counter with one writer.
 #[derive(Debug, Default)]
 pub(crate) struct Counter(AtomicU64);
 
@@ -55,18 +55,18 @@ macro_rules! metrics {
             pub(crate) refusals: [Counter; 6],
             /// Sessions that closed, by the place of the reason in [`Reason::ALL`](crate::engineio::Reason::ALL).
             pub(crate) closes: [Counter; 5],
-            /// How long event handlers took, while there is a port for operations to ask for it.
+            /// How long event handlers took, if the port for operations is open.
             pub(crate) handler_time: Histogram,
             /// How long the turns of the loop took, likewise.
             pub(crate) turn_time: Histogram,
         }
 
-        /// What the server has counted since its start, over all shards.
+        /// The server's counters since its start, over all shards.
         #[derive(Debug, Clone, Default, PartialEq, Eq)]
         #[non_exhaustive]
         pub struct Metrics {
             $($(#[doc = $doc])+ pub $name: u64,)+
-            /// How often each limit was hit, by the limit's name.
+            /// How often each limit was reached, by the limit's name.
             pub limits_hit: Vec<(&'static str, u64)>,
         }
 
@@ -156,7 +156,7 @@ impl ShardMetrics {
     }
 }
 
-/// The limits whose breaches are counted; their names are those of the fields of [`Limits`](crate::Limits) and
+/// The limits whose breaches are counted. Their names are those of the fields of [`Limits`](crate::Limits) and
 /// [`Config`](crate::Config).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Limit {

@@ -1,8 +1,8 @@
-//! The way to standard error, on which nobody waits.
+//! Writes to standard error without making anybody wait.
 //!
-//! Whoever reads standard error may stop to: a full pipe, a terminal that is held. So lines are queued, and a thread writes
-//! them that may wait for as long as it takes. It comes with the first line. Not to block is no matter of the descriptor here:
-//! other processes may have it, too, and would not expect that.
+//! The reader of standard error may stop reading: a full pipe, a terminal that is paused. So lines are queued, and a
+//! thread writes them, which may wait for as long as it takes. It starts with the first line. The descriptor itself
+//! stays blocking, because other processes may share it and would not expect a change.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
@@ -13,16 +13,16 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, poll};
 
-/// Bytes that may wait. A line that finds no room is dropped and counted.
+/// Bytes that may wait. A line without room is dropped and counted.
 const MOST: usize = 256 * 1024;
 
-/// Bytes of memory that are kept for lines when they have been written.
+/// Bytes of memory that are kept after the lines have been written.
 const KEPT: usize = 8 * 1024;
 
-/// Time that the end of the process leaves to what waits.
+/// Time that the end of the process leaves for waiting lines.
 const PATIENCE: Duration = Duration::from_millis(100);
 
-/// The thread's stack in bytes: it copies bytes, and seldom makes a line of its own.
+/// The thread's stack in bytes. It copies bytes, and rarely makes a line of its own.
 const STACK: usize = 64 * 1024;
 
 static QUEUE: Mutex<Queue> = Mutex::new(Queue { lines: Vec::new(), dropped: 0, writer: Writer::None });
@@ -31,27 +31,27 @@ static CHANGED: Condvar = Condvar::new();
 /// Lines that wait.
 struct Queue {
     lines: Vec<u8>,
-    /// How many found no room since the thread last took what waits.
+    /// How many lines found no room since the thread last took the waiting ones.
     dropped: u64,
     writer: Writer,
 }
 
-/// What the thread does.
+/// The state of the thread.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Writer {
-    /// It is not there yet.
+    /// It has not started yet.
     None,
     Waiting,
     Writing,
 }
 
-/// Writes lines, if not now then later; or never, if too many wait.
+/// Writes lines now or later, or drops them if too many wait.
 pub(crate) fn print(lines: &[u8]) {
     let mut queue = queue();
     if queue.writer == Writer::None {
         if start().is_err() {
             drop(queue);
-            // There is no room for a thread: the caller waits, as most programs do.
+            // The system has no room for a thread, so the caller waits, as in most programs.
             let _ = io::stderr().write_all(lines);
             return;
         }
@@ -66,14 +66,14 @@ pub(crate) fn print(lines: &[u8]) {
     CHANGED.notify_all();
 }
 
-/// Waits until everything is written, for a moment at most: then whoever reads does not.
+/// Waits until everything is written, for a moment at most: after that nobody reads.
 pub(crate) fn flush() {
     let is_under_way = |queue: &mut Queue| !queue.lines.is_empty() || queue.writer == Writer::Writing;
     drop(CHANGED.wait_timeout_while(queue(), PATIENCE, is_under_way));
 }
 
 fn start() -> io::Result<()> {
-    // Of its own, as the standard library's is locked while somebody writes.
+    // A handle of its own, because the standard library's is locked while somebody writes.
     let to = File::from(io::stderr().as_fd().try_clone_to_owned()?);
     let thread = thread::Builder::new().name("kinglet-stderr".to_owned()).stack_size(STACK);
     thread.spawn(move || run(&to)).map(drop)
@@ -84,7 +84,7 @@ fn run(to: &File) -> ! {
     loop {
         let dropped = take(&mut lines);
         if dropped > 0 {
-            // It follows what is about to be written, which is when they were missed.
+            // It comes after the lines that are about to be written, where the dropped ones would be.
             log::warn!("{dropped} lines are missing here: standard error was not read");
         }
         write(to, &lines);
@@ -93,7 +93,7 @@ fn run(to: &File) -> ! {
     }
 }
 
-/// Waits for lines and takes them all; says how many others were dropped after them.
+/// Waits for lines and takes them all. Also returns how many others were dropped after them.
 fn take(lines: &mut Vec<u8>) -> u64 {
     let mut queue = queue();
     queue.writer = Writer::Waiting;
@@ -110,11 +110,11 @@ fn write(mut to: &File, mut bytes: &[u8]) {
         match to.write(bytes) {
             Ok(written) => bytes = bytes.get(written..).unwrap_or_default(),
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            // Somebody who shares it does not want to wait.
+            // Another process that shares it has made it non-blocking.
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
                 let _ = poll(&mut [PollFd::new(to, PollFlags::OUT)], None);
             }
-            // Nobody is there to read it, nor to be told so.
+            // There is no reader, and nobody to tell.
             Err(_) => return,
         }
     }

@@ -289,7 +289,7 @@ fn an_empty_variable_is_one_that_is_not_set() {
     let (status, log) = Serving::with(&mut Command::new(KINGLET), &empty).stop("-TERM");
     assert_eq!(status.code(), Some(0), "{log}");
     let log = run(&[], &[("RUST_LOG", ""), ("KINGLET_NONE", "1"), ("PORT", "none")]).stderr;
-    assert!(log.contains("KINGLET_NONE is no setting"), "{log}");
+    assert!(log.contains("KINGLET_NONE is not a setting"), "{log}");
 }
 
 #[test]
@@ -307,7 +307,7 @@ fn what_means_nothing_in_the_query_of_an_address_of_redis_is_told_of_by_its_name
     let address = "redis://:hunter2@cache?timeout=hunter3&hunter4&protocol=2&family=0&db=1";
     let log = run(&[], &[("REDIS_URL", address), ("PORT", "none")]).stderr;
     assert_eq!(log.matches(" WARN ").count(), 2, "{log}");
-    assert!(log.contains(r#""timeout" in the query of Redis's address means nothing here"#), "{log}");
+    assert!(log.contains(r#""timeout" in the query of Redis's address has no effect"#), "{log}");
     assert!(!log.contains("hunter"), "{log}");
 }
 
@@ -315,11 +315,11 @@ fn what_means_nothing_in_the_query_of_an_address_of_redis_is_told_of_by_its_name
 fn an_address_of_redis_that_asks_for_tls_or_a_database_in_vain_is_told_of() {
     let warning = |address| run(&[], &[("REDIS_URL", address), ("PORT", "none")]).stderr;
     for address in ["redis://cache?tls=true", "redis://cache/0?ssl=1"] {
-        assert!(warning(address).contains("write rediss:// in place of redis://"), "{address}");
+        assert!(warning(address).contains("write rediss:// instead of redis://"), "{address}");
     }
     assert!(!warning("rediss://cache?tls=true").contains("not encrypted"));
     let log = warning("redis://cache/3?db=1");
-    assert!(log.contains("names database 3 before its query, which counts, and 1 in it"), "{log}");
+    assert!(log.contains("names database 3 before its query and 1 in it; 3 is used"), "{log}");
     assert!(!warning("redis://cache/3?db=3").contains(" WARN "));
 }
 

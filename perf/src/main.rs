@@ -1,10 +1,10 @@
 //! What a Socket.IO server costs: a load generator that plays many clients, and what it is compared with.
 
+mod baseline;
 mod commands;
 mod compare;
 mod engine;
 mod error;
-mod floor;
 mod measure;
 mod net;
 mod options;
@@ -33,7 +33,7 @@ usage: perf COMMAND [URL] [OPTIONS]
   connect     clients that come and go, or all come at once  [--stampede]
   polling     questions and answers over long polling
   http        GET / over connections that are kept   [--get PATH] [--rate PER_SECOND]
-  floor       a server that costs what the kernel costs      (perf floor --help)
+  baseline    a server that makes one send per message       (perf baseline --help)
   compare     every server under the same load             (perf compare --help)
 
 options of all commands
@@ -81,7 +81,7 @@ fn command() -> Result<ExitCode> {
         "connect" => connect::main(&mut parser),
         "polling" => ack::main(&mut parser, true),
         "http" => http::main(&mut parser),
-        "floor" => done(floor::run(parser)),
+        "baseline" => done(baseline::run(parser)),
         "compare" => done(compare::run(parser)),
         "confine" => done(compare::confine(parser)),
         "help" => {

@@ -14,22 +14,22 @@ use crate::socketio::{Arguments, Event, is_reserved};
 /// A broadcast of another server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Broadcast {
-    /// The namespace. Who listens for another one ignores the broadcast.
+    /// The namespace. A server that has another one ignores the broadcast.
     pub namespace: Box<str>,
-    /// What happened. Its name is no reserved one.
+    /// The event. Its name is not reserved.
     pub event: Event,
-    /// Which sockets are meant.
+    /// The target sockets.
     pub opts: Opts,
-    /// How it is to be sent.
+    /// How to send it.
     pub flags: Flags,
 }
 
 impl Broadcast {
-    /// The uid of the server that published a broadcast, or `emitter`; empty if it is no text. Nothing behind it is read, so that
-    /// our own can be dropped before it costs anything.
+    /// The uid of the server that published a broadcast, or `emitter`; empty if it is not a text. Nothing after it is
+    /// read, so dropping this server's own broadcasts costs nothing.
     ///
     /// # Errors
-    /// If the message does not begin as a broadcast does.
+    /// If the message does not begin like a broadcast.
     pub fn sender(message: &[u8]) -> Result<Cow<'_, str>, DecodeError> {
         Ok(sender(&mut Reader::new(message))?.0)
     }
@@ -37,7 +37,7 @@ impl Broadcast {
     /// Decodes a broadcast. Its attachments share the message's buffer.
     ///
     /// # Errors
-    /// If the message is not exactly one broadcast, or carries no event that clients would take.
+    /// If the message is not exactly one broadcast, or carries no event that clients would accept.
     pub fn decode(message: &Bytes) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(message);
         let (_, rest) = sender(&mut reader)?;
@@ -52,7 +52,7 @@ impl Broadcast {
     /// rooms of `opts`.
     ///
     /// # Errors
-    /// If the data is no JSON, no list that begins with a name, or does not go with its attachments.
+    /// If the data is not JSON, not a list that begins with a name, or does not match its attachments.
     pub fn encode(
         uid: &str,
         namespace: &str,
@@ -71,7 +71,8 @@ impl Broadcast {
     }
 }
 
-/// Reads the uid and leaves the reader at the packet. Says how many parts follow: it, the options and what nobody looks at.
+/// Reads the uid and leaves the reader at the packet. Returns how many parts follow: the packet, the options, and parts
+/// that are ignored.
 fn sender<'a>(reader: &mut Reader<'a>) -> Result<(Cow<'a, str>, u32), DecodeError> {
     let parts = reader.array()?;
     let rest = parts.checked_sub(1).filter(|rest| *rest >= 2).ok_or(DecodeError::Parts(parts))?;
@@ -97,7 +98,7 @@ pub(super) fn read_packet<'a>(reader: &mut Reader<'a>, message: &'a Bytes) -> Re
         Ok::<_, DecodeError>(())
     })?;
     check_type(kind.ok_or(DecodeError::Missing("type"))?)?;
-    // Some emitters know no namespaces.
+    // Some emitters do not know namespaces.
     let namespace = namespace.map_or_else(|| "/".into(), Box::from);
     Ok((namespace, event.ok_or(DecodeError::Missing("data"))?))
 }
@@ -111,7 +112,7 @@ fn read_namespace<'a>(reader: &mut Reader<'a>) -> Result<Option<Cow<'a, str>>, D
     }
 }
 
-/// That a packet carries an event. Old emitters say 5 if it holds binary data, the others 2 even then.
+/// Checks that a packet carries an event. Old emitters say 5 if it contains binary data; the others say 2 even then.
 pub(super) fn check_type(kind: Option<u64>) -> Result<(), DecodeError> {
     match kind {
         Some(2 | 5) => Ok(()),
@@ -140,7 +141,7 @@ fn read_event<'a>(reader: &mut Reader<'a>, message: &'a Bytes) -> Result<Event, 
     let json = ByteString::from(json);
     let name = match text {
         Some(text) => match json.get(2..2 + text.len()) {
-            // The name stands behind the bracket and its quote, unless something in it was escaped.
+            // The name comes after the bracket and its quote, unless something in it was escaped.
             Some(name) if name == text => json.slice_ref(name),
             _ => ByteString::from(&*text),
         },
@@ -158,7 +159,7 @@ pub(super) fn pack_event(data: Data<'_>) -> Result<Packed<'_>, EncodeError> {
     if packed.is_filled_array() { Ok(packed) } else { Err(EncodeError::NoEvent) }
 }
 
-/// Writes a packet, in the order Node's adapter has.
+/// Writes a packet in the order of Node's adapter.
 pub(super) fn write_packet(out: &mut Vec<u8>, namespace: &str, data: &Packed<'_>) -> Result<(), EncodeError> {
     msgpack::map(out, 3);
     msgpack::text(out, "type")?;

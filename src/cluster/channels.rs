@@ -1,4 +1,4 @@
-//! The names of the channels of one namespace. All end in `#`; rooms and uids stand in them as they are.
+//! The names of one namespace's channels. All end in `#`; rooms and uids are in them unchanged.
 
 use std::borrow::Cow;
 
@@ -11,12 +11,12 @@ pub struct Channels {
     own_response: Box<str>,
 }
 
-/// What comes by a channel.
+/// The kind of a channel's messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Incoming<'a> {
     /// A [`Broadcast`](super::Broadcast).
     Broadcast {
-        /// The one room it is for, if the channel is that of one; nobody needs to decode it who has no socket there.
+        /// The room, if the channel is for one room; a server without members there need not decode the message.
         room: Option<&'a str>,
     },
     /// A [`Request`](super::Request).
@@ -26,8 +26,8 @@ pub enum Incoming<'a> {
 }
 
 impl Channels {
-    /// The channels of `namespace` (which begins with a slash) under `prefix` (Node's option `key`, `socket.io` by default)
-    /// for the server that is `uid` there.
+    /// The channels of `namespace` (which begins with a slash) under `prefix` (Node's option `key`, `socket.io` by
+    /// default) for the server `uid`.
     pub fn new(prefix: &str, namespace: &str, uid: &str) -> Self {
         let response = format!("{prefix}-response#{namespace}#").into_boxed_str();
         Self {
@@ -43,7 +43,7 @@ impl Channels {
         &self.broadcast
     }
 
-    /// The pattern to subscribe to for broadcasts, those to single rooms included. What a pattern gives a meaning to is
+    /// The pattern to subscribe to for broadcasts, including those to single rooms. Special characters of patterns are
     /// escaped.
     pub fn pattern(&self) -> String {
         let mut pattern = String::with_capacity(self.broadcast.len() + 1);
@@ -57,7 +57,7 @@ impl Channels {
         pattern
     }
 
-    /// Where a broadcast to these rooms is published: if it is just one, on that room's channel.
+    /// Where a broadcast to these rooms is published: if there is just one, on that room's channel.
     pub fn broadcast_to(&self, rooms: &[impl AsRef<str>]) -> Cow<'_, str> {
         match rooms {
             [room] => Cow::Owned(format!("{}{}#", self.broadcast, room.as_ref())),
@@ -65,8 +65,7 @@ impl Channels {
         }
     }
 
-    /// Where requests are published. Servers are counted by their subscriptions to it, so it is to be subscribed to by name,
-    /// once for a process.
+    /// Where requests are published. Subscriptions to it count the servers, so each process subscribes by name, once.
     pub const fn request(&self) -> &str {
         &self.request
     }
@@ -81,12 +80,12 @@ impl Channels {
         &self.own_response
     }
 
-    /// Where responses for the server that is `uid` are published, alone.
+    /// Where responses for the server `uid` only are published.
     pub fn response_to(&self, uid: &str) -> String {
         format!("{}{uid}#", self.response)
     }
 
-    /// What comes by a channel. `None` if the channel is not one of these: a pattern may match more than it should.
+    /// The kind of a channel's messages. `None` if the channel is not one of these: a pattern may match too much.
     pub fn recognise<'a>(&self, channel: &'a str) -> Option<Incoming<'a>> {
         if let Some(rest) = channel.strip_prefix(&*self.broadcast) {
             // The room is all but the last character, whatever that is.

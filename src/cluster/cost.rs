@@ -1,5 +1,5 @@
-//! What decoding makes of a message beside its bytes. A message whose many small pieces would become many times as large is
-//! refused before they are made, however short it is.
+//! The memory that decoding a message takes beside its bytes. A message with many small pieces that would become many
+//! times as large is refused before they are made, however short it is.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -10,27 +10,27 @@ use crate::socketio::json;
 /// Bytes that the pieces of a message may take.
 pub const MAX_COST: usize = 32 * 1024 * 1024;
 
-/// What a piece takes beside its bytes: the name of a room, an attachment, an element or a member of JSON.
+/// What a piece takes beside its bytes: a room's name, an attachment, an element or a member of JSON.
 pub const PIECE: usize = 64;
 
-/// Whether so many pieces may be made of a message.
+/// Whether a message may have this many pieces.
 pub const fn allows(pieces: usize) -> bool {
     pieces <= MAX_COST / PIECE
 }
 
-/// What texts take, each a piece with its bytes.
+/// What texts take; each is a piece with its bytes.
 pub fn of_texts<'a>(texts: impl IntoIterator<Item = &'a str>) -> usize {
     texts.into_iter().map(|text| PIECE + text.len()).sum()
 }
 
-/// That a value of JSON is made of few enough pieces.
+/// Checks that a JSON value has few enough pieces.
 pub fn check(value: &RawValue) -> Result<(), DecodeError> {
     let text = value.get();
-    // A piece takes a byte at least.
+    // A piece takes at least a byte.
     if allows(text.len()) || allows(json::pieces(text)) { Ok(()) } else { Err(DecodeError::TooCostly) }
 }
 
-/// Reads a value of JSON that is made of few enough pieces.
+/// Reads a JSON value that has few enough pieces.
 pub fn read<'a, T: Deserialize<'a>>(value: &'a RawValue) -> Result<T, DecodeError> {
     check(value)?;
     Ok(serde_json::from_str(value.get())?)

@@ -1,10 +1,10 @@
-//! Arguments about to be sent.
+//! Arguments for sending.
 
 use bytes::Bytes;
 
 use crate::socketio::Arguments;
 
-/// JSON text, and the attachments that its placeholders stand for. Not every attachment need be used.
+/// JSON text, and the attachments of its placeholders. Not every attachment need be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Data<'a> {
     /// The text of one JSON value. For an event it is an array that begins with the event's name.

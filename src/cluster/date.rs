@@ -1,13 +1,13 @@
-//! Dates as JavaScript writes them, in UTC and the Gregorian calendar without a beginning.
+//! Dates as JavaScript writes them, in UTC and the proleptic Gregorian calendar.
 
 use std::fmt::Write;
 
-/// The farthest that a JavaScript date is from 1970, in milliseconds.
+/// The greatest distance of a JavaScript date from 1970, in milliseconds.
 const FARTHEST: f64 = 8.64e15;
 
 const MILLIS_PER_DAY: i64 = 86_400_000;
 
-/// What a clock and a calendar show.
+/// A date and a time of day.
 struct Civil {
     year: i64,
     /// From 1.
@@ -23,11 +23,11 @@ struct Civil {
 }
 
 impl Civil {
-    /// `millis` are those since 1970; their number is bounded by the callers.
+    /// `millis` count from 1970; the callers limit their number.
     const fn of(millis: i64) -> Self {
         let days = millis.div_euclid(MILLIS_PER_DAY);
         let of_day = millis.rem_euclid(MILLIS_PER_DAY);
-        // Years that begin in March, so that the leap day is the last one, in eras of 400 years.
+        // The years begin in March, so that the leap day is the last day, in eras of 400 years.
         let shifted = days + 719_468;
         let era = shifted.div_euclid(146_097);
         let of_era = shifted.rem_euclid(146_097);
@@ -66,7 +66,7 @@ pub fn push_json(out: &mut String, millis: f64) {
     let _ = write!(out, "-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z\"");
 }
 
-/// The text that a Node server in UTC gives for a date, milliseconds since 1970: `handshake.time`.
+/// The text of a Node server in UTC for a date, milliseconds since 1970: `handshake.time`.
 ///
 /// ```
 /// use kinglet::cluster::date_text;

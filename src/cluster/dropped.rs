@@ -3,15 +3,15 @@
 use super::DecodeError;
 use super::msgpack::MsgpackError;
 
-/// Why a message that came from Redis was dropped, as it is counted and logged.
+/// Why a message from Redis was dropped, for counters and the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DropReason {
-    /// It is neither MessagePack nor JSON, or is followed by something.
+    /// It is neither MessagePack nor JSON, or has trailing bytes.
     Encoding,
-    /// Something is missing in it, or of a kind that nobody makes sense of.
+    /// A part is missing or has a kind without a meaning.
     Shape,
-    /// It is of a type that is not known.
+    /// Its type is unknown.
     Type,
     /// It carries no event, or one whose name is reserved.
     Event,

@@ -4,7 +4,7 @@ use thiserror::Error;
 
 use super::msgpack::{MsgpackError, PackError};
 
-/// Why a message from Redis is not what its channel is for. It is to be dropped; nothing else is the matter.
+/// Why a message from Redis does not fit its channel. It is dropped, without further consequences.
 #[derive(Debug, Error)]
 pub enum DecodeError {
     /// It is not MessagePack of the right shape.
@@ -19,33 +19,33 @@ pub enum DecodeError {
     /// A broadcast has fewer than three parts.
     #[error("{0} parts instead of uid, packet and opts")]
     Parts(u32),
-    /// A member that the message cannot do without is missing.
+    /// A required member is missing.
     #[error("no member {0:?}")]
     Missing(&'static str),
-    /// A member is of a kind that stands for nothing.
+    /// A member has a kind without a meaning.
     #[error("{member:?} is no {expected}")]
     Kind {
         /// The member.
         member: &'static str,
-        /// What it ought to be.
+        /// The expected kind.
         expected: &'static str,
     },
     /// A broadcast is for another namespace than its channel.
     #[error("a packet for namespace {0:?} on the channel of another")]
     Namespace(Box<str>),
-    /// The packet is none that carries an event.
+    /// The packet does not carry an event.
     #[error("a packet of type {0} instead of 2, an event")]
     PacketType(u64),
-    /// The data is no list that begins with an event's name.
+    /// The data is not a list that begins with an event's name.
     #[error("the data does not begin with an event's name")]
     NoEvent,
-    /// The event's name is one that the receiver keeps for itself.
+    /// The receiver reserves the event's name.
     #[error("{0:?} is a reserved event name")]
     Reserved(String),
     /// An event for servers holds binary data.
     #[error("events for servers cannot hold binary data")]
     Binary,
-    /// The message is longer than allowed (`redis_message`); it was not read.
+    /// The message is longer than allowed (`redis_message`), so it was not read.
     #[error("longer than {most} bytes (KINGLET_REDIS_MESSAGE)")]
     TooLong {
         /// What a message may have.
@@ -54,7 +54,7 @@ pub enum DecodeError {
     /// Arguments nest deeper than [`MAX_DEPTH`](super::msgpack::MAX_DEPTH).
     #[error("the data nests deeper than {} levels", super::msgpack::MAX_DEPTH)]
     TooDeep,
-    /// Of its many pieces, as rooms or attachments, would become too much.
+    /// Its many pieces, such as rooms or attachments, would take too much memory.
     #[error("its pieces would take more than {} bytes", super::cost::MAX_COST)]
     TooCostly,
     /// There is no such type of request.
@@ -71,13 +71,13 @@ pub enum EncodeError {
     /// The arguments cannot be MessagePack.
     #[error(transparent)]
     Pack(#[from] PackError),
-    /// A text that ought to be JSON is none.
+    /// A text that should be JSON is not.
     #[error("no JSON: {0}")]
     Json(#[from] serde_json::Error),
-    /// The data is no list that begins with an event's name.
+    /// The data is not a list that begins with an event's name.
     #[error("the data is no list that begins with an event's name")]
     NoEvent,
-    /// The event's name is one that servers keep for themselves.
+    /// Servers reserve the event's name.
     #[error("{0:?} is a reserved event name: choose another")]
     Reserved(String),
     /// Binary data among the arguments of a message that is JSON.

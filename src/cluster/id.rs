@@ -8,10 +8,10 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 const LENGTH: usize = 6;
 
-/// What the uid of a kinglet ends in. No Node server's does: they consist of letters, digits, `-` and `_`.
+/// The last character of a kinglet's uid. No Node server's uid ends so: they consist of letters, digits, `-` and `_`.
 const KINGLET: char = '~';
 
-/// A uid for a kinglet.
+/// A new uid for a kinglet.
 ///
 /// # Errors
 /// As [`ClusterId::random`].
@@ -24,8 +24,8 @@ pub(super) fn is_kinglet_uid(uid: &str) -> bool {
     uid.len() == LENGTH + KINGLET.len_utf8() && uid.ends_with(KINGLET)
 }
 
-/// A uid (the id of a server's adapter of one namespace) or the id of a request, of our own making: six characters of
-/// `A-Z a-z 0-9 - _` at random. Others' ids are any texts.
+/// A uid (the id of a server's adapter in one namespace) or the id of a request, made here: six random characters of
+/// `A-Z a-z 0-9 - _`. Others' ids may be any texts.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ClusterId([u8; LENGTH]);
 

@@ -1,7 +1,7 @@
-//! This server's membership in a cluster: which namespaces it has there, what it publishes, what it waits for.
+//! This server's membership in a cluster: its namespaces there, its publications, and its open questions.
 //!
-//! There is one uid for the process and one subscription for each namespace, whatever the number of shards. Nothing here
-//! knows of sockets: what comes in is told apart and handed on, and answers are handed to whoever asked.
+//! There is one uid for the process and one subscription for each namespace, whatever the number of shards. Nothing
+//! here knows of sockets: received messages are classified and passed on, and answers go to their askers.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -26,33 +26,33 @@ use crate::log_line::{Excerpt, LineKind};
 static UNPUBLISHABLE: LineKind = LineKind::new(Level::Warn, module_path!(), "messages that were not published");
 static UNCOUNTED: LineKind = LineKind::each_minute(Level::Warn, module_path!(), "counts that Redis refused");
 
-/// Bytes that stand around an event for servers, with the ids of server and request.
+/// Bytes around an event for servers, including the ids of server and request.
 const AROUND_SERVER_EVENT: usize = r#"{"uid":"123456~","requestId":"123456","type":6,"data":}"#.len();
 
-/// How long a goodbye may wait until it is published: much less than those who are missed may need to come back.
+/// How long a goodbye may wait to be published: much less than missing servers may need to come back.
 const GOODBYE: Duration = Duration::from_secs(1);
 
-/// An id of a request, as long as all are.
+/// A request id; all have this length.
 const SOME_ID: &str = "123456";
 
-/// What is called with each answer to a request, and with the bytes that it takes, until it says that it wants no more. It
-/// must bear one answer too many.
+/// Called with each answer to a request and the bytes that it takes, until it wants no more. It must tolerate one more
+/// answer after that.
 pub(crate) type Listener = Arc<dyn Fn(Answer, Extent, usize) -> Wants + Send + Sync>;
 
-/// Whether more answers are waited for.
+/// Whether it wants more answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Wants {
     More,
     NoMore,
 }
 
-/// A question whose answers are heard.
+/// A question that is subscribed to its answers.
 pub(crate) struct Asking {
     pub(crate) id: Box<str>,
     pub(crate) place: Arc<Place>,
 }
 
-/// Who hears the answers to a question.
+/// The listener for the answers to a question.
 struct Listening {
     listener: Listener,
     place: Arc<Place>,
@@ -62,11 +62,11 @@ struct Listening {
 pub(crate) struct Membership {
     redis: redis::Handle,
     uid: Box<str>,
-    /// What this server is called where it only asks.
+    /// This server's uid where it is a guest.
     guest: Box<str>,
     key: String,
     responses: ResponseChannel,
-    /// How long another server may need to come back after an outage of Redis, once this one has.
+    /// How long another server may need to come back after an outage of Redis, once this one is back.
     return_time: Duration,
     places: RwLock<Places>,
     listeners: Mutex<HashMap<Box<str>, Listening, RandomState>>,
@@ -75,7 +75,7 @@ pub(crate) struct Membership {
 }
 
 impl Membership {
-    /// Becomes a member with these namespaces, if the settings name a Redis. `sink` is called with what comes from there, `lost`
+    /// Becomes a member with these namespaces, if the settings name a Redis. `sink` is called with what arrives, `lost`
     /// with what is not subscribed to any more: see [`redis::start`].
     ///
     /// # Errors
@@ -109,7 +109,7 @@ impl Membership {
         }))
     }
 
-    /// Whether this server is meant by a uid.
+    /// Whether a uid is this server's.
     pub(crate) fn is_own(&self, uid: &str) -> bool {
         *self.uid == *uid || *self.guest == *uid
     }
@@ -119,18 +119,18 @@ impl Membership {
         is_kinglet_uid(uid)
     }
 
-    /// Takes part in a namespace from now on.
+    /// Enters a namespace.
     pub(crate) fn enter(&self, namespace: &str) {
         let mut places = self.places_mut();
         if places.member(namespace).is_some() {
             return;
         }
         let topics = places.enter(&Arc::new(self.place(namespace)));
-        // While the lock is held, so that entering and leaving come to Redis in their order.
+        // Under the lock, so that Redis hears of entering and leaving in order.
         self.redis.subscribe(topics);
     }
 
-    /// Takes no part in a namespace any more.
+    /// Leaves a namespace.
     pub(crate) fn leave(&self, namespace: &str) {
         let mut places = self.places_mut();
         let Some((left, topics)) = places.leave(namespace) else { return };
@@ -156,7 +156,7 @@ impl Membership {
         self.places().member(namespace).map(Arc::clone)
     }
 
-    /// The namespace, as others know it, whether or not this server has it.
+    /// A namespace as others know it, whether or not this server has it.
     fn place_of(&self, namespace: &str) -> Arc<Place> {
         self.member_place(namespace).unwrap_or_else(|| Arc::new(self.place(namespace)))
     }
@@ -167,7 +167,7 @@ impl Membership {
         self.member_place(namespace).unwrap_or_else(guest)
     }
 
-    /// How far the subscriptions of a place are.
+    /// The state of a place's subscriptions.
     pub(crate) fn standing(&self, place: &Place) -> Standing {
         place.standing(&self.redis)
     }
@@ -186,7 +186,7 @@ impl Membership {
         }
     }
 
-    /// Something is not subscribed to any more.
+    /// A subscription is not in effect any more.
     pub(crate) fn lost(&self, loss: Loss) {
         match loss {
             Loss::Deaf => {
@@ -201,9 +201,9 @@ impl Membership {
         }
     }
 
-    /// Tells the others of a namespace that this server, which was counted there since then, is so no more, and that they need
-    /// not wait for it to come back. They are told shortly afterwards or not at all: once they have given it up, they would
-    /// take its goodbye for that of somebody who is still there.
+    /// Tells the other servers of a namespace that this one, which was counted there since then, is not counted any
+    /// more and will not come back. They are told shortly afterwards or not at all: once they have given it up, they
+    /// would take its goodbye for that of a server that is still there.
     fn say_goodbye(&self, namespace: &str, since: Instant) {
         let place = self.place(namespace);
         let operation = Operation::Goodbye { stayed: since.elapsed() };
@@ -214,15 +214,15 @@ impl Membership {
         }
     }
 
-    /// What came by a subscription: to which namespace it belongs, and what it is.
+    /// The namespace and kind of something that came by a subscription.
     pub(crate) fn recognise<'a>(&self, topic: &Topic, channel: &'a str) -> Option<(Arc<Place>, Incoming<'a>)> {
         let place = Arc::clone(self.places().of(topic)?);
         let incoming = place.channels.recognise(channel)?;
         Some((place, incoming))
     }
 
-    /// The same for requests that come although their namespace was left: until Redis knows of that, this server is counted
-    /// there, and the others wait for its answers.
+    /// The same for requests that come although the server left their namespace: until Redis knows that, this server is
+    /// counted there, and the others wait for its answers.
     pub(crate) fn recognise_left<'a>(&self, channel: &'a str) -> Option<(Arc<Place>, Incoming<'a>)> {
         let namespace = self.asked_by(channel)?;
         Some((Arc::new(self.place(namespace)), Incoming::Request))
@@ -233,10 +233,10 @@ impl Membership {
         channel.strip_prefix(&*self.key)?.strip_prefix("-request#")?.strip_suffix('#')
     }
 
-    /// Tells the others of an event for sockets of theirs.
+    /// Publishes an event for sockets of other servers.
     ///
     /// # Errors
-    /// If the message would be too long. Whatever else is wrong with it is logged.
+    /// If the message would be too long. Other errors are logged.
     pub(crate) fn broadcast(
         &self,
         namespace: &str,
@@ -251,14 +251,14 @@ impl Membership {
         self.try_publish(&channel, message, kind)
     }
 
-    /// Tells the others what to do.
+    /// Publishes a request to do something.
     pub(crate) fn request(&self, namespace: &str, operation: Operation) {
         if let Err(error) = self.try_request(namespace, operation) {
             unpublishable(namespace, &error);
         }
     }
 
-    /// The same, for who can say what is wrong.
+    /// The same for callers that can report an error.
     ///
     /// # Errors
     /// As [`broadcast`](Self::broadcast).
@@ -267,7 +267,7 @@ impl Membership {
         self.try_publish(self.place_of(namespace).channels.request(), request.encode(), Kind::Lasting)
     }
 
-    /// That an event for servers, of so many bytes, could be published.
+    /// Checks that an event for servers of this many bytes could be published.
     ///
     /// # Errors
     /// As [`broadcast`](Self::broadcast).
@@ -275,7 +275,7 @@ impl Membership {
         self.check_length(self.place_of(namespace).channels.request(), length + AROUND_SERVER_EVENT)
     }
 
-    /// That a broadcast whose clients are to answer could be published.
+    /// Checks that a broadcast with acknowledgements could be published.
     ///
     /// # Errors
     /// As [`broadcast`](Self::broadcast).
@@ -287,9 +287,9 @@ impl Membership {
         request.encode().map_or(Ok(()), |message| self.check_length(&channel, message.len()))
     }
 
-    /// Asks the others, in order with what else is published, and counts those that get the question. `receive` is called with
-    /// the count, on a thread of Redis's, or at once on this one: with `None` if it is not to be had, or if this server hears no
-    /// answers. It hears them by `connection`.
+    /// Asks the others, in order with other publications, and counts the servers that get the question. `receive` is
+    /// called with the count on a thread of Redis's, or at once on this one: with `None` if there is no count, or if
+    /// this server hears no answers. It hears them by `connection`.
     pub(crate) fn ask(
         &self,
         place: &Arc<Place>,
@@ -318,7 +318,7 @@ impl Membership {
         self.redis.count_all(place.counted(), timeout, self.census(place, Some(connection), receive));
     }
 
-    /// Makes a census of a count.
+    /// Turns a count into a census.
     fn census(
         &self,
         place: &Arc<Place>,
@@ -333,7 +333,7 @@ impl Membership {
         }
     }
 
-    /// That a message of this length has room in the queue, and that the other servers do not skip it.
+    /// Checks that the queue has room for a message of this length, and that other servers do not skip it.
     fn check_length(&self, channel: &str, length: usize) -> Result<(), TooLarge> {
         let most = self.redis.longest(channel);
         if length <= most {
@@ -343,10 +343,10 @@ impl Membership {
         Err(TooLarge { length, most })
     }
 
-    /// Answers the server that is `uid`, or sends to all if it did not say who it is. Says whether the answer is not too long.
+    /// Answers the server `uid`, or all servers if it gave no uid. Returns whether the answer is short enough.
     pub(crate) fn respond(&self, namespace: &str, uid: Option<&str>, response: Response) -> bool {
         let place = self.place_of(namespace);
-        // Answers to this one always go to all.
+        // These answers always go to all servers.
         let shared = matches!(response.answer, Answer::ServerSideEmit(_));
         let own = uid.filter(|_| self.responses == ResponseChannel::Specific && !shared);
         let own = own.map(|uid| place.channels.response_to(uid));
@@ -362,7 +362,7 @@ impl Membership {
         Ok(())
     }
 
-    /// A message, unless it could not be written, which is logged.
+    /// The message, unless it could not be encoded, which is logged.
     fn encoded(&self, channel: &str, message: Result<Vec<u8>, EncodeError>) -> Result<Option<Bytes>, TooLarge> {
         match message {
             Ok(message) => {
@@ -377,7 +377,7 @@ impl Membership {
         }
     }
 
-    /// A new question, whose answers `listener` hears from now on until it is [forgotten](Self::forget), as far as the
+    /// A new question. `listener` hears its answers from now on until it is [forgotten](Self::forget), as far as the
     /// subscriptions of its place are in effect: see [`when_in_effect`](Self::when_in_effect).
     ///
     /// # Errors
@@ -398,9 +398,9 @@ impl Membership {
         place
     }
 
-    /// No more answers to a question are wanted.
+    /// Ends a question: no more answers are wanted.
     pub(crate) fn forget(&self, request_id: &str) {
-        // Dropped when nothing is locked: it is the program's in part.
+        // Dropped after unlocking, because a part of it is the program's.
         let listening = self.listeners().remove(request_id);
         if let Some(Listening { place, .. }) = listening.as_ref().filter(|listening| !listening.place.is_member()) {
             let mut places = self.places_mut();
@@ -413,7 +413,7 @@ impl Membership {
         }
     }
 
-    /// Hands an answer to whoever asked, with what it takes. An answer to somebody else's request is ignored.
+    /// Passes an answer to its asker, with the bytes that it takes. An answer to somebody else's request is ignored.
     pub(crate) fn answered(&self, response: Response) {
         let listener = self.listeners().get(&response.request_id).map(|listening| Arc::clone(&listening.listener));
         let bytes = response.answer.bytes();
@@ -426,23 +426,23 @@ impl Membership {
         self.listeners.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether Redis is there.
+    /// Whether Redis is connected.
     pub(crate) fn redis_state(&self) -> redis::State {
         self.redis.state()
     }
 
-    /// What has been counted.
+    /// The counters.
     pub(crate) fn metrics(&self) -> ClusterMetrics {
         self.counters.read(self.redis.metrics())
     }
 
-    /// Publishes what waits, as long as `timeout` lets it, and leaves the cluster.
+    /// Publishes waiting messages within `timeout`, and leaves the cluster.
     pub(crate) fn stop(&self, timeout: Duration) {
         self.redis.stop(timeout);
     }
 }
 
-/// Redis that is away says so itself; one that refuses stays there, and nothing else would tell.
+/// A missing Redis is logged elsewhere. A Redis that refuses is connected, so this log line is the only sign.
 fn uncountable(error: &AskError) {
     let line = || {
         format!(
@@ -470,7 +470,7 @@ mod tests {
 
     /// A member whose Redis is not there.
     fn member() -> Membership {
-        // Nobody listens on the discard port, and what is asked of Redis does not show here.
+        // Nothing listens on the discard port, and what Redis is asked does not show here.
         let redis = Some(RedisServer::new("127.0.0.1", 9, RedisSecurity::Plain));
         let config = Config { redis, ..Config::default() };
         Membership::start(&config, [], |_| (), |_| ()).expect("threads").expect("a server is named")
@@ -501,7 +501,7 @@ mod tests {
         assert_eq!(namespace_of(&member, request), None);
         assert!(member.recognise(&pattern, "socket.io#/chat#room#").is_none());
         assert!(namespace_of(&member, "socket.io-request#/#").is_some());
-        // Who is still counted has to answer.
+        // A counted server must answer.
         let (place, incoming) = member.recognise_left(request).expect("a request");
         assert_eq!((&*place.namespace, incoming), ("/chat", Incoming::Request));
         assert!(member.recognise_left("socket.io#/chat#").is_none());
@@ -563,7 +563,7 @@ mod tests {
         for _ in 0..2 {
             let sender = sender.clone();
             let heard = move |standing| sender.send(standing).expect("the test listens");
-            // Whether Redis has been found absent by now does not matter here.
+            // Whether Redis is known to be absent by now does not matter here.
             member.when_in_effect(&place, Box::new(heard));
             member.leave("/");
             assert_eq!(told.recv(), Ok(Standing::Away));

@@ -1,11 +1,11 @@
-//! What servers that share a Redis tell each other, as Node's classic adapter (`@socket.io/redis-adapter`) and the emitter
-//! have it: names of channels, broadcasts, requests and responses. No I/O happens here; the bytes come from Redis and go
-//! there.
+//! The messages between servers that share a Redis, in the format of Node's classic adapter
+//! (`@socket.io/redis-adapter`) and emitter: names of channels, broadcasts, requests and responses. No I/O happens
+//! here; `redis` sends and receives the bytes.
 //!
-//! A [`Broadcast`] is MessagePack, published on the namespace's channel or on that of one room. A [`Request`] asks the other
-//! servers for something, a [`Response`] is what one of them answers; most are JSON, those that may hold binary data are
-//! MessagePack. Arguments inside are what they are in [`socketio`](crate::socketio): JSON text and attachments.
-//! [`msgpack`] says how one becomes the other.
+//! A [`Broadcast`] is MessagePack, published on the namespace's channel or on that of one room. A [`Request`] asks the
+//! other servers for something, and a [`Response`] is one server's answer. Most are JSON; those that may contain binary
+//! data are MessagePack. Their arguments have the form of [`socketio`](crate::socketio): JSON text and attachments.
+//! [`msgpack`] converts between the two.
 #![forbid(unsafe_code)]
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 

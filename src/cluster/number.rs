@@ -2,13 +2,14 @@
 
 use std::fmt::Write;
 
-/// Writes a number as `JSON.stringify` does: the shortest digits that mean it, `0` for −0, `null` for NaN and infinities.
+/// Writes a number as `JSON.stringify` does: the shortest digits for it, `0` for −0, `null` for NaN and infinities.
 pub fn push(out: &mut String, number: f64) {
     if !number.is_finite() {
         out.push_str("null");
         return;
     }
-    // Rust's own formatting rounds the last digit up where JavaScript rounds to even; that of serde_json does as JavaScript.
+    // Rust's own formatting rounds the last digit up where JavaScript rounds to even; serde_json's formatting agrees
+    // with JavaScript.
     let shortest = serde_json::to_string(&number.abs()).unwrap_or_default();
     let (mantissa, exponent) = shortest.split_once('e').unwrap_or((&shortest, "0"));
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
@@ -22,7 +23,7 @@ pub fn push(out: &mut String, number: f64) {
     if number < 0.0 {
         out.push('-');
     }
-    // Where the point stands, counted from before the first digit.
+    // The place of the point, counted from before the first digit.
     let leading = all.len() - significant.len();
     let point = whole.len() as i32 - leading as i32 + exponent.parse::<i32>().unwrap_or_default();
     let zeros = |count: i32| std::iter::repeat_n('0', usize::try_from(count).unwrap_or_default());

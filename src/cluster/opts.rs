@@ -1,4 +1,4 @@
-//! Whom a message is for and how it is to be sent: the member `opts` of broadcasts and requests.
+//! The target of a message and its flags: the member `opts` of broadcasts and requests.
 
 use std::fmt;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::msgpack::{self, PackError};
 use super::number;
 
-/// Which sockets of the namespace are meant.
+/// The target sockets of the namespace.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Opts {
     /// The rooms, of which a socket is in at least one; none: all sockets. A socket's id is a room.
@@ -18,20 +18,20 @@ pub struct Opts {
     pub except: Vec<Box<str>>,
 }
 
-/// How an event is to be sent. Flags that others use and that mean nothing here are ignored.
+/// How to send an event. Flags without a meaning here are ignored.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Flags {
     /// Whether the event comes from a remote socket object, to that one socket.
     pub expect_single_response: bool,
-    /// Whether clients that are not ready to receive do not get it.
+    /// Whether clients that are not ready to receive are left out.
     pub volatile: bool,
-    /// Whether it may be compressed. `None`, when nobody said so, means yes.
+    /// Whether it may be compressed. `None`, when unspecified, means yes.
     pub compress: Option<bool>,
-    /// How long acknowledgements are waited for. Whole milliseconds travel.
+    /// Timeout for acknowledgements. It is sent in whole milliseconds.
     pub timeout: Option<Duration>,
 }
 
-/// Writes `opts` for MessagePack, in the order Node's adapter has.
+/// Writes `opts` for MessagePack, in the order of Node's adapter.
 pub fn write(out: &mut Vec<u8>, opts: &Opts, flags: &Flags) -> Result<(), PackError> {
     msgpack::map(out, 3);
     for (name, rooms) in [("rooms", &opts.rooms), ("except", &opts.except)] {
@@ -56,7 +56,7 @@ pub fn write(out: &mut Vec<u8>, opts: &Opts, flags: &Flags) -> Result<(), PackEr
     Ok(())
 }
 
-/// How much of a message `opts` take, about.
+/// Estimated bytes of `opts` in a message.
 pub fn capacity(opts: &Opts) -> usize {
     100 + opts.rooms.iter().chain(&opts.except).map(|room| room.len() + 5).sum::<usize>()
 }
@@ -68,7 +68,7 @@ pub fn decimal(float: f64) -> String {
     text
 }
 
-/// A time of so many milliseconds, of which parts are dropped. `None` for less than none.
+/// A duration of this many milliseconds, without fractions. `None` for a negative one.
 pub fn duration(millis: f64) -> Option<Duration> {
     // Too large a number becomes the largest.
     (millis >= 0.0).then(|| Duration::from_millis(millis as u64))

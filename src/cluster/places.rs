@@ -1,8 +1,8 @@
-//! The namespaces that a server has in a cluster, and those where it only waits for answers.
+//! The namespaces of a server in a cluster, and those where it only waits for answers.
 //!
-//! A server that has a namespace is a *member* there: it subscribes to everything, and is counted. To ask the members of a
-//! namespace that it does not have, it is a *guest* while it waits: it subscribes to answers, under a uid of its own, and is
-//! not counted.
+//! A server that has a namespace is a *member* there: it subscribes to everything, and is counted. To ask the members
+//! of a namespace that it does not have, it becomes a *guest* while it waits: it subscribes to answers, under another
+//! uid, and is not counted.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,7 +15,8 @@ use super::Channels;
 use super::recent::Recent;
 use super::redis::{self, Connection, Standing, Topic};
 
-/// What is called when the subscriptions of a place are in effect, or will not be: there is no connection, or the place was left.
+/// Called when the subscriptions of a place are in effect, or will not be: there is no connection, or the server left
+/// the place.
 pub(crate) type Heard = Box<dyn FnOnce(Standing) + Send>;
 
 /// A namespace of this server, as the cluster knows it.
@@ -24,11 +25,11 @@ pub(crate) struct Place {
     pub(crate) channels: Channels,
     pub(super) uid: Box<str>,
     role: Role,
-    /// What is subscribed to. Redis confirms it in this order.
+    /// The subscriptions. Redis confirms them in this order.
     topics: Vec<Topic>,
-    /// The channel that this server subscribes to exactly as long as to requests, and nobody else does.
+    /// A channel that only this server subscribes to, for exactly as long as to requests.
     mark: Bytes,
-    /// Those who wait for the subscriptions; `None` when the place was left.
+    /// Callbacks that wait for the subscriptions; `None` after the server left the place.
     waiting: Mutex<Option<Vec<Heard>>>,
     recent: Mutex<Recent>,
 }
@@ -39,12 +40,12 @@ enum Role {
     Guest,
 }
 
-/// A count of the others.
+/// A count of the other servers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Census {
     pub(crate) others: usize,
-    /// How many more were there lately, and may be on their way back to Redis. `None` if nobody knows: this server was away, has
-    /// just come back, and did not count the others shortly before.
+    /// How many more there were lately, which may be on their way back to Redis. `None` if unknown: this server was
+    /// away, has just come back, and had not counted the others shortly before.
     pub(crate) absent: Option<usize>,
 }
 
@@ -79,14 +80,14 @@ impl Place {
         self.role == Role::Member
     }
 
-    /// What is to be counted to know of the others: who takes requests, and whether this server does.
+    /// The channels to count: one tells the servers that take requests, the other whether this server is among them.
     pub(super) fn counted(&self) -> Vec<Bytes> {
         vec![Bytes::copy_from_slice(self.channels.request().as_bytes()), self.mark.clone()]
     }
 
-    /// What a count says of the others. `None` if this server is not counted where it should be: it hears no answers.
-    /// `connection`: the one that it is subscribed by. `return_time`: how long others may need to come back from an outage.
-    /// `asked`: when it was asked for, or before.
+    /// The result of a count. `None` if this server is not counted where it should be: it hears no answers.
+    /// `connection`: the one that carries its subscriptions. `asked`: when the count was asked for, or earlier.
+    /// `return_time`: how long others may need to come back from an outage.
     pub(super) fn census(
         &self,
         counts: &[u64],
@@ -104,7 +105,7 @@ impl Place {
         Some(Census { others, absent })
     }
 
-    /// The server that is `uid` has said goodbye, having been counted without a break for so long.
+    /// The server `uid` has said goodbye; it was counted without a break for this long.
     pub(crate) fn goodbye(&self, uid: &str, stayed: Duration) {
         self.recent().goodbye(uid, stayed, Instant::now());
     }
@@ -117,7 +118,7 @@ impl Place {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How far the subscriptions are: the last tells of all.
+    /// The state of the subscriptions: the last one tells for all.
     pub(super) fn standing(&self, redis: &redis::Handle) -> Standing {
         self.topics.last().map_or(Standing::Away, |last| redis.standing(last))
     }
@@ -127,7 +128,7 @@ impl Place {
         let mut waiting = self.waiting();
         let standing = match &mut *waiting {
             None => Standing::Away,
-            // Looked at while locked: who tells that it has changed comes here afterwards.
+            // Checked while locked: whoever reports a change comes here afterwards.
             Some(calls) => match self.standing(redis) {
                 Standing::Pending => return calls.push(heard),
                 known => known,
@@ -149,7 +150,7 @@ impl Place {
         calls.into_iter().for_each(|heard| heard(standing));
     }
 
-    /// The place is left.
+    /// The server left the place.
     fn left(&self) {
         let calls = self.waiting().take().unwrap_or_default();
         calls.into_iter().for_each(|heard| heard(Standing::Away));
@@ -189,7 +190,7 @@ impl Places {
         self.members.values().chain(self.guests.values().map(|guest| &guest.place)).map(Arc::clone).collect()
     }
 
-    /// Adds a place of a member. Gives what is to be subscribed to.
+    /// Adds a place of a member. Returns what to subscribe to.
     pub(super) fn enter(&mut self, place: &Arc<Place>) -> Vec<Topic> {
         for topic in &place.topics {
             self.by_topic.insert(topic.clone(), Arc::clone(place));
@@ -198,14 +199,14 @@ impl Places {
         place.topics.clone()
     }
 
-    /// Takes out a member's place. Gives it with what is to be subscribed to no more.
+    /// Removes a member's place. Returns it with what to unsubscribe from.
     pub(super) fn leave(&mut self, namespace: &str) -> Option<(Left, Vec<Topic>)> {
         let place = self.members.remove(namespace)?;
         let guest = self.guests.get(namespace).map(|guest| Arc::clone(&guest.place));
         Some(self.take_topics(place, guest))
     }
 
-    /// A question is to be asked by a guest: gives the guest's place, and what is to be subscribed to.
+    /// A guest asks a question: returns the guest's place, and what to subscribe to.
     pub(super) fn visit(&mut self, key: &str, namespace: &str, guest: &str, member: &str) -> (Arc<Place>, Vec<Topic>) {
         let new = || Guest { place: Arc::new(Place::guest(key, namespace, guest, member)), questions: 0 };
         let guest = self.guests.entry(namespace.into()).or_insert_with(new);
@@ -218,7 +219,7 @@ impl Places {
         (place, topics)
     }
 
-    /// A guest's question is over. The last gives the place with what is to be subscribed to no more.
+    /// A guest's question is over. After the last one, returns the place with what to unsubscribe from.
     pub(super) fn part(&mut self, namespace: &str) -> Option<(Left, Vec<Topic>)> {
         let guest = self.guests.get_mut(namespace)?;
         guest.questions = guest.questions.saturating_sub(1);
@@ -230,7 +231,7 @@ impl Places {
         Some(self.take_topics(guest.place, member))
     }
 
-    /// Takes out a place's topics, but for those that `other`, the other place of the same namespace, has as well.
+    /// A place's topics, without those that `other`, the other place in the same namespace, also has.
     fn take_topics(&mut self, place: Arc<Place>, other: Option<Arc<Place>>) -> (Left, Vec<Topic>) {
         let mut gone = place.topics.clone();
         gone.retain(|topic| match other.as_ref().filter(|other| other.topics.contains(topic)) {
@@ -244,7 +245,7 @@ impl Places {
     }
 }
 
-/// A place that was left; those who wait there are told when it is dropped, for which nothing must be locked.
+/// A place that the server left. Waiting callbacks are called when it is dropped, and nothing may be locked then.
 pub(super) struct Left(Arc<Place>);
 
 impl Drop for Left {

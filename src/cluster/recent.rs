@@ -1,50 +1,51 @@
-//! How many others a server has counted lately. Who is away from Redis for the moment is not counted, and yet there; who has said
-//! goodbye is not.
+//! How many others a server has counted lately. A server that is away from Redis for the moment is not counted, but it
+//! exists; one that has said goodbye does not.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::redis::Connection;
 
-/// Goodbyes that are remembered. Of more than these, without a count in between, those who said the first are missing as if they
-/// had said nothing.
+/// Goodbyes that are remembered. If more come without a count in between, the senders of the first ones are reported as
+/// missing as if they had said nothing.
 const GOODBYES: usize = 64;
 
-/// Counts of the others, as far as they still say who may be there.
+/// Counts of the others that still say who may exist.
 ///
-/// Counts are numbers: one that leaves while another comes does not show.
+/// Counts are only numbers: if one server leaves while another comes, that does not show.
 ///
-/// A goodbye is said after Redis has confirmed that its sender is not counted any more, and comes by another connection than
-/// counts do. So the sender is certainly in no count that was asked for after the goodbye came, nor in one that was made before
-/// the sender came. Of those that were noted in between the first is taken to have it, and to be one too high. Later ones stay
-/// as they are, since the sender may have been gone by then; so do all when a count is noted that was asked for before the goodbye
-/// came. In doubt somebody is missing who is not, never the other way round, but for one moment: a count that is made and noted
-/// between the end of the sender's subscription and the coming of its goodbye is taken to have the sender if no earlier one
-/// does, or if another server has come since and hides that the sender is not in it.
+/// A goodbye is sent after Redis has confirmed that its sender is not counted any more, and it comes by another
+/// connection than counts do. So the sender is certainly not in a count that was asked for after the goodbye came, nor
+/// in one that was made before the sender came. Of the counts in between, the first is taken to include it and to be
+/// one too high. Later ones stay as they are, because the sender may have been gone by then; so do all of them when a
+/// count is noted that was asked for before the goodbye came. In doubt a server is reported as missing that is not,
+/// never the other way round, with one exception: a count that is made and noted between the end of the sender's
+/// subscription and the arrival of its goodbye is taken to include the sender if no earlier one does, or if another
+/// server has come since and hides that the sender is not in it.
 #[derive(Debug, Default)]
 pub(super) struct Recent {
-    /// The last, and before it those that were higher, the highest first.
+    /// The last count, and before it higher ones, the highest first.
     counts: VecDeque<Count>,
-    /// The connection of the last.
+    /// The connection of the last count.
     connection: u64,
-    /// Until then there may be others that were never counted.
+    /// Until then others may exist that were never counted.
     unsure_until: Option<Instant>,
-    /// The last, in their order.
+    /// The last ones, in order.
     goodbyes: VecDeque<Goodbye>,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Count {
     others: usize,
-    /// When it was asked for, or before.
+    /// When it was asked for, or earlier.
     asked: Instant,
     counted: Instant,
-    /// Until then those who are not counted any more may come back; `None` for the last, which none has followed.
+    /// Until then servers that are not counted any more may come back; `None` for the last count.
     until: Option<Instant>,
 }
 
 impl Count {
-    /// Whether those who are not counted any more will not come back.
+    /// Whether the servers that are not counted any more will not come back.
     fn is_over(&self, now: Instant) -> bool {
         self.until.is_some_and(|until| until <= now)
     }
@@ -54,7 +55,7 @@ impl Count {
 #[derive(Debug)]
 struct Goodbye {
     uid: Box<str>,
-    /// From then on, at the latest, the server was counted without a break.
+    /// The server was counted without a break from then on, at the latest.
     since: Instant,
     came: Instant,
     taken: Taken,
@@ -68,9 +69,9 @@ enum Taken {
 }
 
 impl Recent {
-    /// Notes a count that was asked for then, or later, by the server that hears by `connection`. Gives how many more there are,
-    /// away from Redis or gone since no longer than `return_time` without a goodbye; `None` if nobody knows. Counts are noted
-    /// in the order in which Redis has made them.
+    /// Notes a count that was asked for at this time, or later, by the server whose connection is `connection`. Returns
+    /// how many more exist, away from Redis or gone for no longer than `return_time` without a goodbye; `None` if
+    /// unknown. Counts are noted in the order in which Redis made them.
     pub(super) fn note(
         &mut self,
         others: usize,
@@ -92,8 +93,8 @@ impl Recent {
         self.unsure_until.is_none_or(|until| now >= until).then(|| highest - others)
     }
 
-    /// A server has said goodbye, having been counted without a break for so long. Who said so before, for the same time, is
-    /// ignored, and whoever has gone before anybody was counted.
+    /// A server has said goodbye; it was counted without a break for this long. An earlier goodbye for the same time is
+    /// ignored, and so is one of a server that left before anybody was counted.
     pub(super) fn goodbye(&mut self, uid: &str, stayed: Duration, now: Instant) {
         let since = now.checked_sub(stayed).unwrap_or(now);
         let mut of_this = self.goodbyes.iter().filter(|goodbye| *goodbye.uid == *uid);
@@ -106,7 +107,7 @@ impl Recent {
         self.goodbyes.push_back(Goodbye { uid: uid.into(), since, came: now, taken: Taken::NotYet });
     }
 
-    /// Lowers the counts by those who said goodbye before a count was asked for that is noted now.
+    /// Lowers the counts by the servers that said goodbye before the count was asked for that is noted now.
     fn take_goodbyes(&mut self, asked: Instant, now: Instant) {
         for goodbye in self.goodbyes.iter_mut().filter(|goodbye| goodbye.taken == Taken::NotYet) {
             let has_it = |count: &Count| count.asked >= goodbye.since && count.counted <= goodbye.came;
@@ -122,14 +123,14 @@ impl Recent {
                     }
                 }
             } else if count.is_some_and(|count| count.is_over(now)) {
-                // The sender was missed until its time was up.
+                // The sender was reported as missing until its time was up.
                 goodbye.taken = Taken::Already;
             }
         }
     }
 
-    /// This server counts by another connection than before. If it was without Redis, others may have been, too: they need as
-    /// long to come back as this one's `return_time`. What it counted shortly before tells how many they are.
+    /// This server counts by another connection than before. If it was without Redis, others may have been, too; they
+    /// need as long to come back as this one's `return_time`. A count shortly before tells how many they are.
     fn connect(&mut self, connection: Connection, return_time: Duration) {
         self.connection = connection.number;
         if !connection.after_outage {

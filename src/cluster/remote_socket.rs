@@ -1,4 +1,4 @@
-//! Sockets of another server, as it describes them.
+//! Descriptions of other servers' sockets.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -11,38 +11,38 @@ use serde_json::value::RawValue;
 
 use super::{cost, opts};
 
-/// Bytes of names with several values: in the request each value had its own.
+/// Bytes of names with several values: in the request each value had its own name.
 const MOST_NAMES: usize = 64 * 1024;
 
 /// A socket of another server.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RemoteSocket {
-    /// Its id, which is a room, too.
+    /// Its id, which is also a room.
     pub id: Box<str>,
-    /// The request that opened its session, and what the client showed to be let in.
+    /// The request that opened its session, and the client's authentication data.
     #[serde(default, deserialize_with = "or_default")]
     pub handshake: RemoteHandshake,
     /// The rooms it is in, its own included.
     #[serde(default, deserialize_with = "opts::rooms")]
     pub rooms: Vec<Box<str>>,
-    /// What the application keeps with it, as JSON; written as `{}` if there is nothing.
+    /// The application's data, as JSON; written as `{}` if there is none.
     #[serde(default, serialize_with = "object_if_none")]
     pub data: Option<Box<RawValue>>,
 }
 
 impl RemoteSocket {
-    /// Bytes that it takes, about.
+    /// Estimated bytes.
     pub(super) fn bytes(&self) -> usize {
         let RemoteHandshake { headers, time, address, url, query, auth, .. } = &self.handshake;
         let json = [&self.data, auth].into_iter().flatten().map(|value| value.get());
         let pairs = headers.iter().chain(query).flat_map(|(name, value)| [&**name, &**value]);
         let texts = [&*self.id, time, address, url].into_iter().chain(json).chain(pairs);
-        // The list in which it stands may have room for as many again.
+        // Its list may have room for as many again.
         2 * size_of::<Self>() + cost::of_texts(texts.chain(self.rooms.iter().map(|room| &**room)))
     }
 }
 
-/// What another server tells of the request that opened a session. What it leaves out, or says to be `null`, is empty.
+/// Another server's description of the request that opened a session. A missing member, or `null`, is empty.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RemoteHandshake {
@@ -70,7 +70,7 @@ pub struct RemoteHandshake {
     /// The parameters of the query. Those of one name are written as a list.
     #[serde(serialize_with = "query", deserialize_with = "pairs")]
     pub query: Vec<(String, String)>,
-    /// What the client showed to be let into the namespace, as JSON.
+    /// The client's authentication data for the namespace, as JSON.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub auth: Option<Box<RawValue>>,
 }
@@ -82,7 +82,7 @@ fn object_if_none<S: Serializer>(data: &Option<Box<RawValue>>, serializer: S) ->
     }
 }
 
-/// Headers of one name are joined, as HTTP lets anyone do.
+/// Headers of one name are joined, as HTTP allows.
 fn headers<S: Serializer>(pairs: &[(String, String)], serializer: S) -> Result<S::Ok, S::Error> {
     write_pairs(pairs, serializer, |map, name, values| {
         let separator = if name == "cookie" { "; " } else { ", " };
@@ -94,7 +94,7 @@ fn query<S: Serializer>(pairs: &[(String, String)], serializer: S) -> Result<S::
     write_pairs(pairs, serializer, |map, name, values| map.serialize_entry(name, values))
 }
 
-/// Writes pairs as an object: those whose name is there once as they are, the others by `many`.
+/// Writes pairs as an object: names that occur once as they are, the others by `many`.
 fn write_pairs<S: Serializer>(
     pairs: &[(String, String)],
     serializer: S,

@@ -1,5 +1,5 @@
-//! What a server asks the others for, or tells them to do. JSON, but for the broadcast with acknowledgements: that one is
-//! MessagePack, as it may hold binary data.
+//! A request to the other servers: a question, or something to do. It is JSON, except for the broadcast with
+//! acknowledgements, which is MessagePack because it may contain binary data.
 
 mod decode;
 mod encode;
@@ -15,7 +15,7 @@ pub(super) use decode::within_depth;
 /// The type of a goodbye: none of Node's, of which 9 is the last.
 const GOODBYE: u8 = 200;
 
-/// A request and who sent it.
+/// A request and its sender.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
     /// The sender's uid in the namespace. Emitters have none, or `emitter`.
@@ -24,8 +24,8 @@ pub struct Request {
     pub operation: Operation,
 }
 
-/// What is asked for. Those with a `request_id` are answered with a [`Response`](super::Response) by the same id; those
-/// with `opts` and without it are carried out by every server, the sender included.
+/// The operation. A [`Response`](super::Response) with the same id answers one with a `request_id`. Every server,
+/// including the sender, carries out one with `opts` and without it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Operation {
     /// Type 0, of version 7 and older: which sockets are in one of these rooms? Answered by every other server.
@@ -72,14 +72,14 @@ pub enum Operation {
         /// The room to leave.
         room: Box<str>,
     },
-    /// Type 4: sockets are put out of the namespace.
+    /// Type 4: sockets are disconnected from the namespace.
     Disconnect {
         /// The sockets.
         opts: Opts,
         /// Whether their connections are closed as well.
         close: bool,
     },
-    /// Type 4, old form: one socket is put out of the namespace. Answered by the server that has the socket.
+    /// Type 4, old form: one socket is disconnected from the namespace. Answered by the server that has the socket.
     DisconnectOne {
         /// The id of the request.
         request_id: Box<str>,
@@ -97,28 +97,28 @@ pub enum Operation {
     },
     /// Type 6: an event for the other servers themselves.
     ServerSideEmit {
-        /// The id of the request, if an acknowledgement is asked for: then every other server answers.
+        /// The id of the request, if an acknowledgement is wanted: then every other server answers.
         request_id: Option<Box<str>>,
-        /// The event. It holds no binary data, and its name is none of those that are [reserved](is_reserved_server_side).
+        /// The event. It contains no binary data, and its name is not [reserved](is_reserved_server_side).
         event: Event,
     },
-    /// Type 7: a broadcast with acknowledgements. Every other server answers with the number of its clients that got it,
-    /// then with what each of them said.
+    /// Type 7: a broadcast with acknowledgements. Every other server answers with the number of its clients that got
+    /// it, then with each client's answer.
     Broadcast {
         /// The id of the request.
         request_id: Box<str>,
         /// The broadcast.
         broadcast: Broadcast,
     },
-    /// Type 200, among kinglets: the sender has ended, or has left the namespace, and Redis has confirmed that it is not counted
-    /// any more. Nobody answers; Node, which has no such type, passes it over.
+    /// Type 200, among kinglets: the sender has ended, or has left the namespace, and Redis has confirmed that it is
+    /// not counted any more. It has no answer; Node does not know the type and ignores it.
     Goodbye {
-        /// For how long the sender was counted without a break; on the wire in microseconds.
+        /// How long the sender was counted without a break; in microseconds on the wire.
         stayed: Duration,
     },
 }
 
-/// Whether a name is kept for what servers hear of themselves: such events are refused in both directions.
+/// Whether a name is reserved for what servers hear of themselves: such events are refused in both directions.
 pub fn is_reserved_server_side(event: &str) -> bool {
     matches!(event, "connect" | "connection" | "new_namespace")
 }

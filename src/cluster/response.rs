@@ -1,5 +1,5 @@
-//! What a server answers to a [`Request`](super::Request). JSON, but for a client's acknowledgement: that one is
-//! MessagePack, as it may hold binary data.
+//! A server's answer to a [`Request`](super::Request). It is JSON, except for a client's acknowledgement, which is
+//! MessagePack because it may contain binary data.
 
 use bytes::Bytes;
 use bytestring::ByteString;
@@ -13,47 +13,47 @@ use super::request::within_depth;
 use super::{Data, DecodeError, EncodeError, cost};
 use crate::socketio::Arguments;
 
-/// A response, and to which request.
+/// A response and its request.
 #[derive(Debug, Clone)]
 pub struct Response {
-    /// The id of the request. A response to a request that is not known here is another server's.
+    /// The id of the request. If it is unknown here, the response is for another server.
     pub request_id: Box<str>,
     /// What is answered.
     pub answer: Answer,
-    /// Whether that is all.
+    /// Whether the answer is complete.
     pub extent: Extent,
 }
 
-/// How much of what a server has is in its answer.
+/// How complete a server's answer is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Extent {
     /// All.
     Whole,
-    /// As much as the server can give. Only kinglets say so, and only to kinglets: others would take it for all.
+    /// As much as the server can give. Only kinglets say so, and only to kinglets: Node servers would take it for
+    /// everything.
     Part,
 }
 
 /// What is answered.
 #[derive(Debug, Clone)]
 pub enum Answer {
-    /// To type 0: the ids of sockets. An empty list cannot be told from that of [`Sockets`](Self::Sockets), and is read as one.
+    /// To type 0: the ids of sockets. An empty list looks like that of [`Sockets`](Self::Sockets), and is read as one.
     SocketIds(Vec<Box<str>>),
     /// To type 1: all rooms of the server, those of single sockets included.
     Rooms(Vec<Box<str>>),
-    /// To the old forms of types 2, 3 and 4: it is done. So is read what lacks the answer that was asked for.
+    /// To the old forms of types 2, 3 and 4: it is done. A response without the requested answer is read as this.
     Done,
     /// To type 5: sockets.
     Sockets(Vec<RemoteSocket>),
-    /// To type 6: the value that the acknowledgement was called with, if any, as JSON. It goes to the channel of all
-    /// responses in any case.
+    /// To type 6: the value of the acknowledgement, if any, as JSON. It always goes to the channel of all responses.
     ServerSideEmit(Option<Box<RawValue>>),
     /// To type 7, first: how many of the server's clients got the broadcast. Of type 8.
     ClientCount(u64),
-    /// To type 7, then, for each client: its acknowledgement, of which only the first argument travels. Of type 9.
+    /// To type 7, then, for each client: its acknowledgement. Only the first argument is sent. Of type 9.
     Ack(Arguments),
 }
 
-/// A response of JSON as it comes, whichever it is.
+/// Any JSON response, as received.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Received<'a> {
@@ -73,12 +73,12 @@ struct Received<'a> {
     incomplete: Option<&'a RawValue>,
 }
 
-/// Reads a value that is there, even if it is `null`.
+/// Reads a present value, even if it is `null`.
 fn null_or_more<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
     <&RawValue>::deserialize(deserializer).map(Some)
 }
 
-/// A response of JSON as it is sent, in the order of the members that Node has.
+/// A JSON response, with its members in Node's order.
 #[derive(Serialize, Default)]
 #[serde(rename_all = "camelCase")]
 struct Sent<'a> {
@@ -108,7 +108,7 @@ impl Response {
     /// Decodes a response. Attachments share the message's buffer.
     ///
     /// # Errors
-    /// If the message is not exactly one response of a known type, or lacks what the type needs.
+    /// If the message is not exactly one response of a known type, or lacks a member that its type needs.
     pub fn decode(message: &Bytes) -> Result<Self, DecodeError> {
         if message.first() == Some(&b'{') {
             return serde_json::from_str::<Received<'_>>(str::from_utf8(message)?)?.into_response();
@@ -116,11 +116,11 @@ impl Response {
         decode_msgpack(message)
     }
 
-    /// Encodes the response, for the channel of all [responses](super::Channels::response) or that of
-    /// [the server that asked](super::Channels::response_to). Of an acknowledgement the first argument is written, or nil.
+    /// Encodes the response, for the channel of all [responses](super::Channels::response) or that of [the server that
+    /// asked](super::Channels::response_to). Of an acknowledgement the first argument is written, or nil.
     ///
     /// # Errors
-    /// If an acknowledgement is no JSON or does not go with its attachments.
+    /// If an acknowledgement is not JSON or does not match its attachments.
     pub fn encode(&self) -> Result<Vec<u8>, EncodeError> {
         let incomplete = (self.extent == Extent::Part).then_some(true);
         let sent = Sent { request_id: &self.request_id, incomplete, ..Sent::default() };
@@ -138,7 +138,7 @@ impl Response {
 }
 
 impl Answer {
-    /// Bytes that it takes, about; of an acknowledgement, who keeps it knows.
+    /// Estimated bytes; for an acknowledgement, its keeper knows.
     pub(super) fn bytes(&self) -> usize {
         let texts = match self {
             Self::SocketIds(texts) | Self::Rooms(texts) => cost::of_texts(texts.iter().map(|text| &**text)),
@@ -187,7 +187,7 @@ fn sockets_of(list: &RawValue) -> Result<Answer, DecodeError> {
     let (mut sockets, mut bytes) = (Vec::new(), 0);
     for socket in described {
         let socket: RemoteSocket = serde_json::from_str(socket.get())?;
-        // A name with many values is there with each of them.
+        // A name with many values occurs with each of them.
         bytes += socket.bytes();
         if bytes > cost::MAX_COST + list.get().len() {
             return Err(DecodeError::TooCostly);
@@ -197,7 +197,7 @@ fn sockets_of(list: &RawValue) -> Result<Answer, DecodeError> {
     Ok(Answer::Sockets(sockets))
 }
 
-/// The arguments of an acknowledgement that was called with one value, or with none if its text is empty.
+/// The arguments of an acknowledgement with one value, or with none if its text is empty.
 fn acknowledgement(value: &str, attachments: Box<[Bytes]>) -> Arguments {
     Arguments::unnamed(ByteString::from(format!("[{value}]")), attachments)
 }

@@ -1,15 +1,15 @@
-//! Which rooms may have members in this process: asked for each message that is for one room, before it is decoded.
+//! Which rooms may have members in this process: checked for each message to one room, before it is decoded.
 
 use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use foldhash::fast::RandomState;
 
-/// Counters, each for the rooms whose names fall to it. With as many rooms as counters, about a third of the messages for rooms
-/// of other servers are not decoded; with far fewer, nearly all.
+/// Counters, each for the rooms whose names hash to it. With as many rooms as counters, about a third of the messages
+/// for rooms of other servers are skipped; with far fewer rooms, nearly all are.
 const COUNTERS: usize = 1 << 14;
 
-/// How many rooms there are, by a hash of their names.
+/// Numbers of rooms, by a hash of their names.
 #[derive(Debug)]
 pub(crate) struct RoomHints {
     counters: Box<[AtomicU32]>,

@@ -6,10 +6,10 @@ use super::settings::SETTINGS;
 use super::{Config, redis};
 use crate::error::{Error, Result};
 
-/// Overrides `config` with the variables among `vars` that are settings. An empty one is one that is not set.
+/// Overrides `config` with the settings among `vars`. An empty variable counts as not set.
 pub(super) fn apply(mut config: Config, vars: impl Iterator<Item = (OsString, OsString)>) -> Result<Config> {
     let vars: Vec<(OsString, OsString)> = vars.filter(|(_, value)| !value.is_empty()).collect();
-    // Text that is not UTF-8 is no address either, and refused as such.
+    // Text that is not UTF-8 is refused like any other wrong address.
     let variable =
         |name: &str| vars.iter().find(|(set, _)| set == name).map(|(_, value)| value.to_str().unwrap_or("?"));
     let redis = redis::from_variables(variable).map_err(|(name, expected)| Error::Setting {
@@ -22,7 +22,7 @@ pub(super) fn apply(mut config: Config, vars: impl Iterator<Item = (OsString, Os
         let Some(name) = name.to_str() else { continue };
         let Some(setting) = SETTINGS.iter().find(|setting| setting.name == name) else {
             if name.starts_with("KINGLET_") {
-                log::warn!("{name} is no setting of kinglet: --help lists those that are");
+                log::warn!("{name} is not a setting of kinglet; --help lists all settings");
             }
             continue;
         };
@@ -85,7 +85,7 @@ mod tests {
     #[test]
     fn what_nobody_can_mean_is_refused() {
         for (vars, advice) in [
-            (&[("KINGLET_MEMORY", "512")][..], "as 512MiB"),
+            (&[("KINGLET_MEMORY", "512")][..], "such as 512MiB"),
             (&[("KINGLET_SESSION_MEMORY", "0")], "1KiB or more"),
             (&[("KINGLET_REDIS_QUEUE", "0")], "1KiB or more"),
             (&[("KINGLET_REDIS_MESSAGE", "1023")], "1KiB or more"),

@@ -2,7 +2,7 @@
 
 use super::parse::Expected;
 
-/// The variable that chooses it.
+/// The variable that sets it.
 pub(super) const VARIABLE: &str = "KINGLET_LOG_FORMAT";
 
 /// How the program writes a line of its log. The library logs through the `log` crate and leaves this to the program.
@@ -16,8 +16,8 @@ pub enum LogFormat {
 }
 
 impl LogFormat {
-    /// The form that the environment asks for. It is needed before anything can be logged, so a value that is not accepted
-    /// stands for text here; [`Config::from_env`](super::Config::from_env) refuses it.
+    /// The form that the environment asks for. It is needed before anything can be logged, so a value that is not
+    /// accepted means text here; [`Config::from_env`](super::Config::from_env) refuses it.
     pub fn from_env() -> Self {
         std::env::var(VARIABLE).ok().and_then(|text| parse(&text).ok()).unwrap_or_default()
     }

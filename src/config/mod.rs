@@ -1,7 +1,7 @@
 //! The settings of a server, read from the environment or written by a program.
 //!
-//! [`Config`] says what the server is, [`Limits`] where it stops. Where Node's server has the same setting, its name and
-//! default are kept. This is the only place that reads the environment.
+//! [`Config`] describes the server, [`Limits`] its limits. A setting that Node's server also has keeps its name and
+//! default. Only this module reads the environment.
 
 mod env;
 mod limits;
@@ -40,23 +40,23 @@ pub struct Config {
     pub port: u16,
     /// Path of the Engine.IO endpoint, default `/socket.io/`. A trailing slash is added if it lacks one.
     pub path: String,
-    /// Event loops, each on a thread of its own. Default `None`: one for each core that the container is granted.
+    /// Event loops, each on its own thread. Default `None`: one for each granted core.
     pub shards: Option<usize>,
     /// Transports a client may use. Default both.
     pub transports: Transports,
     /// Whether polling clients are told that they may upgrade to WebSocket. Default yes.
     pub allow_upgrades: bool,
-    /// Whether clients of Engine.IO 3 are served, that is, those of Socket.IO 2 and older. Default no: they are refused with
-    /// code 5. JSONP is left out: its parameter `j` is ignored. The ids of such clients' sockets hold the ids of their
-    /// sessions, as on Node: who is told such an id could take the session over.
+    /// Whether clients of Engine.IO 3 are served, that is, of Socket.IO 2 and older. Default no: they are refused with
+    /// code 5. JSONP is left out: its parameter `j` is ignored. The ids of these clients' sockets contain the ids of
+    /// their sessions, as on Node, so anyone who learns such an id could take the session over.
     pub allow_eio3: bool,
     /// Time between two pings. Default 25 s. Keep it below a load balancer's idle timeout.
     pub ping_interval: Duration,
-    /// Time that a client has to answer a ping. Default 20 s.
+    /// Time a client has to answer a ping. Default 20 s.
     pub ping_timeout: Duration,
-    /// Life of an unfinished upgrade to WebSocket. Default 10 s.
+    /// Time an upgrade to WebSocket may take. Default 10 s.
     pub upgrade_timeout: Duration,
-    /// Time in which a client must have joined a namespace. Default 45 s.
+    /// Time a client has to join a namespace. Default 45 s.
     pub connect_timeout: Duration,
     /// Longest POST body and longest WebSocket message, in bytes. Default 1 000 000. Beyond: `413`, or close with code 1009.
     pub max_http_buffer_size: usize,
@@ -66,62 +66,64 @@ pub struct Config {
     pub compression_threshold: usize,
     /// Cross-origin requests. Default none: no CORS header is sent and preflights are not answered.
     pub cors: Option<Cors>,
-    /// Origins whose pages may open a session, compared exactly. Default `None`: all. A handshake with another `Origin` is
-    /// refused (`403`, a WebSocket's with `400`); one without, which no browser's page makes, is not. Unlike
-    /// [`cors`](Self::cors), which browsers do not ask about WebSockets, this keeps other sites' pages out on each transport.
+    /// Origins whose pages may open a session, compared exactly. Default `None`: all. A handshake with another `Origin`
+    /// is refused (`403`; a WebSocket's with `400`). A handshake without one is accepted; pages in browsers always send
+    /// it. Unlike [`cors`](Self::cors), which browsers do not apply to WebSockets, this keeps pages of other sites out
+    /// on each transport.
     pub allowed_origins: Option<Vec<String>>,
-    /// Proxies in front of the server that append to `X-Forwarded-For` and cannot be gone around, default 0. A client's
-    /// address ([`Handshake::address`](crate::Handshake::address)) is the one that the outermost of them saw: so many
-    /// entries from the right. With 0 it is that of the TCP connection.
+    /// Number of proxies in front of the server that append to `X-Forwarded-For` and cannot be bypassed, default 0. A
+    /// client's address ([`Handshake::address`](crate::Handshake::address)) is then the one that the outermost proxy
+    /// saw: that many entries from the right. With 0 it is the address of the TCP connection.
     pub trusted_proxies: usize,
     /// Cookie that carries the session's id, set by the answer to a polling handshake. Default none.
     pub cookie: Option<Cookie>,
-    /// Whether a session remembers the target and the headers of its handshake, for [`Handshake::url`](crate::Handshake::url) and
-    /// [`Handshake::headers`](crate::Handshake::headers). Default [`Keep`](HandshakeHeaders::Keep); a browser's headers are
-    /// about a kilobyte for each client.
+    /// Whether a session keeps the target and the headers of its handshake, for
+    /// [`Handshake::url`](crate::Handshake::url) and [`Handshake::headers`](crate::Handshake::headers). Default
+    /// [`Keep`](HandshakeHeaders::Keep). A browser's headers take about a kilobyte for each client.
     pub handshake_headers: HandshakeHeaders,
-    /// Threads that run blocking handlers ([`Namespace::on_blocking`](crate::Namespace::on_blocking)), 1 to 1024, default 4.
-    /// They are started only if such a handler was declared.
+    /// Threads that run blocking handlers ([`Namespace::on_blocking`](crate::Namespace::on_blocking)), 1 to 1024,
+    /// default 4. They are started only if such a handler is declared.
     pub blocking_threads: usize,
-    /// Whether a namespace that a client brought into being ([`Server::of_dynamic`](crate::Server::of_dynamic)) goes with its
-    /// last socket, or, with [`recovery`](Self::recovery), when that may not come back any more. Default yes; Node's default is
-    /// no. If not, it stays, until there are [too many](Limits::dynamic_namespaces).
+    /// Whether a namespace that a client created ([`Server::of_dynamic`](crate::Server::of_dynamic)) ends with its last
+    /// socket, or, with [`recovery`](Self::recovery), when that socket may not come back any more. Default yes; Node's
+    /// default is no. Otherwise it stays until there are [too many](Limits::dynamic_namespaces).
     pub cleanup_empty_child_namespaces: bool,
     /// Connection state recovery. Default none: a client that comes back is a new one.
     pub recovery: Option<Recovery>,
     /// Where Redis is. Default `None`: no Redis.
     pub redis: Option<RedisServer>,
-    /// First part of the names of channels in Redis, default `socket.io`; the same for all that shall hear each other.
+    /// Prefix of the channel names in Redis, default `socket.io`. Servers and emitters hear each other only with the
+    /// same prefix.
     pub redis_key: String,
-    /// Where answers to other servers' requests go. Default: to all of them.
+    /// Where answers to other servers' requests go. Default: to all servers.
     pub response_channel: ResponseChannel,
-    /// File of certificates in PEM that are trusted beside those that browsers trust, to know Redis by. Default none.
+    /// PEM file of certificates to trust for Redis, in addition to those that browsers trust. Default none.
     pub redis_ca: Option<PathBuf>,
-    /// Port for operations: health, readiness, metrics, a status page, and publishing by HTTP. Default `None`: there is none,
-    /// and nothing is started for it. 0 lets the system choose. It must not face the internet: whoever reaches it may read
-    /// everything but the POSTs, which ask for [`ops_token`](Self::ops_token).
+    /// Port for operations: health, readiness, metrics, a status page, and publishing over HTTP. Default `None`: none,
+    /// and nothing is started for it. 0 lets the system choose. It must not face the internet: anyone who reaches it
+    /// can read everything. Only the POSTs require the [`ops_token`](Self::ops_token).
     pub ops_port: Option<u16>,
-    /// Address that the port for operations is listened on. Default `127.0.0.1`: this machine alone, and in a container what
-    /// shares its network. A collector of metrics elsewhere needs `0.0.0.0`, and a firewall around it.
+    /// Address of the port for operations. Default `127.0.0.1`: this machine only, and in a container whatever shares
+    /// its network. A collector of metrics elsewhere needs `0.0.0.0`, and a firewall around it.
     pub ops_address: IpAddr,
-    /// Token that the POSTs of the port for operations must bear, at least 16 bytes. Default `None`: they are refused.
+    /// Token that the POSTs of the port for operations must carry, at least 16 bytes. Default `None`: they are refused.
     pub ops_token: Option<Password>,
     /// The memory the server may use, in bytes. Default `None`: the container's limit, or the
     /// machine's memory.
     pub memory: Option<usize>,
-    /// Time over which clients are let go when the server is to end ([`Handle::drain`](crate::Handle::drain), SIGTERM).
-    /// Default 20 s; with zero all are let go at once. The end itself may take three seconds more: let the platform wait
-    /// longer than both before it kills (`stopTimeout` on ECS).
+    /// Time over which clients are disconnected when the server ends ([`Handle::drain`](crate::Handle::drain),
+    /// SIGTERM). Default 20 s; with zero all are disconnected at once. The end itself may take three more seconds. The
+    /// platform must not kill the process before both are over (`stopTimeout` on ECS).
     pub drain: Duration,
-    /// Everything that is bounded.
+    /// All limits.
     pub limits: Limits,
 }
 
-/// Where answers to requests of other servers of a cluster are published (`publishOnSpecificResponseChannel` in JavaScript).
-/// Every server hears both, so they need not agree.
+/// Where answers to requests of other servers of a cluster are published (`publishOnSpecificResponseChannel` in
+/// JavaScript). Every server listens on both channels, so servers need not agree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ResponseChannel {
-    /// To all servers, who drop what they have not asked for.
+    /// To all servers; each drops answers that it did not ask for.
     Shared,
     /// To the server that asked.
     Specific,
@@ -176,12 +178,12 @@ impl Default for Config {
 }
 
 impl Config {
-    /// The settings of the environment: the variables of [`SETTINGS`]; defaults for the rest. An empty variable is one that is
-    /// not set.
+    /// The settings of the environment: the variables of [`SETTINGS`], and defaults for the rest. An empty variable
+    /// counts as not set.
     ///
     /// # Errors
-    /// [`Error::Setting`] names the variable, its value and what is accepted. A `KINGLET_*` variable that is no
-    /// setting is only logged as a warning: orchestrators make variables of their own from a service's name.
+    /// [`Error::Setting`] names the variable, its value and what is accepted. An unknown `KINGLET_*` variable only
+    /// causes a warning in the log, because orchestrators make such variables from a service's name.
     pub fn from_env() -> Result<Self> {
         Self::default().with_env()
     }
@@ -194,10 +196,10 @@ impl Config {
         env::apply(self, std::env::vars_os())
     }
 
-    /// Checks what the types cannot and brings the path into its form.
+    /// Checks what the types cannot, and normalises the path.
     pub(crate) fn checked(mut self) -> Result<Self> {
         if !self.path.starts_with('/') {
-            return Err(refused("KINGLET_PATH", &self.path, "a path that begins with a slash, as /socket.io/"));
+            return Err(refused("KINGLET_PATH", &self.path, "a path that begins with a slash, such as /socket.io/"));
         }
         if !self.path.ends_with('/') {
             self.path.push('/');
@@ -216,11 +218,7 @@ impl Config {
             return Err(refused("KINGLET_SHARDS", &shards.to_string(), "1 to 256"));
         }
         if let Some(port) = self.ops_port.filter(|port| *port != 0 && self.meets(*port)) {
-            return Err(refused(
-                "KINGLET_OPS_PORT",
-                &port.to_string(),
-                "another port than PORT, which is for everybody",
-            ));
+            return Err(refused("KINGLET_OPS_PORT", &port.to_string(), "another port than PORT, which clients use"));
         }
         let recovery = self.recovery.as_ref().map(|recovery| ("KINGLET_RECOVERY", recovery.max_disconnection_duration));
         let times = [
@@ -268,12 +266,17 @@ impl Config {
             }
         }
         for (name, bytes, least, expected) in [
-            ("KINGLET_MEMORY", self.memory, 1024 * 1024, "1MiB or more, as 512MiB; a number without a unit is bytes"),
+            (
+                "KINGLET_MEMORY",
+                self.memory,
+                1024 * 1024,
+                "1MiB or more, such as 512MiB; a number without a unit is bytes",
+            ),
             (
                 "KINGLET_SESSION_MEMORY",
                 Some(self.limits.session_memory),
                 1024,
-                "1KiB or more, as no session fits into less",
+                "1KiB or more, because no session fits into less",
             ),
             ("KINGLET_REDIS_QUEUE", Some(self.limits.redis_queue), LEAST_FOR_REDIS, FOR_REDIS),
             ("KINGLET_REDIS_MESSAGE", Some(self.limits.redis_message), LEAST_FOR_REDIS, FOR_REDIS),
@@ -285,19 +288,21 @@ impl Config {
         if let (Some(refuse), Some(shed)) = (self.limits.memory_refuse, self.limits.memory_shed)
             && refuse > shed
         {
-            let expected = format!("at most KINGLET_MEMORY_SHED, which is {shed}%: nobody is closed for a new session");
+            let expected = format!(
+                "at most KINGLET_MEMORY_SHED, which is {shed}%: clients are closed only after new ones are refused"
+            );
             return Err(refused("KINGLET_MEMORY_REFUSE", &format!("{refuse}%"), &expected));
         }
         Ok(self)
     }
 
-    /// Whether the server itself listens where the port for operations would.
+    /// Whether the server itself listens at the address and port for operations.
     fn meets(&self, ops_port: u16) -> bool {
         let anywhere = self.address.is_unspecified() || self.ops_address.is_unspecified();
         self.port == ops_port && (anywhere || self.address == self.ops_address)
     }
 
-    /// Whether a page of these origins may open a session: of none, or of one, unless a request repeats its header.
+    /// Whether a page may open a session. A request has one origin or none, unless it repeats the header.
     pub(crate) fn admits_origins<'a>(&self, mut origins: impl Iterator<Item = &'a [u8]>) -> bool {
         let Some(allowed) = &self.allowed_origins else { return true };
         origins.all(|origin| allowed.iter().any(|allowed| allowed.as_bytes() == origin))
@@ -323,12 +328,12 @@ impl Config {
     }
 }
 
-/// Least bytes for messages of the cluster. Of less, what stands around an event takes too much for any to be sent.
+/// Least bytes for messages of the cluster. With less, an event's overhead would leave no room to send any.
 const LEAST_FOR_REDIS: usize = 1024;
-const FOR_REDIS: &str = "1KiB or more, as nothing could be said to other servers in less";
+const FOR_REDIS: &str = "1KiB or more, because no message to other servers fits into less";
 
 /// What is accepted as the token of the port for operations.
-const OPS_TOKEN: &str = "at least 16 visible characters of ASCII, as `openssl rand -hex 32` makes them";
+const OPS_TOKEN: &str = "at least 16 visible ASCII characters, such as the output of `openssl rand -hex 32`";
 
 /// An origin in the form in which browsers send it.
 fn normal_origin(name: &'static str, text: &str) -> Result<String> {

@@ -1,9 +1,9 @@
-//! Origins as browsers send them, which what a request says is compared with.
+//! Origins as browsers send them, for comparison with a request's.
 
 /// An origin in the form in which browsers send it: without a slash at the end, in small letters, without its scheme's own
 /// port. `None` if no browser could send it.
 pub(super) fn normal(text: &str) -> Option<String> {
-    // What a page without an origin of its own sends, and what CORS knows for all.
+    // `null` is what a page without an origin sends, and `*` is what CORS accepts for all.
     if matches!(text, "null" | "*") {
         return Some(text.to_owned());
     }

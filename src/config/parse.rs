@@ -1,4 +1,4 @@
-//! How the values of settings are written: sizes, durations, switches.
+//! The formats of settings: sizes, durations, switches.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use super::{HandshakeHeaders, ResponseChannel};
 use crate::engineio::{Transport, Transports};
 use crate::http::{Cors, Origin};
 
-/// What is accepted in place of a value that was refused.
+/// What is accepted instead of a refused value.
 pub(super) type Expected = &'static str;
 
 pub(super) fn number<T: std::str::FromStr>(text: &str, expected: Expected) -> Result<T, Expected> {
@@ -17,7 +17,7 @@ pub(super) fn text(text: &str) -> Result<String, Expected> {
     Ok(text.to_owned())
 }
 
-/// A duration: milliseconds, or a number with `ms`, `s` or `m` behind it.
+/// A duration: milliseconds, or a number followed by `ms`, `s` or `m`.
 pub(super) fn duration(text: &str) -> Result<Duration, Expected> {
     const EXPECTED: Expected = "milliseconds, or a number with a unit: 500ms, 25s, 2m";
     let (digits, unit) = split_unit(text);
@@ -30,7 +30,7 @@ pub(super) fn duration(text: &str) -> Result<Duration, Expected> {
     }
 }
 
-/// A part of something, in percent.
+/// A share, in percent.
 pub(super) fn percent(text: &str) -> Result<u32, Expected> {
     const EXPECTED: Expected = "percent, 1 to 100, or off";
     number(text.trim().trim_end_matches('%'), EXPECTED)
@@ -39,8 +39,8 @@ pub(super) fn percent(text: &str) -> Result<u32, Expected> {
         .ok_or(EXPECTED)
 }
 
-/// A size: bytes, or a number with a unit behind it, of powers of 1000 (`MB`) or of 1024 (`MiB`, `Mi`). One that means the
-/// former to some and the latter to others, as `512M` does, is refused.
+/// A size: bytes, or a number with a unit of 1000 (`MB`) or of 1024 (`MiB`, `Mi`). An ambiguous one such as `512M` is
+/// refused.
 pub(super) fn size(text: &str) -> Result<usize, Expected> {
     const EXPECTED: Expected = "bytes, or a number with a unit: 64KiB or 64Ki (1024 each), 512MB (1000000 each), 2GiB";
     let (digits, unit) = split_unit(text);
@@ -68,7 +68,7 @@ pub(super) fn switch(text: &str) -> Result<bool, Expected> {
 
 pub(super) fn transports(text: &str) -> Result<Transports, Expected> {
     let names: Option<Transports> = text.split(',').map(|name| Transport::from_name(name.trim())).collect();
-    names.ok_or("polling, websocket, or both with a comma between")
+    names.ok_or("polling, websocket, or both separated by a comma")
 }
 
 /// `*`, or a list of origins, whose pages may send credentials.
@@ -77,7 +77,7 @@ pub(super) fn cors(text: &str) -> Result<Cors, Expected> {
         "*" => Ok(Cors::new(Origin::Any)),
         list => match origins(list) {
             Ok(origins) => Ok(Cors::new(Origin::List(origins)).credentials(true)),
-            Err(_) => Err("*, origins with commas between (https://a.example,https://b.example), or off"),
+            Err(_) => Err("*, origins separated by commas (https://a.example,https://b.example), or off"),
         },
     }
 }
@@ -86,7 +86,7 @@ pub(super) fn cors(text: &str) -> Result<Cors, Expected> {
 pub(super) fn origins(text: &str) -> Result<Vec<String>, Expected> {
     let origins: Vec<String> = text.split(',').map(|origin| origin.trim().to_owned()).collect();
     let all = origins.iter().all(|origin| origin.contains("://"));
-    all.then_some(origins).ok_or("origins with commas between (https://a.example,https://b.example), or all")
+    all.then_some(origins).ok_or("origins separated by commas (https://a.example,https://b.example), or all")
 }
 
 pub(super) fn response_channel(text: &str) -> Result<ResponseChannel, Expected> {

@@ -1,19 +1,19 @@
-//! Connection state recovery: what is to be kept for clients that may come back.
+//! Connection state recovery: what is kept for clients that may come back.
 
 use std::time::Duration;
 
-/// Connection state recovery, as the Node server has it with its in-memory adapter: a client that lost its connection and
+/// Connection state recovery, as in the Node server with its in-memory adapter: a client that lost its connection and
 /// comes back soon gets its id, rooms and data back, and the events it missed.
 ///
-/// It costs memory for what is kept ([`Limits::recovery_packets`](crate::Limits::recovery_packets),
-/// [`Limits::recovery_sessions`](crate::Limits::recovery_sessions)), some 200 bytes for each connected socket, and one more
-/// argument in every event that is neither volatile nor asks for an acknowledgement.
+/// It costs the memory of what is kept ([`Limits::recovery_packets`](crate::Limits::recovery_packets),
+/// [`Limits::recovery_sessions`](crate::Limits::recovery_sessions)), some 200 bytes for each connected socket, and one
+/// more argument in every event that is neither volatile nor asks for an acknowledgement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recovery {
     /// How long a client may be away (`maxDisconnectionDuration`), and how long an event is kept. Default 2 minutes.
     /// Beyond: it connects as a new one, as does a client whose last event is older.
     pub max_disconnection_duration: Duration,
-    /// Whether the middlewares are not asked about a client that has come back (`skipMiddlewares`). Default yes.
+    /// Whether a client that has come back skips the middlewares (`skipMiddlewares`). Default yes.
     pub skip_middlewares: bool,
 }
 

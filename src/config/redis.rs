@@ -1,17 +1,17 @@
-//! Where Redis is: an address as it is written, and the variables that may hold it. A password is never shown, not even
-//! that of an address that is refused.
+//! Where Redis is: the address, and the variables that may contain it. A password is never shown, not even that of a
+//! refused address.
 
 use std::fmt;
 use std::str::FromStr;
 
 use super::parse::Expected;
 
-/// What stands in an error in place of an address, which may hold a password anywhere if it is malformed.
+/// Stands in an error in place of an address, because a malformed one may contain a password anywhere.
 pub(super) const NOT_SHOWN: &str = "(not shown)";
 
 const DEFAULT_PORT: u16 = 6379;
 
-/// How a log-in is written.
+/// The format of a log-in.
 const LOGIN: Expected = "user:password@ or :password@ before the host";
 
 /// A Redis server and how to log in to it.
@@ -26,9 +26,9 @@ const LOGIN: Expected = "user:password@ or :password@ before the host";
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RedisServer {
-    /// Name or IP address, without brackets. A name is resolved anew for each connection.
+    /// Name or IP address, without brackets. A name is resolved again for each connection.
     pub host: String,
-    /// Port, by default 6379.
+    /// Port, 6379 by default.
     pub port: u16,
     /// Whether connections are encrypted.
     pub security: RedisSecurity,
@@ -36,7 +36,7 @@ pub struct RedisServer {
     pub user: Option<String>,
     /// The user's password. Default `None`: no log-in.
     pub password: Option<Password>,
-    /// Database, by default 0. (What is published reaches subscribers of all databases.)
+    /// Database, 0 by default. (Messages reach subscribers of all databases.)
     pub database: u32,
 }
 
@@ -50,7 +50,7 @@ pub enum RedisSecurity {
     Tls,
 }
 
-/// A password. It is not shown when it is formatted.
+/// A password. Formatting does not show it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Password(String);
 
@@ -72,7 +72,7 @@ impl fmt::Debug for Password {
     }
 }
 
-/// Why an address was refused; it says what is accepted.
+/// Why an address was refused. Its text says what is accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("expected {0}")]
 pub struct RedisServerError(Expected);
@@ -101,11 +101,11 @@ impl fmt::Display for RedisServer {
 }
 
 /// `redis://` or `rediss://`, then `user:password@` or `:password@` if there is a log-in, the host, `:port` and
-/// `/database`. User and password may be written with `%` and two hexadecimal digits for a byte; as they end at the last `@`,
-/// other characters need not be.
+/// `/database`. In user and password `%` and two hexadecimal digits may stand for a byte. They end at the last `@`, so
+/// other characters need no such form.
 ///
-/// A query may tell `db`, `username` and `password` that do not stand before it. What else other clients have there
-/// (`family`, `protocol` and so on) is passed over, with a warning in the log unless it asks for what is done anyway.
+/// A query may contain `db`, `username` and `password` if they are not before it. Other keys that clients use there
+/// (`family`, `protocol` and so on) are ignored, with a warning in the log, unless they ask for the default.
 impl FromStr for RedisServer {
     type Err = RedisServerError;
 
@@ -119,7 +119,7 @@ fn parse(text: &str) -> Result<RedisServer, Expected> {
     let security = match scheme.to_ascii_lowercase().as_str() {
         "redis" => RedisSecurity::Plain,
         "rediss" => RedisSecurity::Tls,
-        _ => return Err("redis:// or, for TLS, rediss:// at its beginning, as redis://user:password@host:6379/0"),
+        _ => return Err("redis:// or, for TLS, rediss:// at the beginning, such as redis://user:password@host:6379/0"),
     };
     let (login, address) = rest.rsplit_once('@').map_or((None, rest), |(login, address)| (Some(login), address));
     let (user, password) = login.map(parse_login).transpose()?.unwrap_or_default();
@@ -127,7 +127,7 @@ fn parse(text: &str) -> Result<RedisServer, Expected> {
     let (place, database) = address.split_once('/').unwrap_or((address, ""));
     let database = match database {
         "" => None,
-        number => Some(number.parse().map_err(|_| "nothing but a database's number behind the host's slash, as /0")?),
+        number => Some(number.parse().map_err(|_| "only a database number after the host's slash, such as /0")?),
     };
     let query = Query::parse(query, security)?;
     let (user, password) = (user.or(query.user), password.or(query.password));
@@ -137,14 +137,14 @@ fn parse(text: &str) -> Result<RedisServer, Expected> {
     if let (Some(before), Some(asked)) = (database, query.database)
         && before != asked
     {
-        log::warn!("the address of Redis names database {before} before its query, which counts, and {asked} in it");
+        log::warn!("the address of Redis names database {before} before its query and {asked} in it; {before} is used");
     }
     let database = database.or(query.database).unwrap_or_default();
     let (host, port) = parse_place(place)?;
     Ok(RedisServer { host, port, security, user, password, database })
 }
 
-/// What a query tells, for those who write it there.
+/// The settings in a query.
 #[derive(Default)]
 struct Query {
     user: Option<String>,
@@ -158,22 +158,22 @@ impl Query {
         for member in text.split('&').filter(|member| !member.is_empty()) {
             match member.split_once('=') {
                 Some(("db", number)) => {
-                    query.database = Some(number.parse().map_err(|_| "a database's number as db, as ?db=1")?);
+                    query.database = Some(number.parse().map_err(|_| "a database number for db, such as ?db=1")?);
                 }
                 Some(("username", user)) => query.user = some(user)?,
                 Some(("password", password)) => query.password = some(password)?.map(Password),
                 // The protocol that is spoken, and addresses of either family.
                 Some(("protocol", "2") | ("family", "0")) => {}
-                // Where it encrypts for other clients, the password would travel in the clear unnoticed.
+                // Other clients encrypt because of this key; here the password would be sent in the clear unnoticed.
                 Some((name @ ("tls" | "ssl"), _)) if security == RedisSecurity::Plain => {
                     log::warn!(
-                        "{name:?} in the query of Redis's address means nothing here, and the connection is not encrypted: for \
-                         TLS write rediss:// in place of redis://"
+                        "{name:?} in the query of Redis's address has no effect, and the connection is not encrypted: for \
+                         TLS write rediss:// instead of redis://"
                     );
                 }
-                Some((name, _)) => log::warn!("{name:?} in the query of Redis's address means nothing here"),
+                Some((name, _)) => log::warn!("{name:?} in the query of Redis's address has no effect"),
                 // It is not shown: it may be a piece of a password.
-                None => log::warn!("a member without a value in the query of Redis's address means nothing here"),
+                None => log::warn!("a key without a value in the query of Redis's address has no effect"),
             }
         }
         Ok(query)
@@ -185,14 +185,14 @@ fn parse_login(login: &str) -> Result<(Option<String>, Option<Password>), Expect
     Ok((some(user)?, some(password)?.map(Password)))
 }
 
-/// What is written, if anything is.
+/// The text, unless it is empty.
 fn some(text: &str) -> Result<Option<String>, Expected> {
     Ok(Some(decoded(text)?).filter(|text| !text.is_empty()))
 }
 
 fn parse_place(place: &str) -> Result<(String, u16), Expected> {
     let (host, port) = match place.strip_prefix('[') {
-        Some(rest) => rest.split_once(']').ok_or("the bracket closed behind an IPv6 address, as [::1]:6379")?,
+        Some(rest) => rest.split_once(']').ok_or("a closing bracket after an IPv6 address, such as [::1]:6379")?,
         None => place.split_at(place.find(':').unwrap_or(place.len())),
     };
     let port = match port.strip_prefix(':') {
@@ -231,11 +231,11 @@ fn decoded(text: &str) -> Result<String, Expected> {
     String::from_utf8(bytes).map_err(|_| "user and password in UTF-8")
 }
 
-/// The server that the variables tell of: a whole address, or the host, port and password of one. The first that is set
-/// counts, the others are not looked at; an empty one is as good as none.
+/// The server that the variables describe: a whole address, or the host, port and password of one. The first variable
+/// that is set counts, and the others are ignored. An empty one counts as not set.
 ///
 /// # Errors
-/// The variable that counts and is wrong, and what is accepted.
+/// The variable that counts, if it is wrong, and what is accepted.
 pub(super) fn from_variables<'a>(
     variable: impl Fn(&str) -> Option<&'a str>,
 ) -> Result<Option<RedisServer>, (&'static str, Expected)> {
@@ -250,7 +250,7 @@ pub(super) fn from_variables<'a>(
     let port = variable("STP_REDIS_PORT").map_or(Ok(DEFAULT_PORT), parse_port);
     let port = port.map_err(|expected| ("STP_REDIS_PORT", expected))?;
     let password = variable("STP_REDIS_PASSWORD").map(Password::new);
-    // A password does not leave the machine in the clear; who wants that says so by an address.
+    // A password does not leave the machine in the clear, unless an address asks for it.
     let security = if password.is_some() && !is_loopback(&host) { RedisSecurity::Tls } else { RedisSecurity::Plain };
     Ok(Some(RedisServer { password, ..RedisServer::new(host, port, security) }))
 }

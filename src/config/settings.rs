@@ -1,4 +1,4 @@
-//! The settings: one table, from which the environment is read and `--help` and the README are made.
+//! The settings: one table, from which the environment is read and from which `--help` and the README are made.
 
 use std::fmt;
 
@@ -8,11 +8,11 @@ use super::{Config, Password, Recovery, log_format};
 /// What a setting is about. `--help` and the README have a table for each, in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SettingGroup {
-    /// Where the server listens, what it may use, and whom it trusts.
+    /// Where the server listens, what it may use, and which proxies it trusts.
     Server,
     /// Engine.IO and Socket.IO, as clients see them.
     Protocol,
-    /// Bounds, and what happens beyond them.
+    /// Limits, and what happens beyond them.
     Limits,
     /// Where Redis is, and how servers talk over it.
     Redis,
@@ -33,7 +33,7 @@ pub struct Setting {
     pub group: SettingGroup,
     /// The variable's name.
     pub name: &'static str,
-    /// Its default, as it would be written, or in words what it follows from.
+    /// Its default as a value, or in words where it depends on something.
     pub default: &'static str,
     /// What it sets, and what happens at the limit.
     pub help: &'static str,
@@ -75,7 +75,8 @@ fn given<T>(parse: impl Fn(&str) -> Result<T, Expected>) -> impl Fn(&str) -> Res
     move |text| parse(text).map(Some)
 }
 
-/// A variable that tells where Redis is. Which of them counts is known when all are: see [`super::redis::from_variables`].
+/// A variable that says where Redis is. Which of them counts is known only when all are: see
+/// [`super::redis::from_variables`].
 const fn redis_variable(name: &'static str, help: &'static str) -> Setting {
     Setting { group: SettingGroup::Redis, name, default: "none", help, apply: |_, _| Ok(()) }
 }

@@ -1,9 +1,9 @@
-//! What messages cost while they wait.
+//! The memory that messages take while they wait.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-/// Counts a buffer as long as this or a clone of it lives: it is held beside the bytes by whoever has them wait.
+/// Counts a buffer as long as this or a clone of it lives. It is kept beside the bytes wherever they wait.
 #[derive(Debug, Clone)]
 pub struct Charge(Arc<Held>);
 
@@ -20,7 +20,7 @@ impl Charge {
         Self(Arc::new(Held { bytes, sum: Arc::clone(sum) }))
     }
 
-    /// Whether nobody else holds a clone of it.
+    /// Whether there is no other clone of it.
     pub fn is_own(&self) -> bool {
         Arc::strong_count(&self.0) == 1
     }

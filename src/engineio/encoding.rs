@@ -1,4 +1,4 @@
-//! How the packets of one session are written and read: as its protocol says, and as its client can take binary data.
+//! How the packets of one session are encoded: by its protocol, and by its client's ability to take binary data.
 
 use bytes::Bytes;
 
@@ -7,18 +7,18 @@ use super::packet::{Packet, ParseError};
 use super::protocol::Protocol;
 use super::{payload, v3};
 
-/// The form of a session's packets, settled by its handshake.
+/// The form of a session's packets, fixed by its handshake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Encoding {
     /// Protocol 4.
     V4,
-    /// Protocol 3, for a client that takes binary data as it is.
+    /// Protocol 3, for a client that takes binary data.
     V3,
     /// Protocol 3, for a client that takes binary data as base64 only (`b64` on the handshake).
     V3Base64,
 }
 
-/// What a polling payload is made of.
+/// The form of a polling payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum PayloadKind {
     /// Text, of content type `text/plain`.
@@ -58,8 +58,7 @@ impl Encoding {
         }
     }
 
-    /// The frames as they go to a WebSocket. Only binary data differs from what [`Frames`] are; without any, the bytes are
-    /// shared.
+    /// The frames for a WebSocket. Only frames with binary data differ from [`Frames`]; others share the bytes.
     pub fn frames(self, frames: &Frames) -> Frames {
         if self == Self::V4 || !frames.has_binary() {
             return frames.clone();

@@ -1,7 +1,7 @@
-//! What is sent: packets encoded once, as the WebSocket frames of a server, however many clients receive them.
+//! Packets encoded once, as the WebSocket frames of a server, for any number of clients.
 //!
-//! A server's frame is the same for every client (it is not masked), so these bytes go to each WebSocket as they are. A
-//! polling client gets the same packets out of them: [`Frames::parts`] walks the frames.
+//! A server's frame is the same for every client (it is not masked), so these bytes go to each WebSocket unchanged.
+//! Polling clients get the same packets: [`Frames::parts`] walks the frames.
 
 use bytes::Bytes;
 
@@ -9,16 +9,16 @@ use super::charge::Charge;
 use tungstenite::protocol::frame::FrameHeader;
 use tungstenite::protocol::frame::coding::{Data, OpCode};
 
-/// One or more WebSocket frames that travel together: a packet with its attachments. Cloning shares the bytes.
+/// One or more WebSocket frames that belong together: a packet with its attachments. Cloning shares the bytes.
 #[derive(Debug, Clone)]
 pub struct Frames {
     bytes: Bytes,
     compress: bool,
-    /// What they cost, if they wait.
+    /// Their charge, while they wait.
     charge: Option<Charge>,
 }
 
-/// One packet inside [`Frames`], as it would stand in a WebSocket message.
+/// One packet in [`Frames`], as in a WebSocket message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part<'a> {
     /// A text packet: its type digit and its data.
@@ -32,7 +32,7 @@ impl Frames {
     pub const CLOSE: Self = Self::of(b"\x81\x011");
     /// The packet `2`: ping.
     pub const PING: Self = Self::of(b"\x81\x012");
-    /// The packet `3`: pong, which only protocol 3 has the server send.
+    /// The packet `3`: pong, which the server sends in protocol 3 only.
     pub const PONG: Self = Self::of(b"\x81\x013");
     /// The packet `3probe`: the answer to a probe.
     pub const PROBE: Self = Self::of(b"\x81\x063probe");
@@ -50,7 +50,7 @@ impl Frames {
         frames.finish()
     }
 
-    /// The same frames, barred from HTTP compression if `compress` is false.
+    /// The same frames, without HTTP compression if `compress` is false.
     pub fn compress(mut self, compress: bool) -> Self {
         self.compress = compress;
         self
@@ -61,22 +61,22 @@ impl Frames {
         self.compress
     }
 
-    /// The frames as they go to a WebSocket.
+    /// The frames for a WebSocket.
     pub const fn bytes(&self) -> &Bytes {
         &self.bytes
     }
 
-    /// The same frames, which cost that as long as they wait.
+    /// The same frames, with this charge for as long as they wait.
     pub(crate) fn charged(&self, charge: Charge) -> Self {
         Self { bytes: self.bytes.clone(), compress: self.compress, charge: Some(charge) }
     }
 
-    /// Whether they wait for nobody else.
+    /// Whether they wait for one client only.
     pub(crate) fn are_own(&self) -> bool {
         self.charge.as_ref().is_some_and(Charge::is_own)
     }
 
-    /// The frames alone, of who has no other use for these.
+    /// The bytes of the frames.
     pub fn into_bytes(self) -> Bytes {
         self.bytes
     }
@@ -102,7 +102,7 @@ impl Frames {
     }
 }
 
-/// Frames are the same that are so on the wire.
+/// Frames are equal if their bytes on the wire are.
 impl PartialEq for Frames {
     fn eq(&self, other: &Self) -> bool {
         (&self.bytes, self.compress) == (&other.bytes, other.compress)

@@ -1,7 +1,7 @@
-//! The checks on a request before it reaches a session: what it wants, or the error code it is refused with.
+//! The checks on a request before it reaches a session: its purpose, or the error code of its refusal.
 //!
-//! [`check`] holds the checks of Engine.IO in the order of the Node server, up to the application's own hook, which
-//! stands between [`check`] and [`check_protocol`].
+//! [`check`] does the checks of Engine.IO in the order of the Node server, up to the application's own hook, which runs
+//! between [`check`] and [`check_protocol`].
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,7 +12,7 @@ use super::encoding::Encoding;
 use super::protocol::Protocol;
 use super::settings::{Settings, Transport};
 
-/// The query parameters that count for Engine.IO. Given twice, the last one counts.
+/// The query parameters of Engine.IO. If one is repeated, the last counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Query<'a> {
     /// `EIO`.
@@ -21,12 +21,12 @@ pub struct Query<'a> {
     pub transport: Option<Transport>,
     /// `sid`; `None` when missing or empty.
     pub sid: Option<Cow<'a, str>>,
-    /// `b64`: the client cannot take binary data. Means something to protocol 3 only.
+    /// `b64`: the client cannot take binary data. It has a meaning in protocol 3 only.
     pub b64: bool,
 }
 
 impl<'a> Query<'a> {
-    /// Parses the part of a request target behind `?`. Allocates only where a `%` or a `+` makes it necessary.
+    /// Parses the part of a request target after `?`. Allocates only where a `%` or a `+` requires it.
     pub fn parse(query: &'a str) -> Self {
         let mut parsed = Self { protocol: Protocol::V3, transport: None, sid: None, b64: false };
         for (name, value) in query_pairs(query) {
@@ -51,7 +51,7 @@ impl<'a> Query<'a> {
     }
 }
 
-/// The names and values of a query, decoded, in their order.
+/// The names and values of a query, decoded, in order.
 pub fn query_pairs(query: &str) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
     query.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -59,7 +59,8 @@ pub fn query_pairs(query: &str) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, s
     })
 }
 
-/// Decodes one name or value of a form: `+` is a space, `%` goes before two hexadecimal digits and is itself otherwise.
+/// Decodes one name or value of a form: `+` is a space, and `%` with two hexadecimal digits is a byte; any other `%`
+/// stays.
 fn form_decode(text: &str) -> Cow<'_, str> {
     if memchr2(b'%', b'+', text.as_bytes()).is_none() {
         return Cow::Borrowed(text);
@@ -99,7 +100,7 @@ fn hex_digit(digit: u8) -> Option<u8> {
 pub enum Code {
     /// The transport is missing, unknown, or not allowed.
     UnknownTransport = 0,
-    /// No session has this sid, or no longer.
+    /// No session has this sid any more, or none ever had.
     UnknownSid = 1,
     /// A handshake that is not a GET.
     BadHandshakeMethod = 2,
@@ -122,7 +123,7 @@ impl Code {
         Self::UnsupportedProtocolVersion,
     ];
 
-    /// The message that goes with the code. It is the whole body when a WebSocket handshake is refused.
+    /// The message of the code. It is the whole body when a WebSocket handshake is refused.
     pub const fn message(self) -> &'static str {
         match self {
             Self::UnknownTransport => "Transport unknown",
@@ -134,7 +135,7 @@ impl Code {
         }
     }
 
-    /// The body that refuses a plain request. `custom` replaces the message, as the application's hook may wish.
+    /// The body of a refused plain request. `custom` replaces the message, for the application's hook.
     pub fn json_body(self, custom: Option<&str>) -> String {
         let message = serde_json::Value::from(custom.unwrap_or(self.message()));
         format!(r#"{{"code":{},"message":{message}}}"#, self as u8)
@@ -147,7 +148,7 @@ impl fmt::Display for Code {
     }
 }
 
-/// The methods that Engine.IO tells apart.
+/// The methods that Engine.IO distinguishes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Method {
     /// GET.
@@ -167,7 +168,7 @@ pub enum Kind {
     Upgrade,
 }
 
-/// What [`check`] looks at.
+/// The input of [`check`].
 #[derive(Debug, Clone, Copy)]
 pub struct Request<'a> {
     /// The request's method.
@@ -180,7 +181,7 @@ pub struct Request<'a> {
     pub origin: Option<&'a [u8]>,
 }
 
-/// What [`check`] needs to know of the session that has the request's sid.
+/// What [`check`] needs to know of the session with the request's sid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Found {
     /// The session's protocol.
@@ -189,10 +190,10 @@ pub struct Found {
     pub transport: Transport,
 }
 
-/// What a request is for, once it passed [`check`].
+/// The purpose of a request that passed [`check`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
-    /// Opens a session, on the transport of the query: ask the application's hook, then [`check_protocol`].
+    /// Opens a session on the query's transport: ask the application's hook, then [`check_protocol`].
     Handshake,
     /// A GET of the session.
     Poll,
@@ -200,17 +201,17 @@ pub enum Purpose {
     Post,
     /// A WebSocket for the session.
     Upgrade,
-    /// A method that sessions do not know: answered 500 with an empty body, the session is not touched.
+    /// A method that sessions do not know: it is answered 500 with an empty body, and the session is not touched.
     UnknownMethod,
-    /// A WebSocket handshake with `transport=polling`: it is completed, and followed by an empty close frame at once. No
-    /// session can come of it, so the application's hook is not asked.
+    /// A WebSocket handshake with `transport=polling`: it is completed and followed by an empty close frame at once. It
+    /// cannot become a session, so the application's hook is not asked.
     Dismissal,
 }
 
-/// Finds out what a request is for, or the code it is refused with. `found` is the session that has the query's sid, if
+/// Finds the purpose of a request, or the code that refuses it. `found` is the session that has the query's sid, if
 /// any.
 ///
-/// Two requests that the Node server leaves unanswered or misunderstands are refused here: a plain GET with
+/// Two requests are refused here that the Node server leaves unanswered or misunderstands: a plain GET with
 /// `transport=websocket` for a session on a WebSocket ([`Code::BadRequest`]), and a second WebSocket for a session that
 /// began on one ([`Session::websocket_opened`](super::Session::websocket_opened) shuts it).
 pub fn check(request: Request<'_>, settings: &Settings, found: Option<Found>) -> Result<Purpose, Code> {
@@ -249,7 +250,7 @@ pub fn check(request: Request<'_>, settings: &Settings, found: Option<Found>) ->
     }
 }
 
-/// The last check on a handshake, behind the application's hook: the protocol must be one that this server speaks.
+/// The last check on a handshake, after the application's hook: this server must speak the protocol.
 pub fn check_protocol(protocol: Protocol, settings: &Settings) -> Result<(), Code> {
     match protocol {
         Protocol::V4 => Ok(()),

@@ -1,4 +1,5 @@
-//! The instants of the protocol cores: milliseconds since an origin the caller chose. The cores never read a clock.
+//! The instants of the protocol state machines: milliseconds since an origin that the caller chose. They never read a
+//! clock.
 
 use std::ops::{Add, Sub};
 use std::time::Duration;

@@ -1,6 +1,7 @@
-//! One Engine.IO packet of protocol 4 as a client sends it: a WebSocket text message, or a member of a polling payload.
+//! One Engine.IO packet of protocol 4 from a client: a WebSocket text message, or one packet of a polling payload.
 //!
-//! What leaves is encoded as [`Frames`](super::Frames) from the start; binary WebSocket messages carry their data bare.
+//! The server's packets are encoded as [`Frames`](super::Frames) from the start. Binary WebSocket messages carry only
+//! data.
 
 use base64::Engine;
 use base64::alphabet::STANDARD;
@@ -9,7 +10,7 @@ use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use bytes::Bytes;
 use thiserror::Error;
 
-/// A packet, borrowed from the text it arrived in. Data of the types that have none is ignored, as Node does.
+/// A packet, borrowed from its text. Data of types that have none is ignored, as on Node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Packet<'a> {
     /// `0`: the server's greeting.
@@ -24,13 +25,13 @@ pub enum Packet<'a> {
     Text(&'a str),
     /// `b`: a message of binary data, decoded from base64.
     Binary(Bytes),
-    /// `5`: the client switches to the transport this came by.
+    /// `5`: the client switches to the transport of this packet.
     Upgrade,
     /// `6`: nothing.
     Noop,
 }
 
-/// Why a text is no packet. The session it came by ends with the reason `parse error`.
+/// Why a text is not a packet. Its session ends with the reason `parse error`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum ParseError {
     /// Not even a type.
@@ -39,7 +40,7 @@ pub enum ParseError {
     /// The type is none of `0` to `6` and `b`.
     #[error("unknown packet type {0:?}")]
     UnknownType(char),
-    /// The packet has another length than its payload says; protocol 3 only.
+    /// The packet's length differs from the one in its payload; protocol 3 only.
     #[error("packet of another length than said")]
     BadLength,
     /// The text in a payload of bytes is not UTF-8; protocol 3 only.
@@ -77,8 +78,8 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
         .with_decode_allow_trailing_bits(true),
 );
 
-/// Decodes base64 as leniently as Node: foreign characters are skipped, the URL alphabet and missing padding are fine,
-/// the first `=` ends the data, and a last symbol too few for a byte is dropped.
+/// Decodes base64 as leniently as Node: foreign characters are skipped, the URL alphabet and missing padding are
+/// accepted, the first `=` ends the data, and a last symbol that makes no whole byte is dropped.
 pub(super) fn decode_base64(text: &str) -> Vec<u8> {
     BASE64.decode(text).unwrap_or_else(|_| {
         let mut symbols: Vec<u8> = text
@@ -94,7 +95,7 @@ pub(super) fn decode_base64(text: &str) -> Vec<u8> {
         if symbols.len() % 4 == 1 {
             symbols.pop();
         }
-        // Only symbols of the alphabet are left, in a number that can be decoded.
+        // Only symbols of the alphabet are left, in a decodable number.
         BASE64.decode(symbols).unwrap_or_default()
     })
 }

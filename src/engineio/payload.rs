@@ -9,19 +9,19 @@ use super::{Frames, Packet, ParseError, Part};
 
 const SEPARATOR: u8 = 0x1e;
 
-/// The packets of a POST's body. An empty body is one empty packet, so an error.
+/// The packets of a POST's body. An empty body is one empty packet, which is an error.
 pub fn decode(body: &str) -> Packets<'_> {
     Packets { rest: Some(body) }
 }
 
-/// Walks the packets of a payload and ends behind the first one that cannot be decoded.
+/// Walks the packets of a payload and ends after the first one that cannot be decoded.
 #[derive(Debug, Clone)]
 pub struct Packets<'a> {
     rest: Option<&'a str>,
 }
 
 impl<'a> Packets<'a> {
-    /// What has not been walked yet; `None` at the end.
+    /// The rest; `None` at the end.
     pub fn rest(&self) -> Option<&'a str> {
         self.rest
     }
@@ -61,7 +61,7 @@ pub fn encode(frames: &[Frames]) -> Vec<u8> {
                 payload.push(b'b');
                 let start = payload.len();
                 payload.resize(start + base64_len(data), 0);
-                // The place is as long as the text, so it cannot be too short.
+                // The slice is as long as the text, so it cannot be too short.
                 let _ = STANDARD.encode_slice(data, payload.get_mut(start..).unwrap_or_default());
             }
         }

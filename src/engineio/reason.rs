@@ -1,8 +1,8 @@
-//! Why a session ended, in the words the Node server uses.
+//! Why a session ended, in the Node server's words.
 
 use std::fmt;
 
-/// Why an Engine.IO session ended. `Display` gives the text the Node server and its clients know.
+/// Why an Engine.IO session ended. `Display` gives the text that the Node server and its clients use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Reason {
     /// The client closed the transport, or its connection is gone.

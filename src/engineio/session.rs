@@ -1,12 +1,12 @@
-//! One client's session: which transport it is on, what waits for it, when it ends.
+//! One client's session: its transport, its queue, its end.
 //!
 //! A session sees transports, not sockets. The caller names each of them by a token `T` (a GET, a POST or a WebSocket,
-//! each on a TCP connection of its own), tells the session what happened on it and when, and carries out the effects it
-//! gets back, in their order. [`Effect::Closed`] comes exactly once, as the last effect of all; from then on the session
-//! owns no transport and its sid is unknown.
+//! each on its own TCP connection), reports what happened on it and when, and carries out the returned effects in
+//! order. [`Effect::Closed`] comes exactly once, as the last effect. After it the session owns no transport, and its
+//! sid is unknown.
 //!
-//! Settled on a WebSocket, a session is a few dozen bytes: what polling and an upgrade need stands in a box that is
-//! dropped with them.
+//! On a WebSocket a session takes a few dozen bytes. The state of polling and of an upgrade is in a box that is dropped
+//! with them.
 
 mod attempt;
 mod heartbeat;
@@ -29,22 +29,22 @@ use super::settings::{CLOSE_WAIT, Settings, Transport};
 /// What the caller must do for a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect<T> {
-    /// Answer the GET that was held with this payload.
+    /// Answer the held GET with this payload.
     Answer(T, Vec<Frames>),
     /// Answer the POST with `ok`.
     Accept(T),
     /// Answer the GET or POST with 400 and an empty body.
     Refuse(T),
-    /// Write to the WebSocket, behind what waits for it.
+    /// Write to the WebSocket, behind its queue.
     Send(T, Frames),
     /// Write a heartbeat to the WebSocket: it has no order with messages, and goes before those that wait.
     Beat(T, Frames),
-    /// Flush the WebSocket, send a close frame without a code, and close the TCP connection once the client has answered
-    /// it or the caller's patience is over. The session does not know this transport any more.
+    /// Flush the WebSocket, send a close frame without a code, and close the TCP connection after the client's answer
+    /// or a timeout. The session does not know this transport any more.
     Shut(T),
     /// Close the TCP connection at once. The session does not know this transport any more.
     Cut(T),
-    /// The client has closed the session, for this reason: nothing is to be expected of it. [`Effect::Closed`] follows.
+    /// The client has closed the session for this reason and sends nothing more. [`Effect::Closed`] follows.
     Left(Reason),
     /// The session is over.
     Closed(Reason),
@@ -74,7 +74,7 @@ impl Inbound<'_> {
     }
 }
 
-/// Where messages for the client go now.
+/// Where messages for the client go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Route<T> {
     /// Straight to this WebSocket.
@@ -87,7 +87,7 @@ pub enum Route<T> {
     Gone,
 }
 
-/// Which patience of the server's was at its end.
+/// Which deadline has passed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Overdue {
     /// An upgrade was not finished in time; the session goes on.
@@ -98,11 +98,11 @@ pub enum Overdue {
     Pong,
     /// The client did not fetch the news that its session is closed.
     Close,
-    /// A polling client left what waits for it, so many bytes, more than one answer carries, and is given up.
+    /// A polling client did not fetch this many bytes, more than one answer carries, and is given up.
     Fetch(usize),
 }
 
-/// How a WebSocket was lost. The caller has already answered on it what there was to answer.
+/// How a WebSocket was lost. The caller has already answered on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lost {
     /// The client sent a close frame, or its TCP connection is gone.
@@ -116,8 +116,8 @@ pub enum Lost {
 pub struct Session<T> {
     state: State<T>,
     heartbeat: Heartbeat,
-    /// When the session is closed unless the client has joined a namespace; `None` once it has, and on protocol 3, where
-    /// the server has it join.
+    /// Deadline for joining a namespace; `None` once the client has joined, and on protocol 3, where the server joins
+    /// for it.
     join_by: Option<Millis>,
     encoding: Encoding,
 }
@@ -147,7 +147,7 @@ impl<T: Copy + Eq> Session<T> {
         Self { state, heartbeat, join_by, encoding }
     }
 
-    /// The form of the packets, settled by the handshake.
+    /// The form of the packets, fixed by the handshake.
     pub const fn encoding(&self) -> Encoding {
         self.encoding
     }
@@ -162,7 +162,7 @@ impl<T: Copy + Eq> Session<T> {
         Some(Found { protocol: self.encoding.protocol(), transport })
     }
 
-    /// Where messages for the client go now.
+    /// Where messages for the client go.
     #[inline]
     pub const fn route(&self) -> Route<T> {
         match &self.state {
@@ -175,8 +175,8 @@ impl<T: Copy + Eq> Session<T> {
         }
     }
 
-    /// Queues a message until there is a GET to answer; for a session whose route is [`Route::Queue`], and without effect
-    /// on others. [`Session::flush`] must follow before the loop's turn ends.
+    /// Queues a message until there is a GET to answer. It is for a session whose route is [`Route::Queue`], and has no
+    /// effect on others. [`Session::flush`] must follow before the loop's turn ends.
     pub fn enqueue(&mut self, now: Millis, frames: Frames, settings: &Settings) {
         if let State::Polling(polling) = &mut self.state
             && polling.closing.is_none()
@@ -185,7 +185,7 @@ impl<T: Copy + Eq> Session<T> {
         }
     }
 
-    /// Answers a held GET with what is queued, as much as one answer carries ([`MAX_ANSWER`](super::MAX_ANSWER)).
+    /// Answers a held GET with the queue, as much as one answer carries ([`MAX_ANSWER`](super::MAX_ANSWER)).
     pub fn flush(&mut self, now: Millis, settings: &Settings, effects: &mut Vec<Effect<T>>) {
         if let State::Polling(polling) = &mut self.state {
             polling.flush(now, settings, effects);
@@ -209,12 +209,12 @@ impl<T: Copy + Eq> Session<T> {
         polling.into_iter().flat_map(|polling| polling.queue())
     }
 
-    /// Whether the session is on this WebSocket, rather than on polling or probed by it.
+    /// Whether the session is on this WebSocket, and not on polling or probed by it.
     pub fn is_on(&self, websocket: T) -> bool {
         matches!(&self.state, State::WebSocket(current) if *current == websocket)
     }
 
-    /// Whether a WebSocket probes, to take the session over.
+    /// Whether a WebSocket probes.
     pub const fn is_probed(&self) -> bool {
         matches!(&self.state, State::Polling(polling) if polling.attempt.is_some())
     }
@@ -227,20 +227,20 @@ impl<T: Copy + Eq> Session<T> {
         }
     }
 
-    /// Whether the session will end at `now` because the client shows no sign of life: [`Session::sign_of_life`] before
+    /// Whether the session will end at `now` for want of a sign of life. [`Session::sign_of_life`] before
     /// [`Session::tick`] keeps it.
     pub fn is_missed(&self, now: Millis) -> bool {
         let left_lying = matches!(&self.state, State::Polling(polling) if polling.is_left_lying(now));
         !matches!(self.state, State::Closed) && (self.heartbeat.is_missing(now) || left_lying)
     }
 
-    /// So many bytes that were written to the client have not reached it, maybe the ping among them: its pong is waited for once
+    /// This many written bytes have not reached the client, maybe the ping among them. Its pong is waited for once
     /// more, and again as long as these bytes become fewer.
     pub fn ping_may_be_under_way(&mut self, now: Millis, left: usize, settings: &Settings) {
         self.heartbeat.may_be_under_way(now, left, settings);
     }
 
-    /// All that waited for the client has left, if not reached it: what it is waited for is waited for from now on.
+    /// All queued bytes have left, though they may not have arrived. The client's time for its answer begins now.
     pub fn sent(&mut self, now: Millis, settings: &Settings) {
         self.heartbeat.sign_of_life(now, settings);
         self.heartbeat.may_be_under_way(now, usize::MAX, settings);
@@ -249,7 +249,7 @@ impl<T: Copy + Eq> Session<T> {
         }
     }
 
-    /// Bytes that a polling client has fetched of late.
+    /// Bytes that a polling client fetched lately.
     pub fn pace(&self, now: Millis) -> u64 {
         match &self.state {
             State::Polling(polling) => polling.pace(now),
@@ -257,9 +257,9 @@ impl<T: Copy + Eq> Session<T> {
         }
     }
 
-    /// The client is there, as the caller can tell by other signs than packets: it takes bytes that wait for it, or it is
-    /// the caller who does not read it. What it is waited for, its heartbeat or its next GET, is waited for anew. On a
-    /// WebSocket it is pinged again: its pong may wait to be read, and it must not take the server for dead meanwhile.
+    /// The client is alive, as the caller knows from other signs than packets: it takes queued bytes, or the caller
+    /// does not read it. The wait for its heartbeat or its next GET begins anew. On a WebSocket it is pinged again: its
+    /// pong may wait to be read, and it must not believe the server dead meanwhile.
     pub fn sign_of_life(&mut self, now: Millis, settings: &Settings, effects: &mut Vec<Effect<T>>) {
         self.heartbeat.sign_of_life(now, settings);
         match &mut self.state {
@@ -269,8 +269,8 @@ impl<T: Copy + Eq> Session<T> {
         }
     }
 
-    /// What the queue holds, in bytes: each message counts its length and
-    /// [`MESSAGE_OVERHEAD`](super::MESSAGE_OVERHEAD). The bound is the caller's to keep.
+    /// The bytes of the queue: each message counts its length and [`MESSAGE_OVERHEAD`](super::MESSAGE_OVERHEAD). The
+    /// caller enforces the limit.
     pub const fn queued_bytes(&self) -> usize {
         match &self.state {
             State::Polling(polling) => polling.queued_bytes(),
@@ -278,8 +278,8 @@ impl<T: Copy + Eq> Session<T> {
         }
     }
 
-    /// Whether a message would leave without having to wait in the session: always on a WebSocket, whose own backlog the
-    /// caller knows; on polling while a GET is held and nothing is queued. Volatile messages are dropped otherwise.
+    /// Whether a message would leave without waiting in the session: always on a WebSocket, whose backlog the caller
+    /// knows; on polling while a GET is held and nothing is queued. Otherwise volatile messages are dropped.
     pub fn is_writable(&self) -> bool {
         match &self.state {
             State::WebSocket(_) => true,
@@ -288,8 +288,8 @@ impl<T: Copy + Eq> Session<T> {
         }
     }
 
-    /// Whether it could be closed now and its client would lose nothing: it is on a WebSocket, whose own backlog the caller
-    /// knows, or holds a GET and neither a message, a POST nor an upgrade that has begun; or it is closed.
+    /// Whether it could be closed now without a loss to its client: it is on a WebSocket, whose backlog the caller
+    /// knows; or it holds a GET, and no message, POST or upgrade is under way; or it is closed.
     pub fn is_at_rest(&self) -> bool {
         match &self.state {
             State::WebSocket(_) | State::Closed => true,
@@ -297,7 +297,7 @@ impl<T: Copy + Eq> Session<T> {
         }
     }
 
-    /// A packet came on the transport `from`. Gives the message that the layer above must get, if the packet is one.
+    /// A packet came on the transport `from`. Returns the message for the layer above, if the packet is one.
     pub fn receive<'a>(
         &mut self,
         now: Millis,
@@ -316,7 +316,7 @@ impl<T: Copy + Eq> Session<T> {
         }
         let protocol = self.encoding.protocol();
         match (&packet, protocol) {
-            // A pong, asked for or not, and a ping where the client pings.
+            // A pong, whether asked for or not, and a ping where the client pings.
             (Packet::Pong(_), Protocol::V4) | (Packet::Ping(_), Protocol::V3) => {
                 self.heartbeat = Heartbeat::new(now, protocol, settings);
             }
@@ -326,17 +326,17 @@ impl<T: Copy + Eq> Session<T> {
             Packet::Text(data) => return Some(Inbound::Text(data)),
             Packet::Binary(data) => return Some(Inbound::Binary(data)),
             Packet::Ping(_) if protocol == Protocol::V3 => self.pong(now, settings, effects),
-            // The wrong direction: a client of protocol 4 does not ping, one of protocol 3 is not pinged.
+            // The wrong direction: on protocol 4 clients do not ping, and on protocol 3 the server does not.
             Packet::Ping(_) => self.end(Reason::TransportError, Frames::CLOSE, effects),
             Packet::Pong(_) if protocol == Protocol::V3 => self.end(Reason::TransportError, Frames::CLOSE, effects),
-            // A WebSocket has its close frame for this; the packet is not heeded there.
+            // On a WebSocket the close frame does this, and the packet is ignored.
             Packet::Close if matches!(self.state, State::Polling(_)) => self.leave(now, effects),
             Packet::Close | Packet::Pong(_) | Packet::Open(_) | Packet::Upgrade | Packet::Noop => {}
         }
         None
     }
 
-    /// Something came on the transport `from` that cannot be decoded.
+    /// A packet on the transport `from` cannot be decoded.
     pub fn bad_packet(&mut self, from: T, effects: &mut Vec<Effect<T>>) {
         match self.origin(from) {
             Origin::Current => self.end(Reason::ParseError, Frames::CLOSE, effects),
@@ -345,7 +345,7 @@ impl<T: Copy + Eq> Session<T> {
         }
     }
 
-    /// A WebSocket is gone. That ends the session if it was on it; a probing one is just forgotten.
+    /// A WebSocket is gone. That ends the session if it was the session's transport; a probing one is just forgotten.
     pub fn websocket_lost(&mut self, websocket: T, lost: Lost, effects: &mut Vec<Effect<T>>) {
         match &mut self.state {
             State::WebSocket(current) if *current == websocket => {
@@ -362,13 +362,13 @@ impl<T: Copy + Eq> Session<T> {
         }
     }
 
-    /// The client joined a namespace: the connect timeout is off for good.
+    /// The client joined a namespace, so the connect timeout ends.
     pub const fn joined(&mut self) {
         self.join_by = None;
     }
 
-    /// The server closes the session. A polling client without a GET open must be waited for, up to
-    /// [`CLOSE_WAIT`]; the session is closing until then.
+    /// The server closes the session. A polling client without an open GET has up to [`CLOSE_WAIT`] to send one; the
+    /// session is closing until then.
     pub fn close(&mut self, now: Millis, settings: &Settings, effects: &mut Vec<Effect<T>>) {
         if let State::Polling(polling) = &mut self.state {
             if polling.closing.is_some() {
@@ -383,12 +383,12 @@ impl<T: Copy + Eq> Session<T> {
         self.end(Reason::ForcedClose, Frames::CLOSE, effects);
     }
 
-    /// The whole server closes: like [`Session::close`], but no client is waited for.
+    /// The whole server closes: like [`Session::close`], but without waiting for clients.
     pub fn terminate(&mut self, effects: &mut Vec<Effect<T>>) {
         self.end(Reason::ForcedClose, Frames::CLOSE, effects);
     }
 
-    /// The caller gives the client up, a slow consumer for one: a WebSocket is cut instead of flushed.
+    /// The caller drops the client, such as a slow consumer: a WebSocket is cut instead of flushed.
     pub fn abort(&mut self, reason: Reason, effects: &mut Vec<Effect<T>>) {
         if let State::WebSocket(websocket) = self.state {
             self.state = State::Closed;
@@ -409,7 +409,7 @@ impl<T: Copy + Eq> Session<T> {
         [Some(self.heartbeat.deadline()), self.join_by, polling].into_iter().flatten().min()
     }
 
-    /// Does what is due at `now`, and says which patience of the server's was at its end. Harmless when nothing is due.
+    /// Does what is due at `now`, and returns which deadline has passed. Harmless when nothing is due.
     pub fn tick(&mut self, now: Millis, settings: &Settings, effects: &mut Vec<Effect<T>>) -> Option<Overdue> {
         let mut overdue = None;
         if let State::Polling(polling) = &mut self.state {
@@ -428,7 +428,7 @@ impl<T: Copy + Eq> Session<T> {
             }
         }
         if self.join_by.is_some_and(|join_by| join_by <= now) {
-            // A polling session may have to wait for a GET to take the news; this deadline is over in any case.
+            // A polling session may wait for a GET that carries the news; this deadline is over in any case.
             self.join_by = None;
             self.close(now, settings, effects);
             return Some(Overdue::Connect);
@@ -455,8 +455,8 @@ impl<T: Copy + Eq> Session<T> {
         }
     }
 
-    /// Answers a client's ping. While a pong waits for a GET, a second one behind it would tell the client nothing, and a
-    /// client that only pings must not fill its queue.
+    /// Answers a client's ping. While a pong waits for a GET, a second one would tell the client nothing, and a client
+    /// that only pings must not fill its queue.
     fn pong(&mut self, now: Millis, settings: &Settings, effects: &mut Vec<Effect<T>>) {
         match &mut self.state {
             State::WebSocket(websocket) => effects.push(Effect::Beat(*websocket, Frames::PONG)),
@@ -475,7 +475,7 @@ impl<T: Copy + Eq> Session<T> {
             State::WebSocket(websocket) if *websocket == from => Origin::Current,
             State::Polling(polling) => match &polling.attempt {
                 Some(attempt) if attempt.websocket == from => Origin::Probe,
-                // The content of a POST does not count any more once the session has been closed.
+                // The content of a POST is ignored once the session has been closed.
                 _ if polling.is_handling(from) && polling.closing.is_none() => Origin::Current,
                 _ => Origin::Stranger,
             },
@@ -483,8 +483,8 @@ impl<T: Copy + Eq> Session<T> {
         }
     }
 
-    /// The one place where a session ends while it has transports: all of them are let go. One that its client has left
-    /// ends for that reason, whatever else happens on the way.
+    /// The one place where a session with transports ends: it gives up all of them. If its client has left, that is the
+    /// reason, whatever else happens on the way.
     fn end(&mut self, mut reason: Reason, farewell: Frames, effects: &mut Vec<Effect<T>>) {
         if let State::Polling(polling) = &self.state
             && polling.is_left()
@@ -500,14 +500,14 @@ impl<T: Copy + Eq> Session<T> {
     }
 }
 
-/// What a transport is to the session.
+/// The role of a transport.
 #[derive(Debug, Clone, Copy)]
 enum Origin {
     /// It carries the session.
     Current,
     /// It probes.
     Probe,
-    /// The session let it go.
+    /// The session has given it up.
     Stranger,
 }
 

@@ -2,22 +2,20 @@
 
 use std::time::Duration;
 
-/// How long a polling session that the server closed waits for the GET that will carry the news.
+/// How long a polling session that the server closed waits for the GET that carries the news.
 pub const CLOSE_WAIT: Duration = Duration::from_secs(30);
 
-/// How long a polling session that its client closed waits for a GET that the client sent along with the close packet,
-/// on another connection, before the POST with the packet is answered.
+/// How long the POST with a close packet waits for a GET that the client sent together with it on another connection.
 pub const LEAVE_WAIT: Duration = Duration::from_millis(50);
 
-/// While a WebSocket is probing, a held GET is answered with a noop at this interval, so that the client can let go of
-/// polling.
+/// While a WebSocket probes, a held GET is answered with a noop at this interval, so that the client can leave polling.
 pub const NOOP_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Most bytes of messages in the answer to a GET, each message as it counts while it waits; one message alone may be longer.
-/// What is left goes with the next GET.
+/// Most bytes of messages in the answer to a GET, each counted as it counts while it waits; a single message may be
+/// longer. The rest goes with the next GET.
 pub const MAX_ANSWER: usize = 1024 * 1024;
 
-/// What the bookkeeping of one queued message is taken to cost, in bytes, on top of the message itself.
+/// The estimated overhead of one queued message, in bytes.
 pub const MESSAGE_OVERHEAD: usize = 64;
 
 /// Settings of the Engine.IO layer. They are the same for all sessions of a server.
@@ -29,19 +27,19 @@ pub struct Settings {
     /// Time a client has for its pong before the session is closed. Clients learn it from the open packet.
     /// Default: 20 s.
     pub ping_timeout: Duration,
-    /// Life of an unfinished upgrade attempt. The session itself outlives it. Default: 10 s.
+    /// Time an upgrade may take; the session goes on without it. Default: 10 s.
     pub upgrade_timeout: Duration,
     /// Time a session has to join its first namespace before the server closes it. Default: 45 s.
     pub connect_timeout: Duration,
-    /// Time that a polling client has for its next GET while more waits for it than one answer carries. Default: 10 s.
+    /// Time a polling client has for its next GET while more waits than one answer carries. Default: 10 s.
     pub fetch_timeout: Duration,
     /// Longest body of a POST and longest WebSocket message, in bytes. Clients learn it from the open packet and split
     /// their payloads accordingly. Default: 1 000 000.
     pub max_payload: usize,
     /// The transports that clients may use. Default: polling and WebSocket.
     pub transports: Transports,
-    /// Whether the open packet offers the upgrade from polling to WebSocket. An upgrade attempted without the offer
-    /// succeeds all the same, as on Node. Default: true.
+    /// Whether the open packet offers the upgrade from polling to WebSocket. An upgrade without the offer also
+    /// succeeds, as on Node. Default: true.
     pub allow_upgrades: bool,
     /// Whether clients of protocol 3 are served. Default: false.
     pub allow_eio3: bool,
@@ -63,7 +61,7 @@ impl Default for Settings {
     }
 }
 
-/// A way for packets to travel.
+/// How packets travel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Transport {
     /// HTTP long polling: GETs that are held until there is something to send, POSTs for the other direction.

@@ -1,8 +1,8 @@
-//! Session ids: 20 characters that say where a session lives, and that nobody can guess.
+//! Session ids: 20 characters that name a session's place and cannot be guessed.
 //!
-//! The 15 bytes behind the characters are, in order: the instance (3), the shard (1), the slot in the shard's table (3),
-//! all big-endian, and 64 random bits. Whoever holds a sid is the client, so the random part comes from the operating
-//! system's generator.
+//! The characters encode 15 bytes: the instance (3), the shard (1), the slot in the shard's table (3), all big-endian,
+//! and 64 random bits. Anyone with a sid can act as the client, so the random part comes from the operating system's
+//! generator.
 
 use std::fmt;
 use std::ops::Deref;
@@ -21,18 +21,18 @@ const BLOCK: usize = 1024;
 /// An Engine.IO session id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Sid {
-    /// The process the session lives in, among those that serve together.
+    /// The session's process, among those that serve together.
     pub instance: [u8; 3],
     /// The shard within the process.
     pub shard: u8,
-    /// The slot within the shard's table; only its low 24 bits travel.
+    /// The slot in the shard's table; only its low 24 bits are encoded.
     pub slot: u32,
     /// What makes the sid a secret.
     pub random: u64,
 }
 
 impl Sid {
-    /// The sid that `text` spells; `None` unless it is 20 characters of the base64url alphabet.
+    /// The sid of `text`; `None` unless it is 20 characters of the base64url alphabet.
     pub fn parse(text: &str) -> Option<Self> {
         if text.len() != SID_LENGTH {
             return None;
@@ -97,7 +97,7 @@ pub struct SidSource {
 }
 
 impl SidSource {
-    /// A source for the sessions of `shard` in `instance`. Draws nothing yet.
+    /// A source for the sessions of `shard` in `instance`. It draws nothing yet.
     pub const fn new(instance: [u8; 3], shard: u8) -> Self {
         Self { instance, shard, block: [0; BLOCK], used: BLOCK }
     }
@@ -107,7 +107,7 @@ impl SidSource {
         self.shard
     }
 
-    /// A new sid for the session in `slot`, of which the low 24 bits count.
+    /// A new sid for the session in `slot`, whose low 24 bits count.
     ///
     /// Fails if the operating system has no random bytes; the handshake is then refused with
     /// [`Code::BadRequest`](super::Code::BadRequest).
@@ -129,7 +129,7 @@ impl SidSource {
 }
 
 impl fmt::Debug for SidSource {
-    /// Leaves out the block: it holds sids to come.
+    /// Leaves out the block, which contains future sids.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SidSource")
             .field("instance", &self.instance)

@@ -1,8 +1,8 @@
 //! Packets and payloads of protocol 3, where they differ from those of protocol 4.
 //!
-//! A binary packet begins with its type as a number (or, as base64, with `b` and the type's digit). The packets of a
-//! payload of text have their length in front, counted in UTF-16 units, as JavaScript does. A payload of bytes tells text
-//! from binary by a byte in front, and spells the length, in bytes, by one byte for each decimal digit, up to `0xff`.
+//! A binary packet begins with its type as a number (or, in base64, with `b` and the type's digit). In a payload of
+//! text each packet has its length in front, in UTF-16 units, as in JavaScript. In a payload of bytes a first byte
+//! distinguishes text from binary; then comes the length in bytes, one byte for each decimal digit, up to `0xff`.
 
 use std::io::Write;
 use std::iter::FusedIterator;
@@ -48,7 +48,7 @@ pub fn decode_binary(packet: &Bytes) -> Result<Packet<'static>, ParseError> {
     typed_packet(kind, || packet.slice(1..))
 }
 
-/// Only messages carry binary data; that of other types is ignored.
+/// Only messages carry binary data; other types' data is ignored.
 fn typed_packet(kind: u8, data: impl FnOnce() -> Bytes) -> Result<Packet<'static>, ParseError> {
     Ok(match kind {
         0 => Packet::Open(""),
@@ -62,12 +62,12 @@ fn typed_packet(kind: u8, data: impl FnOnce() -> Bytes) -> Result<Packet<'static
     })
 }
 
-/// The packets of a payload of text. An empty body is an error; packets without anything in them are passed over.
+/// The packets of a payload of text. An empty body is an error; empty packets are skipped.
 pub fn decode_text_payload(body: &str) -> TextPackets<'_> {
     TextPackets { rest: Some(body) }
 }
 
-/// Walks the packets of a payload of text and ends behind the first one that cannot be decoded.
+/// Walks the packets of a payload of text and ends after the first one that cannot be decoded.
 #[derive(Debug, Clone)]
 pub struct TextPackets<'a> {
     rest: Option<&'a str>,
@@ -97,7 +97,7 @@ impl<'a> Iterator for TextPackets<'a> {
 }
 
 impl<'a> TextPackets<'a> {
-    /// What has not been walked yet; `None` at the end.
+    /// The rest; `None` at the end.
     pub const fn rest(&self) -> Option<&'a str> {
         self.rest
     }
@@ -105,7 +105,7 @@ impl<'a> TextPackets<'a> {
 
 impl FusedIterator for TextPackets<'_> {}
 
-/// The packet in front of a payload of text, and what is behind it.
+/// The first packet of a payload of text, and the rest.
 fn split_text(payload: &str) -> Option<(&str, &str)> {
     let (length, rest) = payload.split_once(':')?;
     if !length.bytes().all(|digit| digit.is_ascii_digit()) {
@@ -128,7 +128,7 @@ pub fn decode_binary_payload(body: &[u8]) -> BinaryPackets<'_> {
     BinaryPackets { rest: body }
 }
 
-/// Walks the packets of a payload of bytes and ends behind the first one that cannot be decoded.
+/// Walks the packets of a payload of bytes and ends after the first one that cannot be decoded.
 #[derive(Debug, Clone)]
 pub struct BinaryPackets<'a> {
     rest: &'a [u8],
@@ -152,7 +152,7 @@ impl<'a> Iterator for BinaryPackets<'a> {
 }
 
 impl<'a> BinaryPackets<'a> {
-    /// What has not been walked yet; nothing at the end.
+    /// The rest; empty at the end.
     pub const fn rest(&self) -> &'a [u8] {
         self.rest
     }
@@ -160,7 +160,7 @@ impl<'a> BinaryPackets<'a> {
 
 impl FusedIterator for BinaryPackets<'_> {}
 
-/// The packet in front of a payload of bytes, from its length on, and what is behind it.
+/// The first packet of a payload of bytes, from its length on, and the rest.
 fn split_binary(payload: &[u8]) -> Option<(&[u8], &[u8])> {
     let digits = payload.iter().take(MAX_DIGITS + 1).position(|&byte| byte == END_OF_LENGTH).filter(|&at| at > 0)?;
     let (digits, rest) = payload.split_at_checked(digits)?;
@@ -215,7 +215,7 @@ pub fn write_base64(data: &[u8], packet: &mut Vec<u8>) {
     packet.extend_from_slice(b"b4");
     let start = packet.len();
     packet.resize(start + data.len().div_ceil(3) * 4, 0);
-    // The place is as long as the text, so it cannot be too short.
+    // The slice is as long as the text, so it cannot be too short.
     let _ = STANDARD.encode_slice(data, packet.get_mut(start..).unwrap_or_default());
 }
 

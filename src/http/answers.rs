@@ -1,4 +1,4 @@
-//! The answers of Engine.IO over HTTP, with the headers the Node server sends.
+//! The answers of Engine.IO over HTTP, with the Node server's headers.
 
 use bytes::Bytes;
 
@@ -11,7 +11,7 @@ use crate::engineio::{Code, PayloadKind};
 /// Answer to a polling GET: a payload.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct PollAnswer<'a> {
-    /// The body as it is sent, that is, compressed if `coding` says so.
+    /// The body as it is sent: compressed if `coding` says so.
     pub(crate) payload: &'a [u8],
     pub(crate) kind: PayloadKind,
     pub(crate) coding: Option<Coding>,
@@ -21,7 +21,7 @@ pub(crate) struct PollAnswer<'a> {
 }
 
 impl PollAnswer<'_> {
-    /// What stands before the payload.
+    /// The head, which comes before the payload.
     pub(crate) fn head(self, delivery: Delivery) -> Bytes {
         self.write(Delivery { content: Content::Omitted, ..delivery })
     }
@@ -45,14 +45,14 @@ impl PollAnswer<'_> {
     }
 }
 
-/// Answer to a polling POST that was read to its end, whatever it held.
+/// Answer to a polling POST that was read completely, whatever it contained.
 pub(crate) fn post_ok(delivery: Delivery, cors: &HeaderLines) -> Bytes {
     let answer = Response::new(Status::Ok, delivery, b"ok").lines(cors).header("Content-Type", b"text/html").length();
     session_headers(answer, delivery.agent).finish()
 }
 
-/// Answer to a plain request that was refused with an Engine.IO error code; `message` replaces the code's own. Only a
-/// refusal by the application is answered with 403.
+/// Answer to a plain request that is refused with an Engine.IO error code; `message` replaces the code's own. Only a
+/// refusal by the application gets 403.
 pub(crate) fn error(delivery: Delivery, cors: &HeaderLines, code: Code, message: Option<&str>) -> Bytes {
     let status = if code == Code::Forbidden { Status::Forbidden } else { Status::BadRequest };
     let body = code.json_body(message);
@@ -65,12 +65,12 @@ pub(crate) fn empty(status: Status, delivery: Delivery, cors: &HeaderLines) -> B
     Response::new(status, delivery, b"").lines(cors).length().finish()
 }
 
-/// Answer to a WebSocket upgrade request that Engine.IO refused: always 400 and the last on its connection, with the
-/// bare message, without CORS headers.
+/// Answer to a WebSocket upgrade request that Engine.IO refuses: always 400, the last on its connection, with only the
+/// message and without CORS headers.
 pub(crate) fn refusal(message: &str) -> Bytes {
     let status = Status::BadRequest.as_str();
     let length = message.len();
-    // The case of the second header is the Node server's own.
+    // The second header's case is the Node server's.
     format!(
         "HTTP/1.1 {status}\r\nConnection: close\r\nContent-type: text/html\r\nContent-Length: {length}\r\n\r\n{message}"
     )

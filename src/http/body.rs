@@ -1,16 +1,16 @@
-//! Request bodies: of a told length, or chunked (RFC 9112 §7.1).
+//! Request bodies: with a `Content-Length`, or chunked (RFC 9112 §7.1).
 
 use super::field::{is_token, is_value};
 use super::head::BodyLength;
 
-/// The most bytes of chunk extensions and trailers together. Nobody here reads them.
+/// Most bytes of chunk extensions and trailers together. Nothing reads them.
 const MAX_IGNORED: u32 = 8 * 1024;
 
-/// The most digits of a chunk size: as many as fit into 64 bits.
+/// Most digits of a chunk size: as many as fit into 64 bits.
 const MAX_SIZE_DIGITS: u8 = 16;
 
-/// The body of a request if all of it stands in `input` already, so that it need not be copied. `None` says that a
-/// [`BodyReader`] is needed: bytes are missing, or it is chunked, or longer than `limit` bytes.
+/// The body of a request if all of it is in `input` already, so that it need not be copied. `None` means that a
+/// [`BodyReader`] is needed: bytes are missing, or the body is chunked or longer than `limit` bytes.
 pub(crate) fn whole(length: BodyLength, input: &[u8], limit: usize) -> Option<&[u8]> {
     match length {
         BodyLength::None => Some(&[]),
@@ -26,14 +26,14 @@ pub(crate) fn whole(length: BodyLength, input: &[u8], limit: usize) -> Option<&[
 pub(crate) enum BodyStep {
     /// All input was used; the body goes on.
     More,
-    /// The body ends here. Input that was not used belongs to the next request.
+    /// The body ends here. Unused input belongs to the next request.
     Done,
-    /// The body is longer than its limit: answer 413. Said once; the reader drops what follows, so that the client
-    /// reads the answer instead of a reset, and then says `Done`, or fails with [`BodyError::Endless`].
+    /// The body is longer than its limit: answer 413. This is returned once. Then the reader drops what follows, so
+    /// that the client reads the answer instead of a reset, and returns `Done`, or fails with [`BodyError::Endless`].
     TooLarge,
 }
 
-/// Why a body was given up. The connection cannot be used any further.
+/// Why reading a body failed. The connection cannot be used any further.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum BodyError {
     #[error("malformed chunk size")]
@@ -46,7 +46,7 @@ pub(crate) enum BodyError {
     Trailer,
     #[error("chunk extensions and trailers too long")]
     Ignored,
-    /// A body beyond its limit went on for as much again: 413 has been answered, only closing is left.
+    /// A body beyond its limit went on for as much again. 413 has been answered; only closing is left.
     #[error("body too large, and no end in sight")]
     Endless,
 }
@@ -58,9 +58,9 @@ pub(crate) struct BodyReader {
     /// The state that follows the data.
     after: State,
     fate: Fate,
-    /// Bytes of data to come, of the whole body or of this chunk.
+    /// Bytes of data still to come, of the whole body or of this chunk.
     left: u64,
-    /// Bytes of data that may yet come.
+    /// Bytes of data that may still come within the limit.
     room: u64,
     limit: u64,
     ignored: u32,
@@ -69,7 +69,7 @@ pub(crate) struct BodyReader {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// `left` is known and was not yet held against `room`.
+    /// `left` is known and not yet compared with `room`.
     Weigh,
     Data,
     ChunkCr,
@@ -103,13 +103,13 @@ impl BodyReader {
         Self { state, after, fate: Fate::Kept, left, room: limit, limit, ignored: 0, digits: 0 }
     }
 
-    /// Bytes that are missing of the body, if its length was told.
+    /// Missing bytes of the body, if its length is known.
     pub(crate) fn missing(&self) -> Option<usize> {
         matches!(self.after, State::Done).then(|| usize::try_from(self.left).ok())?
     }
 
-    /// Reads from `input`, appends data to `out`, and says how many bytes of `input` it used. A body whose length is
-    /// told and beyond the limit is [`BodyStep::TooLarge`] before a byte of it was used.
+    /// Reads from `input`, appends data to `out`, and returns how many bytes of `input` it used. A body whose known
+    /// length is beyond the limit is [`BodyStep::TooLarge`] before any byte of it is used.
     pub(crate) fn read(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<(usize, BodyStep), BodyError> {
         let mut rest = input;
         let step = loop {
@@ -151,7 +151,7 @@ impl BodyReader {
         Ok(rest)
     }
 
-    /// The state after a byte that frames the data.
+    /// The state after a byte of the framing.
     fn framing(&mut self, byte: u8) -> Result<State, BodyError> {
         match (self.state, byte) {
             (State::Size, b'\r') if self.digits > 0 => Ok(State::SizeLf),

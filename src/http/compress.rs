@@ -1,4 +1,4 @@
-//! Compression of polling answers: which coding a client takes, and doing it.
+//! Compression of polling answers: choosing a coding that the client accepts, and compressing.
 
 use std::io::{self, Write};
 
@@ -22,8 +22,8 @@ impl Coding {
         }
     }
 
-    /// The coding an `Accept-Encoding` prefers; gzip if it has no preference, none if it takes neither. Brotli is
-    /// left to those with processors to spare.
+    /// The coding that an `Accept-Encoding` prefers: gzip if it has no preference, none if it accepts neither. Brotli
+    /// is left out because it needs too much CPU.
     pub(crate) fn accepted(accept_encoding: &str) -> Option<Self> {
         let [mut gzip, mut deflate, mut any] = [None; 3];
         for item in accept_encoding.split(',') {
@@ -66,7 +66,7 @@ impl Coding {
     }
 }
 
-/// The weight among an item's parameters, in thousandths; an unreadable one counts as zero (RFC 9110 §12.4.2).
+/// The weight in an item's parameters, in thousandths; an unreadable one counts as zero (RFC 9110 §12.4.2).
 fn weight<'a>(mut parameters: impl Iterator<Item = &'a str>) -> u16 {
     let named = |parameter: &'a str| {
         let (name, value) = parameter.split_once('=')?;

@@ -1,10 +1,10 @@
-//! The session cookie, for load balancers that want one.
+//! The session cookie, for load balancers that need one.
 
 use std::time::Duration;
 
 use super::field::{is_token, is_value};
 
-/// Whether a cookie goes along with requests that other sites cause.
+/// Whether a cookie is sent with requests that other sites cause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SameSite {
     /// Never.
@@ -17,8 +17,8 @@ pub enum SameSite {
 
 /// A cookie that holds the session id, set with the answer to a polling handshake.
 ///
-/// The server never reads it; it is for load balancers that keep a client on one instance by a cookie of their choice.
-/// A cookie whose name is not a token, or whose path or domain could end it early, is not set.
+/// The server never reads it. Load balancers use it to keep a client on one instance. A cookie is not set if its name
+/// is not a token, or if its path or domain could end it early.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cookie {
     name: String,
@@ -38,7 +38,8 @@ impl Default for Cookie {
 }
 
 impl Cookie {
-    /// A cookie called `name` for the path `/`, hidden from scripts, `SameSite=Lax`, gone when the browser ends.
+    /// A cookie called `name` for the path `/`, hidden from scripts, `SameSite=Lax`, which ends with the browser's
+    /// session.
     pub fn new(name: impl Into<String>) -> Self {
         Self {
             name: name.into(),
@@ -81,7 +82,7 @@ impl Cookie {
         self
     }
 
-    /// Whether it goes along with requests of other sites; `None` leaves it to the browser. Default: [`SameSite::Lax`].
+    /// Whether it is sent with requests of other sites; `None` leaves this to the browser. Default: [`SameSite::Lax`].
     pub fn same_site(mut self, same_site: Option<SameSite>) -> Self {
         self.same_site = same_site;
         self

@@ -1,4 +1,4 @@
-//! Cross-origin resource sharing: what browsers are told about who may read the answers.
+//! Cross-origin resource sharing: which pages browsers let read the answers.
 
 use std::time::Duration;
 
@@ -9,26 +9,27 @@ use super::head::Head;
 use super::response::{Delivery, Response};
 use super::status::Status;
 
-/// The methods a preflight allows unless others are set.
+/// The methods that a preflight allows by default.
 const METHODS: &str = "GET,HEAD,PUT,PATCH,POST,DELETE";
 
 /// The origins whose pages may read the answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
-    /// All, said with `*`. Browsers do not accept it together with credentials.
+    /// All, by `*`. Browsers do not accept it together with credentials.
     Any,
-    /// All, said by echoing the origin of each request. Browsers accept it together with credentials.
+    /// All, by echoing the origin of each request. Browsers accept it together with credentials.
     Echo,
     /// This one, named in every answer.
     Fixed(String),
-    /// Each of these, compared exactly. Other origins are served too; their browsers hide the answer from the page.
+    /// Each of these, compared exactly. Other origins are served, too, but their browsers hide the answer from the
+    /// page.
     List(Vec<String>),
 }
 
 /// Cross-origin resource sharing: which pages of other origins may use the server.
 ///
-/// Without it no CORS header is sent, and preflight requests are refused. Texts that cannot stand in a header
-/// (control characters) are left out of the answers.
+/// Without it no CORS header is sent, and preflight requests are refused. Texts with control characters, which cannot
+/// be in a header, are left out of the answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cors {
     origin: Origin,
@@ -40,7 +41,7 @@ pub struct Cors {
 }
 
 impl Cors {
-    /// Settings that let pages of `origin` in, without credentials.
+    /// Settings that allow pages of `origin`, without credentials.
     pub fn new(origin: Origin) -> Self {
         Self {
             origin,
@@ -52,7 +53,7 @@ impl Cors {
         }
     }
 
-    /// Whether requests with cookies and the like may be made. Default: no.
+    /// Whether requests may carry credentials such as cookies. Default: no.
     pub fn credentials(mut self, allowed: bool) -> Self {
         self.credentials = allowed;
         self
@@ -64,13 +65,13 @@ impl Cors {
         self
     }
 
-    /// The request headers a preflight allows. Default: those it asks for.
+    /// The request headers that a preflight allows. Default: those that it asks for.
     pub fn allowed_headers<T: AsRef<str>>(mut self, headers: &[T]) -> Self {
         self.allowed_headers = Some(join(headers));
         self
     }
 
-    /// The answer headers a page may see besides the common ones. Default: none.
+    /// The answer headers that a page may read besides the common ones. Default: none.
     pub fn exposed_headers<T: AsRef<str>>(mut self, headers: &[T]) -> Self {
         self.exposed_headers = Some(join(headers));
         self
@@ -82,7 +83,7 @@ impl Cors {
         self
     }
 
-    /// The origins that are compared, or named in answers.
+    /// The origins that are compared or named in answers.
     pub(crate) fn named_origins(&mut self) -> &mut [String] {
         match &mut self.origin {
             Origin::Any | Origin::Echo => &mut [],
@@ -97,8 +98,8 @@ impl Cors {
         self.exposed(out);
     }
 
-    /// The answer to a preflight, that is, to any OPTIONS request: its `Origin` and its
-    /// `Access-Control-Request-Headers` decide.
+    /// The answer to a preflight, that is, to any OPTIONS request. It depends on its `Origin` and its
+    /// `Access-Control-Request-Headers`.
     pub(crate) fn preflight(&self, delivery: Delivery, head: &Head<'_>) -> Bytes {
         let requested: Vec<_> = head.values("access-control-request-headers").collect();
         self.allow(delivery, head.text("origin"), &requested.join(&b", "[..]))
@@ -124,7 +125,7 @@ impl Cors {
         Response::new(Status::NoContent, delivery, b"").lines(&lines).length().finish()
     }
 
-    /// Who may read the answer. `vary` is what it depends on, if it does depend on the origin.
+    /// The origin that may read the answer. `vary` is what this depends on, if it depends on the origin.
     fn access(&self, origin: Option<&str>, vary: &[u8], out: &mut HeaderLines) {
         let allowed = match &self.origin {
             Origin::Any => Some("*"),

@@ -1,4 +1,4 @@
-//! Header fields: which bytes they may hold, and header lines ready to be sent.
+//! Header fields: which bytes they may contain, and header lines ready to be sent.
 
 /// Whether `byte` may stand in a token: a method, a field name, a subprotocol (RFC 9110 §5.6.2).
 pub(crate) const fn is_token(byte: u8) -> bool {
@@ -35,8 +35,8 @@ impl HeaderLines {
     }
 }
 
-/// Appends `name: value` and a line end. A value that could end the line early is left out, name and all: values come
-/// from requests and settings, and a lost header does less harm than a forged one.
+/// Appends `name: value` and a line end. A value that could end the line early is left out together with its name:
+/// values come from requests and settings, and a missing header does less harm than a forged one.
 pub(super) fn push_line(out: &mut Vec<u8>, name: &str, value: &[u8]) {
     if value.iter().copied().all(is_value) {
         out.extend_from_slice(name.as_bytes());

@@ -1,4 +1,4 @@
-//! Request heads: the request line and the headers, parsed by `httparse` and then held to stricter rules.
+//! Request heads: the request line and the headers, parsed by `httparse` and then checked by stricter rules.
 
 use std::mem::MaybeUninit;
 
@@ -6,18 +6,18 @@ use memchr::memchr_iter;
 
 use super::status::Status;
 
-/// The most headers any setting can allow: the size of the scratch array a head is parsed into.
+/// Most headers that a setting can allow: the size of the array that a head is parsed into.
 pub(crate) const MAX_HEADERS: usize = 96;
 
 /// Room for the headers of one head, on the caller's stack: see [`scratch`].
 pub(crate) type HeaderScratch<'b> = [MaybeUninit<httparse::Header<'b>>; MAX_HEADERS];
 
-/// Fresh room for [`parse`]; it costs nothing to make.
+/// Fresh room for [`parse`]; making it costs nothing.
 pub(crate) const fn scratch<'b>() -> HeaderScratch<'b> {
     [const { MaybeUninit::uninit() }; MAX_HEADERS]
 }
 
-/// Bounds of a request head.
+/// Limits of a request head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct HeadLimits {
     /// Longest head in bytes, the empty line at its end included. Default: 16 KiB.
@@ -41,7 +41,7 @@ pub(crate) enum Parsed<'h> {
     Partial,
 }
 
-/// The methods anything here depends on.
+/// The methods that matter here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Method {
     Get,
@@ -59,7 +59,7 @@ pub(crate) enum Version {
     Http11,
 }
 
-/// How the length of a request's body is told.
+/// How a request gives the length of its body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BodyLength {
     /// There is no body.
@@ -76,9 +76,9 @@ pub(crate) enum Expectation {
     /// Nothing.
     #[default]
     None,
-    /// To be told to go on, `100-continue`.
+    /// An answer that tells it to go on, `100-continue`.
     Continue,
-    /// What nobody here can meet.
+    /// Something that this server does not support.
     Unknown,
 }
 
@@ -126,13 +126,13 @@ pub(crate) struct Head<'h> {
     pub(crate) target: &'h str,
     /// The target's path, not decoded; `*` for `OPTIONS *`.
     pub(crate) path: &'h str,
-    /// What follows the target's first `?`, not decoded; empty when there is none.
+    /// The part after the target's first `?`, not decoded; empty when there is none.
     pub(crate) query: &'h str,
     pub(crate) version: Version,
     pub(crate) body: BodyLength,
-    /// Whether the client wants the connection to outlive this exchange.
+    /// Whether the client wants to keep the connection open after this exchange.
     pub(crate) keep_alive: bool,
-    /// What the client waits for before it sends the body.
+    /// What the client expects before it sends the body.
     pub(crate) expectation: Expectation,
     /// Whether the client asks for another protocol: `Connection` has the token `upgrade`, and `Upgrade` is present.
     pub(crate) upgrade: bool,
@@ -165,7 +165,8 @@ impl<'h> Head<'h> {
 
 /// Parses the request head at the start of `buf`. Empty lines before it are skipped and count as part of it.
 ///
-/// The outcome does not depend on how the bytes arrived: a head that is refused whole is refused however it is split.
+/// The result does not depend on how the bytes arrive: a head that is refused as a whole is refused however it is
+/// split.
 pub(crate) fn parse<'h, 'b: 'h>(
     buf: &'b [u8],
     limits: &HeadLimits,
@@ -194,13 +195,13 @@ fn only_whole_line_ends(head: &[u8]) -> Result<(), HeadError> {
     if memchr_iter(b'\n', head).all(whole) { Ok(()) } else { Err(HeadError::LineEnd) }
 }
 
-/// Whether the third word of the request line is an HTTP version, of whichever number, and not mere garbage.
+/// Whether the third word of the request line is an HTTP version, of any number, and not garbage.
 fn names_a_version(head: &[u8]) -> bool {
     let third = head.trim_ascii_start().splitn(3, |&byte| byte == b' ').nth(2);
     third.and_then(|word| word.strip_prefix(b"HTTP/")).and_then(<[u8]>::first).is_some_and(u8::is_ascii_digit)
 }
 
-/// Holds a syntactically sound head to the rules that depend on what the headers mean.
+/// Checks the rules that depend on what the headers of a well-formed head mean.
 fn judge<'h, 'b: 'h>(request: httparse::Request<'h, 'b>, length: usize) -> Result<Head<'h>, HeadError> {
     let version = if request.version == Some(0) { Version::Http10 } else { Version::Http11 };
     let method = match request.method {
@@ -222,8 +223,8 @@ fn judge<'h, 'b: 'h>(request: httparse::Request<'h, 'b>, length: usize) -> Resul
         (true, None) if version == Version::Http11 => BodyLength::Chunked,
         (true, _) => return Err(HeadError::TransferEncoding),
     };
-    // Expectations came with HTTP/1.1; a client of 1.0 would not understand the answers. Upgrades did, too, but a proxy that
-    // speaks 1.0 to its servers hands them on, as nginx does by default, and the Node server serves them.
+    // Expectations came with HTTP/1.1; a client of 1.0 would not understand the answers. Upgrades did, too, but a proxy
+    // that speaks 1.0 to its servers passes them on, as nginx does by default, and the Node server serves them.
     let modern = version == Version::Http11;
     Ok(Head {
         method,
@@ -260,7 +261,7 @@ fn split(target: &str, method: Method) -> Result<(&str, &str), HeadError> {
     Ok((if path.is_empty() { "/" } else { path }, query))
 }
 
-/// What the headers that govern the connection say.
+/// The contents of the headers that govern the connection.
 #[derive(Default)]
 struct Fields {
     hosts: usize,
@@ -277,7 +278,7 @@ impl Fields {
     fn survey(headers: &[httparse::Header<'_>]) -> Result<Self, HeadError> {
         let mut fields = Self::default();
         for &httparse::Header { name, value } in headers {
-            // The length tells nearly all other headers apart without looking at them.
+            // The length alone rules out nearly all other headers.
             match name.len() {
                 4 if name.eq_ignore_ascii_case("host") => fields.hosts += 1,
                 6 if name.eq_ignore_ascii_case("expect") => fields.expect(value),
@@ -301,7 +302,7 @@ impl Fields {
         Ok(fields)
     }
 
-    /// As on Node, one expectation of several that can be met is enough.
+    /// As on Node, one supported expectation of several is enough.
     fn expect(&mut self, value: &[u8]) {
         if value.split(|&byte| byte == b',').any(|one| one.trim_ascii().eq_ignore_ascii_case(b"100-continue")) {
             self.expectation = Expectation::Continue;
@@ -319,7 +320,7 @@ impl Fields {
     }
 }
 
-/// A number of digits alone; `str::parse` would take a sign too.
+/// A number that consists of digits only; `str::parse` would also accept a sign.
 fn decimal(value: &[u8]) -> Option<u64> {
     if value.is_empty() {
         return None;

@@ -1,7 +1,7 @@
-//! HTTP/1.1 as the public port speaks it: request heads and bodies in, whole answers out. Nothing here does I/O.
+//! HTTP/1.1 on the clients' port: request heads and bodies in, whole answers out. Nothing here does I/O.
 //!
-//! The parser is stricter than most: it shares a connection with a load balancer, and whatever two parsers may read
-//! differently (a second length, a lone line feed, an unknown coding) would let one client write into another's request.
+//! The parser is stricter than most, because it shares a connection with a load balancer. If two parsers read something
+//! differently (a second length, a lone line feed, an unknown coding), one client could write into another's request.
 
 mod answers;
 mod body;

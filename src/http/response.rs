@@ -1,7 +1,7 @@
 //! Answers: always whole, in one piece, with a `Content-Length`.
 //!
-//! No answer has a `Date`: no client of this protocol reads it, nothing here may be cached, and a held poll would pay
-//! for its bytes on every message.
+//! No answer has a `Date`: no client of this protocol reads it, no answer may be cached, and a held poll would pay for
+//! its bytes with every message.
 
 use std::io::Write;
 
@@ -12,10 +12,10 @@ use super::field::{HeaderLines, push_line};
 use super::head::{Head, Method, Version};
 use super::status::Status;
 
-/// Answer to `Expect: 100-continue`, before the answer proper.
+/// Answer to `Expect: 100-continue`, before the final answer.
 pub(crate) const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
-/// Answer to a connection that is one too many.
+/// Answer to a connection beyond the limit.
 pub(crate) const BUSY: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 
@@ -30,9 +30,9 @@ const NOT_FOUND: &[u8] = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n";
 /// What an answer says about its connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Connection {
-    /// It stays open, which HTTP/1.1 need not be told.
+    /// It stays open; HTTP/1.1 assumes so.
     Persistent,
-    /// It stays open, and a client of HTTP/1.0 is told so.
+    /// It stays open, and the answer tells a client of HTTP/1.0 so.
     KeepAlive,
     /// It is closed after this answer.
     Close,
@@ -42,7 +42,7 @@ pub(crate) enum Connection {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Content {
     Sent,
-    /// Only its length is told: the request was HEAD.
+    /// Only its length is sent: the request was HEAD.
     Omitted,
 }
 
@@ -50,11 +50,11 @@ pub(crate) enum Content {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Agent {
     Modern,
-    /// Internet Explorer, whose script filter would hold a payload for an attack.
+    /// Internet Explorer, whose script filter would take a payload for an attack.
     InternetExplorer,
 }
 
-/// How an answer travels: what must be kept of a request until it is answered.
+/// How an answer is sent: what must be kept of a request until it is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Delivery {
     pub(crate) connection: Connection,
@@ -63,7 +63,7 @@ pub(crate) struct Delivery {
 }
 
 impl Delivery {
-    /// For an answer to a request that cannot be read any further: complete, and the last one on its connection.
+    /// For an answer to a request that cannot be read any further: it is complete, and the last one on its connection.
     pub(crate) const LAST: Self = Self { connection: Connection::Close, content: Content::Sent, agent: Agent::Modern };
 
     /// As the request wants it.
@@ -100,7 +100,7 @@ impl<'a> Response<'a> {
         Self { bytes, delivery, body }
     }
 
-    /// Appends a header; one whose value has control characters is left out.
+    /// Appends a header. One whose value has control characters is left out.
     pub(crate) fn header(mut self, name: &str, value: &[u8]) -> Self {
         push_line(&mut self.bytes, name, value);
         self
@@ -133,7 +133,7 @@ impl<'a> Response<'a> {
     }
 }
 
-/// Answer to `GET /`, which load balancers ask for to see whether the server lives.
+/// Answer to `GET /`, the health check of load balancers.
 pub(crate) fn all_good(delivery: Delivery) -> Bytes {
     if (delivery.connection, delivery.content) == (Connection::Persistent, Content::Sent) {
         return Bytes::from_static(ALL_GOOD);
@@ -144,7 +144,7 @@ pub(crate) fn all_good(delivery: Delivery) -> Bytes {
         .finish()
 }
 
-/// The same while the server is about to end.
+/// The same while the server is shutting down.
 pub(crate) fn leaving(delivery: Delivery) -> Bytes {
     Response::new(Status::ServiceUnavailable, delivery, b"leaving")
         .header("Content-Type", b"text/plain; charset=utf-8")
@@ -160,7 +160,7 @@ pub(crate) fn not_found(delivery: Delivery) -> Bytes {
     Response::new(Status::NotFound, delivery, b"").length().finish()
 }
 
-/// Answer to a client of Socket.IO that looks for another path than this.
+/// Answer to a Socket.IO client that uses another path.
 pub(crate) fn misdirected(delivery: Delivery, cors: &HeaderLines, path: &str) -> Bytes {
     let body = format!("Socket.IO is at {path} here: set the client's option `path`");
     Response::new(Status::NotFound, delivery, body.as_bytes())

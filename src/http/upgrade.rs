@@ -21,7 +21,7 @@ pub(crate) enum HandshakeError {
     Version,
     #[error("Invalid Sec-WebSocket-Protocol header")]
     Protocol,
-    /// The request has a body, whose bytes would be taken for frames.
+    /// The request has a body, which would be read as frames.
     #[error("Bad request")]
     Body,
 }
@@ -40,11 +40,11 @@ impl HandshakeError {
     }
 }
 
-/// A sound handshake, not yet answered.
+/// A valid handshake, not yet answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Accept<'h> {
     key: &'h [u8],
-    /// The first subprotocol the client offered: the one it gets.
+    /// The first subprotocol that the client offers; the server chooses it.
     protocol: Option<&'h [u8]>,
 }
 
@@ -58,7 +58,7 @@ impl<'h> Accept<'h> {
             return Err(HandshakeError::Upgrade);
         }
         let key = only(head, "sec-websocket-key").filter(|key| is_key(key)).ok_or(HandshakeError::Key)?;
-        // 8 was the last draft; it differs in a header nobody here reads.
+        // 8 was the last draft. It differs in a header that nothing here reads.
         if !matches!(only(head, "sec-websocket-version"), Some(b"13" | b"8")) {
             return Err(HandshakeError::Version);
         }

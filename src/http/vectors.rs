@@ -1,4 +1,4 @@
-//! The exchanges recorded from the Node server, and pipelined requests however they are split.
+//! The exchanges recorded from the Node server, and pipelined requests split in every way.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use super::Accept;
 use super::*;
 use crate::engineio::{Code, PayloadKind};
 
-/// The codes that recorded refusals have.
+/// The codes of recorded refusals.
 const CODES: [Code; 6] = [
     Code::UnknownTransport,
     Code::UnknownSid,
@@ -57,7 +57,7 @@ fn settings(id: &str) -> (Option<Cors>, Option<Cookie>) {
     }
 }
 
-/// A recorded answer without what Node's HTTP library adds, and with a length in place of chunks.
+/// A recorded answer without the headers of Node's HTTP library, and with a length instead of chunks.
 fn essence(response: &str) -> String {
     let (head, body) = response.split_once("\r\n\r\n").expect("an answer has a head");
     let library = ["Date: ", "Connection: keep-alive", "Keep-Alive: ", "Transfer-Encoding: "];
@@ -139,7 +139,7 @@ fn answers_are_those_of_the_node_server() {
                 assert_eq!(head.length + body.len(), request.len(), "{id}");
                 let mut expected = essence(&response);
                 if head.upgrade {
-                    // What follows the 101 are frames, or a refusal that came too late.
+                    // Frames follow the 101, or a refusal that came too late.
                     let end = expected.find("\r\n\r\n").map_or(0, |at| at + 4);
                     expected.truncate(if expected.starts_with("HTTP/1.1 101") { end } else { expected.len() });
                 }

@@ -1,12 +1,12 @@
-//! Text that somebody else chose, as it may stand in a line of the log.
+//! Text that somebody else chose, in a form that is safe in the log.
 
 use std::fmt::{self, Write};
 
-/// Characters that are shown.
+/// Most characters that are shown.
 const MOST: usize = 200;
 
-/// Shows no more than the first 200 characters of something, and what could end a line or speak to a terminal as an escape
-/// sequence in plain letters: control characters, line separators, whatever cannot be seen or turns the direction of text.
+/// Shows the first 200 characters of something. It escapes what could end a line or control a terminal: control
+/// characters, line separators, and characters that are invisible or change the direction of text.
 #[derive(Clone, Copy)]
 pub(crate) struct Excerpt<T>(pub(crate) T);
 
@@ -22,7 +22,7 @@ impl<T: fmt::Debug> fmt::Debug for Excerpt<T> {
     }
 }
 
-/// Passes text on, escaped, until it has passed on enough.
+/// Passes text on, escaped, until enough has passed.
 struct Cut<'a, 'f> {
     to: &'a mut fmt::Formatter<'f>,
     left: usize,
@@ -31,7 +31,7 @@ struct Cut<'a, 'f> {
 impl<'a, 'f> Cut<'a, 'f> {
     fn of(to: &'a mut fmt::Formatter<'f>, write: impl FnOnce(&mut Self) -> fmt::Result) -> fmt::Result {
         let mut cut = Self { to, left: MOST };
-        // An error is how what is too long is stopped; whoever shows the line must not take it for one.
+        // An error stops text that is too long; the caller must not take it for a failure.
         let _ = write(&mut cut);
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! The kinds of lines, and what is owed of them. Both are the process's, as the log is.
+//! The kinds of log lines, and their left-out lines. Both belong to the process, as the log does.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -8,17 +8,18 @@ use log::Level;
 
 use super::quota::Quota;
 
-/// Lines of one kind in [`INTERVAL`], if it has no rate of its own.
+/// Most lines of one kind in [`INTERVAL`], by default.
 const LINES: u32 = 10;
 const INTERVAL: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// The kinds of which something was left out and has yet to be told.
+/// The kinds with left-out lines that have yet to be reported.
 static OWED: Mutex<Vec<&LineKind>> = Mutex::new(Vec::new());
-/// Whether there are any, for those who ask often.
+/// Whether there are any, for frequent callers.
 static ANY_OWED: AtomicBool = AtomicBool::new(false);
 
-/// A kind of line that somebody else can cause: 10 in a second, or one in a minute, then one that says how many were left out.
+/// A kind of line that somebody else can cause: 10 a second, or one a minute, then one that says how many were left
+/// out.
 #[derive(Debug)]
 pub(crate) struct LineKind {
     level: Level,
@@ -28,12 +29,12 @@ pub(crate) struct LineKind {
 }
 
 impl LineKind {
-    /// `target` is `module_path!()`; `what` names what the lines are about, in the plural.
+    /// `target` is `module_path!()`; `what` names the subject of the lines, in the plural.
     pub(crate) const fn new(level: Level, target: &'static str, what: &'static str) -> Self {
         Self::with(level, target, what, Quota::new(LINES, INTERVAL))
     }
 
-    /// A kind that says always the same: one line in a minute.
+    /// A kind whose lines are all the same: one a minute.
     pub(crate) const fn each_minute(level: Level, target: &'static str, what: &'static str) -> Self {
         Self::with(level, target, what, Quota::new(1, MINUTE))
     }
@@ -42,7 +43,7 @@ impl LineKind {
         Self { level, target, what, quota: Mutex::new(quota) }
     }
 
-    /// Writes a line, if there may be one now; only then it is made.
+    /// Writes a line, if one is allowed now. The text is made only then.
     pub(crate) fn write(&'static self, line: impl FnOnce() -> String) {
         if !log::log_enabled!(target: self.target, self.level) {
             return;
@@ -57,7 +58,7 @@ impl LineKind {
         }
     }
 
-    /// Notes that something was left out, unless that is noted already.
+    /// Notes that a line was left out, unless that is noted already.
     fn owe(&'static self) {
         let mut kinds = owed();
         if !kinds.iter().any(|kind| std::ptr::eq(*kind, self)) {
@@ -77,8 +78,8 @@ impl LineKind {
     }
 }
 
-/// Tells what was left out, of the kinds whose interval is over. Gives how long the caller may sleep, who wants to for so long
-/// (`None`: for ever), and is to tell the rest then.
+/// Reports left-out lines of the kinds whose interval is over. The caller wants to sleep for `sleep` (`None`: without
+/// end); the result is how long it may sleep before it must report the rest.
 pub(crate) fn settle_before(sleep: Option<Duration>) -> Option<Duration> {
     if !ANY_OWED.load(Ordering::Relaxed) {
         return sleep;
@@ -87,13 +88,13 @@ pub(crate) fn settle_before(sleep: Option<Duration>) -> Option<Duration> {
     sleep.into_iter().chain(next).min()
 }
 
-/// Tells all that was left out: there may be no other time.
+/// Reports all left-out lines, because there may be no other time.
 pub(crate) fn settle_all() {
     settle_where(|_| true);
 }
 
-/// Says how long until there is something to tell again. Nothing is locked while the lines are written: what writes them is the
-/// program's.
+/// Returns how long until something must be reported again. Nothing is locked while the lines are written, because the
+/// program's logger writes them.
 #[cold]
 fn settle_where(is_time: impl Fn(Duration) -> bool) -> Option<Duration> {
     let now = Instant::now();
@@ -101,7 +102,7 @@ fn settle_where(is_time: impl Fn(Duration) -> bool) -> Option<Duration> {
     let mut kinds = owed();
     kinds.retain(|kind| {
         let mut quota = kind.quota();
-        // A line that came since may have told it.
+        // A later line may have reported it.
         let Some(wait) = quota.due(now) else { return false };
         if is_time(wait) {
             told.push((*kind, quota.take_left_out()));

@@ -1,8 +1,8 @@
-//! How often something may be said.
+//! How often a line may be written.
 
 use std::time::{Duration, Instant};
 
-/// So many lines in an interval, which begins with the first of them; those beyond are counted. It reads no clock.
+/// A number of lines per interval, which begins with the first of them; further lines are counted. It reads no clock.
 #[derive(Debug)]
 pub(crate) struct Quota {
     lines: u32,
@@ -13,13 +13,13 @@ pub(crate) struct Quota {
 }
 
 impl Quota {
-    /// At most `lines`, one at least, in each `interval`.
+    /// At most `lines` in each `interval`, and at least one.
     pub(crate) const fn new(lines: u32, interval: Duration) -> Self {
         Self { lines, interval, began: None, written: 0, left_out: 0 }
     }
 
-    /// Asks for a line. `None`: there may be no more now, and this one is counted as left out. Else it may be written, and
-    /// before it how many were left out in the interval that is over; often none.
+    /// Asks for a line. `None`: no more lines are allowed now, and this one is counted as left out. Otherwise the line
+    /// may be written, after a line about how many were left out in the last interval, which is often none.
     pub(crate) fn ask(&mut self, now: Instant) -> Option<u64> {
         if self.remaining(now).is_zero() {
             self.began = Some(now);
@@ -32,17 +32,17 @@ impl Quota {
         Some(self.take_left_out())
     }
 
-    /// How long until it is time to tell what was left out: zero if it is due, `None` if nothing was.
+    /// How long until the number of left-out lines is due: zero if it is due now, `None` if there are none.
     pub(crate) fn due(&self, now: Instant) -> Option<Duration> {
         (self.left_out > 0).then(|| self.remaining(now))
     }
 
-    /// How many were left out and not told of; who asks tells.
+    /// How many lines were left out and not yet reported. The caller reports them.
     pub(crate) fn take_left_out(&mut self) -> u64 {
         std::mem::take(&mut self.left_out)
     }
 
-    /// What is left of the interval.
+    /// The rest of the interval.
     fn remaining(&self, now: Instant) -> Duration {
         self.began.map_or(Duration::ZERO, |began| (began + self.interval).saturating_duration_since(now))
     }

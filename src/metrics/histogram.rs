@@ -1,13 +1,13 @@
-//! How long something took, in coarse steps: each is four times as long as the one before.
+//! Durations in coarse buckets: each is four times as long as the one before.
 
 use std::time::Duration;
 
 use super::Counter;
 
-/// The upper ends of the steps in microseconds: 16 µs to 4.2 s. What took longer is in a step of its own.
+/// The upper ends of the buckets in microseconds: 16 µs to 4.2 s. Longer durations are in a bucket of their own.
 const STEPS: usize = 10;
 
-/// The binary logarithm of the first step's end.
+/// The binary logarithm of the first bucket's end.
 const FIRST: u32 = 4;
 
 /// Durations with one writer.
@@ -17,10 +17,10 @@ pub(crate) struct Histogram {
     micros: Counter,
 }
 
-/// The same of several writers, added up.
+/// The sum of several writers' histograms.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct HistogramSum {
-    /// How many were at most as long as the end of a step, in microseconds.
+    /// How many took at most as long as the end of a bucket, in microseconds.
     pub(crate) up_to: Vec<(u64, u64)>,
     /// How many there were.
     pub(crate) count: u64,
@@ -31,7 +31,7 @@ pub(crate) struct HistogramSum {
 impl Histogram {
     pub(crate) fn record(&self, time: Duration) {
         let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
-        // The number of bits of what exceeds the first step, in pairs.
+        // The number of bits beyond the first bucket, in pairs.
         let bits = u64::BITS - (micros.saturating_sub(1) >> FIRST).leading_zeros();
         let step = (bits.div_ceil(2) as usize).min(STEPS);
         if let Some(count) = self.counts.get(step) {

@@ -1,6 +1,7 @@
-//! Questions to the event loops, each of which answers in a turn of its own.
+//! Questions to the event loops. Each loop answers in a turn of its own.
 //!
-//! Nothing ticks in a shard: it is asked by a letter when somebody asks here, and its answer proves that it turns.
+//! Nothing ticks in a shard. It is asked by a letter when somebody asks here, and its answer proves that its loop
+//! turns.
 
 use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -10,13 +11,13 @@ use std::time::{Duration, Instant};
 use super::Subject;
 use crate::shard::{Census, Letter, Shard};
 
-/// Questions that one loop may have left unanswered: it is stuck, and is not sent more.
+/// Most unanswered questions of one loop. A loop with that many is stuck, and gets no more.
 const UNANSWERED: usize = 8;
 
-/// Time that a loop has to say what it has. Beyond: metrics and status go without.
+/// Time a loop has to count. Beyond: metrics and status are answered without it.
 const COUNTED_WITHIN: Duration = Duration::from_secs(1);
 
-/// The first and the longest time between two looks for answers.
+/// The first and the longest pause between two looks for answers.
 const LOOKS: (Duration, Duration) = (Duration::from_micros(500), Duration::from_millis(20));
 
 /// How many questions each loop has yet to answer.
@@ -28,7 +29,7 @@ impl Questions {
     }
 }
 
-/// Asks every loop; gives what each said within that time, in their order.
+/// Asks every loop, and returns the answers that came in time, in the order of the loops.
 pub(super) fn ask<T: Send + 'static>(
     subject: &Subject,
     within: Duration,
@@ -43,7 +44,7 @@ pub(super) fn ask<T: Send + 'static>(
         }
         let place = Arc::new(Mutex::new(None));
         let (question, answer, unanswered) = (Arc::clone(&question), Arc::clone(&place), Arc::clone(unanswered));
-        // Whether there is room or not: so few letters do not matter, and nothing here may wait for a loop.
+        // This does not wait for room: there are few of these letters, and nothing here may wait for a loop.
         mailbox.hand_over(Letter::run(0, move |shard| {
             let said = question(shard);
             *answer.lock().unwrap_or_else(PoisonError::into_inner) = Some(said);
@@ -71,7 +72,7 @@ pub(super) fn ask<T: Send + 'static>(
     }
 }
 
-/// Counts who and what is there in all loops, and how many of them did not say.
+/// Adds up the counts of all loops, and how many loops did not answer.
 pub(super) fn take(subject: &Subject) -> (Census, usize) {
     let mut sum = Census::default();
     let mut silent = 0;

@@ -1,4 +1,4 @@
-//! `POST /disconnect`: sockets are let go.
+//! `POST /disconnect` disconnects sockets.
 
 use serde::Deserialize;
 use serde_json::json;
@@ -13,15 +13,15 @@ use super::targets::Targets;
 struct Disconnection {
     #[serde(flatten)]
     targets: Targets,
-    /// Must be said if no room is: everybody is meant.
+    /// Required if no room is named: everybody is meant.
     #[serde(default)]
     everybody: bool,
-    /// Whether the clients' connections end, too, and not only their places in the namespace.
+    /// Whether the clients' connections are closed, too, and not only their sockets.
     #[serde(default)]
     close: bool,
 }
 
-/// 202 when the sockets of this server are being let go, and other servers are told.
+/// 202 when this server's sockets are being disconnected and other servers have been told.
 pub(super) fn answer(subject: &Subject, body: &[u8]) -> Answer {
     let disconnection: Disconnection = match serde_json::from_slice(body) {
         Ok(disconnection) => disconnection,

@@ -1,9 +1,8 @@
-//! `POST /emit`: events are published.
+//! `POST /emit` publishes events.
 //!
-//! The body is one event, or a list of them:
-//! `{"namespace": "/", "rooms": ["a"], "except": ["b"], "event": "news", "args": ["text", {"n": 1}]}`. Only `event` must
-//! be there. Binary data stands in the arguments as `{"$base64": "AAEC"}` and travels as an attachment. All events are
-//! checked before the first is sent.
+//! The body is one event, or a list of them: `{"namespace": "/", "rooms": ["a"], "except": ["b"], "event": "news",
+//! "args": ["text", {"n": 1}]}`. Only `event` is required. `{"$base64": "AAEC"}` in the arguments is binary data, which
+//! is sent as an attachment. All events are checked before the first is sent.
 
 use std::fmt;
 
@@ -22,7 +21,7 @@ use crate::metrics::Limit;
 use crate::socketio::binary::Binary;
 use crate::socketio::{is_reserved, is_within_depth};
 
-/// The key of an object that stands for binary data.
+/// The key of an object that represents binary data.
 const BASE64: &str = "$base64";
 
 /// One event of the body.
@@ -39,7 +38,7 @@ struct Publication<'a> {
     volatile: bool,
 }
 
-/// An event that may be sent.
+/// An event that passed the checks.
 struct Checked {
     targets: Targets,
     event: String,
@@ -50,7 +49,7 @@ struct Checked {
 struct Arguments(Vec<Argument>);
 
 enum Argument {
-    /// As it came.
+    /// Unchanged.
     Json(Box<RawValue>),
     /// With binary data in it.
     Binary(Value),
@@ -62,7 +61,7 @@ struct Wrong {
     what: String,
 }
 
-/// 202 and how many events were taken, or why none was.
+/// 202 and how many events were accepted, or why none was.
 pub(super) fn answer(subject: &Subject, body: &[u8]) -> Answer {
     let checked = match read(subject, body) {
         Ok(checked) => checked,
@@ -85,13 +84,12 @@ pub(super) fn answer(subject: &Subject, body: &[u8]) -> Answer {
     Answer::json(Status::Accepted, &json!({ "accepted": count }))
 }
 
-/// Whether an event loop has more letters waiting than may: whoever sends it more would have to wait, and all who ask this
-/// port with him.
+/// Whether an event loop's mailbox is full. A sender would have to wait, and with it everybody who uses this port.
 pub(super) fn is_behind(subject: &Subject) -> bool {
     subject.shared.mailboxes.iter().any(crate::shard::Mailbox::is_full)
 }
 
-/// The answer then; so many of what was asked are done.
+/// The answer in that case; this many were done.
 pub(super) fn behind(accepted: usize) -> Answer {
     let error = "the event loops are behind with what they were given (inbox): try the rest again soon";
     Answer::json(Status::Unavailable, &json!({ "error": error, "accepted": accepted }))
@@ -129,7 +127,7 @@ fn check(subject: &Subject, publication: Publication<'_>) -> Result<Checked, Wro
     if let Some(namespace) = targets.unknown_namespace(subject) {
         return Err(Wrong { status: Status::NotFound, what: format!("no namespace {namespace:?}") });
     }
-    // The list of all arguments is a level, too.
+    // The list of all arguments is one level.
     let depth = subject.shared.config.limits.json_depth.saturating_sub(1);
     let arguments: Result<_, Wrong> = args.into_iter().map(|argument| Argument::read(argument, depth)).collect();
     Ok(Checked { targets, event, arguments: Arguments(arguments?), volatile })
@@ -156,12 +154,12 @@ impl Argument {
     }
 }
 
-/// The text of binary data, if a value is that.
+/// The base64 text, if a value is binary data.
 fn base64(value: &Value) -> Option<&Value> {
     value.as_object().filter(|object| object.len() == 1).and_then(|object| object.get(BASE64))
 }
 
-/// Makes sure that what is called base64 is that.
+/// Checks that the text is base64.
 fn check_binary(value: &Value) -> Result<(), Wrong> {
     if let Some(text) = base64(value) {
         let decoded = text.as_str().map(|text| BASE64_STANDARD.decode(text));
@@ -187,7 +185,7 @@ impl Args for Arguments {
     }
 }
 
-/// A value in which binary data is an attachment.
+/// A value whose binary data becomes attachments.
 struct WithBinary<'a>(&'a Value);
 
 impl Serialize for WithBinary<'_> {

@@ -5,7 +5,7 @@ use std::fmt::{Display, Write as _};
 use super::request::{Answer, Status};
 use crate::metrics::HistogramSum;
 
-/// What a family of samples is.
+/// The kind of a family of samples.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Counter,
@@ -23,7 +23,7 @@ impl Exposition {
         Answer::new(Status::Ok, &["Content-Type: text/plain; version=0.0.4; charset=utf-8"], self.0)
     }
 
-    /// Begins a family.
+    /// Starts a family.
     pub(super) fn family(&mut self, name: &str, kind: Kind, help: &str) {
         let kind = match kind {
             Kind::Counter => "counter",

@@ -1,4 +1,4 @@
-//! `GET /metrics`: which metrics there are. `docs/metrics.md` lists them with what to be alarmed by.
+//! `GET /metrics`: the metrics. `docs/metrics.md` lists them with their alarms.
 
 use super::Subject;
 use super::census;
@@ -10,13 +10,13 @@ use crate::engineio::{Code, Reason};
 use crate::metrics::{HistogramSum, Metrics};
 use crate::shard::Census;
 
-/// Namespaces that have a sample of their own, those with the most sockets. The others are one.
+/// Namespaces with a sample of their own, those with the most sockets. All others share one.
 const NAMESPACES: usize = 50;
 
-/// Numbers of [`Metrics`] that are told by a family with labels instead.
+/// Numbers of [`Metrics`] that a family with labels reports instead.
 const TOLD_ELSEWHERE: [&str; 4] = ["connections", "sessions", "refused", "sessions_closed"];
 
-/// Everything that is counted, as Prometheus reads it.
+/// All metrics in Prometheus's format.
 pub(super) fn answer(subject: &Subject) -> Answer {
     let mut exposition = Exposition::default();
     tell(subject, &mut exposition);

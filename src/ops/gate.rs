@@ -1,4 +1,4 @@
-//! The gate: it listens, reads one request a connection within bounds, has it answered, and closes.
+//! The gate: it listens, reads one request per connection within limits, has it answered, and closes.
 
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
@@ -17,16 +17,16 @@ use crate::http::{self, BodyLength, BodyReader, BodyStep, Delivery, Expectation,
 use crate::log_line::{Excerpt, LineKind};
 use crate::metrics::Limit;
 
-/// Time that accepting rests when the system refuses a connection: descriptors are short, say.
+/// Pause in accepting after the system refused a connection, for example when descriptors are short.
 const REST: Duration = Duration::from_millis(100);
 
-/// Time that a client has to close after its answer; what it still sends is dropped.
+/// Time a client has to close after its answer; bytes that it still sends are dropped.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// Guests that may linger, for each that may ask.
+/// Connections that may linger, for each that may ask.
 const LINGERING: usize = 4;
 
-/// Time that a client has to take its answer.
+/// Time a client has to take its answer.
 const TAKEN_WITHIN: Duration = Duration::from_secs(10);
 
 static FAILED: LineKind = LineKind::new(Level::Warn, module_path!(), "failures of the port for operations");
@@ -37,13 +37,13 @@ struct Gate {
     open: AtomicUsize,
 }
 
-/// A connection that is counted as long as it is there.
+/// A connection, counted while this lives.
 struct Guest {
     gate: Arc<Gate>,
     stream: TcpStream,
 }
 
-/// A request, in the words in which it is said anew.
+/// A request, as it is repeated to the service.
 struct Whole {
     method: &'static str,
     target: String,
@@ -51,15 +51,15 @@ struct Whole {
     body: Vec<u8>,
 }
 
-/// Why a request is not answered by the service.
+/// Why the service does not answer a request.
 enum Refusal {
-    /// It is answered with this, and why.
+    /// It is answered with this status and reason.
     Answer(Status, String),
-    /// The client has gone, or is silent.
+    /// The client is gone, or silent.
     Gone,
 }
 
-/// Lets connections in.
+/// Accepts connections.
 pub(super) fn start(listener: TcpListener, subject: &Arc<Subject>, relay: Relay) -> JoinHandle<()> {
     let gate = Arc::new(Gate { subject: Arc::clone(subject), relay, open: AtomicUsize::new(0) });
     go!(move || {
@@ -86,12 +86,12 @@ impl Drop for Guest {
 }
 
 impl Guest {
-    /// Answers one request, unless there are too many guests: this one has `place` before it.
+    /// Answers one request, unless there are too many connections: `place` others came before this one.
     fn serve(mut self, place: usize) {
         let answered = self.answer(place).and_then(|answer| {
             self.stream.set_write_timeout(Some(TAKEN_WITHIN))?;
             self.stream.write_all(&answer)?;
-            // Those who are far too many get no more than their answer, so that they do not pile up.
+            // Far beyond the limit a connection gets no more than its answer, so that they do not pile up.
             if place < self.gate.subject.shared.config.limits.ops_connections * LINGERING {
                 self.linger()
             } else {
@@ -128,7 +128,7 @@ impl Guest {
         }
     }
 
-    /// Reads a request whole.
+    /// Reads a whole request.
     fn request(&mut self) -> Result<Whole, Refusal> {
         let limits = &self.gate.subject.shared.config.limits;
         let (ops_body, body_timeout) = (limits.ops_body, limits.body_timeout);
@@ -187,7 +187,7 @@ impl Guest {
         }
     }
 
-    /// Reads what comes next. Time that is up is answered, if the client has said anything.
+    /// Reads more bytes. If time is up, the client gets an answer if it has sent anything.
     fn read(&mut self, bytes: &mut Vec<u8>, until: Instant, limit: Limit) -> Result<(), Refusal> {
         let mut chunk = [0; 8 * 1024];
         let left = until.saturating_duration_since(Instant::now());
@@ -209,7 +209,8 @@ impl Guest {
         }
     }
 
-    /// Closes our half and waits a little for the other: closed with bytes unread, the client would not see its answer.
+    /// Closes our half and waits a little for the client's. If we closed with unread bytes, the client would not see
+    /// its answer.
     fn linger(&mut self) -> io::Result<()> {
         self.stream.shutdown(Shutdown::Write)?;
         let until = Instant::now() + LINGER;
@@ -231,7 +232,7 @@ fn refused(status: Status, why: impl ToString) -> Refusal {
     Refusal::Answer(status, why.to_string())
 }
 
-/// An answer that says why there is no better one.
+/// An answer with the reason why there is no better one.
 fn refusal(status: Status, why: &str) -> Vec<u8> {
     let body = serde_json::json!({ "error": why }).to_string();
     let answer = http::Response::new(status, Delivery::LAST, body.as_bytes());

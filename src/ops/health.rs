@@ -8,10 +8,10 @@ use super::Subject;
 use super::census;
 use super::request::{Answer, Status};
 
-/// Time in which a loop that is alive has turned.
+/// Time in which a live loop must turn.
 const TURNED_WITHIN: Duration = Duration::from_secs(5);
 
-/// 200 if each loop has answered within five seconds; else 503, and which have not.
+/// 200 if each loop has answered within five seconds; otherwise 503, and which have not.
 pub(super) fn answer(subject: &Subject) -> Answer {
     let answers = census::ask(subject, TURNED_WITHIN, |_| ());
     let stuck: Vec<usize> =

@@ -1,14 +1,24 @@
-//! The port for operations: health and readiness, metrics, a page that shows them, and publishing by HTTP.
+//! The port for operations: health and readiness, metrics, a page that shows them, and publishing over HTTP.
 //!
-//! It is off unless [`Config::ops_port`](crate::Config::ops_port) is set, and then nothing of it exists. It has a runtime of its own, `may`: one
-//! worker thread and one for its timers, for the whole process. No shard waits for it; it reaches them as any other thread
-//! does, by letters.
+//! It is off unless [`Config::ops_port`](crate::Config::ops_port) is set; then nothing of it exists. No listener, thread or
+//! counter of a shard serves it, except two histograms: while the port is open, a shard reads the clock twice a turn and
+//! twice an event. Its runtime is `may`: one worker thread and one for its timers, started by the first server that has the
+//! port and shared by the whole process.
 //!
-//! What comes in passes two stations. The [`gate`] listens, bounds the number of connections, the time and the size of
-//! heads and bodies, and holds heads to the same strict rules as the public port. What it lets through it says anew, in a
-//! few headers, to the [`service`], a `may_minihttp` server on a port of the loopback that asks each request for a secret
-//! of the gate. So that crate's parser, which knows no bounds and panics at odd lengths, only ever reads what the gate wrote;
-//! it also takes no more than 16 headers, fewer than a browser behind a load balancer sends.
+//! Requests pass two stations:
+//!
+//! - The [`gate`] listens. It limits connections, times, heads and bodies with the parser of the public port, and takes one
+//!   request per connection.
+//! - The [`relay`] repeats what the gate lets through, in three headers, to the [`service`]: a `may_minihttp` server on a
+//!   loopback port that requires a secret known only to the gate.
+//!
+//! So `may_minihttp` never meets a client. It reads heads of any length, panics at a `Content-Length` that is not a number,
+//! takes at most 16 headers (a browser behind a balancer sends more), and opens its own listener. One thing is left open: a
+//! process in the same network namespace can connect to the service's port, and gets 403.
+//!
+//! The [`census`] asks each shard by a letter. An answer proves that the loop turns, so nothing ticks in a shard for this, and
+//! clients are counted only when somebody asks. A loop with eight unanswered questions gets no more of them. A worker never
+//! waits for a shard: `POST` is refused while a mailbox is full.
 
 mod census;
 mod disconnect;
@@ -41,7 +51,7 @@ use crate::shard::{Shared, probe};
 /// Coroutines kept for the next connections.
 const POOL: usize = 4;
 
-/// Stack of a coroutine, in words: 1 MiB of addresses, of which what is touched becomes memory.
+/// Stack of a coroutine, in words: 1 MiB of addresses; only touched pages become memory.
 const STACK: usize = 128 * 1024;
 
 /// The server, as the port for operations sees it.
@@ -55,30 +65,31 @@ struct Subject {
 }
 
 impl Subject {
-    /// What is counted of the port itself.
+    /// The counters of the port itself.
     fn metrics(&self) -> Option<&Arc<ShardMetrics>> {
         self.shared.metrics.last()
     }
 }
 
-/// The port for operations while it is open. It closes when this is dropped; what it had begun to answer it still answers.
+/// The open port for operations. It closes when this is dropped; requests that it has begun to answer are still
+/// answered.
 pub(crate) struct Operations {
     address: SocketAddr,
     listeners: [JoinHandle<()>; 2],
 }
 
 impl Operations {
-    /// Opens the port, if the settings ask for one.
+    /// Opens the port, if it is configured.
     ///
     /// # Errors
-    /// If the address cannot be listened on, or the system has no random numbers.
+    /// If it cannot listen on the address, or the system has no random numbers.
     pub(crate) fn start(shared: &Arc<Shared>, handle: &Handle, memory_limit: Option<usize>) -> Result<Option<Self>> {
         let config = &shared.config;
         let Some(port) = config.ops_port else { return Ok(None) };
         let address = SocketAddr::new(config.ops_address, port);
         prepare_runtime();
         let listening = |source| Error::Listen { address, source };
-        // That runtime's listeners share their addresses with whoever else would.
+        // That runtime's listeners would share their address with other processes.
         probe(address).map_err(listening)?;
         let listener = may::net::TcpListener::bind(address).map_err(listening)?;
         let address = listener.local_addr().map_err(listening)?;
@@ -97,7 +108,7 @@ impl Operations {
         Ok(Some(Self { address, listeners: [gate, service] }))
     }
 
-    /// The address that it listens on.
+    /// Its address.
     pub(crate) const fn address(&self) -> SocketAddr {
         self.address
     }
@@ -116,7 +127,7 @@ impl Drop for Operations {
 /// Longest sleep of the worker, in nanoseconds: 5 s. By default it wakes a hundred times a second for nothing.
 const SLEEP: u64 = 5_000_000_000;
 
-/// Says how the runtime is to be, before its first use starts it.
+/// Configures the runtime before its first use starts it.
 fn prepare_runtime() {
     static ONCE: std::sync::Once = std::sync::Once::new();
     ONCE.call_once(|| {

@@ -1,16 +1,16 @@
-//! What the system says of this process.
+//! The system's figures about this process.
 
 use std::fs;
 
-/// Ticks of a second in which Linux counts CPU time for programs, on every machine there is.
+/// Ticks per second in which Linux counts CPU time for programs, on every machine.
 const TICKS: f64 = 100.0;
 
-/// What the process takes. What the system does not say is 0.
+/// What the process uses. An unknown figure is 0.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Usage {
     /// Resident memory in bytes.
     pub(super) memory: u64,
-    /// CPU time in seconds, the kernel's for it included.
+    /// CPU time in seconds, including the kernel's for this process.
     pub(super) cpu: f64,
     pub(super) threads: u64,
     /// Open files and sockets.
@@ -18,7 +18,7 @@ pub(super) struct Usage {
 }
 
 impl Usage {
-    /// As it is now.
+    /// The current figures.
     pub(super) fn now() -> Self {
         let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
         let line = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
@@ -32,7 +32,7 @@ impl Usage {
     }
 }
 
-/// The times in user and kernel mode. The program's name, which may hold blanks, ends at the last bracket.
+/// The times in user and kernel mode. The program's name may contain blanks; it ends at the last bracket.
 fn cpu(stat: &str) -> Option<f64> {
     let (_, fields) = stat.rsplit_once(')')?;
     let mut times = fields.split_whitespace().skip(11).map(str::parse::<u32>);

@@ -1,6 +1,6 @@
 //! `GET /ready`: whether clients should be sent here.
 //!
-//! It is decided by facts. Each is a function of [`FACTS`], so that what else makes a server unready is a line more.
+//! Facts decide it. Each is a function of [`FACTS`], so another reason to be unready is one more line.
 
 use serde_json::{Map, json};
 
@@ -11,25 +11,25 @@ use crate::cluster::redis::State;
 /// Something that readiness depends on.
 pub(super) struct Fact {
     name: &'static str,
-    /// How it is, in a word or a sentence.
+    /// Its state, in a word or a sentence.
     state: String,
     weight: Weight,
 }
 
-/// What a fact does to readiness.
+/// A fact's effect on readiness.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Weight {
     Fine,
     /// The server is not ready.
     Unready,
-    /// The same if the request asks for it by a pair of its query.
+    /// The same, but only if the request's query asks for it.
     UnreadyIf(&'static str),
 }
 
 /// Everything that readiness depends on.
 const FACTS: &[fn(&Subject) -> Fact] = &[serving, memory, redis];
 
-/// 200 if nothing speaks against it, else 503; each fact is shown.
+/// 200 if no fact speaks against it, otherwise 503; each fact is shown.
 pub(super) fn answer(subject: &Subject, request: &Request<'_>) -> Answer {
     let facts: Vec<Fact> = FACTS.iter().map(|fact| fact(subject)).collect();
     let ready = facts.iter().all(|fact| match fact.weight {
@@ -42,21 +42,21 @@ pub(super) fn answer(subject: &Subject, request: &Request<'_>) -> Answer {
     Answer::json(status, &json!({ "ready": ready, "facts": shown }))
 }
 
-/// Clients are let in, not let go.
+/// The server admits clients and is not draining.
 fn serving(subject: &Subject) -> Fact {
     let leaving = subject.shared.is_leaving();
     let (state, weight) = if leaving { ("no: stopping", Weight::Unready) } else { ("yes", Weight::Fine) };
     Fact { name: "serving", state: state.to_owned(), weight }
 }
 
-/// There is memory for new sessions.
+/// There is enough memory for new sessions.
 fn memory(subject: &Subject) -> Fact {
     let short = subject.shared.memory.is_short();
     let (state, weight) = if short { ("short: no session begins", Weight::Unready) } else { ("enough", Weight::Fine) };
     Fact { name: "memory", state: state.to_owned(), weight }
 }
 
-/// Redis is there, if there shall be one. Clients of this server reach each other without it.
+/// Redis is connected, if it is configured. Without it clients of this server still reach each other.
 fn redis(subject: &Subject) -> Fact {
     let away = Weight::UnreadyIf("redis=1");
     let (state, weight) = match subject.handle.redis_state() {

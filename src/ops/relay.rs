@@ -1,4 +1,4 @@
-//! From the gate to the service and back: a request said anew in few headers, its answer as it came.
+//! From the gate to the service and back: a request repeated in few headers, and its answer unchanged.
 
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
@@ -10,7 +10,7 @@ use may::net::TcpStream;
 use super::service::GATE;
 use super::token::Secret;
 
-/// Time that the service has for an answer: longer than the slowest, which is that of a loop that does not turn.
+/// Time the service has for an answer: longer than the slowest answer, that of a loop that does not turn.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(10);
 
 /// Longest head of an answer.
@@ -19,11 +19,11 @@ const HEAD: usize = 8 * 1024;
 /// Headers of an answer.
 const HEADERS: usize = 16;
 
-/// The way to the service.
+/// The connections to the service.
 pub(super) struct Relay {
     service: SocketAddr,
     secret: Secret,
-    /// Connections that carry no request now.
+    /// Idle connections.
     idle: Mutex<Vec<TcpStream>>,
 }
 
@@ -32,10 +32,10 @@ impl Relay {
         Self { service, secret, idle: Mutex::new(Vec::new()) }
     }
 
-    /// Has a request answered; gives the answer as it is to be sent.
+    /// Has a request answered, and returns the answer as it is to be sent.
     ///
     /// # Errors
-    /// If the service is not there, or does not answer in time.
+    /// If the service is gone, or does not answer in time.
     pub(super) fn ask(&self, method: &str, target: &str, token: Option<&[u8]>, body: &[u8]) -> io::Result<Vec<u8>> {
         let mut request = Vec::with_capacity(256 + target.len() + body.len());
         write!(request, "{method} {target} HTTP/1.1\r\n{GATE}: {}\r\n", self.secret.as_str())?;
@@ -85,7 +85,7 @@ fn read_answer(stream: &mut impl Read) -> io::Result<Vec<u8>> {
     Ok(answer)
 }
 
-/// The length of an answer, as its head tells it; `None` as long as that is not whole.
+/// The length of an answer, by its head; `None` until the head is complete.
 fn length(answer: &[u8]) -> io::Result<Option<usize>> {
     let malformed = || io::Error::from(io::ErrorKind::InvalidData);
     let mut headers = [httparse::EMPTY_HEADER; HEADERS];
@@ -104,7 +104,7 @@ fn length(answer: &[u8]) -> io::Result<Option<usize>> {
 mod tests {
     use super::*;
 
-    /// Gives one byte at a time.
+    /// Returns one byte at a time.
     struct Slow<'a>(&'a [u8]);
 
     impl Read for Slow<'_> {

@@ -8,20 +8,20 @@ pub(super) struct Request<'a> {
     pub(super) method: &'a str,
     /// The target's path.
     pub(super) path: &'a str,
-    /// What follows the first `?` of the target.
+    /// The part after the first `?` of the target.
     pub(super) query: &'a str,
     pub(super) authorization: Option<&'a [u8]>,
     pub(super) body: &'a [u8],
 }
 
 impl Request<'_> {
-    /// Whether the query has this pair, as `redis=1`.
+    /// Whether the query has this pair, such as `redis=1`.
     pub(super) fn asks(&self, pair: &str) -> bool {
         self.query.split('&').any(|other| other == pair)
     }
 }
 
-/// The statuses that a whole request may be answered with.
+/// The statuses of answers to whole requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Status {
     Ok,
@@ -51,11 +51,11 @@ impl Status {
     }
 }
 
-/// An answer. Each says that the connection ends with it.
+/// An answer. Each one ends its connection.
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) status: Status,
-    /// Whole header lines beside those that each answer has.
+    /// Whole header lines besides those that each answer has.
     pub(super) headers: &'static [&'static str],
     pub(super) body: Vec<u8>,
 }
@@ -69,11 +69,11 @@ impl Answer {
 
     /// An answer in JSON.
     pub(super) fn json(status: Status, value: &impl Serialize) -> Self {
-        // Numbers, texts and lists of them: what is answered with is always JSON.
+        // Numbers, texts and lists of them can always be written as JSON.
         Self::new(status, &[JSON], serde_json::to_vec(value).unwrap_or_default())
     }
 
-    /// A refusal that says why.
+    /// A refusal with its reason.
     pub(super) fn refusal(status: Status, error: impl std::fmt::Display) -> Self {
         Self::json(status, &serde_json::json!({ "error": error.to_string() }))
     }

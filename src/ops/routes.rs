@@ -1,10 +1,10 @@
-//! What there is at which path.
+//! The paths of the port and their handlers.
 
 use super::Subject;
 use super::request::{Answer, Request, Status};
 use super::{disconnect, emit, families, health, ready, status, token};
 
-/// The page that shows it all.
+/// The status page.
 const PAGE: &str = include_str!("page.html");
 
 const PAGE_HEADERS: &[&str] = &[
@@ -38,7 +38,7 @@ pub(super) fn answer(subject: &Subject, request: &Request<'_>) -> Answer {
     }
 }
 
-/// Answers a request that must bear the token.
+/// Answers a request that must carry the token.
 fn guarded(subject: &Subject, request: &Request<'_>, answer: impl Fn(&Subject, &[u8]) -> Answer) -> Answer {
     let Some(expected) = &subject.shared.config.ops_token else {
         return Answer::refusal(Status::Forbidden, "no token is set: set KINGLET_OPS_TOKEN to let this be asked");

@@ -1,4 +1,4 @@
-//! The server behind the gate: `may_minihttp` on a port of the loopback, and the way between its types and ours.
+//! The server behind the gate: `may_minihttp` on a loopback port, and the conversion between its types and ours.
 
 use std::io::{self, Read};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -12,13 +12,13 @@ use super::request::{Answer, Request, Status};
 use super::routes;
 use super::token::{Secret, same};
 
-/// The header by which the gate is known.
+/// The header that identifies the gate.
 pub(super) const GATE: &str = "x-gate";
 
-/// Ports tried before the loopback is given up.
+/// Ports tried before giving up.
 const ATTEMPTS: usize = 16;
 
-/// Starts the service; gives its address.
+/// Starts the service, and returns its address.
 pub(super) fn start(subject: &Arc<Subject>, secret: &Secret) -> io::Result<(JoinHandle<()>, SocketAddr)> {
     let mut attempt = 1;
     loop {
@@ -26,14 +26,14 @@ pub(super) fn start(subject: &Arc<Subject>, secret: &Secret) -> io::Result<(Join
         let service = Service { subject: Arc::clone(subject), secret: secret.clone() };
         match HttpServer(service).start(address) {
             Ok(listener) => return Ok((listener, address)),
-            // Somebody was faster.
+            // Another process took the port first.
             Err(error) if error.kind() == io::ErrorKind::AddrInUse && attempt < ATTEMPTS => attempt += 1,
             Err(error) => return Err(error),
         }
     }
 }
 
-/// An address that nobody listens on now: the crate does not tell which port the system chose for it.
+/// An unused address. The crate does not tell which port the system chose, so it needs a fixed one.
 fn free_address() -> io::Result<SocketAddr> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
 }
@@ -61,7 +61,7 @@ impl HttpService for Service {
 }
 
 impl Service {
-    /// Answers a request of the gate; `None` if it is somebody else's, whose body is not asked for.
+    /// Answers a request of the gate; `None` if somebody else sent it, whose body is not read.
     fn answer(&self, received: Received<'_, '_, '_>) -> Option<Answer> {
         let header = |name: &str| {
             let mut values = received.headers().iter().filter(|header| header.name.eq_ignore_ascii_case(name));

@@ -9,10 +9,10 @@ use super::request::{Answer, Status};
 use crate::cluster::redis::State;
 use crate::metrics::HistogramSum;
 
-/// Namespaces that are listed, those with the most sockets.
+/// Most namespaces that are listed, those with the most sockets.
 const NAMESPACES: usize = 10;
 
-/// What the server is, has, and has counted.
+/// The server's settings, state and counters.
 pub(super) fn answer(subject: &Subject) -> Answer {
     let (census, silent) = census::take(subject);
     let usage = Usage::now();

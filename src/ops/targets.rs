@@ -1,4 +1,4 @@
-//! Whom a published event or a disconnection means.
+//! The sockets that a published event or a disconnection is for.
 
 use serde::Deserialize;
 
@@ -10,10 +10,10 @@ use crate::app::Broadcast;
 pub(super) struct Targets {
     /// Default: `/`.
     namespace: Option<String>,
-    /// Rooms whose sockets are meant; a socket's id is one. Default: everybody.
+    /// Rooms whose sockets are included; a socket's id is a room. Default: everybody.
     #[serde(default)]
     rooms: Vec<String>,
-    /// Rooms whose sockets are not meant.
+    /// Rooms whose sockets are excluded.
     #[serde(default)]
     except: Vec<String>,
     /// Whether sockets of other servers are left out.
@@ -22,12 +22,12 @@ pub(super) struct Targets {
 }
 
 impl Targets {
-    /// Whether everybody in the namespace is meant.
+    /// Whether everybody in the namespace is included.
     pub(super) const fn is_everybody(&self) -> bool {
         self.rooms.is_empty()
     }
 
-    /// The namespace's name, if nobody can be there: it is not one of this server's, and there are no others.
+    /// The namespace's name, if nobody can be in it: this server does not have it, and there are no others.
     pub(super) fn unknown_namespace(&self, subject: &Subject) -> Option<&str> {
         let name = self.namespace();
         let full = if name.starts_with('/') { name.to_owned() } else { format!("/{name}") };

@@ -1,15 +1,15 @@
-//! What a request must know: the token of the POSTs, and the secret between the gate and the service.
+//! The secrets of requests: the token of the POSTs, and the secret between the gate and the service.
 
 use std::fmt::Write as _;
 use std::io;
 
-/// Compares in a time that tells nothing but the lengths.
+/// Compares in a time that reveals only the lengths.
 pub(super) fn same(one: &[u8], other: &[u8]) -> bool {
     let differences = one.iter().zip(other).fold(0, |differences, (one, other)| differences | (one ^ other));
     one.len() == other.len() && std::hint::black_box(differences) == 0
 }
 
-/// What the gate shows the service, in a header: 32 digits.
+/// The gate's secret for the service, in a header: 32 digits.
 #[derive(Clone)]
 pub(super) struct Secret(String);
 

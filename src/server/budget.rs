@@ -6,22 +6,22 @@ use crate::config::Config;
 use crate::memory::Memory;
 use crate::shard::Budget;
 
-/// Descriptors kept for other things than clients.
+/// Descriptors reserved for other uses than clients.
 const RESERVE: usize = 256;
 
-/// The part of the memory that may wait for one client, and the least that may.
+/// The part of the memory that may be queued for one client, and its minimum.
 const QUEUED_PER_CLIENT_PART: usize = 16;
 const QUEUED_PER_CLIENT: usize = 8 * 1024 * 1024;
 
-/// Memory reckoned for each connection, the kernel's share included.
+/// Memory estimated for each connection, including the kernel's share.
 const MEMORY_PER_CONNECTION: usize = 6 * 1024;
 
-/// Event loops to run: as many as cores are granted; a cgroup's quota counts.
+/// Event loops to run: one per granted core. A cgroup's quota counts.
 pub(super) fn shards(config: &Config) -> usize {
     config.shards.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from)).min(256)
 }
 
-/// The bounds that follow from what the machine grants.
+/// The limits that follow from what the machine grants.
 pub(super) fn budget(config: &Config) -> Budget {
     let granted = Memory::granted(config.memory);
     let memory = granted.as_ref().map(|memory| memory.limit);
@@ -50,7 +50,7 @@ pub(super) fn budget(config: &Config) -> Budget {
     Budget { memory: granted, max_connections, queued_per_client, queued, kept, unfinished }
 }
 
-/// Raises the soft limit of open files to the hard one; gives the limit in force.
+/// Raises the soft limit of open files to the hard one, and returns the limit in force.
 fn raise_descriptors() -> usize {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: both calls get a pointer to a live `rlimit`. Without raising the limit, many systems allow 1024 files.

@@ -53,16 +53,16 @@ impl Server {
         Self::new(Config::from_env()?)
     }
 
-    /// The namespace of that name, to give it handlers. It comes into being if there was none.
+    /// The namespace of that name, to declare its handlers. It is created if it does not exist.
     pub fn of(&mut self, namespace: &str) -> &mut Namespace {
         self.handlers.namespace_mut(namespace)
     }
 
-    /// Namespaces by a predicate on their names (`io.of(/regex/)` in JavaScript), to give them handlers: each comes into
-    /// being when the first client asks for it, with the middlewares and handlers that are declared here, and goes with its
-    /// last socket, unless it is to stay ([`Config::cleanup_empty_child_namespaces`]). A namespace declared by [`of`](Self::of) wins,
-    /// and of several predicates that fit, the first. Clients choose the names, so their number and their length are bounded
-    /// ([`Limits::dynamic_namespaces`](crate::Limits::dynamic_namespaces)).
+    /// Namespaces by a predicate on their names (`io.of(/regex/)` in JavaScript), to declare their handlers. Each is
+    /// created when the first client asks for it, with the middlewares and handlers declared here. It ends with its
+    /// last socket, unless it is to stay ([`Config::cleanup_empty_child_namespaces`]). A namespace declared by
+    /// [`of`](Self::of) has precedence, and of several predicates that fit, the first. Clients choose the names, so
+    /// their number and length are limited ([`Limits::dynamic_namespaces`](crate::Limits::dynamic_namespaces)).
     ///
     /// ```no_run
     /// # let mut server = kinglet::Server::new(kinglet::Config::default())?;
@@ -73,12 +73,12 @@ impl Server {
     /// # Ok::<(), kinglet::Error>(())
     /// ```
     ///
-    /// A handle reaches such a namespace by its name as long as it is there.
+    /// A handle reaches such a namespace by its name as long as it exists.
     pub fn of_dynamic(&mut self, fits: impl Fn(&str) -> bool + Send + Sync + 'static) -> &mut Namespace {
         self.handlers.dynamic_mut(fits)
     }
 
-    /// Sets the hook that lets handshakes in, or refuses them with a message (an empty one stands for `Forbidden`).
+    /// Sets the hook that accepts handshakes, or refuses them with a message (an empty one means `Forbidden`).
     pub fn allow_request(
         &mut self,
         hook: impl Fn(&Handshake) -> Result<(), String> + Send + Sync + 'static,
@@ -87,7 +87,7 @@ impl Server {
         self
     }
 
-    /// Makes this a bare Engine.IO server: messages go to the handler as they are, and there is no Socket.IO. Its clients
+    /// Makes this a bare Engine.IO server: messages go to the handler unchanged, and there is no Socket.IO. Clients
     /// need not join a namespace.
     pub fn on_message<R: Outcome>(
         &mut self,
@@ -97,12 +97,12 @@ impl Server {
         self
     }
 
-    /// A way to the server from any thread, already before it starts.
+    /// A handle to the server, for any thread. It can be taken before the server starts.
     pub fn handle(&self) -> Handle {
         self.handle.clone()
     }
 
-    /// Starts the server on threads of its own.
+    /// Starts the server on its own threads.
     ///
     /// # Errors
     /// If it cannot listen, or the system refuses a thread or a poll.
@@ -110,9 +110,9 @@ impl Server {
         Prepared::new(self.config, self.handlers, self.handle)?.start()
     }
 
-    /// Runs the server, the first shard on this thread, until it has stopped: by SIGTERM, as [`Handle::drain`] does, by SIGINT
-    /// (Ctrl-C) or by [`Handle::close`], at once. A second SIGTERM ends the process whatever is under way, with code 1; a second
-    /// SIGINT does so with code 0.
+    /// Runs the server, with the first shard on this thread, until it has stopped. SIGTERM stops it as
+    /// [`Handle::drain`] does; SIGINT (Ctrl-C) and [`Handle::close`] stop it at once. A second SIGTERM ends the process
+    /// immediately with code 1, a second SIGINT with code 0.
     ///
     /// # Errors
     /// As [`start`](Self::start).

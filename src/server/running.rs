@@ -1,4 +1,4 @@
-//! A server that runs.
+//! A running server.
 
 use std::fmt;
 use std::io;
@@ -16,7 +16,7 @@ use crate::log_line;
 use crate::ops::Operations;
 use crate::shard::{Directory, Inbox, Letter, Listener, Poll, Shard, Shared, Sharing, Signals, mailbox, probe};
 
-/// A server that runs on threads of its own.
+/// A server that runs on its own threads.
 #[derive(Debug)]
 pub struct Running {
     address: SocketAddr,
@@ -36,7 +36,7 @@ impl Running {
         self.workers.operations.as_ref().map(Operations::address)
     }
 
-    /// A way to the server from any thread.
+    /// A handle to the server, for any thread.
     pub fn handle(&self) -> Handle {
         self.handle.clone()
     }
@@ -44,8 +44,8 @@ impl Running {
     /// Waits until the server has stopped.
     ///
     /// # Errors
-    /// [`Error::Shard`] if a shard ended by a panic, [`Error::System`] if the system refused it its poll. The other shards
-    /// stop when one ends so.
+    /// [`Error::Shard`] if a shard panicked, [`Error::System`] if the system refused to poll for it. When one shard
+    /// ends so, the others stop.
     pub fn join(self) -> Result<()> {
         let threads = self.threads.into_iter().enumerate();
         let ends: Vec<Result<()>> = threads
@@ -62,25 +62,25 @@ impl Running {
     }
 }
 
-/// How long the end waits until Redis has what was to be published.
+/// How long the end waits for Redis to take the last messages.
 const FLUSH: Duration = Duration::from_secs(1);
 
-/// How long it waits for Redis if the server does not come to be.
+/// How long it waits for Redis if the server does not start.
 const FAREWELL: Duration = Duration::from_millis(200);
 
-/// Silence that balancers bear by default, a minute, less some for pings that come late.
+/// The idle timeout of balancers, a minute by default, less a margin for late pings.
 const PATIENCE_OF_BALANCERS: Duration = Duration::from_secs(55);
 
 /// The threads beside the shards: those of blocking handlers, those to Redis, and those of the port for operations.
 struct Workers {
     pool: Arc<Pool>,
     shared: Arc<Shared>,
-    /// Closed when it is dropped, which is when the others have ended.
+    /// Closed when it is dropped, after the others have ended.
     operations: Option<Operations>,
 }
 
 impl Workers {
-    /// Ends them when nobody gives them work any more.
+    /// Ends them when no more work will come.
     fn end(&self) {
         self.pool.join();
         if let Some(cluster) = &self.shared.cluster {
@@ -88,7 +88,7 @@ impl Workers {
         }
     }
 
-    /// Ends them at once: the server does not come to be. The others may have counted it, so that it says goodbye.
+    /// Ends them at once: the server does not start. The other servers may have counted it, so it says goodbye.
     fn abandon(&self) {
         self.pool.close();
         if let Some(cluster) = &self.shared.cluster {
@@ -103,7 +103,7 @@ impl fmt::Debug for Workers {
     }
 }
 
-/// A server whose listeners are open, and whose shards have yet to run.
+/// A server whose listeners are open, and whose shards do not run yet.
 pub(super) struct Prepared {
     address: SocketAddr,
     handlers: Arc<Handlers>,
@@ -136,7 +136,7 @@ impl Prepared {
             let waker = poll.waker().map_err(Error::system("cannot create a waker"))?;
             let listener = Listener::open(address, sharing, &config.limits);
             let listener = listener.map_err(|source| Error::Listen { address, source })?;
-            // With port 0 the first listener's port is the one that all share.
+            // With port 0 all listeners share the port that the first one got.
             address = listener.local_addr().map_err(Error::system("cannot read the listener's address"))?;
             let (mailbox, inbox) = mailbox(waker, config.limits.inbox);
             mailboxes.push(mailbox);
@@ -170,8 +170,8 @@ impl Prepared {
         Ok(Running { address: self.address, handle: self.handle, workers: self.workers, threads })
     }
 
-    /// Runs the first shard on this thread, so that a server of one shard is a process of one thread. `signals` are those
-    /// that ask the server to stop.
+    /// Runs the first shard on this thread, so that a server of one shard needs one thread. `signals` are the signals
+    /// that stop the server.
     pub(super) fn run(mut self, signals: Signals) -> Result<()> {
         let first = self.shards.remove(0);
         let others = self.shards.into_iter().enumerate();
@@ -187,7 +187,7 @@ impl Prepared {
     }
 }
 
-/// Says in the log what the server is and may, and which settings will hurt.
+/// Logs what the server is and what it may use, and warns of settings that will hurt.
 fn announce(shared: &Shared, address: SocketAddr, memory: Option<usize>, operations: Option<SocketAddr>) {
     let config = &shared.config;
     log::info!(
@@ -216,15 +216,15 @@ fn announce(shared: &Shared, address: SocketAddr, memory: Option<usize>, operati
     }
 }
 
-/// Starts the way to Redis, if there is one, with the namespaces that the program declared.
+/// Connects to Redis, if it is configured, with the namespaces that the program declared.
 fn join_cluster(config: &Config, handle: &Handle, handlers: &Handlers) -> Result<Option<Membership>> {
     let (server, deserted) = (handle.clone(), handle.clone());
     let sink = move |incoming| receive(&server, incoming);
     Membership::start(config, handlers.declared(), sink, move |loss| lost(&deserted, loss))
 }
 
-/// Stops the other shards when one ends, by an error or a panic, or has no thread to begin on: a server with a part missing
-/// serves nobody well.
+/// Stops the other shards when one ends by an error or a panic, or when one gets no thread: a server with a missing
+/// part serves nobody well.
 struct StopOthers(Arc<Shared>);
 
 impl Drop for StopOthers {

@@ -13,7 +13,7 @@ pub(super) fn catch() -> io::Result<Signals> {
     Ok(Signals::new(arrivals_of(SIGTERM)?, arrivals_of(SIGINT)?))
 }
 
-/// A pipe that has a byte to read for each arrival.
+/// A pipe that gets a byte for each signal.
 fn arrivals_of(signal: i32) -> io::Result<UnixStream> {
     let (read, write) = std::os::unix::net::UnixStream::pair()?;
     pipe::register(signal, write)?;

@@ -1,7 +1,6 @@
 //! The arguments of an event or an acknowledgement.
 //!
-//! They stay the JSON text they arrived as. Relaying sends that text on untouched; an application that wants values
-//! asks [`Arguments::args`].
+//! They stay the JSON text that arrived. Relaying sends that text on unchanged; [`Arguments::args`] gives values.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -15,8 +14,8 @@ use serde_json::value::RawValue;
 use super::binary;
 use super::placeholders::{self, Named};
 
-/// The arguments of an event or of an acknowledgement: the text of a JSON array, and the attachments that the
-/// placeholders (`{"_placeholder":true,"num":0}`) in it stand for.
+/// The arguments of an event or an acknowledgement: the text of a JSON array, and the attachments of the placeholders
+/// (`{"_placeholder":true,"num":0}`) in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Arguments {
     json: ByteString,
@@ -24,7 +23,7 @@ pub struct Arguments {
     first: First,
 }
 
-/// What the first element of the array is.
+/// The kind of the array's first element.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum First {
     Name,
@@ -47,18 +46,18 @@ impl Arguments {
         &self.json
     }
 
-    /// The attachments, in the order they came in, but for those that no placeholder stands for.
+    /// The attachments, in the order in which they came, without those that have no placeholder.
     pub fn attachments(&self) -> &[Bytes] {
         &self.attachments
     }
 
-    /// Bytes that the text and the attachments hold.
+    /// Bytes of the text and the attachments.
     pub fn bytes(&self) -> usize {
         self.json.len() + self.attachments.iter().map(|one| size_of::<Bytes>() + one.len()).sum::<usize>()
     }
 
-    /// The text of the arguments with the commas between them, without the event's name and the brackets: what stands
-    /// in another array as it is.
+    /// The text of the arguments with the commas between them, without the event's name and the brackets. It can be put
+    /// into another array.
     pub fn list(&self) -> &str {
         let inside =
             self.json.trim_ascii().strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or_default();
@@ -92,15 +91,15 @@ impl Arguments {
         binary::provide(self.attachments(), || self.parse())
     }
 
-    /// The same, in buffers of its own. Those that were received are parts of the message that they came in, and keep the whole
-    /// of it: of a POST, all that its client sent at once.
+    /// The same, in buffers of its own. Received arguments are parts of their message and keep all of it alive: of a
+    /// POST, everything that the client sent at once.
     #[must_use]
     pub fn copied(&self) -> Self {
         let attachments = self.attachments.iter().map(|attachment| Bytes::copy_from_slice(attachment)).collect();
         Self { json: ByteString::from(&*self.json), attachments, first: self.first }
     }
 
-    /// Adds the attachments that the placeholders stand for.
+    /// Adds the attachments of the placeholders.
     pub(super) fn attach(&mut self, named: Named, attachments: Vec<Bytes>) {
         let found = match named {
             Named::All => None,
@@ -112,7 +111,7 @@ impl Arguments {
         }
     }
 
-    /// The arguments without the attachments that no placeholder stands for.
+    /// The arguments without attachments that have no placeholder.
     pub(crate) fn without_unnamed(mut self) -> Self {
         let attachments = std::mem::take(&mut self.attachments).into_vec();
         self.attach(Named::NotAll, attachments);
@@ -120,7 +119,7 @@ impl Arguments {
     }
 }
 
-/// What stands behind the first of the elements, a text or a number, and its comma.
+/// The text after the first element, which is a text or a number, and after its comma.
 fn behind_first(elements: &str) -> &str {
     let elements = elements.trim_ascii_start();
     let name = match elements.strip_prefix('"') {
@@ -130,7 +129,7 @@ fn behind_first(elements: &str) -> &str {
     elements.get(name..).and_then(|rest| rest.split_once(',')).map_or("", |(_, rest)| rest)
 }
 
-/// Bytes of a JSON text behind its opening quote, the closing one included.
+/// Bytes of a JSON string after its opening quote, including the closing one.
 fn text_length(text: &str) -> usize {
     let mut escaped = false;
     let end = text.bytes().position(|byte| {
@@ -163,7 +162,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for ArgumentsVisitor<T> {
     }
 }
 
-/// The elements not yet taken, as a sequence; or as `()`, which asks for none of them.
+/// The elements not yet taken, as a sequence; or as `()`, which takes none of them.
 struct Rest<'a, A> {
     elements: &'a mut A,
 }

@@ -1,7 +1,7 @@
-//! From Engine.IO messages to packets: reads the header, checks the payload, gathers the attachments.
+//! Decodes Engine.IO messages to packets: reads the header, checks the payload, collects the attachments.
 //!
-//! What is accepted is what Node's decoder accepts, its oddities included, but for two: an ack id with blanks between its
-//! digits and an attachment count in hexadecimal, octal or binary are refused.
+//! It accepts what Node's decoder accepts, including its oddities, with two exceptions: an ack id with blanks between
+//! its digits, and an attachment count in hexadecimal, octal or binary, are refused.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -17,15 +17,15 @@ use super::packet::{Event, Packet, is_reserved};
 use super::placeholders;
 use crate::engineio::Millis;
 
-/// Bounds of what a client may send in one packet.
+/// Limits of a client's packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DecodeLimits {
     /// Most attachments of a packet. Default 10, as on Node (`maxAttachments`).
     pub max_attachments: u32,
     /// Most levels of arrays and objects in a payload. Default 128; Node has no such limit.
     pub max_depth: usize,
-    /// Most bytes of a packet that has attachments, its text included. Default 11 000 000: a text and ten attachments, each
-    /// as long as a message may be by default. Node has no such limit.
+    /// Most bytes of a packet with attachments, including its text. Default 11 000 000: a text and ten attachments,
+    /// each as long as a message may be by default. Node has no such limit.
     pub max_bytes: usize,
 }
 
@@ -35,7 +35,7 @@ impl Default for DecodeLimits {
     }
 }
 
-/// Why a message was refused, in Node's words. The session it came by is closed.
+/// Why a message was refused, in Node's words. Its session is closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum DecodeError {
     /// The type is a digit above 6.
@@ -44,7 +44,7 @@ pub enum DecodeError {
     /// The type is not a digit.
     #[error("unknown packet type NaN")]
     TypeNotANumber,
-    /// The payload is no JSON, or does not fit the type of the packet; or the ack id is no number.
+    /// The payload is not JSON, or does not fit the packet's type; or the ack id is not a number.
     #[error("invalid payload")]
     InvalidPayload,
     /// The payload nests deeper than [`DecodeLimits::max_depth`].
@@ -53,7 +53,7 @@ pub enum DecodeError {
     /// The number of attachments is not a whole number from 1.
     #[error("Illegal attachments")]
     IllegalCount,
-    /// There would be more attachments than [`DecodeLimits::max_attachments`].
+    /// The packet announces more attachments than [`DecodeLimits::max_attachments`].
     #[error("too many attachments")]
     TooManyAttachments,
     /// A placeholder stands for an attachment that does not exist.
@@ -68,18 +68,18 @@ pub enum DecodeError {
     /// A binary message came that no packet announced.
     #[error("got binary data when not reconstructing a packet")]
     UnexpectedBinary,
-    /// A binary message came that no packet announced, and that is a packet in MessagePack.
+    /// A binary message came that no packet announced, and it is a packet in MessagePack.
     #[error("a packet in MessagePack")]
     MessagePack,
 }
 
-/// The decoder of one session. While no attachments are awaited it is one null pointer.
+/// The decoder of one session. While no attachments are missing it is one null pointer.
 #[derive(Debug, Default)]
 pub struct Decoder {
     partial: Option<Box<Partial>>,
 }
 
-/// A packet whose attachments are still coming in.
+/// A packet with missing attachments.
 #[derive(Debug)]
 struct Partial {
     packet: Packet,
@@ -89,22 +89,22 @@ struct Partial {
     bytes: usize,
     /// Bytes of its text's buffer.
     text: usize,
-    /// When it was first looked at after its text or the latest attachment came.
+    /// When it was first checked after its text or the latest attachment came.
     waiting_since: Option<Millis>,
 }
 
 impl Decoder {
-    /// Takes the text of a message; gives the packet unless attachments have yet to follow.
+    /// Takes the text of a message; returns the packet unless attachments must follow.
     ///
-    /// `whole` is the text that `text` is a part of, if it is one: the packet then shares its buffer, else it has copies. One
-    /// that awaits attachments shares it only if the text is at least half of it.
+    /// `whole` is the text that contains `text`, if there is one. Then the packet shares its buffer; otherwise it has
+    /// copies. A packet with missing attachments shares the buffer only if its text is at least half of it.
     ///
     /// # Errors
-    /// If the text is no packet, or attachments are awaited. The decoder is then as good as new, but the session should be
-    /// closed.
+    /// If the text is not a packet, or attachments are missing. The decoder can be used again afterwards, but the
+    /// session should be closed.
     ///
     /// # Panics
-    /// If `text` does not lie within `whole`.
+    /// If `text` is not a part of `whole`.
     pub fn text(
         &mut self,
         text: &str,
@@ -152,10 +152,10 @@ impl Decoder {
         Ok(None)
     }
 
-    /// Takes the data of a binary message, an attachment; gives the packet if it is the last one.
+    /// Takes the data of a binary message, an attachment; returns the packet if it is the last one.
     ///
     /// # Errors
-    /// If no attachment is awaited, the packet grows too large, or its placeholders do not fit.
+    /// If no attachment is missing, the packet grows too large, or its placeholders do not fit.
     pub fn binary(&mut self, data: Bytes, limits: &DecodeLimits) -> Result<Option<Packet>, DecodeError> {
         let mut partial = self.partial.take().ok_or_else(|| unannounced(&data))?;
         partial.bytes = partial.bytes.saturating_add(data.len());
@@ -171,7 +171,7 @@ impl Decoder {
         partial.finish().map(Some)
     }
 
-    /// Bytes held of a packet whose attachments are awaited, those of its text's buffer among them.
+    /// Bytes held of a packet with missing attachments, including its text's buffer.
     pub fn held(&self) -> usize {
         self.partial.as_ref().map_or(0, |partial| {
             let attachments: usize = partial.attachments.iter().map(|one| size_of::<Bytes>() + one.len()).sum();
@@ -179,8 +179,8 @@ impl Decoder {
         })
     }
 
-    /// Whether the next attachment is awaited for `patience` or longer; the time begins with the first call that finds it
-    /// missing.
+    /// Whether the next attachment has been missing for `patience` or longer. The time begins with the first call that
+    /// finds it missing.
     pub fn is_overdue(&mut self, now: Millis, patience: Duration) -> bool {
         let Some(partial) = &mut self.partial else { return false };
         *partial.waiting_since.get_or_insert(now) + patience <= now
@@ -193,7 +193,7 @@ impl Decoder {
         }
     }
 
-    /// Whether attachments are awaited.
+    /// Whether attachments are missing.
     pub const fn is_pending(&self) -> bool {
         self.partial.is_some()
     }
@@ -223,7 +223,7 @@ enum Type {
     BinaryAck,
 }
 
-/// The first character as JavaScript reads a number: nothing and blanks are 0.
+/// The first character as JavaScript converts it to a number: nothing and blanks are 0.
 fn packet_type(text: &str) -> Result<(Type, &str), DecodeError> {
     let mut chars = text.chars();
     let kind = match chars.next() {
@@ -245,7 +245,7 @@ fn packet_type(text: &str) -> Result<(Type, &str), DecodeError> {
 fn attachment_count<'a>(text: &'a str, limits: &DecodeLimits) -> Result<(usize, &'a str), DecodeError> {
     let (count, rest) = text.split_once('-').ok_or(DecodeError::IllegalCount)?;
     let count = count.trim_matches(is_blank);
-    // The parser of floats knows names of numbers too, which are not for here.
+    // The float parser also accepts names of numbers, which are not allowed here.
     if !count.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+')) {
         return Err(DecodeError::IllegalCount);
     }
@@ -288,7 +288,7 @@ fn ack_id(text: &str) -> Result<(Option<u64>, &str), DecodeError> {
     Ok((Some(id), rest))
 }
 
-/// `part` of `whole`, sharing its buffer; a copy if there is no whole.
+/// `part` of `whole`, sharing its buffer; a copy without a whole.
 pub(crate) fn share(part: &str, whole: Option<&ByteString>) -> ByteString {
     match whole {
         Some(whole) => whole.slice_ref(part),
@@ -296,7 +296,7 @@ pub(crate) fn share(part: &str, whole: Option<&ByteString>) -> ByteString {
     }
 }
 
-/// What JavaScript takes for white space.
+/// JavaScript's white space.
 fn is_blank(c: char) -> bool {
     c == '\u{feff}' || c != '\u{85}' && c.is_whitespace()
 }

@@ -1,7 +1,7 @@
-//! The packets a server sends, as frames: the Engine.IO message type `4` in front, attachments behind.
+//! The server's packets as frames: the Engine.IO message type `4` in front, attachments behind.
 //!
-//! Each packet is one allocation of its exact size, made once however many clients receive it. Only the message of a
-//! refusal costs a second one, to be escaped.
+//! Each packet is one allocation of its exact size, made once for any number of clients. Only the message of a refusal
+//! needs a second one, to be escaped.
 
 use bytes::Bytes;
 
@@ -20,13 +20,13 @@ pub fn connect_error(namespace: &str, message: &str, data: Option<&str>) -> Fram
     packet(&["44", address(namespace), comma(namespace), "{\"message\":", &message, before, data, "}"], &[])
 }
 
-/// DISCONNECT: the client is put out of `namespace`.
+/// DISCONNECT: the server removes the client from `namespace`.
 pub fn disconnect(namespace: &str) -> Frames {
     packet(&["41", address(namespace), comma(namespace)], &[])
 }
 
-/// EVENT, or BINARY_EVENT if there are attachments. `json` is the text of a JSON array that begins with the event's name
-/// and has a placeholder for each attachment. With `id` an acknowledgement is asked for.
+/// EVENT, or BINARY_EVENT if there are attachments. `json` is the text of a JSON array that begins with the event's
+/// name and has a placeholder for each attachment. `id` asks for an acknowledgement.
 pub fn event(namespace: &str, id: Option<u64>, json: &str, attachments: &[Bytes]) -> Frames {
     let id = id.map(Digits::of);
     let id = id.as_ref().map_or("", Digits::as_str);
@@ -37,7 +37,7 @@ pub fn event(namespace: &str, id: Option<u64>, json: &str, attachments: &[Bytes]
     packet(&["45", count.as_str(), "-", address(namespace), comma(namespace), id, json], attachments)
 }
 
-/// EVENT, or BINARY_EVENT if there are attachments, for a client that may have to be told again: `offset` is one more
+/// EVENT, or BINARY_EVENT if there are attachments, for a client that may recover it later: `offset` is one more
 /// argument, the last. `json` is as for [`event`].
 pub fn event_at(namespace: &str, offset: &str, json: &str, attachments: &[Bytes]) -> Frames {
     let json = json.trim_end();
@@ -60,7 +60,7 @@ pub fn ack(namespace: &str, id: u64, json: &str, attachments: &[Bytes]) -> Frame
     packet(&["46", count.as_str(), "-", address(namespace), comma(namespace), id.as_str(), json], attachments)
 }
 
-/// The namespace as it is written: not at all for `/`.
+/// The namespace as it is written; `/` is left out.
 pub(super) fn address(namespace: &str) -> &str {
     if namespace == "/" { "" } else { namespace }
 }

@@ -7,12 +7,12 @@ use serde::{Serialize, Serializer};
 
 use crate::engineio::SidText;
 
-/// A socket's id, which is the name of a room, too.
+/// A socket's id, which is also the name of a room.
 ///
-/// For clients of protocol 5 it is 20 characters. 2.x clients know their sockets by the id of their session: that is the id
-/// in the namespace `/`, and elsewhere it is the namespace, `#`, and that.
+/// For clients of protocol 5 it has 20 characters. For 2.x clients it derives from the session's id: it is that id in
+/// the namespace `/`, and elsewhere the namespace, `#`, and that id.
 ///
-/// It can be an argument of an event, the name of a room, and the key of a map of the program's own:
+/// It can be an argument of an event, the name of a room, and the key of a map:
 ///
 /// ```no_run
 /// # fn handler(socket: &kinglet::Socket) -> Result<(), kinglet::EmitError> {
@@ -30,7 +30,7 @@ enum Text {
 }
 
 impl SocketId {
-    /// The id that a 2.x client's socket has in a namespace.
+    /// The id of a 2.x client's socket in a namespace.
     pub fn of_session(namespace: &str, session: SidText) -> Self {
         match namespace {
             "/" => Self(Text::Sid(session)),
@@ -46,7 +46,7 @@ impl From<SidText> for SocketId {
 }
 
 impl From<Box<str>> for SocketId {
-    /// The id of a socket of another server, which may be any text.
+    /// The id of another server's socket, which may be any text.
     fn from(id: Box<str>) -> Self {
         Self(Text::Other(id))
     }

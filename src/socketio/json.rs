@@ -1,8 +1,8 @@
-//! What the decoder must know of a JSON text without building its values: whether it is valid, how deep it nests, the
-//! name of the event it holds, and whether its placeholders fit the attachments.
+//! What the decoder must know of a JSON text without building its values: whether it is valid, its depth, the name of
+//! its event, and whether its placeholders fit the attachments.
 //!
-//! Valid means what JSON.parse takes: also numbers too large for a float, halves of surrogate pairs in escapes, and
-//! members named twice.
+//! Valid means accepted by JSON.parse, including numbers too large for a float, halves of surrogate pairs in escapes,
+//! and repeated members.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -17,10 +17,10 @@ pub fn is_valid(text: &str) -> bool {
 
 /// Whether no value lies inside more than `limit` arrays and objects.
 ///
-/// The text need not be valid; what is found of an invalid one does not matter, only that it is bounded.
+/// The text need not be valid. The result for an invalid text does not matter, only that the work is bounded.
 pub fn is_within_depth(text: &str, limit: usize) -> bool {
     let bytes = text.as_bytes();
-    // Few brackets cannot nest deeply, and brackets inside of strings only make this more careful.
+    // Few brackets cannot nest deeply. Brackets in strings only make this more careful.
     if memchr::memchr2_iter(b'[', b'{', bytes).take(limit.saturating_add(1)).count() <= limit {
         return true;
     }
@@ -58,15 +58,15 @@ pub fn pieces(text: &str) -> usize {
     pieces
 }
 
-/// The name of the event that a JSON array holds: its first element, a text or a number. None if the text is not a valid
-/// JSON array or begins with something else.
+/// The name of the event in a JSON array: its first element, a text or a number. None if the text is not a valid JSON
+/// array or begins with something else.
 pub fn event_name(array: &str) -> Option<Cow<'_, str>> {
     let mut deserializer = serde_json::Deserializer::from_str(array);
     let first = deserializer.deserialize_seq(FirstElement).ok()??.get();
     deserializer.end().ok()?;
     match first.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
         Some(escaped) if escaped.contains('\\') => {
-            // Half a surrogate pair has no place in a `str`; nobody listens to such a name, so it stays escaped.
+            // A `str` cannot contain half a surrogate pair. No handler has such a name, so it stays escaped.
             Some(serde_json::from_str(first).map_or(Cow::Borrowed(escaped), Cow::Owned))
         }
         Some(name) => Some(Cow::Borrowed(name)),
@@ -90,7 +90,7 @@ impl<'de> Visitor<'de> for FirstElement {
     }
 }
 
-/// What follows a string whose opening quote has been read.
+/// The text after a string whose opening quote has been read.
 pub(super) fn skip_string(mut rest: &[u8]) -> &[u8] {
     while let Some(at) = memchr::memchr2(b'"', b'\\', rest) {
         let escape = rest.get(at) == Some(&b'\\');

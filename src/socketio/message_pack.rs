@@ -1,23 +1,23 @@
-//! Packets of clients whose parser writes MessagePack (`socket.io-msgpack-parser`): known from others, and answered with a
-//! refusal that such a client can read. Nothing else of theirs is understood here.
+//! Packets of clients with the MessagePack parser (`socket.io-msgpack-parser`). They are recognised and answered with a
+//! refusal that such a client can read; nothing else of this parser is supported.
 
 use memchr::memmem;
 
 use crate::engineio::{Frames, FramesBuilder};
 
-/// What precedes the refusal's text, and the text: a CONNECT_ERROR of the namespace `/`.
+/// The refusal: a CONNECT_ERROR of the namespace `/`, and its text.
 const REFUSAL_HEAD: &[u8] = b"\x83\xa4type\x04\xa3nsp\xa1/\xa4data\x81\xa7message";
 const REFUSAL: &[u8] = b"this server speaks JSON, not MessagePack: leave out the option `parser`";
 
-/// Whether a binary message that no packet announced is a packet in MessagePack: a map with a member `type`.
+/// Whether a binary message that no packet announced is a packet in MessagePack: a map with a key `type`.
 pub fn is_message_pack(data: &[u8]) -> bool {
     matches!(data.first(), Some(0x81..=0x8f)) && memmem::find(data, b"\xa4type").is_some()
 }
 
-/// What such a client is told: that its parser is not the server's.
+/// The refusal for such a client: its parser is not the server's.
 pub fn not_message_pack() -> Frames {
     let mut packet = REFUSAL_HEAD.to_vec();
-    // A text of less than 256 bytes, and how many they are.
+    // A text of less than 256 bytes, with its length.
     packet.extend([0xd9, REFUSAL.len() as u8]);
     packet.extend_from_slice(REFUSAL);
     let mut frames = FramesBuilder::with_capacity(packet.len() + 10);
@@ -32,7 +32,7 @@ mod tests {
 
     #[test]
     fn packets_in_message_pack_are_known_from_other_data() {
-        // As `socket.io-msgpack-parser` and python-socketio write a CONNECT.
+        // A CONNECT as `socket.io-msgpack-parser` and python-socketio write it.
         assert!(is_message_pack(b"\x83\xa4type\x00\xa4data\xc0\xa3nsp\xa1/"));
         assert!(is_message_pack(b"\x82\xa3nsp\xa1/\xa4type\x00"));
         for other in [&b""[..], b"\x80", b"\xa4type", b"\x82\xa3nsp\xa1/", b"type", &[0x83; 1000]] {

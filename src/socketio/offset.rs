@@ -1,6 +1,6 @@
-//! Offsets of connection state recovery: which event a client received last.
+//! Offsets of connection state recovery: they name the last event that a client received.
 //!
-//! An event's offset is the time at which it was sent, in base 64; a second one in the same millisecond gets a suffix. To
+//! An event's offset is its time of sending, in base 64; a second event in the same millisecond gets a suffix. For
 //! clients it is an opaque text, the event's last argument.
 
 use std::fmt;
@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// The digits, in the order of their value.
 const DIGITS: &[u8; 64] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-_";
 
-/// Bits that count the events of one millisecond; the ones above them are milliseconds since the Unix epoch.
+/// Bits that count the events of one millisecond. The bits above them are milliseconds since the Unix epoch.
 const COUNT_BITS: u32 = 22;
 
 /// Longest text: seven digits of time, a dot, four digits of the count.
@@ -21,7 +21,7 @@ const LENGTH: usize = 12;
 pub struct Offset(u64);
 
 impl Offset {
-    /// The offset that `text` spells, if it does so in the way of [`to_text`](Self::to_text).
+    /// The offset of `text`, if the text has the form of [`to_text`](Self::to_text).
     pub fn parse(text: &str) -> Option<Self> {
         let (time, count) = match text.split_once('.') {
             Some((time, count)) => (number(time)?, number(count)?.checked_add(1)?),
@@ -98,13 +98,13 @@ impl fmt::Debug for OffsetText {
     }
 }
 
-/// Gives offsets out, each greater than all before it, to any thread.
+/// Makes offsets, each greater than all before it, for any thread.
 #[derive(Debug, Default)]
 pub struct OffsetSource(AtomicU64);
 
 impl OffsetSource {
-    /// The offset of an event that is sent now: `now` is milliseconds since the Unix epoch. A clock that goes back does not
-    /// take the offsets along.
+    /// The offset of an event that is sent now. `now` is milliseconds since the Unix epoch. If the clock goes back, the
+    /// offsets do not.
     pub fn next(&self, now: u64) -> Offset {
         let now = now << COUNT_BITS;
         let mut last = self.0.load(Ordering::Relaxed);

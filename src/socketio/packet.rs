@@ -1,4 +1,4 @@
-//! The packet of Socket.IO as a client sends it, whole: attachments included.
+//! A client's Socket.IO packet, complete with its attachments.
 
 use bytestring::ByteString;
 
@@ -9,9 +9,9 @@ use super::arguments::Arguments;
 pub enum Packet {
     /// Type 0: the client asks to join a namespace.
     Connect {
-        /// The namespace asked for, query included.
+        /// The requested namespace, query included.
         namespace: ByteString,
-        /// What the client shows to be let in: the text of a JSON object.
+        /// The client's authentication data: the text of a JSON object.
         auth: Option<ByteString>,
     },
     /// Type 1: the client leaves a namespace.
@@ -25,7 +25,7 @@ pub enum Packet {
         namespace: ByteString,
         /// Set when an acknowledgement is wanted. Ids beyond `u64` become `u64::MAX`.
         id: Option<u64>,
-        /// What happened. A packet without payload is allowed and names no event.
+        /// The event. A packet without payload is allowed and names no event.
         event: Option<Event>,
     },
     /// Types 3 and 6.
@@ -47,14 +47,14 @@ pub enum Packet {
 /// An event: a name and arguments.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
-    /// The name. One sent as a number is that number's text; one that holds half a surrogate pair stays escaped.
+    /// The name. A name sent as a number is that number's text; one with half a surrogate pair stays escaped.
     pub name: ByteString,
     /// The arguments.
     pub arguments: Arguments,
 }
 
 impl Event {
-    /// Bytes that its name and its arguments hold.
+    /// Bytes of its name and its arguments.
     pub fn bytes(&self) -> usize {
         self.name.len() + self.arguments.bytes()
     }
@@ -65,7 +65,7 @@ impl Event {
     }
 }
 
-/// Whether a name is kept for what happens to a socket itself: such events are refused in both directions.
+/// Whether a name is reserved for what happens to a socket itself: such events are refused in both directions.
 pub fn is_reserved(event: &str) -> bool {
     matches!(event, "connect" | "connect_error" | "disconnect" | "disconnecting" | "newListener" | "removeListener")
 }

@@ -1,8 +1,8 @@
 //! Placeholders: the objects in the JSON of a packet that stand for its attachments.
 //!
-//! A placeholder is an object whose member `_placeholder` is exactly `true`; other members than `num` do not matter. Of
-//! members named twice the last one counts, but a bad placeholder inside an earlier one is still bad. One with a broken
-//! number such as 0.5 stands for nothing.
+//! A placeholder is an object whose member `_placeholder` is exactly `true`. Members other than `num` do not matter. If
+//! a member is repeated, the last one counts, but a bad placeholder in an earlier one is still bad. A placeholder with
+//! an invalid number such as 0.5 stands for nothing.
 
 use std::ops::Range;
 
@@ -11,8 +11,8 @@ use bytestring::ByteString;
 
 use super::json::{skip_string, skip_while};
 
-/// Drops the attachments that no placeholder stands for, as Node's decoder does, and numbers the others anew: `None` if there
-/// is nothing to drop. Several placeholders may stand for the same attachment, and still do; one that stands for nothing
+/// Drops the attachments without a placeholder, as Node's decoder does, and renumbers the others; `None` if there is
+/// nothing to drop. Several placeholders may stand for the same attachment, and still do. One that stands for nothing
 /// becomes `null`.
 pub(super) fn without_unnamed(
     text: &str,
@@ -47,22 +47,23 @@ pub(super) fn without_unnamed(
 /// A placeholder.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Placeholder {
-    /// The number of the attachment that it stands for, if it does.
+    /// The number of its attachment, if it has one.
     num: Option<usize>,
-    /// Where that number stands in the text, or else all of it.
+    /// The place of that number in the text, or of the whole placeholder.
     place: Range<usize>,
 }
 
-/// What the placeholders of a text say of its attachments.
+/// The result of comparing placeholders and attachments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Named {
-    /// Each stands for one, and for each there is one.
+    /// Each placeholder has an attachment, and each attachment a placeholder.
     All,
-    /// Some attachments have none, or some stand for nothing; or it is not clear at a glance.
+    /// Some attachments have no placeholder, or some placeholders stand for nothing, or a quick look cannot tell.
     NotAll,
 }
 
-/// Looks at the placeholders in a valid JSON text, without a list of them. `None` if one has no number from 0 to below `count`.
+/// Checks the placeholders in a valid JSON text, without a list of them. `None` if one has no number from 0 to below
+/// `count`.
 pub(super) fn look(text: &str, count: usize) -> Option<Named> {
     let mut glance = Glance::default();
     walk(text, count, &mut glance)?;
@@ -70,19 +71,19 @@ pub(super) fn look(text: &str, count: usize) -> Option<Named> {
     Some(if glance.is_clear && all == Some(glance.named) { Named::All } else { Named::NotAll })
 }
 
-/// The placeholders in a valid JSON text, in their order. `None` if one has no number from 0 to below `count`.
+/// The placeholders in a valid JSON text, in order. `None` if one has no number from 0 to below `count`.
 pub(super) fn find(text: &str, count: usize) -> Option<Vec<Placeholder>> {
     let mut found = Vec::new();
     walk(text, count, &mut found)?;
     Some(found)
 }
 
-/// Takes placeholders as they are found.
+/// Receives placeholders as they are found.
 trait Found {
     /// How many were found.
     fn count(&self) -> usize;
 
-    /// Forgets all but the first so many: the others lie in a placeholder.
+    /// Keeps only this many of the first ones: the others are inside a placeholder.
     fn forget_behind(&mut self, count: usize);
 
     fn add(&mut self, num: Option<usize>, place: Range<usize>);
@@ -178,7 +179,7 @@ fn walk(text: &str, count: usize, found: &mut impl Found) -> Option<()> {
     level.children_fit.then_some(())
 }
 
-/// What a number's text says. Nearly all attachments have numbers of one digit, and the general way takes long.
+/// The value of a number's text. Nearly all attachments have numbers of one digit, and the general parser is slow.
 fn number(text: &str) -> Option<f64> {
     match text.as_bytes() {
         [digit @ b'0'..=b'9'] => Some(f64::from(digit - b'0')),
@@ -192,7 +193,7 @@ struct Level {
     is_placeholder: bool,
     num: Option<(f64, Range<usize>)>,
     children_fit: bool,
-    /// How many placeholders were found before it.
+    /// How many placeholders were found before this.
     found: usize,
     /// Where it begins.
     begin: usize,
@@ -225,7 +226,7 @@ impl Level {
         }
     }
 
-    /// Whether the placeholders in it fit. If it is one itself, what lies inside does not matter.
+    /// Whether the placeholders in it fit. If it is itself a placeholder, its contents do not matter.
     fn end(self, end: usize, count: usize, found: &mut impl Found) -> bool {
         if !self.is_placeholder {
             return self.children_fit;
@@ -241,7 +242,7 @@ impl Level {
 }
 
 impl Key {
-    /// What a member's name, in its quotes and with its escapes, means here.
+    /// The meaning of a member's name, which has its quotes and escapes.
     fn of(quoted: &[u8]) -> Self {
         if memchr::memchr(b'\\', quoted).is_some() {
             return serde_json::from_slice::<String>(quoted).map_or(Self::Other, |name| Self::named(name.as_bytes()));

@@ -1,10 +1,10 @@
-//! Why a socket left its namespace, in the words the Node server uses.
+//! Why a socket left its namespace, in the Node server's words.
 
 use std::fmt;
 
 use crate::engineio::Reason;
 
-/// Why a socket left. `Display` gives the text that the Node server hands to its `disconnect` handlers.
+/// Why a socket left. `Display` gives the text that the Node server passes to its `disconnect` handlers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum DisconnectReason {
     /// The client left the namespace.
@@ -13,15 +13,15 @@ pub enum DisconnectReason {
     ServerNamespaceDisconnect,
     /// The server is stopping.
     ServerShuttingDown,
-    /// The client broke the protocol while no transport was at hand to tell it.
+    /// The client broke the protocol while no transport was available to tell it.
     ForcedServerClose,
     /// The session ended.
     Session(Reason),
 }
 
 impl DisconnectReason {
-    /// Whether the client may be on its way back, so that connection state recovery keeps its socket: whether the connection
-    /// was lost, rather than given up or spoilt by one of the two.
+    /// Whether the client may come back, so that connection state recovery keeps its socket: the connection was lost,
+    /// and neither side closed it or broke the protocol.
     pub const fn is_recoverable(self) -> bool {
         match self {
             Self::ClientNamespaceDisconnect | Self::ServerNamespaceDisconnect => false,

@@ -1,6 +1,6 @@
-//! Who is in which room: the rooms of one namespace, as far as its members live in one shard.
+//! Rooms and their members: the rooms of one namespace, for the members in one shard.
 //!
-//! The room that every socket has under its own id is not kept here: an id says where its socket lives.
+//! The room of every socket's own id is not kept here: an id names the place of its socket.
 
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
@@ -31,7 +31,7 @@ impl Room {
         self.members.len()
     }
 
-    /// Whether it has none, which is never so.
+    /// Whether it has no member, which is never the case.
     pub fn is_empty(&self) -> bool {
         self.members.is_empty()
     }
@@ -55,12 +55,12 @@ pub struct Memberships {
 }
 
 impl Memberships {
-    /// How many rooms it is.
+    /// How many rooms these are.
     pub fn len(&self) -> usize {
         self.rooms.len()
     }
 
-    /// Whether it is none.
+    /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.rooms.is_empty()
     }
@@ -87,7 +87,7 @@ impl Rooms {
         self.by_name.contains_key(name)
     }
 
-    /// Puts `member` into the room `name`, which comes into being if need be. Says whether it was not in it before.
+    /// Puts `member` into the room `name`, which is created if necessary. Returns whether the member is new there.
     pub fn join(&mut self, member: Member, memberships: &mut Memberships, name: &str) -> bool {
         let key = match self.by_name.get(name) {
             Some(&key) => key,
@@ -101,7 +101,7 @@ impl Rooms {
         joined
     }
 
-    /// Takes `member` out of the room `name`. Says whether it was in it.
+    /// Takes `member` out of the room `name`. Returns whether it was a member.
     pub fn leave(&mut self, member: Member, memberships: &mut Memberships, name: &str) -> bool {
         let Some(&key) = self.by_name.get(name) else { return false };
         let Some(place) = memberships.rooms.iter().position(|&joined| joined == key) else { return false };
@@ -169,7 +169,7 @@ impl Rooms {
         }
     }
 
-    /// Rooms come and go in waves; what a wave left behind is given back.
+    /// Rooms come and go in waves; the memory of a wave is given back.
     fn shrink(&mut self) {
         const SMALL: usize = 64;
         if self.by_name.capacity() > SMALL && self.by_name.len() * 4 < self.by_name.capacity() {
@@ -201,7 +201,7 @@ mod tests {
     }
 
     proptest! {
-        /// The index and the memberships always tell the same story.
+        /// The index and the memberships always agree.
         #[test]
         fn index_equals_membership(steps in proptest::collection::vec((0u32..4, 0usize..5, 0u8..6), 0..200)) {
             let names = ["a", "b", "c", "d", "e"];

@@ -1,7 +1,7 @@
-//! What protocol 4 of Socket.IO has differently: that of 2.x clients, which comes over Engine.IO 3.
+//! Protocol 4 of Socket.IO, where it differs: the protocol of 2.x clients, over Engine.IO 3.
 //!
-//! The server's CONNECT has no payload, a refusal is any JSON value, and what a client shows to be let into a namespace is
-//! a query behind the namespace's name. Events and acknowledgements are the same.
+//! The server's CONNECT has no payload, a refusal is any JSON value, and authentication data is a query after the
+//! namespace's name. Events and acknowledgements are the same.
 
 use bytestring::ByteString;
 use serde_json::{Map, Value};
@@ -28,7 +28,7 @@ pub fn connect_error(namespace: &str, message: &str, data: Option<&str>) -> Fram
     packet(&["44", address(namespace), comma(namespace), payload], &[])
 }
 
-/// The packet without the query behind its namespace's name. In a CONNECT that is what the client shows to be let in.
+/// The packet without the query after its namespace's name. In a CONNECT the query is the authentication data.
 pub fn without_query(packet: Packet) -> Packet {
     let name = |namespace: ByteString| namespace.slice_ref(split_query(&namespace).0);
     match packet {
@@ -47,7 +47,7 @@ fn split_query(namespace: &str) -> (&str, Option<&str>) {
     namespace.split_once('?').map_or((namespace, None), |(name, query)| (name, Some(query)))
 }
 
-/// The parameters of a query as members of a JSON object, each a text. Given twice, the last one counts.
+/// The parameters of a query as members of a JSON object, each a text. If one is repeated, the last counts.
 fn auth(query: &str) -> ByteString {
     let members = query_pairs(query).map(|(name, value)| (name.into_owned(), Value::String(value.into_owned())));
     Value::Object(members.collect::<Map<_, _>>()).to_string().into()

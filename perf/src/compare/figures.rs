@@ -86,11 +86,11 @@ pub struct Measure {
     /// Where it stands.
     pub section: Section,
     /// What its ratio is taken against.
-    pub floor: Kind,
+    pub baseline: Kind,
 }
 
 macro_rules! measures {
-    ($($constant:ident $key:literal $section:ident $unit:ident $floor:ident $title:literal)*) => {
+    ($($constant:ident $key:literal $section:ident $unit:ident $baseline:ident $title:literal)*) => {
         $(
             #[doc = $title]
             pub const $constant: Measure = Measure {
@@ -98,7 +98,7 @@ macro_rules! measures {
                 title: $title,
                 unit: Unit::$unit,
                 section: Section::$section,
-                floor: Kind::$floor,
+                baseline: Kind::$baseline,
             };
         )*
         /// Every measure, in the order of the tables.
@@ -107,53 +107,53 @@ macro_rules! measures {
 }
 
 measures! {
-    START "start" Memory Millis Floor "exec to the first `200` on `/`"
-    BASE_RSS "base_rss" Memory Megabytes Floor "RSS with no client"
-    RSS_1K "rss_per_client_1000" Memory Bytes Floor "RSS per idle client, 1,000"
-    RSS_10K "rss_per_client_10000" Memory Bytes Floor "RSS per idle client, 10,000"
-    RSS_19K "rss_per_client_19000" Memory Bytes Floor "RSS per idle client, 19,000"
-    RSS_LEFT "rss_left" Memory Megabytes Floor "RSS after they left"
-    CHARGED_1K "charged_per_client_1000" Memory Bytes Floor "charged to the cgroup, kernel included, per idle client, 1,000"
-    CHARGED_10K "charged_per_client_10000" Memory Bytes Floor "the same, 10,000"
-    CHARGED_19K "charged_per_client_19000" Memory Bytes Floor "the same, 19,000"
-    CHARGED_LEFT "charged_left" Memory Megabytes Floor "charged after they left, above the start"
-    HANDSHAKE_USER "handshake_user" Cpu Micros Floor "handshake and close: user"
-    HANDSHAKE "handshake_total" Cpu Micros Floor "handshake and close: total"
-    ONE_100_USER "delivery_one_100_user" Cpu Micros Floor "delivery, 100 clients, one message at a time: user"
-    ONE_100 "delivery_one_100_total" Cpu Micros Floor "delivery, 100 clients, one message at a time: total"
-    ONE_1K_USER "delivery_one_1000_user" Cpu Micros Floor "delivery, 1,000 clients, one message at a time: user"
-    ONE_1K "delivery_one_1000_total" Cpu Micros Floor "delivery, 1,000 clients, one message at a time: total"
-    ONE_10K_USER "delivery_one_10000_user" Cpu Micros Floor "delivery, 10,000 clients, one message at a time: user"
-    ONE_10K "delivery_one_10000_total" Cpu Micros Floor "delivery, 10,000 clients, one message at a time: total"
-    TEN_1K_USER "delivery_ten_1000_user" Cpu Micros CoalescingFloor "delivery, 1,000 clients, ten due at once: user"
-    TEN_1K "delivery_ten_1000_total" Cpu Micros CoalescingFloor "delivery, 1,000 clients, ten due at once: total"
-    TEN_10K_USER "delivery_ten_10000_user" Cpu Micros CoalescingFloor "delivery, 10,000 clients, ten due at once: user"
-    TEN_10K "delivery_ten_10000_total" Cpu Micros CoalescingFloor "delivery, 10,000 clients, ten due at once: total"
-    LOST "lost" Cpu Count Floor "deliveries lost in all of these"
-    ACK "ack_total" Cpu Micros Floor "ack round trip: total"
-    GET "get_total" Cpu Micros Floor "`GET /`: total"
-    IDLE_HOUR "idle_hour" Cpu Seconds Floor "10,000 idle clients, for an hour: total"
-    MOST_ONE "most_one" SmallTask PerSecond CoalescingFloor "most deliveries to 1,000 clients, one message a write"
-    MOST_TEN "most_ten" SmallTask PerSecond CoalescingFloor "most deliveries to 1,000 clients, ten a write"
-    SLOW_P50 "latency_1_p50" SmallTask Millis Floor "1 message/s to 1,000 clients: p50"
-    SLOW_P99 "latency_1_p99" SmallTask Millis Floor "1 message/s to 1,000 clients: p99"
-    FAST_P50 "latency_10_p50" SmallTask Millis Floor "10 messages/s to 1,000 clients: p50"
-    FAST_P99 "latency_10_p99" SmallTask Millis Floor "10 messages/s to 1,000 clients: p99"
-    SMALL_LOST "small_lost" SmallTask Count Floor "deliveries lost at 1 and 10 messages/s"
-    HANDSHAKES "handshakes" SmallTask PerSecond Floor "handshakes"
-    BACK "back" SmallTask Seconds Floor "10,000 clients cut off reconnect at once: all back after"
-    BACK_GET "back_get_p99" SmallTask Millis Floor "`GET /` meanwhile: p99"
-    ALONE_P50 "alone_p50" Cluster Millis Floor "10 messages/s to 1,000 clients, an instance alone: p50"
-    ALONE_P99 "alone_p99" Cluster Millis Floor "10 messages/s to 1,000 clients, an instance alone: p99"
-    CROSS_P50 "cross_p50" Cluster Millis Floor "10 messages/s to 1,000 clients of the other instance: p50"
-    CROSS_P99 "cross_p99" Cluster Millis Floor "10 messages/s to 1,000 clients of the other instance: p99"
-    ADDED_P50 "added_p50" Cluster Millis Floor "added by the way to the other instance: p50"
-    ADDED_P99 "added_p99" Cluster Millis Floor "added by the way to the other instance: p99"
-    ALONE_CPU "alone_cpu" Cluster Micros Floor "delivery, 1,000 clients, an instance alone: CPU time"
-    RECEIVERS_CPU "cross_receivers_cpu" Cluster Micros Floor "delivery, 1,000 clients of the other instance: CPU time there"
-    SENDER_CPU "cross_sender_cpu" Cluster Micros Floor "the same: CPU time of the sender's instance"
-    REDIS_CPU "cross_redis_cpu" Cluster Micros Floor "the same: CPU time of Redis"
-    CROSS_LOST "cluster_lost" Cluster Count Floor "deliveries lost in all of these"
+    START "start" Memory Millis Baseline "exec to the first `200` on `/`"
+    BASE_RSS "base_rss" Memory Megabytes Baseline "RSS with no client"
+    RSS_1K "rss_per_client_1000" Memory Bytes Baseline "RSS per idle client, 1,000"
+    RSS_10K "rss_per_client_10000" Memory Bytes Baseline "RSS per idle client, 10,000"
+    RSS_19K "rss_per_client_19000" Memory Bytes Baseline "RSS per idle client, 19,000"
+    RSS_LEFT "rss_left" Memory Megabytes Baseline "RSS after they left"
+    CHARGED_1K "charged_per_client_1000" Memory Bytes Baseline "charged to the cgroup, kernel included, per idle client, 1,000"
+    CHARGED_10K "charged_per_client_10000" Memory Bytes Baseline "the same, 10,000"
+    CHARGED_19K "charged_per_client_19000" Memory Bytes Baseline "the same, 19,000"
+    CHARGED_LEFT "charged_left" Memory Megabytes Baseline "charged after they left, above the start"
+    HANDSHAKE_USER "handshake_user" Cpu Micros Baseline "handshake and close: user"
+    HANDSHAKE "handshake_total" Cpu Micros Baseline "handshake and close: total"
+    ONE_100_USER "delivery_one_100_user" Cpu Micros Baseline "delivery, 100 clients, one message at a time: user"
+    ONE_100 "delivery_one_100_total" Cpu Micros Baseline "delivery, 100 clients, one message at a time: total"
+    ONE_1K_USER "delivery_one_1000_user" Cpu Micros Baseline "delivery, 1,000 clients, one message at a time: user"
+    ONE_1K "delivery_one_1000_total" Cpu Micros Baseline "delivery, 1,000 clients, one message at a time: total"
+    ONE_10K_USER "delivery_one_10000_user" Cpu Micros Baseline "delivery, 10,000 clients, one message at a time: user"
+    ONE_10K "delivery_one_10000_total" Cpu Micros Baseline "delivery, 10,000 clients, one message at a time: total"
+    TEN_1K_USER "delivery_ten_1000_user" Cpu Micros CoalescingBaseline "delivery, 1,000 clients, ten due at once: user"
+    TEN_1K "delivery_ten_1000_total" Cpu Micros CoalescingBaseline "delivery, 1,000 clients, ten due at once: total"
+    TEN_10K_USER "delivery_ten_10000_user" Cpu Micros CoalescingBaseline "delivery, 10,000 clients, ten due at once: user"
+    TEN_10K "delivery_ten_10000_total" Cpu Micros CoalescingBaseline "delivery, 10,000 clients, ten due at once: total"
+    LOST "lost" Cpu Count Baseline "deliveries lost in all of these"
+    ACK "ack_total" Cpu Micros Baseline "ack round trip: total"
+    GET "get_total" Cpu Micros Baseline "`GET /`: total"
+    IDLE_HOUR "idle_hour" Cpu Seconds Baseline "10,000 idle clients, for an hour: total"
+    MOST_ONE "most_one" SmallTask PerSecond CoalescingBaseline "most deliveries to 1,000 clients, one message a write"
+    MOST_TEN "most_ten" SmallTask PerSecond CoalescingBaseline "most deliveries to 1,000 clients, ten a write"
+    SLOW_P50 "latency_1_p50" SmallTask Millis Baseline "1 message/s to 1,000 clients: p50"
+    SLOW_P99 "latency_1_p99" SmallTask Millis Baseline "1 message/s to 1,000 clients: p99"
+    FAST_P50 "latency_10_p50" SmallTask Millis Baseline "10 messages/s to 1,000 clients: p50"
+    FAST_P99 "latency_10_p99" SmallTask Millis Baseline "10 messages/s to 1,000 clients: p99"
+    SMALL_LOST "small_lost" SmallTask Count Baseline "deliveries lost at 1 and 10 messages/s"
+    HANDSHAKES "handshakes" SmallTask PerSecond Baseline "handshakes"
+    BACK "back" SmallTask Seconds Baseline "10,000 clients cut off reconnect at once: all back after"
+    BACK_GET "back_get_p99" SmallTask Millis Baseline "`GET /` meanwhile: p99"
+    ALONE_P50 "alone_p50" Cluster Millis Baseline "10 messages/s to 1,000 clients, an instance alone: p50"
+    ALONE_P99 "alone_p99" Cluster Millis Baseline "10 messages/s to 1,000 clients, an instance alone: p99"
+    CROSS_P50 "cross_p50" Cluster Millis Baseline "10 messages/s to 1,000 clients of the other instance: p50"
+    CROSS_P99 "cross_p99" Cluster Millis Baseline "10 messages/s to 1,000 clients of the other instance: p99"
+    ADDED_P50 "added_p50" Cluster Millis Baseline "added by the way to the other instance: p50"
+    ADDED_P99 "added_p99" Cluster Millis Baseline "added by the way to the other instance: p99"
+    ALONE_CPU "alone_cpu" Cluster Micros Baseline "delivery, 1,000 clients, an instance alone: CPU time"
+    RECEIVERS_CPU "cross_receivers_cpu" Cluster Micros Baseline "delivery, 1,000 clients of the other instance: CPU time there"
+    SENDER_CPU "cross_sender_cpu" Cluster Micros Baseline "the same: CPU time of the sender's instance"
+    REDIS_CPU "cross_redis_cpu" Cluster Micros Baseline "the same: CPU time of Redis"
+    CROSS_LOST "cluster_lost" Cluster Count Baseline "deliveries lost in all of these"
 }
 
 /// The figures of a run.
@@ -203,19 +203,33 @@ impl Figures {
         summary(self.values.get(&(measure, kind))?)
     }
 
-    /// The measure as a multiple of its floor's, where that is above zero: the median of the rounds' ratios, or the ratio of
+    /// The measure as a multiple of its baseline's, where that is above zero: the median of the rounds' ratios, or the ratio of
     /// the medians if one of the two has rounds that the other lacks.
-    pub fn against_floor(&self, measure: Measure, kind: Kind) -> Option<f64> {
-        let [values, floors] = [kind, measure.floor].map(|kind| self.values.get(&(measure, kind)));
-        let (values, floors) = (values?, floors?);
-        if kind == measure.floor || floors.iter().any(|floor| *floor <= 0.0) {
+    pub fn against_baseline(&self, measure: Measure, kind: Kind) -> Option<f64> {
+        let [values, baselines] = [kind, measure.baseline].map(|kind| self.values.get(&(measure, kind)));
+        let (values, baselines) = (values?, baselines?);
+        if kind == measure.baseline || baselines.iter().any(|baseline| *baseline <= 0.0) {
             return None;
         }
-        if values.len() != floors.len() {
-            return Some(summary(values)?.median / summary(floors)?.median);
+        if values.len() != baselines.len() {
+            return Some(summary(values)?.median / summary(baselines)?.median);
         }
-        let ratios: Vec<_> = values.iter().zip(floors).map(|(value, floor)| value / floor).collect();
+        let ratios: Vec<_> = values.iter().zip(baselines).map(|(value, baseline)| value / baseline).collect();
         Some(summary(&ratios)?.median)
+    }
+
+    /// What [`json`](Self::json) wrote, from the raw results of an earlier run. Measures and servers that are not known any
+    /// more are left out.
+    pub fn from_json(results: &Value) -> Self {
+        let mut figures = Self::default();
+        for measure in MEASURES {
+            for kind in Kind::ALL {
+                let values = results["measures"][measure.key]["values"][kind.key()].as_array();
+                let values = values.into_iter().flatten().filter_map(Value::as_f64);
+                values.for_each(|value| figures.add(*measure, kind, value));
+            }
+        }
+        figures
     }
 
     /// Everything, for other programs.
@@ -224,7 +238,7 @@ impl Figures {
         for measure in MEASURES {
             let servers: serde_json::Map<_, _> = Kind::ALL
                 .into_iter()
-                .filter_map(|kind| Some((kind.name().to_owned(), json!(self.values.get(&(*measure, kind))?))))
+                .filter_map(|kind| Some((kind.key().to_owned(), json!(self.values.get(&(*measure, kind))?))))
                 .collect();
             if !servers.is_empty() {
                 let unit = format!("{:?}", measure.unit).to_lowercase();
@@ -250,6 +264,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn raw_results_are_read_as_they_were_written() {
+        let mut figures = Figures::default();
+        [4.0, 2.5].into_iter().for_each(|value| figures.add(ACK, Kind::CoalescingBaseline, value));
+        figures.add(MOST_TEN, Kind::Socketioxide, 1e6);
+        let raw = figures.json();
+        assert_eq!(Figures::from_json(&raw).json(), raw);
+    }
+
+    #[test]
     fn numbers_keep_three_digits() {
         assert_eq!(
             [0.0, 0.0812, 3.39, 12.0, 62.45, 14_917.4, 1_259_845.0].map(short),
@@ -260,14 +283,14 @@ mod tests {
     #[test]
     fn a_summary_is_the_median_with_its_spread_and_ratio() {
         let mut figures = Figures::default();
-        [4.0, 2.0, 3.0].into_iter().for_each(|value| figures.add(ACK, Kind::Floor, value));
+        [4.0, 2.0, 3.0].into_iter().for_each(|value| figures.add(ACK, Kind::Baseline, value));
         [6.0, 3.0].into_iter().for_each(|value| figures.add(ACK, Kind::Kinglet, value));
         let summary = Summary { median: 4.5, min: 3.0, max: 6.0, count: 2 };
         assert_eq!(figures.summary(ACK, Kind::Kinglet), Some(summary));
-        assert_eq!(figures.against_floor(ACK, Kind::Kinglet), Some(1.5));
-        assert_eq!(figures.against_floor(ACK, Kind::Floor), None);
+        assert_eq!(figures.against_baseline(ACK, Kind::Kinglet), Some(1.5));
+        assert_eq!(figures.against_baseline(ACK, Kind::Baseline), None);
         // Round by round: 1.5, 1.5 and 2.
         figures.add(ACK, Kind::Kinglet, 6.0);
-        assert_eq!(figures.against_floor(ACK, Kind::Kinglet), Some(1.5));
+        assert_eq!(figures.against_baseline(ACK, Kind::Kinglet), Some(1.5));
     }
 }

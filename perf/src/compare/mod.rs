@@ -33,15 +33,17 @@ use server::{Cgroups, Kind, Place};
 
 /// What `perf compare --help` prints.
 pub const HELP: &str = "\
-perf compare: what kinglet costs, beside other servers and beside the kernel's floor
+perf compare: what kinglet costs, beside other servers and a baseline
 
 Usage: perf compare [--servers LIST] [--parts LIST] [--quick]
+       perf compare --redraw
 
-  --servers LIST  kinglet, floor, node, socketioxide, separated by commas; floor brings the coalescing floor along
-                  [kinglet,floor,node,socketioxide]
+  --servers LIST  kinglet, baseline, node, socketioxide, separated by commas; baseline is measured with one send per
+                  message and with one send per turn [kinglet,baseline,node,socketioxide]
   --parts LIST    cpu, memory, small-task, reconnection, cross, separated by commas [all]. If some are left out the
                   tables are printed, and no file is written
   --quick         fewer rounds, for a first look
+  --redraw        measures nothing, and draws the plots from perf/results/results.json
 
 Builds and installs what it compares. Needs cargo, npm for node, redis-server for cross (else that is left out), and the
 right to make cgroups: without that nothing is limited and the figures come from /proc. Writes perf/RESULTS.md and
@@ -65,6 +67,7 @@ pub fn run(mut arguments: lexopt::Parser) -> Result<(), Box<dyn Error>> {
             Long("servers") => kinds = servers(&arguments.value()?.string()?)?,
             Long("parts") => parts = parts::named(&arguments.value()?.string()?)?,
             Long("quick") => rounds = Rounds { cpu: 3, latency: 1 },
+            Long("redraw") => return report::redraw(&root()?),
             Short('h') | Long("help") => {
                 print!("{HELP}");
                 return Ok(());
@@ -73,9 +76,9 @@ pub fn run(mut arguments: lexopt::Parser) -> Result<(), Box<dyn Error>> {
         }
     }
     stop::listen()?;
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().ok_or("perf has no repository around it")?;
+    let root = root()?;
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
-    let place = Place { root: root.to_owned(), target, cores: Cores::choose()?, cgroups: cgroups() };
+    let place = Place { root, target, cores: Cores::choose()?, cgroups: cgroups() };
     if place.cgroups == Cgroups::Denied {
         eprintln!("no permission to make cgroups: nothing is limited, and the figures come from /proc");
     }
@@ -88,6 +91,12 @@ pub fn run(mut arguments: lexopt::Parser) -> Result<(), Box<dyn Error>> {
     report::write(&figures, rounds, &place, begun.elapsed())?;
     eprintln!("perf/RESULTS.md and perf/results/ are written");
     Ok(())
+}
+
+/// The repository.
+fn root() -> Result<PathBuf, &'static str> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
+    root.map(Path::to_owned).ok_or("perf has no repository around it")
 }
 
 fn compare(mut kinds: Vec<Kind>, parts: &[Part], rounds: Rounds, place: &Place) -> Result<Figures, Box<dyn Error>> {
@@ -112,10 +121,10 @@ fn compare(mut kinds: Vec<Kind>, parts: &[Part], rounds: Rounds, place: &Place) 
 fn servers(list: &str) -> Result<Vec<Kind>, String> {
     let mut kinds = Vec::new();
     for name in list.split(',') {
-        let kind = Kind::ALL.into_iter().find(|kind| kind.name() == name);
-        kinds.push(kind.ok_or_else(|| format!("{name:?} is no server: kinglet, floor, node, socketioxide"))?);
-        if kind == Some(Kind::Floor) {
-            kinds.push(Kind::CoalescingFloor);
+        let kind = Kind::ALL.into_iter().find(|kind| kind.key() == name);
+        kinds.push(kind.ok_or_else(|| format!("{name:?} is no server: kinglet, baseline, node, socketioxide"))?);
+        if kind == Some(Kind::Baseline) {
+            kinds.push(Kind::CoalescingBaseline);
         }
     }
     kinds.sort();

@@ -41,7 +41,7 @@ impl Part {
 
     /// Measures every server in as many rounds as the part has.
     pub fn measure(self, bench: &mut Bench<'_>, kinds: &[Kind], rounds: Rounds) -> Result<(), Box<dyn Error>> {
-        let alone: Vec<_> = kinds.iter().copied().filter(|kind| *kind != Kind::CoalescingFloor).collect();
+        let alone: Vec<_> = kinds.iter().copied().filter(|kind| *kind != Kind::CoalescingBaseline).collect();
         match self {
             Self::Cpu => {
                 for round in 1..=rounds.cpu {

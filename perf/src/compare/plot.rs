@@ -1,15 +1,16 @@
-//! Plots as SVG, written by hand: lines over logarithmic axes, and bars. Readable on light and on dark pages: the
-//! picture brings its own background, which follows the reader's choice of colours.
+//! Plots as SVG, written by hand: lines over logarithmic axes, and bars. Each shows the medians of its rounds, and as a
+//! thin stroke the least and the greatest. Readable on light and on dark pages: the picture brings its own background,
+//! which follows the reader's choice of colours.
 
 use std::fmt::Write;
 
-use super::figures::Unit;
+use super::figures::{Summary, Unit};
 use super::server::Kind;
 
 const WIDTH: f64 = 780.0;
 const HEIGHT: f64 = 420.0;
-const LEFT: f64 = 74.0;
-const RIGHT: f64 = 170.0;
+const LEFT: f64 = 94.0;
+const RIGHT: f64 = 210.0;
 const TOP: f64 = 56.0;
 const BOTTOM: f64 = 54.0;
 
@@ -23,11 +24,14 @@ text { font: 13px system-ui, sans-serif; fill: #24292f }
 .page { fill: #ffffff }
 .grid { stroke: #d0d7de; stroke-width: 1 }
 .line { fill: none; stroke-width: 2.25 }
+.spread { fill: none; stroke-width: 1.25 }
+.over { stroke: #24292f }
 .dashed { stroke-dasharray: 6 4 }
 @media (prefers-color-scheme: dark) {
 text { fill: #e6edf3 }
 .page { fill: #0d1117 }
 .grid { stroke: #30363d }
+.over { stroke: #e6edf3 }
 }
 </style>
 ";
@@ -41,7 +45,31 @@ pub struct Line {
     /// How it is drawn.
     pub stroke: Stroke,
     /// Points, with x rising; both above zero.
-    pub points: Vec<(f64, f64)>,
+    pub points: Vec<Point>,
+}
+
+/// One point of a line, with the spread of its rounds.
+#[derive(Clone, Copy)]
+pub struct Point {
+    x: f64,
+    median: f64,
+    min: f64,
+    max: f64,
+}
+
+impl Point {
+    /// The point of a summary at `x`, once its figures have become what the axis shows.
+    pub fn new(x: f64, summary: Summary, shown: impl Fn(f64) -> f64) -> Self {
+        Self { x, median: shown(summary.median), min: shown(summary.min), max: shown(summary.max) }
+    }
+}
+
+/// One bar of a plot.
+pub struct Bar {
+    /// Whose it is.
+    pub kind: Kind,
+    /// What it shows.
+    pub summary: Summary,
 }
 
 /// How a line is drawn.
@@ -54,12 +82,14 @@ pub enum Stroke {
 }
 
 /// What is said about the axes of a plot.
-pub struct Titles<'a> {
+pub struct Axes<'a> {
     /// Above the plot.
     pub title: &'a str,
     /// Below the plot.
     pub x: &'a str,
-    /// How values of the other axis are written.
+    /// Beside the plot.
+    pub y: &'a str,
+    /// How values of that axis are written.
     pub unit: Unit,
     /// Whether the first points stand for no client at all, which a logarithmic axis has no place for.
     pub start: Start,
@@ -107,79 +137,110 @@ impl Axis {
 }
 
 /// Lines over the number of clients, both axes logarithmic.
-pub fn lines(titles: &Titles<'_>, lines: &[Line]) -> String {
+pub fn lines(axes: &Axes<'_>, lines: &[Line]) -> String {
     let points = || lines.iter().flat_map(|line| line.points.iter());
-    let x = Axis::over(points().map(|point| point.0), LEFT, WIDTH - RIGHT);
-    let y = Axis::over(points().map(|point| point.1), HEIGHT - BOTTOM, TOP);
-    let mut svg = open(titles.title, HEIGHT);
+    let x = Axis::over(points().map(|point| point.x), LEFT, WIDTH - RIGHT);
+    let y = Axis::over(points().flat_map(|point| [point.min, point.max]), HEIGHT - BOTTOM, TOP);
+    let mut svg = open(axes.title, HEIGHT);
+    grid(&mut svg, axes, lines, (&x, &y));
+    // Backwards: the first, whom this is about, lies on top.
+    for line in lines.iter().rev() {
+        draw(&mut svg, line, (&x, &y));
+    }
+    label(&mut svg, lines, (&x, &y));
+    svg + "</svg>\n"
+}
+
+/// The grid, what its lines stand for, and what the axes show.
+fn grid(svg: &mut String, axes: &Axes<'_>, lines: &[Line], (x, y): (&Axis, &Axis)) {
     for tick in y.ticks() {
         let at = y.at(tick);
-        rule(&mut svg, (LEFT, at), (WIDTH - RIGHT, at));
-        text(&mut svg, (LEFT - 8.0, at + 4.0), "end", &titles.unit.write(tick));
+        rule(svg, (LEFT, at), (WIDTH - RIGHT, at));
+        text(svg, (LEFT - 8.0, at + 4.0), "end", &axes.unit.write(tick));
     }
-    let first_count = match titles.start {
+    let first_count = match axes.start {
         Start::Some => x.from,
         Start::None => {
-            text(&mut svg, (LEFT, HEIGHT - BOTTOM + 18.0), "middle", "none");
-            lines.iter().filter_map(|line| line.points.get(1)).map(|point| point.0).fold(f64::MAX, f64::min)
+            text(svg, (LEFT, HEIGHT - BOTTOM + 18.0), "middle", "none");
+            lines.iter().filter_map(|line| line.points.get(1)).map(|point| point.x).fold(f64::MAX, f64::min)
         }
     };
     for tick in x.ticks().into_iter().filter(|tick| *tick >= first_count) {
         let at = x.at(tick);
-        rule(&mut svg, (at, TOP), (at, HEIGHT - BOTTOM));
-        text(&mut svg, (at, HEIGHT - BOTTOM + 18.0), "middle", &Unit::Count.write(tick));
+        rule(svg, (at, TOP), (at, HEIGHT - BOTTOM));
+        text(svg, (at, HEIGHT - BOTTOM + 18.0), "middle", &Unit::Count.write(tick));
     }
-    text(&mut svg, (f64::midpoint(LEFT, WIDTH - RIGHT), HEIGHT - 12.0), "middle", titles.x);
-    let mut labels = Vec::new();
-    // Backwards: the first, whom this is about, lies on top.
-    for line in lines.iter().rev() {
-        let path: Vec<_> =
-            line.points.iter().map(|point| format!("{:.1},{:.1}", x.at(point.0), y.at(point.1))).collect();
-        let (colour, dashed) = (colour(line.kind), if line.stroke == Stroke::Dashed { " dashed" } else { "" });
-        let _ = writeln!(svg, r#"<polyline class="line{dashed}" stroke="{colour}" points="{}"/>"#, path.join(" "));
+    text(svg, (f64::midpoint(LEFT, WIDTH - RIGHT), HEIGHT - 12.0), "middle", axes.x);
+    let middle = f64::midpoint(TOP, HEIGHT - BOTTOM);
+    let _ = writeln!(
+        svg,
+        r#"<text transform="translate(18 {middle:.1}) rotate(-90)" text-anchor="middle">{}</text>"#,
+        axes.y
+    );
+}
+
+/// A line, its points, and the spread of each.
+fn draw(svg: &mut String, line: &Line, (x, y): (&Axis, &Axis)) {
+    let place = |point: &Point| format!("{:.1},{:.1}", x.at(point.x), y.at(point.median));
+    let path: Vec<_> = line.points.iter().map(place).collect();
+    let (colour, dashed) = (colour(line.kind), if line.stroke == Stroke::Dashed { " dashed" } else { "" });
+    let _ = writeln!(svg, r#"<polyline class="line{dashed}" stroke="{colour}" points="{}"/>"#, path.join(" "));
+    for point in &line.points {
+        let (at, from, to) = (x.at(point.x), y.at(point.min), y.at(point.max));
+        if point.min < point.max {
+            let (left, right) = (at - 4.0, at + 4.0);
+            let _ = writeln!(
+                svg,
+                r#"<path class="spread" stroke="{colour}" d="M{left:.1} {from:.1}H{right:.1}M{at:.1} {from:.1}V{to:.1}M{left:.1} {to:.1}H{right:.1}"/>"#
+            );
+        }
         if line.stroke == Stroke::Solid {
-            for point in &line.points {
-                let _ = writeln!(
-                    svg,
-                    r#"<circle cx="{:.1}" cy="{:.1}" r="3.5" fill="{colour}"/>"#,
-                    x.at(point.0),
-                    y.at(point.1)
-                );
-            }
-        }
-        if let Some(end) = line.points.last() {
-            labels.push((y.at(end.1), x.at(end.0), colour, line.label.as_str()));
+            let _ = writeln!(svg, r#"<circle cx="{at:.1}" cy="{:.1}" r="3.5" fill="{colour}"/>"#, y.at(point.median));
         }
     }
+}
+
+/// The names of the lines, at their ends.
+fn label(svg: &mut String, lines: &[Line], (x, y): (&Axis, &Axis)) {
+    let ends = lines.iter().filter_map(|line| Some((line, line.points.last()?)));
+    let mut labels: Vec<_> = ends.map(|(line, end)| (y.at(end.median), x.at(end.x), line)).collect();
     labels.sort_by(|one, other| one.0.total_cmp(&other.0));
     let mut above = f64::MIN;
-    for (wanted, from, colour, label) in labels {
+    for (wanted, from, line) in labels {
         let at = wanted.max(above + LABEL_STEP);
         above = at;
-        let start = WIDTH - RIGHT + 12.0;
+        let (start, colour) = (WIDTH - RIGHT + 12.0, colour(line.kind));
         let _ = writeln!(
             svg,
             r#"<path d="M{:.1} {wanted:.1}L{start:.1} {at:.1}" stroke="{colour}" stroke-width="1"/><circle cx="{:.1}" cy="{at:.1}" r="4" fill="{colour}"/>"#,
             from + 4.0,
             start + 4.0
         );
-        text(&mut svg, (start + 12.0, at + 4.0), "start", label);
+        text(svg, (start + 12.0, at + 4.0), "start", &line.label);
     }
-    svg + "</svg>\n"
 }
 
-/// Bars, one for each server in each group; each group has a scale of its own, from zero.
-pub fn bars(title: &str, unit: Unit, groups: &[(&str, Vec<(Kind, f64)>)]) -> String {
-    let (step, head, gap, start, end) = (22.0, 20.0, 14.0, 150.0, WIDTH - 110.0);
-    let count: usize = groups.iter().map(|(_, bars)| bars.len()).sum();
-    let mut svg = open(title, TOP + count as f64 * step + groups.len() as f64 * (head + gap) + 8.0);
+/// Bars, one for each server in each group, all on one scale from zero. `axis` says what they show.
+pub fn bars(title: &str, axis: &str, unit: Unit, groups: &[(&str, Vec<Bar>)]) -> String {
+    let (step, head, gap, start, end) = (22.0, 20.0, 14.0, 176.0, WIDTH - 120.0);
+    let all = || groups.iter().flat_map(|(_, bars)| bars);
+    let bottom = TOP + all().count() as f64 * step + groups.len() as f64 * (head + gap);
+    let tick = step_of(all().map(|bar| bar.summary.max).fold(0.0, f64::max));
+    let longest = all().map(|bar| bar.summary.max).fold(tick, f64::max);
+    let at_value = |value: f64| start + (end - start) * value / longest;
+    let mut svg = open(title, bottom + 52.0);
+    for count in 0..=(longest / tick) as u32 {
+        let at = at_value(f64::from(count) * tick);
+        rule(&mut svg, (at, TOP), (at, bottom));
+        text(&mut svg, (at, bottom + 18.0), "middle", &unit.write(f64::from(count) * tick));
+    }
+    text(&mut svg, (f64::midpoint(start, end), bottom + 40.0), "middle", axis);
     let mut at = TOP;
     for (group, bars) in groups {
         text(&mut svg, (24.0, at + 12.0), "start", group);
         at += head;
-        let longest = bars.iter().map(|bar| bar.1).fold(0.0, f64::max);
-        for (kind, value) in bars {
-            let (length, colour) = ((end - start) * value / longest.max(f64::MIN_POSITIVE), colour(*kind));
+        for Bar { kind, summary } in bars {
+            let (length, colour) = (at_value(summary.median) - start, colour(*kind));
             text(&mut svg, (start - 8.0, at + 14.0), "end", kind.name());
             let _ = writeln!(
                 svg,
@@ -187,7 +248,15 @@ pub fn bars(title: &str, unit: Unit, groups: &[(&str, Vec<(Kind, f64)>)]) -> Str
                 at + 2.0,
                 step - 6.0
             );
-            text(&mut svg, (start + length + 8.0, at + 14.0), "start", &unit.write(*value));
+            if summary.min < summary.max {
+                let (from, to, middle) = (at_value(summary.min), at_value(summary.max), at + step / 2.0 - 1.0);
+                let (above, below) = (middle - 4.0, middle + 4.0);
+                let _ = writeln!(
+                    svg,
+                    r#"<path class="spread over" d="M{from:.1} {above:.1}V{below:.1}M{from:.1} {middle:.1}H{to:.1}M{to:.1} {above:.1}V{below:.1}"/>"#
+                );
+            }
+            text(&mut svg, (at_value(summary.max) + 8.0, at + 14.0), "start", &unit.write(summary.median));
             at += step;
         }
         at += gap;
@@ -195,12 +264,26 @@ pub fn bars(title: &str, unit: Unit, groups: &[(&str, Vec<(Kind, f64)>)]) -> Str
     svg + "</svg>\n"
 }
 
+/// The distance of lines of the grid on a scale from zero: 1, 2 or 5 of a decade, so that there are three to six.
+fn step_of(longest: f64) -> f64 {
+    let decade = 10f64.powf(longest.max(f64::MIN_POSITIVE).log10().floor());
+    let parts = longest / decade;
+    decade
+        * if parts < 2.0 {
+            0.5
+        } else if parts < 5.0 {
+            1.0
+        } else {
+            2.0
+        }
+}
+
 /// The colour of a server, told apart on white and on near-black.
 fn colour(kind: Kind) -> &'static str {
     match kind {
         Kind::Kinglet => "#e8590c",
-        Kind::Floor => "#868e96",
-        Kind::CoalescingFloor => "#b197fc",
+        Kind::Baseline => "#868e96",
+        Kind::CoalescingBaseline => "#b197fc",
         Kind::Node => "#2f9e44",
         Kind::Socketioxide => "#228be6",
     }

@@ -2,15 +2,16 @@
 
 use std::error::Error;
 use std::fmt::Write;
-use std::fs;
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
+use std::{fs, io};
 
 use serde_json::json;
 
 use super::Rounds;
 use super::figures::{self as of, Figures, MEASURES, Measure, Section, Unit};
-use super::plot::{self, Line, Start, Stroke, Titles};
+use super::plot::{self, Axes, Bar, Line, Point, Start, Stroke};
 use super::redis::Redis;
 use super::server::{Cgroups, Kind, Place};
 
@@ -20,10 +21,7 @@ pub fn write(figures: &Figures, rounds: Rounds, place: &Place, took: Duration) -
     let directory = place.root.join("perf/results");
     fs::create_dir_all(&directory)?;
     fs::write(place.root.join("perf/RESULTS.md"), page(figures, rounds, place, took)?)?;
-    fs::write(directory.join("memory.svg"), memory_plot(figures))?;
-    fs::write(directory.join("cpu-per-delivery.svg"), cpu_plot(figures))?;
-    fs::write(directory.join("small-task-deliveries.svg"), deliveries_plot(figures))?;
-    fs::write(directory.join("small-task-latency.svg"), latency_plot(figures))?;
+    draw(figures, &directory)?;
     let raw = json!({
         "date": machine.date,
         "processor": machine.processor,
@@ -37,12 +35,27 @@ pub fn write(figures: &Figures, rounds: Rounds, place: &Place, took: Duration) -
             Cgroups::Denied => json!(null),
         },
         "servers": figures.kinds().into_iter().map(|kind| {
-            json!({"name": kind.name(), "description": kind.description(), "version": kind.version(&place.root)})
+            json!({"name": kind.key(), "description": kind.description(), "version": kind.version(&place.root)})
         }).collect::<Vec<_>>(),
         "results": figures.json(),
     });
     fs::write(directory.join("results.json"), format!("{raw:#}\n"))?;
     Ok(())
+}
+
+/// Draws the plots of the last results anew.
+pub fn redraw(root: &Path) -> Result<(), Box<dyn Error>> {
+    let directory = root.join("perf/results");
+    let raw: serde_json::Value = serde_json::from_slice(&fs::read(directory.join("results.json"))?)?;
+    Ok(draw(&Figures::from_json(&raw["results"]), &directory)?)
+}
+
+fn draw(figures: &Figures, directory: &Path) -> io::Result<()> {
+    fs::write(directory.join("memory.svg"), memory_plot(figures))?;
+    fs::write(directory.join("cpu-per-delivery.svg"), cpu_plot(figures))?;
+    fs::write(directory.join("small-task-deliveries.svg"), deliveries_plot(figures))?;
+    fs::write(directory.join("small-task-latency.svg"), latency_plot(figures))?;
+    fs::write(directory.join("small-task-reconnection.svg"), reconnection_plot(figures))
 }
 
 /// What the figures were measured on.
@@ -110,9 +123,11 @@ pub fn page(figures: &Figures, rounds: Rounds, place: &Place, took: Duration) ->
     writeln!(
         page,
         "- A figure is the median of its rounds ({} for CPU time, {} for latency and the small task, one for memory, heartbeats and \
-         the reconnection), the least and the greatest in brackets; `×` is against the floor, or against the \
-         coalescing floor where messages fall due together: the median of the rounds' ratios. How CPU time divides into user and system is sampled by \
-         the kernel's tick and scatters; the total is exact\n",
+         the reconnection), the least and the greatest in brackets; in the plots a thin stroke spans them. `×` is against \
+         one send per message, or against one send per turn where messages fall due together: the median of the rounds' \
+         ratios. The kernel samples how CPU time divides into user and system by its tick, so these scatter; the total is exact\n\
+         - One send per message is what a server costs that keeps nothing and makes one system call per delivery. It is \
+         not a lower bound: a server that sends several messages in one `send` costs less for each\n",
         rounds.cpu, rounds.latency
     )?;
     for kind in figures.kinds() {
@@ -133,6 +148,7 @@ pub fn page(figures: &Figures, rounds: Rounds, place: &Place, took: Duration) ->
     if table(&mut page, figures, Section::SmallTask, small)? {
         plot(&mut page, "Most deliveries a second", "small-task-deliveries")?;
         plot(&mut page, "Latency", "small-task-latency")?;
+        plot(&mut page, "Latency of GET / while clients reconnect", "small-task-reconnection")?;
     }
     if table(&mut page, figures, Section::Cluster, "Two instances on one Redis, unlimited")? {
         writeln!(
@@ -179,27 +195,33 @@ fn cell(figures: &Figures, measure: Measure, kind: Kind) -> String {
     if summary.count > 1 && summary.min < summary.max {
         let _ = write!(cell, " ({}–{})", of::short(summary.min), of::short(summary.max));
     }
-    if let Some(ratio) = figures.against_floor(measure, kind) {
+    if let Some(ratio) = figures.against_baseline(measure, kind) {
         let _ = write!(cell, " · {}×", of::short(ratio));
     }
     cell
 }
 
 fn memory_plot(figures: &Figures) -> String {
-    let median = |measure, kind| figures.summary(measure, kind).map(|summary| summary.median);
     let mut lines = Vec::new();
     for kind in figures.kinds() {
-        let Some(base) = median(of::BASE_RSS, kind) else { continue };
+        let Some(base) = figures.summary(of::BASE_RSS, kind) else { continue };
         let each = [(1e3, of::RSS_1K), (1e4, of::RSS_10K), (1.9e4, of::RSS_19K)];
-        let points =
-            each.into_iter().filter_map(|(clients, each)| Some((clients, base + clients * median(each, kind)? / 1e6)));
+        let points = each.into_iter().filter_map(|(clients, each)| {
+            let with_clients = |bytes: f64| base.median + clients * bytes / 1e6;
+            Some(Point::new(clients, figures.summary(each, kind)?, with_clients))
+        });
         // The scale has no zero: the first point stands for no client.
-        let points = std::iter::once((100.0, base)).chain(points).collect();
+        let points = std::iter::once(Point::new(100.0, base, |megabytes| megabytes)).chain(points).collect();
         lines.push(Line { label: kind.name().to_owned(), kind, stroke: Stroke::Solid, points });
     }
-    let titles =
-        Titles { title: "Resident memory", x: "idle WebSocket clients", unit: Unit::Megabytes, start: Start::None };
-    plot::lines(&titles, &lines)
+    let axes = Axes {
+        title: "Resident memory of the server",
+        x: "idle WebSocket clients (logarithmic)",
+        y: "resident memory (logarithmic)",
+        unit: Unit::Megabytes,
+        start: Start::None,
+    };
+    plot::lines(&axes, &lines)
 }
 
 fn cpu_plot(figures: &Figures) -> String {
@@ -208,32 +230,42 @@ fn cpu_plot(figures: &Figures) -> String {
     let mut lines = Vec::new();
     for kind in figures.kinds() {
         for (name, stroke, measures) in [("", Stroke::Solid, &one[..]), (", ten", Stroke::Dashed, &ten[..])] {
-            let point = |(clients, measure): &(f64, Measure)| Some((*clients, figures.summary(*measure, kind)?.median));
+            let point = |(clients, measure): &(f64, Measure)| {
+                Some(Point::new(*clients, figures.summary(*measure, kind)?, |micros| micros))
+            };
             let points: Vec<_> = measures.iter().filter_map(point).collect();
             if !points.is_empty() {
                 lines.push(Line { label: format!("{}{name}", kind.name()), kind, stroke, points });
             }
         }
     }
-    let title = "CPU time per delivery: one message at a time, and (dashed) ten due at once";
-    plot::lines(&Titles { title, x: "WebSocket clients", unit: Unit::Micros, start: Start::Some }, &lines)
+    let axes = Axes {
+        title: "CPU time per delivery: one message at a time, and (dashed) ten due at once",
+        x: "WebSocket clients (logarithmic)",
+        y: "CPU time per delivery (logarithmic)",
+        unit: Unit::Micros,
+        start: Start::Some,
+    };
+    plot::lines(&axes, &lines)
 }
 
 fn deliveries_plot(figures: &Figures) -> String {
     let groups = [group(figures, "one message a write", of::MOST_ONE), group(figures, "ten a write", of::MOST_TEN)];
-    plot::bars("Most deliveries a second to 1,000 clients, in 0.25 vCPU", Unit::PerSecond, &groups)
+    plot::bars("Most deliveries to 1,000 clients, in 0.25 vCPU", "deliveries a second", Unit::PerSecond, &groups)
 }
 
 fn latency_plot(figures: &Figures) -> String {
-    let groups = [
-        group(figures, "1 message a second", of::SLOW_P99),
-        group(figures, "10 messages a second", of::FAST_P99),
-        group(figures, "GET / while 10,000 clients reconnect at once", of::BACK_GET),
-    ];
-    plot::bars("Latency with 1,000 clients, p99, in 0.25 vCPU", Unit::Millis, &groups)
+    let groups =
+        [group(figures, "1 message a second", of::SLOW_P99), group(figures, "10 messages a second", of::FAST_P99)];
+    plot::bars("Latency with 1,000 clients, in 0.25 vCPU", "latency, 99th percentile", Unit::Millis, &groups)
 }
 
-fn group<'a>(figures: &Figures, title: &'a str, measure: Measure) -> (&'a str, Vec<(Kind, f64)>) {
-    let bar = |kind| Some((kind, figures.summary(measure, kind)?.median));
+fn reconnection_plot(figures: &Figures) -> String {
+    let groups = [group(figures, "GET / while 10,000 clients reconnect at once", of::BACK_GET)];
+    plot::bars("A wave of clients, in 0.25 vCPU", "latency, 99th percentile", Unit::Millis, &groups)
+}
+
+fn group<'a>(figures: &Figures, title: &'a str, measure: Measure) -> (&'a str, Vec<Bar>) {
+    let bar = |kind| Some(Bar { kind, summary: figures.summary(measure, kind)? });
     (title, figures.kinds().into_iter().filter_map(bar).collect())
 }

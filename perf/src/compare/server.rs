@@ -26,10 +26,10 @@ const START_TIMEOUT: Duration = Duration::from_secs(20);
 pub enum Kind {
     /// The starter, `target/release/kinglet`.
     Kinglet,
-    /// `perf floor`.
-    Floor,
-    /// `perf floor --coalesce`.
-    CoalescingFloor,
+    /// `perf baseline`.
+    Baseline,
+    /// `perf baseline --coalesce`.
+    CoalescingBaseline,
     /// `perf/peers/node`.
     Node,
     /// `perf/peers/socketioxide`.
@@ -48,16 +48,26 @@ pub enum Program {
 
 impl Kind {
     /// All, in the order of the tables.
-    pub const ALL: [Self; 5] = [Self::Kinglet, Self::Floor, Self::CoalescingFloor, Self::Node, Self::Socketioxide];
+    pub const ALL: [Self; 5] =
+        [Self::Kinglet, Self::Baseline, Self::CoalescingBaseline, Self::Node, Self::Socketioxide];
 
-    /// Its name on the command line, in tables and in the raw results.
-    pub fn name(self) -> &'static str {
+    /// Its name on the command line and in the raw results.
+    pub fn key(self) -> &'static str {
         match self {
             Self::Kinglet => "kinglet",
-            Self::Floor => "floor",
-            Self::CoalescingFloor => "coalescing floor",
+            Self::Baseline => "baseline",
+            Self::CoalescingBaseline => "coalescing baseline",
             Self::Node => "node",
             Self::Socketioxide => "socketioxide",
+        }
+    }
+
+    /// Its name in tables and plots.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Baseline => "one send per message",
+            Self::CoalescingBaseline => "one send per turn",
+            other => other.key(),
         }
     }
 
@@ -67,9 +77,10 @@ impl Kind {
             Self::Kinglet => {
                 "the starter, `target/release/kinglet`, with its defaults; `examples/conformance` where acks are measured"
             }
-            Self::Floor => "`perf floor`: nothing kept per connection, one `send` for each delivery",
-            Self::CoalescingFloor => {
-                "`perf floor --coalesce`: what one turn of the loop relays leaves in one `send` for each client"
+            Self::Baseline => "`perf baseline`: nothing kept per connection, one `send` for each delivery",
+            Self::CoalescingBaseline => {
+                "`perf baseline --coalesce`: the same, but all messages that one turn of the loop relays leave in one `send` for \
+                 each client"
             }
             Self::Node => {
                 "the starter on socket.io, express and ws (`perf/peers/node`): `NODE_ENV=production`, ws with its \
@@ -90,7 +101,7 @@ impl Kind {
     /// Builds or installs what it needs.
     pub fn build(self, root: &Path, target: &Path) -> Result<(), Box<dyn Error>> {
         match self {
-            Self::Floor | Self::CoalescingFloor => Ok(()),
+            Self::Baseline | Self::CoalescingBaseline => Ok(()),
             Self::Kinglet => run(Command::new("cargo")
                 .args(["build", "--release", "--package", "kinglet", "--bin", "kinglet", "--example", "conformance"])
                 .current_dir(root)),
@@ -114,7 +125,7 @@ impl Kind {
         let text = |file: &str| fs::read_to_string(root.join(file)).ok();
         match self {
             Self::Kinglet => Some(format!("kinglet {}", toml_version(&text("Cargo.toml")?)?)),
-            Self::Floor | Self::CoalescingFloor => None,
+            Self::Baseline | Self::CoalescingBaseline => None,
             Self::Node => {
                 let node = Command::new("node").arg("--version").output().ok()?;
                 let mut versions = format!("Node.js {}", String::from_utf8_lossy(&node.stdout).trim());
@@ -143,10 +154,10 @@ impl Kind {
                 command
             }
             Self::Kinglet => Command::new(target.join("release/kinglet")),
-            Self::Floor | Self::CoalescingFloor => {
+            Self::Baseline | Self::CoalescingBaseline => {
                 let mut command = Command::new(std::env::current_exe()?);
-                command.arg("floor").arg("--port").arg(port.to_string());
-                if self == Self::CoalescingFloor {
+                command.arg("baseline").arg("--port").arg(port.to_string());
+                if self == Self::CoalescingBaseline {
                     command.arg("--coalesce");
                 }
                 command
@@ -200,7 +211,7 @@ impl Server {
     pub fn start(kind: Kind, program: Program, limits: Limits, place: &Place) -> Result<Self, Box<dyn Error>> {
         let port = free_port()?;
         let command = kind.command(program, &place.root, &place.target, port)?;
-        Self::launch(kind.name(), &command, port, limits, place, answers_get)
+        Self::launch(kind.key(), &command, port, limits, place, answers_get)
     }
 
     /// Starts the starter as a member of the cluster that shares this Redis, and waits for its first answer.
@@ -208,7 +219,7 @@ impl Server {
         let port = free_port()?;
         let mut command = kind.command(Program::Starter, &place.root, &place.target, port)?;
         command.env("REDIS_URL", format!("redis://{}", redis.0.address()));
-        Self::launch(kind.name(), &command, port, Limits::None, place, answers_get)
+        Self::launch(kind.key(), &command, port, Limits::None, place, answers_get)
     }
 
     /// Starts a program that is to listen on `port`, and waits until it answers.

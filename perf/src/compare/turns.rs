@@ -48,9 +48,9 @@ enum Wanted {
 /// Whom a step is for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Servers {
-    /// All but the coalescing floor, which differs from the floor only where messages fall due together.
+    /// All but the coalescing baseline, which differs from the baseline only where messages fall due together.
     Alone,
-    /// The coalescing floor, too.
+    /// The coalescing baseline, too.
     All,
 }
 
@@ -112,7 +112,7 @@ impl Bench<'_> {
     /// A round of CPU time for each thing a server does, with nothing limited.
     pub fn cpu(&mut self, kinds: &[Kind]) -> Outcome {
         let mut running = self.start_all(kinds, Program::Starter, Limits::None)?;
-        for Running { kind, server, .. } in running.iter().filter(|running| running.kind != Kind::CoalescingFloor) {
+        for Running { kind, server, .. } in running.iter().filter(|running| running.kind != Kind::CoalescingBaseline) {
             self.figures.add(of::START, *kind, server.first_answer.as_secs_f64() * 1e3);
             self.figures.add(of::BASE_RSS, *kind, server.usage()?.rss as f64 / 1e6);
         }
@@ -146,7 +146,7 @@ impl Bench<'_> {
         for step in steps {
             let mut failed = Vec::new();
             for one in running.iter_mut() {
-                if one.kind == Kind::CoalescingFloor && step.servers == Servers::Alone {
+                if one.kind == Kind::CoalescingBaseline && step.servers == Servers::Alone {
                     continue;
                 }
                 if let Err(error) = self.step(step, one) {

@@ -1,4 +1,4 @@
-//! Values of JSON, as Node's adapter takes them. They stay text until it is known what they are for.
+//! JSON values as Node's adapter reads them. They stay text until their use is known.
 
 use std::fmt;
 
@@ -9,8 +9,7 @@ use super::{Names, selection};
 use crate::cluster::opts::{self, Flags, Opts, RoomName};
 use crate::cluster::{DecodeError, cost};
 
-/// The members of an object that have these names. Of those that are there twice the last counts, and `null` is as good as
-/// nothing.
+/// The members of an object with these names. If one is repeated, the last counts, and `null` counts as missing.
 pub fn members<'a, const N: usize>(
     object: &'a str,
     names: [&str; N],
@@ -21,7 +20,7 @@ pub fn members<'a, const N: usize>(
     Ok(members)
 }
 
-/// The same of any value: none if it is no object.
+/// The same for any value: none if it is not an object.
 fn members_of_any<'a, const N: usize>(
     value: &'a RawValue,
     names: [&str; N],
@@ -50,7 +49,7 @@ impl<'de, const N: usize> Visitor<'de> for Members<'_, N> {
     }
 }
 
-/// Reads a member's name: its place among those that are looked for.
+/// Reads a member's name: its place among the wanted ones.
 struct Place<'n>(&'n [&'n str]);
 
 impl<'de> DeserializeSeed<'de> for Place<'_> {
@@ -110,7 +109,7 @@ pub fn room(value: &RawValue) -> Option<Box<str>> {
     serde_json::from_str::<RoomName>(value.get()).ok().map(|room| room.0)
 }
 
-/// The elements of a list. `None` if it is none.
+/// The elements of a list. `None` if it is not a list.
 fn list(value: &RawValue) -> Result<Option<Vec<&RawValue>>, DecodeError> {
     if value.get().starts_with('[') { cost::read(value).map(Some) } else { Ok(None) }
 }

@@ -1,29 +1,29 @@
-//! What Node's adapter takes for what it needs, in both encodings.
+//! What Node's adapter accepts in each place, in both encodings.
 //!
-//! JavaScript asks values of any kind for their members, takes `1` for true and `2.0` for 2, and makes a set of a text by its
-//! characters. Emitters of other languages have come to rely on it: what is an empty map in one is an empty array, an empty
-//! text or `true` in the other.
+//! JavaScript looks up members of any value, takes `1` for true and `2.0` for 2, and turns a text into the set of its
+//! characters. Emitters of other languages rely on it: an empty map in one language is an empty array, an empty text or
+//! `true` in another.
 //!
-//! | place | what is taken for it |
+//! | place | what is accepted |
 //! |---|---|
-//! | `opts`, `flags` | a map; of other objects (arrays, binary data) no member is known. `flags` may be anything |
-//! | a flag, `close` | anything: 0, NaN, an empty text and what is nothing are false. `compress` is off by `false` alone |
+//! | `opts`, `flags` | a map; other objects (arrays, binary data) have no members. `flags` may be anything |
+//! | a flag, `close` | anything: 0, NaN, an empty text and nothing are false. Only `false` turns `compress` off |
 //! | `rooms` and `except` of `opts` | a list; a text, which is the list of its characters; nothing |
-//! | the name of a room | a text or a number; what is neither stands for a room that nobody is in |
+//! | the name of a room | a text or a number; anything else is a room without members |
 //! | `rooms` to join | a list, or one name of a room. To leave: a list |
-//! | `type` | a number that is whole, however it is written; of a packet a text, too |
-//! | `uid`, `requestId` | a text; others are nobody's |
+//! | `type` | a whole number in any notation; for a packet also a text |
+//! | `uid`, `requestId` | a text; anything else is nobody's |
 
 pub mod json;
 pub mod msgpack;
 
 use super::opts::Opts;
 
-/// Rooms that select sockets, or keep them from being selected.
+/// Rooms that include or exclude sockets.
 #[derive(Debug, Default)]
 pub struct Names {
     names: Vec<Box<str>>,
-    /// How many are listed, with those that are no names.
+    /// How many are listed, including items that are no names.
     listed: usize,
 }
 
@@ -50,12 +50,12 @@ fn selection(rooms: Names, except: Names) -> Opts {
     opts
 }
 
-/// The whole number from zero that a number means.
+/// A number as a whole number from zero.
 fn whole(number: f64) -> Option<u64> {
     (number >= 0.0 && number.fract() == 0.0 && number <= u64::MAX as f64).then_some(number as u64)
 }
 
-/// The type of a packet that is written as a text: clients read its first digit.
+/// The type of a packet written as a text: clients read its first digit.
 fn packet_type(text: &[u8]) -> Option<u64> {
     match text {
         [digit @ b'0'..=b'9'] => Some(u64::from(digit - b'0')),

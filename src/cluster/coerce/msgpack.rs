@@ -1,4 +1,4 @@
-//! Values of MessagePack, as Node's adapter takes them.
+//! MessagePack values as Node's adapter reads them.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ pub const fn is_undefined(head: &Head<'_>) -> bool {
     matches!(head, Head::FixExt(0, [_]))
 }
 
-/// Passes over a value; gives its head.
+/// Skips a value and returns its head.
 pub fn pass<'a>(reader: &mut Reader<'a>) -> Result<Head<'a>, MsgpackError> {
     let before = *reader;
     let head = reader.head()?;
@@ -65,7 +65,7 @@ pub fn read_opts(reader: &mut Reader<'_>) -> Result<(Opts, Flags), MsgpackError>
     Ok((selection(rooms, except), flags))
 }
 
-/// Reads an object, of which only maps have members.
+/// Reads an object; only maps have members.
 fn members_of_object(
     reader: &mut Reader<'_>,
     member: impl FnMut(&mut Reader<'_>, &[u8]) -> Result<(), MsgpackError>,

@@ -1,4 +1,4 @@
-//! Why MessagePack cannot be read, or not be made.
+//! Why MessagePack cannot be read or written.
 
 use thiserror::Error;
 
@@ -8,7 +8,7 @@ use crate::cluster::cost::MAX_COST;
 /// Why bytes are not the MessagePack that was expected. `at` counts bytes from the message's start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum MsgpackError {
-    /// The message ends within a value, or before one that was announced.
+    /// The message ends in a value, or before an announced one.
     #[error("cut short at byte {at}")]
     Truncated {
         /// Where the unfinished value begins.
@@ -44,13 +44,13 @@ pub enum MsgpackError {
         /// Where the value too deep begins.
         at: usize,
     },
-    /// Of many small pieces, as rooms or attachments, would become too much.
+    /// Many small pieces, such as rooms or attachments, would take too much memory.
     #[error("its pieces would take more than {MAX_COST} bytes, at byte {at}")]
     TooCostly {
-        /// Where the pieces begin, or one too many stands.
+        /// Where the pieces begin, or where the first one too many is.
         at: usize,
     },
-    /// A map that looks like a placeholder stands beside binary data: clients would take it for binary data, too.
+    /// A map that looks like a placeholder is beside binary data: clients would take it for binary data, too.
     #[error("a map looks like the placeholder of an attachment, at byte {at}")]
     Placeholder {
         /// Where it begins.
@@ -75,19 +75,19 @@ pub enum PackError {
         /// Where the value too deep begins.
         at: usize,
     },
-    /// A placeholder stands for no attachment.
+    /// A placeholder has no attachment.
     #[error("a placeholder stands for none of the attachments, at byte {at}")]
     Placeholder {
         /// Where it begins.
         at: usize,
     },
-    /// Placeholders stand for the same attachment, so that together they mean more bytes than there are.
+    /// Placeholders repeat an attachment, so that together they stand for more bytes than there are.
     #[error("placeholders repeat attachments, from byte {at}")]
     Repeated {
-        /// Where the placeholder begins that is too much.
+        /// Where the first placeholder too many begins.
         at: usize,
     },
-    /// A text, an attachment, an array or an object is longer than MessagePack can say.
+    /// A text, an attachment, an array or an object is too long for MessagePack.
     #[error("a value of length {length} is too long for MessagePack")]
     TooLong {
         /// Its length.

@@ -1,8 +1,8 @@
 //! From JSON text and attachments to MessagePack.
 //!
-//! MessagePack tells the lengths of arrays and maps in front, which are known at their ends. So a text is packed once, in
-//! order, without those heads, and the heads are noted; writing the whole puts each in its place. Binary data is a head,
-//! too, so that it is copied once.
+//! MessagePack has the lengths of arrays and maps in front, but they are known only at the end. So a text is packed
+//! once, in order, without those heads, and the heads are noted. Writing the whole puts each head in its place. Binary
+//! data is also a head, so it is copied only once.
 
 use bytes::Bytes;
 
@@ -11,28 +11,28 @@ use super::scanner::{Form, Scanner};
 use super::{MAX_DEPTH, writer};
 use crate::cluster::Data;
 
-/// A JSON value packed but for the heads that tell lengths.
+/// A packed JSON value without the heads that have lengths.
 #[derive(Debug)]
 pub struct Packed<'a> {
     body: Vec<u8>,
-    /// Heads and where in the body they belong, in order.
+    /// Heads and their places in the body, in order.
     heads: Vec<(usize, Lengthy)>,
     attachments: &'a [Bytes],
 }
 
-/// What has its length in front.
+/// A thing with its length in front.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Lengthy {
-    /// An array of as many elements.
+    /// An array of this many elements.
     Array(u32),
-    /// A map of as many members.
+    /// A map of this many members.
     Map(u32),
-    /// The attachment of that number, which exists and is not too long.
+    /// The attachment of this number; it exists and is not too long.
     Bin(u32),
 }
 
 impl<'a> Packed<'a> {
-    /// Packs the value that is the whole of a JSON text.
+    /// Packs the value of a whole JSON text.
     pub fn pack(data: Data<'a>) -> Result<Self, PackError> {
         let Data { json, attachments } = data;
         let packed = Self { body: Vec::with_capacity(json.len()), heads: Vec::new(), attachments };
@@ -48,13 +48,13 @@ impl<'a> Packed<'a> {
         matches!(self.heads.first(), Some((0, Lengthy::Array(1..))))
     }
 
-    /// How long the value is at most, written.
+    /// Greatest length of the written value.
     pub fn capacity(&self) -> usize {
         let data = self.heads.iter().map(|&(_, head)| self.data(head).len());
         self.body.len() + 5 * self.heads.len() + data.sum::<usize>()
     }
 
-    /// The data that belongs to a head.
+    /// The data of a head.
     fn data(&self, head: Lengthy) -> &'a [u8] {
         match head {
             Lengthy::Bin(number) => self.attachments.get(number as usize).map_or(&[], |data| data),
@@ -75,7 +75,7 @@ impl<'a> Packed<'a> {
                 Lengthy::Map(length) => writer::map(out, length),
                 Lengthy::Bin(_) => {
                     let data = self.data(head);
-                    // No longer than MessagePack can say, or it would not have been packed.
+                    // MessagePack can express the length; otherwise packing had failed.
                     writer::bin(out, data.len() as u32);
                     out.extend_from_slice(data);
                 }
@@ -85,15 +85,16 @@ impl<'a> Packed<'a> {
     }
 }
 
-/// Reads the text and packs what it meets.
+/// Reads the text and packs its values.
 struct Packer<'a> {
     scanner: Scanner<'a>,
-    /// How many bytes of attachments may still be written: no more than there are, however often they are stood for.
+    /// How many bytes of attachments may still be written: no more than there are, however often placeholders repeat
+    /// them.
     budget: usize,
     packed: Packed<'a>,
 }
 
-/// What matters of a value for the object it is a member of.
+/// The property of a value that matters to its object.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Met {
     True,
@@ -163,7 +164,7 @@ impl<'a> Packer<'a> {
                 self.scanner.blanks();
                 self.scanner.expect(b':', "a colon")?;
                 let met = self.value(levels)?;
-                // Of members named twice the last one counts.
+                // If a member is repeated, the last one counts.
                 match &*key {
                     "_placeholder" => is_placeholder = met == Met::True,
                     "num" => num = if let Met::Number(num) = met { Some(num) } else { None },
@@ -183,7 +184,7 @@ impl<'a> Packer<'a> {
         Ok(())
     }
 
-    /// Puts an attachment where an object stood that began at a place of the text and of the body.
+    /// Replaces an object, which began at this place of the text and the body, by an attachment.
     fn placeholder(&mut self, num: Option<f64>, head: usize, (at, place): (usize, usize)) -> Result<(), PackError> {
         // Numbers too large become the largest one.
         let num = num.filter(|num| num.fract() == 0.0 && *num >= 0.0).map(|num| num as u32);
@@ -197,7 +198,7 @@ impl<'a> Packer<'a> {
         Ok(())
     }
 
-    /// Passes over a bracket and keeps a place for the head; gives its number.
+    /// Skips a bracket and reserves a place for the head; returns its number.
     fn open(&mut self, head: Lengthy) -> usize {
         self.scanner.pass();
         self.packed.heads.push((self.packed.body.len(), head));
@@ -210,7 +211,7 @@ impl<'a> Packer<'a> {
         }
     }
 
-    /// Packs a number; gives its value.
+    /// Packs a number and returns its value.
     fn number(&mut self) -> Result<f64, PackError> {
         let at = self.scanner.at();
         let (text, form) = self.scanner.number()?;

@@ -1,5 +1,5 @@
-//! MessagePack as Node's adapter writes and reads it, beside JSON text and attachments, the form that arguments have
-//! everywhere else. Both ways go straight from bytes to bytes: no tree of values is built.
+//! MessagePack as Node's adapter writes and reads it, and JSON text with attachments, the form of arguments everywhere
+//! else. Both conversions go directly from bytes to bytes, without a tree of values.
 //!
 //! | MessagePack | JSON |
 //! |---|---|
@@ -13,23 +13,23 @@
 //! | extension 0 with a length of its own | as bin |
 //! | other extensions | `[type, bytes]` |
 //!
-//! Back, numbers that are whole become the shortest integers, whatever way they were written, and floats if they are
-//! beyond 64 bits. Halves of surrogate pairs in JSON, and what is not UTF-8 in MessagePack, become U+FFFD.
+//! In the other direction, whole numbers become the shortest integers, whatever their notation, and floats beyond 64
+//! bits. Halves of surrogate pairs in JSON, and invalid UTF-8 in MessagePack, become U+FFFD.
 //!
 //! # Placeholders
 //!
-//! In a packet without attachments no object is a placeholder, whatever it looks like; so the client's decoder has it, and so
-//! it is here: it stays a map. In a packet with attachments every object whose member `_placeholder` is `true` is one. From
-//! JSON it becomes the bin that it stands for; if it stands for none, the packet is refused. From MessagePack a map that
-//! looks like one is let through unless there are bins as well: beside these no JSON could tell it from a placeholder, so
-//! the packet is refused.
+//! In a packet without attachments no object is a placeholder, whatever it looks like: the client's decoder works so,
+//! and so does this; the object stays a map. In a packet with attachments every object whose member `_placeholder` is
+//! `true` is a placeholder. From JSON it becomes its bin; if it has none, the packet is refused. From MessagePack, a
+//! map that looks like a placeholder is accepted unless there are bins as well: then JSON could not distinguish it from
+//! a placeholder, and the packet is refused.
 //!
 //! # Bounds
 //!
-//! Values nest [`MAX_DEPTH`] deep at most, as they do in packets from clients. Announced lengths are believed only as far as
-//! the bytes reach. The JSON text, with 64 bytes for each attachment, is at most 32 MiB longer than the message was. The
-//! other way it is at most three times as long, and attachments are not multiplied: placeholders that
-//! repeat one may not stand for more bytes than there are.
+//! Values nest at most [`MAX_DEPTH`] deep, as in packets from clients. Announced lengths are trusted only as far as the
+//! bytes reach. The JSON text, with 64 bytes for each attachment, is at most 32 MiB longer than the message. In the
+//! other direction the result is at most three times as long, and attachments are not multiplied: repeated placeholders
+//! may not stand for more bytes than there are.
 
 mod error;
 mod from_json;

@@ -1,28 +1,28 @@
-//! MessagePack taken apart: one head after the other, each with the bytes that belong to it.
+//! A reader for MessagePack: one head after the other, each with its bytes.
 
 use std::borrow::Cow;
 
 use super::error::MsgpackError;
 
-/// What a value begins with; for those without parts inside, the whole value.
+/// The beginning of a value; for values without parts, the whole value.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Head<'a> {
     Nil,
     Bool(bool),
     Uint(u64),
-    /// A whole number below zero, or one that was written as if it might be.
+    /// A whole number below zero, or one in a signed notation.
     Int(i64),
     Float(f64),
-    /// A text, which is not always UTF-8.
+    /// A text, which need not be UTF-8.
     Text(&'a [u8]),
     Bin(&'a [u8]),
-    /// As many values follow.
+    /// This many values follow.
     Array(u32),
-    /// As many pairs of values follow.
+    /// This many pairs of values follow.
     Map(u32),
-    /// An extension of a length that its marker fixes.
+    /// An extension whose marker fixes the length.
     FixExt(i8, &'a [u8]),
-    /// An extension that tells its length.
+    /// An extension with an explicit length.
     Ext(i8, &'a [u8]),
 }
 
@@ -42,7 +42,7 @@ impl Head<'_> {
         }
     }
 
-    /// How many values lie directly inside.
+    /// How many values are directly inside.
     const fn parts(&self) -> u64 {
         match *self {
             Self::Array(length) => length as u64,
@@ -69,7 +69,7 @@ impl<'a> Reader<'a> {
         self.length - self.rest.len()
     }
 
-    /// That the message ends here.
+    /// Checks that the message ends here.
     pub const fn end(&self) -> Result<(), MsgpackError> {
         match self.rest.len() {
             0 => Ok(()),
@@ -77,7 +77,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The next head. An array or a map of more values than could follow is cut short already.
+    /// The next head. An array or a map with more values than could follow is an error already.
     pub fn head(&mut self) -> Result<Head<'a>, MsgpackError> {
         let at = self.at();
         let head = self.try_head().ok_or(MsgpackError::Truncated { at })?;
@@ -88,7 +88,7 @@ impl<'a> Reader<'a> {
         Ok(head)
     }
 
-    /// The outer `None` is a message cut short, the inner one a marker without meaning.
+    /// The outer `None` means that the message is cut short, the inner one that the marker has no meaning.
     fn try_head(&mut self) -> Option<Option<Head<'a>>> {
         let [marker] = self.fixed()?;
         Some(Some(match marker {
@@ -150,7 +150,7 @@ impl<'a> Reader<'a> {
         Some(bytes)
     }
 
-    /// Passes over a value with all that lies in it.
+    /// Skips a value with everything in it.
     pub fn skip(&mut self) -> Result<(), MsgpackError> {
         let mut values = 1_u64;
         while values > 0 {
@@ -168,8 +168,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Reads a map: `member` is called for each with its key, and reads the value. Keys that are neither texts nor their bytes
-    /// are passed over with their values.
+    /// Reads a map: `member` is called for each member with its key, and reads the value. Members whose keys are
+    /// neither texts nor bytes of texts are skipped.
     pub fn map<E: From<MsgpackError>>(
         &mut self,
         mut member: impl FnMut(&mut Self, &[u8]) -> Result<(), E>,
@@ -193,7 +193,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// A text that begins here; what is not UTF-8 in it becomes U+FFFD.
+    /// A text that begins here; invalid UTF-8 becomes U+FFFD.
     pub fn text(&mut self) -> Result<Cow<'a, str>, MsgpackError> {
         let at = self.at();
         match self.head()? {
@@ -214,7 +214,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The error for a value of another kind than is due.
+/// The error for a value of an unexpected kind.
 pub fn unexpected(expected: &'static str, found: Head<'_>, at: usize) -> MsgpackError {
     MsgpackError::Unexpected { expected, found: found.kind(), at }
 }

@@ -1,4 +1,4 @@
-//! JSON text taken apart: one token after the other, as strictly as the grammar is.
+//! A tokenizer for JSON text, as strict as the grammar.
 
 use std::borrow::Cow;
 
@@ -14,7 +14,7 @@ pub struct Scanner<'a> {
 /// How a number is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
-    /// By digits alone.
+    /// With digits only.
     Whole,
     /// With a fraction or an exponent.
     Float,
@@ -30,18 +30,18 @@ impl<'a> Scanner<'a> {
         self.at
     }
 
-    /// That nothing but blanks follows.
+    /// Checks that only blanks follow.
     pub fn end(&mut self) -> Result<(), PackError> {
         self.blanks();
         if self.peek().is_some() { Err(self.no_json("the end")) } else { Ok(()) }
     }
 
-    /// Passes over one byte.
+    /// Skips one byte.
     pub const fn pass(&mut self) {
         self.at += 1;
     }
 
-    /// Whether a bracket closes at once what was opened.
+    /// Whether the closing bracket follows at once.
     pub fn is_closed_by(&mut self, bracket: u8) -> bool {
         self.blanks();
         let closed = self.peek() == Some(bracket);
@@ -104,7 +104,7 @@ impl<'a> Scanner<'a> {
         loop {
             let rest = self.text.get(self.at..).unwrap_or_default();
             let end = rest.bytes().position(|byte| byte == b'"' || byte == b'\\' || byte < 0x20);
-            // What ends a run is ASCII, so the run ends between characters.
+            // A run ends at ASCII, so it ends between characters.
             let run = end.and_then(|end| rest.get(..end)).unwrap_or(rest);
             self.at += run.len();
             match self.peek() {
@@ -127,7 +127,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Reads what stands behind a backslash.
+    /// Reads an escape after its backslash.
     fn escape(&mut self) -> Result<char, PackError> {
         let character = match self.peek() {
             Some(b'"') => '"',
@@ -148,7 +148,7 @@ impl<'a> Scanner<'a> {
         Ok(character)
     }
 
-    /// Reads four hexadecimal digits, and another escape that makes a pair with them. Half a pair becomes U+FFFD.
+    /// Reads four hexadecimal digits, and a second escape that forms a pair with them. Half a pair becomes U+FFFD.
     fn unicode_escape(&mut self) -> Result<char, PackError> {
         let unit = self.code_unit()?;
         let behind = self.at;
@@ -173,7 +173,7 @@ impl<'a> Scanner<'a> {
         Ok(unit)
     }
 
-    /// Passes over a word that must come.
+    /// Skips a required word.
     pub fn literal(&mut self, literal: &'static str) -> Result<(), PackError> {
         if !self.text.get(self.at..).is_some_and(|rest| rest.starts_with(literal)) {
             return Err(self.no_json(literal));
@@ -182,7 +182,7 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
-    /// Passes over a byte that must come.
+    /// Skips a required byte.
     pub fn expect(&mut self, byte: u8, expected: &'static str) -> Result<(), PackError> {
         if self.peek() != Some(byte) {
             return Err(self.no_json(expected));
@@ -191,7 +191,7 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
-    /// Passes over blanks.
+    /// Skips blanks.
     pub fn blanks(&mut self) {
         while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.peek() {
             self.at += 1;
@@ -203,7 +203,7 @@ impl<'a> Scanner<'a> {
         self.text.as_bytes().get(self.at).copied()
     }
 
-    /// The error that something else ought to be here.
+    /// The error that something else was expected here.
     pub fn no_json(&self, expected: &'static str) -> PackError {
         PackError::Json { expected, at: self.at }
     }

@@ -10,22 +10,22 @@ use super::reader::{Head, Reader, unexpected};
 use crate::cluster::cost::{MAX_COST, PIECE};
 use crate::cluster::{date, number};
 
-/// Writes values of a message as JSON, and gathers what is binary in them.
+/// Writes values of a message as JSON, and collects binary data.
 #[derive(Debug)]
 pub struct Transcoder<'a> {
-    /// The whole message, of which the attachments are parts.
+    /// The whole message, which contains the attachments.
     message: &'a Bytes,
     json: String,
     attachments: Vec<Bytes>,
-    /// What both may take.
+    /// Most bytes of both.
     most: usize,
-    /// Where the first map stands that looks like a placeholder.
+    /// The place of the first map that looks like a placeholder.
     lookalike: Option<usize>,
-    /// Whether numbers that JSON does not have are written as their truth.
+    /// Whether numbers that JSON lacks are written as their truth value.
     truth: bool,
 }
 
-/// Whether a value has a place in JSON.
+/// The result of writing a value as JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Written {
     /// It was written.
@@ -37,25 +37,25 @@ enum Written {
 }
 
 impl<'a> Transcoder<'a> {
-    /// A transcoder of values of `message`, which have about `length` bytes.
+    /// A transcoder for values of `message`, about `length` bytes long.
     pub fn new(message: &'a Bytes, length: usize) -> Self {
         let json = String::with_capacity(length + length / 4);
         Self { message, json, attachments: Vec::new(), most: message.len() + MAX_COST, lookalike: None, truth: false }
     }
 
-    /// Writes the numbers that JSON does not have not as `null`, as JavaScript does, but as what counts as true or false just
-    /// as they do. So they stay something, which is no name and no number either.
+    /// Writes numbers that JSON lacks not as `null`, as JavaScript does, but as a value with the same truth. So they
+    /// stay something, and are neither a name nor a number.
     pub const fn with_truth_of_numbers(mut self) -> Self {
         self.truth = true;
         self
     }
 
-    /// Writes the value that begins at the place of a reader of the message.
+    /// Writes the value at the place of a reader of the message.
     pub fn value(&mut self, reader: &mut Reader<'a>) -> Result<(), MsgpackError> {
         self.value_or_null(reader, MAX_DEPTH)
     }
 
-    /// The JSON text, and the attachments that its placeholders stand for.
+    /// The JSON text, and the attachments of its placeholders.
     pub fn finish(self) -> Result<(String, Vec<Bytes>), MsgpackError> {
         match self.lookalike {
             Some(at) if !self.attachments.is_empty() => Err(MsgpackError::Placeholder { at }),
@@ -147,7 +147,7 @@ impl<'a> Transcoder<'a> {
         Ok(())
     }
 
-    /// Writes a member's name: what JavaScript makes of a key, if that can be told without it.
+    /// Writes a member's name as JavaScript converts the key, where that is possible here.
     fn key(&mut self, reader: &mut Reader<'a>, levels: usize) -> Result<(), MsgpackError> {
         self.json.push('"');
         self.as_text(reader, levels, "null")?;
@@ -155,7 +155,7 @@ impl<'a> Transcoder<'a> {
         Ok(())
     }
 
-    /// Writes what JavaScript makes of a value that has to be a text; `nothing` for nil.
+    /// Writes a value as JavaScript converts it to a text; `nothing` for nil.
     fn as_text(&mut self, reader: &mut Reader<'a>, levels: usize, nothing: &str) -> Result<(), MsgpackError> {
         let at = reader.at();
         self.check_cost(at)?;
@@ -213,7 +213,7 @@ impl<'a> Transcoder<'a> {
     }
 }
 
-/// The milliseconds that a timestamp of four, eight or twelve bytes means.
+/// The milliseconds of a timestamp of four, eight or twelve bytes.
 fn timestamp(data: &[u8]) -> Option<f64> {
     let (seconds, nanos) = match *data {
         [s0, s1, s2, s3] => (f64::from(u32::from_be_bytes([s0, s1, s2, s3])), 0),
@@ -241,7 +241,7 @@ fn push_text(json: &mut String, text: &str) {
 fn escape(json: &mut String, text: &str) {
     let mut rest = text;
     while let Some(at) = rest.bytes().position(|byte| byte < 0x20 || byte == b'"' || byte == b'\\') {
-        // What is escaped is ASCII, so these are boundaries of characters.
+        // Escaped characters are ASCII, so these are boundaries of characters.
         let (plain, special) = rest.split_at_checked(at).unwrap_or((rest, ""));
         json.push_str(plain);
         let mut characters = special.chars();

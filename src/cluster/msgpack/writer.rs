@@ -1,4 +1,4 @@
-//! MessagePack put together, each value in its shortest form.
+//! A writer for MessagePack, each value in its shortest form.
 
 use super::error::PackError;
 
@@ -93,12 +93,12 @@ pub fn map(out: &mut Vec<u8>, length: u32) {
     }
 }
 
-/// A length as MessagePack can say it.
+/// A length that MessagePack can express.
 pub fn length(length: usize) -> Result<u32, PackError> {
     u32::try_from(length).map_err(|_| PackError::TooLong { length })
 }
 
-/// A length of two bytes or of four, behind the marker that goes with it.
+/// A length of two or four bytes, after its marker.
 fn wide(out: &mut Vec<u8>, [short, long]: [u8; 2], length: u32) {
     match length {
         0..0x1_0000 => {

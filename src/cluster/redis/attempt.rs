@@ -13,11 +13,11 @@ use super::sleep::{Sleep, Woken};
 use super::stream::{self, Stream};
 use super::wire::{self, Wire};
 
-/// When to give up all attempts, if that is known; asked whenever the thread is woken.
+/// When all attempts end, if that is known; asked whenever the thread is woken.
 pub(super) type Quit<'a> = &'a dyn Fn() -> Option<Instant>;
 
-/// Connects and logs in. Resolving the name takes as long as the system's resolver allows, all else at most
-/// `redis_connect_timeout`; several addresses share that.
+/// Connects and logs in. Resolving the name takes as long as the system's resolver allows; all else takes at most
+/// `redis_connect_timeout`, which several addresses share.
 pub(super) fn open(settings: &Settings, sleep: &mut Sleep, quit: Quit<'_>) -> Result<Wire, Fault> {
     let addresses = resolve(settings)?;
     let until = Instant::now() + settings.connect_timeout;
@@ -49,7 +49,7 @@ struct Attempt<'a> {
 }
 
 impl Attempt<'_> {
-    /// Sleeps until something happens, unless it is time to give up.
+    /// Sleeps until something happens, unless the time is up.
     fn rest(&mut self, until: Instant) -> Result<Woken, Fault> {
         let now = Instant::now();
         let end = (self.quit)();
@@ -79,13 +79,13 @@ impl Attempt<'_> {
         }
     }
 
-    /// Logs in, chooses the database, and has Redis say something, all in one write: a Redis that lets nobody in without a
-    /// password, or has too many clients, is found out before anything is entrusted to it.
+    /// Logs in, selects the database, and makes Redis answer, all in one write. So a Redis that needs a password, or
+    /// has too many clients, is found out before it gets any message.
     fn greet(&mut self, mut wire: Wire, until: Instant) -> Result<Wire, Fault> {
         let server = &self.settings.server;
         let mut commands = Vec::new();
         if let Some(password) = &server.password {
-            // Servers older than version 6 know no users; to others a password alone is that of this one.
+            // Servers older than version 6 have no users. For others a password alone is that of the user `default`.
             let user = server.user.as_deref().filter(|user| *user != "default").map(str::as_bytes);
             let login: Vec<&[u8]> =
                 [b"AUTH".as_slice()].into_iter().chain(user).chain([password.expose().as_bytes()]).collect();
@@ -109,7 +109,7 @@ impl Attempt<'_> {
             match reply {
                 Value::Okay if command != "PING" => {}
                 Value::SimpleString(text) if command == "PING" && text == "PONG" => {}
-                // Whoever may not PING is let in all the same.
+                // A user that may not PING is logged in all the same.
                 Value::ServerError(error) if command == "PING" && error.code() == "NOPERM" => {}
                 Value::ServerError(error) => {
                     let answer = without_secrets(&wire::text(&error), self.settings);
@@ -129,14 +129,14 @@ impl Attempt<'_> {
                 wire.answered();
                 return Ok(value);
             }
-            // What was read may have let TLS go on.
+            // The bytes read may let TLS continue.
             wire.flush()?;
             wire.woken(self.rest(until)?);
         }
     }
 }
 
-/// An answer to what held a password. Redis repeats the arguments of a command that it does not know.
+/// An answer to a command with a password. Redis repeats the arguments of a command that it does not know.
 fn without_secrets(answer: &str, settings: &Settings) -> String {
     let password = settings.server.password.as_ref();
     let told = password.is_some_and(|password| answer.contains(password.expose())) || answer.contains("args beginning");

@@ -1,11 +1,11 @@
-//! How long to wait before the next attempt to connect.
+//! The wait before the next attempt to connect.
 
 use std::time::Duration;
 
 const FIRST: Duration = Duration::from_millis(100);
 
-/// Waits that double from a tenth of a second to the longest. Each is at random up to a half shorter, so that the servers
-/// that lost the same Redis do not return to it at the same moment.
+/// Waits that double from a tenth of a second to the longest. Each is shortened at random by up to a half, so that
+/// servers that lost the same Redis do not return at the same moment.
 #[derive(Debug)]
 pub(super) struct Backoff {
     next: Duration,
@@ -17,8 +17,8 @@ impl Backoff {
         Self { next: FIRST.min(longest), longest }
     }
 
-    /// The next wait. `lived` is how long the connection was there, if there was one: one that lasted longer than any wait
-    /// begins anew, one that Redis soon ended does not.
+    /// The next wait. `lived` is how long the connection lasted, if there was one. If it lasted longer than any wait,
+    /// the waits begin anew; if Redis ended it soon, they do not.
     pub(super) fn wait(&mut self, lived: Option<Duration>) -> Duration {
         if lived.is_some_and(|lived| lived > self.longest) {
             self.next = FIRST.min(self.longest);
@@ -26,7 +26,7 @@ impl Backoff {
         let wait = self.next;
         self.next = (wait * 2).min(self.longest);
         let mut random = [0; 4];
-        // Without random numbers the waits are merely not spread.
+        // Without random numbers the waits are just not spread.
         let _ = getrandom::fill(&mut random);
         let part = f64::from(u32::from_le_bytes(random)) / f64::from(u32::MAX);
         wait.mul_f64(1.0 - part / 2.0)

@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use crate::log_line::Excerpt;
 
-/// Why a connection to Redis could not be made, or ended. Its text says what to look at, and holds no password; what the other
-/// side said is cut and escaped in it.
+/// Why a connection to Redis failed or ended. Its text says what to check, and contains no password; text from the
+/// other side is cut and escaped.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum Fault {
-    /// The host's name has no address, or the name server did not tell it.
+    /// The host's name has no address, or the name server did not answer.
     #[error("no address is known for {host}: {reason}")]
     Name {
         /// The host.
@@ -20,7 +20,7 @@ pub enum Fault {
         /// What the resolver said.
         reason: Arc<io::Error>,
     },
-    /// Nobody takes connections there, or the way is barred.
+    /// Nothing listens there, or the network blocks it.
     #[error("cannot connect to {address}: {reason}")]
     Connect {
         /// The address tried last.
@@ -37,7 +37,7 @@ pub enum Fault {
     /// The connection was closed before Redis had answered anything.
     #[error("closed before it answered anything; where TLS is expected, the address begins with rediss://")]
     Unwelcome,
-    /// Redis refused a command without which there is no use in the connection.
+    /// Redis refused a command that the connection needs.
     #[error("{command} was refused: {}", Excerpt(.answer))]
     Refused {
         /// The command.
@@ -45,7 +45,7 @@ pub enum Fault {
         /// Redis's error.
         answer: String,
     },
-    /// Redis was silent for so long while an answer was due (`redis_ping_timeout`).
+    /// Redis was silent for this long while an answer was due (`redis_ping_timeout`).
     #[error("silent for {0:?} while an answer was due")]
     Silent(Duration),
     /// Redis closed the connection.
@@ -54,10 +54,10 @@ pub enum Fault {
     /// The connection broke.
     #[error("the connection broke: {}", Excerpt(.0))]
     Broken(Arc<io::Error>),
-    /// What came is not Redis's protocol, or no answer to what was asked.
+    /// The received bytes are not Redis's protocol, or not an answer to the command.
     #[error("not what Redis would say: {0}")]
     Protocol(&'static str),
-    /// Something other than a message was longer than that may be (`redis_message`); a message is skipped.
+    /// Something other than a message was longer than allowed (`redis_message`); a message would be skipped.
     #[error("an answer is longer than {0} bytes (KINGLET_REDIS_MESSAGE)")]
     TooLong(usize),
     /// It was stopped, or its thread has ended.

@@ -27,31 +27,30 @@ use crate::log_line::LineKind;
 /// Longer than any process runs.
 const AN_AGE: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
-/// How long the end waits until Redis has confirmed that nothing is subscribed to any more.
+/// How long the end waits for Redis to confirm that nothing is subscribed to any more.
 const PARTING: Duration = Duration::from_millis(200);
 
-/// How much longer than it may take the threads to end they are waited for.
+/// How much longer than their allowed time the threads are waited for.
 const GRACE: Duration = Duration::from_millis(500);
 
 static NOT_WOKEN: LineKind = LineKind::new(Level::Error, module_path!(), "threads of Redis that were not woken");
 
-/// Starts the way to Redis, if the settings name one ([`Config::redis`]). It returns at once: whether Redis is there shows
-/// later, and does not matter to who starts.
+/// Connects to Redis, if the settings name one ([`Config::redis`]). It returns at once; the state of Redis shows later.
 ///
-/// `sink` is called on the subscriber's thread with all that comes. While it runs nothing else is received, and Redis cuts
-/// off a subscriber that is far behind (by default 32 MB, or 8 MB for a minute), so it should hand on rather than work. A
-/// panic of it is logged, and goes no further.
+/// `sink` is called on the subscriber's thread with everything that arrives. While it runs nothing else is received,
+/// and Redis cuts off a subscriber that is far behind (by default 32 MB, or 8 MB for a minute), so it should pass work
+/// on. A panic of it is logged and goes no further.
 ///
 /// # Errors
-/// [`Error::Setting`] if TLS is asked for and the file of certificates or the host's name is no use, [`Error::System`] if the
-/// system refuses a thread or a poll.
+/// [`Error::Setting`] if TLS is configured and the file of certificates or the host's name is invalid,
+/// [`Error::System`] if the system refuses a thread or a poll.
 pub fn start(config: &Config, sink: impl FnMut(Incoming) + Send + 'static) -> Result<Option<Handle>> {
     start_with(config, [], sink, |_| ())
 }
 
-/// The same, subscribed to these from the beginning: Redis counts as there when they are in effect. `lost` is called on the
-/// subscriber's thread with what is not subscribed to any more. At [the end](Handle::stop), too: what it publishes of an ended
-/// subscription then still leaves.
+/// The same, with these subscriptions from the beginning: Redis counts as connected when they are in effect. `lost` is
+/// called on the subscriber's thread with what is not subscribed to any more. This includes [the end](Handle::stop):
+/// what it publishes about an ended subscription is still sent.
 pub(crate) fn start_with(
     config: &Config,
     topics: impl IntoIterator<Item = Topic>,
@@ -76,7 +75,7 @@ pub(crate) fn start_with(
         publisher,
     });
     shared.topics.want(topics, Demand::Needed);
-    // Dropped when the second thread cannot be started, it ends the first.
+    // If the second thread cannot be started, dropping this ends the first.
     let owner = Owner { shared: Arc::clone(&shared), threads: Mutex::default() };
     let of_subscriber = Arc::clone(&shared);
     let sink = Sink { incoming: Box::new(sink), lost: Box::new(lost) };
@@ -86,7 +85,7 @@ pub(crate) fn start_with(
     Ok(Some(Handle(Arc::new(owner))))
 }
 
-/// What the threads and the handles share.
+/// State that the threads and the handles share.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) settings: Settings,
@@ -94,14 +93,14 @@ pub(super) struct Shared {
     pub(super) topics: Topics,
     pub(super) status: Status,
     pub(super) counters: Arc<Counters>,
-    /// Until when the subscriber may end its subscriptions, if it is to stop.
+    /// Deadline for the subscriber to end its subscriptions, if it must stop.
     pub(super) parting: OnceLock<Instant>,
     subscriber: Arc<Waker>,
     publisher: Arc<Waker>,
 }
 
 impl Shared {
-    /// Notes how one side is. The subscriber's thread tells it to the sink.
+    /// Notes the state of one side. The subscriber's thread reports it to the sink.
     pub(super) fn set_state(&self, side: Side, state: State) {
         if matches!(state, State::Down(Fault::Silent(_))) {
             self.counters.silences.one();
@@ -112,7 +111,7 @@ impl Shared {
         }
     }
 
-    /// Counts a connection that was made.
+    /// Counts a new connection.
     pub(super) fn connected(&self, side: Side, connections: &mut u32) {
         if *connections > 0 {
             self.counters.reconnections.one();
@@ -121,7 +120,7 @@ impl Shared {
         log::debug!("the connection of the {side:?} to Redis is made");
     }
 
-    /// Counts an attempt that failed.
+    /// Counts a failed attempt.
     pub(super) fn failed(&self, fault: &Fault) {
         if !matches!(fault, Fault::Stopped) {
             self.counters.failed_connections.one();
@@ -145,19 +144,19 @@ fn wake(waker: &Waker) {
     }
 }
 
-/// A way to Redis from any thread. No call waits for Redis, other than [`stop`](Self::stop). When the last handle is dropped
-/// without that, the threads end soon, and what waits is dropped.
+/// Access to Redis from any thread. No call waits for Redis, except [`stop`](Self::stop). When the last handle is
+/// dropped without that, the threads end soon, and waiting messages are dropped.
 #[derive(Debug, Clone)]
 pub struct Handle(Arc<Owner>);
 
 impl Handle {
-    /// Subscribes to these; those that are subscribed to already are left alone. It is remembered, and repeated after each
-    /// reconnection. [`Incoming::Subscribed`] tells when each is in effect.
+    /// Subscribes to these topics, except those that are subscribed to already. The subscriptions are repeated after
+    /// each reconnection. [`Incoming::Subscribed`] tells when each is in effect.
     pub fn subscribe(&self, topics: impl IntoIterator<Item = Topic>) {
         self.want(topics, Demand::Needed);
     }
 
-    /// The same for what may be done without: if Redis refuses it, the connection goes on.
+    /// The same for optional topics: if Redis refuses one, the connection goes on.
     pub(crate) fn subscribe_if_allowed(&self, topics: impl IntoIterator<Item = Topic>) {
         self.want(topics, Demand::Dispensable);
     }
@@ -167,19 +166,19 @@ impl Handle {
         wake(&self.0.shared.subscriber);
     }
 
-    /// Ends subscriptions to these. Messages that are on their way may still come.
+    /// Ends these subscriptions. Messages that are on their way may still arrive.
     pub fn unsubscribe(&self, topics: impl IntoIterator<Item = Topic>) {
         self.0.shared.topics.unwant(topics);
         wake(&self.0.shared.subscriber);
     }
 
-    /// Publishes a message: one PUBLISH, after those that were given before. It waits in a bounded queue while Redis is away
+    /// Publishes a message: one PUBLISH, after earlier messages. While Redis is away, it waits in a bounded queue
     /// ([`Limits::redis_queue`](crate::Limits::redis_queue)).
     pub fn publish(&self, channel: impl Into<Bytes>, payload: impl Into<Bytes>, kind: Kind) {
         self.push(channel.into(), payload.into(), kind, None);
     }
 
-    /// The same for a message that is not to be published later than after `time`.
+    /// The same for a message that must not be published later than after `time`.
     pub(crate) fn publish_within(&self, time: Duration, channel: impl Into<Bytes>, payload: impl Into<Bytes>) {
         self.push(channel.into(), payload.into(), Kind::Lasting, Some(until(time)));
     }
@@ -190,17 +189,17 @@ impl Handle {
         }
     }
 
-    /// Longest message that can be published on a channel: one that has room in the queue
-    /// ([`Limits::redis_queue`](crate::Limits::redis_queue)), and that others with the same settings do not skip
+    /// Longest message that can be published on a channel: the queue has room for it
+    /// ([`Limits::redis_queue`](crate::Limits::redis_queue)), and others with the same settings do not skip it
     /// ([`Limits::redis_message`](crate::Limits::redis_message)).
     pub fn longest(&self, channel: &str) -> usize {
         let settings = &self.0.shared.settings;
         settings.message.min(settings.queue.saturating_sub(channel.len() + queue::OVERHEAD))
     }
 
-    /// Asks how many connections are subscribed to a channel by its exact name (`PUBSUB NUMSUB`). It passes by the messages
-    /// that wait. `receive` is called with the answer, at the latest after `timeout`, on the publisher's thread; at once on
-    /// this one if it cannot be asked.
+    /// Asks how many connections are subscribed to a channel by its exact name (`PUBSUB NUMSUB`). The question
+    /// overtakes waiting messages. `receive` is called with the answer on the publisher's thread, at the latest after
+    /// `timeout`; if it cannot be asked, at once on this thread.
     pub fn count_subscribers(
         &self,
         channel: impl Into<Bytes>,
@@ -225,9 +224,9 @@ impl Handle {
         }
     }
 
-    /// Publishes a message as [`publish`](Self::publish) does, of the kind [`Kind::Lasting`], and counts the subscribers of these
-    /// channels right before, so that those who are counted are those who get it. `uncounted`: what becomes of a message
-    /// whose receivers cannot be counted.
+    /// Publishes a message as [`publish`](Self::publish) does, of the kind [`Kind::Lasting`], and counts the
+    /// subscribers of these channels right before, so that the counted ones are those that get it. `uncounted`: what
+    /// happens to a message whose receivers cannot be counted.
     pub(crate) fn publish_counted(
         &self,
         channel: impl Into<Bytes>,
@@ -257,12 +256,12 @@ impl Handle {
         }
     }
 
-    /// Whether Redis is there now.
+    /// Whether Redis is connected now.
     pub fn state(&self) -> State {
         self.0.shared.status.get()
     }
 
-    /// What was counted since the start.
+    /// The counters since the start.
     pub fn metrics(&self) -> RedisMetrics {
         let mut metrics = self.0.shared.counters.read();
         metrics.up = u64::from(matches!(self.state(), State::Up));
@@ -271,36 +270,36 @@ impl Handle {
         metrics
     }
 
-    /// Ends it: first the subscriber, when Redis has confirmed that nothing is subscribed to any more, at the latest after 200 ms;
-    /// then the publisher, when it has published what waits; both at the latest after `timeout`. Returns when both threads
-    /// have ended. Nothing is published and the sink is not called any more, even if a thread is left behind: one that waits
-    /// for the system's resolver cannot be woken, and ends by itself.
+    /// Ends both threads: first the subscriber, when Redis has confirmed that nothing is subscribed to any more, at the
+    /// latest after 200 ms; then the publisher, when it has published all waiting messages; both at the latest after
+    /// `timeout`. Returns when both threads have ended. Afterwards nothing is published and the sink is not called,
+    /// even if a thread is left behind: one that waits for the system's resolver cannot be woken, and ends by itself.
     pub fn stop(&self, timeout: Duration) {
         let now = Instant::now();
         let (parting, until) = (now + timeout.min(PARTING), now + timeout);
         let shared = &self.0.shared;
         shared.stop_subscriber(parting);
         let threads = std::mem::take(&mut *self.0.threads.lock().unwrap_or_else(PoisonError::into_inner));
-        // What is told of the ends of subscriptions may be published yet.
+        // Messages about ended subscriptions may still be published.
         if let Some(subscriber) = threads.first() {
             let _ = subscriber.ended.recv_deadline(parting);
         }
         shared.stop_publisher(until);
         for Thread { ended, handle } in threads {
             if ended.recv_deadline(until + GRACE) == Err(crossbeam_channel::RecvTimeoutError::Disconnected) {
-                // A panic has been reported by its hook.
+                // Its hook has reported the panic.
                 let _ = handle.join();
             }
         }
     }
 }
 
-/// How far a subscription is. [`Incoming::Subscribed`] tells when it is in effect.
+/// The state of a subscription. [`Incoming::Subscribed`] tells when it is in effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Standing {
-    /// What is published comes, by this connection.
+    /// Published messages arrive, by this connection.
     InEffect(Connection),
-    /// Redis was asked for it, or is being connected to for the first time.
+    /// Redis was asked for it, or the first connection is being made.
     Pending,
     /// There is no connection, or Redis has refused it.
     Away,
@@ -312,7 +311,7 @@ struct Thread {
     ended: Receiver<()>,
 }
 
-/// What all handles share.
+/// State that all handles share.
 struct Owner {
     shared: Arc<Shared>,
     /// The subscriber's, then the publisher's.
@@ -349,7 +348,7 @@ impl Drop for Owner {
     }
 }
 
-/// Says that a side is gone when its thread ends, by a panic too.
+/// Reports that a side is down when its thread ends, also by a panic.
 struct Gone {
     shared: Arc<Shared>,
     side: Side,
@@ -361,7 +360,7 @@ impl Drop for Gone {
     }
 }
 
-/// The instant at which a time is up that began now; a caller's may be longer than any clock tells.
+/// The deadline of a timeout that begins now; a caller's timeout may exceed any clock.
 fn until(timeout: Duration) -> Instant {
     let now = Instant::now();
     now.checked_add(timeout).unwrap_or(now + AN_AGE)

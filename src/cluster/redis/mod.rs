@@ -1,12 +1,21 @@
-//! Redis: messages published, messages received by subscription. Nothing here knows Socket.IO.
+//! Redis: publishing messages, and receiving them by subscription. Nothing here knows Socket.IO.
 //!
-//! [`start`] makes two connections, each on a thread of its own: the *subscriber* hands what comes to a sink, the *publisher*
-//! sends what waits in a queue. Both connect, log in, notice a Redis that is gone or silent, and connect anew by themselves,
-//! with the host's name resolved anew; whoever holds the [`Handle`] never waits for Redis. Without Redis in the settings
+//! [`start`] makes two connections, each on a thread of its own: the *subscriber* hands messages to a sink, and the
+//! *publisher* sends the messages of a queue. Both connect, log in, notice when Redis is gone or silent, and reconnect by
+//! themselves, resolving the host's name anew. The owner of the [`Handle`] never waits for Redis. Without Redis in the settings
 //! nothing is started.
 //!
-//! What is delivered is delivered at most once, and in order. What others publish while the subscriber is away is missed, as
-//! Redis keeps nothing; what waits to be published meanwhile leaves afterwards.
+//! Messages are delivered at most once, and in order. Messages that others publish while the subscriber is away are missed,
+//! because Redis keeps nothing. Messages that wait to be published meanwhile leave afterwards.
+//!
+//! | files | what they do |
+//! |---|---|
+//! | `handle` | the two threads from outside: start, subscribe, publish, ask, stop |
+//! | `subscriber`, `topics` | the thread that is subscribed and calls the sink; what it must be subscribed to |
+//! | `publisher`, `queue` | the thread that publishes; what waits for it, bounded in bytes |
+//! | `attempt`, `backoff` | connecting and logging in; the pause before the next attempt |
+//! | `wire`, `sieve`, `stream`, `sleep` | commands, replies, heartbeat; skipping texts that are too long; TCP and TLS that never block; how a thread sleeps |
+//! | `status`, `fault`, `metrics`, `settings` | whether Redis is connected, why not, what is counted, what is configured |
 //!
 //! ```no_run
 //! use std::time::Duration;

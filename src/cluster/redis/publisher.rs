@@ -1,12 +1,12 @@
-//! The thread that publishes, and asks how many subscribe.
+//! The publisher's thread, which also asks for numbers of subscribers.
 //!
-//! It takes what waits in the queue, writes it in one go, one PUBLISH for each message, and reads the replies as they come.
-//! At most [`WINDOW`] bytes are on their way without a reply. When the connection breaks, what the socket had taken is
-//! uncertain: Redis may have published it or not. It is counted and not sent again, so a message is published at most once.
-//! What the socket had not taken whole goes back to the queue, in its order.
+//! It takes messages from the queue, writes them in one go, one PUBLISH each, and reads the replies as they come. At
+//! most [`WINDOW`] bytes are unconfirmed. When the connection breaks, messages that the socket had taken are uncertain:
+//! Redis may have published them or not. They are counted and not sent again, so each message is published at most
+//! once. A message that the socket had not taken completely goes back to the queue, in order.
 //!
-//! The connection has the same heartbeat as the subscriber's: a PING when nothing was said for `redis_ping_interval`, as
-//! Redis may be set to close idle connections, and so that a dead one is known before the next message is entrusted to it.
+//! The connection has the same heartbeat as the subscriber's: a PING after a silence of `redis_ping_interval`. Redis
+//! may be set to close idle connections, and a dead connection must be found before the next message is sent.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -24,10 +24,10 @@ use super::status::{Side, State};
 use super::wire::{self, Beat, Wire};
 use crate::log_line::Excerpt;
 
-/// Bytes of messages that may be on their way without a reply; as much is uncertain at most when a connection breaks.
+/// Most unconfirmed bytes of messages; at most this much is uncertain when a connection breaks.
 const WINDOW: usize = 256 * 1024;
 
-/// Runs the publisher until it is to end and nothing waits, or its time is up.
+/// Runs the publisher until it must end and nothing waits, or its time is up.
 pub(super) fn run(shared: &Arc<Shared>, mut sleep: Sleep) {
     let mut backoff = Backoff::new(shared.settings.backoff);
     let mut connections = 0_u32;
@@ -39,7 +39,8 @@ pub(super) fn run(shared: &Arc<Shared>, mut sleep: Sleep) {
                 let began = Instant::now();
                 shared.connected(Side::Publisher, &mut connections);
                 let talk = Talk::new(shared, wire);
-                // Who hears that Redis is there may ask at once, so it is told when questions are taken.
+                // A listener that hears that Redis is connected may ask at once, so it is told when questions are
+                // accepted.
                 shared.set_state(Side::Publisher, State::Up);
                 (talk.run(&mut sleep), Some(began.elapsed()))
             }
@@ -59,7 +60,7 @@ pub(super) fn run(shared: &Arc<Shared>, mut sleep: Sleep) {
     shared.queue.clear();
 }
 
-/// What was sent and has no reply yet.
+/// A sent command without a reply.
 #[derive(Debug)]
 enum Sent {
     Message(Waiting),
@@ -68,22 +69,22 @@ enum Sent {
     Ping,
 }
 
-/// What is said over one connection.
+/// The exchange over one connection.
 struct Talk<'a> {
     shared: &'a Shared,
     wire: Wire,
-    /// In the order of the replies; each with the place in the stream where it ends.
+    /// Sent commands in the order of their replies, each with the place in the stream where it ends.
     flight: VecDeque<(u64, Sent)>,
-    /// Bytes of messages in it.
+    /// Bytes of its messages.
     in_flight: usize,
-    /// Questions in it that have not run out of time.
+    /// Its questions whose time is not up.
     asked: Vec<(u64, Ask)>,
     number: u64,
     refusals: u64,
 }
 
 impl<'a> Talk<'a> {
-    /// From here on questions are taken, until its end.
+    /// From here on questions are accepted, until its end.
     fn new(shared: &'a Shared, wire: Wire) -> Self {
         shared.queue.set_line(Line::Open);
         let (flight, asked) = (VecDeque::new(), Vec::new());
@@ -103,7 +104,7 @@ impl<'a> Talk<'a> {
         fault
     }
 
-    /// Whether it is to end, and all is published or the time is up.
+    /// Whether it must end, and everything is published or the time is up.
     fn is_done(&self) -> bool {
         let ends = if self.flight.is_empty() { self.shared.queue.ends() } else { self.shared.queue.deadline() };
         ends.is_some_and(|end| end <= Instant::now())
@@ -140,7 +141,7 @@ impl<'a> Talk<'a> {
         if self.wire.is_flushed() { WINDOW.saturating_sub(self.in_flight) } else { 0 }
     }
 
-    /// Takes from the queue what may be sent.
+    /// Takes messages from the queue that may be sent.
     fn fill(&mut self) {
         let mut messages = Vec::new();
         for ask in self.shared.queue.take(self.room(), &mut messages) {
@@ -151,8 +152,8 @@ impl<'a> Talk<'a> {
                 self.shared.queue.dropped(message.kind);
                 continue;
             }
-            // Right before the message, so that nobody comes or goes in between: Redis does all that has come from one
-            // connection before it turns to another.
+            // Right before the message, so that no server comes or goes in between: Redis executes all commands that it
+            // has received from one connection before it turns to another.
             if let Some(ask) = message.ask.take() {
                 if message.is_too_late(&ask) {
                     self.shared.queue.answered();
@@ -211,7 +212,7 @@ impl<'a> Talk<'a> {
         Ok(())
     }
 
-    /// Answers the questions whose time is up; gives the time of the next.
+    /// Answers the questions whose time is up; returns the deadline of the next.
     fn expire(&mut self) -> Option<Instant> {
         if self.asked.is_empty() {
             return None;
@@ -238,8 +239,8 @@ impl<'a> Talk<'a> {
     }
 }
 
-/// Gives back to the queue what is in flight when the stream has taken so many bytes of it and breaks, as far as it has certainly
-/// not reached Redis. Says how many messages may have.
+/// After the stream took this many bytes and broke, returns to the queue the messages in flight that have certainly not
+/// reached Redis. Returns how many messages may have reached it.
 fn land(flight: VecDeque<(u64, Sent)>, handed: u64, queue: &Queue) -> usize {
     let messages = flight.into_iter().filter_map(|(end, sent)| match sent {
         Sent::Message(message) => Some((end, message)),
@@ -250,7 +251,7 @@ fn land(flight: VecDeque<(u64, Sent)>, handed: u64, queue: &Queue) -> usize {
     uncertain.len()
 }
 
-/// What Redis said without having been asked.
+/// A value from Redis without a command.
 pub(super) fn unasked(value: Value) -> Fault {
     match value {
         Value::ServerError(error) => Fault::Refused { command: "the connection", answer: wire::text(&error) },

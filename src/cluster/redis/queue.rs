@@ -1,4 +1,5 @@
-//! What waits to be published or asked: filled by any thread without blocking, emptied by the publisher.
+//! Messages and questions that wait for the publisher. Any thread adds to the queue without blocking, and the publisher
+//! empties it.
 //!
 //! It is bounded in bytes. When it is full, the oldest volatile messages make room, and if that is not enough, the newest
 //! message is dropped. Messages leave in the order in which they came, whatever their kind.
@@ -15,45 +16,45 @@ use log::Level;
 use super::metrics::Counters;
 use crate::log_line::LineKind;
 
-/// What each message counts beside its channel and payload.
+/// The overhead that each message counts beside its channel and payload.
 pub(super) const OVERHEAD: usize = 64;
-/// Questions that may wait for an answer, asked or not.
+/// Most questions that wait for an answer, asked or not.
 const ASKS: usize = 1024;
-/// Room for so many messages is kept when none waits; what an outage made of it beyond that is given back.
+/// Room for this many messages is kept when none waits; further room, left by an outage, is given back.
 const KEPT: usize = 1024;
 
-/// What those who are called back did.
+/// Panics of callbacks.
 pub(super) static PANICKED: LineKind = LineKind::new(Level::Error, module_path!(), "panics of who hears of Redis");
 
-/// What may become of a message when too many wait.
+/// What may happen to a message when too many wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// It may be dropped for others.
+    /// It may be dropped to make room.
     Volatile,
-    /// It is dropped only if there is no room for it when it comes.
+    /// It is dropped only if there is no room for it when it is added.
     Lasting,
 }
 
-/// A message that waits.
+/// A waiting message.
 #[derive(Debug)]
 pub(super) struct Waiting {
     order: u64,
     pub(super) channel: Bytes,
     pub(super) payload: Bytes,
     pub(super) kind: Kind,
-    /// Until when it is of use, if not for ever.
+    /// Until when it is useful, if not for ever.
     until: Option<Instant>,
-    /// The count of its receivers, until it is asked for.
+    /// The question for the number of its receivers, until it is asked.
     pub(super) ask: Option<Box<Ask>>,
     uncounted: Uncounted,
 }
 
-/// What becomes of a message whose receivers cannot be counted.
+/// What happens to a message whose receivers cannot be counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Uncounted {
-    /// It is of no use.
+    /// It is dropped.
     Dropped,
-    /// It is published as any other.
+    /// It is published like any other.
     Published,
 }
 
@@ -62,12 +63,12 @@ impl Waiting {
         self.channel.len() + self.payload.len() + OVERHEAD
     }
 
-    /// Whether it was of use only before now.
+    /// Whether its time is over.
     pub(super) fn is_stale(&self) -> bool {
         self.until.is_some_and(|until| until <= Instant::now())
     }
 
-    /// Whether it was of use only with its count, and nobody waits for that any more.
+    /// Whether it needed its count, and nobody waits for that any more.
     pub(super) fn is_too_late(&self, ask: &Ask) -> bool {
         self.uncounted == Uncounted::Dropped && ask.until <= Instant::now()
     }
@@ -76,27 +77,27 @@ impl Waiting {
 /// Why a question was not answered.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AskError {
-    /// Redis is not there, or went before it answered.
+    /// Redis is not connected, or the connection ended before its answer.
     #[error("Redis is away")]
     Away,
     /// Redis did not answer in time.
     #[error("Redis did not answer in time")]
     Timeout,
-    /// Redis answered something else.
+    /// Redis answered with something else.
     #[error("Redis refused to answer: {0}")]
     Refused(String),
-    /// As many questions as may wait for an answer do so already.
+    /// As many questions wait as may wait.
     #[error("too many questions wait for Redis's answers already")]
     Full,
-    /// There was no room for the message whose receivers were to be counted (`redis_queue`).
+    /// There is no room for the message whose receivers would be counted (`redis_queue`).
     #[error("too much waits to be published already")]
     NoRoom,
 }
 
-/// What is called with the answer to a question.
+/// The callback for the answer to a question.
 pub(super) type Reply = Box<dyn FnOnce(Result<Vec<u64>, AskError>) + Send>;
 
-/// A question for the numbers of some channels' subscribers.
+/// A question for the numbers of subscribers of some channels.
 pub(super) struct Ask {
     pub(super) channels: Vec<Bytes>,
     pub(super) until: Instant,
@@ -104,7 +105,7 @@ pub(super) struct Ask {
 }
 
 impl Ask {
-    /// Hands over the answer, on the publisher's thread: a panic of whoever asked must not end that.
+    /// Passes the answer on, on the publisher's thread. A panic of the callback must not end that thread.
     pub(super) fn answer(self, answer: Result<Vec<u64>, AskError>) {
         if catch_unwind(AssertUnwindSafe(|| (self.reply)(answer))).is_err() {
             PANICKED.write(|| "who asked for the number of a channel's subscribers panicked".to_owned());
@@ -118,13 +119,13 @@ impl fmt::Debug for Ask {
     }
 }
 
-/// Whether the publisher must be woken for what it was just given.
+/// Whether the publisher must be woken for an addition.
 #[must_use]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wake {
     /// It sleeps.
     Needed,
-    /// It will look by itself, or could do nothing now.
+    /// It will look by itself, or can do nothing now.
     Needless,
 }
 
@@ -148,16 +149,16 @@ struct Inner {
     volatile: VecDeque<Waiting>,
     bytes: usize,
     volatile_bytes: usize,
-    /// Since when something has waited.
+    /// Since when the queue has not been empty.
     since: Option<Instant>,
     order: u64,
     asks: VecDeque<Ask>,
-    /// Questions without an answer, those that were taken too.
+    /// Questions without an answer, including those that were taken.
     unanswered: usize,
     line: Line,
-    /// Whether the publisher sleeps and wants to be woken for what comes.
+    /// Whether the publisher sleeps and must be woken for additions.
     asleep: bool,
-    /// Until when what waits is still sent; then nothing is.
+    /// Deadline of the last messages, at the end.
     end: Option<Instant>,
 }
 
@@ -191,14 +192,14 @@ impl Queue {
         }
     }
 
-    /// Adds a message, or drops it or older ones, as the bound has it. `until`: when it is of no use any more.
+    /// Adds a message, or drops it or older ones, by the limit. `until`: when it is useless.
     pub(super) fn push(&self, channel: Bytes, payload: Bytes, kind: Kind, until: Option<Instant>) -> Wake {
         let uncounted = Uncounted::Published;
         let message = Waiting { order: 0, channel, payload, kind, until, ask: None, uncounted };
         self.admit(&mut self.inner(), message).unwrap_or(Wake::Needless)
     }
 
-    /// The same for a message whose receivers are to be counted. The question is given back with the reason if it cannot be
+    /// The same for a message whose receivers are counted. The question is returned with the reason if it cannot be
     /// asked.
     pub(super) fn push_counted(
         &self,
@@ -225,7 +226,7 @@ impl Queue {
         }
     }
 
-    /// Adds a message, or gives it back if there is no room for it.
+    /// Adds a message, or returns it if there is no room.
     fn admit(&self, inner: &mut Inner, message: Waiting) -> Result<Wake, Waiting> {
         let message = Waiting { order: inner.order, ..message };
         let (size, kind) = (message.size(), message.kind);
@@ -235,7 +236,7 @@ impl Queue {
             return Err(message);
         }
         while inner.bytes + size > self.most {
-            // There is one, as without them there would be room.
+            // There is one, because without them there would be room.
             let Some(oldest) = inner.volatile.pop_front() else { break };
             inner.forget(&oldest);
             self.dropped(Kind::Volatile);
@@ -249,8 +250,8 @@ impl Queue {
         Ok(inner.wake())
     }
 
-    /// Adds a question, for which the publisher is to be woken in any case. It is given back with the reason if it cannot be
-    /// asked.
+    /// Adds a question. The publisher must be woken in any case. The question is returned with the reason if it cannot
+    /// be asked.
     pub(super) fn ask(&self, ask: Ask) -> Result<(), (Ask, AskError)> {
         let mut inner = self.inner();
         if let Some(error) = inner.refusal() {
@@ -261,13 +262,13 @@ impl Queue {
         Ok(())
     }
 
-    /// A question that was taken has its answer.
+    /// A taken question has its answer.
     pub(super) fn answered(&self) {
         let mut inner = self.inner();
         inner.unanswered = inner.unanswered.saturating_sub(1);
     }
 
-    /// Takes the questions, and messages of `room` bytes, but at least one if there is any room.
+    /// Takes the questions, and messages of `room` bytes, at least one if there is any room.
     pub(super) fn take(&self, mut room: usize, messages: &mut Vec<Waiting>) -> VecDeque<Ask> {
         let mut inner = self.inner();
         while room > 0
@@ -283,7 +284,7 @@ impl Queue {
         std::mem::take(&mut inner.asks)
     }
 
-    /// Gives back messages that were taken last, in their order: they have not been sent.
+    /// Puts back the messages that were taken last, in order: they have not been sent.
     pub(super) fn give_back(&self, messages: impl DoubleEndedIterator<Item = Waiting>) {
         let mut inner = self.inner();
         for message in messages.rev().filter(|message| message.uncounted == Uncounted::Published) {
@@ -295,42 +296,43 @@ impl Queue {
         }
     }
 
-    /// Says that the publisher is about to sleep, and wants to be woken for what comes; `false` if something has come already.
+    /// Notes that the publisher is about to sleep and must be woken for additions; `false` if something has been added
+    /// already.
     pub(super) fn may_sleep(&self) -> bool {
         let mut inner = self.inner();
         inner.asleep = inner.is_empty();
         inner.asleep
     }
 
-    /// Notes whether there is a connection. Questions that wait when it has gone are given back; those that were taken are
-    /// answered by whoever took them.
+    /// Notes whether there is a connection. When it ends, waiting questions are returned; whoever took the others
+    /// answers them.
     pub(super) fn set_line(&self, line: Line) -> VecDeque<Ask> {
         let mut inner = self.inner();
         inner.line = line;
-        // Without a connection there is nothing to be woken for.
+        // Without a connection there is no reason to wake it.
         inner.asleep = false;
         inner.unanswered = 0;
         if line == Line::Closed { inner.take_asks() } else { VecDeque::new() }
     }
 
-    /// Takes no more, and lets what waits leave until then.
+    /// Accepts no more, and lets waiting messages leave until this instant.
     pub(super) fn end(&self, until: Instant) {
         let mut inner = self.inner();
         inner.end = Some(inner.end.map_or(until, |end| end.min(until)));
     }
 
-    /// Until when there is something to do, if it is to end: until nothing waits, or the time is up.
+    /// At the end: until when there is something to do, that is, until nothing waits or the time is up.
     pub(super) fn ends(&self) -> Option<Instant> {
         let inner = self.inner();
         inner.end.map(|end| if inner.is_empty() { Instant::now().min(end) } else { end })
     }
 
-    /// The time that is given to what was sent, if it is to end.
+    /// At the end: the deadline of sent messages.
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.inner().end
     }
 
-    /// Drops what is left.
+    /// Drops the rest.
     pub(super) fn clear(&self) {
         let mut inner = self.inner();
         while let Some(message) = inner.pop() {
@@ -338,12 +340,12 @@ impl Queue {
         }
     }
 
-    /// Bytes that wait.
+    /// Waiting bytes.
     pub(super) fn bytes(&self) -> usize {
         self.inner().bytes
     }
 
-    /// How long something has waited without a pause.
+    /// How long the queue has not been empty.
     pub(super) fn lag(&self) -> Duration {
         self.inner().since.map_or(Duration::ZERO, |since| since.elapsed())
     }
@@ -362,7 +364,7 @@ impl Inner {
         (self.unanswered >= ASKS).then_some(AskError::Full)
     }
 
-    /// Takes the questions that wait, with the messages that are of no use without.
+    /// Takes the waiting questions, with the messages that need them.
     fn take_asks(&mut self) -> VecDeque<Ask> {
         let mut asks = std::mem::take(&mut self.asks);
         for mut message in std::mem::take(&mut self.lasting) {

@@ -1,4 +1,4 @@
-//! What of the settings concerns Redis, in the form in which the threads use it.
+//! The settings for Redis, in the form that the threads use.
 
 use std::io;
 use std::path::Path;
@@ -46,7 +46,7 @@ impl Settings {
     }
 }
 
-/// TLS by the roots that browsers trust, and those of a file if there is one.
+/// TLS with the roots that browsers trust, and those of a file if there is one.
 fn tls(host: &str, file: Option<&Path>) -> Result<Tls> {
     let name = ServerName::try_from(host.to_owned()).map_err(|_| Error::Setting {
         name: "REDIS_URL",
@@ -74,7 +74,7 @@ fn tls(host: &str, file: Option<&Path>) -> Result<Tls> {
     let versions = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
     let versions = versions.map_err(io::Error::other).map_err(Error::system("cannot set up TLS"))?;
     let mut config = versions.with_root_certificates(roots).with_no_client_auth();
-    // Connections are made anew too seldom for what resumption costs in memory.
+    // Reconnections are too rare to pay for the memory of resumption.
     config.resumption = rustls::client::Resumption::disabled();
     Ok(Tls { config: Arc::new(config), name })
 }

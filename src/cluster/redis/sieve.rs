@@ -1,17 +1,17 @@
-//! What comes from Redis, without the texts that are too long.
+//! Removes texts that are too long from Redis's stream.
 //!
-//! The parser keeps a value until all of it is there, so a message of any length would take its memory. Here the values are
-//! followed just far enough to know where each text begins and how long it is to be: one that is too long is taken out as it
-//! comes, and nil stands in its place. What is behind it in the stream is as it was.
+//! The parser keeps a value until it is complete, so a message of any length would take its memory. The sieve follows
+//! the values only as far as needed to know where each text begins and how long it will be. It removes a text that is
+//! too long as it arrives, and puts nil in its place. The stream after it is unchanged.
 
-/// A text that is not there, as Redis writes it.
+/// Redis's nil text.
 pub(super) const NIL: &[u8] = b"$-1\r\n";
 
-/// Bytes of the names of channel and pattern that a message may have beside its payload.
+/// Bytes for the names of channel and pattern that a message may have beside its payload.
 const NAMES: usize = 8 * 1024;
-/// The line's end behind a text.
+/// The line end after a text.
 const END: usize = 2;
-/// Longest line that tells a length: a marker, a sign, the digits of 64 bits, the line's end.
+/// Longest line with a length: a marker, a sign, the digits of 64 bits, the line end.
 const LONGEST_HEAD: usize = 23;
 
 /// Follows the bytes of one connection.
@@ -20,58 +20,58 @@ pub(super) struct Sieve {
     /// Longest text that passes.
     most: usize,
     at: At,
-    /// Elements that are missing of the value that has begun, itself as one.
+    /// Missing elements of the current value, which counts as one.
     elements: u64,
-    /// Bytes of texts that it may still have.
+    /// Bytes of texts that it may still contain.
     room: usize,
 }
 
-/// Where in a value the next byte stands.
+/// The next byte's place in a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum At {
     /// An element begins.
     Start,
-    /// Within a line that tells no length.
+    /// In a line without a length.
     Line,
-    /// So many bytes before the end of a text that passes.
+    /// In a text that passes, this many bytes before its end.
     Passing(usize),
-    /// So many bytes before the end of a text that is taken out.
+    /// In a text that is removed, this many bytes before its end.
     Dropping(usize),
 }
 
-/// What is to become of the next bytes.
+/// What happens to the next bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// So many pass as they are.
+    /// This many pass unchanged.
     Pass(usize),
-    /// So many are taken out.
+    /// This many are removed.
     Drop(usize),
-    /// So many are taken out, and [`NIL`] stands in their place.
+    /// This many are removed, and [`NIL`] takes their place.
     Replace(usize),
-    /// More must come before that is known.
+    /// More bytes are needed to decide.
     Wait,
 }
 
-/// What an element begins with.
+/// The beginning of an element.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Head {
-    /// A line of so many bytes that announces a text.
+    /// A line of this many bytes that announces a text.
     Text { line: usize, length: usize },
-    /// A line of so many bytes that announces elements.
+    /// A line of this many bytes that announces elements.
     Array { line: usize, count: u64 },
-    /// A line that announces nothing, or is no line as Redis has it: the parser will say so.
+    /// A line that announces nothing, or that is not Redis's protocol: the parser will report it.
     Other,
-    /// The line has not come whole.
+    /// The line is incomplete.
     Unfinished,
 }
 
 impl Sieve {
-    /// A sieve for a new connection, through which texts of `most` bytes pass.
+    /// A sieve for a new connection that lets texts of `most` bytes pass.
     pub(super) const fn new(most: usize) -> Self {
         Self { most, at: At::Start, elements: 1, room: most.saturating_add(NAMES) }
     }
 
-    /// Looks at the next bytes of the stream. Those that the verdict is about are not to be shown again, the others are.
+    /// Checks the next bytes of the stream. Bytes that the verdict covers must not be shown again; the others must.
     pub(super) fn judge(&mut self, bytes: &[u8]) -> Verdict {
         let mut passed = 0;
         while let Some(rest) = bytes.get(passed..).filter(|rest| !rest.is_empty()) {
@@ -111,7 +111,7 @@ impl Sieve {
                         self.at = At::Dropping(length.saturating_add(END));
                         return Verdict::Replace(line);
                     }
-                    // What stands before it goes first.
+                    // The bytes before it go first.
                     Head::Text { .. } => break,
                 },
             }
@@ -119,7 +119,7 @@ impl Sieve {
         if passed == 0 { Verdict::Wait } else { Verdict::Pass(passed) }
     }
 
-    /// So many bytes of a text are left.
+    /// This many bytes of a text are left.
     fn advance(&mut self, left: usize, within: fn(usize) -> At) {
         if left == 0 {
             self.element_ends();

@@ -26,19 +26,19 @@ pub(super) enum Woken {
 }
 
 impl Sleep {
-    /// A way to sleep, and for other threads to end that.
+    /// A sleep that other threads can end.
     pub(super) fn new() -> io::Result<(Self, Arc<Waker>)> {
         let poll = Poll::new()?;
         let waker = Waker::new(poll.registry(), WAKER)?;
         Ok((Self { poll, events: Events::with_capacity(4) }, Arc::new(waker)))
     }
 
-    /// Has `tcp` wake this thread when it can be read from or written to anew (edge-triggered).
+    /// Makes `tcp` wake this thread when it becomes readable or writable again (edge-triggered).
     pub(super) fn watch(&self, tcp: &mut TcpStream) -> io::Result<()> {
         self.poll.registry().register(tcp, SOCKET, Interest::READABLE | Interest::WRITABLE)
     }
 
-    /// Sleeps until something happens, at most until then.
+    /// Sleeps until something happens, at most until this instant.
     pub(super) fn until(&mut self, instant: Instant) -> io::Result<Woken> {
         match self.poll.poll(&mut self.events, Some(instant.saturating_duration_since(Instant::now()))) {
             Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),

@@ -1,18 +1,18 @@
-//! Whether Redis is there, put together from its two connections, and said in the log once for each change.
+//! Whether Redis is connected, from both connections. Each change is logged once.
 
 use std::mem::discriminant;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::fault::Fault;
 
-/// Whether Redis is there.
+/// The state of Redis.
 #[derive(Debug, Clone)]
 pub enum State {
     /// No attempt has ended yet.
     Connecting,
-    /// Both connections are there, and all subscriptions are in effect.
+    /// Both connections are up, and all subscriptions are in effect.
     Up,
-    /// One or both are not there; it is being tried. Messages of others were or may be missed.
+    /// One or both are down, and being retried. Messages of others were or may be missed.
     Down(Fault),
 }
 
@@ -23,7 +23,7 @@ pub(super) enum Side {
     Publisher,
 }
 
-/// What was told of the state.
+/// The last reported state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Told {
     Nothing,
@@ -51,7 +51,7 @@ impl Status {
         both(&self.sides())
     }
 
-    /// Whether no attempt of a side has ended yet.
+    /// Whether a side's first attempt has not ended yet.
     pub(super) fn is_untried(&self, side: Side) -> bool {
         let [subscriber, publisher] = &*self.sides();
         let state = match side {
@@ -61,7 +61,7 @@ impl Status {
         matches!(state, State::Connecting)
     }
 
-    /// The state, if it is another than was told last.
+    /// The state, if it differs from the last reported one.
     pub(super) fn news(&self, told: &mut Told) -> Option<State> {
         let state = self.get();
         let now = match &state {
@@ -72,7 +72,7 @@ impl Status {
         (std::mem::replace(told, now) != now && now != Told::Nothing).then_some(state)
     }
 
-    /// Notes how one side is. What that changes for both is logged.
+    /// Notes the state of one side. A change of the combined state is logged.
     pub(super) fn set(&self, side: Side, state: State) {
         let mut sides = self.sides();
         let before = both(&sides);
@@ -81,7 +81,7 @@ impl Status {
             Side::Subscriber => subscriber,
             Side::Publisher => publisher,
         } = state;
-        // Still locked, so that the log has the changes in their order.
+        // Still locked, so that the log has the changes in order.
         self.log(&before, &both(&sides));
     }
 

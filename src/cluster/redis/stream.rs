@@ -10,23 +10,23 @@ use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection};
 use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 
-/// How to prove that the other side is the one that is meant.
+/// How to verify the identity of the other side.
 #[derive(Debug, Clone)]
 pub(super) struct Tls {
     pub(super) config: Arc<ClientConfig>,
     pub(super) name: ServerName<'static>,
 }
 
-/// A TCP connection, and the TLS within.
+/// A TCP connection, and the TLS in it.
 #[derive(Debug)]
 pub(super) struct Stream {
     tcp: TcpStream,
     tls: Option<Box<ClientConnection>>,
 }
 
-/// Begins a TCP connection. It is made when it can be written to; then [`TcpStream::take_error`] tells how it went.
+/// Starts a TCP connection. It is connected when it becomes writable; then [`TcpStream::take_error`] tells the result.
 ///
-/// The kernel asks after a silent peer each `interval`, and ends the connection when data was not acknowledged for `limit`.
+/// The kernel probes a silent peer each `interval`, and ends the connection when data was not acknowledged for `limit`.
 pub(super) fn connect(address: SocketAddr, interval: Duration, limit: Duration) -> io::Result<TcpStream> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM.nonblocking().cloexec(), Some(Protocol::TCP))?;
     socket.set_tcp_nodelay(true)?;
@@ -42,13 +42,13 @@ pub(super) fn connect(address: SocketAddr, interval: Duration, limit: Duration) 
 }
 
 impl Stream {
-    /// What to speak on a TCP connection that has been made. A TLS handshake goes along with the first reads and writes.
+    /// The protocol on a connected TCP connection. A TLS handshake happens with the first reads and writes.
     pub(super) fn new(tcp: TcpStream, tls: Option<&Tls>) -> Result<Self, rustls::Error> {
         let tls = tls.map(|tls| ClientConnection::new(Arc::clone(&tls.config), tls.name.clone())).transpose()?;
         Ok(Self { tcp, tls: tls.map(Box::new) })
     }
 
-    /// Hands on what TLS has ready; an error of the kind `WouldBlock` if not all of it could be taken.
+    /// Sends what TLS has ready; an error of the kind `WouldBlock` if not all of it could be sent.
     fn hand_on(tls: &mut ClientConnection, tcp: &mut TcpStream) -> io::Result<()> {
         while tls.wants_write() {
             if tls.write_tls(tcp)? == 0 {
@@ -58,12 +58,12 @@ impl Stream {
         Ok(())
     }
 
-    /// Whether TLS has not been agreed on yet.
+    /// Whether the TLS handshake is under way.
     pub(super) fn is_handshaking(&self) -> bool {
         self.tls.as_ref().is_some_and(|tls| tls.is_handshaking())
     }
 
-    /// Ends the connection; what cannot be said at once is left unsaid.
+    /// Ends the connection; bytes that cannot be sent at once are dropped.
     pub(super) fn close(mut self) {
         if let Some(tls) = &mut self.tls {
             tls.send_close_notify();
@@ -79,7 +79,7 @@ impl Read for Stream {
         loop {
             match tls.reader().read(buffer) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                // An end without TLS's farewell; Redis's protocol tells whether something is missing.
+                // An end without TLS's close notification; Redis's protocol shows whether something is missing.
                 Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(0),
                 result => return result,
             }
@@ -99,12 +99,12 @@ impl Read for Stream {
 }
 
 impl Write for Stream {
-    /// Takes bytes to send. In TLS they are taken before they are on their way: see [`flush`](Self::flush).
+    /// Accepts bytes to send. TLS accepts them before they are sent: see [`flush`](Self::flush).
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let Some(tls) = &mut self.tls else { return self.tcp.write(bytes) };
         Self::hand_on(tls, &mut self.tcp)?;
         match tls.writer().write(bytes)? {
-            // The handshake is not done, and enough waits for it.
+            // The handshake is not done, and enough bytes wait for it.
             0 => Err(io::ErrorKind::WouldBlock.into()),
             taken => Ok(taken),
         }

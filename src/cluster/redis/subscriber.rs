@@ -1,7 +1,7 @@
-//! The thread that is subscribed, and hands on what comes.
+//! The subscriber's thread, which passes messages to the sink.
 //!
-//! It sleeps in the kernel until something comes, somebody wants another subscription, or a PING is due. A connection that
-//! is made anew begins with all subscriptions; it counts as there when Redis has confirmed them.
+//! It sleeps in the kernel until something arrives, a subscription changes, or a PING is due. A new connection begins
+//! with all subscriptions, and counts as connected when Redis has confirmed them.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -24,16 +24,16 @@ use super::wire::{self, Beat, Wire};
 
 /// Names in one command.
 const NAMES: usize = 512;
-/// Values read before the thread looks at what else there is to do.
+/// Values read before the thread does other work.
 const VALUES: usize = 256;
-/// Replies that may be due when another change is sent. What is wanted and withdrawn meanwhile need not be sent at all, so that
-/// nothing piles up while Redis is slow.
+/// Most due replies when another change is sent. Wishes that are withdrawn meanwhile need not be sent, so nothing piles
+/// up while Redis is slow.
 const DUE: usize = 1024;
 
-/// What the subscriber tells.
+/// What the subscriber reports.
 #[derive(Debug)]
 pub enum Incoming {
-    /// A message. One that fits several subscriptions comes once for each.
+    /// A message. It comes once for each subscription that it matches.
     Message {
         /// The subscription by which it came.
         topic: Topic,
@@ -44,38 +44,38 @@ pub enum Incoming {
     },
     /// A message longer than allowed (`redis_message`) was skipped.
     Skipped {
-        /// The channel it was published to; empty if it was the channel's name that was too long.
+        /// The channel it was published to; empty if the channel's name was too long.
         channel: Bytes,
     },
-    /// Redis has confirmed a subscription: what is published from now on comes. So for each subscription, and again after
-    /// each reconnection, before [`Up`](Self::Up).
+    /// Redis has confirmed a subscription: messages published from now on arrive. This comes for each subscription, and
+    /// again after each reconnection, before [`Up`](Self::Up).
     Subscribed(Topic),
-    /// Nothing more has come after these messages for now, or much has: what is better done once for many is to be done.
+    /// No more messages are here for now, or many have come: do what is better done once for many.
     Pause,
-    /// Redis is there, and all subscriptions are in effect.
+    /// Redis is connected, and all subscriptions are in effect.
     Up,
-    /// Redis is away; what others publish meanwhile is missed.
+    /// Redis is away; messages of others are missed.
     Down(Fault),
 }
 
-/// Why something is not subscribed to.
+/// Why a subscription is not in effect.
 #[derive(Debug)]
 pub(crate) enum Loss {
-    /// What was asked for will not be confirmed: Redis has refused it, or the connection has ended or could not be made.
+    /// The subscription will not be confirmed: Redis has refused it, or the connection ended or could not be made.
     Deaf,
-    /// Redis has confirmed the end of a subscription that is not wanted any more. It was in effect since then.
+    /// Redis has confirmed the end of an unwanted subscription. It was in effect since then.
     Ended { topic: Topic, since: Instant },
 }
 
-/// Who hears of it.
+/// The receivers of these reports.
 pub(super) struct Sink {
-    /// Is called with what comes.
+    /// Called with each report.
     pub(super) incoming: Box<dyn FnMut(Incoming) + Send>,
-    /// Is called with what does not come any more. It does not panic.
+    /// Called with what does not arrive any more. It does not panic.
     pub(super) lost: Box<dyn FnMut(Loss) + Send>,
 }
 
-/// Runs the subscriber until it is to stop.
+/// Runs the subscriber until it must stop.
 pub(super) fn run(shared: &Arc<Shared>, sleep: Sleep, sink: Sink) {
     Subscriber { shared, sleep, sink, told: Told::Nothing, paused: true, parting: None }.run();
 }
@@ -87,7 +87,7 @@ struct Subscriber<'a> {
     told: Told,
     /// Whether the sink has been told of a pause since the last message.
     paused: bool,
-    /// Until when the subscriptions are being ended; nothing that comes is told then.
+    /// Deadline for ending the subscriptions; nothing that arrives is reported then.
     parting: Option<Instant>,
 }
 
@@ -107,7 +107,7 @@ struct Listening {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
-    /// The subscriptions it began with are not all confirmed yet.
+    /// Not all subscriptions of its beginning are confirmed yet.
     Beginning,
     InEffect,
 }
@@ -145,7 +145,7 @@ impl Subscriber<'_> {
         }
     }
 
-    /// Tells whether Redis is there, if that has changed.
+    /// Reports whether Redis is connected, if that has changed.
     fn report(&mut self) {
         match self.shared.status.news(&mut self.told) {
             Some(State::Up) => self.tell(Incoming::Up),
@@ -170,8 +170,8 @@ impl Subscriber<'_> {
         fault
     }
 
-    /// Whether all is done: if this is to stop, all subscriptions are ended first, as far as there is time. Closing the connection
-    /// says the same, but nobody knows when Redis hears of that.
+    /// Whether everything is done: if this must stop, all subscriptions are ended first, as far as there is time.
+    /// Closing the connection has the same effect, but nobody knows when Redis notices.
     fn has_parted(&mut self, listening: &Listening) -> bool {
         let Some(until) = self.shared.parting.get() else { return false };
         if self.parting.is_none() {
@@ -198,7 +198,7 @@ impl Subscriber<'_> {
             let Some(value) = listening.wire.next()? else {
                 self.pause();
                 self.settle(listening);
-                // What was held back can be sent now.
+                // Changes that were held back can be sent now.
                 return if !told && listening.may_be_told() { Ok(()) } else { self.rest(listening) };
             };
             match listening.understand(value)? {
@@ -236,7 +236,7 @@ impl Subscriber<'_> {
         }
     }
 
-    /// Hands something to the sink, whose panic must not end the thread.
+    /// Passes something to the sink. A panic of it must not end the thread.
     fn tell(&mut self, incoming: Incoming) {
         if self.parting.is_some() {
             return;
@@ -246,14 +246,14 @@ impl Subscriber<'_> {
         }
     }
 
-    /// Tells of a pause after messages.
+    /// Reports a pause after messages.
     fn pause(&mut self) {
         if !std::mem::replace(&mut self.paused, true) {
             self.tell(Incoming::Pause);
         }
     }
 
-    /// Notes and tells what has come of the state.
+    /// Notes and reports the state.
     fn settle(&mut self, listening: &mut Listening) {
         if listening.phase == Phase::Beginning && listening.due.is_empty() {
             listening.phase = Phase::InEffect;
@@ -262,7 +262,7 @@ impl Subscriber<'_> {
         self.report();
     }
 
-    /// Sends a PING if one is due, else sleeps.
+    /// Sends a PING if one is due, otherwise sleeps.
     fn rest(&mut self, listening: &mut Listening) -> Result<(), Fault> {
         match listening.wire.beat()? {
             Beat::Ping => {
@@ -279,11 +279,11 @@ impl Subscriber<'_> {
     }
 }
 
-/// What a value from Redis means.
+/// The meaning of a value from Redis.
 #[derive(Debug)]
 enum Meaning {
     Message(Topic, Bytes, Bytes),
-    /// A message on this channel of which something did not pass the sieve.
+    /// A message on this channel of which the sieve removed a part.
     TooLong(Bytes),
     Done(Change),
     Refused(Change),
@@ -291,15 +291,15 @@ enum Meaning {
 }
 
 impl Listening {
-    /// Whether changes may be sent: Redis has taken in most of those before.
+    /// Whether changes may be sent: Redis has handled most of the earlier ones.
     fn may_be_told(&self) -> bool {
         self.wire.is_flushed() && self.due.len() < DUE
     }
 
-    /// Sends what is to be changed, many names in a command.
+    /// Sends the changes, many names in a command.
     fn send(&mut self, changes: Vec<Change>) {
         for run in changes.chunk_by(|one, next| command(one) == command(next) && one.demand() == next.demand()) {
-            // What is refused must not take others along.
+            // A refused name must not take others along.
             let names = if run.iter().all(|change| change.demand() == Demand::Needed) { NAMES } else { 1 };
             for part in run.chunks(names) {
                 let names = part.iter().map(|change| &change.topic.name()[..]);
@@ -313,7 +313,7 @@ impl Listening {
     fn understand(&mut self, value: Value) -> Result<Meaning, Fault> {
         let mut items = match value {
             Value::Array(items) => items.into_iter(),
-            // What a PING gets while there are no subscriptions.
+            // The reply to a PING while there are no subscriptions.
             Value::SimpleString(_) => return self.pong(),
             Value::ServerError(error) => return self.refused(&error),
             _ => return Err(unknown()),
@@ -364,7 +364,7 @@ impl Listening {
 
     fn refused(&mut self, error: &redis::ServerError) -> Result<Meaning, Fault> {
         match self.due.pop_front() {
-            // Whoever may not PING is let in all the same, and has an answer.
+            // A user that may not PING is logged in all the same, and gets this answer.
             Some(Due::Pong) => {
                 self.wire.answered();
                 Ok(Meaning::Pong)

@@ -1,4 +1,4 @@
-//! What is to be subscribed to: said by any thread, done by the subscriber, again after each reconnection.
+//! The wanted subscriptions: any thread sets them, and the subscriber makes them, again after each reconnection.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -12,7 +12,7 @@ use foldhash::fast::RandomState;
 pub enum Topic {
     /// One channel, by its name (`SUBSCRIBE`).
     Channel(Bytes),
-    /// All channels whose names fit a glob pattern (`PSUBSCRIBE`).
+    /// All channels whose names match a glob pattern (`PSUBSCRIBE`).
     Pattern(Bytes),
 }
 
@@ -34,18 +34,18 @@ impl Topic {
     }
 }
 
-/// A step from what is subscribed to what is wanted.
+/// A step from the present subscriptions to the wanted ones.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Change {
     pub(super) verb: Verb,
     pub(super) topic: Topic,
-    /// The wish that is to be fulfilled, or that was withdrawn.
+    /// The wish to fulfil, or the withdrawn one.
     wish: Wish,
     order: u64,
 }
 
 impl Change {
-    /// Tells this wish from earlier and later ones for the same topic.
+    /// Distinguishes this wish from earlier and later ones for the same topic.
     pub(super) const fn ticket(&self) -> u64 {
         self.wish.ticket
     }
@@ -54,7 +54,7 @@ impl Change {
         self.wish.demand
     }
 
-    /// Since when what is to be ended was in effect, if it was.
+    /// Since when the subscription to end was in effect, if it was.
     pub(super) const fn since(&self) -> Option<Instant> {
         match self.wish.reply {
             Reply::Confirmed(since) => Some(since),
@@ -69,7 +69,7 @@ pub(super) enum Verb {
     Unsubscribe,
 }
 
-/// That something is wanted, and what Redis has said to it on the connection that there is.
+/// A wanted subscription, and Redis's reply on the present connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Wish {
     ticket: u64,
@@ -77,16 +77,16 @@ struct Wish {
     reply: Reply,
 }
 
-/// What it means if Redis refuses a subscription.
+/// What a refusal by Redis means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Demand {
-    /// There is no use in the connection without it.
+    /// The connection is useless without it.
     Needed,
-    /// Whoever wants it does without.
+    /// The server does without it.
     Dispensable,
 }
 
-/// What Redis has said to a wish.
+/// Redis's reply to a wish.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Reply {
     None,
@@ -100,32 +100,32 @@ pub(crate) struct Connection {
     /// The first is 1.
     pub(crate) number: u64,
     pub(crate) since: Instant,
-    /// Whether this server was without Redis before: it had lost another connection, or has tried in vain to make this one.
+    /// Whether this server was without Redis before: it had lost another connection, or failed to make this one.
     pub(crate) after_outage: bool,
 }
 
 impl Connection {
-    /// Stands for one where none is needed.
+    /// A placeholder where no connection is needed.
     pub(crate) fn none() -> Self {
         Self { number: 0, since: Instant::now(), after_outage: false }
     }
 }
 
-/// What is wanted, and the changes that the subscriber has yet to make.
+/// The wanted subscriptions, and the changes that the subscriber has yet to make.
 #[derive(Debug, Default)]
 pub(super) struct Topics(Mutex<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
     wanted: HashMap<Topic, Wish, RandomState>,
-    /// What Redis was not told yet, one change for each topic: a wish and its contrary undo each other. Only kept while there
-    /// is a connection: one that is made anew begins with all that is wanted.
+    /// Changes that Redis does not know yet, one for each topic: a wish and its opposite cancel out. They are kept only
+    /// while there is a connection; a new connection begins with everything that is wanted.
     changes: Option<HashMap<Topic, Change, RandomState>>,
-    /// What was wanted anew before Redis had been told otherwise: it is in effect as it was.
+    /// Topics that were wanted again before Redis was told otherwise: they stay in effect.
     resumed: Vec<Topic>,
     connection: Option<Connection>,
     connections: u64,
-    /// Whether there ever was none when there should have been one.
+    /// Whether a connection was ever missing when there should have been one.
     outage: bool,
     order: u64,
 }
@@ -135,7 +135,7 @@ impl Topics {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Wants these, if they are not wanted already.
+    /// Wants these topics, if they are not wanted already.
     pub(super) fn want(&self, topics: impl IntoIterator<Item = Topic>, demand: Demand) {
         let mut inner = self.inner();
         for topic in topics {
@@ -155,7 +155,7 @@ impl Topics {
         }
     }
 
-    /// Wants these no longer.
+    /// Wants these topics no longer.
     pub(super) fn unwant(&self, topics: impl IntoIterator<Item = Topic>) {
         let mut inner = self.inner();
         for topic in topics {
@@ -167,7 +167,7 @@ impl Topics {
         }
     }
 
-    /// Wants nothing any more.
+    /// Wants no topics any more.
     pub(super) fn unwant_all(&self) {
         let mut all: Vec<_> = self.inner().wanted.iter().map(|(topic, wish)| (wish.ticket, topic.clone())).collect();
         all.sort_unstable_by_key(|(ticket, _)| *ticket);
@@ -178,12 +178,12 @@ impl Topics {
         self.inner().wanted.contains_key(topic)
     }
 
-    /// Whether Redis has been told all.
+    /// Whether Redis knows all changes.
     pub(super) fn is_told(&self) -> bool {
         self.inner().changes.as_ref().is_none_or(HashMap::is_empty)
     }
 
-    /// All that is wanted, for a new connection. From now on the changes are kept.
+    /// All wanted topics, for a new connection. From now on changes are kept.
     pub(super) fn begin(&self) -> Vec<Change> {
         let mut inner = self.inner();
         inner.connections += 1;
@@ -199,18 +199,18 @@ impl Topics {
         in_order(all)
     }
 
-    /// The changes since they were taken last, in their order.
+    /// The changes since the last call, in order.
     pub(super) fn take(&self) -> Vec<Change> {
         let changes = self.inner().changes.as_mut().map(std::mem::take).unwrap_or_default();
         in_order(changes.into_values().collect())
     }
 
-    /// Those that are in effect again although Redis need not be told anything, since that was asked last.
+    /// The topics that are in effect again without telling Redis, since the last call.
     pub(super) fn resumed(&self) -> Vec<Topic> {
         std::mem::take(&mut self.inner().resumed)
     }
 
-    /// The connection has gone, or could not be made.
+    /// The connection ended, or could not be made.
     pub(super) fn end(&self) {
         let mut inner = self.inner();
         inner.connection = None;
@@ -219,7 +219,7 @@ impl Topics {
         inner.resumed.clear();
     }
 
-    /// Redis has confirmed the subscription that was asked for with this ticket. Says whether it is still wanted.
+    /// Redis has confirmed the subscription with this ticket. Returns whether it is still wanted.
     pub(super) fn confirm(&self, topic: &Topic, ticket: u64) -> bool {
         self.reply(topic, ticket, Reply::Confirmed(Instant::now()))
     }
@@ -242,8 +242,8 @@ impl Topics {
         false
     }
 
-    /// The connection on which a subscription is in effect: `Err` if it is not, with the one on which it may come to be if Redis
-    /// has not refused it.
+    /// The connection on which a subscription is in effect. `Err` if it is not, with the connection on which it may
+    /// come into effect, unless Redis has refused it.
     pub(super) fn in_effect(&self, topic: &Topic) -> Result<Connection, Option<Connection>> {
         let inner = self.inner();
         let connection = inner.connection.ok_or(None)?;

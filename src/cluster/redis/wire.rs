@@ -2,13 +2,13 @@
 //!
 //! The `redis` crate packs the commands and parses the replies. Its connections are not used, because
 //!
-//! - one that waits in a blocking read cannot be told to subscribe to something else, nor to end, other than by a read
+//! - one that waits in a blocking read can be told to subscribe to something else, or to end, only after a read
 //!   timeout: it would have to poll, where this one sleeps;
-//! - after a read timeout it takes the next value for a late answer and discards it, unless it is read as a `PubSub`, and
-//!   ending a `PubSub` waits for Redis without a deadline;
-//! - a pipeline is written whole before a reply is read, and when it breaks nobody knows how much of it had left.
+//! - after a read timeout it takes the next value for a late answer and discards it, unless it is read as a `PubSub`,
+//!   and ending a `PubSub` waits for Redis without a deadline;
+//! - a pipeline is written completely before a reply is read, and when it breaks nobody knows how much of it was sent.
 //!
-//! So the socket never blocks, and the parser, which keeps what it has of a value when there is no more, is given what comes.
+//! So the socket here never blocks, and the parser, which keeps unfinished values, gets the bytes as they come.
 
 use std::io::{self, Read, Write};
 use std::ops::Range;
@@ -24,7 +24,7 @@ use super::stream::Stream;
 
 /// Bytes read at once.
 const READ: usize = 16 * 1024;
-/// Buffers that a long message has made longer than this are given back.
+/// Buffers that a long message made longer than this are freed.
 const KEPT: usize = 64 * 1024;
 
 pub(super) struct Wire {
@@ -34,27 +34,27 @@ pub(super) struct Wire {
     out: Vec<u8>,
     /// How much of `out` the stream has taken.
     taken: usize,
-    /// Bytes that the stream has taken in all.
+    /// Bytes that the stream has taken in total.
     handed: u64,
-    /// Replies that are due.
+    /// Due replies.
     due: usize,
-    /// When there was last a sign of life, or something to wait for.
+    /// When there was the last sign of life, or the last new reason to wait.
     alive: Instant,
     ping_interval: Duration,
     ping_timeout: Duration,
 }
 
-/// What the heartbeat asks for.
+/// What the heartbeat needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Beat {
     /// Nothing, until then.
     Rest(Instant),
-    /// A PING, as nothing has come for long.
+    /// A PING, because nothing came for long.
     Ping,
 }
 
 impl Wire {
-    /// A connection on which nothing was said yet.
+    /// A new connection.
     pub(super) fn new(stream: Stream, settings: &Settings) -> Self {
         Self {
             inlet: Inlet {
@@ -82,8 +82,8 @@ impl Wire {
         }
     }
 
-    /// Appends a command to what is to be sent, which has so many replies. Gives the place in the stream where it ends: once
-    /// [`handed`](Self::handed) has reached it, Redis may have got it.
+    /// Appends a command with this many replies to the output. Returns the place in the stream where it ends: once
+    /// [`handed`](Self::handed) has reached it, Redis may have received it.
     pub(super) fn push(&mut self, parts: &[&[u8]], replies: usize) -> u64 {
         for part in parts {
             self.command.arg(*part);
@@ -101,7 +101,7 @@ impl Wire {
         self.handed + (self.out.len() - self.taken) as u64
     }
 
-    /// Sends what the stream takes.
+    /// Sends as much as the stream takes.
     pub(super) fn flush(&mut self) -> Result<(), Fault> {
         let result = self.try_flush();
         if self.taken == self.out.len() {
@@ -131,12 +131,12 @@ impl Wire {
         self.inlet.stream.flush()
     }
 
-    /// How many bytes the stream has taken. What is beyond has certainly not reached Redis.
+    /// How many bytes the stream has taken. Bytes beyond have certainly not reached Redis.
     pub(super) const fn handed(&self) -> u64 {
         self.handed
     }
 
-    /// Whether all that was pushed has been taken by the stream.
+    /// Whether the stream has taken everything.
     pub(super) fn is_flushed(&self) -> bool {
         self.out.is_empty()
     }
@@ -164,20 +164,19 @@ impl Wire {
         }
     }
 
-    /// A reply has come that was due.
+    /// A due reply has come.
     pub(super) const fn answered(&mut self) {
         self.due = self.due.saturating_sub(1);
     }
 
-    /// Notes what has ended a sleep.
+    /// Notes what ended a sleep.
     pub(super) fn woken(&mut self, woken: Woken) {
         if woken == Woken::Readable {
             self.inlet.readable = true;
         }
     }
 
-    /// What the heartbeat asks for now. Call it after reading, so that a thread that was held up does not take that for
-    /// silence.
+    /// What the heartbeat needs now. Call it after reading, so that a delay of this thread does not count as silence.
     pub(super) fn beat(&self) -> Result<Beat, Fault> {
         let waits = if self.due == 0 { self.ping_interval } else { self.ping_timeout };
         let until = self.alive + waits;
@@ -190,7 +189,7 @@ impl Wire {
         }
     }
 
-    /// Whether TLS has not been agreed on yet.
+    /// Whether the TLS handshake is under way.
     pub(super) fn is_handshaking(&self) -> bool {
         self.inlet.stream.is_handshaking()
     }
@@ -201,29 +200,29 @@ impl Wire {
     }
 }
 
-/// The stream, as the parser reads it: an error of the kind `WouldBlock` means that there is nothing more for now.
+/// The stream for the parser: an error of the kind `WouldBlock` means that there is nothing more for now.
 struct Inlet {
     stream: Stream,
     buffer: Box<[u8]>,
     unread: Range<usize>,
-    /// How many of the unread bytes the parser may have.
+    /// How many of the unread bytes the parser may read.
     clear: usize,
-    /// What it is to have before them.
+    /// Bytes that it must read before them.
     instead: &'static [u8],
     sieve: Sieve,
-    /// Bytes given to the parser since the last whole value.
+    /// Bytes that the parser read since the last complete value.
     fed: usize,
     most: usize,
-    /// Whether anything has come since that was asked last.
+    /// Whether anything has come since the last check.
     heard: bool,
     /// Whether the stream may have more.
     readable: bool,
-    /// Why it has ended, if not by its end.
+    /// Why it ended, if not by its end.
     fault: Option<Fault>,
 }
 
 impl Inlet {
-    /// Reads more behind what is unread, which is moved to the front.
+    /// Reads more bytes behind the unread ones, which are moved to the front.
     fn fill(&mut self) -> io::Result<usize> {
         self.buffer.copy_within(self.unread.clone(), 0);
         self.unread = 0..self.unread.len();
@@ -296,7 +295,7 @@ impl Read for Inlet {
     }
 }
 
-/// Redis's error, as it said it.
+/// Redis's error in its own words.
 pub(super) fn text(error: &ServerError) -> String {
     let details = error.details().unwrap_or_default();
     format!("{} {details}", error.code()).trim_end().to_owned()

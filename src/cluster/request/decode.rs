@@ -1,4 +1,4 @@
-//! Requests as they come.
+//! Decoding of requests.
 
 use std::time::Duration;
 
@@ -16,12 +16,12 @@ use crate::cluster::id::is_kinglet_uid;
 use crate::cluster::msgpack::{Head, MAX_DEPTH, Reader, Transcoder};
 use crate::socketio::{self, Arguments, Event, json};
 
-/// The type of an event for servers: no request but this and a broadcast carries data of the program's.
+/// The type of an event for servers. Only this request and a broadcast carry a program's data.
 const SERVER_SIDE_EMIT: u64 = 6;
-/// The type of the one request that may hold binary data.
+/// The type of the one request that may contain binary data.
 const BROADCAST: u64 = 7;
 
-/// A request of JSON as it comes, whichever it is.
+/// Any JSON request, as received.
 struct Received<'a> {
     uid: Option<&'a RawValue>,
     request_id: Option<&'a RawValue>,
@@ -39,8 +39,8 @@ impl Request {
     /// Decodes a request. Attachments share the message's buffer.
     ///
     /// # Errors
-    /// If the message is not exactly one request of a known type, lacks what the type needs, or carries an event that
-    /// nobody may send.
+    /// If the message is not exactly one request of a known type, lacks a member that its type needs, or carries an
+    /// event that nobody may send.
     pub fn decode(message: &Bytes) -> Result<Self, DecodeError> {
         if message.first() == Some(&b'{') {
             return decode_json(&String::from_utf8_lossy(message));
@@ -50,7 +50,7 @@ impl Request {
         match kind {
             Some(BROADCAST) => decode_broadcast(message),
             Some(SERVER_SIDE_EMIT) => decode_transcoded(message, transcoder),
-            // For rooms, `null` would mean that none were named: everybody.
+            // For rooms, `null` would mean that none is named, that is, everybody.
             _ => decode_transcoded(message, transcoder.with_truth_of_numbers()),
         }
     }
@@ -107,7 +107,7 @@ impl Received<'_> {
         Ok(Operation::Goodbye { stayed: Duration::from_micros(stayed) })
     }
 
-    /// The old forms, for one socket. Whoever does not say the request's id wants no answer.
+    /// The old forms, for one socket. A sender that gives no request id wants no answer.
     fn of_one(&self, kind: u64) -> Result<Operation, DecodeError> {
         let request_id = self.request_id.and_then(text).unwrap_or_default();
         let sid = text(needed("sid", self.sid)?).ok_or(DecodeError::Kind { member: "sid", expected: "text" })?;
@@ -143,7 +143,7 @@ fn packet(packet: &RawValue) -> Result<(Box<str>, Event), DecodeError> {
     Ok((namespace, event(needed("data", data)?, socketio::is_reserved)?))
 }
 
-/// The event that a JSON array holds.
+/// The event in a JSON array.
 fn event(data: &RawValue, is_reserved: impl Fn(&str) -> bool) -> Result<Event, DecodeError> {
     let json = within_depth(data)?;
     let name = json::event_name(json).ok_or(DecodeError::NoEvent)?;
@@ -173,7 +173,7 @@ fn kind_of(message: &Bytes) -> Result<Option<u64>, DecodeError> {
     Ok(kind)
 }
 
-/// Reads a request of MessagePack as if it were JSON: there is no binary data in it that matters.
+/// Reads a MessagePack request as if it were JSON: no binary data in it matters.
 fn decode_transcoded<'a>(message: &'a Bytes, mut transcoder: Transcoder<'a>) -> Result<Request, DecodeError> {
     let mut reader = Reader::new(message);
     transcoder.value(&mut reader)?;
@@ -186,7 +186,7 @@ fn decode_transcoded<'a>(message: &'a Bytes, mut transcoder: Transcoder<'a>) -> 
     }
 }
 
-/// Reads the one request that is MessagePack by nature.
+/// Reads the one request that is always MessagePack.
 fn decode_broadcast(message: &Bytes) -> Result<Request, DecodeError> {
     let mut reader = Reader::new(message);
     let (mut uid, mut request_id, mut packet, mut opts) = (None, None, None, None);

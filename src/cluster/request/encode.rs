@@ -1,4 +1,4 @@
-//! Requests as they are sent.
+//! Encoding of requests.
 
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -9,7 +9,7 @@ use crate::cluster::opts::{self, Opts};
 use crate::cluster::{Data, EncodeError, msgpack};
 use crate::socketio::{Event, json};
 
-/// A request of JSON as it is sent, in the order of the members that Node has.
+/// A JSON request, with its members in Node's order.
 #[derive(Serialize, Default)]
 #[serde(rename_all = "camelCase")]
 struct Sent<'a> {
@@ -40,8 +40,8 @@ impl Request {
     /// Encodes the request, for the channel [`request`](crate::cluster::Channels::request).
     ///
     /// # Errors
-    /// If its event cannot be sent: it is no list that begins with a name, its name is reserved among servers, it is
-    /// for servers and holds binary data, or does not go with its attachments.
+    /// If its event cannot be sent: it is not a list that begins with a name, its name is reserved among servers, it is
+    /// for servers and contains binary data, or does not match its attachments.
     pub fn encode(&self) -> Result<Vec<u8>, EncodeError> {
         let uid = self.uid.as_deref();
         let sent = match &self.operation {

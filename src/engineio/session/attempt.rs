@@ -1,4 +1,4 @@
-//! An upgrade that is under way.
+//! An upgrade under way.
 
 use super::super::millis::Millis;
 

@@ -1,11 +1,11 @@
-//! The heartbeat. On protocol 4 the server pings, and the client answers in time or is given up; on protocol 3 the client
-//! pings in time or is given up.
+//! The heartbeat. On protocol 4 the server pings and the client must answer in time; on protocol 3 the client must ping
+//! in time.
 
 use super::super::millis::Millis;
 use super::super::protocol::Protocol;
 use super::super::settings::Settings;
 
-/// Bytes of which it does not matter whether they have been delivered: they do not keep a pong for long.
+/// Undelivered bytes that do not matter: they do not delay a pong for long.
 const DELIVERED: u32 = 4096;
 
 /// The heartbeat of one session. It always has a deadline.
@@ -19,15 +19,15 @@ pub(super) struct Heartbeat {
 enum Phase {
     /// `due` is when the next ping leaves.
     Resting,
-    /// `due` is when the pong must be there; any other packet may move it once.
+    /// `due` is the deadline of the pong; any other packet may move it once.
     Awaiting,
-    /// `due` is when the pong must be there, and was moved already.
+    /// `due` is the deadline of the pong, and was moved already.
     Extended,
-    /// The same, moved because the ping may be under way: so many bytes were, of which it is one.
+    /// The same, moved because the ping may not have arrived: this many bytes, the ping included, were undelivered.
     UnderWay(u32),
-    /// The same, moved for the last time: what was under way has been delivered since.
+    /// The same, moved for the last time: the undelivered bytes have arrived since.
     Delivered,
-    /// `due` is when the client must have pinged.
+    /// `due` is the deadline of the client's ping.
     Listening,
 }
 
@@ -36,13 +36,13 @@ enum Phase {
 pub(super) enum Beat {
     /// Send a ping.
     Ping,
-    /// Close the session: no pong, or no ping of the client's, came.
+    /// Close the session: the client's pong or ping did not come.
     Timeout,
 }
 
 impl Heartbeat {
-    /// A heartbeat that begins now, or anew: the next ping of the server's leaves in one interval, or the client's must be
-    /// there in one interval and one timeout.
+    /// A heartbeat that begins or restarts now: the server's next ping leaves after one interval, or the client's must
+    /// arrive within one interval and one timeout.
     pub(super) fn new(now: Millis, protocol: Protocol, settings: &Settings) -> Self {
         match protocol {
             Protocol::V4 => Self { due: now + settings.ping_interval, phase: Phase::Resting },
@@ -50,19 +50,19 @@ impl Heartbeat {
         }
     }
 
-    /// When [`Heartbeat::tick`] has something to say.
+    /// When [`Heartbeat::tick`] must be called.
     pub(super) const fn deadline(&self) -> Millis {
         self.due
     }
 
-    /// A packet that is no heartbeat came: it extends the wait for a pong, once for each ping.
+    /// A packet that is not a heartbeat came. It extends the wait for a pong, once for each ping.
     pub(super) fn packet(&mut self, now: Millis, settings: &Settings) {
         if self.phase == Phase::Awaiting {
             *self = Self { due: now + settings.ping_timeout, phase: Phase::Extended };
         }
     }
 
-    /// The client has shown that it is there, other than by a packet: it takes what it is sent, or is not read. The wait for
+    /// The client has shown life other than by a packet: it takes bytes, or the server does not read it. The wait for
     /// its heartbeat begins anew.
     pub(super) fn sign_of_life(&mut self, now: Millis, settings: &Settings) {
         if self.phase != Phase::Resting {
@@ -73,8 +73,8 @@ impl Heartbeat {
         }
     }
 
-    /// So many bytes that were written to the client may not have reached it, the ping among them. Its pong is waited for once
-    /// more, and again as long as they become fewer; when they have been delivered, for the last time.
+    /// This many written bytes may not have reached the client, the ping among them. Its pong is waited for once more,
+    /// and again as long as they become fewer; when they have been delivered, for the last time.
     pub(super) fn may_be_under_way(&mut self, now: Millis, left: usize, settings: &Settings) {
         let left = u32::try_from(left).unwrap_or(u32::MAX);
         let phase = match self.phase {
@@ -91,7 +91,7 @@ impl Heartbeat {
         self.phase != Phase::Resting && self.due <= now
     }
 
-    /// What is due at `now`. A ping's deadline counts from the moment it is really sent.
+    /// What is due at `now`. A ping's deadline counts from when it is really sent.
     pub(super) fn tick(&mut self, now: Millis, settings: &Settings) -> Option<Beat> {
         if now < self.due {
             return None;

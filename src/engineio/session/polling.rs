@@ -1,4 +1,4 @@
-//! A session on HTTP long polling: the GET that is held, the POST under way, the queue between two GETs.
+//! A session on HTTP long polling: the held GET, the POST under way, the queue between two GETs.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -11,22 +11,22 @@ use super::super::settings::{CLOSE_WAIT, LEAVE_WAIT, MAX_ANSWER, MESSAGE_OVERHEA
 use super::attempt::Attempt;
 use super::{Effect, Session, State};
 
-/// For how long an answer tells how much a client fetches.
+/// For how long an answer shows how fast a client fetches.
 const OF_LATE: Duration = Duration::from_secs(10);
 
-/// What only polling, and the way out of it, needs. A session on a WebSocket has none of it.
+/// State that only polling and the upgrade need. A session on a WebSocket has none of it.
 #[derive(Debug)]
 pub(super) struct Polling<T> {
     held: Option<T>,
     post: Option<Post<T>>,
     queue: VecDeque<Frames>,
     queued_bytes: usize,
-    /// When the last answer left, and how many bytes it carried.
+    /// When the last answer left, and its bytes.
     fetched: Option<(Millis, usize)>,
-    /// When the next GET must have come; set while more waits than one answer carries.
+    /// Deadline of the next GET; set while more waits than one answer carries.
     fetch_by: Option<Millis>,
     pub(super) attempt: Option<Attempt<T>>,
-    /// Set once the session is closed, and only a GET to carry the news is waited for.
+    /// Set when the session is closed and waits only for a GET to carry the news.
     pub(super) closing: Option<Closing>,
 }
 
@@ -34,7 +34,7 @@ pub(super) struct Polling<T> {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Closing {
     pub(super) by: Side,
-    /// When the wait is over.
+    /// Deadline of the wait.
     pub(super) until: Millis,
 }
 
@@ -65,12 +65,12 @@ struct Post<T> {
 enum Stage {
     /// Its body is being read.
     Reading,
-    /// Its body is complete, its packets are being handled.
+    /// Its body is complete, and its packets are being handled.
     Handling,
 }
 
 impl<T> Post<T> {
-    /// The POST is not waited for any more: a client whose body was read gets its answer all the same.
+    /// The POST is not waited for any more. A client whose body was read still gets its answer.
     fn release(self, effects: &mut Vec<Effect<T>>) {
         effects.push(match self.stage {
             Stage::Reading => Effect::Cut(self.post),
@@ -101,7 +101,7 @@ impl<T: Copy + Eq> Polling<T> {
         self.held.is_some() && self.queue.is_empty()
     }
 
-    /// Whether a GET is held, and nothing else under way.
+    /// Whether a GET is held and nothing else is under way.
     pub(super) fn is_at_rest(&self) -> bool {
         self.is_writable() && self.post.is_none() && self.attempt.is_none()
     }
@@ -138,7 +138,7 @@ impl<T: Copy + Eq> Polling<T> {
         }
     }
 
-    /// Queues a heartbeat: where more waits than one answer carries, before all of it.
+    /// Queues a heartbeat. If more waits than one answer carries, it goes before all of it.
     pub(super) fn enqueue_beat(&mut self, now: Millis, frames: Frames, settings: &Settings) {
         self.enqueue(now, frames, settings);
         if self.queued_bytes > MAX_ANSWER {
@@ -146,29 +146,29 @@ impl<T: Copy + Eq> Polling<T> {
         }
     }
 
-    /// Whether such frames stand first or last in the queue.
+    /// Whether such frames are first or last in the queue.
     pub(super) fn has_queued(&self, frames: &Frames) -> bool {
         self.queue.front() == Some(frames) || self.queue.back() == Some(frames)
     }
 
-    /// The client fetches, or has begun to leave too much: the time in which its next GET must come begins.
+    /// The client fetches, or begins to leave too much: the time for its next GET begins.
     pub(super) fn expect_fetch(&mut self, now: Millis, settings: &Settings) {
         self.fetch_by = (self.queued_bytes > MAX_ANSWER).then(|| now + settings.fetch_timeout);
     }
 
-    /// Bytes that the client has fetched of late.
+    /// Bytes that the client fetched lately.
     pub(super) fn pace(&self, now: Millis) -> u64 {
         let late = self.fetched.filter(|(at, _)| *at + OF_LATE >= now);
         late.map_or(0, |(_, bytes)| bytes as u64)
     }
 
-    /// Whether the client has left for too long what one answer does not carry.
+    /// Whether the client has left more than one answer carries for too long.
     pub(super) fn is_left_lying(&self, now: Millis) -> bool {
         self.fetch_by.is_some_and(|by| by <= now)
     }
 
-    /// Answers the held GET with what is queued, as much as one answer carries, if there is such a GET and anything queued.
-    /// Says whether it did.
+    /// Answers the held GET with the queue, as much as one answer carries, if a GET is held and anything is queued.
+    /// Returns whether it did.
     pub(super) fn flush(&mut self, now: Millis, settings: &Settings, effects: &mut Vec<Effect<T>>) -> bool {
         if self.queue.is_empty() {
             return false;
@@ -199,7 +199,7 @@ impl<T: Copy + Eq> Polling<T> {
         answer
     }
 
-    /// Answers the held GET, if there is one, so that the client can let go of polling.
+    /// Answers the held GET, if there is one, so that the client can leave polling.
     pub(super) fn relieve(&mut self, now: Millis, settings: &Settings, effects: &mut Vec<Effect<T>>) {
         self.flush(now, settings, effects);
         if let Some(get) = self.held.take() {
@@ -207,8 +207,8 @@ impl<T: Copy + Eq> Polling<T> {
         }
     }
 
-    /// The session is over. A held GET takes along what is queued, with `farewell` at the end; if that is more than an answer
-    /// carries, only its beginning, and no farewell: nothing is sent after a gap.
+    /// The session is over. A held GET carries the queue, with `farewell` at the end. If that is more than one answer
+    /// carries, it carries only the beginning and no farewell: nothing is sent after a gap.
     pub(super) fn dissolve(mut self, farewell: Frames, effects: &mut Vec<Effect<T>>) {
         if let Some(get) = self.held {
             let mut answer = self.take_answer();
@@ -225,8 +225,8 @@ impl<T: Copy + Eq> Polling<T> {
         }
     }
 
-    /// The session goes on with `websocket`, and takes the queue there. A client that still has a GET open does not heed
-    /// its answer any more, so nothing else must go that way.
+    /// The session continues on `websocket`, and the queue goes there. A client that still has a GET open ignores its
+    /// answer, so nothing else may go that way.
     pub(super) fn hand_over(self, websocket: T, encoding: Encoding, effects: &mut Vec<Effect<T>>) {
         if let Some(get) = self.held {
             effects.push(Effect::Answer(get, vec![Frames::CLOSE]));
@@ -237,22 +237,22 @@ impl<T: Copy + Eq> Polling<T> {
         effects.extend(self.queue.into_iter().map(|frames| Effect::Send(websocket, encoding.frames(&frames))));
     }
 
-    /// The earliest deadline that polling itself has.
+    /// The earliest deadline of polling itself.
     pub(super) fn deadline(&self) -> Option<Millis> {
         let attempt = self.attempt.as_ref().map(Attempt::deadline);
         self.closing.map(|closing| closing.until).into_iter().chain(attempt).chain(self.fetch_by).min()
     }
 }
 
-/// What a message counts while it waits.
+/// What a waiting message counts.
 fn cost(frames: &Frames) -> usize {
     frames.len().saturating_add(MESSAGE_OVERHEAD)
 }
 
-/// The requests of a polling session. A transport is one request here: the caller reads the next one off the same
-/// connection only after the answer to the last.
+/// The requests of a polling session. A transport is one request here: the caller reads the connection's next request
+/// only after the answer to the last.
 impl<T: Copy + Eq> Session<T> {
-    /// A GET came. It is held until there is something to send; a second one at a time ends the session.
+    /// A GET came. It is held until there is something to send. A second one at the same time ends the session.
     pub fn poll(&mut self, now: Millis, get: T, settings: &Settings, effects: &mut Vec<Effect<T>>) {
         let State::Polling(polling) = &mut self.state else {
             effects.push(Effect::Refuse(get));
@@ -264,7 +264,7 @@ impl<T: Copy + Eq> Session<T> {
         } else if polling.closing.is_none() {
             polling.held = Some(get);
             if polling.flush(now, settings, effects) {
-                // The ping may be among what it fetches, or stand behind it.
+                // The ping may be in this answer, or behind it.
                 self.heartbeat.sign_of_life(now, settings);
             }
         } else if polling.is_left() {
@@ -274,14 +274,14 @@ impl<T: Copy + Eq> Session<T> {
             effects.push(Effect::Answer(get, vec![Frames::NOOP, Frames::CLOSE]));
             self.end(Reason::ForcedClose, Frames::CLOSE, effects);
         } else {
-            // What was queued before the close goes first and alone; the wait begins anew for the GET after this one.
+            // Messages queued before the close go first and alone; the wait begins anew for the next GET.
             polling.held = Some(get);
             polling.flush(now, settings, effects);
             polling.closing = Some(Closing { by: Side::Server, until: now + CLOSE_WAIT });
         }
     }
 
-    /// A POST came, its body is still to be read. A second one at a time ends the session.
+    /// A POST came; its body is still to be read. A second one at the same time ends the session.
     pub fn post_begin(&mut self, post: T, effects: &mut Vec<Effect<T>>) {
         match &mut self.state {
             State::Polling(polling) if polling.post.is_none() => {
@@ -295,16 +295,16 @@ impl<T: Copy + Eq> Session<T> {
         }
     }
 
-    /// The body of the POST passed [`Settings::max_payload`](super::super::Settings::max_payload): the caller answers
-    /// 413 and drops it, the session lives on.
+    /// The body of the POST exceeds [`Settings::max_payload`](super::super::Settings::max_payload). The caller answers
+    /// 413 and drops the body; the session goes on.
     pub fn post_too_long(&mut self, post: T) {
         if let State::Polling(polling) = &mut self.state {
             polling.post.take_if(|it| it.post == post);
         }
     }
 
-    /// The POST has a content type that the session's protocol does not allow (`application/octet-stream` on protocol
-    /// 4): it is refused, and the session ends.
+    /// The session's protocol does not allow the POST's content type (`application/octet-stream` on protocol 4): the
+    /// POST is refused, and the session ends.
     pub fn post_invalid(&mut self, post: T, effects: &mut Vec<Effect<T>>) {
         if let State::Polling(polling) = &mut self.state
             && polling.post.take_if(|it| it.post == post).is_some()
@@ -325,8 +325,8 @@ impl<T: Copy + Eq> Session<T> {
         }
     }
 
-    /// All packets of the POST have been handled. Says `ok` to it, unless that happened already because one of them
-    /// closed the session. Gives whether that is still to come: see [`LEAVE_WAIT`].
+    /// All packets of the POST have been handled. Answers it with `ok`, unless that has happened because one of them
+    /// closed the session. Returns whether the answer is still to come: see [`LEAVE_WAIT`].
     pub fn post_accept(&mut self, post: T, effects: &mut Vec<Effect<T>>) -> bool {
         let State::Polling(polling) = &mut self.state else { return false };
         if polling.is_left() {
@@ -338,7 +338,7 @@ impl<T: Copy + Eq> Session<T> {
         false
     }
 
-    /// The client closed the session by a POST. Its GET takes the news; where none is held, one may be under way.
+    /// The client closed the session by a POST. Its GET carries the news; if none is held, one may be on its way.
     pub(super) fn leave(&mut self, now: Millis, effects: &mut Vec<Effect<T>>) {
         if let State::Polling(polling) = &mut self.state
             && polling.held.is_none()

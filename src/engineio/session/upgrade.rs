@@ -1,8 +1,8 @@
 //! The upgrade from polling to a WebSocket.
 //!
-//! The session stays on polling while a WebSocket probes. Only the client's upgrade packet moves it, together with all
-//! that is queued; until then nothing but the answer to a probe goes to the WebSocket. Whatever goes wrong before costs
-//! the WebSocket, never the session.
+//! The session stays on polling while a WebSocket probes. Only the client's upgrade packet moves it, together with its
+//! queue. Until then only the answer to a probe goes to the WebSocket. A failure before that costs the WebSocket, never
+//! the session.
 
 use super::super::frames::Frames;
 use super::super::millis::Millis;
@@ -13,7 +13,7 @@ use super::polling::Polling;
 use super::{Effect, Overdue, Session, State};
 
 impl<T: Copy + Eq> Polling<T> {
-    /// Gives up the attempt, if there is one.
+    /// Ends the attempt, if there is one.
     fn abandon(&mut self, effects: &mut Vec<Effect<T>>) {
         effects.extend(self.attempt.take().map(|attempt| Effect::Shut(attempt.websocket)));
     }
@@ -39,8 +39,8 @@ impl<T: Copy + Eq> Polling<T> {
 }
 
 impl<T: Copy + Eq> Session<T> {
-    /// A WebSocket with this session's sid was opened: it may probe. It is shut if the session is on a WebSocket
-    /// already, or another one is probing.
+    /// A WebSocket with this session's sid was opened and may probe. It is shut if the session is on a WebSocket
+    /// already, or if another one probes.
     pub fn websocket_opened(&mut self, now: Millis, websocket: T, settings: &Settings, effects: &mut Vec<Effect<T>>) {
         match &mut self.state {
             State::Polling(polling) if polling.attempt.is_none() => {
@@ -51,7 +51,7 @@ impl<T: Copy + Eq> Session<T> {
         }
     }
 
-    /// A packet on the probing WebSocket. An upgrade packet is good without a probe before it.
+    /// A packet on the probing WebSocket. An upgrade packet is valid even without a probe before it.
     pub(super) fn receive_on_probe(
         &mut self,
         now: Millis,
@@ -74,7 +74,7 @@ impl<T: Copy + Eq> Session<T> {
         }
     }
 
-    /// A text on the probing WebSocket that is no packet.
+    /// A text on the probing WebSocket that is not a packet.
     pub(super) fn bad_packet_on_probe(&mut self, effects: &mut Vec<Effect<T>>) {
         if let State::Polling(polling) = &mut self.state {
             polling.abandon(effects);
@@ -85,7 +85,7 @@ impl<T: Copy + Eq> Session<T> {
         if let State::Polling(polling) = std::mem::replace(&mut self.state, State::WebSocket(websocket)) {
             let closing = polling.closing;
             if polling.queued_messages() > 0 {
-                // The ping may be among what it takes along, or stand behind it.
+                // The ping may be in the queue that moves, or behind it.
                 self.heartbeat.sign_of_life(now, settings);
             }
             polling.hand_over(websocket, self.encoding, effects);

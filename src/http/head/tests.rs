@@ -1,4 +1,4 @@
-//! Which heads are taken, and which refused.
+//! Which heads are accepted, and which are refused.
 
 use super::*;
 use proptest::prelude::*;
@@ -178,7 +178,7 @@ fn a_head_ends_at_its_limits() {
     assert_eq!(HeadError::TooManyHeaders.status(), Status::RequestHeaderFieldsTooLarge);
 }
 
-/// Fragments of heads, sound and unsound, so that random input gets past the first line.
+/// Fragments of heads, valid and invalid, so that random input gets past the first line.
 fn fragments() -> impl Strategy<Value = Vec<u8>> {
     let known = prop::sample::select(vec![
         "GET ",

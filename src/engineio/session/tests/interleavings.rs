@@ -1,4 +1,4 @@
-//! Upgrades in every order that chance can think of, against a model of the caller and the client.
+//! Upgrades in random orders, against a model of the caller and the client.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +22,7 @@ enum Step {
     Speak,
     OpenWebSocket,
     Probe,
-    /// Something on the probing WebSocket that has no place there.
+    /// Something invalid on the probing WebSocket.
     Babble,
     Upgrade,
     /// The probing WebSocket is lost.
@@ -32,7 +32,7 @@ enum Step {
     Rude(Rude),
 }
 
-/// What no decent client does, and what the network does to all of them.
+/// What no well-behaved client does, and what the network does to all of them.
 #[derive(Debug, Clone, Copy)]
 enum Rude {
     SecondPoll,
@@ -295,7 +295,7 @@ impl World {
         message
     }
 
-    /// A message from the client, and the pong it owes. The server must hear it unless it has closed the session.
+    /// A message from the client, and its due pong. The server must hear it unless it has closed the session.
     fn speak(&mut self, from: u32) {
         if std::mem::take(&mut self.owes_pong) {
             self.bench.receive(from, Packet::Pong(""));
@@ -349,13 +349,13 @@ impl World {
                 }
             }
         }
-        // Who does not answer pings, or comes too late for what a closing session has left, loses messages.
+        // A client that does not answer pings, or fetches too late from a closing session, loses messages.
         if self.closed.is_some() && matches!(step, Step::Wait(_)) {
             self.spoilt = true;
         }
     }
 
-    /// Whether a session with a decent client may end at this step, with a POST still being read.
+    /// Whether a session with a well-behaved client may end at this step, with a POST still being read.
     fn closed_by(&self, step: Step) -> bool {
         matches!(step, Step::Wait(_) | Step::ServerCloses | Step::Poll | Step::Upgrade)
     }
@@ -375,7 +375,7 @@ impl World {
         }
     }
 
-    /// The client goes on until nothing is left for it.
+    /// The client continues until nothing is left for it.
     fn finish(mut self) {
         self.take(Step::Flush);
         for _ in 0..4 {

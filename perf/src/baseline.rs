@@ -1,9 +1,11 @@
-//! The kernel's floor: what remains of a Socket.IO server when everything but its system calls is taken away.
+//! The baseline: what remains of a Socket.IO server when everything but its system calls is taken away.
 //!
 //! One thread, one epoll instance, hard-wired answers, one frame made once and one `send` for each delivery. A
 //! connection is its descriptor and nothing else, so a frame must arrive whole: over loopback short ones do. A client
-//! whose frames do not, or who reads too slowly, is let go. With `--coalesce` all that one turn of the loop relays
-//! leaves in one `send` for each client. It speaks WebSocket only and exists only to be compared with.
+//! whose frames do not, or that reads too slowly, is closed. With `--coalesce` all messages that one turn of the loop relays
+//! leave in one `send` for each client. It speaks WebSocket only and exists only for comparison.
+//!
+//! It is not a lower bound: a server that sends several messages in one `send` costs less for each of them.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr};
@@ -16,13 +18,13 @@ use mio::{Events, Interest, Poll, Token};
 use socket2::{Domain, Socket, Type};
 use tungstenite::handshake::derive_accept_key;
 
-/// What `perf floor --help` prints.
+/// What `perf baseline --help` prints.
 pub const HELP: &str = "\
-perf floor: a server that costs what the kernel costs, to compare others with
+perf baseline: a server that makes one send per message and keeps no state, to compare others with
 
-Usage: perf floor [--coalesce] [--port PORT] [--path PATH]
+Usage: perf baseline [--coalesce] [--port PORT] [--path PATH]
 
-  --coalesce    what one turn of the loop relays leaves in one send for each client
+  --coalesce    one send per turn: all messages of one turn of the loop leave in one send for each client
   --port PORT   where to listen [3000]
   --path PATH   where WebSocket handshakes are answered [/websockets]
 ";
@@ -63,10 +65,10 @@ pub fn run(mut arguments: lexopt::Parser) -> Result<(), Box<dyn std::error::Erro
             other => return Err(other.unexpected().into()),
         }
     }
-    Ok(Floor::listen(port, path, sending)?.serve()?)
+    Ok(Baseline::listen(port, path, sending)?.serve()?)
 }
 
-/// A connection, as far as the floor knows it.
+/// A connection, as far as the baseline knows it.
 enum Peer {
     Vacant,
     Http(TcpStream),
@@ -91,7 +93,7 @@ impl Peer {
     }
 }
 
-struct Floor {
+struct Baseline {
     poll: Poll,
     listener: TcpListener,
     path: String,
@@ -104,7 +106,7 @@ struct Floor {
     handshakes: u64,
 }
 
-impl Floor {
+impl Baseline {
     fn listen(port: u16, path: String, sending: Sending) -> io::Result<Self> {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
         socket.set_reuse_address(true)?;
@@ -297,7 +299,7 @@ impl Floor {
 
     fn sid(&mut self) -> String {
         self.handshakes += 1;
-        format!("floor{:015}", self.handshakes)
+        format!("baseline{:012}", self.handshakes)
     }
 }
 
