@@ -52,8 +52,7 @@ impl Handlers {
 
     /// What the namespaces whose names fit have in common.
     pub(crate) fn dynamic_mut(&mut self, fits: impl Fn(&str) -> bool + Send + Sync + 'static) -> &mut Namespace {
-        let name = format!("/_{}", self.children.parents.len());
-        self.children.add_parent(Box::new(fits), Namespace::new(name, &self.pool))
+        self.children.add_parent(Box::new(fits), &self.pool)
     }
 
     /// The names of the namespaces that the program declared. A bare server has none that count.
@@ -82,7 +81,7 @@ impl Handlers {
     fn handlers_of(&self, namespace: &NamespaceRef) -> &Namespace {
         match namespace {
             NamespaceRef::Declared(key) => &self.namespaces[key.0 as usize],
-            NamespaceRef::Child(child) => &self.children.parents[child.parent].namespace,
+            NamespaceRef::Child(child) => self.children.parent(child),
         }
     }
 }
@@ -106,7 +105,7 @@ impl Directory for Handlers {
     }
 
     fn makes_namespaces(&self) -> bool {
-        !self.children.parents.is_empty()
+        self.children.may_be()
     }
 
     fn exit_namespace(&self, child: &Child, shared: &Shared) {

@@ -7,21 +7,22 @@ use std::time::{Duration, Instant};
 
 use foldhash::fast::RandomState;
 
+use super::blocking::Pool;
 use super::namespace::Namespace;
 use crate::shard::{Child, NamespaceKey, NoNamespace};
 
 type Predicate = Box<dyn Fn(&str) -> bool + Send + Sync>;
 
 /// A namespace by predicate: what those that come into being have in common.
-pub(in crate::app) struct Parent {
+struct Parent {
     fits: Predicate,
-    pub(in crate::app) namespace: Namespace,
+    namespace: Namespace,
 }
 
 /// The parents, and the children that clients brought into being.
 #[derive(Default)]
 pub(in crate::app) struct Children {
-    pub(in crate::app) parents: Vec<Parent>,
+    parents: Vec<Parent>,
     /// Looked at when a shard's first socket enters a child and when its last leaves, and by handles; never for a message.
     table: RwLock<Table>,
 }
@@ -89,10 +90,22 @@ impl Table {
 }
 
 impl Children {
-    pub(in crate::app) fn add_parent(&mut self, fits: Predicate, namespace: Namespace) -> &mut Namespace {
+    /// Whether there may be any.
+    pub(in crate::app) fn may_be(&self) -> bool {
+        !self.parents.is_empty()
+    }
+
+    /// Adds a parent, whose name is a placeholder.
+    pub(in crate::app) fn add_parent(&mut self, fits: Predicate, pool: &Arc<Pool>) -> &mut Namespace {
         let place = self.parents.len();
+        let namespace = Namespace::new(format!("/_{place}"), pool);
         self.parents.push(Parent { fits, namespace });
         &mut self.parents[place].namespace
+    }
+
+    /// The parent of a child.
+    pub(in crate::app) fn parent(&self, child: &Child) -> &Namespace {
+        &self.parents[child.parent].namespace
     }
 
     /// The child of that name, if it is there now.
@@ -176,8 +189,8 @@ mod tests {
 
     fn children() -> Children {
         let mut children = Children::default();
-        children.add_parent(Box::new(|name| name.starts_with("/a")), Namespace::new("/_0".into(), &Arc::default()));
-        children.add_parent(Box::new(|name| panic!("{name}")), Namespace::new("/_1".into(), &Arc::default()));
+        children.add_parent(Box::new(|name| name.starts_with("/a")), &Arc::default());
+        children.add_parent(Box::new(|name| panic!("{name}")), &Arc::default());
         children
     }
 
