@@ -147,7 +147,7 @@ impl Callbacks for Handlers {
         let bounds = Bounds { most: limits.dynamic_namespaces, stay: stay(&shard.shared.config) };
         self.children.enter(name, bounds, declared, panicked, |change| {
             if matches!(change, Change::MadeRoom(_)) {
-                shard.core.borrow().metrics().hit(Limit::DynamicNamespaces);
+                shard.with(|core| core.metrics().hit(Limit::DynamicNamespaces));
             }
             follow(&shard.shared, change);
         })
@@ -288,6 +288,6 @@ fn follow(shared: &Shared, change: Change<'_>) {
 /// Counts and logs that a middleware refused an event: what it is there for, and no fault.
 #[cold]
 fn refuse(shard: &Rc<Shard>, subject: Subject<'_>, event: &str, why: &str) {
-    shard.core.borrow().metrics().events_refused.one();
+    shard.with(|core| core.metrics().events_refused.one());
     log::debug!("the event {:?} is refused: {}{}", Excerpt(event), Excerpt(why), subject.describe(shard));
 }

@@ -76,7 +76,7 @@ pub(super) fn ask<T: Send + 'static>(
 pub(super) fn take(subject: &Subject) -> (Census, usize) {
     let mut sum = Census::default();
     let mut silent = 0;
-    for answer in ask(subject, COUNTED_WITHIN, |shard| shard.core.borrow().census()) {
+    for answer in ask(subject, COUNTED_WITHIN, |shard| shard.with(|core| core.census())) {
         match answer {
             Some(census) => sum.add(census),
             None => silent += 1,

@@ -21,6 +21,7 @@ mod store;
 
 pub(crate) use self::ending::signals::Signals;
 pub(crate) use self::event_loop::callbacks::{Callbacks, ServerReply};
+pub(crate) use self::event_loop::core::Core;
 pub(crate) use self::event_loop::turn::Shard;
 pub(crate) use self::guard::census::Census;
 pub(crate) use self::kernel::listener::{Listener, Sharing, probe};

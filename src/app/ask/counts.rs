@@ -67,9 +67,8 @@ impl Count {
     fn end_in_time(self: &Arc<Self>) {
         let this = Arc::clone(self);
         on_any_shard(&self.shared, 0, move |shard| {
-            let mut core = shard.core.borrow_mut();
-            let deadline = core.now() + shard.shared.config.limits.requests_timeout;
-            core.arm_alarm(deadline, move |_| this.end(None));
+            let timeout = shard.shared.config.limits.requests_timeout;
+            shard.with(|core| core.alarm_in(timeout, move |_| this.end(None)));
         });
     }
 }

@@ -236,7 +236,7 @@ impl<T: Send + 'static> Gathering<T> {
                 shard.wait_no_more(wait);
             }
             if dropped > 0 {
-                shard.core.borrow().metrics().hit(Limit::CollectedAnswers);
+                shard.with(|core| core.metrics().hit(Limit::CollectedAnswers));
             }
             guard(shard, Subject::Nobody, "what was asked of all servers", || {
                 finish(parts, missing);
@@ -251,8 +251,8 @@ impl<T: Send + 'static> Gathering<T> {
             let mut gathered = this.gathered();
             if gathered.finish.is_some() {
                 let timeout = shard.shared.config.limits.requests_timeout;
-                let (deadline, of_wait) = (shard.core.borrow().now() + timeout, Arc::clone(&this));
-                gathered.wait = Some(shard.wait(deadline, move |_| of_wait.end()));
+                let of_wait = Arc::clone(&this);
+                gathered.wait = Some(shard.wait(timeout, move |_| of_wait.end()));
             }
         });
     }

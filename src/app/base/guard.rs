@@ -53,7 +53,7 @@ pub(in crate::app) fn record(shard: &Rc<Shard>, subject: Subject<'_>, what: &str
     match caught {
         Ok(None) => {}
         Ok(Some(error)) => {
-            shard.core.borrow().metrics().handler_errors.one();
+            shard.with(|core| core.metrics().handler_errors.one());
             FAILED.write(|| format!("{} failed: {}{}", handler(), Excerpt(error), subject.describe(shard)));
         }
         Err(_) => panicked(shard, || format!("{} panicked{}", handler(), subject.describe(shard))),
@@ -63,6 +63,6 @@ pub(in crate::app) fn record(shard: &Rc<Shard>, subject: Subject<'_>, what: &str
 /// Counts and logs that code of the program panicked.
 #[cold]
 pub(in crate::app) fn panicked(shard: &Shard, line: impl FnOnce() -> String) {
-    shard.core.borrow().metrics().handler_panics.one();
+    shard.with(|core| core.metrics().handler_panics.one());
     PANICKED.write(line);
 }

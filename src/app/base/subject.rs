@@ -34,13 +34,13 @@ impl Subject<'_> {
     pub(in crate::app) fn describe(self, shard: &Shard) -> String {
         let name = |namespace: &NamespaceRef| format!("{:?}", Excerpt(namespace.name(&shard.shared)));
         match self {
-            Self::Socket(socket) => format!(" ({})", shard.core.borrow().describe_socket(socket)),
+            Self::Socket(socket) => format!(" ({})", shard.with(|core| core.describe_socket(socket))),
             Self::Gone { id, namespace } => format!(" (socket {id} of {:?}, which has left)", Excerpt(namespace)),
             Self::Member { id, room, namespace } => {
                 format!(" (socket {id}, room {:?} of {})", Excerpt(room), name(namespace))
             }
             Self::Room { room, namespace } => format!(" (room {:?} of {})", Excerpt(room), name(namespace)),
-            Self::Session(session) => format!(" ({})", shard.core.borrow().describe_session(session.key)),
+            Self::Session(session) => format!(" ({})", shard.with(|core| core.describe_session(session.key))),
             Self::Namespace(namespace) => format!(" (of {})", name(namespace)),
             Self::Nobody => String::new(),
         }

@@ -47,11 +47,11 @@ pub(super) fn serve(shared: &Arc<Shared>, place: &Place, request: Request) {
         }
         Operation::LeaveOne { request_id, sid, room } => {
             asked.one(request_id, &sid, room.len(), move |shard, socket| {
-                shard.core.borrow_mut().leave_room(socket, &room);
+                shard.with(|core| core.leave_room(socket, &room));
             })
         }
         Operation::DisconnectOne { request_id, sid, close } => asked.one(request_id, &sid, 0, move |shard, socket| {
-            shard.core.borrow_mut().disconnect(socket, close);
+            shard.with(|core| core.disconnect(socket, close));
         }),
         Operation::ServerSideEmit { request_id, event } => asked.server_event(request_id, event),
         Operation::Broadcast { request_id, broadcast } => asked.broadcast(request_id, &broadcast),
@@ -84,7 +84,7 @@ impl Asked {
         gather(
             &Arc::clone(&self.shared),
             target.bytes(),
-            move |shard| shard.core.borrow().describe(key, &target),
+            move |shard| shard.with(|core| core.describe(key, &target)),
             move |parts| reply.send(answer(parts.into_iter().flatten().collect())),
         );
     }
@@ -95,7 +95,7 @@ impl Asked {
         gather(
             &self.shared,
             0,
-            move |shard| shard.core.borrow().all_rooms(key),
+            move |shard| shard.with(|core| core.all_rooms(key)),
             move |parts| {
                 let mut rooms = parts.concat();
                 rooms.sort_unstable();
@@ -115,7 +115,7 @@ impl Asked {
     ) {
         let Some(sid) = Sid::parse(sid).filter(|sid| sid.instance == self.shared.instance) else { return };
         on_shard(&Arc::clone(&self.shared), sid.shard, request_id.len() + carried, move |shard| {
-            let socket = shard.core.borrow().find_sid(sid);
+            let socket = shard.with(|core| core.find_sid(sid));
             if let Some(socket) = socket {
                 act(shard, socket);
                 if let Some(cluster) = &self.shared.cluster {
@@ -184,9 +184,7 @@ fn answer_without_namespace(shared: &Arc<Shared>, place: &Place, request: Reques
 }
 
 fn ask(shard: &Rc<Shard>, broadcast: &shard::Broadcast, id: u64, timeout: Duration, asker: &Asker) {
-    let mut core = shard.core.borrow_mut();
-    let deadline = core.now() + timeout;
-    core.broadcast_with_ack(broadcast, id, deadline, asker);
+    shard.with(|core| core.broadcast_with_ack(broadcast, id, timeout, asker));
 }
 
 /// A socket, as other servers are told of it.

@@ -20,7 +20,7 @@ impl Session {
 
     /// The session's id. It is a secret of its client.
     pub fn id(&self) -> SidText {
-        self.shard.core.borrow().session_sid(self.session).to_text()
+        self.shard.with(|core| core.session_sid(self.session)).to_text()
     }
 
     /// Sends a message to the client. One that has left gets nothing.
@@ -33,18 +33,20 @@ impl Session {
                 frames.finish()
             }
         };
-        let mut core = self.shard.core.borrow_mut();
-        if core.session_ref(self.session.key) == Some(self.session) {
-            core.send_to_session(self.session.key, &frames, Urgency::Reliable);
-        }
+        self.shard.with(|core| {
+            if core.session_ref(self.session.key) == Some(self.session) {
+                core.send_to_session(self.session.key, &frames, Urgency::Reliable);
+            }
+        });
     }
 
     /// Closes the session.
     pub fn close(&self) {
-        let mut core = self.shard.core.borrow_mut();
-        if core.session_ref(self.session.key) == Some(self.session) {
-            core.session(self.session.key, |session, now, settings, effects| session.close(now, settings, effects));
-        }
+        self.shard.with(|core| {
+            if core.session_ref(self.session.key) == Some(self.session) {
+                core.session(self.session.key, |session, now, settings, effects| session.close(now, settings, effects));
+            }
+        });
     }
 }
 

@@ -9,13 +9,13 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::app::base::args::{self, Args};
+use crate::app::base::args::{self, Args, Written};
 use crate::app::base::{Subject, guard};
 use crate::app::send::{Broadcast, Handle, SocketHandle};
 use crate::engineio::{Sid, Transport};
 use crate::error::{AckError, DataError, EmitError, JoinError};
 use crate::metrics::Limit;
-use crate::shard::{Handshake, NamespaceRef, Shard, SocketRef, Urgency};
+use crate::shard::{Core, Handshake, NamespaceRef, Shard, SocketRef, Urgency};
 use crate::socketio::{self, Arguments, SocketId};
 
 /// A client's place in a namespace.
@@ -40,20 +40,18 @@ struct Flags {
 
 impl Socket {
     pub(in crate::app) fn new(shard: &Rc<Shard>, socket: SocketRef) -> Option<Self> {
-        let core = shard.core.borrow();
-        let namespace = core.namespace_of(socket)?;
-        drop(core);
+        let namespace = shard.with(|core| core.namespace_of(socket))?;
         let flags = Flags { urgency: Urgency::Reliable, compress: true };
         Some(Self { shard: Rc::clone(shard), socket, namespace, flags })
     }
 
     pub(super) fn sid(&self) -> Sid {
-        self.shard.core.borrow().socket_sid(self.socket)
+        self.shard.with(|core| core.socket_sid(self.socket))
     }
 
     /// Where it is, for what goes to it alone.
     pub(in crate::app) fn location(&self) -> Sid {
-        self.shard.core.borrow().location(self.socket)
+        self.shard.with(|core| core.location(self.socket))
     }
 
     pub(in crate::app) const fn namespace_ref(&self) -> &NamespaceRef {
@@ -64,7 +62,7 @@ impl Socket {
     /// is a secret of the client. 2.x clients, though, make it from the session's id, so for them it is that
     /// ([`Config::allow_eio3`](crate::Config::allow_eio3)).
     pub fn id(&self) -> SocketId {
-        self.shard.core.borrow().socket_id(self.socket)
+        self.shard.with(|core| core.socket_id(self.socket))
     }
 
     /// The name of its namespace.
@@ -74,7 +72,7 @@ impl Socket {
 
     /// Whether it is a member of its namespace: not before the middlewares let it in, nor once it began to leave.
     pub fn connected(&self) -> bool {
-        self.shard.core.borrow().is_connected(self.socket)
+        self.shard.with(|core| core.is_connected(self.socket))
     }
 
     /// Whether it is no member of its namespace: the opposite of [`connected`](Self::connected).
@@ -85,19 +83,20 @@ impl Socket {
     /// Whether the client came back after its connection was lost, and the socket has its id, rooms and data again
     /// ([`Config::recovery`](crate::Config::recovery)).
     pub fn recovered(&self) -> bool {
-        self.shard.core.borrow().restored_sid(self.socket).is_some()
+        self.shard.with(|core| core.restored_sid(self.socket)).is_some()
     }
 
     /// The socket, as the log names it.
     pub(super) fn describe(&self) -> String {
-        self.shard.core.borrow().describe_socket(self.socket)
+        self.shard.with(|core| core.describe_socket(self.socket))
     }
 
     /// Counts an event that was refused at a limit.
     pub(super) fn count_refused(&self, limit: Limit) {
-        let core = self.shard.core.borrow();
-        core.metrics().handler_errors.one();
-        core.metrics().hit(limit);
+        self.shard.with(|core| {
+            core.metrics().handler_errors.one();
+            core.metrics().hit(limit);
+        });
     }
 
     /// A way to this socket from any thread.
@@ -153,9 +152,7 @@ impl Socket {
                 None
             });
         };
-        let mut core = self.shard.core.borrow_mut();
-        let deadline = core.now() + timeout;
-        core.expect_ack(self.socket, id, deadline, Box::new(callback));
+        self.shard.with(|core| core.expect_ack(self.socket, id, timeout, Box::new(callback)));
         Ok(())
     }
 
@@ -206,35 +203,35 @@ impl Socket {
     /// At the limits `rooms_per_socket`, `rooms`, `room_length`, `room_names` and `session_memory`, and when the socket has
     /// left.
     pub fn join(&self, room: impl AsRef<str>) -> Result<(), JoinError> {
-        self.shard.core.borrow_mut().join(self.socket, room.as_ref())
+        self.shard.with(|core| core.join(self.socket, room.as_ref()))
     }
 
     /// Leaves a room. Its own, the one named by its id, it cannot leave.
     pub fn leave(&self, room: impl AsRef<str>) {
-        self.shard.core.borrow_mut().leave_room(self.socket, room.as_ref());
+        self.shard.with(|core| core.leave_room(self.socket, room.as_ref()));
     }
 
     /// Bytes that wait for its client, on this server: for all sockets of the client, with 64 for each message. What the
     /// kernel has taken does not wait any more. An application that streams sends more when this is low; beyond
     /// [`Limits::queued_per_client`](crate::Limits::queued_per_client) the client is cut off.
     pub fn queued_bytes(&self) -> usize {
-        self.shard.core.borrow().queued_for(self.socket)
+        self.shard.with(|core| core.queued_for(self.socket))
     }
 
     /// The rooms it is in, its own first.
     pub fn rooms(&self) -> Vec<String> {
-        self.shard.core.borrow().rooms(self.socket)
+        self.shard.with(|core| core.rooms(self.socket))
     }
 
     /// Makes the socket leave its namespace. If `close`, the client's connection ends, and with it its sockets in other
     /// namespaces. The client will not connect again by itself.
     pub fn disconnect(&self, close: bool) {
-        self.shard.core.borrow_mut().disconnect(self.socket, close);
+        self.shard.with(|core| core.disconnect(self.socket, close));
     }
 
     /// The request that opened the session. `None` once the session is forgotten.
     pub fn handshake(&self) -> Option<Arc<Handshake>> {
-        self.shard.core.borrow().handshake(self.socket)
+        self.shard.with(|core| core.handshake(self.socket))
     }
 
     /// The client's address: that of the TCP connection, or the one that proxies tell
@@ -247,18 +244,18 @@ impl Socket {
     /// nothing, or something else than `T`.
     pub fn auth<T: DeserializeOwned>(&self) -> Option<T> {
         // Taken out first: `T` is the program's, and may do anything with the socket.
-        let auth = self.shard.core.borrow().auth(self.socket)?;
+        let auth = self.shard.with(|core| core.auth(self.socket))?;
         serde_json::from_str(&auth).ok()
     }
 
     /// The transport that the client is on now.
     pub fn transport(&self) -> Option<Transport> {
-        self.shard.core.borrow().transport(self.socket)
+        self.shard.with(|core| core.transport(self.socket))
     }
 
     /// The data kept with the socket. `None` if there is none, or it is something else than `T`.
     pub fn data<T: DeserializeOwned>(&self) -> Option<T> {
-        let data = self.shard.core.borrow().data(self.socket)?;
+        let data = self.shard.with(|core| core.data(self.socket))?;
         serde_json::from_str(data.get()).ok()
     }
 
@@ -268,7 +265,7 @@ impl Socket {
     /// If it cannot be written as JSON, and at the limit `session_memory`: then what was kept before is kept on.
     pub fn set_data(&self, data: &(impl Serialize + ?Sized)) -> Result<(), DataError> {
         let data = serde_json::value::to_raw_value(data)?;
-        self.shard.core.borrow_mut().set_data(self.socket, data)
+        self.shard.with(|core| core.set_data(self.socket, data))
     }
 
     /// The server.
@@ -278,10 +275,14 @@ impl Socket {
 
     fn emit_frames(&self, event: &str, ack: Option<u64>, args: &impl Args) -> Result<(), EmitError> {
         let written = args::write(Some(event), args)?;
+        self.shard.with(|core| self.send_written(core, event, ack, &written));
+        Ok(())
+    }
+
+    fn send_written(&self, core: &mut Core, event: &str, ack: Option<u64>, written: &Written) {
         let (shared, Flags { urgency, compress }) = (&self.shard.shared, self.flags);
-        let mut core = self.shard.core.borrow_mut();
         if !core.is_there(self.socket) {
-            return Ok(());
+            return;
         }
         let heard = written.heard(shared, &self.namespace, event);
         let is_kept = ack.is_none() && urgency == Urgency::Reliable;
@@ -293,7 +294,6 @@ impl Socket {
             let frames = socketio::event(self.namespace(), ack, &written.json, &written.attachments);
             core.send_event(self.socket.key, &frames.compress(compress), urgency, heard.as_ref());
         }
-        Ok(())
     }
 }
 

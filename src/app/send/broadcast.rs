@@ -235,7 +235,7 @@ impl Broadcast {
 fn deliver(shared: &Arc<Shared>, broadcast: shard::Broadcast, wake: Wake) {
     let current = Shard::current(shared);
     if let Some(current) = &current {
-        current.core.borrow_mut().broadcast(&broadcast);
+        current.with(|core| core.broadcast(&broadcast));
     }
     let here = current.map(|shard| shard.index());
     let elsewhere = shared.mailboxes.iter().enumerate().filter(|(index, _)| Some(*index) != here);

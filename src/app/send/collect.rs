@@ -16,8 +16,7 @@ use crate::socketio::{self, Arguments};
 fn end_after(shared: &Arc<Shared>, timeout: Duration, collection: &Arc<Collection>) {
     let collection = Arc::clone(collection);
     on_any_shard(shared, 0, move |shard| {
-        let deadline = shard.core.borrow().now() + timeout;
-        collection.end_at(shard, deadline);
+        collection.end_in(shard, timeout);
     });
 }
 
@@ -90,9 +89,7 @@ impl Broadcast {
         let broadcast = shard::Broadcast { namespace: namespace.key(), target, frames, urgency, heard };
         let asker = Asker::Collection(collection);
         everywhere(&shared, broadcast.bytes(), move |shard| {
-            let mut core = shard.core.borrow_mut();
-            let deadline = core.now() + timeout;
-            core.broadcast_with_ack(&broadcast, id, deadline, &asker);
+            shard.with(|core| core.broadcast_with_ack(&broadcast, id, timeout, &asker));
         });
         Ok(())
     }

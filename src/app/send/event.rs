@@ -166,10 +166,11 @@ impl Ack {
 }
 
 fn send_to(shard: &Rc<Shard>, socket: Sid, frames: Frames) {
-    let mut core = shard.core.borrow_mut();
-    if let Some(SocketRef { key, .. }) = core.socket_at(socket) {
-        core.send_own(key, frames);
-    }
+    shard.with(|core| {
+        if let Some(SocketRef { key, .. }) = core.socket_at(socket) {
+            core.send_own(key, frames);
+        }
+    });
 }
 
 impl fmt::Debug for Ack {

@@ -146,7 +146,7 @@ impl Emitter {
             shared,
             everybody.name(),
             0,
-            move |shard| key.map_or_else(Vec::new, |key| shard.core.borrow().all_rooms(key)),
+            move |shard| key.map_or_else(Vec::new, |key| shard.with(|core| core.all_rooms(key))),
             question,
             |mut rooms, missing| {
                 rooms.sort_unstable();

@@ -95,7 +95,7 @@ impl Broadcast {
             self.name(),
             target.bytes(),
             move |shard| {
-                let described = |of| shard.core.borrow().describe(of, &target);
+                let described = |of| shard.with(|core| core.describe(of, &target));
                 of.map_or_else(Vec::new, described).into_iter().map(Fetched::Here).collect()
             },
             question,

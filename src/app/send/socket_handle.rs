@@ -97,7 +97,7 @@ impl SocketHandle {
         };
         let (frames, heard) = self.encode(namespace, event, None, &args)?;
         self.run(carried(&frames, heard.as_ref()), move |shard, socket| {
-            shard.core.borrow_mut().send_event(socket.key, &frames, Urgency::Reliable, heard.as_ref());
+            shard.with(|core| core.send_event(socket.key, &frames, Urgency::Reliable, heard.as_ref()));
         });
         Ok(())
     }
@@ -120,16 +120,16 @@ impl SocketHandle {
         let id = namespace.next_ack_id(&self.shared);
         let (frames, heard) = self.encode(namespace, event, Some(id), &args)?;
         self.run(carried(&frames, heard.as_ref()), move |shard, socket| {
-            let mut core = shard.core.borrow_mut();
-            core.send_event(socket.key, &frames, Urgency::Reliable, heard.as_ref());
-            let deadline = core.now() + timeout;
             let callback = |shard: &Rc<Shard>, socket: SocketRef, result| {
                 guard(shard, Subject::Socket(socket), "acknowledgement", || {
                     callback(result);
                     None
                 });
             };
-            core.expect_ack(socket, id, deadline, Box::new(callback));
+            shard.with(|core| {
+                core.send_event(socket.key, &frames, Urgency::Reliable, heard.as_ref());
+                core.expect_ack(socket, id, timeout, Box::new(callback));
+            });
         });
         Ok(())
     }
@@ -162,7 +162,7 @@ impl SocketHandle {
         let (sender, receiver) = crossbeam_channel::bounded(1);
         self.run(0, move |shard, socket| {
             // Who asked waits for it.
-            let _ = sender.send(shard.core.borrow().queued_for(socket));
+            let _ = sender.send(shard.with(|core| core.queued_for(socket)));
         });
         receiver.recv().ok()
     }
@@ -182,7 +182,7 @@ impl SocketHandle {
         if self.is_elsewhere() {
             return self.own_room().sockets_leave([room]);
         }
-        self.run(room.len(), move |shard, socket| shard.core.borrow_mut().leave_room(socket, &room));
+        self.run(room.len(), move |shard, socket| shard.with(|core| core.leave_room(socket, &room)));
     }
 
     /// Keeps data with the socket, as [`Socket::set_data`](crate::Socket::set_data) does. With a socket of another server of
@@ -194,9 +194,8 @@ impl SocketHandle {
     pub fn set_data(&self, data: &(impl Serialize + ?Sized)) -> Result<(), serde_json::Error> {
         let data = serde_json::value::to_raw_value(data)?;
         self.run(data.get().len(), move |shard, socket| {
-            let mut core = shard.core.borrow_mut();
-            if let Err(error) = core.set_data(socket, data) {
-                let socket_id = core.socket_sid(socket);
+            if let Err(error) = shard.with(|core| core.set_data(socket, data)) {
+                let socket_id = shard.with(|core| core.socket_sid(socket));
                 UNKEPT_DATA.write(|| format!("socket {socket_id}: {error}"));
             }
         });
@@ -209,7 +208,7 @@ impl SocketHandle {
         if self.is_elsewhere() {
             return self.own_room().disconnect_sockets(close);
         }
-        self.run(0, move |shard, socket| shard.core.borrow_mut().disconnect(socket, close));
+        self.run(0, move |shard, socket| shard.with(|core| core.disconnect(socket, close)));
     }
 
     /// The room that it is in alone, by its id.
@@ -287,14 +286,14 @@ impl SocketHandle {
     /// The socket, if it is one of this shard and there.
     fn find(&self, shard: &Shard) -> Option<SocketRef> {
         let Whereabouts::Here { location, .. } = self.whereabouts else { return None };
-        shard.core.borrow().socket_at(location)
+        shard.with(|core| core.socket_at(location))
     }
 
     /// Acts on the socket where it is served, if it is there. `carried`: bytes that `act` holds beside itself.
     fn run(&self, carried: usize, act: impl FnOnce(&Rc<Shard>, SocketRef) + Send + 'static) {
         let Whereabouts::Here { location, .. } = self.whereabouts else { return };
         on_shard(&self.shared, location.shard, carried, move |shard| {
-            let socket = shard.core.borrow().socket_at(location);
+            let socket = shard.with(|core| core.socket_at(location));
             if let Some(socket) = socket {
                 act(shard, socket);
             }

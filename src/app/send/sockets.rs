@@ -34,8 +34,8 @@ impl Broadcast {
         for_each_socket(
             &shared,
             target.bytes(),
-            move |shard| shard.core.borrow().selected(namespace.key(), &target),
-            move |shard, socket| shard.core.borrow_mut().disconnect(socket, close),
+            move |shard| shard.with(|core| core.selected(namespace.key(), &target)),
+            move |shard, socket| shard.with(|core| core.disconnect(socket, close)),
         );
     }
 
@@ -57,11 +57,11 @@ impl Broadcast {
         for_each_socket(
             &shared,
             carried,
-            move |shard| shard.core.borrow().selected(namespace.key(), &target),
+            move |shard| shard.with(|core| core.selected(namespace.key(), &target)),
             move |shard, socket| {
                 rooms.iter().for_each(|room| match act {
                     Act::Join => join(shard, socket, room),
-                    Act::Leave => shard.core.borrow_mut().leave_room(socket, room),
+                    Act::Leave => shard.with(|core| core.leave_room(socket, room)),
                 });
             },
         );
@@ -70,7 +70,7 @@ impl Broadcast {
 
 /// Makes a socket join a room. That it cannot is told to nobody but the log.
 pub(in crate::app) fn join(shard: &Shard, socket: SocketRef, room: &str) {
-    if let Err(error) = shard.core.borrow_mut().join(socket, room) {
+    if let Err(error) = shard.with(|core| core.join(socket, room)) {
         log::debug!("socket {}: {error}", socket.key.0);
     }
 }

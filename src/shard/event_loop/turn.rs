@@ -39,7 +39,7 @@ pub(crate) struct Shard {
     pub(crate) shared: Arc<Shared>,
     /// The program's handlers, which are called while nothing of the shard is borrowed.
     pub(crate) callbacks: Arc<dyn Callbacks>,
-    pub(crate) core: RefCell<Core>,
+    pub(in crate::shard) core: RefCell<Core>,
     pub(in crate::shard) receiver: RefCell<Receiver>,
     pub(in crate::shard) listener: RefCell<Option<Listener>>,
     pub(in crate::shard) accepting: Cell<Accepting>,
@@ -68,6 +68,11 @@ impl Shard {
     pub(crate) fn current(shared: &Arc<Shared>) -> Option<Rc<Self>> {
         CURRENT
             .with_borrow(|current| current.as_ref().filter(|shard| Arc::ptr_eq(&shard.shared, shared)).map(Rc::clone))
+    }
+
+    /// Does something with all that the shard owns. Nothing of the program's may be called meanwhile: it may want the same.
+    pub(crate) fn with<R>(&self, act: impl FnOnce(&mut Core) -> R) -> R {
+        act(&mut self.core.borrow_mut())
     }
 
     /// Its place among the shards.

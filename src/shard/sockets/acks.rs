@@ -1,6 +1,7 @@
 //! Acknowledgements that clients owe.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use crate::engineio::Millis;
 use crate::error::AckError;
@@ -18,7 +19,8 @@ use crate::socketio::Arguments;
 
 impl Sockets {
     /// Notes that a socket owes an acknowledgement.
-    pub(crate) fn expect_ack(&mut self, socket: SocketRef, id: u64, deadline: Millis, callback: AckCallback) {
+    pub(crate) fn expect_ack(&mut self, socket: SocketRef, id: u64, timeout: Duration, callback: AckCallback) {
+        let deadline = self.now() + timeout;
         self.expect(socket, PendingAck { id, deadline, waiter: Waiter::Callback(callback) });
     }
 
@@ -90,7 +92,8 @@ impl Sockets {
     }
 
     /// Sends to the sockets of this shard that a broadcast is for, and notes that they owe answers.
-    pub(crate) fn broadcast_with_ack(&mut self, broadcast: &Broadcast, id: u64, deadline: Millis, asker: &Asker) {
+    pub(crate) fn broadcast_with_ack(&mut self, broadcast: &Broadcast, id: u64, timeout: Duration, asker: &Asker) {
+        let deadline = self.now() + timeout;
         if asker.is_over() {
             return;
         }

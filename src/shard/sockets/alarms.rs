@@ -1,11 +1,12 @@
 //! What is to be done at its time, by the shard that keeps the time.
 
 use std::rc::Rc;
+use std::time::Duration;
 
-use super::calls::Call;
 use crate::engineio::Millis;
 use crate::shard::Shard;
 use crate::shard::sockets::Sockets;
+use crate::shard::sockets::calls::Call;
 use crate::shard::store::keys::TimerKey;
 
 impl Sockets {
@@ -15,6 +16,11 @@ impl Sockets {
         if let Ok(key) = u32::try_from(self.alarms.insert(Box::new(alarm))) {
             self.timers().arm(deadline, TimerKey::Alarm(key));
         }
+    }
+
+    /// The same after so much time from the begin of this turn.
+    pub(crate) fn alarm_in(&mut self, time: Duration, alarm: impl FnOnce(&Rc<Shard>) + 'static) {
+        self.arm_alarm(self.now() + time, alarm);
     }
 
     /// The timer of an alarm came up.

@@ -2,9 +2,9 @@
 
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use crate::cluster::Answer;
-use crate::engineio::Millis;
 use crate::metrics::Limit;
 use crate::shard::Shard;
 use crate::shard::shared::answer_budget::AnswerBudget;
@@ -102,12 +102,12 @@ impl Collection {
         self.state().request = Some(request);
     }
 
-    /// Has `shard` end the collection at `deadline` if it has not ended before.
-    pub(crate) fn end_at(self: &Arc<Self>, shard: &Shard, deadline: Millis) {
+    /// Has `shard` end the collection after so much time, if it has not ended before.
+    pub(crate) fn end_in(self: &Arc<Self>, shard: &Shard, time: Duration) {
         let mut state = self.state();
         if state.finish.is_some() && !state.is_complete() {
             let this = Arc::clone(self);
-            state.wait = Some(shard.wait(deadline, move |shard| this.end(shard)));
+            state.wait = Some(shard.wait(time, move |shard| this.end(shard)));
         }
     }
 

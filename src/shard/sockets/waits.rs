@@ -5,8 +5,8 @@
 //! wait is bounded.
 
 use std::rc::Rc;
+use std::time::Duration;
 
-use crate::engineio::Millis;
 use crate::metrics::Limit;
 use crate::shard::Shard;
 use crate::shard::shared::mailbox::Letter;
@@ -15,10 +15,10 @@ use crate::shard::sockets::calls::{Alarm, Call};
 use crate::shard::store::waits::{Ticket, Wait};
 
 impl Shard {
-    /// Has something done at `deadline`, unless what it is for ends before that. If too much is waited for, what
+    /// Has something done after so much time, unless what it is for ends before that. If too much is waited for, what
     /// has the most time left ends at once for it.
-    pub(crate) fn wait(&self, deadline: Millis, then: impl FnOnce(&Rc<Self>) + 'static) -> Wait {
-        let ticket = self.core.borrow_mut().wait(deadline, Box::new(then));
+    pub(crate) fn wait(&self, time: Duration, then: impl FnOnce(&Rc<Self>) + 'static) -> Wait {
+        let ticket = self.core.borrow_mut().wait(time, Box::new(then));
         Wait { shard: self.index(), ticket }
     }
 
@@ -35,7 +35,8 @@ impl Shard {
 }
 
 impl Sockets {
-    fn wait(&mut self, deadline: Millis, alarm: Alarm) -> Ticket {
+    fn wait(&mut self, time: Duration, alarm: Alarm) -> Ticket {
+        let deadline = self.now() + time;
         if self.waits.len() >= self.shared().collections_per_shard
             && let Some(last) = self.waits.end_last()
         {
