@@ -105,7 +105,7 @@ impl Net {
     }
 
     /// The instant at which this turn began.
-    pub(crate) fn now(&self) -> Millis {
+    pub(in crate::shard) fn now(&self) -> Millis {
         self.now
     }
 

@@ -12,7 +12,7 @@ use crate::shard::store::keys::TimerKey;
 impl Sockets {
     /// Has something done at `deadline`. It cannot be taken back, so that must be near, and what has become needless by then must
     /// do nothing. What may end early is [waited for](Shard::wait).
-    pub(crate) fn arm_alarm(&mut self, deadline: Millis, alarm: impl FnOnce(&Rc<Shard>) + 'static) {
+    pub(in crate::shard) fn arm_alarm(&mut self, deadline: Millis, alarm: impl FnOnce(&Rc<Shard>) + 'static) {
         if let Ok(key) = u32::try_from(self.alarms.insert(Box::new(alarm))) {
             self.timers().arm(deadline, TimerKey::Alarm(key));
         }
