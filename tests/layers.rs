@@ -217,6 +217,36 @@ fn rooms_of_the_shard_use_those_below_them_only() {
     assert!(up.is_empty(), "these point up:\n{}", up.join("\n"));
 }
 
+/// What a line takes from the roof of `shard`, its own file, that is none of its rooms.
+fn from_the_roof(line: &str) -> Vec<String> {
+    let behind = line.split("crate::shard::").skip(1).flat_map(|path| match path.strip_prefix('{') {
+        Some(list) => list.split('}').next().unwrap_or_default().split(',').collect::<Vec<_>>(),
+        None => vec![path],
+    });
+    let item = |path: &str| path.trim().split(|c: char| !c.is_ascii_alphanumeric()).next().map(str::to_owned);
+    behind.filter_map(item).filter(|item| item.starts_with(|c: char| c.is_ascii_uppercase())).collect()
+}
+
+/// `Shard` is what closures get, so whoever takes or hands one out names it. All else is named where it stands, or its arrow would
+/// not be seen.
+#[test]
+fn rooms_of_the_shard_take_nothing_from_its_roof_but_the_shard() {
+    let mut others = Vec::new();
+    for file in files(&source().join("shard")).iter().filter(|file| module(file).len() > 1) {
+        let text = fs::read_to_string(file).expect("source is text");
+        if module(file).iter().all(|part| part != "tests") {
+            let lines =
+                code(&text).flat_map(|(number, line)| from_the_roof(line).into_iter().map(move |item| (number, item)));
+            others.extend(
+                lines
+                    .filter(|(_, item)| item != "Shard")
+                    .map(|(number, item)| format!("{}:{number}: {item}", file.display())),
+            );
+        }
+    }
+    assert!(others.is_empty(), "these are taken from the roof of shard:\n{}", others.join("\n"));
+}
+
 #[test]
 fn files_of_a_folder_import_each_other_in_no_circle() {
     let found =

@@ -13,11 +13,12 @@ use std::io;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use crate::shard::Shard;
 use crate::shard::input::Intake;
+use crate::shard::kernel;
 use crate::shard::net::connection::{Connection, Fate, Input, Stage};
 use crate::shard::net::line::Due;
 use crate::shard::store::keys::ConnectionKey;
-use crate::shard::{Shard, kernel};
 
 /// Reads from one connection in one turn.
 const READS_PER_TURN: usize = 16;

@@ -17,8 +17,9 @@ use crate::shard::kernel::simulated;
 use crate::shard::kernel::socket::Socket;
 use crate::shard::net::Net;
 use crate::shard::net::connection::{Fate, Then};
+use crate::shard::shared::mailbox::mailbox;
+use crate::shard::shared::{Budget, Shared};
 use crate::shard::store::keys::ConnectionKey;
-use crate::shard::{Budget, Shared, mailbox};
 
 const PEER: ([u8; 4], u16) = ([10, 0, 0, 1], 1);
 

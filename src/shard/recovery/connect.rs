@@ -10,13 +10,14 @@ use serde::Deserialize;
 use crate::engineio::{MESSAGE_OVERHEAD, Sid};
 use crate::log_line::LineKind;
 use crate::metrics::Limit;
+use crate::shard::Shard;
 use crate::shard::recovery::Recovering;
 use crate::shard::recovery::inquiry::{Asked, Inquiry};
-use crate::shard::shared::recovery::Recovery;
-use crate::shard::shared::recovery::Restoration;
+use crate::shard::shared::recovery::{Recovery, Restoration};
+use crate::shard::shared::target::Urgency;
 use crate::shard::sockets::calls::Call;
 use crate::shard::sockets::state::Status;
-use crate::shard::{Shard, SocketRef, Urgency};
+use crate::shard::store::keys::SocketRef;
 use crate::socketio::Offset;
 
 static LOST_ROOMS: LineKind = LineKind::new(Level::Warn, module_path!(), "rooms that were lost");

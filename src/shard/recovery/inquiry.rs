@@ -7,7 +7,10 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::shard::{Letter, Shard, Shared, SocketRef};
+use crate::shard::Shard;
+use crate::shard::shared::Shared;
+use crate::shard::shared::mailbox::Letter;
+use crate::shard::store::keys::SocketRef;
 
 /// Whether all shards have told which sockets they lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

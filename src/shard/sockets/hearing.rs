@@ -2,15 +2,17 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 
 use log::Level;
 
 use crate::cluster::redis::Standing;
 use crate::cluster::{Membership, Place};
 use crate::log_line::{Excerpt, LineKind};
+use crate::shard::Shard;
 use crate::shard::shared::mailbox::Letter;
-use crate::shard::{Shard, SocketRef};
+use crate::shard::store::keys::SocketRef;
 
 static UNHEARD: LineKind =
     LineKind::new(Level::Warn, module_path!(), "sockets that were connected before other servers could be heard");

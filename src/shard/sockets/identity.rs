@@ -2,10 +2,10 @@
 
 use crate::engineio::Sid;
 use crate::log_line::no_random_numbers;
-use crate::shard::SocketRef;
 use crate::shard::sockets::Sockets;
 use crate::shard::sockets::calls::Call;
 use crate::shard::sockets::kept::IDENTITY;
+use crate::shard::store::keys::SocketRef;
 
 /// What a socket has for recovery.
 #[derive(Debug)]

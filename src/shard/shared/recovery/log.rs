@@ -17,12 +17,11 @@ use std::time::Duration;
 use foldhash::fast::RandomState;
 
 use crate::engineio::{Frames, Millis, Sid};
-use crate::shard::Broadcast;
 use crate::shard::shared::recovery::SHARE;
 use crate::shard::shared::recovery::lost::Addressee;
 use crate::shard::shared::recovery::places::{Place, Places, Whose};
 use crate::shard::shared::recovery::recipient::Recipient;
-use crate::shard::shared::target::Stamp;
+use crate::shard::shared::target::{Broadcast, Stamp};
 use crate::socketio::Offset;
 
 /// What the allocator and the queue's spare room take for an entry.

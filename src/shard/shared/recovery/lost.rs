@@ -10,7 +10,8 @@ use crate::engineio::{Millis, Sid};
 use crate::memory::allocated;
 use crate::shard::shared::recovery::SHARE;
 use crate::shard::shared::recovery::recipient::Recipient;
-use crate::shard::{Broadcast, NamespaceKey};
+use crate::shard::shared::target::Broadcast;
+use crate::shard::store::keys::NamespaceKey;
 
 /// What is reckoned for a socket beside the names of its rooms and its data: it, its places in the two indexes, and what the
 /// allocator and the spare room of the indexes take.

@@ -1,7 +1,7 @@
 //! Whom something is for, if that is one socket.
 
 use crate::engineio::Sid;
-use crate::shard::NamespaceKey;
+use crate::shard::store::keys::NamespaceKey;
 
 /// The only socket that something is for: one of this server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

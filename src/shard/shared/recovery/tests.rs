@@ -6,12 +6,11 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use crate::engineio::{Frames, Sid};
-use crate::shard::Broadcast;
 use crate::shard::shared::recovery::log::{Missed, Progress};
 use crate::shard::shared::recovery::restoration::Restoration;
 use crate::shard::shared::recovery::*;
-use crate::shard::shared::target::Stamp;
-use crate::shard::{NamespaceKey, Target, Urgency};
+use crate::shard::shared::target::{Broadcast, Stamp, Target, Urgency};
+use crate::shard::store::keys::NamespaceKey;
 use crate::socketio::Event;
 
 const KEEP: std::time::Duration = std::time::Duration::from_millis(1000);
