@@ -357,6 +357,7 @@ mod ops;
 mod server;
 mod shard;
 pub mod socketio;
+mod websocket;
 
 pub use app::{
     Ack, Answers, Args, Broadcast, Emitter, Event, Handle, MissingAnswers, MissingServers, Namespace, Outcome,

@@ -18,6 +18,7 @@ const LAYERS: &[&[&str]] = &[
     &["http"],
     &["socketio"],
     &["engineio"],
+    &["websocket"],
     &["log_line", "metrics", "error", "memory"],
 ];
 

@@ -19,11 +19,11 @@ use crate::shard::kernel;
 use crate::shard::kernel::listener::Listener;
 use crate::shard::kernel::poll::{EVENTS, Poll, Readiness, Ready};
 use crate::shard::net::accept::Accepting;
-use crate::shard::net::websocket::{Limits, Receiver};
 use crate::shard::net::write::SLICE;
 use crate::shard::shared::Shared;
 use crate::shard::shared::mailbox::{Inbox, Left, Letter, Work};
 use crate::shard::store::keys::{ConnectionKey, TimerKey};
+use crate::websocket::{Limits, Receiver};
 
 /// Bytes read at once.
 const READ_BUFFER: usize = 64 * 1024;

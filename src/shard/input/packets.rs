@@ -77,7 +77,7 @@ impl Intake {
             self.metrics().upgrades.one();
         }
         let inbound =
-            self.session(key, |session, now, settings, effects| session.receive(now, from, packet, settings, effects));
+            self.act(key, |session, now, settings, effects| session.receive(now, from, packet, settings, effects));
         let Some(Some(inbound)) = inbound else { return };
         self.metrics().received.one();
         if self.shared().directory.is_bare() {

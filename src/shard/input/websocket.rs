@@ -10,8 +10,8 @@ use crate::metrics::Limit;
 use crate::shard::Shard;
 use crate::shard::input::Intake;
 use crate::shard::net::connection::{Connection, Role, Then};
-use crate::shard::net::websocket::{Incoming, Input, WebSocketError, close_frame};
 use crate::shard::store::keys::ConnectionKey;
+use crate::websocket::{Incoming, Input, WebSocketError, close_frame};
 
 impl Shard {
     /// Handles bytes of a WebSocket.

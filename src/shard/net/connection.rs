@@ -7,10 +7,10 @@ use crate::http::{BodyReader, Coding, Delivery, HeaderLines};
 use crate::shard::kernel::socket::Socket;
 use crate::shard::net::outbox::Outbox;
 use crate::shard::net::packets::Packets;
-use crate::shard::net::websocket::Incoming;
 use crate::shard::store::batches::BatchId;
 use crate::shard::store::keys::{SessionKey, SessionRef};
 use crate::shard::store::timers::NEVER;
+use crate::websocket::Incoming;
 
 /// A TCP connection.
 #[derive(Debug)]

@@ -17,7 +17,6 @@ pub(in crate::shard) mod slow;
 pub(in crate::shard) mod spares;
 #[cfg(test)]
 mod tests;
-pub(in crate::shard) mod websocket;
 pub(in crate::shard) mod write;
 
 use std::collections::{HashMap, VecDeque};

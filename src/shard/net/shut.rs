@@ -4,8 +4,8 @@ use bytes::Bytes;
 
 use crate::shard::net::Net;
 use crate::shard::net::connection::{Role, Stage, WebSocket};
-use crate::shard::net::websocket::CLOSE_FRAME;
 use crate::shard::store::keys::ConnectionKey;
+use crate::websocket::CLOSE_FRAME;
 
 impl Net {
     pub(in crate::shard) fn websocket(&mut self, key: ConnectionKey) -> Option<&mut WebSocket> {

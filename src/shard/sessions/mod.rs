@@ -25,7 +25,6 @@ pub(in crate::shard) mod client;
 pub(in crate::shard) mod handshake;
 pub(in crate::shard) mod ledger;
 pub(in crate::shard) mod polls;
-pub(in crate::shard) mod sending;
 pub(in crate::shard) mod slow;
 pub(in crate::shard) mod strain;
 pub(in crate::shard) mod translation;

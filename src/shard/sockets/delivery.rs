@@ -1,11 +1,12 @@
 //! Messages for sockets: to one, or to all that a broadcast is for.
 
 use crate::engineio::{Frames, Route};
-use crate::shard::shared::target::Urgency;
-use crate::shard::shared::target::{Broadcast, Target};
+use crate::shard::shared::target::{Broadcast, Target, Urgency};
 use crate::shard::sockets::Sockets;
+use crate::shard::sockets::calls::Call;
 use crate::shard::sockets::state::Status;
-use crate::shard::store::keys::{NamespaceKey, SocketKey};
+use crate::shard::store::keys::{NamespaceKey, SocketKey, SocketRef};
+use crate::socketio::Event;
 
 impl Sockets {
     /// Sends to a socket, unless it is leaving.
@@ -46,5 +47,17 @@ impl Sockets {
             selected.retain(|&socket| socket != sender.key);
         }
         selected
+    }
+
+    /// Sends an event to a socket, unless it is leaving. `heard` is the same event, if the application hears of those that
+    /// go out.
+    #[inline]
+    pub(crate) fn send_event(&mut self, key: SocketKey, frames: &Frames, urgency: Urgency, heard: Option<&Event>) {
+        self.send(key, frames, urgency);
+        let Some(event) = heard else { return };
+        if let Some(state) = self.states.get(key.0).filter(|state| state.status == Status::Connected) {
+            let socket = SocketRef { key, random: state.random };
+            self.calls.push_back(Call::Outgoing { socket, event: event.clone() });
+        }
     }
 }

@@ -35,7 +35,6 @@ pub(in crate::shard) mod kept;
 pub(in crate::shard) mod life;
 pub(in crate::shard) mod members;
 pub(in crate::shard) mod namespaces;
-pub(in crate::shard) mod outgoing;
 pub(in crate::shard) mod pending_acks;
 pub(in crate::shard) mod room_changes;
 pub(in crate::shard) mod state;

@@ -7,10 +7,10 @@ use crate::http::{self, Accept, Delivery, Head, HeaderLines, PollAnswer};
 use crate::shard::input::Intake;
 use crate::shard::input::http::Step;
 use crate::shard::net::connection::{Connection, Role, Stage, WebSocket};
-use crate::shard::net::websocket::{CLOSE_FRAME, Incoming};
 use crate::shard::sessions::handshake::Handshake;
 use crate::shard::store::keys::{ConnectionKey, SessionKey};
 use crate::shard::store::timers::NEVER;
+use crate::websocket::{CLOSE_FRAME, Incoming};
 
 impl Intake {
     pub(in crate::shard::input) fn open_on_polling(

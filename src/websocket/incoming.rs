@@ -38,12 +38,12 @@ pub(crate) struct Incoming {
 
 impl Incoming {
     /// Bytes held for this connection.
-    pub(in crate::shard) fn held(&self) -> usize {
+    pub(crate) fn held(&self) -> usize {
         self.pending.as_ref().map_or(0, |pending| pending.message.data.capacity() + pending.rest.capacity())
     }
 
     /// Bytes that are missing of the frame that has begun, if its header tells.
-    pub(in crate::shard) fn missing(&self) -> Option<usize> {
+    pub(crate) fn missing(&self) -> Option<usize> {
         let pending = self.pending.as_ref()?;
         let begun = pending.rest.get(pending.start..)?;
         let whole = frame::length(begun)?;
@@ -99,13 +99,13 @@ pub(crate) struct Receiver {
 
 impl Receiver {
     /// A receiver for connections that are all held to `limits`.
-    pub(in crate::shard) fn new(limits: Limits) -> Self {
+    pub(crate) fn new(limits: Limits) -> Self {
         Self { context: context(), limits }
     }
 
     /// Continues a connection with the bytes just read from it, or with none, to go on where the last [`Feed`] was
     /// dropped. After [`Input::Close`] or an error the connection must not be fed again.
-    pub(in crate::shard) fn feed<'a>(&'a mut self, incoming: &'a mut Incoming, mut bytes: &'a [u8]) -> Feed<'a> {
+    pub(crate) fn feed<'a>(&'a mut self, incoming: &'a mut Incoming, mut bytes: &'a [u8]) -> Feed<'a> {
         let mut pending = incoming.pending.take().map(|pending| *pending).unwrap_or_default();
         if !pending.rest.is_empty() {
             pending.rest.extend_from_slice(bytes);
@@ -166,7 +166,7 @@ fn context() -> WebSocketContext {
 
 /// Hands the messages in some bytes of a connection out, one by one. What was not taken is kept when this is dropped.
 #[derive(Debug)]
-pub(in crate::shard) struct Feed<'a> {
+pub(crate) struct Feed<'a> {
     receiver: &'a mut Receiver,
     incoming: &'a mut Incoming,
     pending: Pending,
@@ -178,7 +178,7 @@ pub(in crate::shard) struct Feed<'a> {
 impl Feed<'_> {
     /// The next message or control frame; `None` when the rest is not whole, or nothing can come any more. Frames that answer pings and
     /// a close are appended to `reply`, to be sent.
-    pub(in crate::shard) fn next(&mut self, reply: &mut Vec<u8>) -> Option<Result<Input, WebSocketError>> {
+    pub(crate) fn next(&mut self, reply: &mut Vec<u8>) -> Option<Result<Input, WebSocketError>> {
         if self.over {
             return None;
         }

@@ -78,7 +78,7 @@ fn an_idle_connection_holds_nothing() {
 
 #[test]
 fn frames_are_answered_as_the_node_server_answers_them() {
-    let file = include_str!("../../../../../tests/vectors/engine-io-behaviour.json");
+    let file = include_str!("../../../tests/vectors/engine-io-behaviour.json");
     let vectors: serde_json::Value = serde_json::from_str(file).unwrap();
     let hex = |text: &serde_json::Value| -> Vec<u8> {
         let digits = text.as_str().unwrap().as_bytes().chunks(2);

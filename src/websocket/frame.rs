@@ -13,9 +13,9 @@ use crate::metrics::Limit;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
     /// Bytes of a message, and so of a frame: 1 000 000 by default, as Node's `maxHttpBufferSize`. Close 1009.
-    pub(in crate::shard) max_message_size: usize,
+    pub(crate) max_message_size: usize,
     /// Frames of a message: 131072 by default, as `ws` has it. Close 1008.
-    pub(in crate::shard) max_fragments: u32,
+    pub(crate) max_fragments: u32,
 }
 
 impl Default for Limits {
@@ -46,7 +46,7 @@ pub(crate) enum WebSocketError {
 
 impl WebSocketError {
     /// The code to close the connection with (RFC 6455, section 7.4.1).
-    pub(in crate::shard) const fn code(&self) -> u16 {
+    pub(crate) const fn code(&self) -> u16 {
         match self {
             Self::TooLarge(_) => 1009,
             Self::TooManyFragments(_) | Self::TooFast(_) => 1008,
@@ -58,30 +58,26 @@ impl WebSocketError {
 
 /// How much of an unfinished message is here already.
 #[derive(Debug, Clone, Copy, Default)]
-pub(in crate::shard) struct Progress {
+pub(crate) struct Progress {
     /// Bytes of the payloads of its frames.
-    pub(in crate::shard::net) payload: usize,
+    pub(super) payload: usize,
     /// Its frames; 0 between two messages.
-    pub(in crate::shard::net) fragments: u32,
+    pub(super) fragments: u32,
 }
 
 /// A whole frame in front of the bytes at hand.
-pub(in crate::shard::net) struct Frame<'a> {
+pub(super) struct Frame<'a> {
     /// Header and payload as they came.
-    pub(in crate::shard::net) raw: &'a [u8],
+    pub(super) raw: &'a [u8],
     /// What stands before the payload.
-    pub(in crate::shard::net) header: FrameHeader,
+    pub(super) header: FrameHeader,
     /// The payload, still masked.
-    pub(in crate::shard::net) payload: &'a [u8],
+    pub(super) payload: &'a [u8],
 }
 
 impl<'a> Frame<'a> {
     /// The frame in front of `bytes` if it is whole. Its header is judged as soon as that is whole.
-    pub(in crate::shard::net) fn parse(
-        bytes: &'a [u8],
-        message: Progress,
-        limits: Limits,
-    ) -> Result<Option<Self>, WebSocketError> {
+    pub(super) fn parse(bytes: &'a [u8], message: Progress, limits: Limits) -> Result<Option<Self>, WebSocketError> {
         let mut cursor = Cursor::new(bytes);
         let (header, length) = match FrameHeader::parse(&mut cursor) {
             Ok(Some(parsed)) => parsed,
@@ -114,7 +110,7 @@ impl<'a> Frame<'a> {
 
 /// Length of the frame in front of `bytes`, header and mask included, if that much of it is here. The parser that frames in go
 /// through stays in one place: called from a second, it would no more be a part of it, which costs 100 instructions a frame.
-pub(in crate::shard::net) fn length(bytes: &[u8]) -> Option<usize> {
+pub(super) fn length(bytes: &[u8]) -> Option<usize> {
     const MASK: usize = 4;
     let (header, payload) = match bytes.get(1)? & 0x7F {
         126 => (4, u64::from(u16::from_be_bytes(*bytes.get(2..)?.first_chunk()?))),
