@@ -1,4 +1,4 @@
-//! Sessions act: what they want done is carried out on their connections, and their timers are kept.
+//! Sessions act: their effects are carried out on their connections, and their timers are kept.
 
 use crate::engineio::{Effect, Lost, Millis, Overdue, Reason, Session, Settings};
 use crate::metrics::Limit;
