@@ -1,9 +1,8 @@
-//! A Socket.IO server that is at home on the smallest machine money can rent.
+//! A Socket.IO server for the smallest machines.
 //!
-//! Socket.IO clients talk to it as they do to the Node server (Engine.IO protocol 4, Socket.IO protocol 5; those of
-//! Socket.IO 2 if [`Config::allow_eio3`] lets them). A connection is data, not a thread, a task or a stack: each core
-//! that the container grants runs one event loop, which owns its connections. There is no async runtime; handlers are
-//! closures.
+//! Socket.IO clients talk to it as they do to the Node server (Engine.IO protocol 4, Socket.IO protocol 5; also those
+//! of Socket.IO 2 if [`Config::allow_eio3`] is set). A connection is data, not a thread, a task or a stack: each
+//! granted core runs one event loop, which owns its connections. There is no async runtime; handlers are closures.
 //!
 //! # A first server
 //!
@@ -25,22 +24,24 @@
 //! program, and [`Config::with_env`] combines both. [`Server::run`] serves until SIGTERM, SIGINT,
 //! [`Handle::drain`] or [`Handle::close`].
 //!
-//! Handlers belong to a [`Namespace`], not to each socket, and are declared before the server starts. Where a method
-//! has a counterpart in Node's server, it bears its name, in snake case. Two names are keywords in Rust: `in` is called
+//! Handlers belong to a [`Namespace`], not to each socket, and are declared before the server starts. A method with a
+//! counterpart in Node's server has its name, in snake case. Two names are keywords in Rust: `in` is called
 //! [`within`](Socket::within), `use` is called [`middleware`](Namespace::middleware).
 //!
 //! # Events and their arguments
 //!
-//! [`Event::args`] reads the arguments into a tuple of anything that serde deserialises, one argument into a tuple of one:
-//! `let (name,): (String,) = event.args()?`. Arguments beyond the tuple are ignored, as in JavaScript. Until then they stay the text that came, so passing an event on with [`Broadcast::relay`]
-//! parses nothing. To send, a tuple is several arguments, and a reference to anything that serde serialises is one: see
-//! [`Args`]. [`Binary`] travels as an attachment, wherever it stands in the arguments.
+//! [`Event::args`] reads the arguments into a tuple of anything that serde deserialises; one argument is a tuple of
+//! one: `let (name,): (String,) = event.args()?`. Arguments beyond the tuple are ignored, as in JavaScript. Until then
+//! they stay the received text, so passing an event on with [`Broadcast::relay`] parses nothing. To send, a tuple is
+//! several arguments, and a reference to anything that serde serialises is one: see [`Args`]. [`Binary`] is sent as an
+//! attachment, anywhere in the arguments.
 //!
-//! A handler returns nothing, or a `Result` of any error. Its error is logged as a warning and counted, and so is a panic;
-//! the client learns nothing of either, not even by an acknowledgement, and the server goes on. So when a client waits for
-//! an answer in vain, look at the log (`RUST_LOG=info` for `env_logger`). Of each kind of line that clients can cause there are
-//! at most 10 a second, then one says how many were left out. A panic is also told by Rust's panic hook, without a bound, unless
-//! the program sets another. A logger that waits, as most do that write to standard error, holds up the event loop that logs.
+//! A handler returns nothing, or a `Result` of any error. Its error is logged as a warning and counted, and so is a
+//! panic. The client learns of neither, not even by an acknowledgement, and the server goes on. So if a client waits
+//! for an answer in vain, look at the log (`RUST_LOG=info` for `env_logger`). Clients can cause at most 10 lines a
+//! second of each kind; then one line says how many were left out. Rust's panic hook also reports a panic, without a
+//! limit, unless the program sets another hook. A logger that waits, as most do that write to standard error, holds up
+//! the event loop that logs.
 //!
 //! ```no_run
 //! use kinglet::{Binary, Config, Server};
@@ -71,8 +72,8 @@
 //! # Acknowledgements
 //!
 //! [`Event::ack`] answers a client that asked for an answer, and does nothing for one that did not. [`Event::take_ack`]
-//! takes the right to answer along, to another thread if need be. [`Socket::emit_with_ack`] asks the client; its
-//! callback gets the answer, or an [`AckError`] that says why there is none.
+//! takes the acknowledgement along, also to another thread. [`Socket::emit_with_ack`] asks the client; its callback
+//! gets the answer, or an [`AckError`] that says why there is none.
 //!
 //! ```no_run
 //! use std::time::Duration;
@@ -103,10 +104,10 @@
 //!
 //! # Rooms and broadcasts
 //!
-//! A socket joins and leaves rooms; each is always in the room named by its id. A [`Broadcast`] first says whom it is
-//! for, then what it is: rooms add up, what is excepted wins, and a socket gets the message once. From a socket it
-//! leaves out that socket. It is encoded once, however many receive it. A volatile message is dropped for clients that
-//! are not ready to receive.
+//! A socket joins and leaves rooms; it is always in the room named by its id. A [`Broadcast`] first names its target,
+//! then its content: rooms add up, exceptions win, and a socket gets the message once. From a socket it leaves out that
+//! socket. It is encoded once for all receivers. A volatile message is dropped for clients that are not ready to
+//! receive.
 //!
 //! ```no_run
 //! # let mut server = kinglet::Server::new(kinglet::Config::default())?;
@@ -317,9 +318,9 @@
 //!
 //! # Several servers
 //!
-//! With [`Config::redis`] (`REDIS_URL`) servers become one, Node's with the Redis adapter among them: all that is sent to
-//! many reaches the sockets of all servers, unless it is [`local`](Broadcast::local), and so do the calls that find sockets
-//! or do something to them. Servers talk to each other by events of their own:
+//! With [`Config::redis`] (`REDIS_URL`) servers act as one, also with Node servers that use the Redis adapter. Messages
+//! to many reach the sockets of all servers, unless they are [`local`](Broadcast::local), and so do the calls that find
+//! sockets or do something to them. Servers exchange events of their own:
 //!
 //! ```no_run
 //! # let mut server = kinglet::Server::new(kinglet::Config::default())?;
@@ -337,12 +338,12 @@
 //!
 //! # Limits
 //!
-//! What one client can make the server keep is bounded: [`Limits`] lists each bound, its default and what happens there,
-//! and [`Metrics::limits_hit`] counts how often it was met. [`Handle::metrics`] reads the counters.
+//! Everything that one client can make the server keep is limited: [`Limits`] lists each limit, its default and what
+//! happens there, and [`Metrics::limits_hit`] counts how often it was reached. [`Handle::metrics`] reads the counters.
 //!
-//! The protocols' own layers, [`engineio`] and [`socketio`], and the messages in [`cluster`] do no I/O. `ARCHITECTURE.md` in the repository
-//! describes how the parts fit together; `docs/migrating-from-node.md` sets each name of Node's server beside the one here, and
-//! `docs/compatibility.md` says what is supported.
+//! The protocol layers, [`engineio`] and [`socketio`], and the messages in [`cluster`] do no I/O. `ARCHITECTURE.md` in
+//! the repository describes how the parts fit together. `docs/migrating-from-node.md` maps each name of Node's server
+//! to one here, and `docs/compatibility.md` says what is supported.
 
 mod app;
 pub mod cluster;

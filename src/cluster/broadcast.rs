@@ -239,7 +239,7 @@ mod tests {
     fn nothing_may_follow() {
         let packet = b"\x82\xa4type\x02\xa4data\x91\xa1x";
         let error = Broadcast::decode(&message(packet, b"\x80\0")).unwrap_err();
-        assert_eq!(error.to_string(), "no MessagePack of an adapter: the message ends at byte 21, but 1 more follow");
+        assert_eq!(error.to_string(), "not an adapter's MessagePack: the message ends at byte 21, but 1 more follow");
         assert!(Broadcast::decode(&message(packet, b"\xc0")).is_err());
     }
 

@@ -8,10 +8,10 @@ use super::msgpack::{MsgpackError, PackError};
 #[derive(Debug, Error)]
 pub enum DecodeError {
     /// It is not MessagePack of the right shape.
-    #[error("no MessagePack of an adapter: {0}")]
+    #[error("not an adapter's MessagePack: {0}")]
     Msgpack(#[from] MsgpackError),
     /// It is not JSON of the right shape.
-    #[error("no JSON of an adapter: {0}")]
+    #[error("not an adapter's JSON: {0}")]
     Json(#[from] serde_json::Error),
     /// It begins like JSON but is not UTF-8.
     #[error("not UTF-8: {0}")]
@@ -75,7 +75,7 @@ pub enum EncodeError {
     #[error("no JSON: {0}")]
     Json(#[from] serde_json::Error),
     /// The data is not a list that begins with an event's name.
-    #[error("the data is no list that begins with an event's name")]
+    #[error("the data is not a list that begins with an event's name")]
     NoEvent,
     /// Servers reserve the event's name.
     #[error("{0:?} is a reserved event name: choose another")]

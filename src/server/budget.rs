@@ -42,7 +42,7 @@ pub(super) fn budget(config: &Config) -> Budget {
     });
     if config.limits.hold_up > queued_per_client {
         log::warn!(
-            "KINGLET_HOLD_UP is {}, more than may wait for one client ({queued_per_client}, KINGLET_QUEUED_PER_CLIENT): who sends is cut off before it is held up",
+            "KINGLET_HOLD_UP is {}, more than may wait for one client ({queued_per_client}, KINGLET_QUEUED_PER_CLIENT): clients are cut off before they are held up",
             config.limits.hold_up
         );
     }

@@ -208,7 +208,7 @@ fn announce(shared: &Shared, address: SocketAddr, memory: Option<usize>, operati
     }
     if config.trusted_proxies > 0 && config.limits.connections_per_address.is_some() {
         log::warn!(
-            "KINGLET_CONNECTIONS_PER_ADDRESS does nothing behind trusted proxies, whose connections all are; use KINGLET_SESSIONS_PER_ADDRESS"
+            "KINGLET_CONNECTIONS_PER_ADDRESS has no effect behind trusted proxies, because all connections are theirs; use KINGLET_SESSIONS_PER_ADDRESS"
         );
     }
     if operations.is_some_and(|address| !address.ip().is_loopback()) {

@@ -1,10 +1,10 @@
-//! WebSocket bytes in, messages out, at no memory for an idle connection.
+//! WebSocket bytes in, messages out, without memory for an idle connection.
 //!
-//! What stands here walks the headers of the frames and refuses from the header alone what would be refused anyway. A message
-//! of one frame, as nearly all are, is unmasked into its place at once; of one in fragments the connection keeps the payloads,
-//! unmasked, so that fragments cost no memory beyond their bytes. Control frames, between the fragments of a message, too, are
-//! tungstenite's: a server's `WebSocketContext` that stands between two messages remembers nothing of its connection, so one
-//! context serves all connections of a shard.
+//! This walks the headers of the frames, and refuses invalid frames by their headers alone. A message of one frame, as
+//! nearly all are, is unmasked into its place at once. Of a message in fragments the connection keeps the unmasked
+//! payloads, so fragments cost no memory beyond their bytes. Control frames, also between fragments, are tungstenite's
+//! part: a server's `WebSocketContext` between two messages remembers nothing of its connection, so one context serves
+//! all connections of a shard.
 
 use super::frame::{self, Frame, Limits, Progress, WebSocketError};
 use bytes::Bytes;

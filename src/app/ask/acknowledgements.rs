@@ -1,4 +1,4 @@
-//! Broadcasts whose acknowledgements are collected, as far as they go to the clients of other servers.
+//! Broadcasts with collected acknowledgements: the part for clients of other servers.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,5 @@
-//! What this server asks of the others, and how what they answer is gathered: by time, by number, within the answer budget.
+//! Questions to the other servers, and the collection of their answers: by time, by number, and within the answer
+//! budget.
 
 mod acknowledgements;
 mod counts;

@@ -1,5 +1,4 @@
-//! What is asked of all servers: this one's part, the others' answers, and what to make of both when all are there or the
-//! time is up.
+//! Questions to all servers: this one's part, the others' answers, and the result when all are there or the time is up.
 
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};

@@ -1,4 +1,4 @@
-//! Arguments of events and acknowledgements, as a program writes them.
+//! Arguments of events and acknowledgements, as a program passes them.
 
 use bytes::Bytes;
 use serde::Serialize;

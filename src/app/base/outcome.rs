@@ -5,7 +5,7 @@ use std::fmt::Display;
 /// Why a handler failed, or that it did not.
 pub(in crate::app) type Failure = Option<String>;
 
-/// What a handler may return: nothing, or a `Result` whose error says why it failed.
+/// The result of a handler: nothing, or a `Result` whose error says why it failed.
 pub trait Outcome {
     /// Why the handler failed; `None` if it did not.
     fn failure(self) -> Option<String>;

@@ -1,10 +1,10 @@
-//! Whom a handler was called for, as the log names them.
+//! The socket or session that a handler was called for, as named in the log.
 
 use crate::log_line::Excerpt;
 use crate::shard::{NamespaceRef, SessionRef, Shard, SocketRef};
 use crate::socketio::SocketId;
 
-/// Whom a handler was called for. It is found out only if there is something to log.
+/// The socket or session that a handler was called for. It is looked up only if there is something to log.
 #[derive(Clone, Copy)]
 pub(in crate::app) enum Subject<'a> {
     Socket(SocketRef),

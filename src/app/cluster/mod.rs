@@ -1,6 +1,6 @@
-//! What comes from other servers: delivered (`received`), done and answered (`requests`).
+//! Messages from other servers: events are delivered (`received`), requests are carried out and answered (`requests`).
 //!
-//! It is handled on the subscriber's thread, as far as it needs no shard.
+//! They are handled on the subscriber's thread, except for what needs a shard.
 
 mod received;
 mod reply;

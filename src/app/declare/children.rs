@@ -1,4 +1,4 @@
-//! Namespaces that come into being at the first CONNECT whose name fits a predicate.
+//! Namespaces made by predicate: the first CONNECT with a fitting name creates them.
 
 use std::collections::{BTreeMap, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -1,4 +1,4 @@
-//! What a program declares, and what its handlers are called with: namespaces, sockets, rooms, bare sessions.
+//! The declarations of a program, and the arguments of its handlers: namespaces, sockets, rooms, bare sessions.
 
 mod blocking;
 mod children;

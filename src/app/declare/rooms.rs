@@ -1,4 +1,4 @@
-//! Rooms that come and go, as a program may hear of them.
+//! Handlers for rooms that come and go.
 
 use std::collections::HashMap;
 use std::rc::Rc;

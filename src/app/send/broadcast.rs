@@ -14,7 +14,7 @@ use crate::log_line::Excerpt;
 use crate::shard::{self, Letter, NamespaceRef, Shard, Shared, Target, Urgency, Wake, broadcast_recoverable};
 use crate::socketio;
 
-/// A message for many sockets of one namespace: first whom it is for, then what it is.
+/// A message for many sockets of one namespace: first its target, then its content.
 ///
 /// Rooms add up: a socket in any of them gets the message, once. What is excepted wins. A socket's id is a room.
 ///
@@ -205,7 +205,7 @@ impl Broadcast {
         }
     }
 
-    /// Who is meant, as other servers are told.
+    /// The target, for other servers.
     pub(super) fn opts(&self) -> cluster::Opts {
         let Target { rooms, except, sender } = &self.target;
         let mut except = except.clone();

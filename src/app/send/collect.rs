@@ -1,4 +1,4 @@
-//! Events whose acknowledgements are collected.
+//! Events with collected acknowledgements.
 
 use std::sync::Arc;
 use std::time::Duration;

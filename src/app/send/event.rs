@@ -70,7 +70,7 @@ impl Event {
         self.inner.arguments.attachments()
     }
 
-    /// The arguments, to be sent on as they are. Who keeps them keeps [copies](Arguments::copied).
+    /// The arguments, for sending on unchanged. To keep them, keep [copies](Arguments::copied).
     pub fn arguments(&self) -> &Arguments {
         &self.inner.arguments
     }
@@ -115,7 +115,7 @@ pub struct Ack {
     to: AckTo,
 }
 
-/// Who wants to know.
+/// The client or server that waits for the acknowledgement.
 enum AckTo {
     /// The client of a socket here, which waits for the event of this id.
     Client { socket: Sid, id: u64, owed: Option<Owed> },

@@ -1,7 +1,7 @@
-//! What a program sends with, from below: an event and its acknowledgement, messages for many sockets, and ways to the server
-//! and to one socket that go to any thread.
+//! Sending, from below: an event and its acknowledgement, messages for many sockets, and handles to the server and to
+//! one socket for any thread.
 //!
-//! What a method gives may itself send, so the methods of one type stand in several files, each above what it needs.
+//! A method may return something that sends, so the methods of one type are in several files, each above what it needs.
 
 mod broadcast;
 mod collect;

@@ -1,4 +1,4 @@
-//! Sockets, wherever they are, as they were when they were asked for.
+//! Descriptions of sockets on any server, made at the time of the question.
 
 use std::fmt;
 use std::ops::Deref;

@@ -32,10 +32,10 @@ pub enum Fault {
     #[error("no connection within {0:?} (KINGLET_REDIS_CONNECT_TIMEOUT)")]
     ConnectTimeout(Duration),
     /// The other side does not speak TLS as it should, or its certificate is not trusted.
-    #[error("TLS failed: {}; KINGLET_REDIS_CA names further certificates to trust, redis:// is without TLS", Excerpt(.0))]
+    #[error("TLS failed: {}; KINGLET_REDIS_CA adds certificates to trust, and redis:// connects without TLS", Excerpt(.0))]
     Tls(String),
     /// The connection was closed before Redis had answered anything.
-    #[error("closed before it answered anything; where TLS is expected, the address begins with rediss://")]
+    #[error("closed before any answer; if Redis expects TLS, the address must begin with rediss://")]
     Unwelcome,
     /// Redis refused a command that the connection needs.
     #[error("{command} was refused: {}", Excerpt(.answer))]
@@ -55,7 +55,7 @@ pub enum Fault {
     #[error("the connection broke: {}", Excerpt(.0))]
     Broken(Arc<io::Error>),
     /// The received bytes are not Redis's protocol, or not an answer to the command.
-    #[error("not what Redis would say: {0}")]
+    #[error("not Redis's protocol: {0}")]
     Protocol(&'static str),
     /// Something other than a message was longer than allowed (`redis_message`); a message would be skipped.
     #[error("an answer is longer than {0} bytes (KINGLET_REDIS_MESSAGE)")]

@@ -33,7 +33,7 @@ const PARTING: Duration = Duration::from_millis(200);
 /// How much longer than their allowed time the threads are waited for.
 const GRACE: Duration = Duration::from_millis(500);
 
-static NOT_WOKEN: LineKind = LineKind::new(Level::Error, module_path!(), "threads of Redis that were not woken");
+static NOT_WOKEN: LineKind = LineKind::new(Level::Error, module_path!(), "Redis threads that were not woken");
 
 /// Connects to Redis, if the settings name one ([`Config::redis`]). It returns at once; the state of Redis shows later.
 ///
@@ -140,7 +140,7 @@ impl Shared {
 
 fn wake(waker: &Waker) {
     if let Err(error) = waker.wake() {
-        NOT_WOKEN.write(|| format!("cannot wake a thread of Redis: {error}"));
+        NOT_WOKEN.write(|| format!("cannot wake a Redis thread: {error}"));
     }
 }
 

@@ -24,7 +24,7 @@ const ASKS: usize = 1024;
 const KEPT: usize = 1024;
 
 /// Panics of callbacks.
-pub(super) static PANICKED: LineKind = LineKind::new(Level::Error, module_path!(), "panics of who hears of Redis");
+pub(super) static PANICKED: LineKind = LineKind::new(Level::Error, module_path!(), "panics of callbacks about Redis");
 
 /// What may happen to a message when too many wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,10 +87,10 @@ pub enum AskError {
     #[error("Redis refused to answer: {0}")]
     Refused(String),
     /// As many questions wait as may wait.
-    #[error("too many questions wait for Redis's answers already")]
+    #[error("too many questions already wait for Redis")]
     Full,
     /// There is no room for the message whose receivers would be counted (`redis_queue`).
-    #[error("too much waits to be published already")]
+    #[error("too many bytes already wait to be published")]
     NoRoom,
 }
 
@@ -108,7 +108,7 @@ impl Ask {
     /// Passes the answer on, on the publisher's thread. A panic of the callback must not end that thread.
     pub(super) fn answer(self, answer: Result<Vec<u64>, AskError>) {
         if catch_unwind(AssertUnwindSafe(|| (self.reply)(answer))).is_err() {
-            PANICKED.write(|| "who asked for the number of a channel's subscribers panicked".to_owned());
+            PANICKED.write(|| "the callback for the number of a channel's subscribers panicked".to_owned());
         }
     }
 }

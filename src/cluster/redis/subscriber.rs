@@ -242,7 +242,7 @@ impl Subscriber<'_> {
             return;
         }
         if catch_unwind(AssertUnwindSafe(|| (self.sink.incoming)(incoming))).is_err() {
-            PANICKED.write(|| "the sink for what comes from Redis panicked".to_owned());
+            PANICKED.write(|| "the sink for messages from Redis panicked".to_owned());
         }
     }
 

@@ -1,10 +1,10 @@
-//! The drain: a server that is about to end lets its clients go, spread over a window, so that the servers they go to do
-//! not meet all of them at once.
+//! The drain: a server that is about to end disconnects its clients spread over a window, so that they do not all reach
+//! their next servers at the same moment.
 //!
-//! Health checks and handshakes are answered `503` from the first moment; whoever has a session is served until it is let
-//! go. That happens when nothing is under way for it: no upgrade, no request half read, nothing queued, no acknowledgement
-//! owed. Who is never at rest is closed with the window. The plan of a drain, four bytes for each session, lives in the
-//! alarm that carries it on.
+//! Health checks and handshakes are answered `503` from the first moment. Existing sessions are served until they are
+//! disconnected. That happens when nothing is under way: no upgrade, no half-read request, nothing queued, no
+//! acknowledgement due. A session that is never at rest is closed at the end of the window. The plan of a drain, four
+//! bytes per session, is in the alarm that carries it on.
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
@@ -24,15 +24,15 @@ use crate::socketio::DisconnectReason;
 /// Time after which it is looked again whether a session is at rest.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
-/// Who is let go when.
+/// The plan: when each client is disconnected.
 struct Drain {
     began: Millis,
     window: Duration,
     /// Sessions that there were when it began.
     count: usize,
-    /// Those whose time has not come, in the order in which it does: any.
+    /// Sessions whose time has not come, in random order.
     ahead: Vec<SessionKey>,
-    /// Those whose time has come, and for whom something was under way.
+    /// Sessions whose time has come while something was under way.
     busy: Vec<SessionKey>,
     /// When it is looked at these again.
     look: Millis,

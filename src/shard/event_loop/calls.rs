@@ -1,4 +1,4 @@
-//! The application hears what it must hear, in the order in which it happened.
+//! Calls of the application, in the order in which their causes happened.
 
 use std::rc::Rc;
 

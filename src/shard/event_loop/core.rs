@@ -1,7 +1,7 @@
 //! What a shard owns: connections, sessions, sockets, rooms, timers, and what is due this turn.
 //!
-//! The core is plain state in one `RefCell` of the [`Shard`](crate::shard::Shard). It never calls the application: what the
-//! application must hear is left in `calls`, and called when the core is not borrowed.
+//! The core is plain state in one `RefCell` of the [`Shard`](crate::shard::Shard). It never calls the application: it
+//! queues calls, which are made when the core is not borrowed.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;

@@ -1,11 +1,12 @@
-//! Who may go on with a large message while much is half sent.
+//! Admission of large messages while many are half sent.
 //!
-//! Many who begin to send a large message at once, all together more than the server may keep, are not cut off: while half of
-//! the bound is half sent, each may send a little, and whoever has sent that waits in a line until there is room for its whole
-//! message. So some messages become whole and make room for others, instead of all of them growing together.
+//! Many clients that begin a large message at once, more in total than the server may keep, are not cut off. While half
+//! of the limit is half sent, each may send a little. Then it waits in a line until there is room for its whole
+//! message. So some messages are completed and make room for others, instead of all of them growing together.
 //!
-//! In the line, who needs the least comes first, so that nobody waits for another's megabyte with a few kilobytes. Who is let
-//! in and then sends next to nothing gives its place up: it keeps what it has sent, and stands behind all who never did so.
+//! In the line the client that needs the least comes first, so that nobody waits for another's megabyte with a few
+//! kilobytes. A client that is admitted but sends too slowly loses its place: it keeps what it has sent, and goes
+//! behind all clients that never did so.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
@@ -27,18 +28,18 @@ const LITTLE: usize = 8;
 const LEAST: usize = 1024;
 const MOST: usize = 16 * 1024;
 
-/// Time between two looks at who may go on.
+/// Time between two checks of the line.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// Who was let in sends so many bytes in this time, or gives its place up.
+/// An admitted client must send this many bytes in this time, or it loses its place.
 const PROGRESS: usize = 16 * 1024;
 const PATIENCE: Duration = Duration::from_millis(250);
 
-/// For so many who need no more than this there is always room, if that is a part of the bound, all together.
+/// For this many clients that need no more than this there is always room, if all together that is a part of the limit.
 const SHORT: usize = 64 * 1024;
 const SHORTS: usize = 8;
 
-/// Those that have half sent a message, while there are too many.
+/// Clients with a half-sent message, while there are too many.
 #[derive(Debug, Default)]
 pub(super) struct Assembly {
     crowd: Option<Box<Crowd>>,
@@ -48,16 +49,16 @@ pub(super) struct Assembly {
 struct Crowd {
     /// What one may have half sent without waiting.
     little: usize,
-    /// Those that were let in.
+    /// Admitted clients.
     going: HashMap<ConnectionKey, Progress>,
-    /// How often those have given their place up that have not sent their message since.
+    /// How often clients have lost their place and not completed their message since.
     lost: HashMap<ConnectionKey, u32>,
-    /// Those that wait to be let in. One that has gone, or went on by itself, may still be among them.
+    /// Clients that wait for admission. One that is gone, or went on by itself, may still be among them.
     line: BinaryHeap<Reverse<Waiting>>,
     next_look: Millis,
 }
 
-/// Who waits; the least is the first.
+/// A waiting client; the one that needs the least is the first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Waiting {
     lost: u32,
@@ -86,7 +87,7 @@ impl Assembly {
         self.crowd.is_some()
     }
 
-    /// Whether it is time to look who may go on.
+    /// Whether it is time to check the line.
     pub(super) fn is_due(&self, now: Millis) -> bool {
         self.crowd.as_ref().is_some_and(|crowd| crowd.next_look <= now)
     }
@@ -218,7 +219,7 @@ impl Guard {
         if bytes < little {
             return Some(Over::Whole);
         }
-        // Who has not been read is not to blame. And the buffer of what it has begun since may be smaller.
+        // A client that has not been read is not to blame. And the buffer of what it has begun since may be smaller.
         let is_unread = self.is_unread(key);
         if is_unread || bytes.abs_diff(progress.bytes) >= PROGRESS {
             *progress = Progress { bytes, at: self.now() };

@@ -1,4 +1,4 @@
-//! Who is not read for now: its client has sent more than it may, or more waits for it than it may leave while it sends.
+//! Connections that are not read for now: the client has sent more than it may, or too much waits for it.
 
 use crate::shard::guard::Guard;
 use crate::shard::net::connection::{Connection, Input, Role, Stage};

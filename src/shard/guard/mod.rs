@@ -1,4 +1,4 @@
-//! What keeps the server in its bounds: memory, slow clients, what is half sent, handlers that take long.
+//! Enforcement of limits: memory, slow clients, half-sent messages, slow handlers.
 
 pub(in crate::shard) mod assembly;
 pub(in crate::shard) mod census;
@@ -22,7 +22,7 @@ pub(crate) struct Guard {
     recovering: Recovering,
     /// Bytes of unfinished messages and requests that came since the last look at all of them.
     kept: usize,
-    /// Who may go on with a large message while much is half sent.
+    /// Admission of large messages while many are half sent.
     assembly: Assembly,
     /// When the memory in use is looked at next, and from how many bytes on that are accounted for in any case.
     memory_look: Millis,

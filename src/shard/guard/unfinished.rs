@@ -1,8 +1,7 @@
-//! What clients have begun and not finished: parts of WebSocket messages and of requests, and packets whose attachments
-//! are missing.
+//! Unfinished input of clients: parts of WebSocket messages and of requests, and packets with missing attachments.
 //!
-//! Nearly all messages come whole, and keep nothing. So what is kept is not reckoned up with each read; only when enough
-//! has come to matter are all clients looked at.
+//! Nearly all messages arrive whole and keep nothing. So unfinished input is not added up with each read; all clients
+//! are checked only when enough has come to matter.
 
 use crate::engineio::Reason;
 use crate::metrics::Limit;
@@ -53,7 +52,7 @@ impl Guard {
         self.cut_owners(owners, excess, limit)
     }
 
-    /// Who has something half sent, and how much.
+    /// Clients with unfinished input, and how much.
     fn owners_of_unfinished(&self) -> Vec<(usize, Owner)> {
         let connections = self
             .connections()
@@ -111,7 +110,7 @@ fn sum(owners: &[(usize, Owner)]) -> usize {
     owners.iter().map(|(held, _)| held).sum()
 }
 
-/// Who has something half sent.
+/// A client with unfinished input.
 #[derive(Debug, Clone, Copy)]
 enum Owner {
     /// A message or a request on its way.

@@ -1,4 +1,4 @@
-//! Bytes in: who is read when, and what requests, WebSocket messages and packets mean.
+//! Input: the order of reading, and the meaning of requests, WebSocket messages and packets.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Packets of clients: from Engine.IO messages to what they mean in Socket.IO.
+//! Clients' packets: from Engine.IO messages to their meaning in Socket.IO.
 
 use std::rc::Rc;
 

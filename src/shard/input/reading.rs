@@ -1,12 +1,13 @@
-//! Bytes in: who is read when, and for how long.
+//! Reading: which connection is read when, and for how long.
 //!
-//! Who has something to be read stands in a line. A turn reads for a bounded time, each connection for a part of it; who had
-//! that and has more stands at the end of the line again, and who was not come to is first in the next turn. Requests,
-//! which may be health checks, have a line of their own, and half of the time at least, so that no flood of WebSockets
-//! keeps them waiting.
+//! Connections with unread bytes stand in a line. A turn reads for a bounded time, and each connection for a part of
+//! it. A connection that had its turn and has more goes to the end of the line; connections that were not reached are
+//! first in the next turn. Requests, which may be health checks, have a line of their own and at least half of the
+//! time, so that no flood of WebSockets keeps them waiting.
 //!
-//! The kernel tells of new bytes once. So whoever may have bytes left is in the line, or is held up and has what lets it go
-//! on: an alarm, what waits for it, or a place in the line for room ([`assembly`](crate::shard::guard::assembly)). Nothing else may forget it.
+//! The kernel reports new bytes once. So a connection that may have unread bytes is in the line, or is held up and has
+//! something that lets it continue: an alarm, its queue, or a place in the line for room
+//! ([`assembly`](crate::shard::guard::assembly)). No other code may forget it.
 
 use std::cell::Cell;
 use std::io;
@@ -26,7 +27,8 @@ const READS_PER_TURN: usize = 16;
 /// Time that one connection has in a turn.
 const ONE: Duration = Duration::from_millis(1);
 
-/// Time in which all who stand in the line are to have had their turn: where many do, each has less than [`ONE`].
+/// Time in which all connections in the line should have had their turn: when there are many, each has less than
+/// [`ONE`].
 const ROUND: Duration = Duration::from_millis(15);
 
 /// Time that all have.

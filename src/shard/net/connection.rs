@@ -1,4 +1,4 @@
-//! One TCP connection: its socket, what it is being used for, and what waits to be written.
+//! One TCP connection: its socket, its use, and its waiting output.
 
 use std::net::SocketAddr;
 
@@ -110,7 +110,7 @@ pub(in crate::shard) struct WebSocket {
     pub(in crate::shard) role: Role,
 }
 
-/// Whose WebSocket it is.
+/// The use of a WebSocket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::shard) enum Role {
     /// It serves, or probes for, this session.

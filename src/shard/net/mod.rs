@@ -1,4 +1,4 @@
-//! TCP connections: how they come in, what waits for them, and how it is written.
+//! TCP connections: accepting them, their waiting output, and writing it.
 
 pub(in crate::shard) mod accept;
 pub(in crate::shard) mod answers;

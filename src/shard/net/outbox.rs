@@ -1,4 +1,4 @@
-//! What waits for a client whose socket would block. It exists only while something waits.
+//! The waiting output of a client whose socket would block. It exists only while something waits.
 
 use std::collections::VecDeque;
 use std::io::{self};
@@ -34,7 +34,7 @@ pub(in crate::shard) struct Outbox {
 }
 
 impl Outbox {
-    /// An empty outbox, whose peer must come on every `patience`.
+    /// An empty outbox, whose peer must make progress every `patience`.
     pub(super) fn new(now: Millis, patience: Duration) -> Self {
         Self {
             pieces: VecDeque::new(),

@@ -1,4 +1,4 @@
-//! The packets of a POST that was read whole, as far as they are still to be handled.
+//! The packets of a completely read POST that are still to be handled.
 
 use bytes::Bytes;
 use bytestring::ByteString;

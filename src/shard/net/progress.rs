@@ -1,7 +1,7 @@
-//! How far a peer has come in taking what is written to it.
+//! A peer's progress in taking its output.
 //!
-//! What counts is what the peer has acknowledged: what the socket took, less what the kernel still holds of it. The kernel
-//! is asked only now and then, and only about connections for which something waits.
+//! Progress is what the peer has acknowledged: what the socket took, less what the kernel still holds of it. The kernel
+//! is asked only now and then, and only about connections with waiting output.
 
 use std::time::Duration;
 

@@ -1,7 +1,8 @@
-//! Slow consumers: clients that do not take what is sent to them, and are cut off.
+//! Slow consumers: clients that do not take their output, and are cut off.
 //!
-//! Slow is who makes no progress, who alone holds more than a client may, and, when all together hold much, who holds most
-//! for what it takes. Who reads as fast as its link allows is none of these, however much is sent to it at once.
+//! A client is slow if it makes no progress, if more waits for it than may wait for one client, or, when all queues
+//! together are long, if it holds much and takes little. A client that reads as fast as its link allows is none of
+//! these, however much is sent to it at once.
 
 use bytes::Bytes;
 

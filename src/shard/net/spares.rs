@@ -1,10 +1,10 @@
-//! Connections beyond the limit. A server that is full is well: it must answer health checks, and the requests of the sessions
-//! that it has.
+//! Connections beyond the limit. A full server is healthy: it must answer health checks, and the requests of its
+//! sessions.
 //!
-//! So some more are taken in than may be, the *spares*. Each gets one answer and is closed. When they are too many, the oldest
-//! goes for the new one, and nobody is kept out by those who only connect, or send half a request. A spare that serves a
-//! session is spared as long as such spares leave half of the room to new ones. What has just come does not go before it was
-//! read: the rest waits for the next turn.
+//! So it accepts some connections beyond the limit, the *spares*. Each gets one answer and is closed. When there are
+//! too many, the oldest is closed for the new one, so clients that only connect, or send half a request, keep nobody
+//! out. A spare that serves a session is spared as long as such spares leave half of the room to new ones. A new one is
+//! not closed before it was read: the rest wait for the next turn.
 
 use std::collections::VecDeque;
 use std::time::Duration;

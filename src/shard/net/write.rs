@@ -1,4 +1,4 @@
-//! Bytes out: what a turn queues, its flush, and the clients that do not read.
+//! Output: what a turn queues, its flush, and clients that do not read.
 //!
 //! Within a turn, frames are only noted in [`Batches`](crate::shard::store::batches::Batches); the flush at the turn's end gives each
 //! socket all that is due in one system call. What a socket refuses moves to its [`Outbox`].

@@ -1,5 +1,5 @@
-//! Sessions at work: what they want done is carried out on their connections, frames for them leave by the transport that they
-//! are on, and their timers are kept.
+//! Sessions act: their effects are carried out on their connections, frames for them leave by their transport, and their
+//! timers are kept.
 
 use crate::engineio::{Effect, Frames, Lost, MAX_ANSWER, Millis, Overdue, Reason, Route, Session, Settings};
 use crate::metrics::Limit;

@@ -1,7 +1,7 @@
-//! How much one client may send, if that is bounded: messages, and bytes.
+//! How much one client may send, if that is limited: messages and bytes.
 //!
-//! Who has sent as much as may be is held up: nothing more is read from its WebSocket, so that TCP holds the client up in
-//! turn, and a POST is answered later. Only a WebSocket that never waits is closed ([`strain`](super::strain)).
+//! A client that has sent as much as it may is held up: its WebSocket is not read, so TCP backpressure slows it, and a
+//! POST is answered later. Only a WebSocket that never waits is closed ([`strain`](super::strain)).
 
 use crate::engineio::Millis;
 use crate::metrics::Limit;

@@ -1,4 +1,4 @@
-//! A client: its session, and what Socket.IO keeps for it across namespaces.
+//! A client: its session, and its Socket.IO state across namespaces.
 
 use std::fmt;
 use std::sync::Arc;

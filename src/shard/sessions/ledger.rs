@@ -1,9 +1,9 @@
-//! The memory ledger: what sessions keep for as long as they live, counted when it is kept.
+//! The memory ledger: it counts what sessions keep for their lives, when they keep it.
 //!
-//! A session, its handshake, its sockets, their rooms, data and acknowledgements: whatever a client can make the server
-//! keep counts, by what it chose the length of and by a constant for what stands around it. It is counted for each session
-//! and in sum. What waits for a client ([`slow`](crate::shard::sessions::slow)), and what it has half sent ([`unfinished`](crate::shard::guard::unfinished)),
-//! is counted there.
+//! A session, its handshake, its sockets, their rooms, data and acknowledgements: everything that a client can make the
+//! server keep counts, by the length that the client chose and a constant for the rest. It is counted for each session
+//! and in sum. A client's queue ([`slow`](crate::shard::sessions::slow)) and its unfinished input
+//! ([`unfinished`](crate::shard::guard::unfinished)) are counted there.
 
 use std::cmp::Reverse;
 

@@ -1,4 +1,4 @@
-//! Engine.IO sessions: what a shard knows of a client across its connections, and what it keeps and may send.
+//! Engine.IO sessions: a shard's state of a client across its connections, and its limits.
 
 use std::collections::{HashMap, VecDeque};
 use std::ops::{Deref, DerefMut};

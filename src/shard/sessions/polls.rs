@@ -1,5 +1,5 @@
-//! Answers to held GETs: when they are given, and what they are. In a fan-out a payload is made once, and compressed once in
-//! each coding, however many clients get the same.
+//! Answers to held GETs: their time and their content. In a fan-out a payload is made once, and compressed once in each
+//! coding, for any number of clients.
 
 use bytes::Bytes;
 

@@ -1,4 +1,4 @@
-//! Clients for which much waits: whom the server cuts off for it, and of whom it waits for a sign of life.
+//! Clients with long queues: cutting them off, and waiting for a sign of life.
 
 use std::cmp::Reverse;
 

@@ -1,8 +1,8 @@
-//! Who is closed for sending more than it may: a WebSocket's client that goes on, and never waits.
+//! Closing WebSockets that send more than they may and never wait.
 //!
-//! An upload that waits for each acknowledgement is held up most of the time, too, and so is a client that sends on its return
-//! what it kept while it was away. What tells them from a flood is that they come to an end of what they send: the socket is
-//! found empty now and then. A polling client waits for the answer to each POST, so it is never closed for this.
+//! An upload that waits for each acknowledgement is held up most of the time, too, and so is a client that returns and
+//! sends what it had kept. Unlike a flood, they come to an end: now and then their socket is empty. A polling client
+//! waits for the answer to each POST, so it is never closed for this.
 
 use std::time::Duration;
 

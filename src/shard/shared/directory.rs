@@ -1,4 +1,4 @@
-//! What the program has declared, as the shards see it: plain data, which may be asked at any time.
+//! The program's declarations for the shards: plain data, which any code may ask at any time.
 
 use crate::shard::shared::Shared;
 use crate::shard::shared::namespaces::{Child, NamespaceRef};

@@ -1,4 +1,4 @@
-//! Whom a broadcast is for.
+//! The target of a broadcast.
 
 use crate::engineio::{Frames, Sid};
 use crate::memory::allocated;
@@ -30,7 +30,7 @@ pub(crate) struct Target {
     pub(crate) rooms: Vec<Box<str>>,
     /// The rooms of which a receiver is in none.
     pub(crate) except: Vec<Box<str>>,
-    /// The socket that is left out, as the one who sent it.
+    /// The sender, which is left out.
     pub(crate) sender: Option<Sid>,
 }
 

@@ -209,7 +209,7 @@ impl Relay {
     }
 }
 
-/// Who wants the answers to a broadcast.
+/// The receiver of the answers to a broadcast.
 #[derive(Clone)]
 pub(crate) enum Asker {
     Collection(Arc<Collection>),

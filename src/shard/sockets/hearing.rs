@@ -1,4 +1,5 @@
-//! CONNECTs that wait until their namespace is heard in the cluster: who is connected hears what other servers send.
+//! CONNECTs that wait until their namespace is heard in the cluster, so that a connected socket hears what other
+//! servers send.
 
 use std::rc::Rc;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
-//! The ids of sockets as texts: what the application and its clients call a socket, and the way back.
+//! The ids of sockets as texts for the application and clients, and looking sockets up by them.
 //!
-//! A socket's own sid serves for clients of Socket.IO 3 and newer. A 2.x client makes its sockets' ids from the id of its
-//! session, so that these are known here by that.
+//! For clients of Socket.IO 3 and newer, a socket's sid is its id. A 2.x client derives its sockets' ids from the id of
+//! its session, so the server does the same.
 
 use crate::engineio::Sid;
 use crate::shard::sessions::client::Lookup;

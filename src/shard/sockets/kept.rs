@@ -1,4 +1,4 @@
-//! What sockets keep, as the ledger of their sessions counts it.
+//! What sockets keep, counted in the ledger of their sessions.
 
 use crate::shard::sockets::Sockets;
 use crate::shard::store::keys::{NamespaceKey, SessionKey, SocketRef};

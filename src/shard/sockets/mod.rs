@@ -1,4 +1,4 @@
-//! Socket.IO sockets: namespaces, rooms, acknowledgements, who is meant, and sending to many.
+//! Socket.IO sockets: namespaces, rooms, acknowledgements, targets, and sending to many.
 
 use std::collections::{HashMap, VecDeque};
 use std::ops::{Deref, DerefMut};

@@ -1,4 +1,4 @@
-//! The namespaces of a shard: those that the program declared, and those that came into being at run time.
+//! The namespaces of a shard: declared ones, and those made at run time.
 //!
 //! A declared namespace is its place in a table that never changes. The others (*children*, each with the handlers of the
 //! parent whose predicate its name fits) are made by the application for all shards alike; a shard keeps one as long as

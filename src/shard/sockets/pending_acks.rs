@@ -16,7 +16,7 @@ pub(super) struct PendingAck {
     pub(super) waiter: Waiter,
 }
 
-/// Who waits for an acknowledgement.
+/// The receiver of an acknowledgement.
 pub(super) enum Waiter {
     Callback(AckCallback),
     /// A broadcast that asked many.

@@ -1,8 +1,8 @@
-//! What a shard has others answer: broadcasts with acknowledgements, and questions to other servers. Each waits until all
-//! answers are there, or until its time is up.
+//! Waiting for answers: of clients to broadcasts, and of other servers to questions. Each wait ends when all answers
+//! are there, or when its time is up.
 //!
-//! The time is the caller's, who may have it from a client, and be an age. So what has ended is let go at once, and how many may
-//! wait is bounded.
+//! The caller chooses the time, maybe by a client's wish, and it may be an age. So a finished wait is dropped at once,
+//! and the number of waits is limited.
 
 use std::rc::Rc;
 use std::time::Duration;

@@ -1,9 +1,9 @@
-//! What one turn of the loop queues for many connections, shared among them.
+//! The batches of a turn: what it queues for many connections, shared among them.
 //!
-//! A broadcast is the same for all who get it, and so is a run of broadcasts. Sequences of frames are therefore paths of
-//! a tree: a node is one [`Frames`](crate::engineio::Frames) behind its parent's, and a connection holds no more than the node at which its
-//! sequence ends. Queueing what the connection before also got moves two counts and touches no reference count; a
-//! sequence many connections end at is joined once, and goes to each in a single send.
+//! A broadcast is the same for all its receivers, and so is a run of broadcasts. Sequences of frames are therefore
+//! paths of a tree: a node is one [`Frames`](crate::engineio::Frames) behind its parent's, and a connection holds only
+//! the node at the end of its sequence. Queueing the same as for the connection before moves two counts and touches no
+//! reference count. A sequence at which many connections end is joined once, and goes to each in a single send.
 
 use std::borrow::Cow;
 use std::num::NonZeroU32;

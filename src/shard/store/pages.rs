@@ -1,4 +1,4 @@
-//! Values by key, in pages that are given back: what a shard holds for each connection and session.
+//! Values by key, in pages that are given back: a shard's connections and sessions.
 //!
 //! A plain slab keeps the memory of its busiest hour forever. Here 64 neighbouring keys share one allocation, which is
 //! freed after its last value; the lowest page with room is always filled first, so that after a peak the upper pages

@@ -1,10 +1,10 @@
-//! What falls due when: a coarse hashed wheel for the deadlines of a shard.
+//! A coarse hashed timer wheel for the deadlines of a shard.
 //!
 //! Deadlines of a server move far more often than they pass, so there is no cancelling: an entry is a hint to look at
-//! its owner again. The owner keeps its own deadline and the instant it is armed at, compares them with the clock when
-//! its key comes up, and arms again only what lies earlier than an entry it already has; so one or two entries an owner
-//! are enough. Where others choose the deadlines, they may move to and fro, and the entries that were replaced be far ahead:
-//! [`is_crowded`](Timers::is_crowded) says when it pays to look for them.
+//! its owner again. The owner keeps its own deadline and the instant for which it is armed. When its key comes up it
+//! compares them with the clock, and arms again only for an earlier instant than an existing entry. So one or two
+//! entries per owner are enough. Where others choose the deadlines, these may move to and fro, and replaced entries may
+//! be far ahead: [`is_crowded`](Timers::is_crowded) says when it pays to look for them.
 //!
 //! Far deadlines are rounded up, by a few hundredths of a percent of the time until then: the heartbeats of many clients
 //! come up together, and the loop wakes less often.

@@ -1,4 +1,4 @@
-//! Answers to requests, and what becomes of their connections.
+//! Answers to requests, and what happens to their connections.
 
 use bytes::Bytes;
 

@@ -1,4 +1,4 @@
-//! Bodies of requests: those of POSTs, and those that nobody wants.
+//! Bodies of requests: of POSTs, and unwanted ones.
 
 use crate::http::{self, BodyError, BodyStep, Delivery, HeaderLines, Status};
 use crate::metrics::Limit;

@@ -1,9 +1,9 @@
-//! Handshakes that wait for everything else: who is connected comes first, and health checks are not behind a crowd.
+//! Handshakes that wait for everything else: connected clients come first, and health checks are not behind a crowd.
 //!
-//! When thousands of clients come at once, each costs ten times what it costs to read its request. So their requests are
-//! read as they come, and a turn begins only so many sessions; the rest wait, in the order in which they came. What is kept
-//! of one that waits is its bytes, which are parsed again. A client that closes its half meanwhile is taken to have given
-//! up: what a crowd has abandoned is not worked off.
+//! When thousands of clients come at once, each session costs ten times what it costs to read its request. So requests
+//! are read as they come, and a turn begins only so many sessions; the rest wait in order. A waiting handshake is kept
+//! as bytes, which are parsed again. If its client closes its half meanwhile, it has given up, and its handshake is
+//! dropped.
 
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -21,7 +21,7 @@ const PER_TURN: usize = 16;
 /// The handshakes that wait, and how many may be done at once.
 #[derive(Debug, Default)]
 pub(in crate::shard::input) struct Handshakes {
-    /// Whose they are. Those that have gone meanwhile are still among them.
+    /// Their connections. Ones that ended meanwhile are still among them.
     waiting: VecDeque<ConnectionKey>,
     /// How many more this turn may do.
     left: usize,

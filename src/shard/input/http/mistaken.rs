@@ -1,5 +1,5 @@
-//! Clients that are set up for another server: they look for another path, or speak another encoding. Both they and the log
-//! are told, as neither would find out otherwise.
+//! Clients that are configured for another server: they use another path, or another encoding. Both they and the log
+//! are told, because neither would find out otherwise.
 
 use std::sync::Arc;
 

@@ -1,14 +1,14 @@
-//! What one shard's sockets were sent, in the order in which they were sent it.
+//! The log of what one shard's sockets were sent, in order.
 //!
-//! Each shard keeps a log of its own, because each has an order of its own: of two broadcasts from two threads, one shard
-//! may deliver the first before the second and another the second before the first. What a socket has received is
-//! what its shard's log holds for it up to some entry. The broadcasts of one *origin* (a shard, or the threads outside)
-//! come to all shards in the same order and with rising offsets, so what a shard has delivered at some instant is told by
-//! one offset for each origin.
+//! Each shard keeps its own log, because each has its own order: of two broadcasts from two threads, one shard may
+//! deliver the first before the second and another the second before the first. A socket has received what its shard's
+//! log contains for it, up to some entry. The broadcasts of one *origin* (a shard, or all other threads) come to all
+//! shards in the same order and with rising offsets, so one offset for each origin tells what a shard has delivered at
+//! some instant.
 //!
-//! What is for one socket alone may take a share of the log, no more, or whoever is sent much would take from all others
-//! what they may still need. Beyond it the oldest of the socket's own goes. A *gap* is left where the last of that stood: who
-//! comes back from before it is a new one.
+//! Events for one socket alone may take only a share of the log; otherwise a busy socket would displace events that
+//! others may still need. Beyond the share the socket's oldest events are dropped, and a *gap* is left at the last of
+//! them. A client that comes back from before the gap is a new client.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;

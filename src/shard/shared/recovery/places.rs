@@ -1,8 +1,8 @@
-//! Where in a log an event stands.
+//! The places of events in a log.
 //!
-//! A log is in the order of delivery, in which offsets do not rise: letters of several threads meet there, and a socket that
-//! comes back from another shard brings along what it was sent there. But those of one origin rise, so they are found by
-//! halving; what was brought along is found by its socket and its offset.
+//! A log is in the order of delivery, in which offsets do not rise: letters of several threads meet there, and a socket
+//! that comes back from another shard brings the events that it was sent there. But the offsets of one origin rise, so
+//! they are found by bisection; brought events are found by their socket and offset.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -14,7 +14,7 @@ use crate::socketio::Offset;
 /// The number of an entry of a log: more than that of the entry before it, by one unless something was taken out between.
 pub(in crate::shard::shared) type Place = u64;
 
-/// Whose an entry is.
+/// The origin of an entry.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::shard::shared) enum Whose {
     /// A broadcast of this origin.

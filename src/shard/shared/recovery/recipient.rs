@@ -1,4 +1,4 @@
-//! Whom something is for, if that is one socket.
+//! The receiver of something for one socket.
 
 use crate::engineio::Sid;
 use crate::shard::store::keys::NamespaceKey;

@@ -1,9 +1,9 @@
-//! What a socket that comes back is sent.
+//! The events for a socket that comes back.
 //!
-//! It was lost by one shard, *the old one*, and comes back to another or the same, *the new one*. What it has
-//! received is told by the old one's log, up to the offset that its client names. So it gets what follows there; then what
-//! the new shard has broadcast beyond that; and from then on what the new shard broadcasts. If the old shard is ahead
-//! of the new one, the new one must catch up first, or its next broadcasts would come a second time.
+//! One shard, *the old one*, lost it, and it comes back to another or the same, *the new one*. The old shard's log, up
+//! to the offset that the client names, tells what it has received. So it gets the events after that; then those that
+//! the new shard has broadcast beyond; and from then on the new shard's broadcasts. If the old shard is ahead of the
+//! new one, the new one must catch up first, or its next broadcasts would arrive twice.
 
 use std::sync::Mutex;
 
