@@ -46,6 +46,20 @@ fn a_stopped_way_takes_nothing_and_tells_nothing() {
 }
 
 #[test]
+fn the_end_waits_no_longer_than_the_server_needs_to_end_the_subscriptions() {
+    let server = Server::start(&[]);
+    let mut took = Duration::ZERO;
+    // As often as the time that the server has for it, 200 ms each, is more than all of them may take.
+    for _ in 0..30 {
+        let listener = Listener::on(&quick(server.address()), "news");
+        let began = Instant::now();
+        listener.redis.stop(PATIENCE);
+        took += began.elapsed();
+    }
+    assert!(took < SOON, "{took:?}");
+}
+
+#[test]
 fn a_frozen_server_delays_the_end_until_the_deadline_only() {
     let server = Server::start(&[]);
     let listener = Listener::on(&quick(server.address()), "news");

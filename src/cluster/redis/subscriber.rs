@@ -158,6 +158,7 @@ impl Subscriber<'_> {
         let mut listening = Listening { wire, due: VecDeque::new(), phase: Phase::Beginning };
         listening.send(self.shared.topics.begin());
         let fault = loop {
+            self.part_if_asked();
             if self.has_parted(&listening) {
                 break Fault::Stopped;
             }
@@ -170,17 +171,20 @@ impl Subscriber<'_> {
         fault
     }
 
-    /// Whether everything is done: if this must stop, all subscriptions are ended first, as far as there is time.
-    /// Closing the connection has the same effect, but nobody knows when Redis notices.
-    fn has_parted(&mut self, listening: &Listening) -> bool {
-        let Some(until) = self.shared.parting.get() else { return false };
-        if self.parting.is_none() {
+    /// If this is to stop, all subscriptions are ended first, as far as there is time. Closing the connection says the same, but
+    /// nobody knows when Redis hears of that.
+    fn part_if_asked(&mut self) {
+        if let (None, Some(until)) = (self.parting, self.shared.parting.get()) {
             self.pause();
             self.parting = Some(*until);
             self.shared.topics.unwant_all();
         }
-        let done = listening.due.is_empty() && self.shared.topics.is_told();
-        done || *until <= Instant::now()
+    }
+
+    /// Whether this is to stop, and all subscriptions have ended, or there is no more time.
+    fn has_parted(&self, listening: &Listening) -> bool {
+        let ended = || listening.due.is_empty() && self.shared.topics.is_told();
+        self.parting.is_some_and(|until| ended() || until <= Instant::now())
     }
 
     fn turn(&mut self, listening: &mut Listening) -> Result<(), Fault> {
@@ -199,7 +203,8 @@ impl Subscriber<'_> {
                 self.pause();
                 self.settle(listening);
                 // Changes that were held back can be sent now.
-                return if !told && listening.may_be_told() { Ok(()) } else { self.rest(listening) };
+                let more = !told && listening.may_be_told();
+                return if more || self.has_parted(listening) { Ok(()) } else { self.rest(listening) };
             };
             match listening.understand(value)? {
                 Meaning::Message(topic, channel, payload) => {
