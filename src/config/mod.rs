@@ -3,6 +3,7 @@
 //! [`Config`] describes the server, [`Limits`] its limits. A setting that Node's server also has keeps its name and
 //! default. Only this module reads the environment.
 
+mod checks;
 mod env;
 mod limits;
 mod log_format;
@@ -23,7 +24,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::engineio::{Settings, Transports};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::http::{Cookie, Cors};
 
 /// The settings of one server. Start from [`Config::default`] or [`Config::from_env`] and change what you need.
@@ -182,7 +183,7 @@ impl Config {
     /// counts as not set.
     ///
     /// # Errors
-    /// [`Error::Setting`] names the variable, its value and what is accepted. An unknown `KINGLET_*` variable only
+    /// [`Error::Setting`](crate::Error::Setting) names the variable, its value and what is accepted. An unknown `KINGLET_*` variable only
     /// causes a warning in the log, because orchestrators make such variables from a service's name.
     pub fn from_env() -> Result<Self> {
         Self::default().with_env()
@@ -194,112 +195,6 @@ impl Config {
     /// As [`from_env`](Self::from_env).
     pub fn with_env(self) -> Result<Self> {
         env::apply(self, std::env::vars_os())
-    }
-
-    /// Checks what the types cannot, and normalises the path.
-    pub(crate) fn checked(mut self) -> Result<Self> {
-        if !self.path.starts_with('/') {
-            return Err(refused("KINGLET_PATH", &self.path, "a path that begins with a slash, such as /socket.io/"));
-        }
-        if !self.path.ends_with('/') {
-            self.path.push('/');
-        }
-        for origin in self.allowed_origins.iter_mut().flatten() {
-            *origin = normal_origin("KINGLET_ALLOWED_ORIGINS", origin)?;
-        }
-        for origin in self.cors.iter_mut().flat_map(Cors::named_origins) {
-            *origin = normal_origin("KINGLET_CORS", origin)?;
-        }
-        let token = self.ops_token.as_ref().map(Password::expose);
-        if token.is_some_and(|token| token.len() < 16 || !token.bytes().all(|byte| byte.is_ascii_graphic())) {
-            return Err(refused("KINGLET_OPS_TOKEN", redis::NOT_SHOWN, OPS_TOKEN));
-        }
-        if let Some(shards) = self.shards.filter(|shards| !(1..=256).contains(shards)) {
-            return Err(refused("KINGLET_SHARDS", &shards.to_string(), "1 to 256"));
-        }
-        if let Some(port) = self.ops_port.filter(|port| *port != 0 && self.meets(*port)) {
-            return Err(refused("KINGLET_OPS_PORT", &port.to_string(), "another port than PORT, which clients use"));
-        }
-        let recovery = self.recovery.as_ref().map(|recovery| ("KINGLET_RECOVERY", recovery.max_disconnection_duration));
-        let times = [
-            ("KINGLET_PING_INTERVAL", self.ping_interval),
-            ("KINGLET_PING_TIMEOUT", self.ping_timeout),
-            ("KINGLET_REDIS_CONNECT_TIMEOUT", self.limits.redis_connect_timeout),
-            ("KINGLET_REDIS_PING_INTERVAL", self.limits.redis_ping_interval),
-            ("KINGLET_REDIS_PING_TIMEOUT", self.limits.redis_ping_timeout),
-            ("KINGLET_REDIS_BACKOFF", self.limits.redis_backoff),
-        ];
-        for (name, time) in times.into_iter().chain(recovery) {
-            if time.is_zero() {
-                let off = if name == "KINGLET_RECOVERY" { ", or off" } else { "" };
-                return Err(refused(name, "0", &format!("a time above zero{off}")));
-            }
-        }
-        for (name, bound) in [
-            ("KINGLET_ACCEPT_RATE", self.limits.accept_rate.map(|rate| rate as usize)),
-            ("KINGLET_SESSIONS_PER_ADDRESS", self.limits.sessions_per_address),
-            ("KINGLET_CONNECTIONS_PER_ADDRESS", self.limits.connections_per_address),
-            ("KINGLET_MESSAGE_RATE", self.limits.message_rate),
-            ("KINGLET_BYTE_RATE", self.limits.byte_rate),
-        ] {
-            if bound == Some(0) {
-                return Err(refused(name, "0", "1 or more, or off"));
-            }
-        }
-        for (name, percent) in
-            [("KINGLET_MEMORY_REFUSE", self.limits.memory_refuse), ("KINGLET_MEMORY_SHED", self.limits.memory_shed)]
-        {
-            if let Some(percent) = percent.filter(|percent| !(1..=100).contains(percent)) {
-                return Err(refused(name, &percent.to_string(), "percent, 1 to 100, or off"));
-            }
-        }
-        for (name, count, most) in [
-            ("KINGLET_REQUEST_HEADERS", self.limits.request_headers, 96),
-            ("KINGLET_BLOCKING_THREADS", self.blocking_threads, 1024),
-            ("KINGLET_ACCEPTS_PER_TURN", self.limits.accepts_per_turn, usize::MAX),
-            ("KINGLET_OPS_CONNECTIONS", self.limits.ops_connections, 1024),
-            ("KINGLET_OPS_BATCH", self.limits.ops_batch, usize::MAX),
-            ("KINGLET_WRITES_PER_TURN", self.limits.writes_per_turn, usize::MAX),
-        ] {
-            if !(1..=most).contains(&count) {
-                return Err(refused(name, &count.to_string(), &format!("1 to {most}")));
-            }
-        }
-        for (name, bytes, least, expected) in [
-            (
-                "KINGLET_MEMORY",
-                self.memory,
-                1024 * 1024,
-                "1MiB or more, such as 512MiB; a number without a unit is bytes",
-            ),
-            (
-                "KINGLET_SESSION_MEMORY",
-                Some(self.limits.session_memory),
-                1024,
-                "1KiB or more, because no session fits into less",
-            ),
-            ("KINGLET_REDIS_QUEUE", Some(self.limits.redis_queue), LEAST_FOR_REDIS, FOR_REDIS),
-            ("KINGLET_REDIS_MESSAGE", Some(self.limits.redis_message), LEAST_FOR_REDIS, FOR_REDIS),
-        ] {
-            if let Some(bytes) = bytes.filter(|bytes| *bytes < least) {
-                return Err(refused(name, &bytes.to_string(), expected));
-            }
-        }
-        if let (Some(refuse), Some(shed)) = (self.limits.memory_refuse, self.limits.memory_shed)
-            && refuse > shed
-        {
-            let expected = format!(
-                "at most KINGLET_MEMORY_SHED, which is {shed}%: clients are closed only after new ones are refused"
-            );
-            return Err(refused("KINGLET_MEMORY_REFUSE", &format!("{refuse}%"), &expected));
-        }
-        Ok(self)
-    }
-
-    /// Whether the server itself listens at the address and port for operations.
-    fn meets(&self, ops_port: u16) -> bool {
-        let anywhere = self.address.is_unspecified() || self.ops_address.is_unspecified();
-        self.port == ops_port && (anywhere || self.address == self.ops_address)
     }
 
     /// Whether a page may open a session. A request has one origin or none, unless it repeats the header.
@@ -326,21 +221,4 @@ impl Config {
     pub(crate) fn listen_address(&self) -> SocketAddr {
         SocketAddr::new(self.address, self.port)
     }
-}
-
-/// Least bytes for messages of the cluster. With less, an event's overhead would leave no room to send any.
-const LEAST_FOR_REDIS: usize = 1024;
-const FOR_REDIS: &str = "1KiB or more, because no message to other servers fits into less";
-
-/// What is accepted as the token of the port for operations.
-const OPS_TOKEN: &str = "at least 16 visible ASCII characters, such as the output of `openssl rand -hex 32`";
-
-/// An origin in the form in which browsers send it.
-fn normal_origin(name: &'static str, text: &str) -> Result<String> {
-    let expected = "origins as browsers send them, without a path: https://a.example, http://localhost:8080";
-    origin::normal(text).ok_or_else(|| refused(name, text, expected))
-}
-
-fn refused(name: &'static str, value: &str, expected: &str) -> Error {
-    Error::Setting { name, value: value.to_owned(), expected: expected.to_owned() }
 }

@@ -118,6 +118,52 @@ impl Ack {
         self.open += 1;
         engine.send(id, &self.question);
     }
+
+    fn connecting(&mut self, engine: &mut Engine) -> Option<Phase> {
+        self.run.progress.update("connected", self.here as u64, Some(self.count as u64));
+        (self.here == self.count || self.run.is_stopped()).then(|| {
+            engine.cancel_launches();
+            self.run.gate.arrive(self.here as u64);
+            Phase::AllConnected
+        })
+    }
+
+    fn all_connected(&mut self, engine: &mut Engine) -> Option<Phase> {
+        self.run.may_go_on().then(|| {
+            let meter = Meter::begin(&self.run);
+            self.requests_before = engine.counts.requests;
+            self.tally.begun = nanoseconds();
+            let until = Instant::now() + self.run.options.duration();
+            (0..self.count).for_each(|id| self.ask(engine, id));
+            Phase::Asking { until, meter }
+        })
+    }
+
+    fn asking(&mut self, engine: &Engine, until: Instant, meter: Meter) -> Option<Phase> {
+        self.run.progress.update("answered", self.tally.answered, None);
+        let alone = self.tally.dropouts == self.count as u64;
+        (self.run.is_stopped() || alone || engine.now() >= until).then(|| {
+            let patience = if alone { Duration::ZERO } else { PATIENCE };
+            Phase::Draining { until: engine.now() + patience, meter }
+        })
+    }
+
+    fn draining(&mut self, engine: &Engine, until: Instant, meter: Meter) -> Option<Phase> {
+        (self.open == 0 || engine.now() >= until).then(|| {
+            self.tally.unanswered = self.open as u64;
+            self.tally.requests = engine.counts.requests - self.requests_before;
+            self.run.gate.arrive(self.tally.answered);
+            Phase::Ended(meter)
+        })
+    }
+
+    fn ended(&mut self, engine: &mut Engine, meter: Meter) -> Option<Phase> {
+        self.run.may_go_on().then(|| {
+            self.tally.measured = meter.end(&self.run);
+            engine.leave_all();
+            Phase::Leaving
+        })
+    }
 }
 
 impl Load for Ack {
@@ -152,57 +198,17 @@ impl Load for Ack {
     }
 
     fn turn(&mut self, engine: &mut Engine) -> Flow {
-        let stopped = self.run.is_stopped();
-        match self.phase {
-            Phase::Connecting => {
-                self.run.progress.update("connected", self.here as u64, Some(self.count as u64));
-                if self.failed.is_some() {
-                    return Flow::Done;
-                }
-                if self.here == self.count || stopped {
-                    engine.cancel_launches();
-                    self.run.gate.arrive(self.here as u64);
-                    self.phase = Phase::AllConnected;
-                }
-            }
-            Phase::AllConnected => {
-                if stopped || self.run.gate.passed().is_some() {
-                    let meter = Meter::begin(&self.run);
-                    self.requests_before = engine.counts.requests;
-                    self.tally.begun = nanoseconds();
-                    self.phase = Phase::Asking { until: Instant::now() + self.run.options.duration(), meter };
-                    (0..self.count).for_each(|id| self.ask(engine, id));
-                }
-            }
-            Phase::Asking { until, meter } => {
-                self.run.progress.update("answered", self.tally.answered, None);
-                let alone = self.tally.dropouts == self.count as u64;
-                if stopped || alone || engine.now() >= until {
-                    let patience = if alone { Duration::ZERO } else { PATIENCE };
-                    self.phase = Phase::Draining { until: engine.now() + patience, meter };
-                }
-            }
-            Phase::Draining { until, meter } => {
-                if self.open == 0 || engine.now() >= until {
-                    self.tally.unanswered = self.open as u64;
-                    self.tally.requests = engine.counts.requests - self.requests_before;
-                    self.run.gate.arrive(self.tally.answered);
-                    self.phase = Phase::Ended(meter);
-                }
-            }
-            Phase::Ended(meter) => {
-                if stopped || self.run.gate.passed().is_some() {
-                    self.tally.measured = meter.end(&self.run);
-                    self.phase = Phase::Leaving;
-                    engine.leave_all();
-                }
-            }
-            Phase::Leaving => {
-                if engine.is_deserted() {
-                    return Flow::Done;
-                }
-            }
-        }
+        let next = match self.phase {
+            _ if self.failed.is_some() => return Flow::Done,
+            Phase::Connecting => self.connecting(engine),
+            Phase::AllConnected => self.all_connected(engine),
+            Phase::Asking { until, meter } => self.asking(engine, until, meter),
+            Phase::Draining { until, meter } => self.draining(engine, until, meter),
+            Phase::Ended(meter) => self.ended(engine, meter),
+            Phase::Leaving if engine.is_deserted() => return Flow::Done,
+            Phase::Leaving => None,
+        };
+        self.phase = next.unwrap_or(self.phase);
         match self.phase {
             Phase::Connecting | Phase::Asking { .. } | Phase::Leaving => Flow::Within(Duration::from_millis(20)),
             _ => Flow::Within(Duration::from_millis(1)),

@@ -21,6 +21,8 @@ use crate::workers::conduct;
 
 /// How long all may take to connect, and later to leave.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// Index of the client that speaks.
+const SPEAKER: usize = 0;
 /// Clients named one by one in the table at most.
 const NAMED: usize = 200;
 
@@ -126,6 +128,54 @@ impl Broadcast {
         engine.send(0, &Batch::new(transport, packet.as_bytes(), 1));
     }
 
+    /// Whether this process plays the client that speaks, its first.
+    const fn speaks(&self) -> bool {
+        self.first == SPEAKER
+    }
+
+    fn connecting(&mut self, engine: &mut Engine) -> Option<Phase> {
+        let all = self.clients.len();
+        self.run.progress.update("connected", self.settled as u64, Some(all as u64));
+        (self.settled == all || self.run.is_stopped() || self.begun.elapsed() > PATIENCE).then(|| {
+            engine.cancel_launches();
+            self.connected_in = self.begun.elapsed();
+            self.run.gate.arrive(self.settled as u64);
+            Phase::AllConnected
+        })
+    }
+
+    fn all_connected(&mut self, engine: &mut Engine) -> Option<Phase> {
+        self.run.may_go_on().then(|| {
+            if self.speaks() {
+                self.say(engine);
+            }
+            Phase::Listening(engine.now() + self.run.options.duration())
+        })
+    }
+
+    fn listening(&mut self, engine: &Engine, until: Instant) -> Option<Phase> {
+        let listeners = self.clients.len() - usize::from(self.speaks());
+        self.run.progress.update("heard", self.heard as u64, Some(listeners as u64));
+        let speaker_heard = self.speaks() && !self.clients[0].heard_at.is_empty();
+        let heard = self.heard - usize::from(speaker_heard);
+        (heard == listeners || self.run.is_stopped() || engine.now() > until).then(|| {
+            self.run.gate.arrive(self.heard as u64);
+            Phase::AllHeard
+        })
+    }
+
+    fn all_heard(&self, engine: &mut Engine) -> Option<Phase> {
+        self.run.may_go_on().then(|| {
+            engine.leave_all();
+            Phase::Leaving(engine.now() + PATIENCE)
+        })
+    }
+
+    /// Whether all have left, or have taken too long to.
+    fn is_over(&self, engine: &Engine, until: Instant) -> bool {
+        self.away >= self.clients.len() || engine.is_deserted() || engine.now() > until
+    }
+
     fn tally(self, engine: &Engine) -> Outcome {
         let mut instances = HashMap::new();
         for id in (0..self.clients.len()).filter(|&id| self.clients[id].joined) {
@@ -167,48 +217,15 @@ impl Load for Broadcast {
     }
 
     fn turn(&mut self, engine: &mut Engine) -> Flow {
-        let all = self.clients.len();
-        let speaker = usize::from(self.first == 0);
-        let stopped = self.run.is_stopped();
-        match self.phase {
-            Phase::Connecting => {
-                self.run.progress.update("connected", self.settled as u64, Some(all as u64));
-                if self.settled == all || stopped || self.begun.elapsed() > PATIENCE {
-                    engine.cancel_launches();
-                    self.connected_in = self.begun.elapsed();
-                    self.run.gate.arrive(self.settled as u64);
-                    self.phase = Phase::AllConnected;
-                }
-            }
-            Phase::AllConnected => {
-                if stopped || self.run.gate.passed().is_some() {
-                    if speaker == 1 {
-                        self.say(engine);
-                    }
-                    self.phase = Phase::Listening(engine.now() + self.run.options.duration());
-                }
-            }
-            Phase::Listening(until) => {
-                self.run.progress.update("heard", self.heard as u64, Some((all - speaker) as u64));
-                let speaker_heard = speaker == 1 && !self.clients[0].heard_at.is_empty();
-                let heard = self.heard - usize::from(speaker_heard);
-                if heard == all - speaker || stopped || engine.now() > until {
-                    self.run.gate.arrive(self.heard as u64);
-                    self.phase = Phase::AllHeard;
-                }
-            }
-            Phase::AllHeard => {
-                if stopped || self.run.gate.passed().is_some() {
-                    engine.leave_all();
-                    self.phase = Phase::Leaving(engine.now() + PATIENCE);
-                }
-            }
-            Phase::Leaving(until) => {
-                if self.away >= all || engine.is_deserted() || engine.now() > until {
-                    return Flow::Done;
-                }
-            }
-        }
+        let next = match self.phase {
+            Phase::Connecting => self.connecting(engine),
+            Phase::AllConnected => self.all_connected(engine),
+            Phase::Listening(until) => self.listening(engine, until),
+            Phase::AllHeard => self.all_heard(engine),
+            Phase::Leaving(until) if self.is_over(engine, until) => return Flow::Done,
+            Phase::Leaving(_) => None,
+        };
+        self.phase = next.unwrap_or(self.phase);
         match self.phase {
             Phase::AllConnected | Phase::AllHeard => Flow::Within(Duration::from_millis(1)),
             _ => Flow::Within(Duration::from_millis(50)),
@@ -227,54 +244,67 @@ impl Tally for Outcome {
     }
 
     fn report(&self, _: &Options) -> (Report, Verdict) {
-        let after = |at: u64| at.saturating_sub(self.said_at);
-        let listeners = || self.clients.iter().filter(|&(&index, _)| index != 0);
-        let heard = listeners().filter(|(_, told)| !told.heard_at.is_empty()).count();
-        let mut latency = Latency::new();
         let mut report = Report::new("broadcast");
+        self.report_clients(&mut report);
+        let verdict = self.report_faults(&mut report);
+        self.report_receivers(&mut report);
+        (report, verdict)
+    }
+}
+
+impl Outcome {
+    /// All clients but the one that spoke.
+    fn listeners(&self) -> impl Iterator<Item = (usize, &Told)> {
+        self.clients.iter().map(|(&index, told)| (index, told)).filter(|&(index, _)| index != SPEAKER)
+    }
+
+    /// How long after the message was sent, in nanoseconds.
+    const fn after(&self, at: u64) -> u64 {
+        at.saturating_sub(self.said_at)
+    }
+
+    /// How many connected, heard, and left, how fast, and from how many instances.
+    fn report_clients(&self, report: &mut Report) {
         let joined = self.clients.values().filter(|told| told.joined).count();
         report.entry("connected", "connected", joined, format!("{joined} of {}", self.clients.len()));
         report.seconds("connected_in_s", "connected in", Duration::from_secs_f64(self.connected_in));
-        report.entry("received", "received", heard, format!("{heard} of {}", self.clients.len() - 1));
+        let heard: Vec<_> = self.listeners().filter_map(|(_, told)| told.heard_at.first()).collect();
+        let received = format!("{} of {}", heard.len(), self.clients.len() - 1);
+        report.entry("received", "received", heard.len(), received);
         report.hidden("expected", self.clients.len() - 1);
-        for (_, told) in listeners() {
-            told.heard_at.first().into_iter().for_each(|&at| latency.record(after(at)));
-        }
+        let mut latency = Latency::new();
+        heard.into_iter().for_each(|&at| latency.record(self.after(at)));
         report.latency("latency_us", "received after", &latency);
         // Random ids hardly ever share four characters; those of one kinglet always do.
         let told_apart = joined > 0 && self.instances.len() * 4 <= joined;
-        let instances = if told_apart { Some(self.instances.len()) } else { None };
+        let instances = told_apart.then_some(self.instances.len());
         let text =
             instances.map_or_else(|| "cannot be told from the session ids".to_owned(), |count| count.to_string());
         report.entry("instances", "instances that answered", instances, text);
         let clean = self.clients.values().filter(|told| told.left_cleanly).count();
         report.entry("left_cleanly", "disconnected cleanly", clean, format!("{clean} of {joined}"));
+    }
 
+    /// What went wrong, client by client; whether nothing did.
+    fn report_faults(&self, report: &mut Report) -> Verdict {
         let mut faults = Vec::new();
         for (&index, told) in &self.clients {
-            let cause = told.problem.as_deref();
-            let fault = match told.heard_at.len() {
-                _ if !told.joined => format!("did not connect: {}", cause.unwrap_or("it took too long")),
-                0 if index != 0 => {
-                    format!("missed the message{}", cause.map_or_else(String::new, |cause| format!(": {cause}")))
-                }
-                2.. => format!("received the message {} times", told.heard_at.len()),
-                1 if index == 0 => "received its own message".to_owned(),
-                _ if !told.left_cleanly => {
-                    format!("did not disconnect cleanly: {}", cause.unwrap_or("it took too long"))
-                }
-                _ => continue,
-            };
+            let Some(fault) = told.fault(index) else { continue };
             let id = if told.id.is_empty() { "no id" } else { &*told.id };
             report.row(&format!("FAULT  client {index} ({id})"), fault.clone());
             faults.push(json!({"index": index, "id": told.id, "fault": fault}));
         }
         let verdict = if faults.is_empty() { Verdict::Passed } else { Verdict::Failed };
         report.hidden("faults", faults);
+        verdict
+    }
+
+    /// Who heard when; the first of them in the table, too.
+    fn report_receivers(&self, report: &mut Report) {
         let mut receivers = Vec::new();
-        for (&index, told) in listeners() {
+        for (index, told) in self.listeners() {
             let Some(&at) = told.heard_at.first() else { continue };
-            let after = after(at) as f64 / 1e3;
+            let after = self.after(at) as f64 / 1e3;
             if receivers.len() < NAMED {
                 let label = format!("client {index} ({})", told.id);
                 report.row(&label, format!("received after {}", microseconds(after)));
@@ -282,6 +312,23 @@ impl Tally for Outcome {
             receivers.push(json!({"index": index, "id": told.id, "after_us": after}));
         }
         report.hidden("receivers", receivers);
-        (report, verdict)
+    }
+}
+
+impl Told {
+    /// The first thing that went wrong with the client of this index.
+    fn fault(&self, index: usize) -> Option<String> {
+        let cause = self.problem.as_deref();
+        let late = || cause.unwrap_or("it took too long");
+        match self.heard_at.len() {
+            _ if !self.joined => Some(format!("did not connect: {}", late())),
+            0 if index != SPEAKER => Some(
+                cause.map_or_else(|| "missed the message".to_owned(), |cause| format!("missed the message: {cause}")),
+            ),
+            2.. => Some(format!("received the message {} times", self.heard_at.len())),
+            1 if index == SPEAKER => Some("received its own message".to_owned()),
+            _ if !self.left_cleanly => Some(format!("did not disconnect cleanly: {}", late())),
+            _ => None,
+        }
     }
 }

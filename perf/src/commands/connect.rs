@@ -130,6 +130,42 @@ impl Connect {
     fn is_running(&self) -> bool {
         matches!(self.phase, Phase::Running(_))
     }
+
+    fn all_ready(&mut self, engine: &mut Engine) -> Option<Phase> {
+        self.run.may_go_on().then(|| {
+            self.begun = Instant::now();
+            let meter = Meter::begin(&self.run);
+            (0..self.count).for_each(|id| engine.launch(id));
+            Phase::Running(meter)
+        })
+    }
+
+    fn running(&mut self, engine: &mut Engine, meter: Meter) -> Option<Phase> {
+        let complete = match self.course {
+            Course::Churn => {
+                self.run.progress.update("handshakes", self.tally.joined, None);
+                false
+            }
+            Course::Stampede => {
+                self.run.progress.update("back", self.here as u64, Some(self.count as u64));
+                self.here == self.count
+            }
+        };
+        (complete || self.run.is_stopped() || self.begun.elapsed() >= self.run.options.duration()).then(|| {
+            self.tally.seconds = self.begun.elapsed().as_secs_f64();
+            engine.cancel_launches();
+            self.run.gate.arrive(self.tally.joined);
+            Phase::Ended(meter)
+        })
+    }
+
+    fn ended(&mut self, engine: &mut Engine, meter: Meter) -> Option<Phase> {
+        self.run.may_go_on().then(|| {
+            self.tally.measured = meter.end(&self.run);
+            engine.leave_all();
+            Phase::Leaving
+        })
+    }
 }
 
 impl Load for Connect {
@@ -160,50 +196,18 @@ impl Load for Connect {
     }
 
     fn turn(&mut self, engine: &mut Engine) -> Flow {
-        let stopped = self.run.is_stopped();
-        match self.phase {
+        let next = match self.phase {
             Phase::Waiting => {
                 self.run.gate.arrive(0);
-                self.phase = Phase::AllReady;
+                Some(Phase::AllReady)
             }
-            Phase::AllReady => {
-                if stopped || self.run.gate.passed().is_some() {
-                    self.begun = Instant::now();
-                    self.phase = Phase::Running(Meter::begin(&self.run));
-                    (0..self.count).for_each(|id| engine.launch(id));
-                }
-            }
-            Phase::Running(meter) => {
-                let complete = match self.course {
-                    Course::Churn => {
-                        self.run.progress.update("handshakes", self.tally.joined, None);
-                        false
-                    }
-                    Course::Stampede => {
-                        self.run.progress.update("back", self.here as u64, Some(self.count as u64));
-                        self.here == self.count
-                    }
-                };
-                if complete || stopped || self.begun.elapsed() >= self.run.options.duration() {
-                    self.tally.seconds = self.begun.elapsed().as_secs_f64();
-                    engine.cancel_launches();
-                    self.run.gate.arrive(self.tally.joined);
-                    self.phase = Phase::Ended(meter);
-                }
-            }
-            Phase::Ended(meter) => {
-                if stopped || self.run.gate.passed().is_some() {
-                    self.tally.measured = meter.end(&self.run);
-                    engine.leave_all();
-                    self.phase = Phase::Leaving;
-                }
-            }
-            Phase::Leaving => {
-                if engine.is_deserted() {
-                    return Flow::Done;
-                }
-            }
-        }
+            Phase::AllReady => self.all_ready(engine),
+            Phase::Running(meter) => self.running(engine, meter),
+            Phase::Ended(meter) => self.ended(engine, meter),
+            Phase::Leaving if engine.is_deserted() => return Flow::Done,
+            Phase::Leaving => None,
+        };
+        self.phase = next.unwrap_or(self.phase);
         Flow::Within(match self.phase {
             Phase::Running(_) | Phase::Leaving => Duration::from_millis(10),
             _ => Duration::from_millis(1),

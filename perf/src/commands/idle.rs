@@ -103,6 +103,67 @@ impl Idle {
         self.since = Instant::now();
         (0..self.count).for_each(|id| engine.launch(id));
     }
+
+    fn connecting(&mut self, engine: &mut Engine, meter: Meter) -> Option<Phase> {
+        self.run.progress.update("connected", self.here as u64, Some(self.count as u64));
+        (self.settled == self.count || self.run.is_stopped()).then(|| {
+            engine.cancel_launches();
+            self.wave.connected_in = self.since.elapsed().as_secs_f64();
+            self.run.gate.arrive(self.here as u64);
+            Phase::AllConnected(meter)
+        })
+    }
+
+    fn all_connected(&mut self, meter: Meter) -> Option<Phase> {
+        self.run.may_go_on().then(|| {
+            self.wave.connecting = meter.end(&self.run);
+            self.since = Instant::now();
+            Phase::Holding(Meter::begin(&self.run))
+        })
+    }
+
+    fn holding(&mut self, meter: Meter) -> Option<Phase> {
+        self.run.progress.update("held", self.here as u64, Some(self.count as u64));
+        (self.since.elapsed() >= self.run.options.duration() || self.run.is_stopped()).then(|| {
+            self.wave.held = self.since.elapsed().as_secs_f64();
+            self.wave.holding = meter.end(&self.run);
+            self.wave.with = self.run.sample();
+            self.wave.stayed = self.here as u64;
+            self.run.gate.arrive(self.here as u64);
+            Phase::AllHeld
+        })
+    }
+
+    fn all_held(&self, engine: &mut Engine) -> Option<Phase> {
+        self.run.may_go_on().then(|| {
+            engine.leave_all();
+            Phase::Leaving
+        })
+    }
+
+    fn leaving(&mut self, engine: &Engine) -> Option<Phase> {
+        self.run.progress.update("left", (self.count - self.here) as u64, Some(self.count as u64));
+        engine.is_deserted().then(|| Phase::Settling(engine.now() + SETTLING))
+    }
+
+    fn settling(&mut self, engine: &Engine, until: Instant) -> Option<Phase> {
+        (engine.now() >= until || self.run.is_stopped()).then(|| {
+            self.run.gate.arrive(0);
+            Phase::AllSettled
+        })
+    }
+
+    fn end_wave(&mut self) {
+        self.wave.after = self.run.sample();
+        self.tally.waves.push(std::mem::take(&mut self.wave));
+    }
+
+    fn begin_wave(&mut self, engine: &mut Engine) -> Phase {
+        let meter = Meter::begin(&self.run);
+        self.here = 0;
+        self.launch(engine);
+        Phase::Connecting(meter)
+    }
 }
 
 impl Load for Idle {
@@ -128,66 +189,23 @@ impl Load for Idle {
     }
 
     fn turn(&mut self, engine: &mut Engine) -> Flow {
-        let stopped = self.run.is_stopped();
-        match self.phase {
-            Phase::Connecting(meter) => {
-                self.run.progress.update("connected", self.here as u64, Some(self.count as u64));
-                if self.settled == self.count || stopped {
-                    engine.cancel_launches();
-                    self.wave.connected_in = self.since.elapsed().as_secs_f64();
-                    self.run.gate.arrive(self.here as u64);
-                    self.phase = Phase::AllConnected(meter);
-                }
-            }
-            Phase::AllConnected(meter) => {
-                if stopped || self.run.gate.passed().is_some() {
-                    self.wave.connecting = meter.end(&self.run);
-                    self.since = Instant::now();
-                    self.phase = Phase::Holding(Meter::begin(&self.run));
-                }
-            }
-            Phase::Holding(meter) => {
-                self.run.progress.update("held", self.here as u64, Some(self.count as u64));
-                if self.since.elapsed() >= self.run.options.duration() || stopped {
-                    self.wave.held = self.since.elapsed().as_secs_f64();
-                    self.wave.holding = meter.end(&self.run);
-                    self.wave.with = self.run.sample();
-                    self.wave.stayed = self.here as u64;
-                    self.run.gate.arrive(self.here as u64);
-                    self.phase = Phase::AllHeld;
-                }
-            }
-            Phase::AllHeld => {
-                if stopped || self.run.gate.passed().is_some() {
-                    engine.leave_all();
-                    self.phase = Phase::Leaving;
-                }
-            }
-            Phase::Leaving => {
-                self.run.progress.update("left", (self.count - self.here) as u64, Some(self.count as u64));
-                if engine.is_deserted() {
-                    self.phase = Phase::Settling(engine.now() + SETTLING);
-                }
-            }
-            Phase::Settling(until) => {
-                if engine.now() >= until || stopped {
-                    self.run.gate.arrive(0);
-                    self.phase = Phase::AllSettled;
-                }
-            }
+        let next = match self.phase {
+            Phase::Connecting(meter) => self.connecting(engine, meter),
+            Phase::AllConnected(meter) => self.all_connected(meter),
+            Phase::Holding(meter) => self.holding(meter),
+            Phase::AllHeld => self.all_held(engine),
+            Phase::Leaving => self.leaving(engine),
+            Phase::Settling(until) => self.settling(engine, until),
+            Phase::AllSettled if !self.run.may_go_on() => None,
             Phase::AllSettled => {
-                if stopped || self.run.gate.passed().is_some() {
-                    self.wave.after = self.run.sample();
-                    self.tally.waves.push(std::mem::take(&mut self.wave));
-                    if self.tally.waves.len() == self.total || stopped {
-                        return Flow::Done;
-                    }
-                    self.phase = Phase::Connecting(Meter::begin(&self.run));
-                    self.here = 0;
-                    self.launch(engine);
+                self.end_wave();
+                if self.tally.waves.len() == self.total || self.run.is_stopped() {
+                    return Flow::Done;
                 }
+                Some(self.begin_wave(engine))
             }
-        }
+        };
+        self.phase = next.unwrap_or(self.phase);
         Flow::Within(Duration::from_millis(10))
     }
 }
@@ -214,28 +232,38 @@ impl Tally for Waves {
         let wanted = options.connections as u64;
         report.count("clients", "clients", wanted);
         report.memory(["rss_before", "memory_before"], "before", self.before);
-        let mut verdict = Verdict::Passed;
+        self.report_clients(&mut report);
+        let Some((first, last)) = self.waves.first().zip(self.waves.last()) else { return (report, Verdict::Failed) };
+        last.report_times(&mut report);
+        report.count("heartbeats", "heartbeats answered", self.heartbeats);
+        self.report_memory(&mut report, first, last);
+        last.report_cpu(&mut report);
+        report.hidden("waves", self.waves.iter().map(Wave::json).collect::<Vec<_>>());
+        let whole = self.waves.iter().all(|wave| wave.stayed >= wanted);
+        (report, if whole { Verdict::Passed } else { Verdict::Failed })
+    }
+}
+
+impl Waves {
+    /// Who came and stayed; and of several waves, the memory with and after each.
+    fn report_clients(&self, report: &mut Report) {
+        let several = self.waves.len() > 1;
         for (number, wave) in self.waves.iter().enumerate() {
-            let label = if self.waves.len() > 1 { format!("wave {}: ", number + 1) } else { String::new() };
+            let label = if several { format!("wave {}: ", number + 1) } else { String::new() };
             let of = format!("{} joined, {} stayed", grouped(wave.joined), grouped(wave.stayed));
             report.row(&format!("{label}clients"), of);
-            if wave.stayed < wanted {
-                verdict = Verdict::Failed;
-            }
             if let Some(problem) = &wave.problem {
                 report.row(&format!("{label}first problem"), problem.clone());
             }
-            if self.waves.len() > 1 {
+            if several {
                 report.memory(["", ""], &format!("with wave {}", number + 1), wave.with);
                 report.memory(["", ""], &format!("after wave {}", number + 1), wave.after);
             }
         }
-        let Some((first, last)) = self.waves.first().zip(self.waves.last()) else { return (report, Verdict::Failed) };
-        report.hidden("joined", last.joined).hidden("stayed", last.stayed);
-        report.seconds("connected_in_s", "connected in", Duration::from_secs_f64(last.connected_in));
-        report.per_second("connects_per_s", "connects", last.joined, Duration::from_secs_f64(last.connected_in));
-        report.seconds("held_s", "held for", Duration::from_secs_f64(last.held));
-        report.count("heartbeats", "heartbeats answered", self.heartbeats);
+    }
+
+    /// The memory in all, and for each client of the first wave, before which the server was fresh.
+    fn report_memory(&self, report: &mut Report, first: &Wave, last: &Wave) {
         if self.waves.len() == 1 {
             report.memory(["rss_with", "memory_with"], "with all", last.with);
             report.memory(["rss_after", "memory_after"], "after they left", last.after);
@@ -244,34 +272,44 @@ impl Tally for Waves {
                 report.hidden(key, usage.map(|usage| usage.rss));
             }
         }
-        if let Some((before, with)) = self.before.zip(first.with).filter(|_| first.stayed > 0) {
-            let each = |with: u64, before: u64| (with as f64 - before as f64) / first.stayed as f64;
-            if with.rss > 0 {
-                let rss = each(with.rss, before.rss);
-                report.entry("rss_per_client", "server RSS per client", rss, format!("{rss:.0} B"));
-            }
-            if let Some((before, with)) = before.memory.zip(with.memory) {
-                let memory = each(with, before);
-                report.entry("memory_per_client", "cgroup memory per client", memory, format!("{memory:.0} B"));
-            }
+        let Some((before, with)) = self.before.zip(first.with).filter(|_| first.stayed > 0) else { return };
+        let each = |with: u64, before: u64| (with as f64 - before as f64) / first.stayed as f64;
+        if with.rss > 0 {
+            let rss = each(with.rss, before.rss);
+            report.entry("rss_per_client", "server RSS per client", rss, format!("{rss:.0} B"));
         }
-        report.cpu(last.connecting.server, last.joined, "handshake");
-        if let Some((start, end)) = last.holding.server.filter(|_| last.held > 0.0) {
-            let total = end.cpu_since(&start).1 / last.held;
+        if let Some((before, with)) = before.memory.zip(with.memory) {
+            let memory = each(with, before);
+            report.entry("memory_per_client", "cgroup memory per client", memory, format!("{memory:.0} B"));
+        }
+    }
+}
+
+impl Wave {
+    fn report_times(&self, report: &mut Report) {
+        let connected_in = Duration::from_secs_f64(self.connected_in);
+        report.hidden("joined", self.joined).hidden("stayed", self.stayed);
+        report.seconds("connected_in_s", "connected in", connected_in);
+        report.per_second("connects_per_s", "connects", self.joined, connected_in);
+        report.seconds("held_s", "held for", Duration::from_secs_f64(self.held));
+    }
+
+    fn report_cpu(&self, report: &mut Report) {
+        report.cpu(self.connecting.server, self.joined, "handshake");
+        if let Some((start, end)) = self.holding.server.filter(|_| self.held > 0.0) {
+            let total = end.cpu_since(&start).1 / self.held;
             report.entry("server_cpu_idle", "server CPU while held", total, format!("{:.3} ms/s", total * 1e3));
         }
-        let generator = last.connecting.generator + last.holding.generator;
-        report.generator(generator);
-        let waves = self.waves.iter().map(|wave| {
-            let rss = |usage: Option<Usage>| usage.map(|usage| usage.rss);
-            let memory = |usage: Option<Usage>| usage.and_then(|usage| usage.memory);
-            json!({
-                "joined": wave.joined, "stayed": wave.stayed, "connected_in_s": wave.connected_in,
-                "rss_with": rss(wave.with), "rss_after": rss(wave.after),
-                "memory_with": memory(wave.with), "memory_after": memory(wave.after), "problem": wave.problem,
-            })
-        });
-        report.hidden("waves", waves.collect::<Vec<_>>());
-        (report, verdict)
+        report.generator(self.connecting.generator + self.holding.generator);
+    }
+
+    fn json(&self) -> serde_json::Value {
+        let rss = |usage: Option<Usage>| usage.map(|usage| usage.rss);
+        let memory = |usage: Option<Usage>| usage.and_then(|usage| usage.memory);
+        json!({
+            "joined": self.joined, "stayed": self.stayed, "connected_in_s": self.connected_in,
+            "rss_with": rss(self.with), "rss_after": rss(self.after),
+            "memory_with": memory(self.with), "memory_after": memory(self.after), "problem": self.problem,
+        })
     }
 }

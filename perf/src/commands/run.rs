@@ -77,6 +77,11 @@ impl Run {
         self.stop.load(Ordering::Relaxed)
     }
 
+    /// Whether all processes have come to the end of the phase, or the run is to end early.
+    pub fn may_go_on(&self) -> bool {
+        self.is_stopped() || self.gate.passed().is_some()
+    }
+
     /// What the server uses now; none if it is not measured here, or is gone.
     pub fn sample(&self) -> Option<Usage> {
         self.sampler.as_ref().and_then(|sampler| sampler.sample().ok())

@@ -7,6 +7,7 @@
 
 mod conduct;
 mod gate;
+mod leader;
 
 pub use conduct::conduct;
 pub use gate::Gate;

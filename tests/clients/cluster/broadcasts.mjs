@@ -3,106 +3,114 @@
 
 import assert from "node:assert/strict";
 import { alsoIn, ask, collect, connected, next, settle, WAYS } from "../clients.mjs";
-import { isNode, operation, unique } from "./cluster.mjs";
+import { isNode, unique } from "./cluster.mjs";
 import { LONG_TEXT, ODD_ROOMS, VALUES } from "./values.mjs";
 
 export function declareBroadcasts(direction) {
-  const declare = (name, run) => operation(direction.name, name, run);
+  declareTargets(direction);
+  declareNamespaces(direction);
+  declareRoomNames(direction);
+  declareArguments(direction);
+  declareOrder(direction);
+}
 
-  /**
-   * One client here and three there, of whom the first two are in a room `one`, the second and third in `two`. `hear`
-   * emits by `cause` and returns what each of the three has heard, then what the sender has.
-   */
-  async function scene(t, options) {
-    const [[sender], receivers] = await Promise.all([
-      direction.clientsHere(t, 1, options),
-      direction.clientsThere(t, 3, options),
-    ]);
-    const one = unique("one");
-    const two = unique("two");
-    await Promise.all([
-      ask(receivers[0], "join", one),
-      ask(receivers[1], "join", [one, two]),
-      ask(receivers[2], "join", two),
-    ]);
-    const everyone = [...receivers, sender];
-    const logs = everyone.map((socket) => collect(socket, "news"));
-    const hear = async (...cause) => {
-      sender.emit(...cause);
-      await settle(sender, everyone);
-      return logs.map((log) => log.splice(0).flat());
-    };
-    return { sender, receivers, one, two, hear };
-  }
+/**
+ * One client here and three there, of whom the first two are in a room `one`, the second and third in `two`. `hear`
+ * emits by `cause` and returns what each of the three has heard, then what the sender has.
+ */
+async function scene(direction, t) {
+  const [[sender], receivers] = await Promise.all([
+    direction.clientsHere(t, 1),
+    direction.clientsThere(t, 3),
+  ]);
+  const one = unique("one");
+  const two = unique("two");
+  await Promise.all([
+    ask(receivers[0], "join", one),
+    ask(receivers[1], "join", [one, two]),
+    ask(receivers[2], "join", two),
+  ]);
+  const everyone = [...receivers, sender];
+  const logs = everyone.map((socket) => collect(socket, "news"));
+  const hear = async (...cause) => {
+    sender.emit(...cause);
+    await settle(sender, everyone);
+    return logs.map((log) => log.splice(0).flat());
+  };
+  return { sender, receivers, one, two, hear };
+}
 
-  declare("emit to everyone", async (t) => {
-    const { hear } = await scene(t);
+function declareTargets(direction) {
+  direction.operation("emit to everyone", async (t) => {
+    const { hear } = await scene(direction, t);
     assert.deepEqual(await hear("emit-all", "news", 1), [[1], [1], [1], [1]]);
   });
 
-  declare("emit to a room", async (t) => {
-    const { hear, one } = await scene(t);
+  direction.operation("emit to a room", async (t) => {
+    const { hear, one } = await scene(direction, t);
     assert.deepEqual(await hear("in", { rooms: one }, "news", 1), [[1], [1], [], []]);
   });
 
-  declare("emit to a room of clients here and there", async (t) => {
-    const { sender, hear, one } = await scene(t);
+  direction.operation("emit to a room of clients here and there", async (t) => {
+    const { sender, hear, one } = await scene(direction, t);
     await ask(sender, "join", one);
     assert.deepEqual(await hear("in", { rooms: one }, "news", 1), [[1], [1], [], [1]]);
   });
 
-  declare("emit to several rooms, once to who is in both", async (t) => {
-    const { hear, one, two } = await scene(t);
+  direction.operation("emit to several rooms, once to who is in both", async (t) => {
+    const { hear, one, two } = await scene(direction, t);
     assert.deepEqual(await hear("in", { rooms: [one, two] }, "news", 1), [[1], [1], [1], []]);
   });
 
-  declare("emit to nobody", async (t) => {
-    const { hear } = await scene(t);
+  direction.operation("emit to nobody", async (t) => {
+    const { hear } = await scene(direction, t);
     assert.deepEqual(await hear("in", { rooms: unique("empty") }, "news", 1), [[], [], [], []]);
     assert.deepEqual(await hear("in", { rooms: [unique("empty"), unique("empty")] }, "news", 1), [[], [], [], []]);
   });
 
-  declare("emit to one socket by its id", async (t) => {
-    const { hear, receivers } = await scene(t);
+  direction.operation("emit to one socket by its id", async (t) => {
+    const { hear, receivers } = await scene(direction, t);
     assert.deepEqual(await hear("in", { rooms: receivers[1].id }, "news", 1), [[], [1], [], []]);
   });
 
-  declare("emit except a room", async (t) => {
-    const { hear, one, receivers } = await scene(t);
+  direction.operation("emit except a room", async (t) => {
+    const { hear, one, receivers } = await scene(direction, t);
     assert.deepEqual(await hear("in", { except: one }, "news", 1), [[], [], [1], [1]]);
     assert.deepEqual(await hear("in", { except: [one, receivers[2].id] }, "news", 1), [[], [], [], [1]]);
   });
 
-  declare("emit to a room except another", async (t) => {
-    const { hear, one, two } = await scene(t);
+  direction.operation("emit to a room except another", async (t) => {
+    const { hear, one, two } = await scene(direction, t);
     assert.deepEqual(await hear("in", { rooms: one, except: two }, "news", 1), [[1], [], [], []]);
   });
 
-  declare("volatile", async (t) => {
-    const { hear, one } = await scene(t);
+  direction.operation("volatile", async (t) => {
+    const { hear, one } = await scene(direction, t);
     assert.deepEqual(await hear("in", { volatile: true }, "news", 1), [[1], [1], [1], [1]]);
     assert.deepEqual(await hear("in", { volatile: true, rooms: one }, "news", 1), [[1], [1], [], []]);
   });
 
-  declare("socket.broadcast leaves the sender out", async (t) => {
-    const { hear } = await scene(t);
+  direction.operation("socket.broadcast leaves the sender out", async (t) => {
+    const { hear } = await scene(direction, t);
     assert.deepEqual(await hear("broadcast", "news", 1), [[1], [1], [1], []]);
   });
 
-  declare("socket.to(room) leaves the sender out", async (t) => {
-    const { sender, hear, one, two } = await scene(t);
+  direction.operation("socket.to(room) leaves the sender out", async (t) => {
+    const { sender, hear, one, two } = await scene(direction, t);
     await ask(sender, "join", one);
     assert.deepEqual(await hear("to", { rooms: one }, "news", 1), [[1], [1], [], []]);
     assert.deepEqual(await hear("to", { rooms: one, except: two }, "news", 1), [[1], [], [], []]);
   });
 
-  declare("local stays", async (t) => {
-    const { hear } = await scene(t);
+  direction.operation("local stays", async (t) => {
+    const { hear } = await scene(direction, t);
     assert.deepEqual(await hear("in", { local: true }, "news", 1), [[], [], [], [1]]);
   });
+}
 
-  declare("another namespace", async (t) => {
-    const { sender, receivers, hear } = await scene(t);
+function declareNamespaces(direction) {
+  direction.operation("another namespace", async (t) => {
+    const { sender, receivers, hear } = await scene(direction, t);
     const custom = await Promise.all([...receivers, sender].map((socket) => alsoIn(socket, "/custom")));
     const logs = custom.map((socket) => collect(socket, "news"));
     const hearCustom = async (from, ...cause) => {
@@ -119,7 +127,7 @@ export function declareBroadcasts(direction) {
     assert.deepEqual(logs.map((log) => [...log]), [[], [], [], []]);
   });
 
-  declare("a namespace that its first client makes", async (t) => {
+  direction.operation("a namespace that its first client makes", async (t) => {
     const sockets = await direction.pair(t);
     const name = `/dynamic-${direction.hereIndex}`;
     const dynamic = await Promise.all(sockets.map((socket) => alsoIn(socket, name)));
@@ -130,9 +138,11 @@ export function declareBroadcasts(direction) {
       assert.deepEqual(await heard, [[index], [index]]);
     }
   });
+}
 
-  declare("names of rooms are any text", async (t) => {
-    const { receivers, hear } = await scene(t);
+function declareRoomNames(direction) {
+  direction.operation("names of rooms are any text", async (t) => {
+    const { receivers, hear } = await scene(direction, t);
     for (const room of ODD_ROOMS) {
       await ask(receivers[0], "join", room);
       const name = JSON.stringify(room);
@@ -144,8 +154,8 @@ export function declareBroadcasts(direction) {
 
   // Rooms that are numbers come from JavaScript callers alone.
   if (isNode(direction.hereKind)) {
-    declare("rooms may be numbers", async (t) => {
-      const { receivers, hear } = await scene(t);
+    direction.operation("rooms may be numbers", async (t) => {
+      const { receivers, hear } = await scene(direction, t);
       const rooms = [42, -7];
       await ask(receivers[0], "join", isNode(direction.thereKind) ? rooms : rooms.map(String));
       assert.deepEqual(await hear("in", { rooms: 42 }, "news", 1), [[1], [], [], []]);
@@ -153,9 +163,11 @@ export function declareBroadcasts(direction) {
       assert.deepEqual(await hear("in", { except: -7 }, "news", 3), [[], [3], [3], [3]]);
     });
   }
+}
 
-  declare("any arguments arrive as they were", async (t) => {
-    const { receivers, sender } = await scene(t);
+function declareArguments(direction) {
+  direction.operation("any arguments arrive as they were", async (t) => {
+    const { receivers, sender } = await scene(direction, t);
     const log = collect(receivers[0], "values");
     for (const value of VALUES) sender.emit("emit-all", "values", value, [value], { value });
     await settle(sender, receivers);
@@ -163,8 +175,8 @@ export function declareBroadcasts(direction) {
     VALUES.forEach((value, index) => assert.deepEqual(log[index], [value, [value], { value }]));
   });
 
-  declare("no arguments, and many", async (t) => {
-    const { receivers, sender } = await scene(t);
+  direction.operation("no arguments, and many", async (t) => {
+    const { receivers, sender } = await scene(direction, t);
     const log = collect(receivers[0], "values");
     sender.emit("emit-all", "values");
     sender.emit("emit-all", "values", ...VALUES);
@@ -172,14 +184,14 @@ export function declareBroadcasts(direction) {
     assert.deepEqual([...log], [[], VALUES]);
   });
 
-  declare("a Date arrives as its ISO text", async (t) => {
-    const { hear } = await scene(t);
+  direction.operation("a Date arrives as its ISO text", async (t) => {
+    const { hear } = await scene(direction, t);
     const date = new Date(1_700_000_000_123);
     assert.deepEqual((await hear("emit-all", "news", date))[0], ["2023-11-14T22:13:20.123Z"]);
   });
 
-  declare("binary data, deep inside", async (t) => {
-    const { hear } = await scene(t);
+  direction.operation("binary data, deep inside", async (t) => {
+    const { hear } = await scene(direction, t);
     for (const length of [0, 1, 255, 256, 65_535, 65_536]) {
       const bytes = Buffer.from(Uint8Array.from({ length }, (_, index) => index % 251));
       const value = { a: bytes, list: ["x", bytes, { deep: [[bytes]] }], n: null };
@@ -188,7 +200,7 @@ export function declareBroadcasts(direction) {
     }
   });
 
-  declare("binary data over each transport", async (t) => {
+  direction.operation("binary data over each transport", async (t) => {
     const [sender] = await direction.clientsHere(t, 1);
     for (const way of WAYS) {
       const receiver = await connected(t, direction.there, way);
@@ -199,15 +211,17 @@ export function declareBroadcasts(direction) {
     }
   });
 
-  declare("long texts and lists", async (t) => {
-    const { hear } = await scene(t);
+  direction.operation("long texts and lists", async (t) => {
+    const { hear } = await scene(direction, t);
     const list = Array.from({ length: 70_000 }, (_, index) => index % 200);
     const map = Object.fromEntries(list.slice(0, 1_000).map((_, index) => [`key ${index}`, index]));
     assert.deepEqual((await hear("emit-all", "news", LONG_TEXT, list, map))[0], [LONG_TEXT, list, map]);
   });
+}
 
-  declare("order, and each once", async (t) => {
-    const { receivers, one, two, sender } = await scene(t);
+function declareOrder(direction) {
+  direction.operation("order, and each once", async (t) => {
+    const { receivers, one, two, sender } = await scene(direction, t);
     const log = collect(receivers[1], "values");
     const ways = [{}, { rooms: one }, { rooms: [one, two] }, { except: unique("empty") }];
     for (let index = 0; index < 500; index++) sender.emit("in", ways[index % ways.length], "values", index);

@@ -130,6 +130,11 @@ class Direction {
     this.name = `${here} → ${there}`;
   }
 
+  /** A test of an operation in this direction. */
+  operation(name, run) {
+    operation(this.name, name, run);
+  }
+
   get here() {
     return this.cluster().servers[this.hereIndex];
   }

@@ -17,7 +17,6 @@ describe("the emitter", () => {
 });
 
 function declareEmitter(kind, redis) {
-  const declare = (name, run) => operation(`emitter → ${kind}`, name, run);
   let cluster;
   let emitter;
   before(async () => {
@@ -25,37 +24,44 @@ function declareEmitter(kind, redis) {
     emitter = new Emitter(redis().client, { key: cluster.key });
   });
   after(() => cluster?.stop());
+  const declare = (name, run) => {
+    operation(`emitter → ${kind}`, name, async (t) => run(await scene(t, cluster.servers[0], emitter)));
+  };
+  declareTargets(declare);
+  declareRoomNames(declare, kind);
+  declareArguments(declare);
+  declareRequests(declare);
+}
 
-  /** Three clients; the first two are in room `one`, the second and third in `two`. */
-  async function scene(t) {
-    const clients = await Promise.all([1, 2, 3].map(() => connectedTo(t, cluster.servers[0])));
-    const joins = ["one", ["one", "two"], "two"];
-    await Promise.all(clients.map((socket, index) => ask(socket, "join", joins[index])));
-    const logs = clients.map((socket) => collect(socket, "news"));
-    /** Waits for what was emitted before, and returns what each has heard. */
-    const heard = async () => {
-      const passed = Promise.all(clients.map((socket) => next(socket, "fence")));
-      emitter.emit("fence");
-      await passed;
-      return logs.map((log) => log.splice(0).flat());
-    };
-    /** What each client has joined beside its own room. */
-    const joined = async () => {
-      await heard();
-      const lists = await Promise.all(clients.map((socket) => ask(socket, "rooms")));
-      return lists.map((rooms, index) => rooms.filter((room) => room !== clients[index].id));
-    };
-    return { clients, heard, joined };
-  }
+/** Three clients; the first two are in room `one`, the second and third in `two`. */
+async function scene(t, server, emitter) {
+  const clients = await Promise.all([1, 2, 3].map(() => connectedTo(t, server)));
+  const joins = ["one", ["one", "two"], "two"];
+  await Promise.all(clients.map((socket, index) => ask(socket, "join", joins[index])));
+  const logs = clients.map((socket) => collect(socket, "news"));
+  /** Waits for what was emitted before, and returns what each has heard. */
+  const heard = async () => {
+    const passed = Promise.all(clients.map((socket) => next(socket, "fence")));
+    emitter.emit("fence");
+    await passed;
+    return logs.map((log) => log.splice(0).flat());
+  };
+  /** What each client has joined beside its own room. */
+  const joined = async () => {
+    await heard();
+    const lists = await Promise.all(clients.map((socket) => ask(socket, "rooms")));
+    return lists.map((rooms, index) => rooms.filter((room) => room !== clients[index].id));
+  };
+  return { emitter, clients, heard, joined };
+}
 
-  declare("emit", async (t) => {
-    const { heard } = await scene(t);
+function declareTargets(declare) {
+  declare("emit", async ({ emitter, heard }) => {
     emitter.emit("news", 1, "ü");
     assert.deepEqual(await heard(), [[1, "ü"], [1, "ü"], [1, "ü"]]);
   });
 
-  declare("to", async (t) => {
-    const { clients, heard } = await scene(t);
+  declare("to", async ({ emitter, clients, heard }) => {
     emitter.to("one").emit("news", 1);
     assert.deepEqual(await heard(), [[1], [1], []]);
     emitter.to("one").to("two").emit("news", 2);
@@ -64,16 +70,14 @@ function declareEmitter(kind, redis) {
     assert.deepEqual(await heard(), [[], [], [3]]);
   });
 
-  declare("except", async (t) => {
-    const { clients, heard } = await scene(t);
+  declare("except", async ({ emitter, clients, heard }) => {
     emitter.except("two").emit("news", 1);
     emitter.to("one").except(["two", "nobody"]).emit("news", 2);
     emitter.except([clients[0].id]).emit("news", 3);
     assert.deepEqual(await heard(), [[1, 2], [3], [3]]);
   });
 
-  declare("volatile and compress", async (t) => {
-    const { heard } = await scene(t);
+  declare("volatile and compress", async ({ emitter, heard }) => {
     emitter.volatile.emit("news", 1);
     assert.deepEqual(await heard(), [[1], [1], [1]]);
     emitter.compress(true).to("one").emit("news", 2);
@@ -81,8 +85,7 @@ function declareEmitter(kind, redis) {
     assert.deepEqual(await heard(), [[2, 3], [2, 3], [3]]);
   });
 
-  declare("of", async (t) => {
-    const { clients, heard } = await scene(t);
+  declare("of", async ({ emitter, clients, heard }) => {
     const custom = await alsoIn(clients[0], "/custom");
     const log = collect(custom, "news");
     const fence = next(custom, "fence");
@@ -95,9 +98,10 @@ function declareEmitter(kind, redis) {
     assert.deepEqual([...log], [[1], [2]]);
     assert.deepEqual(await heard(), [[], [], []]);
   });
+}
 
-  declare("names of rooms are any text", async (t) => {
-    const { clients, heard } = await scene(t);
+function declareRoomNames(declare, kind) {
+  declare("names of rooms are any text", async ({ emitter, clients, heard }) => {
     for (const room of ODD_ROOMS) {
       await ask(clients[0], "join", room);
       emitter.to(room).emit("news", room);
@@ -107,25 +111,24 @@ function declareEmitter(kind, redis) {
     }
   });
 
-  declare("rooms may be numbers", async (t) => {
-    const { clients, heard } = await scene(t);
+  declare("rooms may be numbers", async ({ emitter, clients, heard }) => {
     await ask(clients[0], "join", isNode(kind) ? [42, 43] : ["42", "43"]);
     emitter.to(42).emit("news", 1);
     emitter.to([42, 43]).emit("news", 2);
     emitter.except(43).emit("news", 3);
     assert.deepEqual(await heard(), [[1, 2], [3], [3]]);
   });
+}
 
-  declare("any arguments arrive as they were", async (t) => {
-    const { heard } = await scene(t);
+function declareArguments(declare) {
+  declare("any arguments arrive as they were", async ({ emitter, heard }) => {
     for (const value of VALUES) emitter.emit("news", [value], { value });
     const expected = VALUES.flatMap((value) => [[value], { value }]);
     for (const args of await heard()) assert.deepEqual(args, expected);
   });
 
   // What JSON.stringify makes of them is what clients of the Node server get.
-  declare("values that JSON does not know", async (t) => {
-    const { heard } = await scene(t);
+  declare("values that JSON does not know", async ({ emitter, heard }) => {
     const dates = [0, 1_700_000_000_123, 1_700_000_000_000, 253_402_300_799_999, -1, 20_000_000_000_000];
     const values = [
       ...dates.map((ms) => new Date(ms)),
@@ -137,8 +140,7 @@ function declareEmitter(kind, redis) {
     for (const args of await heard()) assert.deepEqual(args, expected);
   });
 
-  declare("binary data", async (t) => {
-    const { heard } = await scene(t);
+  declare("binary data", async ({ emitter, heard }) => {
     const bytes = Buffer.from(Uint8Array.from({ length: 300 }, (_, index) => index));
     const long = Buffer.alloc(70_000, 9);
     const { buffer } = Uint8Array.of(1, 2, 3);
@@ -146,9 +148,10 @@ function declareEmitter(kind, redis) {
     const expected = [bytes, { deep: [{ bytes }, long] }, Buffer.from([4, 5]), Buffer.from([1, 2, 3]), Buffer.alloc(0)];
     for (const args of await heard()) assert.deepEqual(args, expected);
   });
+}
 
-  declare("socketsJoin and socketsLeave", async (t) => {
-    const { clients, joined } = await scene(t);
+function declareRequests(declare) {
+  declare("socketsJoin and socketsLeave", async ({ emitter, clients, joined }) => {
     emitter.socketsJoin(["all", "more"]);
     emitter.to("one").except("two").socketsJoin("first");
     emitter.in(clients[2].id).socketsJoin("#ü");
@@ -163,8 +166,7 @@ function declareEmitter(kind, redis) {
   });
 
   for (const close of [false, true]) {
-    declare(`disconnectSockets(${close})`, async (t) => {
-      const { clients } = await scene(t);
+    declare(`disconnectSockets(${close})`, async ({ emitter, clients }) => {
       const custom = await alsoIn(clients[0], "/custom");
       const left = next(clients[0], "disconnect");
       const closed = close && next(clients[0].io, "close");
@@ -179,8 +181,7 @@ function declareEmitter(kind, redis) {
     });
   }
 
-  declare("serverSideEmit", async (t) => {
-    const { clients } = await scene(t);
+  declare("serverSideEmit", async ({ emitter, clients }) => {
     const notes = collect(clients[0], "sse-note");
     const custom = collect(await alsoIn(clients[0], "/custom"), "sse-note");
     emitter.serverSideEmit("sse-unknown", 1);

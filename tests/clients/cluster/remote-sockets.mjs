@@ -2,38 +2,38 @@
 
 import assert from "node:assert/strict";
 import { alsoIn, ask, next, settle } from "../clients.mjs";
-import { connectedTo, isNode, operation, settleBoth, unique } from "./cluster.mjs";
+import { connectedTo, isNode, settleBoth, unique } from "./cluster.mjs";
 
 /** Time enough for an answer on a busy machine; nobody waits for it to pass. */
 const PLENTY_MS = 10_000;
 
 export function declareRemoteSockets(direction) {
-  declareSelections(direction);
+  declareMoves(direction);
+  declareDisconnections(direction);
+  declareFetches(direction);
   if (isNode(direction.hereKind)) declareFetched(direction);
   if (direction.hereKind === "node7") declareOldRequests(direction);
 }
 
-function declareSelections(direction) {
-  const declare = (name, run) => operation(direction.name, name, run);
+/** Two clients here and two there, one of each in a room. */
+async function scene(direction, t) {
+  const [here, there] = await Promise.all([direction.clientsHere(t, 2), direction.clientsThere(t, 2)]);
+  const room = unique("room");
+  await Promise.all([here[0], there[0]].map((socket) => ask(socket, "join", room)));
+  /** What the sockets have joined beside their own room, when all that was asked for has been done. */
+  const joined = async () => {
+    // To each of them: sockets of one server may stand on different threads.
+    await settle(here[0], there);
+    await settle(there[0], here);
+    const lists = await Promise.all([...here, ...there].map((socket) => ask(socket, "rooms")));
+    return lists.map((rooms, index) => rooms.filter((name) => name !== [...here, ...there][index].id));
+  };
+  return { here, there, room, joined };
+}
 
-  /** Two clients here and two there, one of each in a room. */
-  async function scene(t) {
-    const [here, there] = await Promise.all([direction.clientsHere(t, 2), direction.clientsThere(t, 2)]);
-    const room = unique("room");
-    await Promise.all([here[0], there[0]].map((socket) => ask(socket, "join", room)));
-    /** What the sockets have joined beside their own room, when all that was asked for has been done. */
-    const joined = async () => {
-      // To each of them: sockets of one server may stand on different threads.
-      await settle(here[0], there);
-      await settle(there[0], here);
-      const lists = await Promise.all([...here, ...there].map((socket) => ask(socket, "rooms")));
-      return lists.map((rooms, index) => rooms.filter((name) => name !== [...here, ...there][index].id));
-    };
-    return { here, there, room, joined };
-  }
-
-  declare("sockets join", async (t) => {
-    const { here, there, room, joined } = await scene(t);
+function declareMoves(direction) {
+  direction.operation("sockets join", async (t) => {
+    const { here, there, room, joined } = await scene(direction, t);
     const added = unique("added");
     assert.equal(await ask(here[1], "sockets-join", { rooms: room }, added), "ok");
     assert.deepEqual(await joined(), [[added, room], [], [added, room], []].map((rooms) => rooms.sort()));
@@ -45,21 +45,24 @@ function declareSelections(direction) {
     assert.deepEqual(await heard, [1]);
   });
 
-  declare("one socket joins, by its id", async (t) => {
-    const { here, there, room, joined } = await scene(t);
+  direction.operation("one socket joins, by its id", async (t) => {
+    const { here, there, room, joined } = await scene(direction, t);
     await ask(here[0], "sockets-join", { rooms: there[1].id }, "added");
     assert.deepEqual(await joined(), [[room], [], [room], ["added"]]);
   });
 
-  declare("sockets leave", async (t) => {
-    const { here, there, room, joined } = await scene(t);
+  direction.operation("sockets leave", async (t) => {
+    const { here, there, room, joined } = await scene(direction, t);
     assert.equal(await ask(here[1], "sockets-leave", { rooms: room }, room), "ok");
     assert.deepEqual(await joined(), [[], [], [], []]);
   });
+}
 
+function declareDisconnections(direction) {
   for (const close of [false, true]) {
-    declare(`sockets are disconnected, ${close ? "and their connections" : "their connections stay"}`, async (t) => {
-      const { here, there, room } = await scene(t);
+    const connections = close ? "and their connections" : "their connections stay";
+    direction.operation(`sockets are disconnected, ${connections}`, async (t) => {
+      const { here, there, room } = await scene(direction, t);
       const selected = [here[0], there[0]];
       const custom = await Promise.all(selected.map((socket) => alsoIn(socket, "/custom")));
       const left = Promise.all(selected.map((socket) => next(socket, "disconnect")));
@@ -72,15 +75,17 @@ function declareSelections(direction) {
     });
   }
 
-  declare("one socket is disconnected, by its id", async (t) => {
-    const { here, there } = await scene(t);
+  direction.operation("one socket is disconnected, by its id", async (t) => {
+    const { here, there } = await scene(direction, t);
     const left = next(there[1], "disconnect");
     here[0].emit("disconnect-sockets", { rooms: there[1].id }, true);
     assert.deepEqual((await left)[0], "io server disconnect");
     await settleBoth(here[0], there[0]);
   });
+}
 
-  declare("sockets are fetched: ids, rooms, data, auth", async (t) => {
+function declareFetches(direction) {
+  direction.operation("sockets are fetched: ids, rooms, data, auth", async (t) => {
     const room = unique("room");
     const [near, far] = await Promise.all([
       connectedTo(t, direction.here, { auth: { name: "near" } }),
@@ -107,9 +112,7 @@ function declareSelections(direction) {
 
 /** What a program for Node does with a socket that it has looked up. */
 function declareFetched(direction) {
-  const declare = (name, run) => operation(direction.name, name, run);
-
-  declare("a fetched socket's handshake has what Node's has", async (t) => {
+  direction.operation("a fetched socket's handshake has what Node's has", async (t) => {
     const [near, far] = await direction.pair(t, { query: { key: "value" }, extraHeaders: { "X-Header": "text" } });
     const handshake = await ask(near, "fetch-handshake", far.id);
     const { headers, time, address, xdomain, secure, issued, url, query, auth } = handshake;
@@ -122,7 +125,7 @@ function declareFetched(direction) {
     assert.deepEqual([query.EIO, query.transport, query.key], ["4", "websocket", "value"]);
   });
 
-  declare("a fetched socket is asked, and answers alone", async (t) => {
+  direction.operation("a fetched socket is asked, and answers alone", async (t) => {
     const [near, far] = await direction.pair(t);
     const bytes = Buffer.from([1, 2, 3]);
     for (const socket of [near, far]) socket.on("question", (arg, answer) => answer([socket.id, arg]));
@@ -132,7 +135,7 @@ function declareFetched(direction) {
 
 /** What older adapters ask, each about one socket by its id. */
 function declareOldRequests(direction) {
-  const declare = (name, run) => operation(direction.name, `${name}, as older servers ask`, run);
+  const declare = (name, run) => direction.operation(`${name}, as older servers ask`, run);
 
   declare("ids of all sockets", async (t) => {
     const [near, far] = await direction.pair(t);

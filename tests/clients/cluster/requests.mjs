@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { alsoIn, ask, collect, settle } from "../clients.mjs";
-import { operation, settleBoth, unique } from "./cluster.mjs";
+import { settleBoth, unique } from "./cluster.mjs";
 
 /** Time enough for an answer on a busy machine; nobody waits for it to pass. */
 const PLENTY_MS = 10_000;
@@ -10,15 +10,19 @@ const PLENTY_MS = 10_000;
 const SHORT_MS = 1_000;
 
 export function declareRequests(direction) {
-  const declare = (name, run) => operation(direction.name, name, run);
+  declareCounts(direction);
+  declareServerEvents(direction);
+  declareAnswers(direction);
+}
 
-  declare("count of servers", async (t) => {
+function declareCounts(direction) {
+  direction.operation("count of servers", async (t) => {
     const [here] = await direction.clientsHere(t, 1);
     assert.equal(await ask(here, "server-count"), 2);
     assert.equal(await ask(await alsoIn(here, "/custom"), "server-count"), 2);
   });
 
-  declare("all rooms", async (t) => {
+  direction.operation("all rooms", async (t) => {
     const [here, there] = await direction.pair(t);
     const names = [unique("here"), unique("there #ü"), unique("both")];
     await ask(here, "join", [names[0], names[2]]);
@@ -29,9 +33,11 @@ export function declareRequests(direction) {
     await ask(there, "leave", names[1]);
     assert.equal((await ask(here, "all-rooms")).includes(names[1]), false);
   });
+}
 
+function declareServerEvents(direction) {
   // Who hears such an event and emits need not do so on the thread that the next broadcast takes: it is waited for.
-  declare("an event for other servers", async (t) => {
+  direction.operation("an event for other servers", async (t) => {
     const [here, there] = await direction.pair(t);
     const [own, other] = [here, there].map((socket) => collect(socket, "sse-note"));
     const args = ["text ü", 1.5, { deep: [null, true] }];
@@ -42,7 +48,7 @@ export function declareRequests(direction) {
     assert.deepEqual([...(await other.until(2))], [[direction.thereName, ...args], [direction.thereName]]);
   });
 
-  declare("an event for other servers, in its namespace", async (t) => {
+  direction.operation("an event for other servers, in its namespace", async (t) => {
     const sockets = await direction.pair(t);
     const custom = await Promise.all(sockets.map((socket) => alsoIn(socket, "/custom")));
     const logs = [...sockets, ...custom].map((socket) => collect(socket, "sse-note"));
@@ -53,13 +59,13 @@ export function declareRequests(direction) {
     assert.deepEqual(logs.map((log) => [...log]), [[], [], [], [[direction.thereName, 1]]]);
   });
 
-  declare("an event unknown to other servers", async (t) => {
+  direction.operation("an event unknown to other servers", async (t) => {
     const [here, there] = await direction.pair(t);
     here.emit("server-side-emit", "sse-unknown", 1);
     await settle(here, [there]);
   });
 
-  declare("an event for other servers, with answers", async (t) => {
+  direction.operation("an event for other servers, with answers", async (t) => {
     const [here] = await direction.clientsHere(t, 1);
     const arg = { text: "ü", list: [1, null] };
     const answers = [{ server: direction.thereName, arg }];
@@ -70,26 +76,29 @@ export function declareRequests(direction) {
     });
   });
 
-  declare("an event for other servers, without answer in time", async (t) => {
+  direction.operation("an event for other servers, without answer in time", async (t) => {
     const [here] = await direction.clientsHere(t, 1);
     const [error, answers] = await ask(here, "server-side-emit-ack", "sse-mute");
     assert.equal(typeof error, "string");
     assert.deepEqual(answers, []);
   });
+}
 
-  /** Two clients here and two there in one room, which answer a `question`. */
-  async function answering(t) {
-    const [here, there] = await Promise.all([direction.clientsHere(t, 2), direction.clientsThere(t, 2)]);
-    const room = unique("room");
-    const sockets = [...here, ...there];
-    await Promise.all(sockets.map((socket) => ask(socket, "join", room)));
-    const question = (sel, ...args) => ask(here[0], "broadcast-ack", { rooms: room, ...sel }, "question", ...args);
-    return { room, sockets, question };
-  }
-  const byFirst = ([a], [b]) => a - b;
+/** Two clients here and two there in one room, which answer a `question`. */
+async function answering(direction, t) {
+  const [here, there] = await Promise.all([direction.clientsHere(t, 2), direction.clientsThere(t, 2)]);
+  const room = unique("room");
+  const sockets = [...here, ...there];
+  await Promise.all(sockets.map((socket) => ask(socket, "join", room)));
+  const question = (sel, ...args) => ask(here[0], "broadcast-ack", { rooms: room, ...sel }, "question", ...args);
+  return { room, sockets, question };
+}
 
-  declare("a broadcast collects all answers", async (t) => {
-    const { sockets, question } = await answering(t);
+const byFirst = ([a], [b]) => a - b;
+
+function declareAnswers(direction) {
+  direction.operation("a broadcast collects all answers", async (t) => {
+    const { sockets, question } = await answering(direction, t);
     sockets.forEach((socket, index) => socket.on("question", (arg, answer) => answer([index, arg], "second")));
     const bytes = { deep: [Buffer.from([1, 2, 3])] };
     const [error, answers] = await question({ timeout: PLENTY_MS }, bytes);
@@ -99,8 +108,8 @@ export function declareRequests(direction) {
     assert.deepEqual(fewer.sort(byFirst), [[1, 7], [3, 7]]);
   });
 
-  declare("answers may be anything, or nothing", async (t) => {
-    const { sockets, question } = await answering(t);
+  direction.operation("answers may be anything, or nothing", async (t) => {
+    const { sockets, question } = await answering(direction, t);
     const given = [[], [null], ["ü 🦜"], [Buffer.alloc(70_000, 7)]];
     sockets.forEach((socket, index) => socket.on("question", (answer) => answer(...given[index])));
     const [error, answers] = await question({ timeout: PLENTY_MS });
@@ -112,8 +121,8 @@ export function declareRequests(direction) {
     );
   });
 
-  declare("a broadcast to clients there alone collects their answers", async (t) => {
-    const { sockets, question } = await answering(t);
+  direction.operation("a broadcast to clients there alone collects their answers", async (t) => {
+    const { sockets, question } = await answering(direction, t);
     sockets.forEach((socket, index) => socket.on("question", (answer) => answer(index)));
     const except = [sockets[0].id, sockets[1].id];
     const [error, answers] = await question({ timeout: PLENTY_MS, except });
@@ -121,13 +130,13 @@ export function declareRequests(direction) {
     assert.deepEqual(await question({ timeout: PLENTY_MS, rooms: sockets[3].id }), [null, [3]]);
   });
 
-  declare("a broadcast to nobody has no answers at once", async (t) => {
-    const { question } = await answering(t);
+  direction.operation("a broadcast to nobody has no answers at once", async (t) => {
+    const { question } = await answering(direction, t);
     assert.deepEqual(await question({ timeout: 10 * PLENTY_MS, rooms: unique("empty") }), [null, []]);
   });
 
-  declare("a broadcast's answers, without those that are late", async (t) => {
-    const { sockets, question } = await answering(t);
+  direction.operation("a broadcast's answers, without those that are late", async (t) => {
+    const { sockets, question } = await answering(direction, t);
     sockets[0].on("question", (answer) => answer(0));
     sockets[2].on("question", (answer) => answer(2));
     const [error, answers] = await question({ timeout: SHORT_MS });

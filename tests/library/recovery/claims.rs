@@ -1,6 +1,6 @@
 //! What clients may claim to have been, rightly or not.
 
-use super::{Answer, event, on};
+use super::{Answer, enter, event, on};
 use crate::support::{Server, WebSocket, receive};
 
 /// A server of two shards with two namespaces that greet.
@@ -20,8 +20,7 @@ fn start() -> (Server, std::sync::mpsc::Receiver<()>) {
 
 /// A client, what it is known by, and the offset of its welcome.
 fn connect(server: &Server) -> (WebSocket, Answer, String) {
-    let (mut ws, _) = WebSocket::open(server);
-    ws.send_text("40");
+    let mut ws = enter(server, "40");
     let answer = Answer::parse(&ws.text());
     let offset = event(&mut ws, r#"42["welcome",false]"#);
     (ws, answer, offset)
@@ -50,8 +49,7 @@ fn a_claim_that_cannot_be_true_is_ignored() {
         format!(r#"{{"pid":"{pid}","offset":"{offset}.____"}}"#),
         format!(r#"{{"pid":"{pid}","offset":"\u0000\ud83d\ude00"}}"#),
     ] {
-        let (mut ws, _) = WebSocket::open(&server);
-        ws.send_text(&format!("40{auth}"));
+        let mut ws = enter(&server, &format!("40{auth}"));
         let answer = Answer::parse(&ws.text());
         assert!(answer.sid != sid && answer.pid != pid, "{}", &auth[..80.min(auth.len())]);
         event(&mut ws, r#"42["welcome",false]"#);
@@ -72,8 +70,7 @@ fn a_socket_is_of_its_namespace() {
     let (ws, first, offset) = connect(&server);
     drop(ws);
     receive(&left);
-    let (mut ws, _) = WebSocket::open(&server);
-    ws.send_text(&first.claim(&offset).replacen("40", "40/other,", 1));
+    let mut ws = enter(&server, &first.claim(&offset).replacen("40", "40/other,", 1));
     assert!(!ws.text().contains(&first.pid));
     ws.text();
     ws.send_text(&first.claim(&offset));
@@ -108,8 +105,7 @@ fn an_unknown_offset_spends_the_claim() {
     drop(ws);
     receive(&left);
     for offset in ["0", &*offset] {
-        let (mut ws, _) = WebSocket::open(&server);
-        ws.send_text(&first.claim(offset));
+        let mut ws = enter(&server, &first.claim(offset));
         assert_ne!(Answer::parse(&ws.text()).sid, first.sid);
     }
     assert_eq!(server.metrics().not_recovered, 2);

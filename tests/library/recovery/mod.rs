@@ -1,17 +1,16 @@
-//! Connection state recovery: what was captured from the Node server, and what a program sees.
+//! Connection state recovery: what a program sees of it.
 
+mod captured;
 mod claims;
 mod shards;
 
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-use kinglet::{Binary, Config, Limits, Recovery, Refusal};
+use kinglet::{Config, Limits, Recovery, Refusal};
 use serde_json::Value;
 
-use crate::support::{Client, Frame, Handled, Server, WebSocket, config, receive};
-
-const VECTORS: &str = include_str!("../../vectors/socket-io-recovery.json");
+use crate::support::{Client, Handled, Server, WebSocket, config, receive};
 
 fn on(shards: usize) -> Config {
     Config { recovery: Some(Recovery::default()), ..config(shards) }
@@ -50,6 +49,19 @@ fn event(ws: &mut WebSocket, event: &str) -> String {
     offset_of(&packet, event)
 }
 
+/// A WebSocket on which a CONNECT was sent.
+fn enter(server: &Server, connect: &str) -> WebSocket {
+    let (mut ws, _) = WebSocket::open(server);
+    ws.send_text(connect);
+    ws
+}
+
+/// The connection is lost, and the session has ended.
+fn lose(server: &Server, ws: WebSocket) {
+    drop(ws);
+    server.wait_until("gone", |metrics| metrics.sessions == 0);
+}
+
 /// A server whose sockets have a room, data, and events to ask for, and whose test hears of them.
 fn start(config: Config) -> (Server, Receiver<String>) {
     let (sender, heard) = channel();
@@ -86,109 +98,31 @@ fn a_client_finds_the_namespace_that_it_had_alone() {
         server.of_dynamic(|_| true).on_connect(|socket| socket.emit("hello", socket.recovered()));
     });
     let text = |ws: &mut WebSocket| ws.text().replacen("/game,", "", 1);
-    let (mut ws, _) = WebSocket::open(&server);
-    ws.send_text("40/game,");
+    let mut ws = enter(&server, "40/game,");
     let first = Answer::parse(&text(&mut ws));
     let hello = text(&mut ws);
     let offset =
         hello.strip_prefix(r#"42["hello",false,""#).and_then(|rest| rest.strip_suffix("\"]")).expect("an offset");
-    drop(ws);
-    server.wait_until("gone", |metrics| metrics.sessions == 0);
+    lose(&server, ws);
     server.handle().of("/game").emit("missed", ()).expect("a namespace that waits");
-    let (mut ws, _) = WebSocket::open(&server);
-    ws.send_text(&first.claim(offset).replacen("40", "40/game,", 1));
+    let mut ws = enter(&server, &first.claim(offset).replacen("40", "40/game,", 1));
     assert!(text(&mut ws).starts_with(r#"42["missed","#));
     assert_eq!(Answer::parse(&text(&mut ws)).sid, first.sid);
     assert!(text(&mut ws).starts_with(r#"42["hello",true,"#));
 }
 
 #[test]
-fn a_client_comes_back_as_with_the_node_server() {
-    let vectors: Value = serde_json::from_str(VECTORS).expect("JSON");
-    let vector = &vectors["entries"][0];
-    let (sender, heard) = channel();
-    let server = Server::start(on(2), |server| {
-        server.of("/").on_connect(move |socket| -> Handled {
-            if socket.recovered() {
-                return Ok(sender.send(format!("{:?} {:?}", socket.rooms(), socket.data::<Value>()))?);
-            }
-            let ignore = |_: &kinglet::Socket, _| {};
-            socket.join("room1")?;
-            socket.set_data(&serde_json::json!({"n": 1}))?;
-            let everybody = socket.server().of("/");
-            everybody.emit("one", "x")?;
-            socket.emit_with_ack("acked", (), Duration::from_secs(60), ignore)?;
-            socket.emit("direct", 1)?;
-            socket.emit_with_ack("direct-ack", 2, Duration::from_secs(60), ignore)?;
-            Ok(everybody.to("room1").emit("bin", Binary::from(vec![1]))?)
-        });
-    });
-    let observed = server.handle().clone();
-    let (mut ws, _) = WebSocket::open(&server);
-    ws.send_text("40");
-    let first = Answer::parse(&ws.text());
-    let captured: Vec<_> = vector["first_connection"].as_array().expect("packets").iter().collect();
-    let (one, direct) = (event(&mut ws, r#"42["one","x"]"#), 2);
-    ws.expect_text(captured[direct + 1].as_str().expect("a text"));
-    let offset_of_direct = event(&mut ws, r#"42["direct",1]"#);
-    ws.expect_text(captured[direct + 3].as_str().expect("a text"));
-    let bin = event(&mut ws, r#"451-["bin",{"_placeholder":true,"num":0}]"#);
-    ws.expect(&Frame { first: 0x82, payload: vec![1] });
-    drop(ws);
-    server.wait_until("gone", |metrics| metrics.sessions == 0);
-    observed.emit("missed", 1).expect("an event");
-
-    for _ in 0..8 {
-        let (mut ws, _) = WebSocket::open(&server);
-        ws.send_text(&first.claim(&one));
-        assert_eq!(event(&mut ws, r#"42["direct",1]"#), offset_of_direct);
-        assert_eq!(event(&mut ws, r#"451-["bin",{"_placeholder":true,"num":0}]"#), bin);
-        ws.expect(&Frame { first: 0x82, payload: vec![1] });
-        event(&mut ws, r#"42["missed",1]"#);
-        let second = Answer::parse(&ws.text());
-        assert_eq!((&second.sid, &second.pid), (&first.sid, &first.pid));
-        let expected = format!("{:?} {:?}", [&*first.sid, "room1"], Some(serde_json::json!({"n": 1})));
-        assert_eq!(receive(&heard), expected);
-        drop(ws);
-        server.wait_until("gone", |metrics| metrics.sessions == 0);
-    }
-    assert_eq!((server.metrics().recovered, server.metrics().not_recovered), (8, 0));
-
-    // Unknown pid, then a known one with an unknown offset.
-    let unknown = Answer {
-        pid: "A".repeat(20),
-        ..Answer::parse(&format!("40{{\"sid\":\"{}\",\"pid\":\"{}\"}}", first.sid, first.pid))
-    };
-    for claim in [
-        unknown.claim(&one),
-        first.claim("0"),
-        first.claim(""),
-        format!("40{{\"pid\":\"{}\",\"offset\":1}}", first.pid),
-    ] {
-        let (mut ws, _) = WebSocket::open(&server);
-        ws.send_text(&claim);
-        let fresh = Answer::parse(&ws.text());
-        assert!(fresh.sid != first.sid && fresh.pid != first.pid, "{claim}");
-        event(&mut ws, r#"42["one","x"]"#);
-    }
-    // Only the first two were claims that might have been true.
-    assert_eq!(server.metrics().not_recovered, 2);
-}
-
-#[test]
 fn only_lost_sockets_come_back() {
     let (server, heard) = start(on(1));
     let recovers = |lose: &dyn Fn(WebSocket), reason: &str| {
-        let (mut ws, _) = WebSocket::open(&server);
-        ws.send_text("40");
+        let mut ws = enter(&server, "40");
         let answer = Answer::parse(&ws.text());
         assert_eq!(receive(&heard), r#"false 1 {"n":1}"#);
         ws.send_text(r#"42["direct",1]"#);
         let offset = event(&mut ws, r#"42["direct",1]"#);
         lose(ws);
         assert_eq!(receive(&heard), reason);
-        let (mut ws, _) = WebSocket::open(&server);
-        ws.send_text(&answer.claim(&offset));
+        let mut ws = enter(&server, &answer.claim(&offset));
         let recovered = Answer::parse(&ws.text()).sid == answer.sid;
         assert_eq!(receive(&heard), if recovered { r#"true 2 {"n":1}"# } else { r#"false 1 {"n":1}"# });
         drop(ws);
@@ -217,15 +151,13 @@ fn middlewares_are_skipped_unless_they_are_to_be_asked() {
                 .on_connect(|socket| socket.emit("welcome", ()))
                 .on_disconnect(move |_, _| sender.send(()));
         });
-        let (mut ws, _) = WebSocket::open(&server);
-        ws.send_text("40");
+        let mut ws = enter(&server, "40");
         let first = Answer::parse(&ws.text());
         let offset = event(&mut ws, r#"42["welcome"]"#);
         drop(ws);
         receive(&left);
         server.handle().emit("missed", ()).expect("an event");
-        let (mut ws, _) = WebSocket::open(&server);
-        ws.send_text(&first.claim(&offset));
+        let mut ws = enter(&server, &first.claim(&offset));
         if skip_middlewares {
             event(&mut ws, r#"42["missed"]"#);
             assert_eq!(Answer::parse(&ws.text()).sid, first.sid);
@@ -240,8 +172,7 @@ fn middlewares_are_skipped_unless_they_are_to_be_asked() {
 fn a_client_that_missed_too_much_is_a_new_one() {
     let limits = Limits { queued_per_client: Some(10_000), ..Limits::default() };
     let (server, heard) = start(Config { limits, ..on(1) });
-    let (mut ws, _) = WebSocket::open(&server);
-    ws.send_text("40");
+    let mut ws = enter(&server, "40");
     let first = Answer::parse(&ws.text());
     ws.send_text(r#"42["direct",1]"#);
     let offset = event(&mut ws, r#"42["direct",1]"#);
@@ -249,8 +180,7 @@ fn a_client_that_missed_too_much_is_a_new_one() {
     receive(&heard);
     assert_eq!(receive(&heard), "transport close");
     server.handle().emit("missed", "x".repeat(10_000)).expect("an event");
-    let (mut ws, _) = WebSocket::open(&server);
-    ws.send_text(&first.claim(&offset));
+    let mut ws = enter(&server, &first.claim(&offset));
     assert_ne!(Answer::parse(&ws.text()).sid, first.sid);
     assert_eq!(server.hits("queued_per_client"), 1);
 }
@@ -259,8 +189,7 @@ fn a_client_that_missed_too_much_is_a_new_one() {
 fn what_is_kept_is_forgotten_in_time() {
     let recovery = Recovery { max_disconnection_duration: Duration::from_millis(1), ..Recovery::default() };
     let (server, heard) = start(Config { recovery: Some(recovery), ..config(1) });
-    let (mut ws, _) = WebSocket::open(&server);
-    ws.send_text("40");
+    let mut ws = enter(&server, "40");
     let first = Answer::parse(&ws.text());
     ws.send_text(r#"42["direct",1]"#);
     let offset = event(&mut ws, r#"42["direct",1]"#);
@@ -269,8 +198,7 @@ fn what_is_kept_is_forgotten_in_time() {
     assert_eq!(receive(&heard), "transport close");
     // At some time it is too late for good.
     let sid = || {
-        let (mut ws, _) = WebSocket::open(&server);
-        ws.send_text(&first.claim(&offset));
+        let mut ws = enter(&server, &first.claim(&offset));
         Answer::parse(&ws.text()).sid
     };
     while sid() == first.sid {}
@@ -286,8 +214,7 @@ fn volatile_events_and_acknowledgements_have_no_offset() {
             Ok(event.ack("yes")?)
         });
     });
-    let (mut ws, _) = WebSocket::open(&server);
-    ws.send_text("40");
+    let mut ws = enter(&server, "40");
     Answer::parse(&ws.text());
     ws.send_text(r#"421["ask"]"#);
     for packet in [r#"42["volatile"]"#, r#"42["volatile"]"#, r#"431["yes"]"#] {
@@ -302,8 +229,7 @@ fn without_recovery_a_claim_is_nothing_but_auth() {
     });
     let mut client = Client::connect(&server);
     client.expect("\"recovered\",false");
-    let (mut ws, _) = WebSocket::open(&server);
-    ws.send_text(&format!("40{{\"pid\":\"{}\",\"offset\":\"0\"}}", "A".repeat(20)));
+    let mut ws = enter(&server, &format!("40{{\"pid\":\"{}\",\"offset\":\"0\"}}", "A".repeat(20)));
     assert!(!ws.text().contains("pid"));
     ws.expect_text("42[\"recovered\",false]");
 }
@@ -323,8 +249,7 @@ fn what_is_sent_to_a_socket_while_it_leaves_waits_for_it() {
             })
             .on("handle", move |socket, _| handles.send(socket.handle()));
     });
-    let (mut ws, _) = WebSocket::open(&server);
-    ws.send_text("40");
+    let mut ws = enter(&server, "40");
     let first = Answer::parse(&ws.text());
     let offset = event(&mut ws, r#"42["welcome",false]"#);
     ws.send_text(r#"42["handle"]"#);
@@ -333,8 +258,7 @@ fn what_is_sent_to_a_socket_while_it_leaves_waits_for_it() {
     receive(&left);
     server.wait_until("gone", |metrics| metrics.sessions == 0);
     handle.emit("handle", ()).expect("an event");
-    let (mut ws, _) = WebSocket::open(&server);
-    ws.send_text(&first.claim(&offset));
+    let mut ws = enter(&server, &first.claim(&offset));
     for missed in [r#"42["leaving",1]"#, r#"42["left",0]"#, r#"42["handle"]"#] {
         event(&mut ws, missed);
     }
@@ -364,8 +288,7 @@ fn clients_of_protocol_3_are_as_they_were() {
         ws.expect_text(r#"42["to it",false]"#);
         // A broadcast is written once for all clients.
         event(&mut ws, r#"42["to all"]"#);
-        drop(ws);
-        server.wait_until("gone", |metrics| metrics.sessions == 0);
+        lose(&server, ws);
     }
     assert_eq!(server.metrics().not_recovered, 0);
 }
@@ -386,8 +309,7 @@ fn rooms_are_joined_and_left_under_the_id_that_came_back() {
     });
     let mut known: Option<(Answer, String)> = None;
     for _ in 0..3 {
-        let (mut ws, _) = WebSocket::open(&server);
-        ws.send_text(&known.as_ref().map_or("40".to_owned(), |(answer, offset)| answer.claim(offset)));
+        let mut ws = enter(&server, &known.as_ref().map_or("40".to_owned(), |(answer, offset)| answer.claim(offset)));
         let answer = Answer::parse(&ws.text());
         let offset = event(&mut ws, r#"42["welcome"]"#);
         drop(ws);

@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use kinglet::engineio::Sid;
 use kinglet::{Config, Limits};
 
-use super::{Answer, event, on, start};
+use super::{Answer, enter, event, on, start};
 use crate::support::{Handled, Server, WebSocket, receive};
 
 fn shard(sid: &str) -> u8 {
@@ -157,8 +157,7 @@ fn a_shard_waits_for_no_thread_that_waits_for_another_server() {
 fn a_socket_that_came_back_is_reached_as_before() {
     let (server, heard) = start(on(2));
     let shard = |sid: &str| Sid::parse(sid).expect("a sid").shard;
-    let (mut ws, _) = WebSocket::open(&server);
-    ws.send_text("40");
+    let mut ws = enter(&server, "40");
     let first = Answer::parse(&ws.text());
     ws.send_text(r#"42["direct",0]"#);
     let mut offset = event(&mut ws, r#"42["direct",0]"#);
@@ -217,8 +216,7 @@ fn broadcasts_of_several_threads_go_on_while_a_client_comes_and_goes() {
         });
         (go, thread)
     });
-    let (mut ws, _) = WebSocket::open(&server);
-    ws.send_text("40");
+    let mut ws = enter(&server, "40");
     let first = Answer::parse(&ws.text());
     receive(&heard);
     ws.send_text(r#"42["direct",1]"#);
