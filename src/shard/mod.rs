@@ -32,9 +32,9 @@ pub use self::shared::directory::Refusal;
 pub(crate) use self::shared::{
     Budget, Shared,
     directory::Directory,
+    due_acks::DueAck,
     mailbox::{Inbox, Left, Letter, Mailbox, Wake, mailbox},
     namespaces::{Child, NamespaceRef, NoNamespace},
-    owed::Owed,
     target::{Broadcast, Target, Urgency},
 };
 pub use self::sockets::calls::Message;

@@ -58,7 +58,7 @@ impl WebSocketError {
 
 /// How much of an unfinished message is here already.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Progress {
+pub(crate) struct MessageSoFar {
     /// Bytes of the payloads of its frames.
     pub(super) payload: usize,
     /// Its frames; 0 between two messages.
@@ -77,7 +77,11 @@ pub(super) struct Frame<'a> {
 
 impl<'a> Frame<'a> {
     /// The frame in front of `bytes` if it is whole. Its header is judged as soon as that is whole.
-    pub(super) fn parse(bytes: &'a [u8], message: Progress, limits: Limits) -> Result<Option<Self>, WebSocketError> {
+    pub(super) fn parse(
+        bytes: &'a [u8],
+        message: MessageSoFar,
+        limits: Limits,
+    ) -> Result<Option<Self>, WebSocketError> {
         let mut cursor = Cursor::new(bytes);
         let (header, length) = match FrameHeader::parse(&mut cursor) {
             Ok(Some(parsed)) => parsed,
@@ -121,7 +125,7 @@ pub(super) fn length(bytes: &[u8]) -> Option<usize> {
 }
 
 /// Refuses what no payload can make good.
-fn judge(header: &FrameHeader, length: u64, message: Progress, limits: Limits) -> Result<(), WebSocketError> {
+fn judge(header: &FrameHeader, length: u64, message: MessageSoFar, limits: Limits) -> Result<(), WebSocketError> {
     if header.rsv1 || header.rsv2 || header.rsv3 {
         return Err(ProtocolError::NonZeroReservedBits.into());
     }

@@ -6,7 +6,7 @@
 //! part: a server's `WebSocketContext` between two messages remembers nothing of its connection, so one context serves
 //! all connections of a shard.
 
-use super::frame::{self, Frame, Limits, Progress, WebSocketError};
+use super::frame::{self, Frame, Limits, MessageSoFar, WebSocketError};
 use bytes::Bytes;
 use bytestring::ByteString;
 use std::io::{self, Read, Write};
@@ -33,26 +33,26 @@ pub(crate) enum Input {
 /// What a connection remembers between two reads: nothing, unless it stands inside a message.
 #[derive(Debug, Default)]
 pub(crate) struct Incoming {
-    pending: Option<Box<Pending>>,
+    partial: Option<Box<Partial>>,
 }
 
 impl Incoming {
     /// Bytes held for this connection.
     pub(crate) fn held(&self) -> usize {
-        self.pending.as_ref().map_or(0, |pending| pending.message.data.capacity() + pending.rest.capacity())
+        self.partial.as_ref().map_or(0, |partial| partial.message.data.capacity() + partial.rest.capacity())
     }
 
     /// Bytes that are missing of the frame that has begun, if its header tells.
     pub(crate) fn missing(&self) -> Option<usize> {
-        let pending = self.pending.as_ref()?;
-        let begun = pending.rest.get(pending.start..)?;
+        let partial = self.partial.as_ref()?;
+        let begun = partial.rest.get(partial.start..)?;
         let whole = frame::length(begun)?;
         Some(whole.saturating_sub(begun.len()))
     }
 }
 
 #[derive(Debug, Default)]
-struct Pending {
+struct Partial {
     message: Unfinished,
     /// From `start` on: bytes that were not looked at, or the beginning of a frame.
     rest: Vec<u8>,
@@ -71,8 +71,8 @@ struct Unfinished {
 }
 
 impl Unfinished {
-    fn progress(&self) -> Progress {
-        Progress { payload: self.data.len(), fragments: self.fragments }
+    fn progress(&self) -> MessageSoFar {
+        MessageSoFar { payload: self.data.len(), fragments: self.fragments }
     }
 
     fn add(&mut self, kind: Data, mask: [u8; 4], payload: &[u8]) {
@@ -106,12 +106,12 @@ impl Receiver {
     /// Continues a connection with the bytes just read from it, or with none, to go on where the last [`Feed`] was
     /// dropped. After [`Input::Close`] or an error the connection must not be fed again.
     pub(crate) fn feed<'a>(&'a mut self, incoming: &'a mut Incoming, mut bytes: &'a [u8]) -> Feed<'a> {
-        let mut pending = incoming.pending.take().map(|pending| *pending).unwrap_or_default();
-        if !pending.rest.is_empty() {
-            pending.rest.extend_from_slice(bytes);
+        let mut partial = incoming.partial.take().map(|partial| *partial).unwrap_or_default();
+        if !partial.rest.is_empty() {
+            partial.rest.extend_from_slice(bytes);
             bytes = &[];
         }
-        Feed { receiver: self, incoming, pending, bytes, over: false }
+        Feed { receiver: self, incoming, partial, bytes, over: false }
     }
 
     /// Has the context read a control frame. Gives the input that it is, if it is a close frame.
@@ -169,8 +169,8 @@ fn context() -> WebSocketContext {
 pub(crate) struct Feed<'a> {
     receiver: &'a mut Receiver,
     incoming: &'a mut Incoming,
-    pending: Pending,
-    /// Bytes not looked at; none while `pending` has a rest.
+    partial: Partial,
+    /// Bytes not looked at; none while `partial` has a rest.
     bytes: &'a [u8],
     over: bool,
 }
@@ -189,7 +189,7 @@ impl Feed<'_> {
 
     fn advance(&mut self, reply: &mut Vec<u8>) -> Result<Option<Input>, WebSocketError> {
         loop {
-            let Pending { message, rest, start } = &mut self.pending;
+            let Partial { message, rest, start } = &mut self.partial;
             let bytes = if rest.is_empty() { self.bytes } else { rest.get(*start..).unwrap_or_default() };
             let Some(frame) = Frame::parse(bytes, message.progress(), self.receiver.limits)? else { return Ok(None) };
             let mask = frame.header.mask.unwrap_or_default();
@@ -221,19 +221,19 @@ impl Feed<'_> {
 
 impl Drop for Feed<'_> {
     fn drop(&mut self) {
-        let whole = self.bytes.is_empty() && self.pending.rest.is_empty() && self.pending.message.fragments == 0;
+        let whole = self.bytes.is_empty() && self.partial.rest.is_empty() && self.partial.message.fragments == 0;
         if self.over || whole {
             return;
         }
-        let mut pending = std::mem::take(&mut self.pending);
+        let mut partial = std::mem::take(&mut self.partial);
         // Waiting until half of the bytes are used keeps many short feeds from moving them each time.
-        if pending.start > pending.rest.len() / 2 {
-            pending.rest.drain(..std::mem::take(&mut pending.start));
-            pending.rest.shrink_to_fit();
+        if partial.start > partial.rest.len() / 2 {
+            partial.rest.drain(..std::mem::take(&mut partial.start));
+            partial.rest.shrink_to_fit();
         }
-        pending.rest.extend_from_slice(self.bytes);
-        if !pending.rest.is_empty() || pending.message.fragments > 0 {
-            self.incoming.pending = Some(Box::new(pending));
+        partial.rest.extend_from_slice(self.bytes);
+        if !partial.rest.is_empty() || partial.message.fragments > 0 {
+            self.incoming.partial = Some(Box::new(partial));
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::app::base::on_shard;
 use crate::cluster::Answer;
 use crate::engineio::{Frames, Sid};
 use crate::error::EmitError;
-use crate::shard::{NamespaceRef, Owed, ServerReply, Shard, Shared, SocketRef};
+use crate::shard::{DueAck, NamespaceRef, ServerReply, Shard, Shared, SocketRef};
 use crate::socketio::{self, Arguments};
 
 /// An event: one that a client sent, or, for [`on_any_outgoing`](crate::Namespace::on_any_outgoing), one that is sent to it.
@@ -118,7 +118,7 @@ pub struct Ack {
 /// The client or server that waits for the acknowledgement.
 enum AckTo {
     /// The client of a socket here, which waits for the event of this id.
-    Client { socket: Sid, id: u64, owed: Option<Owed> },
+    Client { socket: Sid, id: u64, owed: Option<DueAck> },
     /// Another server of the cluster.
     Server(ServerReply),
 }
@@ -135,7 +135,7 @@ impl Ack {
     /// The acknowledgement, if it is given later than in the handler: a drain waits for it.
     fn later(mut self) -> Self {
         if let AckTo::Client { socket, owed, .. } = &mut self.to {
-            owed.get_or_insert_with(|| Owed::new(&self.shared, *socket));
+            owed.get_or_insert_with(|| DueAck::new(&self.shared, *socket));
         }
         self
     }

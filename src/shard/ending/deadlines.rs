@@ -4,7 +4,7 @@ use crate::engineio::Lost;
 use crate::http::{self, Delivery, HeaderLines, Status};
 use crate::metrics::Limit;
 use crate::shard::input::Intake;
-use crate::shard::net::connection::{Fate, HttpState, Stage, Then};
+use crate::shard::net::connection::{CloseCause, HttpState, Stage, Then};
 use crate::shard::store::keys::ConnectionKey;
 use crate::shard::store::timers::NEVER;
 
@@ -13,7 +13,9 @@ impl Intake {
     pub(in crate::shard) fn peer_closed(&mut self, key: ConnectionKey) {
         let Some(connection) = self.connection_mut(key) else { return };
         let role = match &connection.stage {
-            Stage::Http(http) if !matches!(http.state, HttpState::Head) => return self.doom(key, Fate::Closed),
+            Stage::Http(http) if !matches!(http.state, HttpState::Head) => {
+                return self.mark_closed(key, CloseCause::Closed);
+            }
             Stage::WebSocket(websocket) => Some(websocket.role),
             Stage::Http(_) | Stage::Lingering => None,
         };
@@ -51,7 +53,7 @@ impl Intake {
             Stage::Http(http) => match &http.state {
                 HttpState::Head if http.unread.is_empty() => {
                     self.metrics().hit(Limit::KeepAlive);
-                    self.doom(key, Fate::Closed);
+                    self.mark_closed(key, CloseCause::Closed);
                     return;
                 }
                 HttpState::Head => Limit::HeaderTimeout,
@@ -65,11 +67,11 @@ impl Intake {
             },
             Stage::WebSocket(_) => {
                 self.metrics().hit(Limit::CloseTimeout);
-                self.doom(key, Fate::Cut);
+                self.mark_closed(key, CloseCause::Cut);
                 return;
             }
             Stage::Lingering => {
-                self.doom(key, Fate::Cut);
+                self.mark_closed(key, CloseCause::Cut);
                 return;
             }
         };

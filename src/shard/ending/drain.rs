@@ -131,7 +131,7 @@ impl Intake {
     /// Whether nothing would be lost if the session were closed now. One that is gone is at rest.
     fn is_at_rest(&self, key: SessionKey) -> bool {
         let Some(client) = self.client(key) else { return true };
-        client.session.is_at_rest() && client.decoder.held() == 0 && self.is_written(client) && !self.owes(key)
+        client.session.is_at_rest() && client.decoder.held() == 0 && self.is_written(client) && !self.has_due_acks(key)
     }
 
     /// Whether the client's WebSocket has taken all that was due, and sent nothing by halves.
@@ -142,7 +142,7 @@ impl Intake {
     }
 
     /// Whether the program still holds an acknowledgement that the client waits for.
-    fn owes(&self, key: SessionKey) -> bool {
-        self.sockets_of(key).into_iter().any(|socket| self.shared().owed.is_owed(self.location(socket)))
+    fn has_due_acks(&self, key: SessionKey) -> bool {
+        self.sockets_of(key).into_iter().any(|socket| self.shared().due_acks.is_due(self.location(socket)))
     }
 }

@@ -7,7 +7,7 @@ use crate::shard::Shard;
 use crate::shard::ending::life::Life;
 use crate::shard::input::Intake;
 use crate::shard::net::accept::Accepting;
-use crate::shard::net::connection::{Fate, HttpState, Stage};
+use crate::shard::net::connection::{CloseCause, HttpState, Stage};
 use crate::shard::store::keys::TimerKey;
 use crate::socketio::DisconnectReason;
 
@@ -19,7 +19,7 @@ impl Shard {
     pub(in crate::shard) fn end_if_alone(&self) {
         let mut core = self.core.borrow_mut();
         core.close_idle();
-        core.bury();
+        core.remove_closed();
         if core.connection_count() == 0 {
             self.life.set(Life::Over);
         }
@@ -64,7 +64,7 @@ impl Intake {
             .map(|(key, _)| key)
             .collect();
         for key in idle {
-            self.doom(key, Fate::Closed);
+            self.mark_closed(key, CloseCause::Closed);
         }
     }
 }

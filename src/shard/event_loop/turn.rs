@@ -289,7 +289,7 @@ impl Shard {
         self.run_calls();
     }
 
-    /// Does what the turn left to its end: polls are answered, everything due is written, the dead are buried.
+    /// Does what the turn left to its end: polls are answered, everything due is written, and closed connections are removed.
     fn end_turn(self: &Rc<Self>) {
         loop {
             self.run_calls();
@@ -301,14 +301,14 @@ impl Shard {
             core.check_unfinished();
             core.check_kept();
             core.check_memory();
-            core.bury();
+            core.remove_closed();
             core.hear_eased();
             core.hear_endings();
             core.metrics().queued_bytes.set(core.queued() as u64);
             core.metrics().kept_bytes.set(core.kept_bytes() as u64);
             core.metrics().handshakes_waiting.set(core.handshakes_waiting() as u64);
             core.metrics().collections.set(core.waits().len() as u64);
-            if !core.has_calls() && !core.has_doomed() {
+            if !core.has_calls() && !core.has_marked() {
                 break;
             }
         }

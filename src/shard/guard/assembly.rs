@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use crate::engineio::Millis;
 use crate::shard::guard::Guard;
-use crate::shard::net::connection::{HttpState, Input, Role, Stage};
+use crate::shard::net::connection::{HttpState, ReadState, Role, Stage};
 use crate::shard::store::keys::{ConnectionKey, TimerKey};
 
 /// The part of the bound from which on clients wait, and the part below which nobody does any more.
@@ -50,17 +50,17 @@ struct Crowd {
     /// What one may have half sent without waiting.
     little: usize,
     /// Admitted clients.
-    going: HashMap<ConnectionKey, Progress>,
+    going: HashMap<ConnectionKey, SentSince>,
     /// How often clients have lost their place and not completed their message since.
     lost: HashMap<ConnectionKey, u32>,
     /// Clients that wait for admission. One that is gone, or went on by itself, may still be among them.
-    line: BinaryHeap<Reverse<Waiting>>,
+    line: BinaryHeap<Reverse<Candidate>>,
     next_look: Millis,
 }
 
 /// A waiting client; the one that needs the least is the first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Waiting {
+struct Candidate {
     lost: u32,
     missing: usize,
     key: ConnectionKey,
@@ -75,7 +75,7 @@ enum Over {
 
 /// How far one has come.
 #[derive(Debug, Clone, Copy)]
-struct Progress {
+struct SentSince {
     bytes: usize,
     at: Millis,
 }
@@ -150,7 +150,7 @@ impl Guard {
     pub(in crate::shard) fn wait_for_room(&mut self, key: ConnectionKey) {
         let Some(crowd) = &mut self.assembly.crowd else { return };
         let Some(connection) = self.recovering.connection_mut(key) else { return };
-        connection.input = Input::HeldUp;
+        connection.input = ReadState::HeldUp;
         let missing = match &connection.stage {
             Stage::WebSocket(websocket) => websocket.incoming.missing(),
             Stage::Http(http) => match &http.state {
@@ -160,7 +160,7 @@ impl Guard {
             Stage::Lingering => None,
         };
         let lost = crowd.lost.get(&key).copied().unwrap_or(0);
-        crowd.line.push(Reverse(Waiting { lost, missing: missing.unwrap_or(usize::MAX), key }));
+        crowd.line.push(Reverse(Candidate { lost, missing: missing.unwrap_or(usize::MAX), key }));
         self.metrics().held_up.one();
     }
 
@@ -199,8 +199,8 @@ impl Guard {
         let places = Crowd::places(limit, unfinished, self.shared().config.max_http_buffer_size);
         let mut entered = Vec::new();
         while let Some(key) = crowd.next(limit, places) {
-            if self.connection(key).is_some_and(|it| it.fate.is_none() && it.input == Input::HeldUp) {
-                crowd.going.insert(key, Progress { bytes: self.half_sent(key), at: self.now() });
+            if self.connection(key).is_some_and(|it| it.close_cause.is_none() && it.input == ReadState::HeldUp) {
+                crowd.going.insert(key, SentSince { bytes: self.half_sent(key), at: self.now() });
                 entered.push(key);
             }
         }
@@ -214,7 +214,7 @@ impl Guard {
     }
 
     /// Whether one that was let in gives its place up: its message is whole, or does not come.
-    fn is_over(&self, key: ConnectionKey, progress: &mut Progress, little: usize) -> Option<Over> {
+    fn is_over(&self, key: ConnectionKey, progress: &mut SentSince, little: usize) -> Option<Over> {
         let bytes = self.half_sent(key);
         if bytes < little {
             return Some(Over::Whole);
@@ -222,7 +222,7 @@ impl Guard {
         // A client that has not been read is not to blame. And the buffer of what it has begun since may be smaller.
         let is_unread = self.is_unread(key);
         if is_unread || bytes.abs_diff(progress.bytes) >= PROGRESS {
-            *progress = Progress { bytes, at: self.now() };
+            *progress = SentSince { bytes, at: self.now() };
         }
         (progress.at + PATIENCE <= self.now()).then_some(Over::Lost)
     }
@@ -264,12 +264,12 @@ mod tests {
     #[test]
     fn who_needs_least_comes_first_and_who_lost_its_place_last() {
         const LIMIT: usize = 64 << 20;
-        let waiting = |key, lost, missing| Waiting { lost, missing, key: ConnectionKey(key) };
+        let waiting = |key, lost, missing| Candidate { lost, missing, key: ConnectionKey(key) };
         let line = [waiting(1, 0, 500_000), waiting(2, 1, 10), waiting(3, 0, 4000), waiting(4, 0, usize::MAX)];
         let mut crowd = Crowd { line: line.map(Reverse).into(), ..Crowd::default() };
         let mut next = |places| {
             let next = crowd.next(LIMIT, places)?;
-            crowd.going.insert(next, Progress { bytes: 0, at: Millis(0) });
+            crowd.going.insert(next, SentSince { bytes: 0, at: Millis(0) });
             Some(next.0)
         };
         assert_eq!(next(0), Some(3), "for a short message there is room");

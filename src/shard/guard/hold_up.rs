@@ -1,7 +1,7 @@
 //! Connections that are not read for now: the client has sent more than it may, or too much waits for it.
 
 use crate::shard::guard::Guard;
-use crate::shard::net::connection::{Connection, Input, Role, Stage};
+use crate::shard::net::connection::{Connection, ReadState, Role, Stage};
 use crate::shard::sessions::polls::GO_ON;
 use crate::shard::store::keys::{ConnectionKey, TimerKey};
 
@@ -10,7 +10,7 @@ impl Guard {
     /// short, and the time, by an alarm.
     pub(in crate::shard) fn hold_up(&mut self, key: ConnectionKey) {
         if let Some(connection) = self.connection_mut(key) {
-            connection.input = Input::HeldUp;
+            connection.input = ReadState::HeldUp;
         }
         match self.may_send_again(key) {
             Some(again) => self.timers().arm(again, TimerKey::GoOn(key)),
@@ -40,7 +40,7 @@ impl Guard {
 
     /// Little waits for a client any more, or it may send again: it is read if it was held up.
     pub(in crate::shard) fn let_go_on(&mut self, key: ConnectionKey) {
-        let held = self.connection(key).is_some_and(|connection| connection.input == Input::HeldUp);
+        let held = self.connection(key).is_some_and(|connection| connection.input == ReadState::HeldUp);
         let short = self.shared().config.limits.hold_up / GO_ON;
         if held && !self.holds_much(key, short) && self.may_send_again(key).is_none() {
             self.line_up(key);

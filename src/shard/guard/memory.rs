@@ -25,7 +25,7 @@ const CLIENT: usize = 6 * 1024;
 impl Guard {
     /// Looks at the memory in use if it is time, or if much has been taken since, and lets clients go if it must be.
     pub(in crate::shard) fn check_memory(&mut self) {
-        let taken = self.kept_bytes() + self.queued() + self.kept;
+        let taken = self.kept_bytes() + self.queued() + self.unchecked_bytes;
         self.memory_mark = self.memory_mark.min(taken.saturating_add(MUCH));
         if self.now() < self.memory_look && taken < self.memory_mark {
             return;

@@ -21,7 +21,7 @@ use crate::shard::shared::Shared;
 pub(crate) struct Guard {
     recovering: Recovering,
     /// Bytes of unfinished messages and requests that came since the last look at all of them.
-    kept: usize,
+    unchecked_bytes: usize,
     /// Admission of large messages while many are half sent.
     assembly: Assembly,
     /// When the memory in use is looked at next, and from how many bytes on that are accounted for in any case.
@@ -48,7 +48,7 @@ impl DerefMut for Guard {
 impl Guard {
     pub(in crate::shard) fn new(shared: Arc<Shared>, index: usize, watch: Watch) -> Self {
         Self {
-            kept: 0,
+            unchecked_bytes: 0,
             assembly: Assembly::default(),
             memory_look: Millis(0),
             memory_mark: 0,

@@ -6,7 +6,7 @@
 use crate::engineio::Reason;
 use crate::metrics::Limit;
 use crate::shard::guard::Guard;
-use crate::shard::net::connection::{Connection, Fate, HttpState, Stage};
+use crate::shard::net::connection::{CloseCause, Connection, HttpState, Stage};
 use crate::shard::store::keys::{ConnectionKey, SessionKey};
 
 /// The part of the bound that may come between two looks: by so much it may be exceeded.
@@ -20,10 +20,10 @@ impl Guard {
     /// with the most are cut off.
     pub(in crate::shard) fn check_unfinished(&mut self) {
         let limit = self.shared().unfinished_per_shard;
-        if self.kept <= limit / LOOK && !self.assembly.is_due(self.now()) {
+        if self.unchecked_bytes <= limit / LOOK && !self.assembly.is_due(self.now()) {
             return;
         }
-        self.kept = 0;
+        self.unchecked_bytes = 0;
         let owners = self.owners_of_unfinished();
         let unfinished = sum(&owners);
         self.cut_owners(owners, unfinished.saturating_sub(limit), Limit::Unfinished);
@@ -33,14 +33,14 @@ impl Guard {
     /// So many bytes have come of something that is not whole. If that makes much, large messages wait from now on: a turn may
     /// read as much as all may have half sent.
     pub(in crate::shard) fn note_unfinished(&mut self, bytes: usize) {
-        self.kept += bytes;
+        self.unchecked_bytes += bytes;
         let limit = self.shared().unfinished_per_shard;
-        if self.kept > limit / LOOK && !self.assembly.is_crowded() {
+        if self.unchecked_bytes > limit / LOOK && !self.assembly.is_crowded() {
             let unfinished = sum(&self.owners_of_unfinished());
             self.make_room(unfinished);
             // Beyond the bound, the turn's end cuts those off that have the most.
             if unfinished <= limit {
-                self.kept = 0;
+                self.unchecked_bytes = 0;
             }
         }
     }
@@ -56,7 +56,7 @@ impl Guard {
     fn owners_of_unfinished(&self) -> Vec<(usize, Owner)> {
         let connections = self
             .connections()
-            .filter(|(_, connection)| connection.fate.is_none())
+            .filter(|(_, connection)| connection.close_cause.is_none())
             .map(|(key, connection)| (connection.unfinished(), Owner::Connection(key)));
         let sessions = self.clients().map(|(key, client)| (client.decoder.held(), Owner::Session(key)));
         connections.chain(sessions).filter(|(held, _)| *held > 0).collect()
@@ -75,7 +75,7 @@ impl Guard {
             match owner {
                 Owner::Connection(key) => {
                     log::debug!("connection {}: {how}", key.0);
-                    self.doom(key, Fate::Error);
+                    self.mark_closed(key, CloseCause::Error);
                 }
                 Owner::Session(key) => {
                     log::debug!("{}: {how}", self.name_session(key));

@@ -12,7 +12,7 @@ use crate::shard::Shard;
 use crate::shard::input::Intake;
 use crate::shard::sockets::calls::Call;
 use crate::shard::sockets::calls::Message;
-use crate::shard::sockets::state::Status;
+use crate::shard::sockets::state::SocketPhase;
 use crate::shard::store::keys::{ConnectionKey, SessionKey, SocketRef};
 use crate::socketio::{self, DecodeError, DisconnectReason, Packet, v4};
 
@@ -152,7 +152,7 @@ impl Intake {
         loop {
             let key = next?;
             let socket = self.state(key)?;
-            if socket.status == Status::Connected && self.namespace_name(socket.namespace) == namespace {
+            if socket.phase == SocketPhase::Connected && self.namespace_name(socket.namespace) == namespace {
                 return Some(SocketRef { key, random: socket.random });
             }
             next = socket.next;

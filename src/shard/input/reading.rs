@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use crate::shard::Shard;
 use crate::shard::input::Intake;
 use crate::shard::kernel;
-use crate::shard::net::connection::{Connection, Fate, Input, Stage};
+use crate::shard::net::connection::{CloseCause, Connection, ReadState, Stage};
 use crate::shard::net::line::Due;
 use crate::shard::store::keys::ConnectionKey;
 
@@ -176,7 +176,7 @@ impl Shard {
         for _ in 0..READS_PER_TURN {
             let mut core = self.core.borrow_mut();
             let Some(connection) = core.connection(key) else { return };
-            if connection.fate.is_some() || connection.input != Input::Awaited {
+            if connection.close_cause.is_some() || connection.input != ReadState::Awaited {
                 return;
             }
             let is_crowded = core.is_crowded();
@@ -206,7 +206,7 @@ impl Shard {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error) => {
                     log::debug!("connection {}: read failed: {error}", key.0);
-                    return self.core.borrow_mut().doom(key, Fate::Closed);
+                    return self.core.borrow_mut().mark_closed(key, CloseCause::Closed);
                 }
             }
         }
@@ -260,13 +260,13 @@ impl Intake {
     #[cfg(debug_assertions)]
     pub(in crate::shard) fn assert_nobody_is_forgotten(&mut self) {
         let lined: std::collections::HashSet<_> = self.line().keys().collect();
-        for (key, connection) in self.connections().filter(|(_, it)| it.fate.is_none()) {
+        for (key, connection) in self.connections().filter(|(_, it)| it.close_cause.is_none()) {
             // Whenever a part of an outbox is written it is looked at this; an alarm comes up a little late.
             let waits = connection.outbox.is_some() || self.shared().rates.is_some() || self.waits_for_room(key);
             match connection.input {
-                Input::Awaited => {}
-                Input::InLine => assert!(lined.contains(&key), "{key:?} is not in the line"),
-                Input::HeldUp => assert!(waits, "nothing lets {key:?} go on"),
+                ReadState::Awaited => {}
+                ReadState::InLine => assert!(lined.contains(&key), "{key:?} is not in the line"),
+                ReadState::HeldUp => assert!(waits, "nothing lets {key:?} go on"),
             }
         }
     }

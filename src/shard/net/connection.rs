@@ -26,11 +26,11 @@ pub(in crate::shard) struct Connection {
     /// The instant for which a timer was armed last.
     pub(in crate::shard) armed: Millis,
     /// What is known of bytes that the peer has sent.
-    pub(in crate::shard) input: Input,
+    pub(in crate::shard) input: ReadState,
     /// What follows once everything is written.
     pub(super) then: Then,
-    /// Set when the connection is to be buried at the end of the turn: how its session hears of it.
-    pub(in crate::shard) fate: Option<Fate>,
+    /// Set when the connection is to be removed at the end of the turn: what its session is told.
+    pub(in crate::shard) close_cause: Option<CloseCause>,
 }
 
 /// What a connection is used for.
@@ -79,12 +79,12 @@ pub(in crate::shard) enum HttpState {
     /// A GET is held by the session.
     Held(SessionKey),
     /// A POST is answered later.
-    Waiting(Box<Waiting>),
+    Waiting(Box<DelayedPost>),
 }
 
 /// A POST that was read, and whose answer waits.
 #[derive(Debug)]
-pub(crate) struct Waiting {
+pub(crate) struct DelayedPost {
     pub(in crate::shard) session: SessionRef,
     /// The packets that are still to be handled, if any are.
     pub(in crate::shard) rest: Option<Packets>,
@@ -121,7 +121,7 @@ pub(in crate::shard) enum Role {
 
 /// What is known of bytes that a connection's peer has sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Input {
+pub(crate) enum ReadState {
     /// None are here: the kernel tells of new ones.
     Awaited,
     /// There may be some: the connection stands in the line.
@@ -143,7 +143,7 @@ pub(in crate::shard) enum Then {
 
 /// How a connection ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::shard) enum Fate {
+pub(in crate::shard) enum CloseCause {
     /// The peer closed it, or was let go as it wished.
     Closed,
     /// It broke, or the peer broke the rules.
@@ -164,9 +164,9 @@ impl Connection {
             outbox: None,
             deadline: NEVER,
             armed: NEVER,
-            input: Input::Awaited,
+            input: ReadState::Awaited,
             then: Then::Continue,
-            fate: None,
+            close_cause: None,
         }
     }
 
@@ -193,6 +193,6 @@ impl Connection {
 
     /// Whether bytes from the peer still mean anything.
     pub(in crate::shard) const fn is_listening(&self) -> bool {
-        self.fate.is_none() && matches!(self.then, Then::Continue)
+        self.close_cause.is_none() && matches!(self.then, Then::Continue)
     }
 }

@@ -4,7 +4,7 @@
 //! the request at hand names. A connection moves with the bytes that were read from it.
 
 use crate::shard::net::Net;
-use crate::shard::net::connection::Fate;
+use crate::shard::net::connection::CloseCause;
 use crate::shard::shared::mailbox::HandOff;
 use crate::shard::store::keys::ConnectionKey;
 
@@ -15,9 +15,9 @@ impl Net {
         // Answers to earlier requests of the connection must not stay behind.
         self.flush(key);
         let connection = self.connections.get(key.0)?;
-        if connection.outbox.is_some() || connection.fate.is_some() {
+        if connection.outbox.is_some() || connection.close_cause.is_some() {
             // A client that sends requests and does not read the answers, or has gone.
-            self.doom(key, Fate::Closed);
+            self.mark_closed(key, CloseCause::Closed);
             return None;
         }
         let mut connection = self.connections.remove(key.0)?;

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::shard::net::Net;
-use crate::shard::net::connection::{Input, Stage};
+use crate::shard::net::connection::{ReadState, Stage};
 use crate::shard::store::keys::ConnectionKey;
 
 /// The part of it that requests have before WebSockets.
@@ -62,10 +62,10 @@ impl Net {
     pub(in crate::shard) fn readable(&mut self, key: ConnectionKey, to_end: bool) {
         let Some(connection) = self.connections.get_mut(key.0) else { return };
         // Who is in the line is read to the end; who is held up is when it goes on.
-        if connection.input != Input::Awaited {
+        if connection.input != ReadState::Awaited {
             return;
         }
-        connection.input = Input::InLine;
+        connection.input = ReadState::InLine;
         let is_websocket = matches!(connection.stage, Stage::WebSocket(_));
         let line = if is_websocket { &mut self.line.websockets } else { &mut self.line.requests };
         line.push_back(Due { key, to_end });
@@ -73,8 +73,8 @@ impl Net {
 
     /// Puts a connection that may have bytes left to the end of the line.
     pub(in crate::shard) fn line_up(&mut self, key: ConnectionKey) {
-        if let Some(connection) = self.connections.get_mut(key.0).filter(|it| it.input != Input::InLine) {
-            connection.input = Input::Awaited;
+        if let Some(connection) = self.connections.get_mut(key.0).filter(|it| it.input != ReadState::InLine) {
+            connection.input = ReadState::Awaited;
             self.readable(key, true);
         }
     }
@@ -82,13 +82,13 @@ impl Net {
     /// A connection that stands in the line is read. Says whether it still stands there: a key that was in the line may be that
     /// of another connection by now.
     pub(in crate::shard) fn begins_to_be_read(&mut self, key: ConnectionKey) -> bool {
-        let connection = self.connections.get_mut(key.0).filter(|connection| connection.input == Input::InLine);
-        connection.map(|connection| connection.input = Input::Awaited).is_some()
+        let connection = self.connections.get_mut(key.0).filter(|connection| connection.input == ReadState::InLine);
+        connection.map(|connection| connection.input = ReadState::Awaited).is_some()
     }
 
     /// Whether a connection has not been read as far as its peer may have sent.
     pub(in crate::shard) fn is_unread(&self, key: ConnectionKey) -> bool {
-        self.connections.get(key.0).is_some_and(|connection| connection.input != Input::Awaited)
+        self.connections.get(key.0).is_some_and(|connection| connection.input != ReadState::Awaited)
     }
 }
 

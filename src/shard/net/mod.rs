@@ -3,8 +3,8 @@
 pub(in crate::shard) mod accept;
 pub(in crate::shard) mod answers;
 pub(in crate::shard) mod apart;
-pub(in crate::shard) mod burial;
 pub(in crate::shard) mod charge;
+pub(in crate::shard) mod closing;
 pub(in crate::shard) mod connection;
 pub(in crate::shard) mod deadlines;
 pub(in crate::shard) mod handoff;
@@ -66,8 +66,8 @@ pub(crate) struct Net {
     behind: bool,
     /// Connections that have taken something of what waits for them.
     eased: Vec<ConnectionKey>,
-    /// Connections to bury at the end of the turn.
-    doomed: Vec<ConnectionKey>,
+    /// Closed connections, which are removed at the end of the turn.
+    marked: Vec<ConnectionKey>,
     departed: usize,
     /// What waits for clients, in outboxes and in sessions.
     charges: Charges,
@@ -94,7 +94,7 @@ impl Net {
             fanout: VecDeque::new(),
             behind: false,
             eased: Vec::new(),
-            doomed: Vec::new(),
+            marked: Vec::new(),
             departed: 0,
             charges: Charges::default(),
             queued_overhead: 0,
@@ -158,9 +158,9 @@ impl Net {
         self.behind
     }
 
-    /// Whether connections wait to be buried.
-    pub(in crate::shard) fn has_doomed(&self) -> bool {
-        !self.doomed.is_empty()
+    /// Whether closed connections wait to be removed.
+    pub(in crate::shard) fn has_marked(&self) -> bool {
+        !self.marked.is_empty()
     }
 
     /// Those who have something to be read.

@@ -10,7 +10,7 @@ use crate::engineio::{Charge, MESSAGE_OVERHEAD};
 use crate::metrics::Limit;
 use crate::shard::kernel;
 use crate::shard::net::Net;
-use crate::shard::net::connection::{Fate, HttpState, Stage};
+use crate::shard::net::connection::{CloseCause, HttpState, Stage};
 use crate::shard::store::keys::{ConnectionKey, TimerKey};
 
 impl Net {
@@ -79,7 +79,7 @@ impl Net {
     /// Ends a connection whose peer does not take what is sent. The kernel forgets what it holds for it, instead of trying for
     /// minutes to deliver it.
     pub(in crate::shard) fn slow_consumer(&mut self, key: ConnectionKey, limit: Limit) {
-        let Some(connection) = self.connections.get(key.0).filter(|connection| connection.fate.is_none()) else {
+        let Some(connection) = self.connections.get(key.0).filter(|connection| connection.close_cause.is_none()) else {
             return;
         };
         if let Some(outbox) = &connection.outbox {
@@ -87,7 +87,7 @@ impl Net {
             self.note_cut(limit, length, last.as_ref());
         }
         self.let_kernel_forget(key);
-        self.doom(key, Fate::Error);
+        self.mark_closed(key, CloseCause::Error);
     }
 
     pub(in crate::shard) fn note_cut(&mut self, limit: Limit, length: usize, last: Option<&Bytes>) {

@@ -9,7 +9,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::connection::{Connection, Fate, HttpState, Role, Stage};
+use super::connection::{CloseCause, Connection, HttpState, Role, Stage};
 use crate::engineio::Millis;
 use crate::metrics::Limit;
 use crate::shard::net::Net;
@@ -69,7 +69,7 @@ impl Net {
         {
             self.metrics.hit(Limit::MaxConnections);
             self.spares.remove(key);
-            self.doom(key, Fate::Closed);
+            self.mark_closed(key, CloseCause::Closed);
         }
     }
 

@@ -16,7 +16,7 @@ use crate::shard::kernel::poll::{Poll, Watch};
 use crate::shard::kernel::simulated;
 use crate::shard::kernel::socket::Socket;
 use crate::shard::net::Net;
-use crate::shard::net::connection::{Fate, Then};
+use crate::shard::net::connection::{CloseCause, Then};
 use crate::shard::shared::mailbox::mailbox;
 use crate::shard::shared::{Budget, Shared};
 use crate::shard::store::keys::ConnectionKey;
@@ -74,11 +74,11 @@ fn what_waits_for_a_socket_that_breaks_is_let_go() {
     let (key, socket) = connect(&mut net, 5);
     messages().iter().for_each(|message| net.push(key, message));
     net.flush_due();
-    assert!(net.queued() > 0 && !net.has_doomed());
+    assert!(net.queued() > 0 && !net.has_marked());
     socket.breaks(ErrorKind::ConnectionReset);
     net.writable(key);
-    let (buried, connection) = net.next_buried().unwrap();
-    assert_eq!((buried, connection.fate), (key, Some(Fate::Error)));
+    let (closed, connection) = net.next_closed().unwrap();
+    assert_eq!((closed, connection.close_cause), (key, Some(CloseCause::Error)));
     drop(connection);
     net.forget_last_charge();
     assert_eq!((net.queued(), net.connection_count()), (0, 0));
@@ -101,7 +101,7 @@ fn a_peer_that_acknowledges_nothing_is_cut_off_and_one_that_does_is_not() {
             }
             net.check_stall(key);
         }
-        assert_eq!(net.has_doomed(), !acknowledges);
+        assert_eq!(net.has_marked(), !acknowledges);
         assert_eq!(net.metrics().limit(Limit::WriteStall).get(), u64::from(!acknowledges));
     }
 }

@@ -13,7 +13,7 @@ use crate::engineio::MESSAGE_OVERHEAD;
 use crate::shard::kernel;
 use crate::shard::kernel::socket::MOST_AT_ONCE;
 use crate::shard::net::Net;
-use crate::shard::net::connection::{Fate, Stage, Then};
+use crate::shard::net::connection::{CloseCause, Stage, Then};
 use crate::shard::net::outbox::{Outbox, Piece};
 use crate::shard::store::batches::BatchId;
 use crate::shard::store::keys::ConnectionKey;
@@ -176,7 +176,7 @@ impl Net {
     pub(super) fn flush(&mut self, key: ConnectionKey) {
         let Some(connection) = self.connections.get_mut(key.0) else { return };
         let Some(batch) = connection.batch.take() else { return };
-        if connection.fate.is_none() {
+        if connection.close_cause.is_none() {
             match self.batches.contiguous(batch) {
                 Some(bytes) if connection.then == Then::Continue => match connection.socket.send(bytes) {
                     Ok(sent) if sent == bytes.len() => self.metrics.sent_bytes.add(sent as u64),
@@ -226,7 +226,7 @@ impl Net {
     pub(in crate::shard) fn writable(&mut self, key: ConnectionKey) {
         let Some(connection) = self.connections.get_mut(key.0) else { return };
         let Some(outbox) = &mut connection.outbox else { return };
-        if connection.fate.is_some() {
+        if connection.close_cause.is_some() {
             return;
         }
         let before = outbox.overhead();
@@ -254,7 +254,7 @@ impl Net {
         let Some(connection) = self.connections.get_mut(key.0) else { return };
         match connection.then {
             Then::Continue => {}
-            Then::Close => self.doom(key, Fate::Closed),
+            Then::Close => self.mark_closed(key, CloseCause::Closed),
             Then::Linger => {
                 connection.socket.shut();
                 connection.stage = Stage::Lingering;
@@ -295,6 +295,6 @@ impl Net {
 
     fn broken(&mut self, key: ConnectionKey, error: &io::Error) {
         log::debug!("connection {}: write failed: {error}", key.0);
-        self.doom(key, Fate::Error);
+        self.mark_closed(key, CloseCause::Error);
     }
 }

@@ -16,7 +16,7 @@ use crate::shard::recovery::inquiry::{Asked, Inquiry};
 use crate::shard::shared::recovery::{Recovery, Restoration};
 use crate::shard::shared::target::Urgency;
 use crate::shard::sockets::calls::Call;
-use crate::shard::sockets::state::Status;
+use crate::shard::sockets::state::SocketPhase;
 use crate::shard::store::keys::SocketRef;
 use crate::socketio::Offset;
 
@@ -40,7 +40,7 @@ struct Claim {
 
 /// A socket that waits for its shard to catch up with the one that lost it. The wait is for letters that are on their way.
 #[derive(Debug)]
-pub(super) struct Pending {
+pub(super) struct CatchingUp {
     pub(super) socket: SocketRef,
     pub(super) pid: Sid,
     pub(super) restoration: Restoration,
@@ -55,7 +55,7 @@ enum Way {
     /// Not now: when its shard has caught up, or not at all if it has joined.
     Later,
     /// As the one it was.
-    Back(Pending),
+    Back(CatchingUp),
 }
 
 impl Shard {
@@ -83,7 +83,7 @@ impl Shard {
         }
     }
 
-    fn bring_back(self: &Rc<Self>, recovery: &Recovery, socket: SocketRef, pending: Pending) {
+    fn bring_back(self: &Rc<Self>, recovery: &Recovery, socket: SocketRef, pending: CatchingUp) {
         let application = &self.callbacks;
         self.core.borrow_mut().restore(socket, &pending);
         if !recovery.settings.skip_middlewares
@@ -104,7 +104,7 @@ impl Shard {
 impl Recovering {
     fn way(&mut self, recovery: &Recovery, socket: SocketRef, asked: Asked) -> Way {
         // One that waited may have been called twice.
-        let Some(state) = self.socket(socket).filter(|state| state.status == Status::Joining) else {
+        let Some(state) = self.socket(socket).filter(|state| state.phase == SocketPhase::Joining) else {
             return Way::Later;
         };
         let namespace = state.namespace;
@@ -125,7 +125,7 @@ impl Recovering {
                     self.metrics().not_recovered.one();
                     return Way::New;
                 };
-                Pending { socket, pid, restoration }
+                CatchingUp { socket, pid, restoration }
             }
         };
         if !self.is_ready(recovery, &pending.restoration) {
@@ -170,7 +170,7 @@ impl Recovering {
         restoration.go_on(&*recovery.log(self.index())?)
     }
 
-    pub(super) fn take_pending(&mut self, socket: SocketRef) -> Option<Pending> {
+    pub(super) fn take_pending(&mut self, socket: SocketRef) -> Option<CatchingUp> {
         let place = self.pending.iter().position(|pending| pending.socket == socket)?;
         Some(self.pending.swap_remove(place))
     }
@@ -187,7 +187,7 @@ impl Recovering {
     }
 
     /// Gives a socket that has come back what it had.
-    fn restore(&mut self, socket: SocketRef, pending: &Pending) {
+    fn restore(&mut self, socket: SocketRef, pending: &CatchingUp) {
         let lost = &pending.restoration.lost;
         self.identify_again(socket, pending.pid, lost.sid);
         if let Some(data) = &lost.data {
@@ -205,7 +205,7 @@ impl Recovering {
     /// A socket that has come back joins: what it missed goes before the answer to its CONNECT. Says whether it is there to
     /// be let in.
     fn admit_restored(&mut self, recovery: &Recovery, socket: SocketRef, mut restoration: Restoration) -> bool {
-        let Some(state) = self.socket(socket).filter(|state| state.status == Status::Joining) else { return false };
+        let Some(state) = self.socket(socket).filter(|state| state.phase == SocketPhase::Joining) else { return false };
         let session = state.session;
         // A middleware may have broadcast, even so much that the log has forgotten where this client stands.
         if self.go_on(recovery, &mut restoration).is_none() {

@@ -13,14 +13,14 @@ use crate::shard::kernel::poll::Watch;
 use crate::engineio::{Frames, Millis, Sid};
 use crate::metrics::Limit;
 use crate::shard::Shard;
-use crate::shard::recovery::connect::Pending;
+use crate::shard::recovery::connect::CatchingUp;
 use crate::shard::shared::Shared;
 use crate::shard::shared::mailbox::{Letter, Mailbox, Wake};
 use crate::shard::shared::recovery::{Log, lock};
 use crate::shard::shared::recovery::{Lost, Recipient, Recovery};
 use crate::shard::shared::target::{Broadcast, Stamp, Urgency};
 use crate::shard::sockets::Sockets;
-use crate::shard::sockets::state::Status;
+use crate::shard::sockets::state::SocketPhase;
 use crate::shard::store::keys::{SocketRef, TimerKey};
 use crate::socketio::{DisconnectReason, Event, Offset};
 
@@ -31,7 +31,7 @@ mod inquiry;
 pub(crate) struct Recovering {
     sockets: Sockets,
     /// Sockets that have come back from another shard, and may join when this one has delivered as much.
-    pending: Vec<Pending>,
+    pending: Vec<CatchingUp>,
     /// Whether a timer will come up to look for what is to be forgotten.
     armed: bool,
 }
@@ -86,7 +86,7 @@ impl Recovering {
 
     /// Logs an event for one socket and sends it. A socket that is just being lost gets it when it comes back.
     pub(crate) fn emit_logged(&mut self, socket: SocketRef, offset: Offset, frames: &Frames, heard: Option<&Event>) {
-        let Some(state) = self.socket(socket).filter(|state| state.status != Status::Joining) else { return };
+        let Some(state) = self.socket(socket).filter(|state| state.phase != SocketPhase::Joining) else { return };
         let to = Recipient { namespace: state.namespace, sid: self.socket_sid(socket) };
         self.logged(|log, now| log.emit(now, offset, to, frames.clone()));
         self.send_event(socket.key, frames, Urgency::Reliable, heard);
@@ -124,7 +124,7 @@ impl Recovering {
 
     /// A socket is no more. If it was on its way back, what it was is kept for the next time.
     pub(in crate::shard) fn keep_pending(&mut self, socket: SocketRef) {
-        if let Some(Pending { pid, restoration, .. }) = self.take_pending(socket) {
+        if let Some(CatchingUp { pid, restoration, .. }) = self.take_pending(socket) {
             self.keep(pid, restoration.lost);
         }
     }

@@ -3,7 +3,7 @@
 
 use crate::engineio::{Effect, Frames, Lost, MAX_ANSWER, Millis, Overdue, Reason, Route, Session, Settings};
 use crate::metrics::Limit;
-use crate::shard::net::connection::{Connection, Fate, HttpState, Role, Stage};
+use crate::shard::net::connection::{CloseCause, Connection, HttpState, Role, Stage};
 use crate::shard::sessions::Sessions;
 use crate::shard::shared::target::Urgency;
 use crate::shard::store::keys::{ConnectionKey, SessionKey, TimerKey};
@@ -52,7 +52,7 @@ impl Sessions {
             Effect::Send(to, frames) => self.push(to, frames.bytes()),
             Effect::Beat(to, frames) => self.push_beat(to, frames.bytes()),
             Effect::Shut(websocket) => self.shut_websocket(websocket),
-            Effect::Cut(to) => self.doom(to, Fate::Cut),
+            Effect::Cut(to) => self.mark_closed(to, CloseCause::Cut),
             Effect::Left(reason) => self.endings.push_back((session, SessionEnd::Left(reason))),
             Effect::Closed(reason) => self.endings.push_back((session, SessionEnd::Closed(reason))),
         }
@@ -90,10 +90,10 @@ impl Sessions {
     }
 
     fn tell_session(&mut self, key: ConnectionKey, connection: &Connection) {
-        let lost = match connection.fate {
-            Some(Fate::Closed) => Lost::Closed,
-            Some(Fate::Error) => Lost::Error,
-            Some(Fate::Cut) | None => return,
+        let lost = match connection.close_cause {
+            Some(CloseCause::Closed) => Lost::Closed,
+            Some(CloseCause::Error) => Lost::Error,
+            Some(CloseCause::Cut) | None => return,
         };
         match &connection.stage {
             Stage::Http(http) => match &http.state {
@@ -118,8 +118,8 @@ impl Sessions {
     }
 
     /// Buries the connections that ended this turn, and tells their sessions.
-    pub(in crate::shard) fn bury(&mut self) {
-        while let Some((key, connection)) = self.next_buried() {
+    pub(in crate::shard) fn remove_closed(&mut self) {
+        while let Some((key, connection)) = self.next_closed() {
             self.tell_session(key, &connection);
         }
     }

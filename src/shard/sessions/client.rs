@@ -37,7 +37,7 @@ pub(in crate::shard) struct Client {
     /// The first of its sockets; each knows the next.
     pub(in crate::shard) sockets: FirstSocket,
     /// Bytes that it keeps, as the ledger counts them.
-    pub(super) kept: u32,
+    pub(super) ledger_bytes: u32,
     /// The connection of the last answer to one of its GETs; the key may have become another's.
     pub(super) answered: ConnectionKey,
     /// Whether it is among those to flush at the end of the turn.
@@ -49,7 +49,7 @@ impl Client {
         let decoder = Decoder::default();
         let answered = ConnectionKey(u32::MAX);
         let sockets = FirstSocket::NONE;
-        Self { session, random, armed: NEVER, handshake, decoder, sockets, kept: 0, answered, polled: false }
+        Self { session, random, armed: NEVER, handshake, decoder, sockets, ledger_bytes: 0, answered, polled: false }
     }
 }
 
@@ -134,7 +134,7 @@ impl Sessions {
     pub(in crate::shard) fn forget_session(&mut self, session: SessionRef) {
         if self.clients.get(session.key.0).is_some_and(|client| client.random == session.random) {
             let client = self.clients.remove(session.key.0);
-            self.forget_kept(client.as_ref().map_or(0, |client| client.kept));
+            self.forget_kept(client.as_ref().map_or(0, |client| client.ledger_bytes));
             self.departed();
             if let Some((addresses, client)) = self.shared().addresses.as_ref().zip(client) {
                 addresses.leave(client.handshake.address().ip());

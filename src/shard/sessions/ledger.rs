@@ -50,23 +50,23 @@ impl Sessions {
 
     /// Whether a session may keep so much more.
     pub(in crate::shard) fn may_keep(&self, key: SessionKey, bytes: usize) -> bool {
-        let kept = self.clients.get(key.0).map_or(0, |client| client.kept as usize);
+        let kept = self.clients.get(key.0).map_or(0, |client| client.ledger_bytes as usize);
         kept + bytes <= self.shared().config.limits.session_memory
     }
 
     pub(in crate::shard) fn note_kept(&mut self, key: SessionKey, bytes: usize) {
         if let Some(client) = self.clients.get_mut(key.0) {
-            let before = client.kept;
-            client.kept = client.kept.saturating_add(u32::try_from(bytes).unwrap_or(u32::MAX));
-            self.ledger.sum += (client.kept - before) as usize;
+            let before = client.ledger_bytes;
+            client.ledger_bytes = client.ledger_bytes.saturating_add(u32::try_from(bytes).unwrap_or(u32::MAX));
+            self.ledger.sum += (client.ledger_bytes - before) as usize;
         }
     }
 
     pub(in crate::shard) fn let_go_of(&mut self, key: SessionKey, bytes: usize) {
         if let Some(client) = self.clients.get_mut(key.0) {
-            let before = client.kept;
-            client.kept = client.kept.saturating_sub(u32::try_from(bytes).unwrap_or(u32::MAX));
-            self.ledger.sum -= (before - client.kept) as usize;
+            let before = client.ledger_bytes;
+            client.ledger_bytes = client.ledger_bytes.saturating_sub(u32::try_from(bytes).unwrap_or(u32::MAX));
+            self.ledger.sum -= (before - client.ledger_bytes) as usize;
         }
     }
 
@@ -93,8 +93,8 @@ impl Sessions {
 
     /// Closes sessions that keep much, those that keep most first, until so many bytes are let go. Gives how many are.
     pub(in crate::shard) fn close_those_that_keep_most(&mut self, excess: usize, limit: Limit) -> usize {
-        let much = self.clients.iter().filter(|(_, client)| client.kept as usize > MUCH);
-        let mut much: Vec<_> = much.map(|(key, client)| (client.kept as usize, SessionKey(key))).collect();
+        let much = self.clients.iter().filter(|(_, client)| client.ledger_bytes as usize > MUCH);
+        let mut much: Vec<_> = much.map(|(key, client)| (client.ledger_bytes as usize, SessionKey(key))).collect();
         much.sort_unstable_by_key(|(kept, _)| Reverse(*kept));
         let mut freed = 0;
         for (kept, key) in much {

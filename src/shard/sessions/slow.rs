@@ -15,7 +15,7 @@ const MARGIN: usize = 8;
 
 /// Whose bytes wait.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::shard) enum Waiting {
+pub(in crate::shard) enum QueueOwner {
     /// A socket does not take them.
     Connection(ConnectionKey),
     /// A polling client does not fetch them.
@@ -24,8 +24,8 @@ pub(in crate::shard) enum Waiting {
 
 /// What waits for one client.
 #[derive(Debug)]
-pub(in crate::shard) struct Queue {
-    pub(in crate::shard) of: Waiting,
+pub(in crate::shard) struct ClientQueue {
+    pub(in crate::shard) of: QueueOwner,
     /// Bytes that wait.
     length: usize,
     /// Bytes of them that nobody else waits for.
@@ -34,7 +34,7 @@ pub(in crate::shard) struct Queue {
     pace: u64,
 }
 
-impl Queue {
+impl ClientQueue {
     /// What the client holds for what it takes.
     fn burden(&self) -> u64 {
         self.own as u64 * 1024 / self.pace.max(1)
@@ -81,7 +81,7 @@ impl Sessions {
 
     /// Of so many bytes that wait, cuts off clients until no more than `most` do. Gives how many are left: those who are cut off
     /// hold theirs until the turn ends.
-    fn cut_until(&mut self, mut queued: usize, queues: &[Queue], most: usize) -> usize {
+    fn cut_until(&mut self, mut queued: usize, queues: &[ClientQueue], most: usize) -> usize {
         for queue in queues {
             if queued <= most {
                 break;
@@ -93,18 +93,18 @@ impl Sessions {
     }
 
     /// All queues, in no particular order.
-    fn queues(&self) -> Vec<Queue> {
-        let outboxes = self.net.connections().filter(|(_, connection)| connection.fate.is_none());
+    fn queues(&self) -> Vec<ClientQueue> {
+        let outboxes = self.net.connections().filter(|(_, connection)| connection.close_cause.is_none());
         let outboxes = outboxes.filter_map(|(key, connection)| {
             let outbox = connection.outbox.as_ref()?;
-            let of = Waiting::Connection(key);
-            Some(Queue { of, length: outbox.queued(), own: outbox.own(), pace: outbox.progress.pace() })
+            let of = QueueOwner::Connection(key);
+            Some(ClientQueue { of, length: outbox.queued(), own: outbox.own(), pace: outbox.progress.pace() })
         });
         let sessions = self.clients.iter().filter_map(|(key, client)| {
             let length = client.session.queued_bytes();
             let own = || client.session.queue().filter(|frames| frames.are_own());
-            (length > 0).then(|| Queue {
-                of: Waiting::Session(SessionKey(key)),
+            (length > 0).then(|| ClientQueue {
+                of: QueueOwner::Session(SessionKey(key)),
                 length,
                 own: own().map(Frames::len).sum::<usize>() + client.session.queued_messages() * MESSAGE_OVERHEAD,
                 pace: client.session.pace(self.now()),
@@ -114,17 +114,17 @@ impl Sessions {
     }
 
     /// All queues, those first that hold most alone.
-    pub(in crate::shard) fn longest_queues(&self) -> Vec<Queue> {
+    pub(in crate::shard) fn longest_queues(&self) -> Vec<ClientQueue> {
         let mut queues = self.queues();
         queues.sort_unstable_by_key(|queue| Reverse((queue.own, queue.length)));
         queues
     }
 
     /// Cuts off the client that a queue waits for.
-    pub(in crate::shard) fn cut_queue(&mut self, waiting: Waiting, limit: Limit) {
+    pub(in crate::shard) fn cut_queue(&mut self, waiting: QueueOwner, limit: Limit) {
         match waiting {
-            Waiting::Connection(key) => self.slow_consumer(key, limit),
-            Waiting::Session(key) => self.cut_off(key, limit),
+            QueueOwner::Connection(key) => self.slow_consumer(key, limit),
+            QueueOwner::Session(key) => self.cut_off(key, limit),
         }
     }
 

@@ -13,10 +13,10 @@ const LOOKED_AT: usize = 256;
 
 /// The clients of a server that were cut off, and have not been told of.
 #[derive(Debug, Default)]
-pub(in crate::shard) struct Cuts(Mutex<State>);
+pub(in crate::shard) struct Cuts(Mutex<Untold>);
 
 #[derive(Debug, Default)]
-struct State {
+struct Untold {
     /// Until when nothing is told.
     until: Option<Instant>,
     count: usize,
@@ -62,12 +62,12 @@ impl Cuts {
         self.state().tell(now);
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, Untold> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
+impl Untold {
     fn tell(&mut self, now: Instant) {
         let Some(Cut { bound, length, event }) = self.largest.take() else { return };
         let count = std::mem::take(&mut self.count);

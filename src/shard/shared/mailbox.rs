@@ -92,17 +92,17 @@ pub(crate) enum Wake {
 pub(crate) struct Mailbox {
     sender: Sender<Letter>,
     waker: Waker,
-    state: Arc<State>,
+    state: Arc<MailboxState>,
 }
 
 /// The shard's end of its mailbox.
 pub(crate) struct Inbox {
     receiver: Receiver<Letter>,
-    state: Arc<State>,
+    state: Arc<MailboxState>,
 }
 
 /// What both ends know.
-struct State {
+struct MailboxState {
     /// Whether the waker was used since the shard last looked, so that a burst costs one wake-up.
     woken: AtomicBool,
     /// Bytes of the letters that wait.
@@ -110,14 +110,14 @@ struct State {
     /// How many may wait.
     limit: usize,
     /// Those who wait for room.
-    queue: Mutex<Queue>,
+    waiters: Mutex<Waiters>,
     /// There is room again, or there will be none.
     changed: Condvar,
 }
 
 /// The threads that wait for room.
 #[derive(Default)]
-struct Queue {
+struct Waiters {
     /// How many there are.
     length: usize,
     /// Whether the shard has ended.
@@ -127,11 +127,11 @@ struct Queue {
 /// Makes a mailbox and its inbox, for letters of `limit` bytes.
 pub(crate) fn mailbox(waker: Waker, limit: usize) -> (Mailbox, Inbox) {
     let (sender, receiver) = crossbeam_channel::unbounded();
-    let state = Arc::new(State {
+    let state = Arc::new(MailboxState {
         woken: AtomicBool::new(false),
         waiting: AtomicUsize::new(0),
         limit,
-        queue: Mutex::default(),
+        waiters: Mutex::default(),
         changed: Condvar::new(),
     });
     (Mailbox { sender, waker, state: Arc::clone(&state) }, Inbox { receiver, state })
@@ -217,23 +217,23 @@ impl Inbox {
 
 impl Drop for Inbox {
     fn drop(&mut self) {
-        self.state.queue.lock().unwrap_or_else(PoisonError::into_inner).closed = true;
+        self.state.waiters.lock().unwrap_or_else(PoisonError::into_inner).closed = true;
         self.state.changed.notify_all();
     }
 }
 
-impl State {
+impl MailboxState {
     fn is_full(&self) -> bool {
         self.waiting.load(Ordering::Acquire) > self.limit
     }
 
     fn wait_for_room(&self) {
-        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        queue.length += 1;
-        while self.is_full() && !queue.closed {
-            queue = self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        let mut waiters = self.waiters.lock().unwrap_or_else(PoisonError::into_inner);
+        waiters.length += 1;
+        while self.is_full() && !waiters.closed {
+            waiters = self.changed.wait(waiters).unwrap_or_else(PoisonError::into_inner);
         }
-        queue.length -= 1;
+        waiters.length -= 1;
     }
 
     /// Notes that a letter has been taken out. The threads that wait are let go when there is room.
@@ -241,8 +241,8 @@ impl State {
         let before = self.waiting.fetch_sub(cost, Ordering::AcqRel);
         if before > self.limit && before - cost <= self.limit {
             // Whoever found no room holds the lock until it waits.
-            let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-            if queue.length > 0 {
+            let waiters = self.waiters.lock().unwrap_or_else(PoisonError::into_inner);
+            if waiters.length > 0 {
                 self.changed.notify_all();
             }
         }

@@ -5,55 +5,55 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::config::Limits;
 use crate::memory::Memory;
 
-/// Percent of the limit by which the use must fall again before a step is taken back.
+/// Percent of the limit by which the use must fall below a threshold before it counts as left.
 const HYSTERESIS: u32 = 5;
 
 /// What all shards know of the memory in use.
 #[derive(Debug)]
 pub(crate) struct MemoryGuard {
     memory: Option<Memory>,
-    refuse: Step,
-    shed: Step,
+    refuse: Threshold,
+    shed: Threshold,
 }
 
-/// What is done from some use of memory on, until it has fallen below another.
+/// A use of memory at which something begins, and a lower one below which it ends.
 #[derive(Debug)]
-struct Step {
+struct Threshold {
     from: usize,
     below: usize,
-    taken: AtomicBool,
+    exceeded: AtomicBool,
 }
 
-impl Step {
-    /// A step at so many percent of `limit`; one that is never taken without.
+impl Threshold {
+    /// A threshold at so many percent of `limit`; without, one that is never exceeded.
     fn new(limit: usize, percent: Option<u32>) -> Self {
         let part = |percent: u32| limit / 100 * percent as usize;
         let (from, below) = percent.map_or((usize::MAX, 0), |at| (part(at), part(at.saturating_sub(HYSTERESIS))));
-        Self { from, below, taken: AtomicBool::new(false) }
+        Self { from, below, exceeded: AtomicBool::new(false) }
     }
 
-    fn is_taken(&self) -> bool {
-        self.taken.load(Ordering::Relaxed)
+    fn is_exceeded(&self) -> bool {
+        self.exceeded.load(Ordering::Relaxed)
     }
 
-    /// Takes the step or takes it back, as the use wants it. Says so to one of those who see it happen.
+    /// Notes whether the use exceeds it. If that has changed, says so to one of those who see it.
     fn heed(&self, used: usize) -> Option<bool> {
-        let taken = self.is_taken();
-        let wanted = if taken { used >= self.below } else { used >= self.from };
-        (wanted != taken && self.taken.swap(wanted, Ordering::Relaxed) == taken).then_some(wanted)
+        let before = self.is_exceeded();
+        let now = if before { used >= self.below } else { used >= self.from };
+        (now != before && self.exceeded.swap(now, Ordering::Relaxed) == before).then_some(now)
     }
 }
 
 impl MemoryGuard {
     pub(super) fn new(memory: Option<Memory>, limits: &Limits) -> Self {
         let limit = memory.as_ref().map_or(usize::MAX, |memory| memory.limit);
-        let step = |percent| Step::new(limit, percent);
-        Self { memory, refuse: step(limits.memory_refuse), shed: step(limits.memory_shed) }
+        let threshold = |percent| Threshold::new(limit, percent);
+        Self { memory, refuse: threshold(limits.memory_refuse), shed: threshold(limits.memory_shed) }
     }
 
     /// Whether no session may begin.
     pub(in crate::shard) fn refuses(&self) -> bool {
-        self.refuse.is_taken()
+        self.refuse.is_exceeded()
     }
 
     /// Whether no session may begin, as of now. For threads that look on by themselves, as shards do not while nothing happens.
@@ -71,17 +71,17 @@ impl MemoryGuard {
     pub(in crate::shard) fn look(&self) -> usize {
         let Some(memory) = &self.memory else { return 0 };
         let Some(used) = memory.in_use(self.refuse.below.min(self.shed.below)) else { return 0 };
-        let tell = |step: &Step, taken: &str, taken_back: &str| {
+        let tell = |threshold: &Threshold, begins: &str, ends: &str| {
             let share = format!("{} of {} MiB of memory in use", used >> 20, memory.limit >> 20);
-            match step.heed(used) {
-                Some(true) => log::warn!("{share}: {taken}"),
-                Some(false) => log::info!("{share}: {taken_back}"),
+            match threshold.heed(used) {
+                Some(true) => log::warn!("{share}: {begins}"),
+                Some(false) => log::info!("{share}: {ends}"),
                 None => {}
             }
         };
         tell(&self.refuse, "no session begins", "sessions may begin again");
         tell(&self.shed, "the clients that hold most are closed", "nobody is closed any more");
-        if self.shed.is_taken() { (used - self.shed.below).max(1) } else { 0 }
+        if self.shed.is_exceeded() { (used - self.shed.below).max(1) } else { 0 }
     }
 }
 
@@ -90,16 +90,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_step_is_taken_and_taken_back_once_and_not_at_the_same_use() {
-        let step = Step::new(1000, Some(85));
-        let heeded = [0, 849, 850, 999, 849, 800, 799, 849, 850].map(|used| step.heed(used));
+    fn a_threshold_is_exceeded_and_left_once_and_not_at_the_same_use() {
+        let threshold = Threshold::new(1000, Some(85));
+        let heeded = [0, 849, 850, 999, 849, 800, 799, 849, 850].map(|used| threshold.heed(used));
         let (on, off) = (Some(true), Some(false));
         assert_eq!(heeded, [None, None, on, None, None, None, off, None, on]);
     }
 
     #[test]
-    fn a_step_that_is_off_is_never_taken() {
-        let step = Step::new(1000, None);
-        assert_eq!([0, 1000, usize::MAX - 1].map(|used| step.heed(used)), [None; 3]);
+    fn a_threshold_that_is_off_is_never_exceeded() {
+        let threshold = Threshold::new(1000, None);
+        assert_eq!([0, 1000, usize::MAX - 1].map(|used| threshold.heed(used)), [None; 3]);
     }
 }

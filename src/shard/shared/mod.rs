@@ -4,10 +4,10 @@ pub(in crate::shard) mod addresses;
 pub(in crate::shard) mod answer_budget;
 pub(in crate::shard) mod cuts;
 pub(in crate::shard) mod directory;
+pub(in crate::shard) mod due_acks;
 pub(in crate::shard) mod mailbox;
 pub(in crate::shard) mod memory;
 pub(in crate::shard) mod namespaces;
-pub(in crate::shard) mod owed;
 pub(in crate::shard) mod rates;
 pub(in crate::shard) mod recovery;
 pub(in crate::shard) mod target;
@@ -25,9 +25,9 @@ use crate::shard::shared::addresses::Addresses;
 use crate::shard::shared::answer_budget::AnswerBudget;
 use crate::shard::shared::cuts::Cuts;
 use crate::shard::shared::directory::Directory;
+use crate::shard::shared::due_acks::DueAcks;
 use crate::shard::shared::mailbox::{Letter, Mailbox};
 use crate::shard::shared::memory::MemoryGuard;
-use crate::shard::shared::owed::OwedAcks;
 use crate::shard::shared::rates::Rates;
 use crate::shard::shared::recovery::Recovery;
 use crate::shard::store::keys::NamespaceKey;
@@ -74,7 +74,7 @@ pub(crate) struct Shared {
     /// Clients that were cut off, and have not been told of.
     pub(in crate::shard) cuts: Cuts,
     /// Acknowledgements that the program will give later.
-    pub(in crate::shard) owed: OwedAcks,
+    pub(in crate::shard) due_acks: DueAcks,
     /// Whether the server is about to end: it takes no new sessions.
     leaving: AtomicBool,
     /// Shards with clients that have yet to be let go.
@@ -143,7 +143,7 @@ impl Shared {
             recovery: Recovery::new(&config, instance, shards),
             memory: MemoryGuard::new(budget.memory, &config.limits),
             cuts: Cuts::default(),
-            owed: OwedAcks::default(),
+            due_acks: DueAcks::default(),
             leaving: AtomicBool::new(false),
             serving: AtomicUsize::new(shards),
             answer_budget: AnswerBudget::new(config.limits.collected_answers),

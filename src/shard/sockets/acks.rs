@@ -10,9 +10,9 @@ use crate::shard::shared::target::Broadcast;
 use crate::shard::sockets::Sockets;
 use crate::shard::sockets::calls::{AckCallback, Call};
 use crate::shard::sockets::collections::Asker;
-use crate::shard::sockets::kept::PENDING_ACK;
+use crate::shard::sockets::costs::PENDING_ACK;
 use crate::shard::sockets::pending_acks::{PendingAck, Waiter, take};
-use crate::shard::sockets::state::Status;
+use crate::shard::sockets::state::SocketPhase;
 use crate::shard::store::keys::{SocketKey, SocketRef, TimerKey};
 use crate::shard::store::timers::NEVER;
 use crate::socketio::Arguments;
@@ -33,7 +33,7 @@ impl Sockets {
 
     fn expect(&mut self, socket: SocketRef, ack: PendingAck) {
         let (most, deadline) = (self.shared().config.limits.unanswered_acks, ack.deadline);
-        let Some(state) = self.socket_mut(socket).filter(|state| state.status == Status::Connected) else {
+        let Some(state) = self.socket_mut(socket).filter(|state| state.phase == SocketPhase::Connected) else {
             self.calls.extend(ack.settle(socket, Err(AckError::Disconnected)));
             return;
         };
@@ -98,7 +98,7 @@ impl Sockets {
             return;
         }
         let mut receivers = self.select(broadcast.namespace, &broadcast.target);
-        receivers.retain(|key| self.states.get(key.0).is_some_and(|state| state.status == Status::Connected));
+        receivers.retain(|key| self.states.get(key.0).is_some_and(|state| state.phase == SocketPhase::Connected));
         for &key in &receivers {
             self.send_event(key, &broadcast.frames, broadcast.urgency, broadcast.heard.as_ref());
             self.expect_answer(key, id, deadline, asker);

@@ -9,7 +9,7 @@ use crate::metrics::Limit;
 use crate::shard::shared::target::Urgency;
 use crate::shard::sockets::Sockets;
 use crate::shard::sockets::calls::Call;
-use crate::shard::sockets::state::Status;
+use crate::shard::sockets::state::SocketPhase;
 use crate::shard::store::keys::{NamespaceKey, SessionKey};
 use crate::socketio::{self, SocketId, v4};
 
@@ -50,7 +50,7 @@ impl Sockets {
 
     pub(in crate::shard) fn connect(&mut self, session: SessionKey, name: &str, auth: Option<ByteString>) {
         let Some(namespace) = self.namespace(name) else { return self.ask_namespace(session, name, auth) };
-        if self.socket_in(session, namespace).is_some_and(|(_, status)| status != Status::Leaving) {
+        if self.socket_in(session, namespace).is_some_and(|(_, phase)| phase != SocketPhase::Leaving) {
             self.violation(session, "a second CONNECT to one namespace");
             return;
         }

@@ -4,7 +4,7 @@ use crate::engineio::{Frames, Route};
 use crate::shard::shared::target::{Broadcast, Target, Urgency};
 use crate::shard::sockets::Sockets;
 use crate::shard::sockets::calls::Call;
-use crate::shard::sockets::state::Status;
+use crate::shard::sockets::state::SocketPhase;
 use crate::shard::store::keys::{NamespaceKey, SocketKey, SocketRef};
 use crate::socketio::Event;
 
@@ -13,7 +13,7 @@ impl Sockets {
     #[inline]
     pub(super) fn send(&mut self, key: SocketKey, frames: &Frames, urgency: Urgency) {
         let Some(socket) = self.states.get(key.0) else { return };
-        if socket.status == Status::Connected {
+        if socket.phase == SocketPhase::Connected {
             self.sessions.send_to_session(socket.session, frames, urgency);
         }
     }
@@ -21,7 +21,7 @@ impl Sockets {
     /// Sends to a socket what is for nobody else, unless it is leaving.
     pub(crate) fn send_own(&mut self, key: SocketKey, frames: Frames) {
         let Some(socket) = self.states.get(key.0) else { return };
-        let session = self.client(socket.session).filter(|_| socket.status == Status::Connected);
+        let session = self.client(socket.session).filter(|_| socket.phase == SocketPhase::Connected);
         match session.map(|client| client.session.route()) {
             Some(Route::WebSocket(connection)) => {
                 self.push_own(connection, frames.into_bytes());
@@ -55,7 +55,7 @@ impl Sockets {
     pub(crate) fn send_event(&mut self, key: SocketKey, frames: &Frames, urgency: Urgency, heard: Option<&Event>) {
         self.send(key, frames, urgency);
         let Some(event) = heard else { return };
-        if let Some(state) = self.states.get(key.0).filter(|state| state.status == Status::Connected) {
+        if let Some(state) = self.states.get(key.0).filter(|state| state.phase == SocketPhase::Connected) {
             let socket = SocketRef { key, random: state.random };
             self.calls.push_back(Call::Outgoing { socket, event: event.clone() });
         }

@@ -8,7 +8,7 @@ use crate::engineio::{Route, Sid};
 use crate::shard::sessions::handshake::Handshake;
 use crate::shard::shared::target::Target;
 use crate::shard::sockets::Sockets;
-use crate::shard::sockets::state::Status;
+use crate::shard::sockets::state::SocketPhase;
 use crate::shard::store::keys::{NamespaceKey, SocketRef};
 use crate::socketio::SocketId;
 
@@ -29,7 +29,7 @@ impl Sockets {
     pub(crate) fn selected(&self, namespace: NamespaceKey, target: &Target) -> Vec<SocketRef> {
         let connected = |key| {
             let state = self.states.get(key)?;
-            (state.status == Status::Connected).then_some(state.random)
+            (state.phase == SocketPhase::Connected).then_some(state.random)
         };
         let keys = self.select(namespace, target).into_iter();
         keys.filter_map(|key| Some(SocketRef { key, random: connected(key.0)? })).collect()

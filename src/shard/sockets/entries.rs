@@ -9,7 +9,7 @@ use crate::shard::shared::namespaces::{Child, NamespaceRef, NoNamespace};
 use crate::shard::shared::target::Urgency;
 use crate::shard::sockets::Sockets;
 use crate::shard::sockets::calls::Call;
-use crate::shard::sockets::kept::SOCKET_OF_CHILD;
+use crate::shard::sockets::costs::SOCKET_OF_CHILD;
 use crate::shard::store::keys::{NamespaceKey, SessionKey, SessionRef};
 use crate::socketio;
 

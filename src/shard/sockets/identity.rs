@@ -4,7 +4,7 @@ use crate::engineio::Sid;
 use crate::log_line::no_random_numbers;
 use crate::shard::sockets::Sockets;
 use crate::shard::sockets::calls::Call;
-use crate::shard::sockets::kept::IDENTITY;
+use crate::shard::sockets::costs::IDENTITY;
 use crate::shard::store::keys::SocketRef;
 
 /// What a socket has for recovery.

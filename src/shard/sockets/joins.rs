@@ -3,7 +3,7 @@
 use crate::error::JoinError;
 use crate::metrics::Limit;
 use crate::shard::sockets::Sockets;
-use crate::shard::sockets::state::Status;
+use crate::shard::sockets::state::SocketPhase;
 use crate::shard::store::keys::{NamespaceKey, SocketRef};
 use crate::socketio::SocketId;
 
@@ -17,7 +17,7 @@ impl Sockets {
         let id = self.socket_id(socket);
         let rooms = self.namespaces.rooms;
         let state = self.states.get_mut(socket.key.0).filter(|state| state.random == socket.random);
-        let state = state.filter(|state| state.status != Status::Leaving).ok_or(JoinError::Disconnected)?;
+        let state = state.filter(|state| state.phase != SocketPhase::Leaving).ok_or(JoinError::Disconnected)?;
         if room == &*id {
             return Ok(());
         }
@@ -83,7 +83,7 @@ impl Sockets {
     /// The rooms that a socket is in, its own first.
     pub(crate) fn rooms(&self, socket: SocketRef) -> Vec<String> {
         let Some(state) =
-            self.socket(socket).filter(|state| state.place != u32::MAX || state.status == Status::Joining)
+            self.socket(socket).filter(|state| state.place != u32::MAX || state.phase == SocketPhase::Joining)
         else {
             return Vec::new();
         };

@@ -14,8 +14,8 @@ use crate::shard::shared::namespaces::NamespaceRef;
 use crate::shard::shared::target::Urgency;
 use crate::shard::sockets::Sockets;
 use crate::shard::sockets::calls::Call;
+use crate::shard::sockets::state::SocketPhase;
 use crate::shard::sockets::state::SocketState;
-use crate::shard::sockets::state::Status;
 use crate::shard::store::keys::{NamespaceKey, SessionKey, SocketKey, SocketRef};
 use crate::socketio::{self, DisconnectReason};
 
@@ -32,7 +32,7 @@ impl Sockets {
 
     /// Whether a socket is a member of its namespace.
     pub(crate) fn is_connected(&self, socket: SocketRef) -> bool {
-        self.socket(socket).is_some_and(|state| state.status == Status::Connected)
+        self.socket(socket).is_some_and(|state| state.phase == SocketPhase::Connected)
     }
 
     /// The request that opened a socket's session.
@@ -133,12 +133,12 @@ impl Sockets {
     }
 
     /// The socket that a session has in a namespace.
-    pub(super) fn socket_in(&self, session: SessionKey, namespace: NamespaceKey) -> Option<(SocketRef, Status)> {
+    pub(super) fn socket_in(&self, session: SessionKey, namespace: NamespaceKey) -> Option<(SocketRef, SocketPhase)> {
         let mut next = self.client(session)?.sockets.get();
         while let Some(key) = next {
             let socket = self.states.get(key.0)?;
             if socket.namespace == namespace {
-                return Some((SocketRef { key, random: socket.random }, socket.status));
+                return Some((SocketRef { key, random: socket.random }, socket.phase));
             }
             next = socket.next;
         }
@@ -161,7 +161,7 @@ impl Sockets {
             next: client.sockets.get(),
             place: u32::MAX,
             namespace,
-            status: Status::Joining,
+            phase: SocketPhase::Joining,
             extra: None,
         };
         let chosen = auth.as_ref().map_or(0, |auth| auth.len());
@@ -180,9 +180,11 @@ impl Sockets {
     /// The middlewares let the socket in. Says whether it is there to be let in.
     pub(in crate::shard) fn admit_socket(&mut self, socket: SocketRef) -> bool {
         let (id, pid) = (self.socket_id(socket), self.pid(socket));
-        let Some(state) = self.socket_mut(socket).filter(|state| state.status == Status::Joining) else { return false };
+        let Some(state) = self.socket_mut(socket).filter(|state| state.phase == SocketPhase::Joining) else {
+            return false;
+        };
         let (session, namespace) = (state.session, state.namespace);
-        state.status = Status::Connected;
+        state.phase = SocketPhase::Connected;
         let place = self.members(namespace).map_or(u32::MAX, |members| members.add(socket.key));
         if let Some(state) = self.socket_mut(socket) {
             state.place = place;
@@ -197,7 +199,7 @@ impl Sockets {
 
     /// A middleware refused the socket.
     pub(in crate::shard) fn refuse_socket(&mut self, socket: SocketRef, refusal: &Refusal) {
-        let Some(state) = self.socket(socket).filter(|state| state.status == Status::Joining) else { return };
+        let Some(state) = self.socket(socket).filter(|state| state.phase == SocketPhase::Joining) else { return };
         let (session, namespace) = (state.session, state.namespace);
         let data = refusal.data.as_deref().map(RawValue::get);
         let name = self.namespace_name(namespace).to_owned();
@@ -207,11 +209,11 @@ impl Sockets {
 
     /// The server makes a socket leave its namespace, and its whole session end if `close`.
     pub(crate) fn disconnect(&mut self, socket: SocketRef, close: bool) {
-        let Some(state) = self.socket(socket).filter(|state| state.status != Status::Leaving) else { return };
+        let Some(state) = self.socket(socket).filter(|state| state.phase != SocketPhase::Leaving) else { return };
         let session = state.session;
         let leaving = if close { self.sockets_of(session) } else { vec![socket] };
         for socket in leaving {
-            let Some(state) = self.socket(socket).filter(|state| state.status != Status::Leaving) else { continue };
+            let Some(state) = self.socket(socket).filter(|state| state.phase != SocketPhase::Leaving) else { continue };
             let packet = socketio::disconnect(self.namespace_name(state.namespace));
             self.send_to_session(session, &packet, Urgency::Reliable);
             self.leave(socket, DisconnectReason::ServerNamespaceDisconnect);
@@ -224,11 +226,11 @@ impl Sockets {
     /// A socket begins to leave: its handlers will be called while it still is in its rooms.
     pub(in crate::shard) fn leave(&mut self, socket: SocketRef, reason: DisconnectReason) {
         let Some(state) = self.socket_mut(socket) else { return };
-        match state.status {
-            Status::Leaving => {}
-            Status::Joining => self.remove_socket(socket),
-            Status::Connected => {
-                state.status = Status::Leaving;
+        match state.phase {
+            SocketPhase::Leaving => {}
+            SocketPhase::Joining => self.remove_socket(socket),
+            SocketPhase::Connected => {
+                state.phase = SocketPhase::Leaving;
                 self.calls.push_back(Call::Disconnect { socket, reason });
             }
         }

@@ -22,14 +22,14 @@ pub(in crate::shard) struct SocketState {
     /// Where it stands among its namespace's members.
     pub(super) place: u32,
     pub(in crate::shard) namespace: NamespaceKey,
-    pub(in crate::shard) status: Status,
+    pub(in crate::shard) phase: SocketPhase,
     /// What most sockets have no need of.
     pub(in crate::shard) extra: Option<Box<Extra>>,
 }
 
 /// Where a socket stands in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::shard) enum Status {
+pub(in crate::shard) enum SocketPhase {
     /// The middlewares have not let it in yet.
     Joining,
     /// It is a member of its namespace.
@@ -50,7 +50,7 @@ pub(in crate::shard) struct Extra {
     /// The instant for which a timer was armed last.
     pub(in crate::shard) armed: Millis,
     /// Bytes that it keeps, as the ledger counts them.
-    pub(super) kept: usize,
+    pub(super) ledger_bytes: usize,
 }
 
 impl SocketState {

@@ -69,7 +69,7 @@ fn an_idle_connection_holds_nothing() {
     let (mut receiver, mut incoming) = (Receiver::new(Limits::default()), Incoming::default());
     let raw = [frame(0x01, b"4"), frame(0x80, b"hi")].concat();
     for (fed, byte) in raw.iter().enumerate() {
-        assert_eq!(incoming.pending.is_some(), fed > 0);
+        assert_eq!(incoming.partial.is_some(), fed > 0);
         let step = receiver.feed(&mut incoming, &[*byte]).next(&mut Vec::new());
         assert_eq!(step, (fed + 1 == raw.len()).then(|| Ok(text("4hi"))));
     }

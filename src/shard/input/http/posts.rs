@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::engineio::{Millis, Route};
 use crate::shard::Shard;
 use crate::shard::input::Intake;
-use crate::shard::net::connection::{Connection, HttpState, Waiting};
+use crate::shard::net::connection::{Connection, DelayedPost, HttpState};
 use crate::shard::net::packets::Packets;
 use crate::shard::sessions::allowance::Verdict;
 use crate::shard::store::keys::{ConnectionKey, SessionKey, SessionRef, TimerKey};
@@ -104,17 +104,17 @@ impl Intake {
         self.note_unfinished(rest.as_ref().map_or(0, Packets::len));
         match pause {
             Some(Pause::Rate(until)) => {
-                self.wait_with_post(key, Waiting { session, rest, until, patience });
+                self.wait_with_post(key, DelayedPost { session, rest, until, patience });
                 self.timers().arm(until, TimerKey::Post(key));
             }
             Some(Pause::Queue) => {
                 let until = patience.unwrap_or(self.now() + PATIENCE);
                 self.metrics().held_up.one();
-                self.wait_with_post(key, Waiting { session, rest, until, patience: Some(until) });
+                self.wait_with_post(key, DelayedPost { session, rest, until, patience: Some(until) });
                 self.timers().arm(until, TimerKey::Post(key));
             }
             Some(Pause::Turn) if rest.is_some() => {
-                self.wait_with_post(key, Waiting { session, rest, until: self.now(), patience });
+                self.wait_with_post(key, DelayedPost { session, rest, until: self.now(), patience });
                 self.line_up(key);
             }
             Some(Pause::Turn) | None => self.accept_post(key, session),
@@ -125,13 +125,13 @@ impl Intake {
     fn accept_post(&mut self, key: ConnectionKey, session: SessionRef) {
         let later = self.session(session.key, |session, _, _, effects| session.post_accept(key, effects));
         if later == Some(true) {
-            self.wait_with_post(key, Waiting { session, rest: None, until: NEVER, patience: None });
+            self.wait_with_post(key, DelayedPost { session, rest: None, until: NEVER, patience: None });
         } else {
             self.answer_post(key);
         }
     }
 
-    fn wait_with_post(&mut self, key: ConnectionKey, waiting: Waiting) {
+    fn wait_with_post(&mut self, key: ConnectionKey, waiting: DelayedPost) {
         let Some(http) = self.connection_mut(key).and_then(Connection::http) else { return };
         // What the packets led to may have ended the session, which has answered then.
         if matches!(http.state, HttpState::Post(_) | HttpState::Waiting(_)) {

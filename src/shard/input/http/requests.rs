@@ -18,7 +18,7 @@ use crate::shard::input::Intake;
 use crate::shard::input::http::Step;
 use crate::shard::input::http::client_address::client_address;
 use crate::shard::input::http::mistaken::is_socket_io;
-use crate::shard::net::connection::{Answer, Connection, Fate, HttpState, Post, Stage};
+use crate::shard::net::connection::{Answer, CloseCause, Connection, HttpState, Post, Stage};
 use crate::shard::sessions::client::Lookup;
 use crate::shard::sessions::handshake::Handshake;
 use crate::shard::shared::mailbox::Letter;
@@ -322,9 +322,9 @@ impl Intake {
         let Some(http) = self.connection_mut(key).and_then(Connection::http) else { return };
         http.unread = rest.to_vec();
         match http.state {
-            HttpState::Held(_) | HttpState::Waiting(_) if rest.len() > most => self.doom(key, Fate::Error),
+            HttpState::Held(_) | HttpState::Waiting(_) if rest.len() > most => self.mark_closed(key, CloseCause::Error),
             // Its own head is among these.
-            HttpState::Deferred if rest.len() > 2 * most => self.doom(key, Fate::Error),
+            HttpState::Deferred if rest.len() > 2 * most => self.mark_closed(key, CloseCause::Error),
             HttpState::Head if begins && !rest.is_empty() => self.set_deadline(key, now + timeout),
             _ => {}
         }

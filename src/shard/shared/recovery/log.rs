@@ -90,7 +90,7 @@ enum Packet {
 }
 
 /// Whether all of a log has been read.
-pub(in crate::shard) enum Progress {
+pub(in crate::shard) enum ReadStep {
     GoOn,
     /// It has, and this is what its shard had delivered then.
     Done(Clock),
@@ -280,7 +280,7 @@ impl Log {
         addressee: &Addressee<'_>,
         place: &mut Place,
         events: &mut Vec<(Offset, Frames)>,
-    ) -> Option<Progress> {
+    ) -> Option<ReadStep> {
         if *place < self.first {
             return None;
         }
@@ -297,7 +297,7 @@ impl Log {
             events.extend(frames.map(|frames| (entry.offset, frames.clone())));
         }
         *place = self.entries.get(end).map_or(self.next, |entry| entry.place);
-        Some(if *place == self.next { Progress::Done(self.delivered.clone()) } else { Progress::GoOn })
+        Some(if *place == self.next { ReadStep::Done(self.delivered.clone()) } else { ReadStep::GoOn })
     }
 
     fn entry(&self, place: Place) -> Option<&Entry> {

@@ -9,7 +9,7 @@ use std::sync::Mutex;
 
 use crate::engineio::{Frames, Millis};
 use crate::shard::shared::recovery::lock;
-use crate::shard::shared::recovery::log::{Log, Missed, Progress};
+use crate::shard::shared::recovery::log::{Log, Missed, ReadStep};
 use crate::shard::shared::recovery::lost::Lost;
 use crate::shard::shared::recovery::recipient::Recipient;
 use crate::socketio::Offset;
@@ -32,8 +32,8 @@ impl Restoration {
         let mut place = lock(old).behind(&addressee, offset)?;
         let until = loop {
             match lock(old).read(&addressee, &mut place, &mut events)? {
-                Progress::GoOn => {}
-                Progress::Done(until) => break until,
+                ReadStep::GoOn => {}
+                ReadStep::Done(until) => break until,
             }
         };
         let missed = Missed { events, until };

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use crate::engineio::{Frames, Sid};
-use crate::shard::shared::recovery::log::{Missed, Progress};
+use crate::shard::shared::recovery::log::{Missed, ReadStep};
 use crate::shard::shared::recovery::restoration::Restoration;
 use crate::shard::shared::recovery::*;
 use crate::shard::shared::target::{Broadcast, Stamp, Target, Urgency};
@@ -50,7 +50,7 @@ fn since(log: &Log, lost: Lost, offset: Offset) -> Option<Missed> {
     let (addressee, mut events) = (lost.addressee(), Vec::new());
     let mut place = log.behind(&addressee, offset)?;
     loop {
-        if let Progress::Done(until) = log.read(&addressee, &mut place, &mut events)? {
+        if let ReadStep::Done(until) = log.read(&addressee, &mut place, &mut events)? {
             return Some(Missed { events, until });
         }
     }
@@ -172,7 +172,7 @@ fn a_long_log_is_read_slice_by_slice_and_may_forget_meanwhile() {
     }
     assert_eq!(since(&log, lost_at(Millis(0), 1, &[]), first).unwrap().events.len(), 3000);
     let (mut place, mut events) = (log.behind(&lost.addressee(), first).unwrap(), Vec::new());
-    assert!(matches!(log.read(&lost.addressee(), &mut place, &mut events), Some(Progress::GoOn)));
+    assert!(matches!(log.read(&lost.addressee(), &mut place, &mut events), Some(ReadStep::GoOn)));
     assert!(events.len() < 3000, "{}", events.len());
     log.expire(Millis(1002));
     assert!(log.read(&lost.addressee(), &mut place, &mut events).is_none());

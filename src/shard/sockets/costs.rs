@@ -33,7 +33,7 @@ impl Sockets {
     pub(super) fn keep_for(&mut self, socket: SocketRef, bytes: usize) {
         let Some(state) = self.socket_mut(socket) else { return };
         let session = state.session;
-        state.extra().kept += bytes;
+        state.extra().ledger_bytes += bytes;
         self.note_kept(session, bytes);
     }
 
@@ -42,8 +42,8 @@ impl Sockets {
         let Some(state) = self.socket_mut(socket) else { return };
         let session = state.session;
         let Some(extra) = &mut state.extra else { return };
-        let bytes = bytes.min(extra.kept);
-        extra.kept -= bytes;
+        let bytes = bytes.min(extra.ledger_bytes);
+        extra.ledger_bytes -= bytes;
         self.let_go_of(session, bytes);
     }
 
@@ -65,7 +65,7 @@ impl Sockets {
     /// A socket is no more.
     pub(super) fn let_go_of_socket(&mut self, socket: SocketRef) {
         let Some(state) = self.socket(socket) else { return };
-        let kept = state.extra.as_ref().map_or(0, |extra| extra.kept);
+        let kept = state.extra.as_ref().map_or(0, |extra| extra.ledger_bytes);
         let cost = self.socket_cost(state.namespace);
         let session = state.session;
         self.let_go_of(session, cost + kept);

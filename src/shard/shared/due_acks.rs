@@ -16,11 +16,11 @@ const KEPT: usize = 64;
 
 /// How many acknowledgements each socket waits for; by where it is. Those that wait for none are not in it.
 #[derive(Debug, Default)]
-pub(in crate::shard) struct OwedAcks(Mutex<HashMap<Sid, usize, RandomState>>);
+pub(in crate::shard) struct DueAcks(Mutex<HashMap<Sid, usize, RandomState>>);
 
-impl OwedAcks {
+impl DueAcks {
     /// Whether a socket waits for one.
-    pub(in crate::shard) fn is_owed(&self, socket: Sid) -> bool {
+    pub(in crate::shard) fn is_due(&self, socket: Sid) -> bool {
         self.lock().contains_key(&socket)
     }
 
@@ -30,36 +30,36 @@ impl OwedAcks {
 }
 
 /// One acknowledgement that a socket waits for, as long as this lives.
-pub(crate) struct Owed {
+pub(crate) struct DueAck {
     shared: Arc<Shared>,
     socket: Sid,
 }
 
-impl Owed {
+impl DueAck {
     /// Notes that the socket waits.
     pub(crate) fn new(shared: &Arc<Shared>, socket: Sid) -> Self {
-        *shared.owed.lock().entry(socket).or_default() += 1;
+        *shared.due_acks.lock().entry(socket).or_default() += 1;
         Self { shared: Arc::clone(shared), socket }
     }
 }
 
-impl fmt::Debug for Owed {
+impl fmt::Debug for DueAck {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Owed").field(&self.socket).finish()
+        f.debug_tuple("DueAck").field(&self.socket).finish()
     }
 }
 
-impl Drop for Owed {
+impl Drop for DueAck {
     fn drop(&mut self) {
-        let mut owed = self.shared.owed.lock();
-        if let Some(count) = owed.get_mut(&self.socket) {
+        let mut due = self.shared.due_acks.lock();
+        if let Some(count) = due.get_mut(&self.socket) {
             *count -= 1;
             if *count == 0 {
-                owed.remove(&self.socket);
+                due.remove(&self.socket);
             }
         }
-        if owed.is_empty() && owed.capacity() > KEPT {
-            owed.shrink_to(KEPT);
+        if due.is_empty() && due.capacity() > KEPT {
+            due.shrink_to(KEPT);
         }
     }
 }

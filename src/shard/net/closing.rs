@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::shard::net::Net;
-use crate::shard::net::connection::{Connection, Fate};
+use crate::shard::net::connection::{CloseCause, Connection};
 use crate::shard::store::keys::{ConnectionKey, TimerKey};
 
 /// Departures after which memory is given back to the system.
@@ -14,11 +14,11 @@ const TRIM_DELAY: Duration = Duration::from_millis(500);
 
 impl Net {
     /// Marks a connection for burial. Nothing is read from it or written to it any more.
-    pub(in crate::shard) fn doom(&mut self, key: ConnectionKey, fate: Fate) {
+    pub(in crate::shard) fn mark_closed(&mut self, key: ConnectionKey, close_cause: CloseCause) {
         let Some(connection) = self.connections.get_mut(key.0) else { return };
-        if connection.fate.is_none() {
-            connection.fate = Some(fate);
-            self.doomed.push(key);
+        if connection.close_cause.is_none() {
+            connection.close_cause = Some(close_cause);
+            self.marked.push(key);
         }
     }
 
@@ -32,9 +32,9 @@ impl Net {
     }
 
     /// Takes out the next connection that ended this turn, with what the shard keeps of it: the one place where a connection dies.
-    pub(in crate::shard) fn next_buried(&mut self) -> Option<(ConnectionKey, Connection)> {
+    pub(in crate::shard) fn next_closed(&mut self) -> Option<(ConnectionKey, Connection)> {
         loop {
-            let key = self.doomed.pop()?;
+            let key = self.marked.pop()?;
             let Some(connection) = self.connections.remove(key.0) else { continue };
             if let Some(batch) = connection.batch {
                 self.batches.release(batch);
