@@ -120,29 +120,9 @@ impl Shard {
 
     fn request(self: &Rc<Self>, key: ConnectionKey, head: &Head<'_>, bytes: &[u8]) -> Step {
         let mut core = self.core.borrow_mut();
-        let mut answer = Answer::to(head, &self.shared.config);
-        if core.is_spare(key) {
-            answer.delivery.connection = http::Connection::Close;
-        }
-        let asked = answer.delivery;
-        if self.shared.is_leaving() {
-            // Unless it turns out to be a session's, the request had better have found another server; the next may.
-            answer.delivery.connection = http::Connection::Close;
-        }
-        let delivery = answer.delivery;
-        if let Some(http) = core.connection_mut(key).and_then(Connection::http) {
-            http.answer = answer;
-        }
-        if head.expectation == Expectation::Unknown && !head.upgrade {
-            let answer = http::empty(Status::ExpectationFailed, delivery, &HeaderLines::EMPTY);
-            return core.answer(key, head, &answer);
-        }
-        if !head.path.starts_with(&self.shared.config.path) {
-            return if is_socket_io(head) { core.misdirected(key, head) } else { core.foreign_request(key, head) };
-        }
-        if let (Method::Options, Some(cors)) = (head.method, &self.shared.config.cors) {
-            let preflight = cors.preflight(delivery, head);
-            return core.answer(key, head, &preflight);
+        let asked = core.begin_answer(key, head);
+        if let Some(step) = core.answer_without_session(key, head) {
+            return step;
         }
         let query = Query::parse(head.query);
         let session = match query.sid.as_deref().map_or(Lookup::Unknown, |sid| core.find_session(sid)) {
@@ -159,38 +139,20 @@ impl Shard {
             }
             Lookup::Unknown => None,
         };
-        let found = session.and_then(|session| core.client(session)?.session.found());
-        let request = Request {
-            method: match head.method {
-                Method::Get => engineio::Method::Get,
-                Method::Post => engineio::Method::Post,
-                Method::Head | Method::Options | Method::Other => engineio::Method::Other,
-            },
-            kind: if head.upgrade { Kind::Upgrade } else { Kind::Plain },
-            query: &query,
-            origin: head.header("origin"),
-        };
-        match (engineio::check(request, &self.shared.settings, found), session) {
+        match (core.purpose(head, &query, session), session) {
             (Err(code), _) => core.refuse(key, head, code, None),
-            (Ok(Purpose::Poll), Some(session)) => core.poll(key, head, session),
             (Ok(Purpose::Post), Some(session)) => {
                 drop(core);
                 self.post(key, head, session, bytes)
             }
-            (Ok(Purpose::Upgrade), Some(session)) => core.upgrade(key, head, session),
-            (Ok(Purpose::Dismissal), _) => core.dismiss(key, head),
-            (Ok(Purpose::UnknownMethod), _) => core.answer_empty(key, head, Status::InternalServerError),
-            (Ok(Purpose::Handshake), _) if !core.handshakes.admit() => core.defer_handshake(key),
-            (Ok(Purpose::Handshake), _) => {
+            (Ok(Purpose::Handshake), _) if core.handshakes.admit() => {
                 drop(core);
                 let step = self.handshake(key, head, query.encoding());
                 // What the server joined a client of protocol 3 to is joined before the client's next packet.
                 self.run_calls();
                 step
             }
-            (Ok(Purpose::Poll | Purpose::Post | Purpose::Upgrade), None) => {
-                core.refuse(key, head, Code::UnknownSid, None)
-            }
+            (Ok(purpose), session) => core.serve(key, head, purpose, session),
         }
     }
 
@@ -263,6 +225,67 @@ impl Shard {
 }
 
 impl Intake {
+    /// Notes how a request is to be answered. Gives how it asked for that, should it be a session's.
+    fn begin_answer(&mut self, key: ConnectionKey, head: &Head<'_>) -> Delivery {
+        let mut answer = Answer::to(head, &self.shared().config);
+        if self.is_spare(key) {
+            answer.delivery.connection = http::Connection::Close;
+        }
+        let asked = answer.delivery;
+        if self.shared().is_leaving() {
+            // Unless it turns out to be a session's, the request had better have found another server; the next may.
+            answer.delivery.connection = http::Connection::Close;
+        }
+        if let Some(http) = self.connection_mut(key).and_then(Connection::http) {
+            http.answer = answer;
+        }
+        asked
+    }
+
+    /// Answers a request that has nothing to do with a session.
+    fn answer_without_session(&mut self, key: ConnectionKey, head: &Head<'_>) -> Option<Step> {
+        let delivery = self.connection(key).and_then(Connection::wanted)?.delivery;
+        if head.expectation == Expectation::Unknown && !head.upgrade {
+            let answer = http::empty(Status::ExpectationFailed, delivery, &HeaderLines::EMPTY);
+            return Some(self.answer(key, head, &answer));
+        }
+        if !head.path.starts_with(&self.shared().config.path) {
+            let is_misdirected = is_socket_io(head);
+            return Some(if is_misdirected { self.misdirected(key, head) } else { self.foreign_request(key, head) });
+        }
+        let cors = self.shared().config.cors.as_ref().filter(|_| head.method == Method::Options)?;
+        let preflight = cors.preflight(delivery, head);
+        Some(self.answer(key, head, &preflight))
+    }
+
+    /// What a request to the endpoint is for, if that may be.
+    fn purpose(&self, head: &Head<'_>, query: &Query<'_>, session: Option<SessionKey>) -> Result<Purpose, Code> {
+        let found = session.and_then(|session| self.client(session)?.session.found());
+        let request = Request {
+            method: match head.method {
+                Method::Get => engineio::Method::Get,
+                Method::Post => engineio::Method::Post,
+                Method::Head | Method::Options | Method::Other => engineio::Method::Other,
+            },
+            kind: if head.upgrade { Kind::Upgrade } else { Kind::Plain },
+            query,
+            origin: head.header("origin"),
+        };
+        engineio::check(request, &self.shared().settings, found)
+    }
+
+    /// Serves a request for which the application need not be asked now.
+    fn serve(&mut self, key: ConnectionKey, head: &Head<'_>, purpose: Purpose, session: Option<SessionKey>) -> Step {
+        match (purpose, session) {
+            (Purpose::Poll, Some(session)) => self.poll(key, head, session),
+            (Purpose::Upgrade, Some(session)) => self.upgrade(key, head, session),
+            (Purpose::Dismissal, _) => self.dismiss(key, head),
+            (Purpose::UnknownMethod, _) => self.answer_empty(key, head, Status::InternalServerError),
+            (Purpose::Handshake, _) => self.defer_handshake(key),
+            (Purpose::Poll | Purpose::Post | Purpose::Upgrade, _) => self.refuse(key, head, Code::UnknownSid, None),
+        }
+    }
+
     /// A request that is none of Socket.IO's.
     fn foreign_request(&mut self, key: ConnectionKey, head: &Head<'_>) -> Step {
         if head.upgrade {
