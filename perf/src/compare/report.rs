@@ -15,6 +15,17 @@ use super::plot::{self, Axes, Bar, Line, Point, Start, Stroke};
 use super::redis::Redis;
 use super::server::{Cgroups, Kind, Place};
 
+/// The plots of a section: titles and file names.
+type Plots = &'static [(&'static str, &'static str)];
+
+const MEMORY_PLOTS: Plots = &[("Memory against connections", "memory")];
+const CPU_PLOTS: Plots = &[("CPU time per delivery against connections", "cpu-per-delivery")];
+const SMALL_TASK_PLOTS: Plots = &[
+    ("Most deliveries a second", "small-task-deliveries"),
+    ("Latency", "small-task-latency"),
+    ("Latency of GET / while clients reconnect", "small-task-reconnection"),
+];
+
 /// Writes everything.
 pub fn write(figures: &Figures, rounds: Rounds, place: &Place, took: Duration) -> Result<(), Box<dyn Error>> {
     let machine = Machine::look();
@@ -96,14 +107,27 @@ fn command() -> String {
 
 /// The page of results.
 pub fn page(figures: &Figures, rounds: Rounds, place: &Place, took: Duration) -> Result<String, std::fmt::Error> {
-    let machine = Machine::look();
     let mut page = String::from("# What it costs\n\n");
-    writeln!(page, "Written by `{}` on {} in {:.0} minutes.\n", command(), machine.date, took.as_secs_f64() / 60.0)?;
-    writeln!(
-        page,
-        "- Machine: {} ({} cores, {}), Linux {}",
-        machine.processor, machine.cores, machine.memory, machine.kernel
-    )?;
+    method(&mut page, rounds, place, took)?;
+    for kind in figures.kinds() {
+        let version = kind.version(&place.root).map(|version| format!(" ({version})")).unwrap_or_default();
+        writeln!(page, "- **{}**: {}{version}", kind.name(), kind.description())?;
+    }
+    tables(&mut page, figures, place)?;
+    if !figures.failures().is_empty() {
+        page += "\n## What could not be measured\n\n";
+        for failure in figures.failures() {
+            writeln!(page, "- {failure}")?;
+        }
+    }
+    Ok(page)
+}
+
+/// How the figures were measured, and what they mean.
+fn method(page: &mut String, rounds: Rounds, place: &Place, took: Duration) -> std::fmt::Result {
+    let Machine { processor, cores, memory, kernel, date } = Machine::look();
+    writeln!(page, "Written by `{}` on {date} in {:.0} minutes.\n", command(), took.as_secs_f64() / 60.0)?;
+    writeln!(page, "- Machine: {processor} ({cores} cores, {memory}), Linux {kernel}")?;
     writeln!(
         page,
         "- Server on core {}, load on core {}, over loopback; messages of 100 bytes over WebSocket",
@@ -129,28 +153,27 @@ pub fn page(figures: &Figures, rounds: Rounds, place: &Place, took: Duration) ->
          - One send per message is what a server costs that keeps nothing and makes one system call per delivery. It is \
          not a lower bound: a server that sends several messages in one `send` costs less for each\n",
         rounds.cpu, rounds.latency
-    )?;
-    for kind in figures.kinds() {
-        let version = kind.version(&place.root).map(|version| format!(" ({version})")).unwrap_or_default();
-        writeln!(page, "- **{}**: {}{version}", kind.name(), kind.description())?;
-    }
-    let plot = |page: &mut String, title: &str, file: &str| writeln!(page, "\n![{title}](results/{file}.svg)");
-    if table(&mut page, figures, Section::Memory, "Start and memory, unlimited")? {
-        plot(&mut page, "Memory against connections", "memory")?;
-    }
-    if table(&mut page, figures, Section::Cpu, "CPU time, unlimited")? {
-        plot(&mut page, "CPU time per delivery against connections", "cpu-per-delivery")?;
-    }
-    let small = match place.cgroups {
+    )
+}
+
+/// The sections that have figures, each with its plots.
+fn tables(page: &mut String, figures: &Figures, place: &Place) -> std::fmt::Result {
+    let small_task = match place.cgroups {
         Cgroups::Version(_) => "In 0.25 vCPU and 512 MB",
         Cgroups::Denied => "The loads for 0.25 vCPU and 512 MB, but unlimited",
     };
-    if table(&mut page, figures, Section::SmallTask, small)? {
-        plot(&mut page, "Most deliveries a second", "small-task-deliveries")?;
-        plot(&mut page, "Latency", "small-task-latency")?;
-        plot(&mut page, "Latency of GET / while clients reconnect", "small-task-reconnection")?;
+    for (section, title, plots) in [
+        (Section::Memory, "Start and memory, unlimited", MEMORY_PLOTS),
+        (Section::Cpu, "CPU time, unlimited", CPU_PLOTS),
+        (Section::SmallTask, small_task, SMALL_TASK_PLOTS),
+    ] {
+        if table(page, figures, section, title)? {
+            for (title, file) in plots {
+                writeln!(page, "\n![{title}](results/{file}.svg)")?;
+            }
+        }
     }
-    if table(&mut page, figures, Section::Cluster, "Two instances on one Redis, unlimited")? {
+    if table(page, figures, Section::Cluster, "Two instances on one Redis, unlimited")? {
         writeln!(
             page,
             "\nRedis {} and both instances have cgroups of their own and core {} together. An instance \
@@ -160,13 +183,7 @@ pub fn page(figures: &Figures, rounds: Rounds, place: &Place, took: Duration) ->
             place.cores.server
         )?;
     }
-    if !figures.failures().is_empty() {
-        page += "\n## What could not be measured\n\n";
-        for failure in figures.failures() {
-            writeln!(page, "- {failure}")?;
-        }
-    }
-    Ok(page)
+    Ok(())
 }
 
 /// Writes a section if it has any figure, and says whether.
