@@ -6,10 +6,9 @@
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
-use crate::shard::kernel::poll::Watch;
-
 use crate::engineio::Millis;
 use crate::shard::input::Intake;
+use crate::shard::kernel::poll::Watch;
 use crate::shard::shared::Shared;
 use crate::shard::store::keys::TimerKey;
 use crate::shard::store::timers::Timers;

@@ -10,10 +10,9 @@ pub(in crate::shard) mod unfinished;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
-use crate::shard::kernel::poll::Watch;
-
 use crate::engineio::Millis;
 use crate::shard::guard::assembly::Assembly;
+use crate::shard::kernel::poll::Watch;
 use crate::shard::recovery::Recovering;
 use crate::shard::shared::Shared;
 

@@ -3,11 +3,10 @@
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
-use crate::shard::kernel::poll::Watch;
-
 use crate::engineio::Millis;
 use crate::shard::guard::Guard;
 use crate::shard::input::http::deferred::Handshakes;
+use crate::shard::kernel::poll::Watch;
 use crate::shard::shared::Shared;
 
 pub(in crate::shard) mod http;

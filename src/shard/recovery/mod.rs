@@ -8,11 +8,10 @@
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
-use crate::shard::kernel::poll::Watch;
-
 use crate::engineio::{Frames, Millis, Sid};
 use crate::metrics::Limit;
 use crate::shard::Shard;
+use crate::shard::kernel::poll::Watch;
 use crate::shard::recovery::connect::CatchingUp;
 use crate::shard::shared::Shared;
 use crate::shard::shared::mailbox::{Letter, Mailbox, Wake};

@@ -4,9 +4,8 @@ use std::collections::{HashMap, VecDeque};
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
-use crate::shard::kernel::poll::Watch;
-
 use crate::engineio::{Effect, Sid, SidSource};
+use crate::shard::kernel::poll::Watch;
 use crate::shard::net::Net;
 use crate::shard::sessions::acting::SessionEnd;
 use crate::shard::sessions::allowance::Allowance;
