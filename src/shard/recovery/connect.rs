@@ -13,7 +13,7 @@ use crate::metrics::Limit;
 use crate::shard::Shard;
 use crate::shard::recovery::Recovering;
 use crate::shard::recovery::inquiry::{Asked, Inquiry};
-use crate::shard::shared::recovery::{Recovery, Restoration};
+use crate::shard::shared::recovery::{RecoveryLogs, Restoration};
 use crate::shard::shared::target::Urgency;
 use crate::shard::sockets::calls::Call;
 use crate::shard::sockets::state::SocketPhase;
@@ -60,7 +60,7 @@ enum Way {
 
 impl Shard {
     /// A socket asks to join its namespace. `recovery` is on.
-    pub(in crate::shard) fn connect_recoverable(self: &Rc<Self>, recovery: &Recovery, socket: SocketRef) {
+    pub(in crate::shard) fn connect_recoverable(self: &Rc<Self>, recovery: &RecoveryLogs, socket: SocketRef) {
         // Clients of protocol 3 know nothing of it.
         let is_v3 = |core: &Recovering| core.socket(socket).is_some_and(|state| core.is_v3(state.session));
         if is_v3(&self.core.borrow()) {
@@ -69,7 +69,7 @@ impl Shard {
         self.connect_asked(recovery, socket, Asked::NotYet);
     }
 
-    pub(super) fn connect_asked(self: &Rc<Self>, recovery: &Recovery, socket: SocketRef, asked: Asked) {
+    pub(super) fn connect_asked(self: &Rc<Self>, recovery: &RecoveryLogs, socket: SocketRef, asked: Asked) {
         let way = self.core.borrow_mut().way(recovery, socket, asked);
         match way {
             Way::New => {
@@ -83,7 +83,7 @@ impl Shard {
         }
     }
 
-    fn bring_back(self: &Rc<Self>, recovery: &Recovery, socket: SocketRef, pending: CatchingUp) {
+    fn bring_back(self: &Rc<Self>, recovery: &RecoveryLogs, socket: SocketRef, pending: CatchingUp) {
         let application = &self.callbacks;
         self.core.borrow_mut().restore(socket, &pending);
         if !recovery.settings.skip_middlewares
@@ -102,7 +102,7 @@ impl Shard {
 }
 
 impl Recovering {
-    fn way(&mut self, recovery: &Recovery, socket: SocketRef, asked: Asked) -> Way {
+    fn way(&mut self, recovery: &RecoveryLogs, socket: SocketRef, asked: Asked) -> Way {
         // One that waited may have been called twice.
         let Some(state) = self.socket(socket).filter(|state| state.phase == SocketPhase::Joining) else {
             return Way::Later;
@@ -162,11 +162,11 @@ impl Recovering {
         fits
     }
 
-    fn is_ready(&self, recovery: &Recovery, restoration: &Restoration) -> bool {
+    fn is_ready(&self, recovery: &RecoveryLogs, restoration: &Restoration) -> bool {
         recovery.log(self.index()).is_some_and(|log| restoration.is_ready(&log))
     }
 
-    fn go_on(&self, recovery: &Recovery, restoration: &mut Restoration) -> Option<()> {
+    fn go_on(&self, recovery: &RecoveryLogs, restoration: &mut Restoration) -> Option<()> {
         restoration.go_on(&*recovery.log(self.index())?)
     }
 
@@ -204,7 +204,7 @@ impl Recovering {
 
     /// A socket that has come back joins: what it missed goes before the answer to its CONNECT. Says whether it is there to
     /// be let in.
-    fn admit_restored(&mut self, recovery: &Recovery, socket: SocketRef, mut restoration: Restoration) -> bool {
+    fn admit_restored(&mut self, recovery: &RecoveryLogs, socket: SocketRef, mut restoration: Restoration) -> bool {
         let Some(state) = self.socket(socket).filter(|state| state.phase == SocketPhase::Joining) else { return false };
         let session = state.session;
         // A middleware may have broadcast, even so much that the log has forgotten where this client stands.

@@ -1,7 +1,7 @@
 //! Connection state recovery: a client that comes back soon finds its socket as it was, and gets what it missed.
 //!
 //! All of this is there only while [`Config::recovery`](crate::Config::recovery) is on. Each shard logs what it delivers
-//! ([`Log`]), the server keeps the sockets it has lost ([`Recovery`]), and a CONNECT that names one is served from both
+//! ([`Log`]), the server keeps the sockets it has lost ([`RecoveryLogs`]), and a CONNECT that names one is served from both
 //! ([`Restoration`](crate::shard::shared::recovery::Restoration) without I/O, [`connect`] with it). The logs and the lost sockets are behind locks: a shard's log is
 //! locked by others only while a client comes back, the lost sockets only when one is lost or comes back.
 
@@ -16,7 +16,7 @@ use crate::shard::recovery::connect::CatchingUp;
 use crate::shard::shared::Shared;
 use crate::shard::shared::mailbox::{Letter, Mailbox, Wake};
 use crate::shard::shared::recovery::{Log, lock};
-use crate::shard::shared::recovery::{Lost, Recipient, Recovery};
+use crate::shard::shared::recovery::{Lost, Recipient, RecoveryLogs};
 use crate::shard::shared::target::{Broadcast, Stamp, Urgency};
 use crate::shard::sockets::Sockets;
 use crate::shard::sockets::state::SocketPhase;
@@ -57,7 +57,12 @@ impl Recovering {
 
 /// Broadcasts what every shard is to log: to the sockets of this thread's shard at once, to the others by letter. `make`
 /// gets the offset to write into the frames.
-pub(crate) fn broadcast(shared: &Arc<Shared>, recovery: &Recovery, wake: Wake, make: impl FnOnce(&str) -> Broadcast) {
+pub(crate) fn broadcast(
+    shared: &Arc<Shared>,
+    recovery: &RecoveryLogs,
+    wake: Wake,
+    make: impl FnOnce(&str) -> Broadcast,
+) {
     let current = Shard::current(shared);
     // Not while the lock is held: a shard of another server waits for that, too.
     shared.mailboxes.iter().for_each(Mailbox::wait_for_room);

@@ -29,7 +29,7 @@ use crate::shard::shared::due_acks::DueAcks;
 use crate::shard::shared::mailbox::{Letter, Mailbox};
 use crate::shard::shared::memory::MemoryGuard;
 use crate::shard::shared::rates::Rates;
-use crate::shard::shared::recovery::Recovery;
+use crate::shard::shared::recovery::RecoveryLogs;
 use crate::shard::store::keys::NamespaceKey;
 use crate::shard::store::rate::Rate;
 use crate::socketio::DecodeLimits;
@@ -69,7 +69,7 @@ pub(crate) struct Shared {
     /// The connections of each peer's address, if they are bounded. Trusted proxies are peers of all clients, so of them
     /// nothing can be told.
     pub(in crate::shard) peers: Option<Addresses>,
-    pub(crate) recovery: Option<Recovery>,
+    pub(crate) recovery: Option<RecoveryLogs>,
     pub(crate) memory: MemoryGuard,
     /// Clients that were cut off, and have not been told of.
     pub(in crate::shard) cuts: Cuts,
@@ -140,7 +140,7 @@ impl Shared {
             rates: Rates::new(&config.limits),
             addresses: config.limits.sessions_per_address.map(Addresses::new),
             peers: config.limits.connections_per_address.filter(|_| config.trusted_proxies == 0).map(Addresses::new),
-            recovery: Recovery::new(&config, instance, shards),
+            recovery: RecoveryLogs::new(&config, instance, shards),
             memory: MemoryGuard::new(budget.memory, &config.limits),
             cuts: Cuts::default(),
             due_acks: DueAcks::default(),

@@ -29,7 +29,7 @@ const SHARE: usize = 16;
 
 /// What the shards of a server share about recovery.
 #[derive(Debug)]
-pub(crate) struct Recovery {
+pub(crate) struct RecoveryLogs {
     pub(in crate::shard) settings: Settings,
     offsets: OffsetSource,
     /// Each shard's.
@@ -42,7 +42,7 @@ pub(crate) struct Recovery {
     begin: Instant,
 }
 
-impl Recovery {
+impl RecoveryLogs {
     /// `None` while it is off.
     pub(in crate::shard::shared) fn new(config: &Config, instance: [u8; 3], shards: usize) -> Option<Self> {
         let settings = config.recovery.clone()?;
