@@ -39,9 +39,9 @@ pub(crate) use self::shared::{
 };
 pub use self::sockets::calls::Message;
 pub(crate) use self::sockets::{
+    asker::{Asker, Relay},
     calls::RoomChange,
-    collections::{Asker, Collection, Others, Relay},
+    collection::{Collection, Ended, Others, Shortfall},
     descriptions::Description,
 };
 pub(crate) use self::store::keys::{NamespaceKey, SessionRef, SocketRef};
-pub(crate) use self::store::waits::Wait;

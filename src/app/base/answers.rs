@@ -3,6 +3,7 @@
 use serde::de::DeserializeOwned;
 use serde::ser::{Serialize, SerializeSeq, Serializer};
 
+use crate::shard::Shortfall;
 use crate::socketio::{Arguments, FirstArgument};
 
 /// The acknowledgements of a broadcast, or of an event for other servers, in the order in which they came.
@@ -19,6 +20,13 @@ pub struct MissingAnswers {
     pub answers: Answers,
     /// How many clients got the event and did not answer.
     pub missing: usize,
+}
+
+impl MissingAnswers {
+    /// The answers as they are if nothing is missing.
+    pub(in crate::app) fn check(answers: Answers, shortfall: Shortfall) -> Result<Answers, Self> {
+        if shortfall.is_none() { Ok(answers) } else { Err(Self { answers, missing: shortfall.answers }) }
+    }
 }
 
 impl Answers {

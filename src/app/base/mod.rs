@@ -14,5 +14,5 @@ pub(in crate::app) use self::guard::{Caught, guard, panicked, record};
 pub use self::missing::MissingServers;
 pub(in crate::app) use self::outcome::Failure;
 pub use self::outcome::Outcome;
-pub(in crate::app) use self::shards::{everywhere, for_each_socket, gather, on_any_shard, on_shard};
+pub(in crate::app) use self::shards::{everywhere, for_each_socket, on_any_shard, on_shard};
 pub(in crate::app) use self::subject::Subject;

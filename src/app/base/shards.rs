@@ -1,10 +1,8 @@
 //! Work for one shard, or for all.
 
 use std::rc::Rc;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use super::guard::guard;
-use super::subject::Subject;
 use crate::shard::{Left, Letter, Shard, Shared, SocketRef};
 
 /// Sockets for which something is done between two looks at the clock.
@@ -89,31 +87,4 @@ pub(in crate::app) fn for_each_socket(
         };
         mailbox.send(Letter::Work(Box::new(work), carried));
     }
-}
-
-/// Asks every shard, and hands the answers to `finish` when the last has come. `carried`: bytes that `ask` and `finish` hold
-/// beside themselves.
-pub(in crate::app) fn gather<T: Send + 'static>(
-    shared: &Arc<Shared>,
-    carried: usize,
-    ask: impl Fn(&Rc<Shard>) -> T + Send + Sync + 'static,
-    finish: impl FnOnce(Vec<T>) + Send + 'static,
-) {
-    let count = shared.mailboxes.len();
-    let gathered = Mutex::new((Vec::new(), Some(finish)));
-    everywhere(shared, carried, move |shard| {
-        let answer = ask(shard);
-        let mut gathered = gathered.lock().unwrap_or_else(PoisonError::into_inner);
-        gathered.0.push(answer);
-        if gathered.0.len() == count
-            && let Some(finish) = gathered.1.take()
-        {
-            let answers = std::mem::take(&mut gathered.0);
-            drop(gathered);
-            guard(shard, Subject::Nobody, "what was asked of all shards", || {
-                finish(answers);
-                None
-            });
-        }
-    });
 }

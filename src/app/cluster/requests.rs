@@ -7,7 +7,8 @@ use std::time::Duration;
 use serde_json::value::RawValue;
 
 use super::reply::Reply;
-use crate::app::base::{everywhere, gather, on_any_shard, on_shard};
+use crate::app::ask::collect_here;
+use crate::app::base::{everywhere, on_any_shard, on_shard};
 use crate::app::send::{Broadcast, join};
 use crate::cluster::{self, Answer, Extent, Operation, Opts, Place, RemoteHandshake, Request, Response, date_text};
 use crate::engineio::Sid;
@@ -31,13 +32,13 @@ pub(super) fn serve(shared: &Arc<Shared>, place: &Place, request: Request) {
     match request.operation {
         Operation::Sockets { request_id, rooms } => {
             let opts = Opts { rooms, except: Vec::new() };
-            let ids = |parts: Vec<Description>| parts.into_iter().map(|socket| (*socket.id).into()).collect();
-            asked.gather(request_id, opts, Answer::SocketIds(Vec::new()), move |parts| Answer::SocketIds(ids(parts)));
+            let ids = |found: Vec<Description>| found.into_iter().map(|socket| (*socket.id).into()).collect();
+            asked.collect(request_id, opts, Answer::SocketIds(Vec::new()), move |found| Answer::SocketIds(ids(found)));
         }
         Operation::AllRooms { request_id } => asked.all_rooms(request_id),
         Operation::Fetch { request_id, opts } => {
-            let sockets = |parts: Vec<Description>| parts.into_iter().map(described).collect();
-            asked.gather(request_id, opts, Answer::Sockets(Vec::new()), move |parts| Answer::Sockets(sockets(parts)));
+            let sockets = |found: Vec<Description>| found.into_iter().map(described).collect();
+            asked.collect(request_id, opts, Answer::Sockets(Vec::new()), move |found| Answer::Sockets(sockets(found)));
         }
         Operation::Join { opts, rooms } => asked.sockets(opts).sockets_join(rooms),
         Operation::Leave { opts, rooms } => asked.sockets(opts).sockets_leave(rooms),
@@ -72,7 +73,7 @@ impl Asked {
     }
 
     /// Answers with what becomes of the sockets that are meant.
-    fn gather(
+    fn collect(
         self,
         request_id: Box<str>,
         opts: Opts,
@@ -81,23 +82,22 @@ impl Asked {
     ) {
         let (key, target) = (self.namespace.key(), self.sockets(opts).target);
         let reply = self.reply(request_id, none);
-        gather(
+        collect_here(
             &Arc::clone(&self.shared),
             target.bytes(),
             move |shard| shard.with(|core| core.describe(key, &target)),
-            move |parts| reply.send(answer(parts.into_iter().flatten().collect())),
+            move |sockets| reply.send(answer(sockets)),
         );
     }
 
     fn all_rooms(self, request_id: Box<str>) {
         let key = self.namespace.key();
         let reply = self.reply(request_id, Answer::Rooms(Vec::new()));
-        gather(
+        collect_here(
             &self.shared,
             0,
             move |shard| shard.with(|core| core.all_rooms(key)),
-            move |parts| {
-                let mut rooms = parts.concat();
+            move |mut rooms| {
                 rooms.sort_unstable();
                 rooms.dedup();
                 reply.send(Answer::Rooms(rooms.into_iter().map(Into::into).collect()));

@@ -4,21 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::broadcast::Broadcast;
-use crate::app::ask::ask_for_acks;
+use crate::app::ask::{ask_for_acks, end_after};
 use crate::app::base::args::{self, Args, Written};
-use crate::app::base::{Answers, MissingAnswers, Subject, everywhere, guard, on_any_shard};
+use crate::app::base::{Answers, MissingAnswers, Subject, everywhere, guard};
 use crate::cluster::{self, Operation};
 use crate::error::EmitError;
-use crate::shard::{self, Asker, Collection, Others, Shared};
+use crate::shard::{self, Asker, Collection, Others};
 use crate::socketio::{self, Arguments};
-
-/// Ends a collection when its time is up.
-fn end_after(shared: &Arc<Shared>, timeout: Duration, collection: &Arc<Collection>) {
-    let collection = Arc::clone(collection);
-    on_any_shard(shared, 0, move |shard| {
-        collection.end_in(shard, timeout);
-    });
-}
 
 impl Broadcast {
     /// Sends an event to all these sockets and collects their acknowledgements, which `callback` gets on one of the
@@ -61,23 +53,14 @@ impl Broadcast {
             namespace => Some(namespace.map_err(EmitError::UnknownNamespace)?),
         };
         let shards = namespace.as_ref().map_or(0, |_| shared.mailboxes.len());
-        let others = if self.cluster().is_some() { Others::Uncounted } else { Others::Counted };
-        let collection = Collection::new(
-            &shared.answer_budget,
-            shards,
-            others,
-            Box::new(|shard, answers, missing| {
-                let answers = Answers::new(answers);
-                let result = match missing {
-                    None => Ok(answers),
-                    Some(missing) => Err(MissingAnswers { answers, missing }),
-                };
-                guard(shard, Subject::Nobody, "acknowledgements", || {
-                    callback(result);
-                    None
-                });
-            }),
-        );
+        let others = if self.cluster().is_some() { Others::Awaited } else { Others::NONE };
+        let collection = Collection::new(&shared, shards, others, |shard, answers, shortfall| {
+            let result = MissingAnswers::check(Answers::new(answers), shortfall);
+            guard(shard, Subject::Nobody, "acknowledgements", || {
+                callback(result);
+                None
+            });
+        });
         self.ask_others(event, &written, timeout, &collection)?;
         end_after(&shared, timeout, &collection);
         let Some(namespace) = namespace else { return Ok(()) };
@@ -100,7 +83,7 @@ impl Broadcast {
         event: &str,
         written: &Written,
         timeout: Duration,
-        collection: &Arc<Collection>,
+        collection: &Arc<Collection<Arguments>>,
     ) -> Result<(), EmitError> {
         let (Some(shared), Some((cluster, namespace))) = (&self.shared, self.cluster()) else { return Ok(()) };
         let arguments = Arguments::named(written.json.as_str().into(), written.attachments.as_slice().into());

@@ -73,7 +73,7 @@ macro_rules! everyone {
                 self.everybody().emit_with_ack(event, args, timeout, callback)
             }
 
-            #[doc = concat!("Gathers what is known of the sockets of ", $whose, ": see [`Broadcast::fetch_sockets`].")]
+            #[doc = concat!("Collects what is known of the sockets of ", $whose, ": see [`Broadcast::fetch_sockets`].")]
             pub fn fetch_sockets(
                 &self,
                 receive: impl FnOnce(Result<Vec<RemoteSocket>, MissingServers<Vec<RemoteSocket>>>) + Send + 'static,

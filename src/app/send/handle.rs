@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use super::broadcast::Broadcast;
-use crate::app::ask::{Question, gather_all};
+use crate::app::ask::{Question, collect_all};
 use crate::app::base::MissingServers;
 use crate::cluster::{Answer, ClusterMetrics, Operation, redis};
 use crate::metrics::Metrics;
@@ -127,8 +127,8 @@ impl Emitter {
         Broadcast::new(shared, key.ok_or_else(|| self.namespace.clone()), None)
     }
 
-    /// Gathers the names of all rooms of the namespace in the whole cluster, in no particular order; each socket's own room,
-    /// named by its id, is among them. Of a namespace that this server does not have, it gathers those of others. `receive` is
+    /// Collects the names of all rooms of the namespace in the whole cluster, in no particular order; each socket's own room,
+    /// named by its id, is among them. Of a namespace that this server does not have, it collects those of others. `receive` is
     /// called with them on one of the server's threads, perhaps before this returns, and not at all if the server stops
     /// meanwhile. See [`MissingServers`] for when they are all.
     pub fn all_rooms(&self, receive: impl FnOnce(Result<Vec<String>, MissingServers<Vec<String>>>) + Send + 'static) {
@@ -142,7 +142,7 @@ impl Emitter {
             },
         });
         let key = everybody.namespace.as_ref().ok().map(NamespaceRef::key);
-        gather_all(
+        collect_all(
             shared,
             everybody.name(),
             0,

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use super::broadcast::Broadcast;
 use super::socket_handle::SocketHandle;
-use crate::app::ask::{Question, gather_all};
+use crate::app::ask::{Question, collect_all};
 use crate::app::base::MissingServers;
 use crate::cluster::{self, Answer, Operation};
 use crate::shard::{Description, Handshake, NamespaceRef, Shared};
@@ -61,9 +61,9 @@ impl fmt::Debug for RemoteSocket {
 }
 
 impl Broadcast {
-    /// Gathers what is known of these sockets, in the whole cluster unless [`local`](Self::local); `receive` is called with it,
+    /// Collects what is known of these sockets, in the whole cluster unless [`local`](Self::local); `receive` is called with it,
     /// perhaps before this returns, on one of the server's threads, and not at all if the server stops meanwhile. Of a namespace
-    /// that this server does not have, it gathers those of others. See [`MissingServers`] for when they are all.
+    /// that this server does not have, it collects those of others. See [`MissingServers`] for when they are all.
     ///
     /// ```no_run
     /// # let handle = kinglet::Server::new(kinglet::Config::default())?.handle();
@@ -90,7 +90,7 @@ impl Broadcast {
         });
         let (target, of) = (self.target.clone(), self.namespace.as_ref().ok().map(NamespaceRef::key));
         let (server, place) = (Arc::clone(shared), self.namespace.clone());
-        gather_all(
+        collect_all(
             shared,
             self.name(),
             target.bytes(),

@@ -1,7 +1,7 @@
 //! The other servers of the cluster themselves: events for them, and how many there are.
 
 use super::broadcast::Broadcast;
-use crate::app::ask::{Question, count_servers, gather_all};
+use crate::app::ask::{Question, collect_all, count_servers};
 use crate::app::base::args::{self, Args};
 use crate::app::base::{Answers, MissingServers};
 use crate::cluster::{Answer, Extent, Operation, is_reserved_server_side};
@@ -42,7 +42,7 @@ impl Broadcast {
                 _ => None,
             },
         };
-        gather_all(
+        collect_all(
             shared,
             namespace,
             0,

@@ -80,7 +80,7 @@ pub(crate) struct Shared {
     /// Shards with clients that have yet to be let go.
     serving: AtomicUsize,
     /// Answers that are being collected.
-    pub(crate) answer_budget: Arc<AnswerBudget>,
+    pub(in crate::shard) answer_budget: Arc<AnswerBudget>,
     connections: AtomicUsize,
     ack_ids: Vec<AtomicUsize>,
 }

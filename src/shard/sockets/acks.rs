@@ -8,8 +8,8 @@ use crate::error::AckError;
 use crate::metrics::Limit;
 use crate::shard::shared::target::Broadcast;
 use crate::shard::sockets::Sockets;
+use crate::shard::sockets::asker::Asker;
 use crate::shard::sockets::calls::{AckCallback, Call};
-use crate::shard::sockets::collections::Asker;
 use crate::shard::sockets::costs::PENDING_ACK;
 use crate::shard::sockets::pending_acks::{PendingAck, Waiter, take};
 use crate::shard::sockets::state::SocketPhase;
@@ -110,7 +110,7 @@ impl Sockets {
 
 #[cfg(test)]
 mod tests {
-    use super::super::collections::Relay;
+    use super::super::asker::Relay;
     use super::*;
 
     fn pending(id: u64, waiter: Waiter) -> PendingAck {

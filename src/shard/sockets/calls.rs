@@ -8,7 +8,7 @@ use bytestring::ByteString;
 use crate::error::AckError;
 use crate::shard::Shard;
 use crate::shard::shared::namespaces::NamespaceRef;
-use crate::shard::sockets::collections::Collection;
+use crate::shard::sockets::collection::Collection;
 use crate::shard::store::keys::{SessionRef, SocketRef};
 use crate::socketio::{Arguments, DisconnectReason, Event, SocketId};
 
@@ -25,7 +25,7 @@ pub(in crate::shard) enum Call {
     /// An acknowledgement came, or will not come.
     Acknowledged { socket: SocketRef, callback: AckCallback, result: Result<Arguments, AckError> },
     /// All answers to a broadcast came.
-    Collected(Arc<Collection>),
+    Collected(Arc<Collection<Arguments>>),
     /// The time of something has come.
     Alarm(Alarm),
     /// A room came, went, or has other members in this shard.

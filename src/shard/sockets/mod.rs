@@ -20,8 +20,9 @@ use crate::shard::store::waits::Waits;
 
 pub(in crate::shard) mod acks;
 pub(in crate::shard) mod alarms;
+pub(in crate::shard) mod asker;
 pub(in crate::shard) mod calls;
-pub(in crate::shard) mod collections;
+pub(in crate::shard) mod collection;
 pub(in crate::shard) mod connects;
 pub(in crate::shard) mod costs;
 pub(in crate::shard) mod delivery;

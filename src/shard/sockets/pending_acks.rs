@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 
 use crate::engineio::Millis;
 use crate::error::AckError;
+use crate::shard::sockets::asker::Asker;
 use crate::shard::sockets::calls::{AckCallback, Call};
-use crate::shard::sockets::collections::Asker;
 use crate::shard::store::keys::SocketRef;
 use crate::socketio::Arguments;
 

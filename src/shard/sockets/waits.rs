@@ -17,13 +17,13 @@ use crate::shard::store::waits::{Ticket, Wait};
 impl Shard {
     /// Has something done after so much time, unless what it is for ends before that. If too much is waited for, what
     /// has the most time left ends at once for it.
-    pub(crate) fn wait(&self, time: Duration, then: impl FnOnce(&Rc<Self>) + 'static) -> Wait {
+    pub(super) fn wait(&self, time: Duration, then: impl FnOnce(&Rc<Self>) + 'static) -> Wait {
         let ticket = self.core.borrow_mut().wait(time, Box::new(then));
         Wait { shard: self.index(), ticket }
     }
 
     /// What was waited for has ended: nothing of it is kept any more.
-    pub(crate) fn wait_no_more(&self, wait: Wait) {
+    pub(super) fn wait_no_more(&self, wait: Wait) {
         let Wait { shard, ticket } = wait;
         if shard == self.index() {
             // Dropped when nothing is borrowed: it is the program's in part.

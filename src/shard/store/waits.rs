@@ -24,7 +24,7 @@ pub(in crate::shard) struct Ticket {
 
 /// With this, what is waited for is let go before its time.
 #[derive(Debug)]
-pub(crate) struct Wait {
+pub(in crate::shard) struct Wait {
     /// The shard that waits.
     pub(in crate::shard) shard: usize,
     pub(in crate::shard) ticket: Ticket,
