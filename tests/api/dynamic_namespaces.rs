@@ -1,4 +1,4 @@
-//! Namespaces that come into being when a client asks for them.
+//! Namespaces that are made when a client asks for them.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
