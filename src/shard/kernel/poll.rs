@@ -87,7 +87,7 @@ impl Poll {
         self.poll.registry().register(pipe, SIGNALS, Interest::READABLE)
     }
 
-    /// Sleeps until something is ready or `timeout` is over. Says whether it ran to one of these, without an interruption.
+    /// Sleeps until something is ready or `timeout` is over. Returns false if a signal interrupted it.
     ///
     /// # Errors
     /// If the kernel refuses to be polled.
@@ -156,7 +156,7 @@ impl Watch {
         self.with(socket, |registry, source| registry.register(source, token(key), Interest::READABLE))
     }
 
-    /// Watches for room to write, too. Edge-triggered: a socket that has room now is told of at once.
+    /// Watches for room to write, too. A socket that has room now is reported at once.
     ///
     /// # Errors
     /// The system's error, if it refuses.
