@@ -1,4 +1,4 @@
-//! What holds of both codecs for any input: nothing panics, and what was written is read.
+//! Properties of both codecs for any input: nothing panics, and written packets are read back.
 
 use bytes::Bytes;
 use kinglet::engineio::{Encoding, Frames, FramesBuilder, Packet, ParseError, Part, PayloadKind, payload, v3};

@@ -1,4 +1,4 @@
-//! `docs/compatibility.md` lists all of Node's server API, and the tests that it names are there.
+//! `docs/compatibility.md` lists all of Node's server API, and the tests that it names exist.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -62,7 +62,7 @@ struct Row {
     proof: &'static str,
 }
 
-/// What there is to say of features: the rows of the section of that name.
+/// The rows of the section with that name.
 fn rows(section: &str) -> Vec<Row> {
     let text = PAGE.split(&format!("\n## {section}\n")).nth(1).unwrap_or_else(|| panic!("no section {section}"));
     let lines = text.split("\n## ").next().into_iter().flat_map(str::lines);
@@ -77,7 +77,7 @@ fn rows(section: &str) -> Vec<Row> {
         .collect()
 }
 
-/// The names that stand as code in a row's first cell, without what they belong to and their arguments.
+/// The names in code in a row's first cell, without their owners and arguments.
 fn names(row: &Row) -> impl Iterator<Item = &'static str> {
     let code = row.name.split('`').skip(1).step_by(2);
     code.filter_map(|code| code.split('(').next()?.rsplit(['.', ' ']).next())
@@ -94,7 +94,7 @@ fn tests(row: &Row) -> impl Iterator<Item = (&'static str, &'static str)> {
     row.proof.split("; ").filter_map(|proof| proof.strip_prefix('`')?.split_once("`: "))
 }
 
-/// Where a test's file lies.
+/// The path of a test's file.
 fn path(file: &str) -> PathBuf {
     let folder = if file.ends_with(".mjs") { "tests/clients/test" } else { "tests" };
     Path::new(env!("CARGO_MANIFEST_DIR")).join(folder).join(file)

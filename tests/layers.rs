@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What stands in `src`, from the top down. What stands in one line may use each other's.
+/// The modules of `src`, from the top down. Modules of one line may use each other.
 const LAYERS: &[&[&str]] = &[
     &["main", "cli", "logging", "stderr", "health"],
     &["lib"],
@@ -22,7 +22,7 @@ const LAYERS: &[&[&str]] = &[
     &["log_line", "metrics", "error", "memory"],
 ];
 
-/// The rooms of `app`, from the bottom up. Its own file is their roof: it gives what they have to those above.
+/// The rooms of `app`, from the bottom up. Its own file is their roof, which gives their items to the modules above.
 const APP: &[&str] = &["base", "ask", "send", "cluster", "declare", "dispatch"];
 
 /// The rooms of `shard`, from the bottom up.
@@ -32,7 +32,7 @@ const ROOMS: &[&str] =
 /// A module by its path from the crate's root: `["shard", "turn"]`.
 type Module = Vec<String>;
 
-/// That a line of a file names another module.
+/// An import: a line of a file names another module.
 #[derive(Debug, Clone)]
 struct Arrow {
     file: PathBuf,
@@ -56,7 +56,7 @@ fn source() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
 }
 
-/// All files of a folder, with those in its folders.
+/// All files of a folder and its subfolders.
 fn files(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).expect("the folder is there").map(|entry| entry.expect("an entry").path());
     let mut files: Vec<_> = entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect();
@@ -78,17 +78,16 @@ fn code(text: &str) -> impl Iterator<Item = (usize, &str)> {
     lines.take_while(|(_, line)| *line != "#[cfg(test)]").filter(|(_, line)| !line.trim_start().starts_with("//"))
 }
 
-/// The name that a text begins with, if it is a module's.
+/// The name at the start of a text, if it is a module's.
 fn name(text: &str) -> Option<String> {
     let name: String = text.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
     name.starts_with(|c: char| c.is_ascii_lowercase()).then_some(name)
 }
 
-/// The modules that the paths in a line may mean, which begin with `crate::` or `super::`; in `from`, which may be a folder's
-/// own file.
+/// The modules that the paths of a line in `from` may mean. The paths begin with `crate::` or `super::`.
 fn targets(from: &Module, line: &str) -> Vec<Module> {
     let starts = ["crate::", "super::"].iter().flat_map(|start| line.match_indices(start));
-    // Neither the middle of a path, nor who may see an item.
+    // Neither the middle of a path, nor the visibility of an item.
     let is_first = |place: usize| !["::", "pub(in "].iter().any(|before| line[..place].ends_with(before));
     starts.filter(|(place, _)| is_first(*place)).flat_map(|(place, _)| resolve(from, &line[place..])).collect()
 }
@@ -102,7 +101,7 @@ fn resolve(from: &Module, path: &str) -> Vec<Module> {
             at.pop();
             rest = behind;
         } else if let Some(list) = rest.strip_prefix('{') {
-            // A name that is no module's is an item of this one.
+            // A name that is not a module's is an item of this one.
             let names = list.split([',', '}']).map(|one| name(one.trim()));
             return names.map(|name| at.iter().cloned().chain(name).collect()).collect();
         } else {
@@ -135,12 +134,12 @@ fn arrows() -> Vec<Arrow> {
     arrows
 }
 
-/// For each folder, which of what stands in it uses which other.
+/// For each folder, which of its modules uses which others.
 fn neighbours(arrows: &[Arrow]) -> BTreeMap<Module, BTreeMap<String, BTreeSet<String>>> {
     let mut folders: BTreeMap<Module, BTreeMap<String, BTreeSet<String>>> = BTreeMap::new();
     for Arrow { from, to, .. } in arrows {
         let common = from.iter().zip(to).take_while(|(from, to)| from == to).count();
-        // A folder's own file has what is in it.
+        // A folder's own file has its modules.
         if let (Some(one), Some(other)) = (from.get(common), to.get(common)) {
             let folder = folders.entry(from[..common].to_vec()).or_default();
             folder.entry(one.clone()).or_default().insert(other.clone());
@@ -149,7 +148,7 @@ fn neighbours(arrows: &[Arrow]) -> BTreeMap<Module, BTreeMap<String, BTreeSet<St
     folders
 }
 
-/// Whether a way leads from one to the other.
+/// Whether a path leads from one to the other.
 fn leads(graph: &BTreeMap<String, BTreeSet<String>>, from: &str, to: &str) -> bool {
     let (mut seen, mut next) = (BTreeSet::new(), vec![from]);
     while let Some(one) = next.pop() {
@@ -165,7 +164,7 @@ fn leads(graph: &BTreeMap<String, BTreeSet<String>>, from: &str, to: &str) -> bo
     false
 }
 
-/// The circles of a folder: all that can be reached from each other.
+/// The circles of a folder: modules that can be reached from each other.
 fn circles(folder: &Module, graph: &BTreeMap<String, BTreeSet<String>>) -> BTreeSet<String> {
     let members = |one: &String| {
         let with = graph.keys().filter(|other| leads(graph, one, other) && leads(graph, other, one));
@@ -188,7 +187,7 @@ fn imports_point_down_only() {
     assert!(up.is_empty(), "these point up:\n{}", up.join("\n"));
 }
 
-/// How high a module of `app` stands.
+/// The floor of a module of `app`.
 fn floor_of_app(module: &Module) -> usize {
     let room = |room: &String| APP.iter().position(|other| other == room);
     let floor = |name| room(name).unwrap_or_else(|| panic!("app::{name} stands in no room of tests/layers.rs"));
@@ -218,7 +217,7 @@ fn rooms_of_the_shard_use_those_below_them_only() {
     assert!(up.is_empty(), "these point up:\n{}", up.join("\n"));
 }
 
-/// What a line takes from the roof of `shard`, its own file, that is none of its rooms.
+/// The items that a line takes from the roof of `shard`, its own file, apart from its rooms.
 fn from_the_roof(line: &str) -> Vec<String> {
     let behind = line.split("crate::shard::").skip(1).flat_map(|path| match path.strip_prefix('{') {
         Some(list) => list.split('}').next().unwrap_or_default().split(',').collect::<Vec<_>>(),
@@ -228,8 +227,8 @@ fn from_the_roof(line: &str) -> Vec<String> {
     behind.filter_map(item).filter(|item| item.starts_with(|c: char| c.is_ascii_uppercase())).collect()
 }
 
-/// `Shard` is what closures get, so whoever takes or hands one out names it. All else is named where it stands, or its arrow would
-/// not be seen.
+/// Closures get a `Shard`, so code that takes or hands out one names it. All other items are named by their own paths, so that
+/// their arrows are seen.
 #[test]
 fn rooms_of_the_shard_take_nothing_from_its_roof_but_the_shard() {
     let mut others = Vec::new();

@@ -1,4 +1,4 @@
-//! What the library logs of clients that mean ill: nothing that forges a line, and no more lines than anybody can read.
+//! Log lines about hostile clients: they cannot forge lines, nor cause more lines than anybody can read.
 
 #[path = "api/client.rs"]
 #[expect(dead_code, reason = "other tests need more of it")]
@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 static LINES: Mutex<Vec<String>> = Mutex::new(Vec::new());
 static WRITTEN: Condvar = Condvar::new();
 
-/// Keeps all that this process logs.
+/// Keeps all log lines of this process.
 struct Keeper;
 
 impl Log for Keeper {
@@ -38,7 +38,7 @@ fn lines() -> MutexGuard<'static, Vec<String>> {
     LINES.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Waits until the lines that hold a text are as they should be, and gives them.
+/// Waits until the lines with a text satisfy `suffice`, and returns them.
 fn lines_with(text: &str, suffice: impl Fn(&[String]) -> bool) -> Vec<String> {
     let (begin, mut lines) = (Instant::now(), lines());
     loop {
@@ -52,7 +52,8 @@ fn lines_with(text: &str, suffice: impl Fn(&[String]) -> bool) -> Vec<String> {
     }
 }
 
-/// The end of any server tells what was left out, which is the process's: a test must be alone with its own.
+/// Left-out lines are counted for the whole process, and any server's end logs them, so only one test may run at a
+/// time.
 fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
@@ -75,13 +76,13 @@ fn end(running: Running) {
     running.join().expect("an orderly end");
 }
 
-/// An event in JSON, by any client that may write what it likes.
+/// An event in JSON, of a client that writes what it likes.
 fn event(name: &str) -> String {
     serde_json::to_string(&[name]).expect("a text is JSON")
 }
 
 #[test]
-fn what_a_client_chose_is_cut_and_escaped_and_the_client_is_named() {
+fn text_of_a_client_is_cut_and_escaped_and_the_client_is_named() {
     let _alone = alone();
     let running = serve(|server| {
         server.of_dynamic(|_| true).on_any(|_, _| -> () { panic!("as it should") });
@@ -119,7 +120,7 @@ fn a_session_has_one_name_from_opened_to_closed() {
 }
 
 #[test]
-fn a_refused_event_is_told_of_at_debug_and_no_client_s_address_at_info() {
+fn a_refused_event_is_logged_at_debug_and_no_client_s_address_at_info() {
     let _alone = alone();
     lines().clear();
     let running = serve(|server| {
@@ -138,7 +139,7 @@ fn a_refused_event_is_told_of_at_debug_and_no_client_s_address_at_info() {
 
 #[test]
 fn lines_of_a_kind_are_ten_a_second_and_the_rest_is_counted() {
-    /// How many are written, and how many are said to be left out.
+    /// How many lines were written, and how many are reported as left out.
     fn written_and_left_out(lines: &[String]) -> (usize, usize) {
         let left_out =
             lines.iter().filter_map(|line| line.split_once("failed: ")?.1.strip_suffix(" more lines were left out"));
@@ -156,7 +157,7 @@ fn lines_of_a_kind_are_ten_a_second_and_the_rest_is_counted() {
     for _ in 0..1000 {
         client.send(&format!("42{}", event("fail")));
     }
-    // Nothing follows, and yet it is told.
+    // Nothing follows, and yet the left-out lines are reported.
     let all = |count| {
         move |lines: &[String]| {
             let (written, left_out) = written_and_left_out(lines);

@@ -1,4 +1,4 @@
-//! What the README says of the program is what the program says of itself.
+//! The README's claims about the program are what the program says of itself.
 
 use std::net::Ipv4Addr;
 
@@ -13,7 +13,7 @@ fn block(marker: &str) -> Vec<&'static str> {
     behind.skip_while(|line| line.is_empty()).take_while(|line| !line.is_empty()).collect()
 }
 
-/// The first block of code of that language.
+/// The first block of code in that language.
 fn code(text: &str, language: &str) -> String {
     let lines = text.lines().skip_while(|line| *line != format!("```{language}")).skip(1);
     lines.take_while(|line| *line != "```").flat_map(|line| [line, "\n"]).collect()

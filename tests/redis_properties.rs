@@ -1,5 +1,5 @@
-//! What holds of the adapter's messages for any input: nothing panics, what was written is read, and other implementations
-//! of MessagePack and JSON agree.
+//! Properties of the adapter's messages for any input: nothing panics, written messages are read back, and other
+//! implementations of MessagePack and JSON agree.
 
 mod vectors;
 
@@ -16,7 +16,7 @@ use vectors::{hex, unhex};
 
 const VECTORS: [&str; 2] = [include_str!("vectors/redis-classic.json"), include_str!("vectors/redis-emitter.json")];
 
-/// A value that both JSON with attachments and MessagePack can say.
+/// A value that both JSON with attachments and MessagePack can express.
 #[derive(Debug, Clone, PartialEq)]
 enum Tree {
     Plain(Value),
@@ -100,7 +100,7 @@ fn encode(tree: &Tree, opts: &Opts) -> Bytes {
     Broadcast::encode("uid", "/namespace", data, opts, &Flags::default()).expect("a broadcast").into()
 }
 
-/// What MessagePack says beyond JSON, too: extensions, numbers that are not finite, keys that are no texts.
+/// Values that JSON cannot express, too: extensions, numbers that are not finite, keys that are not texts.
 fn packed() -> impl Strategy<Value = Packed> {
     let leaf = prop_oneof![
         trees().prop_map(|tree| tree.to_packed()),
@@ -125,7 +125,7 @@ fn message_of(data: Packed) -> Bytes {
     message.into()
 }
 
-/// That whatever a decoder makes of bytes is in proportion, and can be sent on and read again.
+/// Checks that a decoder's result is in proportion to the bytes, and can be sent on and read again.
 fn check_any(message: &Bytes) {
     let _ = Broadcast::sender(message);
     if let Ok(broadcast) = Broadcast::decode(message) {
@@ -166,14 +166,14 @@ fn check_arguments(arguments: &Arguments, message: &Bytes) {
     assert!(serde_json::from_str::<serde::de::IgnoredAny>(arguments.json()).is_ok(), "{arguments:?}");
 }
 
-/// That another implementation reads exactly one value.
+/// Checks that another implementation reads exactly one value.
 fn check_whole(message: &[u8]) {
     let mut rest = message;
     rmpv::decode::read_value(&mut rest).expect("MessagePack");
     assert!(rest.is_empty());
 }
 
-/// A broadcast that came as JSON goes out as MessagePack, and comes back with its numbers and texts as that has them.
+/// A broadcast that came as JSON goes out as MessagePack, and comes back with MessagePack's numbers and texts.
 fn without_halves(operation: Operation) -> Operation {
     let Operation::Broadcast { request_id, mut broadcast } = operation else { return operation };
     let data = Data::from(&broadcast.event.arguments);
@@ -210,7 +210,7 @@ proptest! {
     }
 
     #[test]
-    fn what_others_write_is_read(arguments in vec(trees(), 0..5)) {
+    fn messages_of_other_implementations_are_read(arguments in vec(trees(), 0..5)) {
         let tree = event(arguments);
         let broadcast = Broadcast::decode(&message_of(tree.to_packed())).unwrap();
         let mut attachments = Vec::new();
@@ -221,7 +221,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_written_is_read(arguments in vec(trees(), 0..5), opts in opts()) {
+    fn written_messages_are_read_back(arguments in vec(trees(), 0..5), opts in opts()) {
         let tree = event(arguments);
         let broadcast = Broadcast::decode(&encode(&tree, &opts)).unwrap();
         let mut attachments = Vec::new();
@@ -271,7 +271,7 @@ proptest! {
     }
 }
 
-/// Numbers that look random and are always the same.
+/// Pseudo-random numbers, the same in every run.
 struct Dice(u64);
 
 impl Dice {

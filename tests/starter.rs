@@ -23,7 +23,7 @@ const WEBSOCKET: &[u8] = b"GET /websockets/?EIO=4&transport=websocket HTTP/1.1\r
     Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
-/// How a process ended, and what it said.
+/// How a process ended, and its output.
 struct Ended {
     code: Option<i32>,
     stdout: String,
@@ -79,7 +79,7 @@ impl Serving {
         answer
     }
 
-    /// Asks for more than the pipe and the program hold of its log: it tells of each of these requests at `debug`.
+    /// Sends so many requests, each logged at `debug`, that the log exceeds the pipe and the program's buffer.
     fn flood(&self) {
         const REQUESTS: usize = 100;
         let mut connection = TcpStream::connect(self.address).expect("a connection");
@@ -124,7 +124,7 @@ impl Drop for Serving {
     }
 }
 
-/// Something to write to that takes nothing, as nobody reads it at the other end.
+/// A full pipe, which nobody reads at the other end.
 fn full() -> (Stdio, UnixStream) {
     let (mut full, other) = UnixStream::pair().expect("a pair of sockets");
     full.set_nonblocking(true).expect("a socket that does not wait");
@@ -141,7 +141,8 @@ impl ReadOnly {
     fn with_program() -> Self {
         let path = std::env::temp_dir().join(format!("kinglet-read-only-{}", std::process::id()));
         fs::create_dir(&path).expect("a new directory");
-        // By another process: a file that this one writes could not be run while a test beside has just forked.
+        // Another process copies it: this one could not run a file that it wrote itself while another test has just
+        // forked.
         let copied = Command::new("cp").arg(KINGLET).arg(path.join("kinglet")).status();
         assert!(copied.expect("cp runs").success());
         fs::set_permissions(&path, Permissions::from_mode(0o555)).expect("a directory that cannot be written to");
@@ -303,7 +304,7 @@ fn a_wrong_address_of_redis_ends_with_2_and_is_not_shown() {
 }
 
 #[test]
-fn what_means_nothing_in_the_query_of_an_address_of_redis_is_told_of_by_its_name() {
+fn an_unknown_parameter_of_the_redis_address_is_a_warning_with_its_name() {
     let address = "redis://:hunter2@cache?timeout=hunter3&hunter4&protocol=2&family=0&db=1";
     let log = run(&[], &[("REDIS_URL", address), ("PORT", "none")]).stderr;
     assert_eq!(log.matches(" WARN ").count(), 2, "{log}");
@@ -312,7 +313,7 @@ fn what_means_nothing_in_the_query_of_an_address_of_redis_is_told_of_by_its_name
 }
 
 #[test]
-fn an_address_of_redis_that_asks_for_tls_or_a_database_in_vain_is_told_of() {
+fn a_redis_address_that_asks_for_tls_or_a_database_in_vain_is_a_warning() {
     let warning = |address| run(&[], &[("REDIS_URL", address), ("PORT", "none")]).stderr;
     for address in ["redis://cache?tls=true", "redis://cache/0?ssl=1"] {
         assert!(warning(address).contains("write rediss:// instead of redis://"), "{address}");
@@ -391,13 +392,13 @@ fn stopping_just_after_an_accept_that_failed_costs_no_time_of_the_cpu() {
     // The last of them find no descriptor, and wait to be accepted.
     let _others: Vec<_> = (0..DESCRIPTORS).map(|_| TcpStream::connect(server.address).expect("a connection")).collect();
     server.wait_for("cannot accept");
-    // The client does not answer the close frame, which is waited for longer than accepting rests.
+    // The client does not answer the close frame. The server waits for that longer than accepting rests.
     let pid = server.child.id();
     assert!(Command::new("kill").arg(pid.to_string()).status().expect("kill runs").success());
     let mut log = String::new();
     server.stderr.read_to_string(&mut log).expect("the log is readable");
     assert!(log.contains("stopped"), "{log}");
-    // What a process has used is known until its end has been waited for.
+    // The CPU time of an ended process is known until `wait` is called for it.
     let usage = fs::read_to_string(format!("/proc/{pid}/stat")).expect("the statistics of the process");
     let (_, fields) = usage.rsplit_once(") ").expect("the name of the process");
     let ticks: u64 = fields.split(' ').skip(11).take(2).map(|ticks| ticks.parse::<u64>().expect("ticks")).sum();
@@ -419,7 +420,7 @@ fn it_needs_no_root_no_writable_directory_and_no_environment_but_a_port() {
 }
 
 #[test]
-fn a_log_that_nobody_reads_changes_nothing() {
+fn an_unread_log_does_not_block_the_server() {
     for format in ["text", "json"] {
         let mut command = Command::new(KINGLET);
         let mut server = Serving::with(&mut command, &[("RUST_LOG", "debug"), ("KINGLET_LOG_FORMAT", format)]);
@@ -450,7 +451,7 @@ fn a_log_that_is_read_again_says_how_much_of_it_is_missing() {
 }
 
 #[test]
-fn a_log_whose_reader_is_gone_changes_nothing() {
+fn a_log_without_a_reader_does_not_block_the_server() {
     let mut server = Serving::with(&mut Command::new(KINGLET), &[("RUST_LOG", "debug")]);
     server.stderr = Box::new(io::empty());
     server.flood();
@@ -459,7 +460,7 @@ fn a_log_whose_reader_is_gone_changes_nothing() {
 }
 
 #[test]
-fn what_is_wrong_ends_the_program_whether_that_is_read_or_not() {
+fn an_error_ends_the_program_even_if_nobody_reads_it() {
     let other = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).expect("a free port");
     let in_use = other.local_addr().expect("its address").port().to_string();
     for (args, vars, code) in [

@@ -24,7 +24,7 @@ fn payload(entry: &Value) -> Bytes {
     unhex(&entry["payload_hex"]).into()
 }
 
-/// The channels of the namespace that a channel belongs to, for the one uid that appears in it, if any.
+/// The channels of a channel's namespace, for the uid that appears in it, if any.
 fn channels_of(channel: &str) -> Channels {
     let (start, rest) = channel.split_once('#').expect("a prefix");
     let prefix = start.trim_end_matches("-request").trim_end_matches("-response");
@@ -33,7 +33,7 @@ fn channels_of(channel: &str) -> Channels {
     Channels::new(prefix, namespace, uid)
 }
 
-/// What Node reads, in the form that it has for clients: dates are texts.
+/// The values that Node reads, in the form that clients get: dates are texts.
 fn for_clients(decoded: &Value) -> Value {
     match decoded {
         Value::Object(members) if members.contains_key("$date") => members["$date"].clone(),
@@ -97,7 +97,7 @@ fn check_packet(broadcast: &Broadcast, packet: &Value) {
 fn check_broadcast(entry: &Value, room: Option<&str>) {
     let message = payload(entry);
     if entry["encoding"] == "json" {
-        // Made by another parser than MessagePack.
+        // Written by another parser than MessagePack's.
         assert!(matches!(Broadcast::decode(&message), Err(DecodeError::Msgpack(_))));
         assert!(Broadcast::sender(&message).is_err());
         return;
@@ -210,7 +210,7 @@ fn check_response(entry: &Value) {
     assert_eq!(hex(&response.encode().expect("what was decoded can be encoded")), text(entry, "payload_hex"));
 }
 
-/// Subscriptions: each name is one that we would choose.
+/// Subscriptions: each name is one that this server would choose, too.
 fn check_commands(entry: &Value) {
     let commands = entry["commands"].as_array().expect("a list").iter();
     let names: Vec<&str> = commands
@@ -223,7 +223,7 @@ fn check_commands(entry: &Value) {
     assert_eq!([channels.request(), channels.response(), channels.own_response()], [request, response, own]);
 }
 
-/// What an entry turned out to be.
+/// The kind of a checked entry.
 #[derive(Debug, PartialEq)]
 enum Checked {
     Broadcast,
@@ -265,7 +265,7 @@ fn check(entry: &Value) -> Checked {
     }
 }
 
-/// Checks all entries; gives how many there were of each kind.
+/// Checks all entries; returns the number of each kind.
 fn check_all(entries: &[Value]) -> [usize; 6] {
     let checked: Vec<Checked> = entries
         .iter()

@@ -93,8 +93,8 @@ fn filled(value: Value, attachments: &[Bytes]) -> Value {
     }
 }
 
-/// A value in the form both sides are compared in: all numbers are floats, what only JavaScript has is as JSON has it,
-/// and a member `__proto__`, which Node's dump does not show, is left out.
+/// A value in the form for comparison: all numbers are floats, values that only JavaScript has are as JSON writes them, and a
+/// member `__proto__`, which Node's dump does not show, is left out.
 fn plain(value: &Value) -> Value {
     match value {
         Value::Number(number) => json!(number.as_f64().expect("a float") + 0.0),
@@ -110,8 +110,8 @@ fn plain(value: &Value) -> Value {
     }
 }
 
-/// The frames as the server writes them, made from what an entry decodes to; the JSON of the arguments is taken from the
-/// entry as it is. None for what only clients, or servers of protocol 4, send.
+/// The frames that the server writes for an entry's decoded packet, with the JSON of the arguments as in the entry. None for
+/// packets that only clients, or servers of protocol 4, send.
 fn encoded(entry: &Value) -> Option<Frames> {
     let packet = &entry["decoded"];
     let frames = entry["frames"].as_array().expect("a list");
@@ -152,7 +152,7 @@ fn packets_are_encoded_as_node_does() {
 }
 
 #[test]
-fn what_node_encodes_is_decoded() {
+fn packets_that_node_encodes_are_decoded() {
     let limits = DecodeLimits { max_attachments: 12, ..DecodeLimits::default() };
     for entry in entries("encode") {
         let (packets, pending) = decode(&entry, &limits).expect("a packet");
@@ -174,7 +174,7 @@ fn packets_are_decoded_as_node_does() {
 }
 
 #[test]
-fn what_node_refuses_is_refused_in_its_words() {
+fn packets_that_node_refuses_are_refused_in_its_words() {
     for entry in entries("decode_errors") {
         let error = decode(&entry, &DecodeLimits::default()).expect_err("an error");
         assert_eq!(json!(error.to_string()), entry["error"], "{}", entry["id"]);

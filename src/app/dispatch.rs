@@ -1,4 +1,4 @@
-//! The table of a server's handlers, and how a shard calls them.
+//! The table of a server's handlers. Shards call them through the traits that it implements.
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -34,7 +34,7 @@ pub(crate) struct Handlers {
 }
 
 impl Handlers {
-    /// The namespace of that name, declared now if it was not yet.
+    /// The namespace with that name. It is declared now if it was not before.
     pub(crate) fn namespace_mut(&mut self, name: &str) -> &mut Namespace {
         let name = full_name(name);
         let place = match self.by_name.get(&name) {
@@ -50,12 +50,12 @@ impl Handlers {
         &mut self.namespaces[place]
     }
 
-    /// What the namespaces whose names fit have in common.
+    /// The parent of the namespaces whose names the predicate accepts.
     pub(crate) fn dynamic_mut(&mut self, fits: impl Fn(&str) -> bool + Send + Sync + 'static) -> &mut Namespace {
         self.children.add_parent(Box::new(fits), &self.pool)
     }
 
-    /// The names of the namespaces that the program declared. A bare server has none that count.
+    /// The names of the namespaces that the program declared. In a bare server none count.
     pub(crate) fn declared(&self) -> impl Iterator<Item = &str> {
         let count = if self.message.is_some() { 0 } else { self.namespaces.len() };
         self.namespaces.iter().take(count).map(Namespace::name)
@@ -270,13 +270,13 @@ impl Callbacks for Handlers {
     }
 }
 
-/// How long a namespace by predicate stays without sockets: those that are lost find it again while they may come back.
+/// How long a child stays without sockets. While lost sockets may come back, they must find it again.
 fn stay(config: &Config) -> Option<Duration> {
     let recovery = || config.recovery.as_ref().map_or(Duration::ZERO, |recovery| recovery.max_disconnection_duration);
     config.cleanup_empty_child_namespaces.then(recovery)
 }
 
-/// The server takes part in a namespace of the cluster while it has it.
+/// Joins and leaves the cluster's namespaces, as children come and go.
 fn follow(shared: &Shared, change: Change<'_>) {
     let Some(cluster) = &shared.cluster else { return };
     match change {
@@ -285,7 +285,7 @@ fn follow(shared: &Shared, change: Change<'_>) {
     }
 }
 
-/// Counts and logs that a middleware refused an event: what it is there for, and no fault.
+/// Counts and logs that a middleware refused an event, which is no error.
 #[cold]
 fn refuse(shard: &Rc<Shard>, subject: Subject<'_>, event: &str, why: &str) {
     shard.with(|core| core.metrics().events_refused.one());

@@ -1,4 +1,4 @@
-//! What a program writes against: namespaces, sockets, events, broadcasts, the handle.
+//! The API of a program: namespaces, sockets, events, broadcasts, the handle.
 //!
 //! Its rooms, from the bottom up: `base`, `ask`, `send`, `cluster`, `declare`, `dispatch`.
 

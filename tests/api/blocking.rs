@@ -7,7 +7,7 @@ use kinglet::{Config, Limits, Server};
 
 use crate::{PATIENCE, config, serve};
 
-/// A server of one blocking thread, whose handler of `wait` goes on when told to.
+/// A server of one blocking thread. Its handler of `wait` blocks until told to go on.
 fn gate() -> (impl FnOnce(&mut Server), Receiver<u32>, Sender<()>) {
     let ((began, begins), (go, goes)) = (channel(), channel());
     let goes = Arc::new(Mutex::new(goes));

@@ -1,4 +1,4 @@
-//! Namespaces that come into being when a client asks for them.
+//! Namespaces that are made when a client asks for them.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -74,7 +74,7 @@ fn their_number_and_length_are_bounded() {
 }
 
 #[test]
-fn at_the_limit_the_longest_empty_makes_room() {
+fn at_the_limit_the_namespace_empty_longest_makes_room() {
     let limits = Limits { dynamic_namespaces: 3, ..Limits::default() };
     let server = serve(Config { limits, cleanup_empty_child_namespaces: false, ..config() }, games);
     let mut client = Client::open(server.address, &[]);

@@ -1,4 +1,4 @@
-//! Middlewares for events, and handlers of those that go out.
+//! Middlewares for events, and handlers of outgoing events.
 
 use std::sync::mpsc::channel;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Who may open a session, and what is known of who did.
+//! Which handshakes open a session, and what the server knows of their clients.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;

@@ -53,7 +53,7 @@ impl Served {
         hits.into_iter().find(|(name, _)| *name == limit).expect("a limit of that name").1
     }
 
-    /// Waits until something holds that nothing announces.
+    /// Polls until a condition is true that no event announces.
     fn until(&self, holds: impl Fn(&Handle) -> bool) {
         let begin = Instant::now();
         while !holds(&self.handle) {

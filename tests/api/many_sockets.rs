@@ -28,7 +28,7 @@ fn app(server: &mut Server) {
         });
 }
 
-/// So many clients, over both shards, and their ids.
+/// `count` clients, over both shards, and their ids.
 fn clients(server: &Served, count: usize) -> Vec<(Client, String)> {
     (0..count)
         .map(|_| {
@@ -93,7 +93,7 @@ fn what_is_missing_after_the_time_is_counted() {
     let answers = ask(&server, Duration::from_secs(2));
     let ids: Vec<String> = clients.iter_mut().map(|(client, _)| question(client)).collect();
     clients[0].0.send(&format!("43{}[\"here\"]", ids[0]));
-    // One of those who owe an answer leaves: it is missing.
+    // A client that has yet to answer leaves: its answer is missing.
     drop(clients.pop());
     let late = answers.recv_timeout(PATIENCE).unwrap().expect_err("not all answered");
     assert_eq!(late.answers.values::<String>().unwrap(), ["here"]);

@@ -1,4 +1,4 @@
-//! Rooms that come and go, and their members, as a program hears of them.
+//! What a program hears of rooms: created, deleted, joined, left.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 

@@ -1,5 +1,6 @@
-// A small balancer: new connections go round the servers that are healthy, and requests of a session to the server that
-// opened it. It looks at the first request of a connection alone, which is enough for clients that open one for each.
+// A small balancer: new connections go round the healthy servers, and requests of a session go to the server that
+// opened it. It looks only at the first request of a connection, which is enough for clients that open a connection for
+// each request.
 
 import { get } from "node:http";
 import { connect, createServer } from "node:net";
@@ -28,7 +29,7 @@ export class Balancer {
     for (const socket of this.open) socket.destroy();
   }
 
-  /** Asks a server for its health, as balancers do, and takes it out of the round unless it is well. Gives the status. */
+  /** Checks a server's health, as balancers do, and takes it out of the round if it is unhealthy. Returns the status. */
   async check(server) {
     const status = await healthOf(server.port);
     this.backends.find(({ port }) => port === server.port).healthy = status === 200;

@@ -1,4 +1,4 @@
-// A browser in which the pages of examples are opened.
+// A browser that opens the pages of the examples.
 
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -11,13 +11,13 @@ const CLIENT = fileURLToPath(new URL("node_modules/socket.io-client/dist/socket.
 const QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
   "--disable-component-update", "--disable-sync"];
 
-/** Opens pages of examples from disk; the client that they load from afar is the installed one. */
+/** Opens pages of examples from disk. The client that they load from a CDN is replaced by the installed one. */
 export async function startBrowser() {
   const profile = await mkdtemp(join(tmpdir(), "kinglet-browser-"));
   const browser = await chromium.launchPersistentContext(profile, { executablePath: "/usr/bin/chromium", args: QUIET });
   await browser.route(/^https:/, (route) => route.fulfill({ path: CLIENT, contentType: "text/javascript" }));
   return {
-    /** The page of that example, served by this server. An error in its script fails what waits for it. */
+    /** The page of that example, served by this server. An error in its script fails the test. */
     async open(name, server) {
       const page = await browser.newPage();
       page.setDefaultTimeout(WAIT_MS);

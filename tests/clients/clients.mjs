@@ -1,5 +1,5 @@
-// Official clients under the three ways to reach a server, and the waiting that tests share. Nothing here sleeps:
-// a test waits for an event, and an event that does not come fails the test with a sentence that names it.
+// Official clients for the three ways to reach a server, and the waits that tests share. Nothing here sleeps: a test
+// waits for an event, and a missing event fails the test with a sentence that names it.
 
 import assert from "node:assert/strict";
 import { describe } from "node:test";
@@ -146,7 +146,7 @@ export function askAll(socket, event, ...args) {
 
 let fences = 0;
 
-/** Waits until all that `sender` caused so far has reached the receivers: order is kept per sender and socket. */
+/** Waits until all earlier messages of `sender` have reached the receivers: order is kept per sender and socket. */
 export async function settle(sender, receivers) {
   const fence = `fence-${++fences}`;
   const passed = Promise.all(receivers.map((receiver) => next(receiver, fence)));
@@ -167,7 +167,7 @@ export async function farewell(observer, key) {
     },
     () => `the server did not see the socket of "${key}" leave`,
   );
-  // Noted just after it was announced, perhaps by another thread.
+  // The server notes it just after the announcement, perhaps on another thread.
   let reasons = [];
   while (reasons.length === 0) reasons = await ask(observer, "reason", key);
   return { rooms, reasons };

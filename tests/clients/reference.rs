@@ -1,4 +1,4 @@
-//! What of Node's API reference the conformance application does not reach, for `test/reference.test.mjs`.
+//! The parts of Node's API reference that the conformance application does not cover, for `test/reference.test.mjs`.
 //!
 //! Settings come from `PORT` and `KINGLET_*`. Each event is named after the item of the reference that it reaches.
 
@@ -25,7 +25,7 @@ fn main() -> Outcome {
     Ok(server.run()?)
 }
 
-/// Everything that sends a message, or tells of the server or of the socket itself.
+/// Messages of every kind, and facts about the server and the socket.
 fn sending(namespace: &mut Namespace) {
     namespace
         .on_connect(|socket| socket.emit("socket.connected", (socket.connected(), socket.disconnected())))
@@ -56,7 +56,7 @@ fn sending(namespace: &mut Namespace) {
         .on("server.close", |socket, _| socket.server().close());
 }
 
-/// The handlers that hear of all events. What they hear is noted in the socket's data.
+/// Catch-all handlers. They note the events in the socket's data.
 fn listening(namespace: &mut Namespace) {
     namespace
         .event_middleware(|_, event| if event.name() == "refused" { Err("refused by app") } else { Ok(()) })
@@ -114,7 +114,7 @@ fn others(namespace: &mut Namespace) {
         });
 }
 
-/// Acts on the socket whose id is the event's first argument.
+/// Acts on the socket named by the event's first argument.
 fn remote(
     socket: &Socket,
     event: &Event,
@@ -133,7 +133,7 @@ fn remote(
     Ok(())
 }
 
-/// Rooms, and what is told of them.
+/// Rooms, and their events.
 fn rooms(namespace: &mut Namespace) {
     namespace
         .on("socket.join", |socket, event| -> Outcome {

@@ -1,4 +1,4 @@
-//! Acknowledgements: those a handler gives, at once or from elsewhere, and those a client owes.
+//! Acknowledgements: a handler gives them, at once or later, and clients give them.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
@@ -8,13 +8,13 @@ use kinglet::{AckError, Answers, Arguments, Config, Event, Limits, MissingAnswer
 
 use crate::support::{Client, PATIENCE, Polling, Server, config, one_shard, receive};
 
-/// What a test hears of an acknowledgement: its JSON, or why there is none.
+/// An acknowledgement for the test: its JSON, or why there is none.
 type Answer = Result<String, AckError>;
 
 /// Far longer than any test waits.
 const LONG: Duration = Duration::from_secs(600);
 
-/// A handler that asks its client a question, which it may take so long to answer.
+/// A handler that asks its client a question with this timeout.
 fn ask(sender: Sender<Answer>, timeout: Duration) -> impl Fn(&Socket, &Event) + Send + Sync {
     move |socket, _| {
         let sender = sender.clone();
@@ -186,7 +186,7 @@ fn the_oldest_question_is_dropped_when_too_many_are_open() {
     assert_eq!(server.hits("unanswered_acks"), 1);
 }
 
-/// Asks all clients of a server a question, with all the time there is.
+/// Asks all clients of a server a question, without a practical time limit.
 fn ask_all(server: &Server) -> Receiver<Result<Answers, MissingAnswers>> {
     let (sender, answers) = channel();
     let heard = move |answer| sender.send(answer).expect("the test waits");
@@ -195,7 +195,7 @@ fn ask_all(server: &Server) -> Receiver<Result<Answers, MissingAnswers>> {
 }
 
 #[test]
-fn answers_that_all_came_are_let_go_whatever_their_time() {
+fn complete_answers_are_freed_before_their_timeout() {
     let server = Server::start(config(2), |server| {
         server.of("/");
     });
@@ -215,7 +215,7 @@ fn answers_that_all_came_are_let_go_whatever_their_time() {
 }
 
 #[test]
-fn nobody_waits_for_the_answers_of_those_who_left() {
+fn answers_of_clients_that_left_are_not_waited_for() {
     let server = Server::start(config(2), |server| {
         server.of("/");
     });

@@ -1,4 +1,4 @@
-//! What is left of clients that have gone, in whatever way: nothing.
+//! Clients that have gone, in whatever way, leave nothing behind.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -20,7 +20,7 @@ struct Count {
 }
 
 fn start(count: &Arc<Count>) -> Server {
-    // A busy machine must not lose clients that have not gone yet; one that has is missed soon.
+    // Long enough that a busy machine does not lose living clients, short enough to notice dead ones soon.
     let pulse = Duration::from_secs(1);
     let config = Config { ping_interval: pulse, ping_timeout: pulse, ..config(SHARDS.into()) };
     let (joined, left) = (Arc::clone(count), Arc::clone(count));
@@ -131,7 +131,7 @@ fn pollers(server: &Server) {
     server.handle().of("/quiet").emit("for nobody who fetches", "x".repeat(1000)).expect("JSON");
 }
 
-/// Those who never become clients.
+/// Connections that never become clients.
 fn strangers(server: &Server) {
     drop(server.connect());
     server.connect().send(b"GET /socket.io/?EI");
@@ -147,7 +147,7 @@ fn strangers(server: &Server) {
 }
 
 #[test]
-fn nothing_is_left_of_clients_that_have_gone() {
+fn departed_clients_leave_nothing_behind() {
     let count = Arc::new(Count::default());
     let server = start(&count);
     std::thread::scope(|scope| {

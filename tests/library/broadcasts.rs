@@ -31,7 +31,7 @@ fn join(client: &mut Client, room: &str) {
     client.ws.expect_text("430[]");
 }
 
-/// Panics unless every client has got nothing but what was read from it.
+/// Panics if any client has got more than was read from it.
 fn nothing_more(server: &Server, clients: &mut [Client]) {
     server.handle().emit("end", ()).expect("JSON");
     for client in clients {
@@ -66,7 +66,7 @@ fn a_fan_out_that_falls_behind_reaches_everybody_in_order() {
 }
 
 #[test]
-fn what_many_threads_send_reaches_everybody_once_and_in_each_threads_order() {
+fn messages_of_many_threads_arrive_once_and_in_each_thread_s_order() {
     const THREADS: usize = 4;
     const MESSAGES: usize = 200;
     let (server, mut clients) = crowd(24);
@@ -131,7 +131,7 @@ fn rooms_add_up_and_exceptions_win_over_all_shards() {
 }
 
 #[test]
-fn attachments_that_nothing_stands_for_are_not_sent_on() {
+fn attachments_without_a_placeholder_are_not_sent_on() {
     let server = Server::start(one_shard(), |server| {
         let root = server.of("/");
         root.on("relay", |socket, event| socket.broadcast().relay(event));
@@ -261,7 +261,7 @@ fn a_namespace_that_was_not_declared_and_a_reserved_name_are_errors() {
 }
 
 #[test]
-fn what_is_sent_before_the_start_reaches_nobody() {
+fn messages_before_the_start_reach_nobody() {
     let (sender, handles) = channel();
     let server = Server::start(config(1), |server| {
         let handle = server.handle();

@@ -1,4 +1,4 @@
-//! The drain: who is let go when, and what a balancer sees meanwhile.
+//! The drain: when clients are disconnected, and what a balancer sees meanwhile.
 
 use std::collections::HashSet;
 use std::sync::Mutex;
@@ -22,7 +22,7 @@ fn draining_within(drain: Duration, shards: usize) -> Config {
 }
 
 #[test]
-fn from_the_first_moment_nobody_new_is_let_in_and_the_balancer_is_told() {
+fn a_drain_refuses_new_sessions_and_health_checks_from_the_first_moment() {
     let server = Server::start(draining_within(LONG, 2), |server| {
         server.of("/").on("ask", |_, event| event.ack("answer"));
     });
@@ -62,7 +62,7 @@ fn from_the_first_moment_nobody_new_is_let_in_and_the_balancer_is_told() {
 }
 
 #[test]
-fn clients_are_let_go_one_after_the_other_and_told_nothing_else() {
+fn clients_are_disconnected_one_after_the_other_and_told_nothing_else() {
     let (sender, left) = channel();
     let server = Server::start(draining_within(Duration::from_secs(2), 2), |server| {
         server.of("/").on_disconnect(move |_, reason| sender.send((reason, Instant::now())));
@@ -88,7 +88,7 @@ fn clients_are_let_go_one_after_the_other_and_told_nothing_else() {
 }
 
 #[test]
-fn whoever_has_something_under_way_loses_nothing() {
+fn a_busy_client_loses_nothing() {
     let ((sender, left), (give, given)) = (channel(), channel::<Ack>());
     let server = Server::start(draining_within(Duration::from_secs(12), 1), |server| {
         let root = server.of("/");
@@ -150,7 +150,7 @@ fn expect_farewell(held: &mut Connection) {
 }
 
 #[test]
-fn who_is_left_when_the_window_ends_is_closed_at_once() {
+fn clients_left_at_the_end_of_the_window_are_closed_at_once() {
     let (sender, left) = channel();
     let taken = Mutex::new(Vec::new());
     let server = Server::start(draining_within(Duration::from_millis(300), 2), |server| {

@@ -1,4 +1,5 @@
-//! Who sends is held up by what waits for it; what many wait for counts once; nobody takes the loop for itself.
+//! Flow control: a long queue holds its client up, a shared buffer counts once, and no client keeps the loop for
+//! itself.
 
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
@@ -35,13 +36,13 @@ fn back(number: u32, length: usize) -> String {
 fn a_websocket_is_not_read_while_much_waits_for_its_client() {
     let server = echoing(Limits { hold_up: 10_000, ..Limits::default() });
     let mut client = Client::connect(&server);
-    // The kernel takes less than this of what the server does not read, and of what this client does not.
+    // The kernel's buffers in both directions take less than this.
     let mut sent = 0;
     while server.metrics().held_up == 0 {
         client.ws.send_text(&echo(sent, 20_000));
         sent += 1;
     }
-    // A part of a read's worth may be handled beyond the bound.
+    // Up to one read's worth may be handled beyond the limit.
     let queued = server.metrics().queued_bytes;
     assert!(queued < 200_000, "{queued} bytes wait");
     for number in 0..sent {
@@ -68,7 +69,7 @@ fn a_post_is_answered_when_its_client_has_fetched() {
 }
 
 #[test]
-fn a_post_is_answered_in_the_end_whatever_waits() {
+fn a_post_is_answered_in_the_end_however_much_waits() {
     let server = echoing(Limits { hold_up: 1000, ..Limits::default() });
     let (session, _) = Polling::connected(&server);
     let messages: Vec<String> = (0..10).map(|number| echo(number, 1000)).collect();
@@ -99,12 +100,12 @@ fn a_websocket_that_probes_is_read_while_its_session_s_post_is_held_up() {
 }
 
 #[test]
-fn what_many_wait_for_counts_once() {
+fn a_buffer_that_many_clients_wait_for_counts_once() {
     let server = Server::start(one_shard(), |_| {});
     let sessions: Vec<Polling> = (0..50).map(|_| Polling::connected(&server).0).collect();
     server.handle().emit("all", long(100_000)).expect("JSON");
     server.wait_until("queued", |metrics| metrics.delivered == 100);
-    // The gauge is set when a turn ends: an answer of the next proves that it has.
+    // The gauge is set at a turn's end. An answer in the next turn proves that it is.
     server.assert_well();
     let queued = server.metrics().queued_bytes;
     assert!((100_000..110_000).contains(&queued), "{queued} bytes wait");
@@ -115,7 +116,7 @@ fn what_many_wait_for_counts_once() {
 }
 
 #[test]
-fn who_holds_most_alone_is_cut_off_first_and_who_shares_is_not() {
+fn the_client_that_holds_most_alone_is_cut_off_first_and_one_that_shares_is_not() {
     let (sender, left) = channel();
     let limits = Limits { queued: Some(2_000_000), hold_up: 10_000, ..Limits::default() };
     let server = Server::start(Config { limits, ..one_shard() }, |server| {
@@ -160,7 +161,7 @@ fn a_program_knows_how_much_waits_for_a_client() {
     assert_eq!(handle.queued_bytes(), None);
 }
 
-/// A server whose `work` takes a while, and tells when the first has begun.
+/// A server with an event `work` that takes a while. It reports when the first has begun.
 fn working(limits: Limits) -> (Server, Receiver<()>) {
     let (sender, begun) = channel();
     let server = Server::start(Config { limits, ..one_shard() }, |server| {
@@ -176,7 +177,7 @@ fn working(limits: Limits) -> (Server, Receiver<()>) {
 /// More than any turn has time for.
 const WORK: u64 = 1000;
 
-/// Asks for `/` once the work has begun, and panics unless that is answered before all of it is done.
+/// Asks for `/` once the work has begun, and panics unless the answer comes before all work is done.
 fn assert_answered_on_the_way(server: &Server, begun: &Receiver<()>) {
     receive(begun);
     let begin = server.metrics().received;
@@ -187,7 +188,7 @@ fn assert_answered_on_the_way(server: &Server, begun: &Receiver<()>) {
 }
 
 #[test]
-fn a_websocket_that_sends_much_at_once_has_its_turn_and_no_more() {
+fn a_websocket_that_sends_much_at_once_gets_its_share_of_a_turn() {
     let (server, begun) = working(Limits::default());
     let mut client = Client::connect(&server);
     let frame = WebSocket::masked_frame(0x81, event("\"work\"").as_bytes());
@@ -197,7 +198,7 @@ fn a_websocket_that_sends_much_at_once_has_its_turn_and_no_more() {
 }
 
 #[test]
-fn a_post_of_many_packets_has_its_turn_and_no_more() {
+fn a_post_of_many_packets_gets_its_share_of_a_turn() {
     let (server, begun) = working(Limits::default());
     let (session, _) = Polling::connected(&server);
     let mut post = session.send(&session.post_request(&vec![event("\"work\""); WORK as usize].join("\x1e")));
@@ -216,7 +217,7 @@ fn requests_sent_in_one_go_are_all_answered_in_order() {
 }
 
 #[test]
-fn joins_of_many_take_several_turns_and_keep_their_order() {
+fn joins_of_many_sockets_take_several_turns_and_keep_their_order() {
     let server = Server::start(one_shard(), |_| {});
     let mut clients: Vec<Client> = (0..60).map(|_| Client::connect(&server)).collect();
     let rooms: Vec<String> = (0..500).map(|number| format!("room-{number}")).collect();
@@ -239,10 +240,10 @@ fn halves(bytes: &[u8]) -> [Vec<u8>; 2] {
 }
 
 #[test]
-fn who_sends_a_large_message_waits_for_room_while_many_do() {
+fn a_client_with_a_large_message_waits_for_room_while_many_send_one() {
     const CLIENTS: usize = 20;
     const LENGTH: usize = 100_000;
-    // A sixth of what all send, so that all would be too much even if half sent.
+    // A sixth of the clients' total, so that even half of all messages would exceed it.
     let limits = Limits { unfinished: Some(1_000_000), ..Limits::default() };
     let config = Config { max_http_buffer_size: LENGTH + 1000, limits, ..one_shard() };
     let server = Server::start(config, |server| {

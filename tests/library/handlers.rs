@@ -34,8 +34,8 @@ fn a_handler_that_panics_or_fails_is_counted_and_the_server_goes_on() {
 }
 
 #[test]
-fn a_client_that_sends_faster_than_it_is_read_keeps_nobody_from_being_served() {
-    // Many times what one turn may read of one connection, in events that are quickly handled.
+fn a_client_that_sends_faster_than_it_is_read_does_not_starve_others() {
+    // Many times the bytes that one turn may read of one connection, in events that are handled fast.
     const EVENTS: usize = 800;
     let (sender, received) = channel();
     let server = Server::start(one_shard(), move |server| {
@@ -62,7 +62,7 @@ fn a_client_that_sends_faster_than_it_is_read_keeps_nobody_from_being_served() {
 }
 
 #[test]
-fn a_panic_does_not_keep_the_other_handlers_of_an_event_from_running() {
+fn a_panic_does_not_stop_the_other_handlers_of_an_event() {
     let server = Server::start(one_shard(), |server| {
         let root = server.of("/");
         root.on("e", |socket, _| socket.emit("first", ()));
@@ -79,11 +79,11 @@ fn a_panic_does_not_keep_the_other_handlers_of_an_event_from_running() {
 }
 
 thread_local! {
-    /// The socket whose data is being read.
+    /// The socket that the data is read from.
     static READER: RefCell<Option<Socket>> = const { RefCell::new(None) };
 }
 
-/// A type whose deserialisation joins a room.
+/// A type that joins a room when it is deserialised.
 struct Joining;
 
 impl<'de> Deserialize<'de> for Joining {
@@ -113,7 +113,7 @@ fn a_type_may_use_the_socket_while_the_socket_s_data_is_read() {
 }
 
 #[test]
-fn a_middleware_refuses_by_its_word_or_by_a_panic() {
+fn a_middleware_refuses_by_an_error_or_a_panic() {
     let server = Server::start(one_shard(), |server| {
         server.of("/refusing").middleware(|_| {
             #[derive(Serialize)]
@@ -129,7 +129,7 @@ fn a_middleware_refuses_by_its_word_or_by_a_panic() {
             _ => Err(Refusal::new("who?")),
         });
         asking.middleware(|socket| {
-            // It is no member yet: this reaches nobody.
+            // It is not a member yet, so this reaches nobody.
             socket.emit("early", ()).expect("a name that may be used");
             assert!(!socket.connected());
             Ok(())
@@ -221,7 +221,7 @@ impl<'de> Deserialize<'de> for Panicking {
 }
 
 #[test]
-fn attachments_are_those_of_their_own_event_even_behind_a_panic() {
+fn an_event_has_its_own_attachments_even_after_a_panic() {
     let server = Server::start(one_shard(), |server| {
         let root = server.of("/");
         root.on("panic", |_, event| event.args::<(Panicking,)>().map(drop));
@@ -236,7 +236,7 @@ fn attachments_are_those_of_their_own_event_even_behind_a_panic() {
 }
 
 #[test]
-fn what_a_socket_is_told_on_connect_comes_behind_the_answer() {
+fn emits_of_on_connect_follow_the_answer() {
     let server = Server::start(one_shard(), |server| {
         server.of("/").on_connect(|socket| -> Handled {
             socket.emit("to-you", &*socket.id())?;

@@ -1,4 +1,4 @@
-//! Sessions over several shards: a request goes where its session is, whoever accepted its connection.
+//! Sessions over several shards: a request reaches its session, whichever shard accepted its connection.
 
 use crate::support::{Connection, Polling, Server, WebSocket, config, event, raw, socket_id};
 
@@ -149,7 +149,7 @@ fn an_upgrade_that_arrives_at_another_shard_finds_its_session() {
 }
 
 #[test]
-fn an_upgrade_takes_along_what_its_client_sent_behind_the_request() {
+fn an_upgrade_takes_along_the_bytes_behind_its_request() {
     let server = start();
     for _ in 0..8 {
         let session = Polling::open(&server);
@@ -162,7 +162,7 @@ fn an_upgrade_takes_along_what_its_client_sent_behind_the_request() {
 }
 
 #[test]
-fn a_sid_of_a_shard_that_is_none_is_unknown() {
+fn a_sid_of_a_shard_that_does_not_exist_is_unknown() {
     let server = start();
     let (session, _) = Polling::connected(&server);
     let mut sid = kinglet::engineio::Sid::parse(&session.sid).expect("a sid");

@@ -1,4 +1,4 @@
-//! Who may come in and how: the hook, the cookie, other origins, the transports.
+//! Handshakes: the hook, the cookie, other origins, the transports.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -90,7 +90,7 @@ fn a_hook_that_panics_refuses_the_handshake_and_is_counted() {
 }
 
 #[test]
-fn the_cookie_is_set_by_the_handshake_alone() {
+fn only_the_handshake_sets_the_cookie() {
     let server = Server::start(Config { cookie: Some(Cookie::default()), ..one_shard() }, |_| {});
     let response = handshake(&server, "");
     let open: serde_json::Value = serde_json::from_str(&response.text()[1..]).expect("JSON");
@@ -145,7 +145,7 @@ fn a_server_of_websockets_alone_knows_no_polling() {
 }
 
 #[test]
-fn an_upgrade_that_is_not_offered_is_granted_all_the_same() {
+fn an_upgrade_that_was_not_offered_is_still_granted() {
     let server = Server::start(Config { allow_upgrades: false, ..one_shard() }, |_| {});
     assert!(handshake(&server, "").text().contains("\"upgrades\":[],"));
     let (session, _) = Polling::connected(&server);
@@ -177,7 +177,7 @@ fn a_bare_session_has_no_namespace_to_join_in_time() {
 }
 
 #[test]
-fn a_crowd_of_handshakes_is_read_at_once_and_keeps_nobody_else_waiting() {
+fn a_crowd_of_handshakes_is_read_at_once_and_does_not_delay_others() {
     const CROWD: usize = 100;
     let (enter, entered) = channel();
     let (leave, left) = channel::<()>();
@@ -188,7 +188,7 @@ fn a_crowd_of_handshakes_is_read_at_once_and_keeps_nobody_else_waiting() {
     let server = Server::start(config, move |server| {
         let handshakes = AtomicUsize::new(0);
         server.allow_request(move |_| {
-            // Half of the crowd is in: who is not of it has been served.
+            // Half of the crowd is in. By now, clients outside of the crowd must have been served.
             if handshakes.fetch_add(1, SeqCst) == CROWD / 2 {
                 receive(&go_on.lock().expect("one shard"));
             }
@@ -205,7 +205,7 @@ fn a_crowd_of_handshakes_is_read_at_once_and_keeps_nobody_else_waiting() {
     receive(&entered);
     let mut crowd: Vec<_> = (0..CROWD).map(|_| server.connect()).collect();
     crowd.iter_mut().for_each(|client| client.send(raw("GET", "polling", "").as_bytes()));
-    // Who leaves meanwhile, and who sends more than the request, are no others' concern.
+    // Clients that leave meanwhile, or send more than the request, must not affect the others.
     drop(crowd.pop());
     crowd.last_mut().expect("some").send(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n");
     let mut health = server.connect();

@@ -1,4 +1,4 @@
-//! A fan-out to polling clients: whoever gets the same gets one answer, and nobody gets another's.
+//! A fan-out to polling clients: clients that want the same share one answer, and no client gets another's.
 
 use std::io::Read;
 

@@ -1,4 +1,4 @@
-//! The end of a server: what its clients of every kind see of it.
+//! The stop of a server, as clients of every kind see it.
 
 use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc::channel;
@@ -8,11 +8,11 @@ use kinglet::DisconnectReason;
 
 use crate::support::{Client, Frame, Polling, Server, WebSocket, config, one_shard, receive};
 
-/// What the server may take at most to let its clients go, on a busy machine.
+/// The longest time that a stop may take on a busy machine.
 const FEW_SECONDS: Duration = Duration::from_secs(6);
 
 #[test]
-fn clients_of_every_kind_are_let_go() {
+fn a_stop_closes_clients_of_every_kind() {
     let (sender, reasons) = channel();
     let server = Server::start(config(2), |server| {
         server.of("/").on_disconnect(move |socket, reason| sender.send((socket.id().to_string(), reason)));
@@ -80,14 +80,14 @@ fn a_server_without_clients_stops_at_once_and_closing_again_is_harmless() {
 }
 
 #[test]
-fn half_sent_requests_hold_up_nothing() {
+fn half_sent_requests_do_not_delay_the_stop() {
     let server = Server::start(one_shard(), |_| {});
     let _silent = Client::connect(&server);
     let session = Polling::open(&server);
     let whole = session.post_request("42[\"whole\"]");
     let before = server.metrics().requests;
     let halves = [
-        // The body of a session's POST, one that nobody wants, and a head.
+        // The body of a session's POST, an unwanted body, and a head.
         session.send(&whole[..whole.len() - 5]),
         session.send(&whole.replace(&session.sid, "nobody")[..whole.len() - session.sid.len()]),
         session.send(&whole[..20]),
@@ -134,7 +134,7 @@ fn a_handler_stops_the_server() {
             socket.server().close();
         });
         root.on_disconnecting(|socket, _| {
-            // It leaves: nothing reaches it, nor anybody it might ask to stay.
+            // It leaves, so nothing reaches it, and its broadcasts reach nobody.
             socket.emit("farewell", ()).expect("JSON");
             socket.disconnect(true);
         });

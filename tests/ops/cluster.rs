@@ -12,7 +12,7 @@ use crate::redis::server::Server as Redis;
 use crate::{PATIENCE, config, start, stop};
 
 #[test]
-fn an_event_that_one_server_is_given_reaches_the_clients_of_two() {
+fn an_event_posted_to_one_server_reaches_the_clients_of_both() {
     let redis_server = Redis::start(&[]);
     let limits = Limits { redis_queue: 100_000, ..config().limits };
     let server = || {
@@ -27,7 +27,7 @@ fn an_event_that_one_server_is_given_reaches_the_clients_of_two() {
     clients.iter_mut().for_each(|client| drop(client.join("/")));
     assert_eq!(post(ops, "/emit", r#"{"event": "news", "args": ["for both"]}"#).status, 202);
     clients.iter_mut().for_each(|client| client.expect("42[\"news\",\"for both\"]"));
-    // A namespace that this server lacks may be the other's.
+    // The other server may have a namespace that this one lacks.
     assert_eq!(post(ops, "/emit", r#"{"event": "x", "namespace": "/elsewhere"}"#).status, 202);
     assert_eq!(post(ops, "/emit", r#"{"event": "x", "namespace": "/elsewhere", "local": true}"#).status, 404);
     let too_long = format!(r#"{{"event": "x", "args": ["{}"]}}"#, "x".repeat(100_000));
@@ -44,7 +44,7 @@ fn documented_users() -> Vec<&'static str> {
     lines.filter_map(|line| line.trim().strip_prefix("user ").filter(|user| user.starts_with("kinglet on "))).collect()
 }
 
-/// Settings for a Redis with a user of these rights, who is called `kinglet`.
+/// Settings to log in to a Redis as its user `kinglet`.
 fn with_user(redis: &Redis, password: &str) -> Config {
     let (user, password) = (Some("kinglet".to_owned()), Some(Password::new(password)));
     Config { redis: Some(RedisServer { user, password, ..redis.address() }), ..config() }
@@ -54,7 +54,7 @@ fn until_up(running: &Running) {
     until("Redis is there", || matches!(running.handle().redis_state(), Some(redis::State::Up)));
 }
 
-/// Waits until something holds that nothing announces.
+/// Polls until a condition is true that no event announces.
 fn until(what: &str, holds: impl Fn() -> bool) {
     let end = Instant::now() + PATIENCE;
     while !holds() {
@@ -71,7 +71,7 @@ fn sockets(handle: &Handle, namespace: &str) -> Option<usize> {
 }
 
 #[test]
-fn the_rights_that_the_documentation_gives_suffice() {
+fn the_documented_rights_suffice() {
     let users = documented_users();
     assert_eq!(users.len(), 2, "{users:?}");
     for (user, namespaces) in users.into_iter().zip([&["/"][..], &["/", "/game-1", "/game-2"]]) {
@@ -97,8 +97,8 @@ fn the_rights_that_the_documentation_gives_suffice() {
 }
 
 #[test]
-fn a_redis_that_refuses_subscriptions_is_down_and_what_is_emitted_is_published() {
-    // What is subscribed to by a pattern may be published to, but not subscribed to.
+fn a_redis_that_refuses_subscriptions_is_down_and_still_gets_what_is_emitted() {
+    // The user may publish to the channels of a pattern, but not subscribe to the pattern.
     let redis = Redis::with_user("kinglet on >x resetchannels &socket.io#/# &socket.io-re*#/# +@all");
     let (running, ops) = start(Server::new(with_user(&redis, "x")).expect("settings"));
     until("down", || matches!(running.handle().redis_state(), Some(redis::State::Down(_))));

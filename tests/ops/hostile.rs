@@ -1,4 +1,5 @@
-//! What never reaches the parser behind the gate: heads, bodies and lengths that are wrong, long or late.
+//! Hostile requests that never reach the parser behind the gate: heads, bodies and lengths that are wrong, long or
+//! late.
 
 use std::io::Write;
 use std::time::Duration;
@@ -43,7 +44,7 @@ fn wrong_lengths_and_heads_are_refused_and_the_port_goes_on() {
 }
 
 #[test]
-fn more_headers_than_the_parser_behind_takes_are_no_matter() {
+fn more_headers_than_the_parser_takes_do_no_harm() {
     let (running, ops) = start(server(Limits::default()));
     let headers: String = (0..60).map(|number| format!("X-{number}: y\r\n")).collect();
     let request = format!("GET /health HTTP/1.1\r\nHost: a\r\n{headers}\r\n");
@@ -64,7 +65,7 @@ fn a_head_without_end_is_refused_at_its_bound() {
 }
 
 #[test]
-fn heads_and_bodies_that_do_not_come_are_given_up() {
+fn heads_and_bodies_that_do_not_come_time_out() {
     let limits =
         Limits { header_timeout: Duration::from_secs(1), body_timeout: Duration::from_secs(1), ..Limits::default() };
     let (running, ops) = start(server(limits));
@@ -95,7 +96,7 @@ fn a_body_is_bounded_by_its_length_and_by_its_chunks() {
 }
 
 #[test]
-fn a_client_that_waits_to_be_told_to_go_on_is_told() {
+fn a_client_that_expects_100_continue_gets_it_from_the_gate() {
     let (running, ops) = start(server(Limits::default()));
     let mut stream = open(ops);
     let head = format!(
@@ -112,7 +113,7 @@ fn a_client_that_waits_to_be_told_to_go_on_is_told() {
 }
 
 #[test]
-fn a_connection_too_many_is_told_to_come_again() {
+fn a_connection_beyond_the_limit_is_told_to_come_again() {
     let (running, ops) = start(server(Limits { ops_connections: 1, ..Limits::default() }));
     let mut first = open(ops);
     // Half a request: the connection is certainly there when its rest is answered.

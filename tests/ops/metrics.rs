@@ -1,4 +1,4 @@
-//! `GET /metrics`, and the page that lists what is there.
+//! `GET /metrics`, and the page that lists the metrics.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -44,7 +44,7 @@ fn the_documentation_lists_the_metrics_that_there_are() {
 }
 
 #[test]
-fn what_clients_do_is_counted() {
+fn actions_of_clients_are_counted() {
     let mut server = Server::new(config()).expect("settings");
     server.of("/").on("hello", |socket, event| socket.broadcast().relay(event));
     let (running, ops) = start(server);
@@ -79,14 +79,14 @@ fn what_clients_do_is_counted() {
 }
 
 #[test]
-fn what_waits_for_a_loop_counts_with_all_that_it_carries() {
+fn letters_that_wait_count_with_all_that_they_carry() {
     const LENGTH: usize = 100_000;
     let (tell, told) = channel();
     let (release, released) = channel::<()>();
     let released = Mutex::new(released);
     let mut server = Server::new(Config { shards: Some(1), ..config() }).expect("settings");
     let root = server.of("/");
-    // So what is emitted is carried twice: as frames, and as an event to be heard.
+    // So an emitted event is carried twice: as frames, and as an event to be heard.
     root.on_any_outgoing(|_, _| ());
     root.on("block", move |socket, event| {
         tell.send((socket.handle(), event.take_ack())).expect("the test waits");
@@ -123,10 +123,10 @@ fn what_waits_for_a_loop_counts_with_all_that_it_carries() {
 }
 
 #[test]
-fn promtool_finds_nothing_to_say() {
+fn promtool_accepts_the_metrics() {
     let mut command = Command::new("promtool");
     command.args(["check", "metrics"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    // It judges where it is there; the form is tested above in any case.
+    // It checks where it is installed; the form is tested above in any case.
     let Ok(mut promtool) = command.spawn() else { return };
     promtool.stdin.take().expect("a pipe").write_all(exposition().as_bytes()).expect("it reads");
     let output = promtool.wait_with_output().expect("it ends");

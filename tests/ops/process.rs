@@ -68,7 +68,7 @@ fn the_log_in_json_is_an_object_a_line_whatever_a_message_holds() {
 }
 
 #[test]
-fn a_ping_interval_that_a_balancer_does_not_bear_is_warned_of() {
+fn a_ping_interval_too_long_for_a_balancer_is_a_warning() {
     let warned = |interval: &str| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_kinglet"));
         command.env_clear().envs([("PORT", "0"), ("KINGLET_PING_INTERVAL", interval)]).stderr(Stdio::piped());
@@ -102,7 +102,7 @@ fn ports(process: &Process) -> Vec<u16> {
 }
 
 #[test]
-fn the_port_behind_the_gate_answers_nobody_but_the_gate() {
+fn the_port_behind_the_gate_answers_only_the_gate() {
     let (process, lines) = start(&[("KINGLET_OPS_TOKEN", TOKEN)]);
     let gate = ops(&lines);
     let behind: Vec<u16> = ports(&process).into_iter().filter(|port| *port != gate.port()).collect();
@@ -114,13 +114,13 @@ fn the_port_behind_the_gate_answers_nobody_but_the_gate() {
         let answer = answered(behind, &request);
         assert!(answer.starts_with("HTTP/1.1 403 "), "{headers:?}: {answer:?}");
     }
-    // Its parser panics at this length if it is asked for the body.
+    // The parser panics at this length if it is asked for the body.
     let odd = "POST /emit HTTP/1.1\r\nHost: a\r\nContent-Length: odd\r\n\r\n";
     assert!(answered(behind, odd).starts_with("HTTP/1.1 403 "));
     assert_eq!(send(gate, b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n").status, 200);
 }
 
-/// What a connection that stays open is answered with.
+/// The answer on a connection that stays open.
 fn answered(port: u16, request: &str) -> String {
     let mut stream = crate::http::open((std::net::Ipv4Addr::LOCALHOST, port).into());
     std::io::Write::write_all(&mut stream, request.as_bytes()).expect("the request is taken");
@@ -130,7 +130,7 @@ fn answered(port: u16, request: &str) -> String {
 }
 
 #[test]
-fn the_public_port_is_none_for_operations() {
+fn the_public_port_does_not_serve_operations() {
     for shards in ["1", "2"] {
         let mut command = Command::new(env!("CARGO_BIN_EXE_kinglet"));
         let port = crate::redis::server::free_port().to_string();

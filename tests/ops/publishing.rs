@@ -6,7 +6,7 @@ use crate::client::Client;
 use crate::http::{get, post, post_with};
 use crate::{TOKEN, config, start, stop};
 
-/// A server whose clients join the room that they name.
+/// A server that lets clients join any room that they name.
 fn with_rooms(config: Config) -> Server {
     let mut server = Server::new(config).expect("settings");
     server.of("/").on("join", |socket, event| -> Result<(), Box<dyn std::error::Error>> {
@@ -88,7 +88,7 @@ fn without_a_token_set_posts_are_refused_and_say_why() {
 }
 
 #[test]
-fn what_is_wrong_is_said_with_its_place_and_nothing_is_sent() {
+fn a_wrong_request_is_answered_with_the_mistake_s_place_and_nothing_is_sent() {
     let limits = Limits { ops_batch: 2, json_depth: 4, ..Limits::default() };
     let (running, ops) = start(with_rooms(Config { limits, ..config() }));
     let mut client = member(running.address(), "a");
@@ -114,7 +114,7 @@ fn what_is_wrong_is_said_with_its_place_and_nothing_is_sent() {
 }
 
 #[test]
-fn disconnect_lets_a_room_go_and_asks_twice_before_everybody() {
+fn disconnect_closes_a_room_and_asks_twice_before_everybody() {
     let (running, ops) = start(with_rooms(config()));
     let mut tea = member(running.address(), "tea");
     let mut coffee = member(running.address(), "coffee");
@@ -155,7 +155,7 @@ fn while_a_loop_is_behind_publishers_are_told_to_come_again() {
             && refused.body.contains("inbox"),
         "{refused:?}"
     );
-    // Nobody who only looks is kept waiting by that.
+    // This does not delay requests that only look.
     assert_eq!(get(ops, "/ready").status, 200);
     release.send(()).expect("the handler waits");
     stop(running);

@@ -98,7 +98,7 @@ fn a_server_that_stops_is_not_ready_and_says_so() {
 
 #[test]
 fn a_server_without_memory_for_sessions_is_not_ready_and_says_so() {
-    // Less than any process has in use.
+    // Less memory than any process uses.
     let (running, ops) = start(Server::new(Config { memory: Some(1 << 20), ..config() }).expect("settings"));
     let unready = get(ops, "/ready");
     assert_eq!(
@@ -120,7 +120,7 @@ fn redis_is_shown_and_counts_if_it_is_asked_for() {
 }
 
 #[test]
-fn status_tells_who_is_there() {
+fn status_counts_connections_and_sockets() {
     let mut server = Server::new(config()).expect("settings");
     server.of("/").on_connect(|socket| {
         // One room cannot meet a limit.

@@ -1,4 +1,5 @@
-//! Answers of a cluster are complete, or say that they are not: whom Redis counts, and whom this server hears.
+//! Answers of a cluster are complete, or say that they are not: servers that Redis counts, and servers that this one
+//! hears.
 
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
@@ -19,7 +20,7 @@ struct Scene {
     redis: Server,
 }
 
-/// Another server, as far as it counts and answers.
+/// Another server, which only counts and answers.
 struct Other {
     hears: Client,
     says: Client,
@@ -31,7 +32,7 @@ impl Scene {
         Self::where_others_return_in(Duration::from_secs(60))
     }
 
-    /// Others need no longer than `time` to come back to Redis.
+    /// A scene in which other servers come back to Redis within `time`.
     fn where_others_return_in(time: Duration) -> Self {
         let redis = Server::start(&[]);
         let redis_backoff = Duration::from_millis(100);
@@ -47,12 +48,12 @@ impl Scene {
         Other { hears, says: self.redis.client(), namespace }
     }
 
-    /// Ends the connections of all who are subscribed.
+    /// Ends the connections of all subscribers.
     fn deafen(&self) {
         self.redis.client().ask("CLIENT KILL TYPE pubsub");
     }
 
-    /// Waits until Redis counts so many servers.
+    /// Waits until Redis counts `servers` servers.
     fn until_counted(&self, servers: usize) {
         let mut redis = self.redis.client();
         while redis.ask("PUBSUB NUMSUB socket.io-request#/#") != format!("socket.io-request#/# {servers}") {}
@@ -75,7 +76,7 @@ impl Other {
         self.publish("", &format!("{{\"requestId\":\"{id}\",\"rooms\":{rooms}{more}}}"));
     }
 
-    /// Publishes a response, to the server of this uid or to all; somebody hears it.
+    /// Publishes a response, to the server with this uid or to all, and checks that a server hears it.
     fn publish(&mut self, uid: &str, response: &str) {
         let response = response.replace('"', "\\\"");
         let channel = format!("socket.io-response#{}#{uid}", self.namespace);
@@ -100,12 +101,12 @@ fn count(member: &Member, namespace: &str) -> Result<usize, MissingServers<usize
 }
 
 #[test]
-fn a_server_whose_ears_are_gone_does_not_pass_its_own_part_for_all() {
+fn a_server_without_subscriptions_does_not_report_its_own_part_as_all() {
     let scene = Scene::new();
     let mut redis = scene.redis.client();
     for _ in 0..20 {
         let _other = scene.other("/");
-        // The member's subscriptions are those with a pattern.
+        // Only the member's connection subscribes to patterns.
         let list = redis.ask("CLIENT LIST TYPE pubsub");
         let own = list.lines().find(|line| line.contains("psub=1")).expect("the member's connection");
         let id = own.split([' ', '=']).nth(1).unwrap();
@@ -119,7 +120,7 @@ fn a_server_whose_ears_are_gone_does_not_pass_its_own_part_for_all() {
 }
 
 #[test]
-fn the_servers_of_a_namespace_that_is_not_here_are_asked_all_the_same() {
+fn the_servers_of_a_namespace_are_asked_by_one_without_it() {
     let scene = Scene::new();
     let mut other = scene.other("/elsewhere");
     assert_eq!(count(&scene.member, "/elsewhere"), Ok(1));
@@ -138,7 +139,7 @@ fn the_servers_of_a_namespace_that_is_not_here_are_asked_all_the_same() {
 }
 
 #[test]
-fn sockets_of_a_namespace_that_is_not_here_can_be_met() {
+fn sockets_of_a_namespace_are_reached_by_a_server_without_it() {
     let scene = Scene::new();
     let mut other = scene.other("/elsewhere");
     let (sender, sockets) = channel();
@@ -154,7 +155,7 @@ fn sockets_of_a_namespace_that_is_not_here_can_be_met() {
 }
 
 #[test]
-fn clients_of_a_namespace_that_is_not_here_can_be_asked() {
+fn clients_of_a_namespace_are_asked_by_a_server_without_it() {
     let scene = Scene::new();
     let (sender, answers) = channel();
     let callback = move |collected| sender.send(collected).unwrap();
@@ -163,7 +164,7 @@ fn clients_of_a_namespace_that_is_not_here_can_be_asked() {
 }
 
 #[test]
-fn who_gives_less_than_it_has_is_missing() {
+fn a_server_that_gives_less_than_it_has_is_missing() {
     let scene = Scene::new();
     let mut other = scene.other("/");
     let rooms = all_rooms(&scene.member, "/");
@@ -175,7 +176,7 @@ fn who_gives_less_than_it_has_is_missing() {
 }
 
 #[test]
-fn one_that_has_gone_is_missing_as_long_as_it_may_come_back() {
+fn a_server_that_has_gone_is_missing_while_it_may_come_back() {
     let scene = Scene::where_others_return_in(Duration::from_secs(1));
     let (mut one, other) = (scene.other("/"), scene.other("/"));
     assert_eq!(count(&scene.member, "/"), Ok(3));
@@ -190,7 +191,7 @@ fn one_that_has_gone_is_missing_as_long_as_it_may_come_back() {
 }
 
 #[test]
-fn the_first_that_comes_back_does_not_stand_for_all_that_are_away() {
+fn the_first_server_to_come_back_does_not_hide_the_others() {
     let scene = Scene::new();
     let others = [scene.other("/"), scene.other("/")];
     assert_eq!(count(&scene.member, "/"), Ok(3));
@@ -208,7 +209,7 @@ fn the_first_that_comes_back_does_not_stand_for_all_that_are_away() {
 }
 
 #[test]
-fn who_comes_to_redis_late_does_not_believe_its_first_count() {
+fn a_server_that_finds_redis_late_does_not_trust_its_first_count() {
     let mut redis = Server::start(&[]);
     redis.kill();
     let limits = Limits { redis_connect_timeout: Duration::from_secs(60), ..Limits::default() };
@@ -221,7 +222,7 @@ fn who_comes_to_redis_late_does_not_believe_its_first_count() {
 }
 
 #[test]
-fn after_an_outage_those_who_were_there_before_are_missing_until_they_are_back() {
+fn after_an_outage_earlier_servers_are_missing_until_they_are_back() {
     let mut scene = Scene::new();
     let mut others = vec![scene.other("/")];
     assert_eq!(count(&scene.member, "/"), Ok(2));
@@ -276,7 +277,7 @@ fn a_namespace_that_may_not_be_asked_costs_the_server_nothing() {
 }
 
 #[test]
-fn a_server_counts_as_there_when_its_namespaces_are_heard() {
+fn a_server_is_in_the_cluster_once_its_namespaces_are_subscribed_to() {
     let redis = Server::start(&[]);
     for _ in 0..20 {
         let _member = Member::start(Config::default(), redis.address());

@@ -1,4 +1,4 @@
-//! What crosses from one server to the other: all of it, in order, whatever waits where.
+//! Messages cross from one server to the other completely and in order, wherever they have to wait.
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;

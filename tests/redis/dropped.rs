@@ -1,4 +1,4 @@
-//! Messages that mean nothing, or too much: dropped, counted by the reason, and told of once a minute.
+//! Messages that are invalid or too long: dropped, counted by the reason, and logged once a minute.
 
 use kinglet::cluster::redis::Kind;
 use kinglet::{Config, Limits};
@@ -14,7 +14,7 @@ fn broadcast(namespace: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn what_is_dropped_is_counted_by_its_reason_and_told_of_once_a_minute() {
+fn dropped_messages_are_counted_by_reason_and_logged_once_a_minute() {
     logs::keep();
     let redis = Server::start(&[]);
     let member = Member::start(Config::default(), redis.address());
@@ -47,7 +47,7 @@ fn what_is_dropped_is_counted_by_its_reason_and_told_of_once_a_minute() {
 }
 
 #[test]
-fn who_is_sent_too_much_misses_that_and_nothing_else() {
+fn a_server_that_is_sent_too_long_a_message_misses_only_that() {
     logs::keep();
     let redis = Server::start(&[]);
     let limits = Limits { redis_message: 100_000, ..Limits::default() };

@@ -1,4 +1,4 @@
-//! Who ends, or leaves a namespace, says goodbye, and is not missed.
+//! A server that ends, or leaves a namespace, says goodbye, and is not missed.
 
 use std::sync::mpsc::channel;
 use std::time::Duration;
@@ -18,7 +18,7 @@ fn count(member: &Member) -> Result<usize, MissingServers<usize>> {
     counts.recv_timeout(super::support::PATIENCE).expect("an answer")
 }
 
-/// A member that misses others for an hour.
+/// A member that counts others as missing for an hour.
 fn patient(redis: &Server) -> Member {
     let limits = Limits { redis_connect_timeout: Duration::from_secs(3600), ..Limits::default() };
     Member::start(Config { limits, ..Config::default() }, redis.address())
@@ -45,7 +45,7 @@ fn kind(request: &str) -> Value {
 }
 
 #[test]
-fn who_has_said_goodbye_is_not_missing() {
+fn a_server_that_said_goodbye_is_not_missing() {
     let redis = Server::start(&[]);
     let member = patient(&redis);
     let leaving = counted(&redis);
@@ -65,7 +65,7 @@ fn who_has_said_goodbye_is_not_missing() {
 }
 
 #[test]
-fn who_ends_says_goodbye_once_redis_has_confirmed_that_it_is_not_counted() {
+fn a_stopping_server_says_goodbye_once_redis_no_longer_counts_it() {
     let redis = Server::start(&[]);
     let member = Member::start(Config::default(), redis.address());
     let mut other = counted(&redis);
@@ -81,7 +81,7 @@ fn who_ends_says_goodbye_once_redis_has_confirmed_that_it_is_not_counted() {
 }
 
 #[test]
-fn who_leaves_a_namespace_says_goodbye_there() {
+fn a_server_that_leaves_a_namespace_says_goodbye_there() {
     let redis = Server::start(&[]);
     let member = Member::begin_with(Config::default(), redis.address(), |server| {
         server.of_dynamic(|name| name == "/room");
@@ -98,7 +98,7 @@ fn who_leaves_a_namespace_says_goodbye_there() {
 }
 
 #[test]
-fn a_goodbye_that_redis_is_not_there_for_is_not_said_later() {
+fn a_goodbye_without_redis_is_not_sent_later() {
     let mut redis = Server::start(&[]);
     let member = Member::begin_with(Config::default(), redis.address(), |server| {
         server.of_dynamic(|name| name == "/room");
@@ -111,7 +111,7 @@ fn a_goodbye_that_redis_is_not_there_for_is_not_said_later() {
     redis.run();
     let mut other = redis.client();
     other.subscribe("socket.io-request#/room#");
-    // All that is published before the goodbye for `/` has come by then.
+    // All messages before the goodbye for `/` have come by then.
     let mut root = counted(&redis);
     until_counted(&redis, 2);
     drop(member);

@@ -1,4 +1,4 @@
-//! Who is connected hears the other servers: a CONNECT waits for its namespace's subscriptions.
+//! A connected socket hears other servers: a CONNECT waits for its namespace's subscriptions.
 
 use std::time::Duration;
 
@@ -21,14 +21,14 @@ fn member(subscribe_wait: Duration, redis: RedisServer) -> Member {
     member
 }
 
-/// Says what shows that all before has been handled.
+/// Sends an event whose answer proves that earlier ones were handled.
 fn settle(client: &mut Client) {
     client.send("42[\"echo\"]");
     assert_eq!(client.text(), "42[\"echo\"]");
 }
 
 #[test]
-fn who_is_let_into_a_new_namespace_hears_the_others_at_once() {
+fn a_socket_in_a_new_namespace_hears_other_servers_at_once() {
     let redis = Server::start(&[]);
     let member = member(FOR_EVER, redis.address());
     let mut counter = redis.client();
@@ -58,7 +58,7 @@ fn a_connect_waits_for_a_slow_redis_and_others_do_not() {
 }
 
 #[test]
-fn who_has_waited_long_enough_is_let_in_and_counted() {
+fn a_connect_that_waits_too_long_is_let_in_and_counted() {
     let redis = Server::start(&[]);
     let member = member(Duration::from_millis(50), redis.address());
     let mut client = member.client();
@@ -67,7 +67,7 @@ fn who_has_waited_long_enough_is_let_in_and_counted() {
     assert!(client.text().starts_with("40/room,"));
     assert_eq!(member.handle.cluster_metrics().unwrap().unheard, 1);
     redis.thaw();
-    // What is confirmed later lets nobody in a second time.
+    // A late confirmation does not let a socket in a second time.
     client.send("40/room-2,");
     assert!(client.text().starts_with("40/room-2,"));
     settle(&mut client);
@@ -103,7 +103,7 @@ fn a_connect_that_waits_when_redis_goes_is_let_in() {
 }
 
 #[test]
-fn one_that_leaves_while_it_waits_is_forgotten() {
+fn a_socket_that_leaves_while_it_waits_is_forgotten() {
     let redis = Server::start(&[]);
     let member = member(FOR_EVER, redis.address());
     let (mut leaving, mut staying) = (member.client(), member.client());

@@ -1,4 +1,4 @@
-//! Who is let in, who is not, and that passwords are told to nobody else.
+//! Log-ins: which succeed, which fail, and that passwords go nowhere else.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -11,7 +11,7 @@ use crate::support::listener::{Listener, quick};
 use crate::support::logs;
 use crate::support::server::Server;
 
-/// Sends itself a message through a server that wants a log-in.
+/// Passes a message through a server that wants a log-in.
 fn passes(server: RedisServer) {
     let listener = Listener::on(&quick(server), "news");
     listener.until_up();
@@ -93,7 +93,7 @@ fn a_server_that_wants_a_password_is_noticed_without_one() {
 }
 
 #[test]
-fn a_password_that_redis_repeats_is_not_told() {
+fn a_password_that_redis_repeats_is_not_logged() {
     logs::keep();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -110,7 +110,7 @@ fn a_password_that_redis_repeats_is_not_told() {
     assert!(logs::with("hunter2-7741").is_empty(), "{:?}", logs::with("hunter2-7741"));
 }
 
-/// Why a server that answers so, whatever it is told, is given up.
+/// The fault of a server that always sends this answer.
 fn fault_of(answer: &'static [u8]) -> Fault {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -124,7 +124,7 @@ fn fault_of(answer: &'static [u8]) -> Fault {
 }
 
 #[test]
-fn what_is_no_redis_is_noticed() {
+fn a_server_that_is_not_redis_is_noticed() {
     for answer in
         [b"HTTP/1.1 400 Bad Request\r\n\r\n".as_slice(), b"+OK\r\n", b"*0\r\n", b"$-1\r\n", b":x\r\n", b"\r\n"]
     {

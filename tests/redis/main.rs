@@ -1,4 +1,4 @@
-//! The way to Redis against real servers, each test with one of its own.
+//! The connections to Redis, with a real server for each test.
 #![expect(clippy::unwrap_used, reason = "a test ends where something fails")]
 
 mod completeness;

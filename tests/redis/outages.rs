@@ -1,4 +1,4 @@
-//! Redis goes, and comes back.
+//! Outages: Redis goes away and comes back.
 
 use std::time::Duration;
 
@@ -31,20 +31,20 @@ fn a_server_that_is_absent_at_the_start_is_found_when_it_comes() {
 }
 
 #[test]
-fn what_was_published_during_an_outage_leaves_in_order_afterwards() {
+fn messages_published_during_an_outage_leave_in_order_afterwards() {
     let mut server = Server::start(&[]);
     let listener = Listener::on(&quick(server.address()), "numbers");
     listener.until_up();
     server.kill();
     listener.until_down();
-    // The publisher may have noticed later than the subscriber, and what it sends before it does is lost.
+    // The publisher may notice later than the subscriber, and messages that it sends before that are lost.
     listener.until_counted(|counted| counted.failed_connections >= 4);
     for number in 0..5000 {
         listener.redis.publish("numbers", number.to_string(), Kind::Lasting);
     }
     assert_eq!(listener.redis.metrics().published, 0);
     server.run();
-    // The publisher may be there first; the last message is published when the hearer is there for certain.
+    // The publisher may be connected first, so the last message is published only once the hearer is subscribed.
     let mut hearer = server.client();
     hearer.subscribe("numbers");
     let counted = listener.until_counted(|counted| counted.published == 5000);

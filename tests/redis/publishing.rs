@@ -1,4 +1,4 @@
-//! What is published: each message once, in order, within bounds.
+//! Publishing: each message once, in order, within the limits.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -53,7 +53,7 @@ fn redis_sees_one_publish_for_each_and_nothing_else() {
 }
 
 #[test]
-fn what_waits_is_bounded_in_bytes() {
+fn the_queue_is_bounded_in_bytes() {
     let mut config = quick(Server::absent(&[]).address());
     config.limits.redis_queue = 10_000;
     let listener = Listener::start(&config);
@@ -70,7 +70,7 @@ fn what_waits_is_bounded_in_bytes() {
 }
 
 #[test]
-fn what_is_refused_is_counted_and_holds_up_nothing() {
+fn refused_messages_are_counted_and_hold_up_nothing() {
     let server = Server::with_user("default on nopass resetchannels &news +@all");
     let listener = Listener::on(&quick(server.address()), "news");
     listener.until_up();
@@ -114,13 +114,13 @@ fn a_message_is_published_at_most_once_however_often_the_connection_breaks() {
 }
 
 #[test]
-fn what_was_taken_without_an_answer_is_not_sent_again_and_the_rest_is() {
+fn messages_without_an_answer_are_not_sent_again_and_the_rest_is() {
     const COUNT: u64 = 2000;
     let server = Forgetful::start(10, 5);
     let mut config = quick(format!("redis://127.0.0.1:{}", server.port).parse().unwrap());
     config.limits.redis_queue = usize::MAX;
     let listener = Listener::start(&config);
-    // Longer than fit on the way at once, so that something is left for later connections.
+    // More than fits into one connection's buffers, so that some is left for later connections.
     let filler = "x".repeat(10_000);
     for number in 0..COUNT {
         listener.redis.publish("numbers", format!("{number} {filler}"), Kind::Lasting);

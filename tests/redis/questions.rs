@@ -14,7 +14,7 @@ use super::support::server::Server;
 
 type Rooms = Result<Vec<String>, MissingServers<Vec<String>>>;
 
-/// A server in a cluster, and another that counts as one and says nothing by itself.
+/// A server in a cluster, and a bare client that counts as a second one and is silent by itself.
 struct Scene {
     member: Member,
     hears: Client,
@@ -36,7 +36,7 @@ impl Scene {
         Self { member, hears, says: redis.client(), redis }
     }
 
-    /// Asks for all rooms; gives the id of the request and where the answer comes.
+    /// Asks for all rooms; returns the request's id and a receiver of the answer.
     fn ask(&mut self) -> (String, Receiver<Rooms>) {
         let rooms = all_rooms(&self.member);
         let request: serde_json::Value = serde_json::from_str(&self.hears.message()).unwrap();
@@ -49,12 +49,12 @@ impl Scene {
     }
 }
 
-/// A word as Redis takes it in a command that is a line.
+/// A word in the quotes that Redis wants in an inline command.
 fn quoted(word: &str) -> String {
     format!("\"{}\"", word.replace('"', "\\\""))
 }
 
-/// Asks a server for the rooms of all; gives where the answer comes.
+/// Asks a server for all rooms; returns a receiver of the answer.
 fn all_rooms(member: &Member) -> Receiver<Rooms> {
     let (sender, rooms) = channel();
     member.handle.of("/").all_rooms(move |answer| sender.send(answer).unwrap());
@@ -77,7 +77,7 @@ fn a_server_that_does_not_answer_in_time_is_missing_and_its_late_answer_is_ignor
 }
 
 #[test]
-fn answers_that_are_none_or_to_other_questions_end_nothing() {
+fn invalid_answers_and_those_to_other_questions_end_nothing() {
     let mut scene = Scene::new(PATIENCE * 2);
     let (request, rooms) = scene.ask();
     let (other, others) = scene.ask();
@@ -90,7 +90,7 @@ fn answers_that_are_none_or_to_other_questions_end_nothing() {
     scene.answer(&request, "[\"a\"]");
     assert_eq!(received(&rooms).unwrap(), ["a"]);
     scene.member.until("let go", |handle| handle.metrics().collections == 0);
-    // The question is over: it has gone, and a second answer finds nobody.
+    // The question is over, so a second answer finds nobody.
     scene.answer(&request, "[\"again\"]");
     scene.member.until("all heard", |handle| handle.cluster_metrics().unwrap().redis.received >= 7);
     assert!(rooms.try_recv().is_err());
@@ -102,7 +102,7 @@ fn answers_that_are_none_or_to_other_questions_end_nothing() {
 fn an_answer_that_there_is_no_room_for_is_missing_at_once() {
     let limits = Limits { collected_answers: 1000, requests_timeout: Duration::from_secs(3600), ..Limits::default() };
     let mut scene = Scene::with(limits);
-    // A second time, as what was kept is given back.
+    // A second time, because the budget was given back.
     for _ in 0..2 {
         let (request, rooms) = scene.ask();
         scene.answer(&request, &format!("[\"{}\"]", "x".repeat(1000)));
@@ -121,7 +121,7 @@ fn an_answer_that_there_is_no_room_for_is_missing_at_once() {
 }
 
 #[test]
-fn a_panic_of_who_counts_the_servers_is_counted_and_goes_no_further() {
+fn a_panic_in_the_callback_of_a_count_is_counted_and_contained() {
     let scene = Scene::new(PATIENCE);
     scene.member.handle.server_count(|_| panic!("of the one who counts"));
     let (sender, counts) = channel();

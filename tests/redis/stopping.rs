@@ -1,4 +1,4 @@
-//! The end.
+//! The end of the connections to Redis: what leaves before it, and how long it may take.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use crate::support::server::Server;
 const SOON: Duration = Duration::from_secs(5);
 
 #[test]
-fn what_waits_is_published_before_the_end() {
+fn queued_messages_are_published_before_the_end() {
     let server = Server::start(&[]);
     let mut hearer = server.client();
     hearer.subscribe("numbers");
@@ -33,7 +33,7 @@ fn what_waits_is_published_before_the_end() {
 }
 
 #[test]
-fn a_stopped_way_takes_nothing_and_tells_nothing() {
+fn a_stopped_connection_takes_nothing_and_reports_nothing() {
     let server = Server::start(&[]);
     let listener = Listener::on(&quick(server.address()), "news");
     listener.until_up();
@@ -74,7 +74,7 @@ fn a_frozen_server_delays_the_end_until_the_deadline_only() {
 }
 
 #[test]
-fn a_frozen_server_does_not_delay_the_end_for_its_word_on_subscriptions() {
+fn a_frozen_server_s_confirmations_do_not_delay_the_end() {
     let server = Server::start(&[]);
     let listener = Listener::on(&quick(server.address()), "news");
     listener.until_up();
@@ -86,7 +86,7 @@ fn a_frozen_server_does_not_delay_the_end_for_its_word_on_subscriptions() {
 }
 
 #[test]
-fn an_absent_server_delays_the_end_only_if_something_waits() {
+fn an_absent_server_delays_the_end_only_if_messages_wait() {
     let server = Server::absent(&[]);
     for (waits, at_least) in [(false, Duration::ZERO), (true, Duration::from_millis(300))] {
         let listener = Listener::start(&quick(server.address()));

@@ -1,4 +1,4 @@
-//! Subscriptions, and what comes by them.
+//! Subscriptions, and the messages that come by them.
 
 use bytes::Bytes;
 use kinglet::RedisServer;
@@ -66,7 +66,7 @@ fn a_pause_follows_messages_and_nothing_else() {
 }
 
 #[test]
-fn what_is_published_after_the_confirmation_is_heard() {
+fn a_message_after_the_confirmation_is_heard() {
     let server = Server::start(&[]);
     let listener = Listener::start(&quick(server.address()));
     listener.until_up();
@@ -95,7 +95,7 @@ fn a_subscription_that_was_ended_hears_nothing() {
 }
 
 #[test]
-fn of_wishes_that_change_often_the_last_holds() {
+fn the_last_of_many_changes_to_a_subscription_holds() {
     let server = Server::start(&[]);
     let listener = Listener::start(&quick(server.address()));
     listener.until_up();
@@ -113,7 +113,7 @@ fn of_wishes_that_change_often_the_last_holds() {
 }
 
 #[test]
-fn wishes_that_change_while_redis_is_slow_do_not_pile_up() {
+fn changes_to_subscriptions_do_not_pile_up_while_redis_is_slow() {
     let server = Server::start(&[]);
     let listener = Listener::on(&quick(server.address()), "news");
     listener.until_up();
@@ -130,7 +130,7 @@ fn wishes_that_change_while_redis_is_slow_do_not_pile_up() {
     listener.redis.subscribe([Topic::channel("end")]);
     server.thaw();
     listener.until_subscribed("end");
-    // Those that Redis was told of while it was thought to be quick.
+    // The commands that were sent before Redis was noticed to be slow.
     assert!(calls("unsubscribe") < 10_000, "{} times", calls("unsubscribe"));
     server.client().ask("PUBLISH news rain");
     assert_eq!(listener.text(), "rain");
@@ -177,7 +177,7 @@ fn count_within(listener: &Listener, channel: &'static str, timeout: Duration) -
 }
 
 #[test]
-fn a_panic_of_who_asks_does_not_end_the_publisher() {
+fn a_panic_in_the_callback_of_a_count_does_not_end_the_publisher() {
     let server = Server::start(&[]);
     let listener = Listener::on(&quick(server.address()), "news");
     listener.until_up();

@@ -1,4 +1,4 @@
-//! Messages that are too long for other servers: whoever emits them is told, and nobody gets a part.
+//! Messages that are too long for other servers: the emitter gets an error, and no client gets a part.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ fn counted(member: &Member) -> ClusterMetrics {
     member.handle.cluster_metrics().unwrap()
 }
 
-/// What `emit` says is too much by.
+/// The excess that the error of `emit` names.
 fn excess(emitted: Result<(), EmitError>) -> usize {
     let error = emitted.unwrap_err();
     let EmitError::TooLarge(TooLarge { length, most }) = error else { panic!("{error}") };

@@ -1,5 +1,5 @@
-//! Replay of the captured heartbeats. Only order and lower bounds of times are judged: how late a timer fires is the
-//! machine's affair.
+//! Replay of the captured heartbeats. Only the order and lower bounds of times are judged, because a busy machine may
+//! delay timers.
 
 use std::time::{Duration, Instant};
 

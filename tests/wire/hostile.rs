@@ -1,4 +1,4 @@
-//! Clients that mean no good: garbage of many kinds, and readers that do not read. The server goes on for all others.
+//! Hostile clients: garbage of many kinds, and clients that never read. The server goes on for all others.
 
 use std::net::TcpStream;
 
@@ -29,7 +29,7 @@ impl Random {
         (0..self.below(at_most + 1)).map(|_| self.next() as u8).collect()
     }
 
-    /// A text of characters that protocols give a meaning.
+    /// A text of characters that have a meaning in the protocols.
     fn text(&mut self, at_most: usize) -> String {
         let alphabet = *b"0123456789-,/[]{}\":b\x1e \\ue+x";
         (0..self.below(at_most + 1)).map(|_| char::from(alphabet[self.below(alphabet.len())])).collect()
@@ -91,7 +91,7 @@ fn garbage_of_any_kind_does_not_harm_the_server() {
         // The server may close, or reset, before it has read all of it.
         let _ = connection.try_send(&garbage);
         if n % 10 == 0 {
-            // Whatever it makes of the bytes, it does not keep the connection of a client that has gone.
+            // However it reads the bytes, it does not keep the connection of a client that has gone.
             connection.finish_sending();
             connection.drain_to_end();
         }

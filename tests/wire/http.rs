@@ -1,5 +1,5 @@
-//! Replay of the captured HTTP exchanges. The headers compared are those that clients and load balancers act on; Date,
-//! Keep-Alive and the coding of the transfer are the HTTP library's own.
+//! Replay of the captured HTTP exchanges. Only headers that clients and load balancers act on are compared; Date, Keep-Alive
+//! and the transfer coding are the HTTP library's own.
 
 use serde_json::Value;
 
@@ -18,8 +18,8 @@ const REFUSED_BY_SESSION: &[&str] = &["eh-018", "eh-019", "eh-022", "eh-023"];
 /// One session from its first POST to its end.
 const CONVERSATION: &[&str] = &["eh-025", "eh-026", "eh-027", "eh-028", "eh-029"];
 
-/// CORS with a list of origins. The captured server of eh-053 to eh-056 and eh-075 had one fixed origin, that of the request;
-/// that of eh-057 to eh-059 no credentials; both had a cookie.
+/// CORS with a list of origins. The captured server of eh-053 to eh-056 and eh-075 had one fixed origin, the request's; the
+/// server of eh-057 to eh-059 had no credentials. Both had a cookie.
 const CORS_LIST: &[&str] = &["eh-053", "eh-054", "eh-056", "eh-057", "eh-058", "eh-059"];
 
 /// Answers to WebSocket upgrades that begin a session.
@@ -31,7 +31,7 @@ const REFUSED_UPGRADES: &[&str] = &["eh-065", "eh-066", "eh-068", "eh-069", "eh-
 /// Entries with a test of their own.
 const SINGLE: &[&str] = &["eh-067", "eh-073", "eh-075"];
 
-/// Entries whose settings the conformance application does not have, and why.
+/// Entries with settings that the conformance application does not have, and why.
 const SKIPPED: &[(&str, &str)] = &[
     ("eh-017", "the client bundle is not served"),
     ("eh-020", "CORS cannot be switched off: OPTIONS is a preflight"),
@@ -39,7 +39,7 @@ const SKIPPED: &[(&str, &str)] = &[
     ("eh-055", "a fixed CORS origin that is not the request's"),
 ];
 
-/// Headers whose presence and value must be the captured ones.
+/// Headers that must be present and have values as captured.
 const COMPARED: &[&str] = &[
     "content-type",
     "cache-control",
@@ -60,7 +60,7 @@ const COMPARED: &[&str] = &[
     "sec-websocket-version",
 ];
 
-/// What the settings of the server change in a captured answer.
+/// How the server's settings change a captured answer.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Cors {
     /// Any origin may read it: the application's default.
@@ -144,7 +144,7 @@ fn refused_upgrades_are_answered_in_plain_text_and_cut() {
     for id in REFUSED_UPGRADES {
         let mut exchange = Exchange::of(&vectors, id);
         if *id == "eh-068" {
-            // Node finds the wrong protocol after its 101, and writes the refusal behind it: here it is refused before.
+            // Node notices the wrong protocol after its 101, and writes the refusal behind it. This server refuses before.
             let begin = exchange.expected.windows(12).position(|window| window == b"HTTP/1.1 400").expect("a refusal");
             exchange.expected.drain(..begin);
         }
@@ -272,7 +272,7 @@ fn latin1(text: &str) -> Vec<u8> {
     text.chars().map(|c| u8::try_from(u32::from(c)).expect("ISO 8859-1")).collect()
 }
 
-/// A value as far as it means something: Vary and Upgrade are lists of names without case.
+/// A value for comparison: Vary and Upgrade are lists of names without case.
 fn normalised(name: &str, value: Option<String>) -> Option<String> {
     let value = value?;
     if !matches!(name, "vary" | "upgrade") {

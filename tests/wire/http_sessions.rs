@@ -1,17 +1,17 @@
-//! Replay of the captured exchanges that end, or do not end, a polling session: bad packets, overlaps, lost connections,
-//! bodies at the limit. The reason of the end is asked for by another client.
+//! Replay of the captured exchanges that end, or do not end, a polling session: bad packets, overlaps, lost connections, bodies
+//! at the limit. Another client asks for the reason of the end.
 
 use serde_json::json;
 
 use crate::http::{Cors, Exchange};
 use crate::support::{Connection, Frame, Polling, Server, Socket, Vectors, WebSocket};
 
-/// What becomes of a session after a POST that was answered.
+/// A session's state after an answered POST.
 #[derive(Debug)]
 enum After {
     /// It goes on: the next GET is held until there is something to send.
     Lives,
-    /// It is gone at once. Socket.IO's reason, unless the POST itself brings the socket that leaves.
+    /// It is gone at once, with this Socket.IO reason, unless the POST itself brings the socket that leaves.
     Gone(Option<&'static str>),
     /// It is closed by the next GET, which gets the close packet.
     ClosesOnGet,
@@ -135,7 +135,7 @@ fn the_close_packet_of_a_client_frees_its_held_get() {
 #[test]
 fn a_get_that_the_close_packet_has_overtaken_is_answered() {
     let server = Server::start();
-    // The GET has a moment only: one that this machine delays comes too late, one in twenty does not.
+    // The GET has only a moment. This machine may delay some, but one in twenty comes in time.
     let in_time = (0..20).any(|_| {
         let session = Polling::tracked(&server, "overtaken");
         let (mut post, mut get) = (session.attach(), session.attach());
@@ -183,7 +183,7 @@ fn a_body_over_the_limit_is_refused_and_one_at_the_limit_is_not() {
     let mut connection = session.attach();
     connection.send(&over.request);
     let refused = connection.response();
-    // Node keeps the connection; one that closes behind the refusal is as good.
+    // Node keeps the connection. Closing it after the refusal is as good.
     refused.assert_is(413, "");
     assert_eq!(refused.header("access-control-allow-origin").as_deref(), Some("*"));
 

@@ -1,4 +1,4 @@
-//! Replay of the captured ends that the server brings about: connect timeout, disconnects, its own end.
+//! Replay of the captured ends that the server causes: connect timeout, disconnects, its own end.
 
 use std::time::{Duration, Instant};
 
@@ -41,7 +41,7 @@ fn a_session_that_left_all_its_namespaces_stays_open() {
     let mut socket = Socket::connect(&server);
     socket.ws.send_text("41");
     socket.ws.expect_nothing_more();
-    // A session that opened later and joined nothing: when it is closed, the time of the first is over.
+    // A session that opened later and joined no namespace. When it is closed, the first session's time is over.
     let (mut later, _) = WebSocket::open(&server);
     later.expect_close();
     socket.ws.expect_nothing_more();

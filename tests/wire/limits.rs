@@ -1,4 +1,4 @@
-//! The documented limits of HTTP requests and WebSocket messages, and what happens at them.
+//! The documented limits of HTTP requests and WebSocket messages, and the answers at them.
 
 use serde_json::json;
 
@@ -13,7 +13,7 @@ const MAX_PAYLOAD: usize = 1000;
 /// Most fragments of a WebSocket message.
 const FRAGMENTS: usize = 131_072;
 
-/// What a server says to a request that it does not take.
+/// Panics unless the request is refused with this status.
 fn assert_refused(connection: &mut Connection, request: &[u8], status: u16) {
     connection.send(request);
     let response = connection.response();

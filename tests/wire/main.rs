@@ -1,9 +1,9 @@
-//! The server's bytes, judged over raw TCP: the example `conformance` runs as a process of its own and is held against the
-//! vectors captured from Node's server (`tests/vectors`), and against the documented limits.
+//! The server's bytes over raw TCP: the example `conformance` runs as a process of its own. Its bytes are compared with the
+//! vectors captured from Node's server (`tests/vectors`), and with the documented limits.
 //!
-//! `KINGLET_CONFORMANCE` names another program to judge in its place; it must take the same settings from its environment.
-//! Time is only ever a bound here: a test waits for bytes, for the end of a connection, or for an answer that proves that
-//! what was sent before it has been handled.
+//! `KINGLET_CONFORMANCE` names another program to test in its place; it must take the same settings from its environment. Time
+//! is only ever a bound here: a test waits for bytes, for the end of a connection, or for an answer that proves that earlier
+//! input was handled.
 
 mod compression;
 mod heartbeat;

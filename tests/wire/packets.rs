@@ -1,4 +1,4 @@
-//! Replay of captured Socket.IO packets: violations, oddities that pass, and the bytes the server itself makes.
+//! Replay of captured Socket.IO packets: violations, accepted oddities, and the server's own bytes.
 
 use serde_json::json;
 

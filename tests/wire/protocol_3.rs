@@ -1,4 +1,4 @@
-//! Replay of the captured sessions of protocol 3, as 2.x clients have them. JSONP is not spoken.
+//! Replay of the captured sessions of protocol 3, as 2.x clients have them. JSONP is not supported.
 
 use std::time::{Duration, Instant};
 
@@ -44,7 +44,7 @@ struct Session {
 }
 
 impl Session {
-    /// Opens a session by a handshake of this query. Gives the handshake's answer, too.
+    /// Opens a session by a handshake with this query. Returns the handshake's answer, too.
     fn open(server: &Server, query: &'static str) -> (Self, Response) {
         let mut connection = server.connect();
         connection.send(request("GET", query, "", "", b"").as_slice());
@@ -178,7 +178,7 @@ fn binary_data_comes_in_a_payload_of_bytes() {
 }
 
 #[test]
-fn binary_data_comes_as_text_to_who_asks_for_it() {
+fn binary_data_comes_as_text_to_clients_that_ask_for_it() {
     let server = Server::with(ALLOWED);
     let mut session = Session::greeted(&server, "EIO=3&b64=1&");
     let captured = &Vectors::v3_sessions().get("v3-007")["text"].clone();
@@ -264,7 +264,7 @@ fn a_wrong_payload_ends_the_session() {
 #[test]
 fn the_open_packet_of_a_websocket_comes_apart_from_the_answer() {
     let server = Server::with(ALLOWED);
-    // Where this machine keeps the reader waiting, both are there when it comes.
+    // If this machine delays the reader, both are there when it reads, so several attempts are made.
     assert!((0..20).any(|_| !websocket(&server, "").connection.has_unread()));
 }
 
@@ -316,7 +316,7 @@ fn ids_are_made_from_the_session_s_and_are_rooms() {
     ws.expect_text("42[\"hello\"]");
     ws.send_text(&format!("42/custom,[\"in\",{{\"rooms\":\"/custom#{sid}\"}},\"hello\"]"));
     ws.expect_text("42/custom,[\"hello\"]");
-    // An id of one namespace means nobody in another, and a sender leaves itself out.
+    // An id of one namespace names no socket of another, and a sender is left out.
     ws.send_text(&format!("42/custom,[\"in\",{{\"rooms\":\"{sid}\"}},\"hello\"]"));
     ws.send_text(&format!("42[\"to\",{{\"rooms\":\"{sid}\"}},\"hello\"]"));
     ws.expect_nothing_more();

@@ -1,5 +1,5 @@
-//! What proxies and browsers ask for beside what was captured, answered as Node's server does. `beside-node.test.mjs` holds the
-//! same against Node itself.
+//! Requests of proxies and browsers that were not captured, answered as by Node's server. `beside-node.test.mjs` holds the same
+//! against Node itself.
 
 use crate::support::{Connection, Server, WebSocket};
 
@@ -29,7 +29,7 @@ fn an_upgrade_that_a_proxy_of_http_1_0_has_taken_out_is_no_upgrade() {
 }
 
 #[test]
-fn what_is_expected_beyond_100_continue_gets_417_and_the_connection_goes_on() {
+fn an_expectation_other_than_100_continue_gets_417_and_the_connection_goes_on() {
     let server = Server::start();
     for target in ["/", "/socket.io/?EIO=4&transport=polling", "/elsewhere"] {
         let mut connection = server.connect();

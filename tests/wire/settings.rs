@@ -1,4 +1,4 @@
-//! The settings of the example `conformance`: its own, the library's beneath them, and what is wrong.
+//! The settings of the example `conformance`: its own, the library's beneath them, and wrong ones.
 
 use std::process::Command;
 
@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::support::{Server, WebSocket, program};
 
-/// What the server says of itself in a handshake.
+/// The content of the handshake's open packet.
 fn opened(vars: &[(&str, &str)]) -> Value {
     let server = Server::with_vars(vars);
     let open = WebSocket::open_with(&server, "", &[]).text();

@@ -12,7 +12,7 @@ const JUDGED: &[&str] = &[
     "eb-012", "eb-013",
 ];
 
-/// Entries whose settings the conformance application does not have, and why.
+/// Entries with settings that the conformance application does not have, and why.
 const SKIPPED: &[(&str, &str)] = &[
     ("eb-014", "allowUpgrades is not one of its settings"),
     ("eb-015", "transports is not one of its settings"),

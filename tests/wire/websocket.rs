@@ -7,7 +7,7 @@ use crate::support::{Frame, Polling, Server, Socket, Vectors, WebSocket, hex};
 /// Entries of the WebSocket layer and of Engine.IO packets.
 const FRAMES: &[&str] = &["eb-023", "eb-024", "eb-025", "eb-032", "eb-035"];
 
-/// Entries that end a session that has no socket yet when captured. Here it has one, to see the reason.
+/// Entries that end a session. The captured session had no socket yet; here it has one, to see the reason.
 const ENDS: &[&str] = &["eb-026", "eb-027", "eb-028", "eb-029", "eb-030", "eb-031", "eb-033", "eb-034"];
 
 /// The entries judged here.
@@ -103,7 +103,7 @@ impl<'a> Replay<'a> {
         assert_eq!(Polling::knows(&mut server.connect(), &sid), !closed, "{}: the session", self.id);
         drop(open);
         if stays {
-            // Its farewell must not come between the frames of the next replay.
+            // Its disconnection must not come between the frames of the next replay.
             observer.reason_of(self.id);
         }
     }
@@ -114,8 +114,8 @@ impl<'a> Replay<'a> {
         self.judge(ws, &Frame { first: 0x8a, payload: b"fence".to_vec() });
     }
 
-    /// Judges the next frame, and behind a CONNECT answer the greeting of the application. What the application says to all
-    /// while a tracked socket leaves may still reach that socket.
+    /// Judges the next frame, and behind a CONNECT answer the greeting of the application. A broadcast of the application while
+    /// a tracked socket leaves may still reach that socket.
     fn judge(&self, ws: &mut WebSocket, expected: &Frame) {
         let mut got = ws.frame();
         while got.payload.starts_with(b"42[\"rooms-at-disconnecting\",") {

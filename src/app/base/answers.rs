@@ -1,4 +1,4 @@
-//! What many clients answered.
+//! Answers of several clients to a broadcast.
 
 use serde::de::DeserializeOwned;
 use serde::ser::{Serialize, SerializeSeq, Serializer};
@@ -8,11 +8,12 @@ use crate::socketio::{Arguments, FirstArgument};
 
 /// The acknowledgements of a broadcast, or of an event for other servers, in the order in which they came.
 ///
-/// As one value, they are the list of every client's first argument, `null` for one who acknowledged without.
+/// Serialised as one value, they are the list of every client's first argument; `null` for a client that acknowledged
+/// without one.
 #[derive(Debug, Clone, Default)]
 pub struct Answers(Vec<Arguments>);
 
-/// Some clients that got a broadcast did not answer in time, or have left: what the others answered.
+/// Some clients that got a broadcast did not answer in time, or have left. It contains the answers of the others.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("operation has timed out")]
 pub struct MissingAnswers {
@@ -44,12 +45,12 @@ impl Answers {
         self.0.is_empty()
     }
 
-    /// The arguments of each.
+    /// The arguments of each answer.
     pub fn iter(&self) -> std::slice::Iter<'_, Arguments> {
         self.0.iter()
     }
 
-    /// The first argument of each.
+    /// The first argument of each answer.
     ///
     /// # Errors
     /// If a client answered with another type, or without an argument.

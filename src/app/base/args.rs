@@ -10,9 +10,9 @@ use crate::socketio::{self, Arguments, SocketId};
 
 /// The arguments of an event or an acknowledgement.
 ///
-/// A tuple is as many arguments as it has members, `()` is none. Anything that serde serialises is one argument by
-/// reference; common types are so by value, too. [`Arguments`] that were received are by value what they were, and by
-/// reference one list.
+/// Each member of a tuple is one argument; `()` is none. A reference to anything that serde serialises is one argument,
+/// and so is a value of a common type. Received [`Arguments`] by value are the same arguments again; by reference they
+/// are one list.
 ///
 /// ```
 /// # fn arguments(_: impl kinglet::Args) {}
@@ -69,12 +69,12 @@ impl Writer {
 }
 
 impl Written {
-    /// What was written, for what travels between servers without binary data.
+    /// The written arguments, for a message between servers without binary data.
     pub(in crate::app) fn without_binary(self) -> Result<String, EmitError> {
         if self.attachments.is_empty() { Ok(self.json) } else { Err(EmitError::Binary) }
     }
 
-    /// The event that was written, if the application hears of those that go out in the namespace.
+    /// The written event, if the application hears outgoing events of the namespace.
     pub(in crate::app) fn heard(
         &self,
         shared: &Shared,
@@ -88,7 +88,7 @@ impl Written {
     }
 }
 
-/// Writes an event's name, if there is one, and its arguments. A name that Socket.IO keeps for itself is refused.
+/// Writes an event's name, if there is one, and its arguments. A name that Socket.IO reserves is refused.
 pub(in crate::app) fn write(name: Option<&str>, args: &impl Args) -> Result<Written, EmitError> {
     if let Some(name) = name.filter(|name| socketio::is_reserved(name)) {
         return Err(EmitError::Reserved(name.to_owned()));

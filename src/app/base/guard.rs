@@ -1,4 +1,4 @@
-//! Calls of the program's handlers: how each ended is counted and logged, and goes no further.
+//! Calls the program's handlers. Failures and panics are counted and logged, and go no further.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
@@ -15,7 +15,7 @@ static FAILED: LineKind = LineKind::new(Level::Warn, module_path!(), "handlers t
 static TOOK_LONG: LineKind = LineKind::new(Level::Warn, module_path!(), "handlers that took long");
 static PANICKED: LineKind = LineKind::new(Level::Error, module_path!(), "handlers that panicked");
 
-/// From this time on, a handler holds its event loop up for too long.
+/// A handler that takes this long holds its event loop up for too long.
 const LONG: Duration = Duration::from_millis(100);
 
 /// How a handler ended.
@@ -33,7 +33,7 @@ pub(in crate::app) fn guard(shard: &Rc<Shard>, subject: Subject<'_>, what: &str,
     }
 }
 
-/// Says that a handler held its event loop up.
+/// Logs that a handler held its event loop up.
 #[cold]
 fn tell_long(shard: &Rc<Shard>, subject: Subject<'_>, what: &str, took: Duration) {
     TOOK_LONG.write(|| {

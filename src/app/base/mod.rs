@@ -1,4 +1,4 @@
-//! What all of `app` stands on: arguments and answers, the guard around the program's handlers, work for shards.
+//! The base of `app`: arguments and answers, the guard around the program's handlers, work for shards.
 
 mod answers;
 pub(in crate::app) mod args;

@@ -1,11 +1,11 @@
-//! What handlers return.
+//! Outcomes: the types that handlers may return.
 
 use std::fmt::Display;
 
-/// Why a handler failed, or that it did not.
+/// Why a handler failed; `None` if it did not.
 pub(in crate::app) type Failure = Option<String>;
 
-/// The result of a handler: nothing, or a `Result` whose error says why it failed.
+/// The result of a handler: nothing, or a `Result` with the reason of the failure as its error.
 pub trait Outcome {
     /// Why the handler failed; `None` if it did not.
     fn failure(self) -> Option<String>;

@@ -1,14 +1,14 @@
-//! Work for one shard, or for all.
+//! Runs work on one shard, or on all.
 
 use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::shard::{Left, Letter, Shard, Shared, SocketRef};
 
-/// Sockets for which something is done between two looks at the clock.
+/// Sockets that are handled between two looks at the clock.
 const AT_ONCE: usize = 16;
 
-/// Acts on one shard: at once if that is this thread's. `carried`: bytes that `act` holds beside itself.
+/// Acts on one shard: at once if it is this thread's. `carried`: bytes that `act` holds beside itself.
 pub(in crate::app) fn on_shard(
     shared: &Arc<Shared>,
     index: u8,
@@ -61,8 +61,9 @@ pub(in crate::app) fn everywhere<A: Fn(&Rc<Shard>) + Send + Sync + 'static>(
     }
 }
 
-/// Does something for each of the sockets that every shard chooses: on this thread's shard at once, on the others when they read
-/// their letters, some in a turn, as they may be many. `carried`: bytes that the two hold beside themselves.
+/// Acts on sockets of every shard, which the shard chooses: on this thread's shard at once, on the others when they read their
+/// letters. Each turn handles a part of them, because there may be many. `carried`: bytes that the two closures hold beside
+/// themselves.
 pub(in crate::app) fn for_each_socket(
     shared: &Arc<Shared>,
     carried: usize,

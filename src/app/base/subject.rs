@@ -8,12 +8,12 @@ use crate::socketio::SocketId;
 #[derive(Clone, Copy)]
 pub(in crate::app) enum Subject<'a> {
     Socket(SocketRef),
-    /// A socket that another thread knew, and that has left.
+    /// A socket that has left, as another thread knew it.
     Gone {
         id: &'a SocketId,
         namespace: &'a str,
     },
-    /// A socket that came to a room, or went.
+    /// A socket that joined a room, or left it.
     Member {
         id: &'a SocketId,
         room: &'a str,
@@ -25,12 +25,12 @@ pub(in crate::app) enum Subject<'a> {
     },
     Session(SessionRef),
     Namespace(&'a NamespaceRef),
-    /// Nobody that is still known.
+    /// No socket or session that is still known.
     Nobody,
 }
 
 impl Subject<'_> {
-    /// What follows in brackets, with a space before it; nothing if nobody is meant.
+    /// The subject in brackets, with a space before it; empty for nobody.
     pub(in crate::app) fn describe(self, shard: &Shard) -> String {
         let name = |namespace: &NamespaceRef| format!("{:?}", Excerpt(namespace.name(&shard.shared)));
         match self {

@@ -1,4 +1,4 @@
-//! Threads for handlers that block: few, with a bounded queue before them.
+//! A pool of a few threads for handlers that block, with a bounded queue.
 
 use std::collections::VecDeque;
 use std::io;
@@ -17,7 +17,7 @@ use crate::config::Config;
 use crate::log_line::LineKind;
 use crate::metrics::Limit;
 
-/// Time that blocking handlers have to end when the server stops; what waits for a thread then is dropped.
+/// Time that blocking handlers have to end when the server stops. Events that still wait after it are dropped.
 const STOP_TIMEOUT: Duration = Duration::from_secs(2);
 
 static REFUSED: LineKind = LineKind::new(Level::Warn, module_path!(), "refused events of blocking handlers");
@@ -30,7 +30,7 @@ type Job = Box<dyn FnOnce() + Send>;
 /// The threads that run blocking handlers, and the events that wait for one.
 #[derive(Default)]
 pub(crate) struct Pool {
-    /// Whether a blocking handler was declared; else no thread is started.
+    /// Whether a blocking handler was declared; otherwise no thread is started.
     wanted: AtomicBool,
     queue: Mutex<Queue>,
     /// Something waits, or the pool closes.
@@ -49,7 +49,7 @@ struct Queue {
     threads: usize,
     /// Whether the last event was refused: a burst is one line in the log.
     refusing: bool,
-    /// When the pool closes: the instant until which what waits may still begin.
+    /// Once the pool closes: the instant until which waiting events may still begin.
     until: Option<Instant>,
 }
 
@@ -60,7 +60,7 @@ impl Queue {
         Some(job)
     }
 
-    /// The bound that an event would exceed. One of any size fits when none waits.
+    /// The limit that an event would exceed. If none waits, an event of any size fits.
     fn exceeded(&self, size: usize) -> Option<Limit> {
         if self.jobs.len() >= self.most {
             Some(Limit::BlockingQueue)
@@ -121,7 +121,7 @@ impl Pool {
         self.ended.notify_all();
     }
 
-    /// Hands an event to a thread, or refuses it: then its handler never hears of it.
+    /// Hands an event to a thread, or refuses it, so that its handler never hears it.
     pub(super) fn dispatch(&self, socket: &Socket, event: &Event, handler: &Arc<BlockingHandler>) {
         let (handle, event, handler) = (socket.handle(), event.to_owned(), Arc::clone(handler));
         let size =
@@ -157,13 +157,13 @@ impl Pool {
         }
     }
 
-    /// Takes no more events. What waits may still begin, for a while.
+    /// Takes no more events. Waiting ones may still begin, for a while.
     pub(crate) fn close(&self) {
         self.lock_queue().until.get_or_insert_with(|| Instant::now() + STOP_TIMEOUT);
         self.work.notify_all();
     }
 
-    /// Waits until the threads have ended, at most as long as they have; leaves behind those that go on.
+    /// Waits until the threads have ended, up to their time limit. Threads that go on longer are left behind.
     pub(crate) fn join(&self) {
         self.close();
         let mut queue = self.lock_queue();

@@ -1,4 +1,4 @@
-//! Namespaces made by predicate: the first CONNECT with a fitting name creates them.
+//! Children: namespaces made at run time. The first CONNECT with a name that a predicate accepts makes one.
 
 use std::collections::{BTreeMap, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -13,35 +13,35 @@ use crate::shard::{Child, NamespaceKey, NoNamespace};
 
 type Predicate = Box<dyn Fn(&str) -> bool + Send + Sync>;
 
-/// A namespace by predicate: what those that come into being have in common.
+/// A declaration with a predicate: the handlers that its children have in common.
 struct Parent {
     fits: Predicate,
     namespace: Namespace,
 }
 
-/// The parents, and the children that clients brought into being.
+/// The parents, and their children.
 #[derive(Default)]
 pub(in crate::app) struct Children {
     parents: Vec<Parent>,
-    /// Looked at when a shard's first socket enters a child and when its last leaves, and by handles; never for a message.
+    /// It is locked when a shard's first socket enters a child, when its last leaves, and by handles; never for a message.
     table: RwLock<Table>,
 }
 
-/// What bounds the children.
+/// The limits of children.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::app) struct Bounds {
     /// How many there may be.
     pub(in crate::app) most: usize,
-    /// How long one stays that has no sockets; `None`: as long as there is room.
+    /// How long a child stays without sockets; `None`: as long as there is room.
     pub(in crate::app) stay: Option<Duration>,
 }
 
-/// What becomes of a child. It is told before anybody can find, or make anew, the child.
+/// A change of a child. It is reported before another thread can find the child, or make it anew.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::app) enum Change<'a> {
-    /// It has come into being.
+    /// It was made.
     Came(&'a str),
-    /// It had no sockets, and goes.
+    /// It had no sockets and is removed.
     Went(&'a str),
     /// The same, to make room for another.
     MadeRoom(&'a str),
@@ -50,9 +50,9 @@ pub(in crate::app) enum Change<'a> {
 #[derive(Default)]
 struct Table {
     by_name: HashMap<Arc<str>, Known, RandomState>,
-    /// Those without sockets, the longest first.
+    /// The children without sockets, the longest empty first.
     empty: BTreeMap<Emptied, Arc<str>>,
-    /// Children that ever were. Their keys follow those of the declared namespaces.
+    /// The number of children made so far. Their keys follow the declared namespaces' keys.
     made: u32,
 }
 
@@ -63,12 +63,12 @@ struct Known {
     child: Arc<Child>,
     /// Shards that have sockets in it.
     shards: usize,
-    /// Where it stands among those without.
+    /// Its place among the empty ones.
     emptied: Option<Emptied>,
 }
 
 impl Table {
-    /// Those go that have had no sockets for too long.
+    /// Removes children that have been empty for too long.
     fn sweep(&mut self, now: Instant, stay: Option<Duration>, heard: &mut impl FnMut(Change<'_>)) {
         let Some(stay) = stay else { return };
         while let Some(entry) = self.empty.first_entry()
@@ -80,7 +80,7 @@ impl Table {
         }
     }
 
-    /// The one goes that has had no sockets for the longest. Says whether there was one.
+    /// Removes the child that has been empty the longest. Returns false if none is empty.
     fn make_room(&mut self, heard: &mut impl FnMut(Change<'_>)) -> bool {
         let Some((_, name)) = self.empty.pop_first() else { return false };
         self.by_name.remove(&name);
@@ -90,12 +90,12 @@ impl Table {
 }
 
 impl Children {
-    /// Whether there may be any.
+    /// Whether there may be children.
     pub(in crate::app) fn may_be(&self) -> bool {
         !self.parents.is_empty()
     }
 
-    /// Adds a parent, whose name is a placeholder.
+    /// Adds a parent. Its name is a placeholder.
     pub(in crate::app) fn add_parent(&mut self, fits: Predicate, pool: &Arc<Pool>) -> &mut Namespace {
         let place = self.parents.len();
         let namespace = Namespace::new(format!("/_{place}"), pool);
@@ -108,15 +108,14 @@ impl Children {
         &self.parents[child.parent].namespace
     }
 
-    /// The child of that name, if it is there now.
+    /// The child with that name, if it exists now.
     pub(in crate::app) fn find(&self, name: &str) -> Option<Arc<Child>> {
         let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
         table.by_name.get(name).map(|known| Arc::clone(&known.child))
     }
 
-    /// Lets a shard into the child of that name, which comes into being if need be, with a key from `first` on. One more than
-    /// there may be takes the place of the one without sockets for the longest. `panicked` hears of predicates that panic; they
-    /// fit nothing.
+    /// Lets a shard into the child with that name. The child is made if need be, with a key from `first` on. At the limit it
+    /// replaces the child that has been empty the longest. `panicked` hears of predicates that panic, which accept nothing.
     pub(in crate::app) fn enter(
         &self,
         name: &str,
@@ -125,7 +124,7 @@ impl Children {
         panicked: impl Fn(&Namespace),
         mut heard: impl FnMut(Change<'_>),
     ) -> Result<Arc<Child>, NoNamespace> {
-        // The program's code: nothing is locked.
+        // Predicates are the program's code, so nothing is locked.
         let fits = |parent: &Parent| {
             catch_unwind(AssertUnwindSafe(|| (parent.fits)(name))).unwrap_or_else(|_| {
                 panicked(&parent.namespace);
@@ -154,7 +153,7 @@ impl Children {
         Ok(child)
     }
 
-    /// A shard has no sockets in a child any more. One that no socket was ever let into goes with the last shard.
+    /// A shard has no sockets in a child any more. A child that no socket ever joined is removed with its last shard.
     pub(in crate::app) fn exit(&self, child: &Child, stay: Option<Duration>, mut heard: impl FnMut(Change<'_>)) {
         let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
         let Some(known) = table.by_name.get_mut(&child.name) else { return };
@@ -173,7 +172,7 @@ impl Children {
         table.sweep(now, stay, &mut heard);
     }
 
-    /// Those go that have had no sockets for too long. Says how many without are left.
+    /// Removes children that have been empty for too long. Returns how many empty ones are left.
     pub(in crate::app) fn sweep(&self, stay: Option<Duration>, mut heard: impl FnMut(Change<'_>)) -> usize {
         let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
         table.sweep(Instant::now(), stay, &mut heard);
@@ -198,7 +197,7 @@ mod tests {
         enter_and_hear(children, name, Bounds { most, stay: None }).0
     }
 
-    /// The same, and what was told.
+    /// The same, and the reported changes.
     fn enter_and_hear(
         children: &Children,
         name: &str,
@@ -210,7 +209,7 @@ mod tests {
         (child, heard)
     }
 
-    /// Enters a child of that name, has a socket join, and leaves it empty.
+    /// Enters the child with that name, has a socket join, and leaves it empty.
     fn pass_through(children: &Children, name: &str) {
         let child = enter(children, name, 9).unwrap();
         child.joined();
@@ -218,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_fits_comes_into_being_once() {
+    fn a_name_that_fits_becomes_one_child() {
         let children = children();
         let child = enter(&children, "/a1", 2).unwrap();
         assert_eq!((child.key, child.parent), (NamespaceKey(10), 0));
@@ -229,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn it_goes_with_the_last_shard_if_so_set_and_its_key_is_not_used_again() {
+    fn a_child_goes_with_its_last_shard_if_so_set_and_its_key_is_not_used_again() {
         let children = children();
         let child = enter(&children, "/a1", 1).unwrap();
         enter(&children, "/a1", 1).unwrap().joined();
@@ -245,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_nobody_was_let_into_does_not_stay() {
+    fn a_child_that_no_socket_joined_does_not_stay() {
         let children = children();
         let child = enter(&children, "/a1", 1).unwrap();
         children.exit(&child, None, |_| {});
@@ -253,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn at_the_limit_the_longest_empty_makes_room() {
+    fn at_the_limit_the_namespace_empty_longest_makes_room() {
         let children = children();
         ["/a1", "/a2", "/a3"].iter().for_each(|name| pass_through(&children, name));
         enter(&children, "/a1", 3).unwrap();
@@ -266,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_waits_for_its_sockets_goes_when_they_are_too_late() {
+    fn a_child_that_waits_for_lost_sockets_goes_when_they_are_too_late() {
         let children = children();
         pass_through(&children, "/a1");
         assert_eq!(children.sweep(Some(Duration::from_secs(3600)), |_| panic!("too early")), 1);

@@ -22,8 +22,8 @@ type DisconnectHandler = Box<dyn Fn(&Socket, DisconnectReason) -> Failure + Send
 
 /// A namespace and its handlers. They belong to the namespace, not to its sockets, so they cost nothing for each client.
 ///
-/// Handlers run on the thread that serves the socket and must not block: everybody else on that thread waits. A handler may
-/// return nothing, or a `Result`, whose error is logged and counted. One that panics is logged and counted, too.
+/// Handlers run on the thread that serves the socket and must not block, because all other clients of that thread wait. A
+/// handler may return nothing, or a `Result`. Errors and panics are logged and counted.
 pub struct Namespace {
     name: String,
     pool: Arc<Pool>,
@@ -57,14 +57,14 @@ impl Namespace {
         }
     }
 
-    /// The namespace's name, which begins with a slash. Those by predicate have a placeholder in its stead, as `/_0`;
-    /// [`Socket::namespace`] is the name of the one that came into being.
+    /// The namespace's name, which begins with a slash. A namespace by predicate has a placeholder, such as `/_0`;
+    /// [`Socket::namespace`] is the name that the client asked for.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Adds a middleware (`use` in JavaScript, which is a keyword here): it lets a socket in, or refuses it with a message
-    /// and data that its client gets in `connect_error`. They are asked in the order in which they were added.
+    /// Adds a middleware (`use` in JavaScript, which is a keyword here): it lets a socket in, or refuses it with a message and
+    /// data that its client gets in `connect_error`. Middlewares run in the order in which they were added.
     ///
     /// ```no_run
     /// # let mut server = kinglet::Server::new(kinglet::Config::default())?;
@@ -103,15 +103,14 @@ impl Namespace {
         self
     }
 
-    /// Adds a handler that may block, for an event: it runs on one of a few threads that the server keeps for it
-    /// ([`Config::blocking_threads`](crate::Config::blocking_threads)), and what it emits and acknowledges goes back to the
-    /// thread that serves the socket, in order. It takes the acknowledgement, so that handlers added behind it have none.
-    /// Several events of one client may be handled at the same time, and in any order.
+    /// Adds a handler that may block, for an event: it runs on one of a few threads that the server has for this
+    /// ([`Config::blocking_threads`](crate::Config::blocking_threads)). Its emits and acknowledgements go back to the thread
+    /// that serves the socket, in order. It takes the acknowledgement, so handlers added after it have none. Several events of
+    /// one client may be handled at the same time, and in any order.
     ///
-    /// While the threads are busy, events wait, up to bounds ([`Limits::blocking_queue`](crate::Limits::blocking_queue));
-    /// beyond, they are refused: the handler does not hear of them, a client that asked for an acknowledgement gets none,
-    /// and they are counted as handler errors and under the limit's name. When the server stops, what waits has two
-    /// seconds.
+    /// While the threads are busy, events wait, up to a limit ([`Limits::blocking_queue`](crate::Limits::blocking_queue)).
+    /// Events beyond it are refused: the handler does not hear them, a client that asked for an acknowledgement gets none, and
+    /// they are counted as handler errors and under the limit's name. When the server stops, waiting events have two seconds.
     ///
     /// ```no_run
     /// # let mut server = kinglet::Server::new(kinglet::Config::default())?;
@@ -142,9 +141,9 @@ impl Namespace {
         self
     }
 
-    /// Adds a middleware for events (`socket.use` in JavaScript): it lets an event through to the handlers, or refuses it by
-    /// an error. A refused event is logged at `debug` and counted ([`Metrics::events_refused`](crate::Metrics::events_refused));
-    /// its client learns nothing, and gets no acknowledgement unless the middleware gives it. They are asked in the order in
+    /// Adds a middleware for events (`socket.use` in JavaScript): it lets an event through to the handlers, or refuses it by an
+    /// error. A refused event is logged at `debug` and counted ([`Metrics::events_refused`](crate::Metrics::events_refused));
+    /// its client is not told, and gets no acknowledgement unless the middleware gives it. Middlewares run in the order in
     /// which they were added.
     ///
     /// ```no_run
@@ -163,8 +162,9 @@ impl Namespace {
         self
     }
 
-    /// Adds a handler for every event that is sent to a socket of the namespace, a broadcast once for each receiver; a
-    /// volatile one that is dropped counts as sent. It is called soon after. Events that it sends itself are heard, too.
+    /// Adds a handler for every event that is sent to a socket of the namespace. It is called soon after, for a broadcast once
+    /// for each receiver. A volatile event that is dropped counts as sent. The handler hears the events that it sends itself,
+    /// too.
     pub fn on_any_outgoing<R: Outcome>(
         &mut self,
         handler: impl Fn(&Socket, &Event) -> R + Send + Sync + 'static,
@@ -174,9 +174,9 @@ impl Namespace {
     }
 
     /// Adds a handler for an event that another server of the cluster sends to this one
-    /// ([`Emitter::server_side_emit`](crate::Emitter::server_side_emit)). It gets the namespace, to send to, and the event,
-    /// which it acknowledges with one value if it was asked to ([`Event::ack`](crate::Event::ack)). It runs on one of the
-    /// event loops and must not block.
+    /// ([`Emitter::server_side_emit`](crate::Emitter::server_side_emit)). It gets the namespace, to send to, and the event. If
+    /// the sender wants an acknowledgement, it gives one value ([`Event::ack`](crate::Event::ack)). It runs on one of the event
+    /// loops and must not block.
     ///
     /// ```no_run
     /// # let mut server = kinglet::Server::new(kinglet::Config::default())?;
@@ -196,9 +196,9 @@ impl Namespace {
         self
     }
 
-    /// Adds a handler for each room that comes into being in this process, with its first member. It is called soon after, on
-    /// the thread that serves the member; a room that comes and goes on several threads at once may be told of in any order,
-    /// but always as often deleted as created. The room that each socket has under its own id is not told of.
+    /// Adds a handler for each room that its first member creates in this process. It is called soon after, on the thread that
+    /// serves the member. For a room that is created and deleted on several threads at once, the calls may come in any order,
+    /// but there are as many of one kind as of the other. Rooms named by a socket's own id are left out.
     pub fn on_create_room<R: Outcome>(
         &mut self,
         handler: impl Fn(&Room<'_>) -> R + Send + Sync + 'static,
@@ -207,7 +207,7 @@ impl Namespace {
         self
     }
 
-    /// Adds a handler for each room that is no more in this process, as its last member has left. See
+    /// Adds a handler for each room that is deleted in this process, because its last member has left. See
     /// [`on_create_room`](Self::on_create_room).
     pub fn on_delete_room<R: Outcome>(
         &mut self,
@@ -217,8 +217,8 @@ impl Namespace {
         self
     }
 
-    /// Adds a handler for each socket that has joined a room; it gets the room and the socket's id, and is called soon
-    /// after. What one socket does is told of in order.
+    /// Adds a handler for each socket that has joined a room; it gets the room and the socket's id, and is called soon after.
+    /// Changes by one socket are reported in order.
     ///
     /// ```no_run
     /// # let mut server = kinglet::Server::new(kinglet::Config::default())?;

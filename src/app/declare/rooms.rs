@@ -1,4 +1,4 @@
-//! Handlers for rooms that come and go.
+//! Handlers for changes of rooms: created, deleted, joined, left.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -14,7 +14,7 @@ use crate::socketio::SocketId;
 pub(super) type RoomHandler = Box<dyn Fn(&Room<'_>) -> Failure + Send + Sync>;
 pub(super) type MemberHandler = Box<dyn Fn(&Room<'_>, &str) -> Failure + Send + Sync>;
 
-/// A room that came, went, or has other members now.
+/// A room that was created or deleted, or whose members changed.
 #[derive(Clone, Copy)]
 pub struct Room<'a> {
     name: &'a str,
@@ -29,7 +29,7 @@ pub(in crate::app) struct RoomHandlers {
     pub(super) delete: Vec<RoomHandler>,
     pub(super) join: Vec<MemberHandler>,
     pub(super) leave: Vec<MemberHandler>,
-    /// Shards that have members in a room; a room that none has is not there.
+    /// How many shards have members in each room. Only rooms with members are in it.
     shards: Mutex<HashMap<(NamespaceKey, Box<str>), usize, RandomState>>,
 }
 
@@ -74,12 +74,12 @@ impl RoomHandlers {
         }
     }
 
-    /// Whether a room that comes or goes as a whole is of interest: only then is it worth the lock that shards share.
+    /// Whether handlers want to hear of rooms created and deleted. Only then is the lock taken that shards share.
     fn tells_of_rooms(&self) -> bool {
         !(self.create.is_empty() && self.delete.is_empty())
     }
 
-    /// Whether the shard that has members in the room now is the first.
+    /// A shard has members in the room now. Returns whether it is the first.
     fn came(&self, namespace: NamespaceKey, name: &str) -> bool {
         if !self.tells_of_rooms() {
             return false;
@@ -90,7 +90,7 @@ impl RoomHandlers {
         *count == 1
     }
 
-    /// Whether the shard that has no members in the room any more was the last.
+    /// A shard has no members in the room any more. Returns whether it was the last.
     fn went(&self, namespace: NamespaceKey, name: &str) -> bool {
         if !self.tells_of_rooms() {
             return false;

@@ -23,7 +23,7 @@ impl Session {
         self.shard.with(|core| core.session_sid(self.session)).to_text()
     }
 
-    /// Sends a message to the client. One that has left gets nothing.
+    /// Sends a message to the client. A client that has left gets nothing.
     pub fn send(&self, message: &Message) {
         let frames = match message {
             Message::Text(text) => Frames::text(format!("4{text}").as_bytes()),

@@ -20,8 +20,8 @@ use crate::socketio::{self, Arguments, SocketId};
 
 /// A client's place in a namespace.
 ///
-/// It belongs to the thread that serves it: handlers get it by reference and use it then. To reach a socket later, or from
-/// another thread, keep its [`handle`](Self::handle), or its [`id`](Self::id): an id is a room, so [`Handle::of`] and
+/// It belongs to the thread that serves it: handlers get it by reference, for the time of the call. To reach a socket later, or
+/// from another thread, keep its [`handle`](Self::handle), or its [`id`](Self::id): an id is a room, so [`Handle::of`] and
 /// [`Broadcast::to`] reach it.
 #[derive(Clone)]
 pub struct Socket {
@@ -49,7 +49,7 @@ impl Socket {
         self.shard.with(|core| core.socket_sid(self.socket))
     }
 
-    /// Where it is, for what goes to it alone.
+    /// The sid of its place, for messages to it alone.
     pub(in crate::app) fn location(&self) -> Sid {
         self.shard.with(|core| core.location(self.socket))
     }
@@ -58,9 +58,9 @@ impl Socket {
         &self.namespace
     }
 
-    /// The socket's id, which is also a room with the socket in it: 20 characters, other than the id of its session, which
-    /// is a secret of the client. 2.x clients, though, make it from the session's id, so for them it is that
-    /// ([`Config::allow_eio3`](crate::Config::allow_eio3)).
+    /// The socket's id: 20 characters. It is also the name of a room that contains the socket. It differs from the session's
+    /// id, which is a secret of the client. But 2.x clients derive it from the session's id, so the server does the same for
+    /// them ([`Config::allow_eio3`](crate::Config::allow_eio3)).
     pub fn id(&self) -> SocketId {
         self.shard.with(|core| core.socket_id(self.socket))
     }
@@ -70,17 +70,17 @@ impl Socket {
         self.namespace.name(&self.shard.shared)
     }
 
-    /// Whether it is a member of its namespace: not before the middlewares let it in, nor once it began to leave.
+    /// Whether it is a member of its namespace: from the time when the middlewares let it in until it begins to leave.
     pub fn connected(&self) -> bool {
         self.shard.with(|core| core.is_connected(self.socket))
     }
 
-    /// Whether it is no member of its namespace: the opposite of [`connected`](Self::connected).
+    /// Whether it is not a member of its namespace: the opposite of [`connected`](Self::connected).
     pub fn disconnected(&self) -> bool {
         !self.connected()
     }
 
-    /// Whether the client came back after its connection was lost, and the socket has its id, rooms and data again
+    /// Whether the client came back after its connection was lost, so that the socket has its earlier id, rooms and data
     /// ([`Config::recovery`](crate::Config::recovery)).
     pub fn recovered(&self) -> bool {
         self.shard.with(|core| core.restored_sid(self.socket)).is_some()
@@ -99,7 +99,7 @@ impl Socket {
         });
     }
 
-    /// A way to this socket from any thread.
+    /// A handle to this socket, for any thread.
     pub fn handle(&self) -> SocketHandle {
         SocketHandle::new(&self.shard.shared, self.location(), self.sid(), self.id(), self.namespace.clone())
     }
@@ -107,7 +107,8 @@ impl Socket {
     /// Sends an event to the client.
     ///
     /// # Errors
-    /// If the name is reserved or the arguments cannot be written as JSON. A client that has left is no error.
+    /// If the name is reserved or the arguments cannot be written as JSON. If the client has left, nothing is sent and that is
+    /// no error.
     pub fn emit(&self, event: &str, args: impl Args) -> Result<(), EmitError> {
         self.emit_frames(event, None, &args)
     }
@@ -120,7 +121,7 @@ impl Socket {
         self.emit("message", args)
     }
 
-    /// Sends an event and waits at most `timeout` for its acknowledgement, which `callback` gets, or why there is none.
+    /// Sends an event and waits at most `timeout` for its acknowledgement. `callback` gets it, or the reason why there is none.
     ///
     /// ```no_run
     /// # use std::time::Duration;
@@ -156,13 +157,13 @@ impl Socket {
         Ok(())
     }
 
-    /// The socket, but what it emits is dropped if its client is not ready to receive.
+    /// The socket, with events that are dropped if the client is not ready to receive.
     #[must_use = "the flag holds for what is emitted through the returned socket"]
     pub fn volatile(&self) -> Self {
         Self { flags: Flags { urgency: Urgency::Volatile, ..self.flags }, ..self.clone() }
     }
 
-    /// The socket, but what it emits may or may not be compressed on a polling transport. Default yes.
+    /// The socket, with events that may (the default) or may not be compressed on a polling transport.
     #[must_use = "the flag holds for what is emitted through the returned socket"]
     pub fn compress(&self, compress: bool) -> Self {
         Self { flags: Flags { compress, ..self.flags }, ..self.clone() }
@@ -187,7 +188,7 @@ impl Socket {
         self.to(room)
     }
 
-    /// Everybody else but those in a room.
+    /// Everybody else, except the members of a room.
     pub fn except(&self, room: impl Into<String>) -> Broadcast {
         self.broadcast().except(room)
     }
@@ -200,19 +201,18 @@ impl Socket {
     /// Joins a room.
     ///
     /// # Errors
-    /// At the limits `rooms_per_socket`, `rooms`, `room_length`, `room_names` and `session_memory`, and when the socket has
-    /// left.
+    /// At the limits `rooms_per_socket`, `rooms`, `room_length`, `room_names` and `session_memory`, and if the socket has left.
     pub fn join(&self, room: impl AsRef<str>) -> Result<(), JoinError> {
         self.shard.with(|core| core.join(self.socket, room.as_ref()))
     }
 
-    /// Leaves a room. Its own, the one named by its id, it cannot leave.
+    /// Leaves a room. It cannot leave its own room, which is named by its id.
     pub fn leave(&self, room: impl AsRef<str>) {
         self.shard.with(|core| core.leave_room(self.socket, room.as_ref()));
     }
 
-    /// Bytes that wait for its client, on this server: for all sockets of the client, with 64 for each message. What the
-    /// kernel has taken does not wait any more. An application that streams sends more when this is low; beyond
+    /// Bytes that wait on this server for its client: for all sockets of the client, with 64 for each message. Bytes that the
+    /// kernel has taken do not count. A program that streams sends more when this is low; beyond
     /// [`Limits::queued_per_client`](crate::Limits::queued_per_client) the client is cut off.
     pub fn queued_bytes(&self) -> usize {
         self.shard.with(|core| core.queued_for(self.socket))
@@ -234,16 +234,16 @@ impl Socket {
         self.shard.with(|core| core.handshake(self.socket))
     }
 
-    /// The client's address: that of the TCP connection, or the one that proxies tell
+    /// The client's address: the TCP connection's, or the one that trusted proxies tell
     /// ([`Config::trusted_proxies`](crate::Config::trusted_proxies)). `None` once the session is forgotten.
     pub fn client_address(&self) -> Option<IpAddr> {
         self.handshake().map(|handshake| handshake.address().ip())
     }
 
-    /// What the client sent along to be let into the namespace (`auth` of the JavaScript client). `None` if it sent
-    /// nothing, or something else than `T`.
+    /// The client's authentication data for the namespace (`auth` of the JavaScript client). `None` if it sent none, or data of
+    /// another type than `T`.
     pub fn auth<T: DeserializeOwned>(&self) -> Option<T> {
-        // Taken out first: `T` is the program's, and may do anything with the socket.
+        // Taken out first: `T` is the program's code, and may do anything with the socket.
         let auth = self.shard.with(|core| core.auth(self.socket))?;
         serde_json::from_str(&auth).ok()
     }
@@ -253,16 +253,16 @@ impl Socket {
         self.shard.with(|core| core.transport(self.socket))
     }
 
-    /// The data kept with the socket. `None` if there is none, or it is something else than `T`.
+    /// The data stored with the socket. `None` if there is none, or if it is of another type than `T`.
     pub fn data<T: DeserializeOwned>(&self) -> Option<T> {
         let data = self.shard.with(|core| core.data(self.socket))?;
         serde_json::from_str(data.get()).ok()
     }
 
-    /// Keeps data with the socket, in place of what was kept. It is kept as JSON, so that other servers may read it.
+    /// Stores data with the socket, and replaces earlier data. It is stored as JSON, so that other servers can read it.
     ///
     /// # Errors
-    /// If it cannot be written as JSON, and at the limit `session_memory`: then what was kept before is kept on.
+    /// If it cannot be written as JSON, and at the limit `session_memory`. Then the earlier data stays.
     pub fn set_data(&self, data: &(impl Serialize + ?Sized)) -> Result<(), DataError> {
         let data = serde_json::value::to_raw_value(data)?;
         self.shard.with(|core| core.set_data(self.socket, data))

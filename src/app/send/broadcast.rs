@@ -16,7 +16,7 @@ use crate::socketio;
 
 /// A message for many sockets of one namespace: first its target, then its content.
 ///
-/// Rooms add up: a socket in any of them gets the message, once. What is excepted wins. A socket's id is a room.
+/// Rooms add up: a socket in any of them gets the message, once. Exceptions win. A socket's id is a room.
 ///
 /// ```no_run
 /// # fn handler(socket: &kinglet::Socket) -> Result<(), kinglet::EmitError> {
@@ -26,7 +26,7 @@ use crate::socketio;
 #[derive(Clone)]
 #[must_use = "a broadcast does nothing until it is emitted"]
 pub struct Broadcast {
-    /// `None` before the server has started: nobody is there to be reached.
+    /// `None` before the server has started, when there is nobody to reach.
     pub(super) shared: Option<Arc<Shared>>,
     pub(super) namespace: Result<NamespaceRef, String>,
     pub(in crate::app) target: Target,
@@ -35,7 +35,7 @@ pub struct Broadcast {
     pub(super) reach: Reach,
 }
 
-/// How far a message goes.
+/// The reach of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reach {
     /// To all servers of the cluster.
@@ -44,7 +44,7 @@ pub(super) enum Reach {
     RemoteSocket,
     /// To this server's sockets alone.
     Server,
-    /// The same, from another server. The shards are woken when all that came with it is there.
+    /// The same, received from another server. The shards are woken once, after all messages that came together.
     Received,
 }
 
@@ -73,7 +73,7 @@ impl Broadcast {
         Self { shared, namespace, target, urgency: Urgency::Reliable, compress: true, reach: Reach::Cluster }
     }
 
-    /// Adds a room whose sockets get the message.
+    /// Adds a room. Its sockets get the message.
     pub fn to(mut self, room: impl Into<String>) -> Self {
         self.target.rooms.push(room.into().into_boxed_str());
         self
@@ -84,13 +84,13 @@ impl Broadcast {
         self.to(room)
     }
 
-    /// Adds a room whose sockets do not get the message, whatever else they are in.
+    /// Excludes a room. Its sockets do not get the message, whatever other rooms they are in.
     pub fn except(mut self, room: impl Into<String>) -> Self {
         self.target.except.push(room.into().into_boxed_str());
         self
     }
 
-    /// Leaves out clients that are not ready to receive: they do not read fast enough, or are between two polls.
+    /// Leaves out clients that are not ready to receive, because they do not read fast enough or are between two polls.
     pub fn volatile(mut self) -> Self {
         self.urgency = Urgency::Volatile;
         self
@@ -110,8 +110,8 @@ impl Broadcast {
     /// Sends an event.
     ///
     /// # Errors
-    /// If the name is reserved, the arguments cannot be written as JSON, or the namespace does not exist (in a cluster it may
-    /// exist elsewhere, so that is no error there). If the message is too long for the other servers of a cluster
+    /// If the name is reserved, the arguments cannot be written as JSON, or the namespace does not exist. The last is no error
+    /// in a cluster, where another server may have it. If the message is too long for the other servers of a cluster
     /// ([`EmitError::TooLarge`]), nobody gets it: [`local`](Self::local) sends it to this server's clients.
     pub fn emit(self, event: &str, args: impl Args) -> Result<(), EmitError> {
         let written = args::write(Some(event), &args)?;
@@ -159,7 +159,7 @@ impl Broadcast {
 }
 
 impl Broadcast {
-    /// One of another server, for the sockets of this one. `None` if the namespace is not here any more.
+    /// A broadcast from another server, for the sockets of this one. `None` if the namespace is not here any more.
     pub(in crate::app) fn received(shared: &Arc<Shared>, message: &cluster::Broadcast) -> Option<Self> {
         let namespace = shared.directory.find_namespace(&message.namespace)?;
         Some(Self {
@@ -170,7 +170,7 @@ impl Broadcast {
         })
     }
 
-    /// The sockets of this server that another means.
+    /// A target from another server, for the sockets of this one.
     pub(in crate::app) fn here(shared: &Arc<Shared>, namespace: NamespaceRef, opts: cluster::Opts) -> Self {
         let cluster::Opts { rooms, except } = opts;
         let everybody = Self::new(Some(Arc::clone(shared)), Ok(namespace), None);
@@ -180,7 +180,7 @@ impl Broadcast {
     /// Delivers an event of another server.
     pub(in crate::app) fn deliver_received(self, event: &socketio::Event) {
         let sent = self.send(event.arguments.json(), event.arguments.attachments(), |shared, namespace| {
-            // It waits in letters, and must not keep its message there.
+            // The event waits in letters, and must not keep its message's buffer alive.
             shared.directory.hears_outgoing(namespace).then(|| event.copied())
         });
         if let Err(error) = sent {
@@ -188,7 +188,7 @@ impl Broadcast {
         }
     }
 
-    /// The cluster, if the message goes there, and the namespace's name.
+    /// The cluster and the namespace's name, if the message goes to other servers.
     pub(super) fn cluster(&self) -> Option<(&Membership, &str)> {
         let shared = self.shared.as_ref()?;
         let cluster = shared.cluster.as_ref().filter(|_| self.reach.leaves())?;
@@ -213,7 +213,7 @@ impl Broadcast {
         cluster::Opts { rooms: rooms.clone(), except }
     }
 
-    /// How the event is sent, as other servers are told.
+    /// The flags of the event, for other servers.
     pub(super) fn flags(&self, timeout: Option<Duration>) -> cluster::Flags {
         cluster::Flags {
             expect_single_response: self.reach == Reach::RemoteSocket,

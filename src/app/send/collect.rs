@@ -13,14 +13,14 @@ use crate::shard::{self, Asker, Collection, Others};
 use crate::socketio::{self, Arguments};
 
 impl Broadcast {
-    /// Sends an event to all these sockets and collects their acknowledgements, which `callback` gets on one of the
-    /// server's threads: all of them when the last has come, or those that came within `timeout` and how many are missing.
-    /// A client that leaves before it answers is missing, too, and not waited for. In a cluster, the clients of other servers are asked as well;
-    /// servers that do not say in time how many got the event leave theirs uncounted, and so do all of them if Redis cannot
-    /// say how many there are: then `timeout` is waited for. If nobody gets the event, that is no answer, and no failure. If
-    /// the server stops meanwhile, `callback` is not called.
+    /// Sends an event to all these sockets and collects their acknowledgements. `callback` gets them on one of the server's
+    /// threads: all of them when the last has come, or after `timeout` those that came and how many are missing. A client that
+    /// leaves before it answers is missing, too, and is not waited for. In a cluster, the clients of other servers are asked as
+    /// well. If a server does not say in time how many of its clients got the event, these are not counted. If Redis cannot say
+    /// how many servers there are, no other server's clients are counted, and the whole `timeout` passes. If nobody gets the
+    /// event, the result is an empty list of answers, not an error. If the server stops meanwhile, `callback` is not called.
     ///
-    /// The time belongs to the call (`timeout()` in JavaScript): without one, nothing would end the waiting.
+    /// The time is part of the call (`timeout()` in JavaScript), because nothing else would end the wait.
     ///
     /// ```no_run
     /// # use std::time::Duration;
@@ -77,7 +77,7 @@ impl Broadcast {
         Ok(())
     }
 
-    /// Sends an event to the sockets of other servers, whose acknowledgements are collected.
+    /// Sends an event to the sockets of other servers, and collects their acknowledgements.
     fn ask_others(
         &self,
         event: &str,

@@ -17,7 +17,7 @@ use crate::error::EmitError;
 use crate::shard::{DueAck, NamespaceRef, ServerReply, Shard, Shared, SocketRef};
 use crate::socketio::{self, Arguments};
 
-/// An event: one that a client sent, or, for [`on_any_outgoing`](crate::Namespace::on_any_outgoing), one that is sent to it.
+/// An event that a client sent. For [`on_any_outgoing`](crate::Namespace::on_any_outgoing), an event that is sent to one.
 pub struct Event {
     inner: socketio::Event,
     ack: Cell<Option<Ack>>,
@@ -32,7 +32,7 @@ impl Event {
         &self.inner
     }
 
-    /// The event on its own, with the acknowledgement: it shares no buffer with others of its message.
+    /// A copy of the event, with the acknowledgement. It shares no buffer with other events of its message.
     pub(in crate::app) fn to_owned(&self) -> Self {
         let own = |text: &str| ByteString::from(text);
         let arguments = Arguments::named(own(self.raw()), self.attachments().into());
@@ -44,8 +44,7 @@ impl Event {
         &self.inner.name
     }
 
-    /// The arguments, as a tuple; one argument is a tuple of one. Arguments beyond the tuple's members are ignored, as
-    /// JavaScript does.
+    /// The arguments, as a tuple; one argument is a tuple of one. Further arguments are ignored, as in JavaScript.
     ///
     /// ```no_run
     /// # fn handler(event: &kinglet::Event) -> Result<(), serde_json::Error> {
@@ -59,7 +58,7 @@ impl Event {
         self.inner.arguments.args()
     }
 
-    /// The untouched JSON: an array that begins with the event's name. Binary stands as placeholders, for which see
+    /// The untouched JSON: an array that begins with the event's name. Binary data is replaced by placeholders; see
     /// [`attachments`](Self::attachments).
     pub fn raw(&self) -> &str {
         self.inner.arguments.json()
@@ -91,12 +90,12 @@ impl Event {
         self.ack.take().map_or(Ok(()), |ack| ack.send(args))
     }
 
-    /// Takes the acknowledgement, to give it later or from another thread. `None` if the client asked for none. A server that
-    /// drains ([`Handle::drain`](crate::Handle::drain)) does not let the client go before it is given or dropped.
+    /// Takes the acknowledgement, to give it later or from another thread. `None` if the client asked for none. A draining
+    /// server ([`Handle::drain`](crate::Handle::drain)) does not disconnect the client before it is given or dropped.
     ///
-    /// From then on [`ack`](Self::ack) does nothing: a handler that fails behind this returns its error, which is logged and
-    /// counted. If the taken one is dropped without being sent, the client gets no answer; a callback that owns it is dropped
-    /// when the emit that it was given to fails.
+    /// From then on [`ack`](Self::ack) does nothing. A handler that fails after this returns its error, which is logged and
+    /// counted. If the taken acknowledgement is dropped without being sent, the client gets no answer. That also happens when a
+    /// callback owns it and the callback's emit fails.
     pub fn take_ack(&self) -> Option<Ack> {
         self.ack.take().map(Ack::later)
     }
@@ -117,7 +116,7 @@ pub struct Ack {
 
 /// The client or server that waits for the acknowledgement.
 enum AckTo {
-    /// The client of a socket here, which waits for the event of this id.
+    /// The client of a socket of this server, which waits for this ack id.
     Client { socket: Sid, id: u64, owed: Option<DueAck> },
     /// Another server of the cluster.
     Server(ServerReply),
@@ -132,7 +131,7 @@ impl Ack {
         Self { shared: Arc::clone(&shard.shared), namespace, to: AckTo::Server(reply) }
     }
 
-    /// The acknowledgement, if it is given later than in the handler: a drain waits for it.
+    /// The acknowledgement, noted as due, so that a drain waits for it.
     fn later(mut self) -> Self {
         if let AckTo::Client { socket, owed, .. } = &mut self.to {
             owed.get_or_insert_with(|| DueAck::new(&self.shared, *socket));
@@ -140,8 +139,8 @@ impl Ack {
         self
     }
 
-    /// Sends the acknowledgement. It is lost if the socket has left, as its client would not know what to do with it. Another
-    /// server gets the first argument alone.
+    /// Sends the acknowledgement. It is dropped if the socket has left, because its client would not know what to do with it.
+    /// Another server gets only the first argument.
     ///
     /// # Errors
     /// If the arguments cannot be written as JSON, or hold binary data for another server.

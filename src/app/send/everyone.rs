@@ -1,4 +1,4 @@
-//! The operators of a server and of a namespace: each is one of everybody.
+//! The operators of a server and of a namespace, which apply to all their sockets.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use super::remote_socket::RemoteSocket;
 use crate::app::base::{Answers, Args, MissingAnswers, MissingServers};
 use crate::error::EmitError;
 
-/// Operators that mean everybody.
+/// Operators that apply to everybody.
 macro_rules! everyone {
     ($type:ty, $whose:literal) => {
         impl $type {
@@ -22,12 +22,12 @@ macro_rules! everyone {
                 self.to(room)
             }
 
-            #[doc = concat!("Everybody in ", $whose, " but those in a room.")]
+            #[doc = concat!("Everybody in ", $whose, ", except the members of a room.")]
             pub fn except(&self, room: impl Into<String>) -> Broadcast {
                 self.everybody().except(room)
             }
 
-            #[doc = concat!("Everybody in ", $whose, " who is ready to receive.")]
+            #[doc = concat!("Everybody in ", $whose, " whose client is ready to receive.")]
             pub fn volatile(&self) -> Broadcast {
                 self.everybody().volatile()
             }
@@ -91,9 +91,8 @@ macro_rules! everyone {
                 self.everybody().sockets_leave(rooms);
             }
 
-            #[doc = concat!("Sends an event to the other servers of the cluster that have ", $whose, ": their handlers")]
-            /// ([`Namespace::on_server_side_emit`](crate::Namespace::on_server_side_emit)) are called. Without a cluster nobody
-            /// hears it.
+            #[doc = concat!("Sends an event to the other servers of the cluster that have ", $whose, ", for their handlers")]
+            /// ([`Namespace::on_server_side_emit`](crate::Namespace::on_server_side_emit)). Without a cluster it reaches no server.
             ///
             /// # Errors
             /// If the name is reserved (as `connection` is), or the arguments cannot be written as JSON or hold binary data.
@@ -101,10 +100,9 @@ macro_rules! everyone {
                 self.everybody().emit_to_servers(event, args)
             }
 
-            /// The same, and collects the answers of the other servers, each one value, in the order in which they come.
-            /// `callback` gets them on one of the server's threads: all, or after
-            /// [`Limits::requests_timeout`](crate::Limits::requests_timeout) those that came; see [`MissingServers`] for when
-            /// they are all.
+            /// The same, and collects the other servers' answers, one value each, in the order in which they come. `callback`
+            /// gets them on one of the server's threads: all answers, or those that came within
+            /// [`Limits::requests_timeout`](crate::Limits::requests_timeout). [`MissingServers`] says when they are complete.
             ///
             /// # Errors
             /// As [`server_side_emit`](Self::server_side_emit); then `callback` is not called.
@@ -117,10 +115,10 @@ macro_rules! everyone {
                 self.everybody().ask_servers(event, args, callback)
             }
 
-            #[doc = concat!("Finds out how many servers have ", $whose, ", this one among them if it has it: one, without a cluster.")]
-            /// `receive` is called with the number on one of the server's threads, perhaps before this returns, and not at all
-            /// if the server stops meanwhile. If they cannot be counted, as while Redis is away, it gets those that are known:
-            /// this one.
+            #[doc = concat!("Counts the servers that have ", $whose, ", including this one if it does. Without a cluster that is one.")]
+            /// `receive` gets the number on one of the server's threads, perhaps before this returns. It is not called if the
+            /// server stops meanwhile. If the servers cannot be counted, as while Redis is away, it gets an error with the
+            /// known ones: this one.
             pub fn server_count(
                 &self,
                 receive: impl FnOnce(Result<usize, MissingServers<usize>>) + Send + 'static,

@@ -1,4 +1,4 @@
-//! The server, from any thread.
+//! Handles: a server and its namespaces, from any thread.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -10,7 +10,7 @@ use crate::cluster::{Answer, ClusterMetrics, Operation, redis};
 use crate::metrics::Metrics;
 use crate::shard::{Letter, NamespaceRef, Shared};
 
-/// A way to the server from any thread, as long as one likes.
+/// A handle to the server, for any thread and any time.
 ///
 /// ```no_run
 /// let mut server = kinglet::Server::new(kinglet::Config::default())?;
@@ -44,7 +44,7 @@ impl Handle {
         let _ = self.0.set(Arc::clone(shared));
     }
 
-    /// Waits until the server has started, which it is about to do.
+    /// Waits for the server to start, which is about to happen.
     pub(in crate::app) fn wait(&self) -> &Arc<Shared> {
         self.0.wait()
     }
@@ -53,7 +53,7 @@ impl Handle {
         self.0.get()
     }
 
-    /// A namespace of the server, to send to. What is sent before the server has started reaches nobody.
+    /// A namespace of the server, to send to. Messages sent before the server has started reach nobody.
     pub fn of(&self, namespace: &str) -> Emitter {
         Emitter { handle: self.clone(), namespace: full_name(namespace) }
     }
@@ -63,16 +63,17 @@ impl Handle {
         self.of("/").everybody()
     }
 
-    /// Lets the clients go, spread over [`Config::drain`](crate::Config::drain), and then stops the server, as SIGTERM does:
-    /// new sessions and `GET /` are answered `503` from now on, and each client is served until it is let go, in a way that
-    /// makes it connect elsewhere. The sockets' reason is `server shutting down`. It ends sooner if no client is left.
+    /// Shuts the server down gracefully, as SIGTERM does: disconnects the clients, spread over
+    /// [`Config::drain`](crate::Config::drain), and then stops. From now on new sessions and `GET /` are answered `503`. Each
+    /// client is served until it is disconnected, in a way that makes it connect elsewhere. The sockets' reason is `server
+    /// shutting down`. The server stops sooner if no client is left.
     pub fn drain(&self) {
         if let Some(shared) = self.shared() {
             shared.drain_all();
         }
     }
 
-    /// Stops the server at once, as `io.close()` does in JavaScript, also one that drains: it stops listening, and closes every
+    /// Stops the server at once, as `io.close()` does in JavaScript, even during a drain: it stops listening, and closes every
     /// session in a way that makes its client connect elsewhere. The sockets' reason is `server shutting down`.
     pub fn close(&self) {
         if let Some(shared) = self.shared() {
@@ -80,22 +81,22 @@ impl Handle {
         }
     }
 
-    /// How many clients have a session now, in all namespaces or none (`io.engine.clientsCount` in JavaScript).
+    /// How many clients have a session now, in any namespace or none (`io.engine.clientsCount` in JavaScript).
     pub fn clients_count(&self) -> u64 {
         self.shared().map_or(0, |shared| shared.clients())
     }
 
-    /// What the server has counted of its cluster since it started. `None` if it has no Redis.
+    /// The cluster's counters since the server started. `None` without Redis.
     pub fn cluster_metrics(&self) -> Option<ClusterMetrics> {
         Some(self.shared()?.cluster.as_ref()?.metrics())
     }
 
-    /// Whether Redis is there now. `None` if the server has none.
+    /// Whether Redis is available now. `None` if none is configured.
     pub fn redis_state(&self) -> Option<redis::State> {
         Some(self.shared()?.cluster.as_ref()?.redis_state())
     }
 
-    /// What the server has counted since it started.
+    /// The server's counters since it started.
     pub fn metrics(&self) -> Metrics {
         self.shared().map(|shared| Metrics::sum(&shared.metrics)).unwrap_or_default()
     }
@@ -107,7 +108,7 @@ impl fmt::Debug for Handle {
     }
 }
 
-/// A namespace's name as clients say it: a program may leave out the slash before it.
+/// A namespace's name as clients write it. A program may leave out the leading slash.
 pub(in crate::app) fn full_name(name: &str) -> String {
     if name.starts_with('/') { name.to_owned() } else { format!("/{name}") }
 }

@@ -1,7 +1,7 @@
-//! Sending, from below: an event and its acknowledgement, messages for many sockets, and handles to the server and to
-//! one socket for any thread.
+//! Sending, from the bottom up: an event and its acknowledgement, broadcasts, and handles to the server and to one
+//! socket for any thread.
 //!
-//! A method may return something that sends, so the methods of one type are in several files, each above what it needs.
+//! The methods of one type are in several files, each above the files that it uses.
 
 mod broadcast;
 mod collect;

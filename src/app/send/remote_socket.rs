@@ -1,4 +1,4 @@
-//! Descriptions of sockets on any server, made at the time of the question.
+//! Snapshots of sockets on any server of the cluster.
 
 use std::fmt;
 use std::ops::Deref;
@@ -14,8 +14,8 @@ use crate::app::base::MissingServers;
 use crate::cluster::{self, Answer, Operation};
 use crate::shard::{Description, Handshake, NamespaceRef, Shared};
 
-/// What was known of a socket, of this server or another of the cluster, when
-/// [`fetch_sockets`](crate::Broadcast::fetch_sockets) asked for it, and a [`SocketHandle`] to act on it.
+/// A snapshot of a socket of this server or another of the cluster, as [`fetch_sockets`](crate::Broadcast::fetch_sockets) found
+/// it, with a [`SocketHandle`] to act on it.
 pub struct RemoteSocket {
     handle: SocketHandle,
     rooms: Vec<String>,
@@ -35,12 +35,12 @@ impl RemoteSocket {
         &self.handshake
     }
 
-    /// What the client sent along to be let into the namespace. `None` if it sent nothing, or something else than `T`.
+    /// The client's authentication data for the namespace. `None` if it sent none, or data of another type than `T`.
     pub fn auth<T: DeserializeOwned>(&self) -> Option<T> {
         serde_json::from_str(self.auth.as_ref()?.get()).ok()
     }
 
-    /// The data kept with the socket. `None` if there is none, or it is something else than `T`.
+    /// The data stored with the socket. `None` if there is none, or if it is of another type than `T`.
     pub fn data<T: DeserializeOwned>(&self) -> Option<T> {
         serde_json::from_str(self.data.as_ref()?.get()).ok()
     }
@@ -107,7 +107,7 @@ impl Broadcast {
     }
 }
 
-/// What was found of a socket.
+/// A socket that was found.
 enum Fetched {
     /// It is one of this server's.
     Here(Description),
@@ -116,7 +116,7 @@ enum Fetched {
 }
 
 impl RemoteSocket {
-    /// One of `namespace`. Sockets are found here only if this server has it: of another server's namespace there are none.
+    /// A snapshot of a socket of `namespace`. If this server does not have the namespace, the socket is another server's.
     fn new(shared: &Arc<Shared>, namespace: &Result<NamespaceRef, String>, found: Fetched) -> Option<Self> {
         Some(match found {
             Fetched::Here(Description { sid, location, id, rooms, handshake, auth, data }) => {

@@ -1,4 +1,4 @@
-//! The other servers of the cluster themselves: events for them, and how many there are.
+//! Events for the other servers of the cluster, and the number of servers.
 
 use super::broadcast::Broadcast;
 use crate::app::ask::{Question, collect_all, count_servers};
@@ -53,7 +53,7 @@ impl Broadcast {
         Ok(())
     }
 
-    /// Finds out how many servers have the namespace, this one among them if it has it.
+    /// Counts the servers that have the namespace, including this one if it does.
     pub(super) fn count_servers(&self, receive: impl FnOnce(Result<usize, MissingServers<usize>>) + Send + 'static) {
         match (&self.shared, self.cluster()) {
             (Some(shared), Some((cluster, namespace))) => count_servers(shared, cluster, namespace, receive),

@@ -1,4 +1,4 @@
-//! A socket, from any thread.
+//! Handles to one socket, for any thread.
 
 use std::fmt;
 use std::rc::Rc;
@@ -19,14 +19,14 @@ use crate::log_line::LineKind;
 use crate::shard::{NamespaceRef, Shard, Shared, SocketRef, Urgency};
 use crate::socketio::{self, Arguments, SocketId};
 
-/// Data that was not kept with its socket.
+/// Data that was not stored with its socket.
 static UNKEPT_DATA: LineKind = LineKind::new(Level::Warn, module_path!(), "data that was not kept");
 
-/// A way to one socket from any thread, as long as one likes ([`Socket::handle`](crate::Socket::handle)).
+/// A handle to one socket, for any thread and any time ([`Socket::handle`](crate::Socket::handle)).
 ///
-/// What is asked of it is done by the thread that serves the socket, in the order in which one thread asked for it. For
-/// a socket that has left, nothing is done. But if clients may come back ([`Config::recovery`](crate::Config::recovery)), what
-/// [`emit`](Self::emit) sends waits for that, and is for the socket that has come back, too: it goes to the room of its id.
+/// The thread that serves the socket carries out its calls, those of one thread in order. For a socket that has left, nothing
+/// happens. But if clients may come back ([`Config::recovery`](crate::Config::recovery)), events of [`emit`](Self::emit) are
+/// kept for the socket until it comes back, and reach it afterwards, too: they go to the room of its id.
 ///
 /// ```no_run
 /// # let mut server = kinglet::Server::new(kinglet::Config::default())?;
@@ -46,10 +46,10 @@ pub struct SocketHandle {
     id: SocketId,
 }
 
-/// Where a socket is.
+/// The place of a socket.
 #[derive(Debug, Clone)]
 enum Whereabouts {
-    /// Here, and what it is known by; they differ if it has come back.
+    /// On this server: the sid of its place, and the sid by which it is known. They differ if it has come back.
     Here { location: Sid, sid: Sid, namespace: NamespaceRef },
     /// On another server of the cluster, in a namespace that this server may not have.
     Elsewhere { namespace: Result<NamespaceRef, String> },
@@ -66,7 +66,7 @@ impl SocketHandle {
         Self { shared: Arc::clone(shared), whereabouts: Whereabouts::Here { location, sid, namespace }, id }
     }
 
-    /// A way to a socket of another server.
+    /// A handle to a socket of another server.
     pub(super) fn elsewhere(shared: &Arc<Shared>, id: SocketId, namespace: Result<NamespaceRef, String>) -> Self {
         Self { shared: Arc::clone(shared), whereabouts: Whereabouts::Elsewhere { namespace }, id }
     }
@@ -102,8 +102,8 @@ impl SocketHandle {
         Ok(())
     }
 
-    /// Sends an event and waits at most `timeout` for its acknowledgement, which `callback` gets on the thread that serves
-    /// the socket, or why there is none. Of a socket that had left already, it hears nothing.
+    /// Sends an event and waits at most `timeout` for its acknowledgement. `callback` gets it, or the reason why there is none,
+    /// on the thread that serves the socket. It is not called if the socket had left already.
     ///
     /// # Errors
     /// As [`emit`](Self::emit); then `callback` is not called.
@@ -134,10 +134,10 @@ impl SocketHandle {
         Ok(())
     }
 
-    /// Bytes that wait for its client ([`Socket::queued_bytes`](crate::Socket::queued_bytes)), what this thread has sent
-    /// before among them. The thread that serves the socket is asked and waited for, so that who streams can pace itself.
+    /// Bytes that wait for its client ([`Socket::queued_bytes`](crate::Socket::queued_bytes)), including earlier sends of this
+    /// thread. It waits for the answer of the thread that serves the socket, so a program that streams can pace itself.
     ///
-    /// `None` if the socket has left, or is on another server; and on a thread that serves other sockets, which must not wait.
+    /// `None` if the socket has left or is on another server, and on a thread that serves other sockets, which must not wait.
     ///
     /// ```no_run
     /// # fn chunks() -> Vec<String> { Vec::new() }
@@ -161,7 +161,7 @@ impl SocketHandle {
         }
         let (sender, receiver) = crossbeam_channel::bounded(1);
         self.run(0, move |shard, socket| {
-            // Who asked waits for it.
+            // The caller waits for it.
             let _ = sender.send(shard.with(|core| core.queued_for(socket)));
         });
         receiver.recv().ok()
@@ -185,9 +185,8 @@ impl SocketHandle {
         self.run(room.len(), move |shard, socket| shard.with(|core| core.leave_room(socket, &room)));
     }
 
-    /// Keeps data with the socket, as [`Socket::set_data`](crate::Socket::set_data) does. With a socket of another server of
-    /// the cluster it cannot: then nothing happens. At the limit `session_memory` what was kept before is kept on, and the log
-    /// says so.
+    /// Stores data with the socket, as [`Socket::set_data`](crate::Socket::set_data) does. For a socket of another server of
+    /// the cluster nothing happens. At the limit `session_memory` the earlier data stays, and the log says so.
     ///
     /// # Errors
     /// If it cannot be written as JSON.
@@ -202,8 +201,8 @@ impl SocketHandle {
         Ok(())
     }
 
-    /// Makes the socket leave its namespace, and if `close`, the client's connection end, as
-    /// [`Socket::disconnect`](crate::Socket::disconnect) does.
+    /// Makes the socket leave its namespace; with `close`, ends the client's connection. See
+    /// [`Socket::disconnect`](crate::Socket::disconnect).
     pub fn disconnect(&self, close: bool) {
         if self.is_elsewhere() {
             return self.own_room().disconnect_sockets(close);
@@ -211,7 +210,7 @@ impl SocketHandle {
         self.run(0, move |shard, socket| shard.with(|core| core.disconnect(socket, close)));
     }
 
-    /// The room that it is in alone, by its id.
+    /// Its own room, named by its id.
     fn own_room(&self) -> Broadcast {
         let everybody = Broadcast::new(Some(Arc::clone(&self.shared)), self.found_namespace(), None);
         let reach = if self.is_elsewhere() { Reach::RemoteSocket } else { Reach::Server };
@@ -249,7 +248,7 @@ impl SocketHandle {
         self.to(room)
     }
 
-    /// Everybody else but those in a room.
+    /// Everybody else, except the members of a room.
     pub fn except(&self, room: impl Into<String>) -> Broadcast {
         self.broadcast().except(room)
     }
@@ -283,13 +282,13 @@ impl SocketHandle {
         }
     }
 
-    /// The socket, if it is one of this shard and there.
+    /// The socket, if this shard has it and it is not gone.
     fn find(&self, shard: &Shard) -> Option<SocketRef> {
         let Whereabouts::Here { location, .. } = self.whereabouts else { return None };
         shard.with(|core| core.socket_at(location))
     }
 
-    /// Acts on the socket where it is served, if it is there. `carried`: bytes that `act` holds beside itself.
+    /// Acts on the socket on the thread that serves it, if it is not gone. `carried`: bytes that `act` holds beside itself.
     fn run(&self, carried: usize, act: impl FnOnce(&Rc<Shard>, SocketRef) + Send + 'static) {
         let Whereabouts::Here { location, .. } = self.whereabouts else { return };
         on_shard(&self.shared, location.shard, carried, move |shard| {
@@ -306,7 +305,7 @@ fn carried(frames: &Frames, heard: Option<&socketio::Event>) -> usize {
     frames.len() + heard.map_or(0, socketio::Event::bytes)
 }
 
-/// The one answer of one socket.
+/// The answer of a single socket.
 fn first(answers: Result<Answers, MissingAnswers>) -> Result<Arguments, AckError> {
     match answers {
         Ok(answers) => answers.into_iter().next().ok_or(AckError::Disconnected),

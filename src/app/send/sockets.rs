@@ -1,4 +1,4 @@
-//! What is done to many sockets: they join rooms, leave them, and leave their namespace.
+//! Operations on many sockets: join rooms, leave them, disconnect.
 
 use super::broadcast::Broadcast;
 use crate::app::base::for_each_socket;
@@ -6,7 +6,7 @@ use crate::cluster::Operation;
 use crate::memory::allocated;
 use crate::shard::{Shard, SocketRef};
 
-/// What is done to each of the sockets.
+/// The operation on each socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Act {
     Join,
@@ -24,8 +24,8 @@ impl Broadcast {
         self.change(Act::Leave, rooms);
     }
 
-    /// Makes these sockets leave their namespace, and if `close`, their clients' connections end, as
-    /// [`Socket::disconnect`](crate::Socket::disconnect) does.
+    /// Makes these sockets leave their namespace; with `close`, ends their clients' connections. See
+    /// [`Socket::disconnect`](crate::Socket::disconnect).
     pub fn disconnect_sockets(self, close: bool) {
         if let Some((cluster, namespace)) = self.cluster() {
             cluster.request(namespace, Operation::Disconnect { opts: self.opts(), close });
@@ -68,7 +68,7 @@ impl Broadcast {
     }
 }
 
-/// Makes a socket join a room. That it cannot is told to nobody but the log.
+/// Makes a socket join a room. A failure is only logged.
 pub(in crate::app) fn join(shard: &Shard, socket: SocketRef, room: &str) {
     if let Err(error) = shard.with(|core| core.join(socket, room)) {
         log::debug!("socket {}: {error}", socket.key.0);

@@ -1,4 +1,4 @@
-//! Connections whose time is up, and connections whose peer has gone.
+//! Connections at their deadlines, and connections that the peer has closed.
 
 use crate::engineio::Lost;
 use crate::http::{self, Delivery, HeaderLines, Status};
@@ -9,7 +9,7 @@ use crate::shard::store::keys::ConnectionKey;
 use crate::shard::store::timers::NEVER;
 
 impl Intake {
-    /// The peer has closed its half of the connection: nothing more will come, but what is due to it still leaves.
+    /// The peer has closed its half of the connection: nothing more will come, but queued output still leaves.
     pub(in crate::shard) fn peer_closed(&mut self, key: ConnectionKey) {
         let Some(connection) = self.connection_mut(key) else { return };
         let role = match &connection.stage {
@@ -44,7 +44,7 @@ impl Intake {
             return;
         }
         if self.is_unread(key) && self.posting(key).is_some() {
-            // It was not read: its time begins anew.
+            // It was not read, so its time begins anew.
             let deadline = now + self.shared().config.limits.body_timeout;
             return self.set_deadline(key, deadline);
         }

@@ -3,8 +3,8 @@
 //!
 //! Health checks and handshakes are answered `503` from the first moment. Existing sessions are served until they are
 //! disconnected. That happens when nothing is under way: no upgrade, no half-read request, nothing queued, no
-//! acknowledgement due. A session that is never at rest is closed at the end of the window. The plan of a drain, four
-//! bytes per session, is in the alarm that carries it on.
+//! acknowledgement due. A session that is never at rest is closed at the end of the window. The plan of a drain takes
+//! four bytes per session, and travels with the drain's alarm.
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
@@ -21,25 +21,26 @@ use crate::shard::shared::mailbox::Letter;
 use crate::shard::store::keys::SessionKey;
 use crate::socketio::DisconnectReason;
 
-/// Time after which it is looked again whether a session is at rest.
+/// Time between two checks whether busy sessions are at rest.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// The plan: when each client is disconnected.
 struct Drain {
     began: Millis,
     window: Duration,
-    /// Sessions that there were when it began.
+    /// The number of sessions when it began.
     count: usize,
-    /// Sessions whose time has not come, in random order.
+    /// Sessions that are not due yet, in random order.
     ahead: Vec<SessionKey>,
-    /// Sessions whose time has come while something was under way.
+    /// Sessions that are due and were not at rest.
     busy: Vec<SessionKey>,
-    /// When it is looked at these again.
+    /// When the busy sessions are checked again.
     look: Millis,
 }
 
 impl Drain {
-    /// When the next of those ahead is let go, each in the middle of an equal part of the window.
+    /// When the next session ahead is due. The window has an equal part for each session, which is due in the middle of
+    /// its part.
     fn next(&self) -> Option<Millis> {
         let place = u128::try_from(self.count - self.ahead.len()).ok()?;
         let parts = u128::try_from(self.count).ok().filter(|_| !self.ahead.is_empty())?;
@@ -53,7 +54,7 @@ impl Drain {
 }
 
 impl Shard {
-    /// Begins to let the clients go, as the settings say how fast. Nothing happens if that has begun.
+    /// Begins the drain, at the speed of the settings. Does nothing if it has begun.
     pub(super) fn drain(self: &Rc<Self>) {
         let window = self.shared.config.drain;
         if window.is_zero() {
@@ -73,7 +74,7 @@ impl Shard {
         self.go_on(drain);
     }
 
-    /// Lets those go whose time has come, and sees to it that the others follow.
+    /// Disconnects the sessions that are due, and sets an alarm for the others.
     fn go_on(self: &Rc<Self>, mut drain: Drain) {
         if !matches!(self.life.get(), Life::Draining | Life::Drained) {
             return;
@@ -94,7 +95,7 @@ impl Shard {
         self.core.borrow_mut().arm_alarm(at, move |shard| shard.go_on(drain));
     }
 
-    /// Lets a session go, unless something is under way for it. Says whether it is gone, or going.
+    /// Disconnects a session if it is at rest. Returns whether it is gone, or going.
     fn let_go(self: &Rc<Self>, key: SessionKey) -> bool {
         if !self.core.borrow().is_at_rest(key) {
             return false;
@@ -105,7 +106,7 @@ impl Shard {
         true
     }
 
-    /// If this shard has let all its clients go, and is the last to do so, all shards end.
+    /// Stops all shards, if this one has drained its clients and is the last to do so.
     pub(in crate::shard) fn end_drain_if_alone(&self) {
         if self.life.get() == Life::Draining && self.core.borrow().session_count() == 0 {
             self.life.set(Life::Drained);
@@ -117,7 +118,7 @@ impl Shard {
 }
 
 impl Shared {
-    /// Has every shard let its clients go. No new session begins from now on.
+    /// Drains every shard. No new session begins from now on.
     pub(crate) fn drain_all(&self) {
         let (was_leaving, clients, window) = (self.leave(), self.clients(), self.config.drain);
         if !was_leaving && clients > 0 && !window.is_zero() {
@@ -128,13 +129,13 @@ impl Shared {
 }
 
 impl Intake {
-    /// Whether nothing would be lost if the session were closed now. One that is gone is at rest.
+    /// Whether nothing would be lost if the session were closed now. A session that is gone is at rest.
     fn is_at_rest(&self, key: SessionKey) -> bool {
         let Some(client) = self.client(key) else { return true };
         client.session.is_at_rest() && client.decoder.held() == 0 && self.is_written(client) && !self.has_due_acks(key)
     }
 
-    /// Whether the client's WebSocket has taken all that was due, and sent nothing by halves.
+    /// Whether the client's WebSocket has taken all its output, and has no half-sent message.
     fn is_written(&self, client: &Client) -> bool {
         let (Route::WebSocket(key) | Route::Translated(key, _)) = client.session.route() else { return true };
         let connection = self.connection(key);

@@ -1,14 +1,14 @@
-//! Where a shard stands in its life.
+//! The stages of a shard's life.
 
-/// Where a shard stands in its life.
+/// The stages of a shard's life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::shard) enum Life {
     Serving,
-    /// Clients are let go one after the other.
+    /// Clients are disconnected one after the other.
     Draining,
-    /// They have been let go; other shards have yet to do so.
+    /// Its clients are disconnected; other shards have yet to finish.
     Drained,
-    /// Clients have been closed; the loop ends when the last is gone, or when it has lasted too long.
+    /// Clients were closed. The loop ends when the last is gone, or after a time limit.
     Stopping,
     Over,
 }

@@ -1,4 +1,4 @@
-//! How things end: connections whose time is up, and the server.
+//! Endings: deadlines of connections, the drain, and the stop of the server.
 
 pub(in crate::shard) mod deadlines;
 pub(in crate::shard) mod drain;

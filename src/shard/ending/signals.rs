@@ -1,4 +1,4 @@
-//! What the process is told by signals: SIGTERM has the server let its clients go, SIGINT (Ctrl-C) has it end at once.
+//! Signals to the process: SIGTERM drains the server, SIGINT (Ctrl-C) ends it at once.
 
 use std::io::{self, Read};
 use std::mem;
@@ -15,13 +15,13 @@ use crate::shard::shared::mailbox::Letter;
 pub(crate) struct Signals {
     terminate: UnixStream,
     interrupt: UnixStream,
-    /// Which have come before.
+    /// Whether SIGTERM has come before.
     terminated: bool,
     interrupted: bool,
 }
 
 impl Signals {
-    /// For the pipe of SIGTERM and that of SIGINT.
+    /// Reads the pipes of SIGTERM and SIGINT.
     pub(crate) const fn new(terminate: UnixStream, interrupt: UnixStream) -> Self {
         Self { terminate, interrupt, terminated: false, interrupted: false }
     }
@@ -37,12 +37,12 @@ enum Demand {
     Nothing,
     Drain,
     Stop,
-    /// To end the process with this code, whatever is under way.
+    /// To end the process with this code at once.
     Exit(i32),
 }
 
 impl Signals {
-    /// Reads which signals have come. Of both, SIGINT counts; those that came together are one.
+    /// Reads which signals have come. If both have, SIGINT counts. Signals that came together count as one.
     fn demand(&mut self) -> Demand {
         let (terminate, interrupt) = (has_come(&mut self.terminate), has_come(&mut self.interrupt));
         if interrupt {
@@ -80,7 +80,7 @@ impl Shard {
     }
 }
 
-/// Whether there is something to read, of which nothing is left.
+/// Empties a pipe. Returns whether there was something to read.
 fn has_come(pipe: &mut UnixStream) -> bool {
     let mut has_come = false;
     loop {

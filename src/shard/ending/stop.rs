@@ -1,4 +1,4 @@
-//! The end of a shard: it lets its clients go in a way that makes them connect elsewhere.
+//! The stop of a shard: it closes its clients in a way that makes them connect elsewhere.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::socketio::DisconnectReason;
 const STOP_TIMEOUT: Duration = Duration::from_secs(2);
 
 impl Shard {
-    /// Ends the loop when no client is left that has yet to take its leave.
+    /// Ends the loop once no client is left that has yet to close.
     pub(in crate::shard) fn end_if_alone(&self) {
         let mut core = self.core.borrow_mut();
         core.close_idle();
@@ -48,7 +48,7 @@ impl Shard {
 }
 
 impl Intake {
-    /// Closes the connections that carry no request now, or one that has not come whole: nobody is left to serve it.
+    /// Closes the connections without a request, or with an incomplete one, because it will not be served any more.
     fn close_idle(&mut self) {
         let idle: Vec<_> = self
             .connections()

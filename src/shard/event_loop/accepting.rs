@@ -1,4 +1,4 @@
-//! New connections: accepted with the turns, as many as each may.
+//! New connections: each turn accepts a limited number.
 
 use std::io;
 use std::rc::Rc;
@@ -12,9 +12,9 @@ use crate::shard::store::keys::TimerKey;
 const REST: Duration = Duration::from_millis(100);
 
 impl Shard {
-    /// Accepts what waits, as much as one turn may; the rest is accepted in the next. While the loop is `crowded`, the next
-    /// turn reads what is new, whether the kernel has come to tell of it or not: health checks and handshakes must not wait
-    /// for thousands of clients.
+    /// Accepts waiting connections, as many as one turn may; the next turn accepts the rest. While the loop is `crowded`, the
+    /// next turn reads the new connections even before the kernel reports their bytes: health checks and handshakes must not
+    /// wait for thousands of clients.
     pub(super) fn accept(self: &Rc<Self>, crowded: bool) {
         if matches!(self.accepting.get(), Accepting::Resting | Accepting::Over) {
             return;

@@ -1,8 +1,7 @@
 //! The program's handlers as a shard sees them, without their types.
 //!
-//! They act on the shard, so they are called while nothing of it is borrowed: whatever is borrowed cannot reach them, because
-//! only the [`Shard`] itself has them. What the program has declared is plain data, and stands in a
-//! [`Directory`](crate::shard::Directory).
+//! They act on the shard, so they are called while nothing of it is borrowed. Only the [`Shard`] itself has them, so borrowed
+//! parts cannot reach them. The program's declarations are plain data in a [`Directory`](crate::shard::Directory).
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -16,18 +15,19 @@ use crate::shard::sockets::calls::{Message, RoomChange};
 use crate::shard::store::keys::{SessionRef, SocketRef};
 use crate::socketio::{DisconnectReason, Event};
 
-/// Answers an event of another server. If it is dropped instead, that server will get no answer.
+/// Answers an event of another server. If it is dropped instead, that server gets no answer.
 pub(crate) type ServerReply = Box<dyn FnOnce(Answer) + Send + Sync>;
 
 /// The program's handlers.
 pub(crate) trait Callbacks: Send + Sync {
-    /// Lets a shard into a namespace that was not declared. It comes into being if the application wants it.
+    /// Lets a shard into a namespace that was not declared. The application makes the namespace if a predicate accepts its
+    /// name.
     fn enter_namespace(&self, shard: &Rc<Shard>, name: &str) -> Result<Arc<Child>, NoNamespace>;
 
     /// The server stops.
     fn stopping(&self);
 
-    /// Whether a handshake may go on; else the message to refuse it with, if not the usual one.
+    /// Whether a handshake may go on. The error has the message of the refusal, if it is not the usual one.
     fn allow(&self, shard: &Rc<Shard>, handshake: &Handshake) -> Result<(), Option<String>>;
 
     /// A message of a bare Engine.IO session.

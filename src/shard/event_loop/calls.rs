@@ -1,4 +1,4 @@
-//! Calls of the application, in the order in which their causes happened.
+//! Runs calls of the application, in the order in which their causes happened.
 
 use std::rc::Rc;
 
@@ -7,7 +7,7 @@ use crate::shard::sockets::calls::Call;
 use crate::shard::store::keys::SocketRef;
 
 impl Shard {
-    /// Calls the application until it has heard everything, what its own doings caused included.
+    /// Runs calls until none are left, including those that the application itself causes.
     pub(in crate::shard) fn run_calls(self: &Rc<Self>) {
         loop {
             let Some(call) = self.core.borrow_mut().next_call() else { return };
@@ -47,7 +47,7 @@ impl Shard {
         }
     }
 
-    /// A socket that asks to join its namespace waits for nothing more.
+    /// A socket that asks to join its namespace need not wait any more.
     pub(in crate::shard) fn connect_now(self: &Rc<Self>, socket: SocketRef) {
         if self.core.borrow().socket(socket).is_none() {
             return;
@@ -58,7 +58,7 @@ impl Shard {
         }
     }
 
-    /// Has the middlewares decide about a socket that asks to join its namespace.
+    /// Asks the middlewares whether a socket may join its namespace.
     pub(in crate::shard) fn admit(self: &Rc<Self>, socket: SocketRef) {
         let application = &self.callbacks;
         match application.admit(self, socket) {

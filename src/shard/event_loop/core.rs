@@ -1,7 +1,7 @@
-//! What a shard owns: connections, sessions, sockets, rooms, timers, and what is due this turn.
+//! Everything a shard owns: connections, sessions, sockets, rooms, timers, and this turn's output.
 //!
-//! The core is plain state in one `RefCell` of the [`Shard`](crate::shard::Shard). It never calls the application: it
-//! queues calls, which are made when the core is not borrowed.
+//! The core is plain state in one `RefCell` of the [`Shard`](crate::shard::Shard). It never calls the application: it queues
+//! calls, which run when the core is not borrowed.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
@@ -42,15 +42,15 @@ impl Core {
         self.has_due() || self.has_polled() || self.handshakes_waiting() > 0
     }
 
-    /// Lets the loop sleep when the last client has gone: what is armed for clients would wake it for nothing.
+    /// Lets the loop sleep when the last client has gone, by dropping the timers of clients, which would wake it for nothing.
     pub(super) fn rest_if_alone(&mut self) {
         if self.connection_count() == 0 && self.session_count() == 0 {
             self.timers().retain(|_, key| key.outlives_clients());
         }
     }
 
-    /// Forgets timers that have been replaced by earlier ones, or whose owners have gone, when there may be many of them: others
-    /// may choose how far away they are.
+    /// If there may be many useless timers, forgets them: those of owners that have gone, and those replaced by earlier ones.
+    /// Clients or the program may choose how far ahead they lie.
     pub(super) fn sweep_timers(&mut self) {
         if self.timers().is_crowded() {
             let mut timers = std::mem::replace(self.timers(), Timers::new());
@@ -59,7 +59,7 @@ impl Core {
         }
     }
 
-    /// Whether something still happens when a timer comes up.
+    /// Whether a timer still has a use.
     fn is_awaited(&self, at: Millis, timer: TimerKey) -> bool {
         match timer {
             TimerKey::Connection(key) | TimerKey::GoOn(key) | TimerKey::Post(key) | TimerKey::Release(key) => {

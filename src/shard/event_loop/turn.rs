@@ -1,4 +1,4 @@
-//! The event loop.
+//! The shard and its event loop: what one turn does, in which order.
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -45,15 +45,15 @@ pub(crate) struct Shard {
     pub(in crate::shard) accepting: Cell<Accepting>,
     /// Whether letters wait that the last turn had no time for.
     letters_wait: Cell<bool>,
-    /// What a letter asked for and is not done yet.
+    /// The unfinished work of a letter.
     work: RefCell<Option<Work>>,
     /// How long this turn has read.
     pub(in crate::shard) pace: Pace,
     /// How long handlers take.
     pub(crate) stopwatch: Stopwatch,
-    /// Whether who comes up in this turn has to stand in the line.
+    /// Whether connections that become readable in this turn must join the line.
     pub(in crate::shard) is_congested: Cell<bool>,
-    /// Those that ask the server to stop, if it is this shard that hears of them.
+    /// The signals, if this shard handles them.
     pub(in crate::shard) signals: RefCell<Option<Signals>>,
     pub(in crate::shard) life: Cell<Life>,
 }
@@ -64,18 +64,18 @@ impl Shard {
         CURRENT.with_borrow(Option::is_some)
     }
 
-    /// The shard of this thread, if it belongs to the server that `shared` is of.
+    /// The shard of this thread, if it belongs to the server of `shared`.
     pub(crate) fn current(shared: &Arc<Shared>) -> Option<Rc<Self>> {
         CURRENT
             .with_borrow(|current| current.as_ref().filter(|shard| Arc::ptr_eq(&shard.shared, shared)).map(Rc::clone))
     }
 
-    /// Does something with all that the shard owns. Nothing of the program's may be called meanwhile: it may want the same.
+    /// Runs `act` on everything that the shard owns. It must not call code of the program, which may borrow the core, too.
     pub(crate) fn with<R>(&self, act: impl FnOnce(&mut Core) -> R) -> R {
         act(&mut self.core.borrow_mut())
     }
 
-    /// Its place among the shards.
+    /// Its number among the shards.
     pub(crate) const fn index(&self) -> usize {
         self.index
     }
@@ -154,7 +154,8 @@ impl Shard {
             if woken {
                 self.letters(inbox);
             }
-            // Behind a full turn there may be many: who is new would wait until the kernel has told of all of them, twice.
+            // After a full poll there may be many more events: a new connection would wait until the kernel has reported all of
+            // them, twice.
             let crowded = count == EVENTS;
             if accept || crowded {
                 self.accept(crowded);
@@ -166,7 +167,7 @@ impl Shard {
         Ok(())
     }
 
-    /// The instant, if somebody may ask how long things take.
+    /// The time, if timings are measured.
     pub(super) fn clock(&self) -> Option<Instant> {
         self.shared.config.ops_port.map(|_| kernel::now())
     }
@@ -178,8 +179,8 @@ impl Shard {
         }
     }
 
-    /// How long the loop may sleep: not at all while work is left, else until the next timer, reckoned from the turn's begin:
-    /// a timer may be late by as long as the turn took.
+    /// How long the loop may sleep: not at all while work is left, otherwise until the next timer. This is counted from the
+    /// turn's start, so a timer may be late by the length of the turn.
     fn sleep(&self) -> Option<Duration> {
         let core = self.core.borrow();
         if core.has_work() || self.letters_wait.get() || self.accepting.get() == Accepting::Now {
@@ -203,7 +204,7 @@ impl Shard {
         }
     }
 
-    /// Acts for a connection: what it is sent meanwhile are answers.
+    /// Acts for a connection. Its output meanwhile is answers.
     pub(in crate::shard) fn served(self: &Rc<Self>, key: ConnectionKey, act: impl FnOnce(&Rc<Self>)) {
         self.core.borrow_mut().serve(Some(key));
         act(self);
@@ -250,7 +251,7 @@ impl Shard {
         if self.work.borrow().is_some() {
             return;
         }
-        // The order of what one thread sends holds: nothing is done before what was sent before it is done.
+        // One thread's letters are handled in order: none begins before those sent before it are done.
         for letter in inbox.drain() {
             self.letter(letter, started);
             if started.elapsed() >= SLICE || self.work.borrow().is_some() {
@@ -260,7 +261,7 @@ impl Shard {
         self.letters_wait.set(!inbox.is_empty() || self.work.borrow().is_some());
     }
 
-    /// Goes on with work that the turn before had no time to end.
+    /// Goes on with work that the last turn had no time to finish.
     fn go_on_with_work(self: &Rc<Self>, started: Instant) {
         let work = self.work.borrow_mut().take();
         let Some(mut work) = work else { return };
@@ -289,7 +290,7 @@ impl Shard {
         self.run_calls();
     }
 
-    /// Does what the turn left to its end: polls are answered, everything due is written, and closed connections are removed.
+    /// Ends the turn: answers polls, writes everything due, and removes closed connections.
     fn end_turn(self: &Rc<Self>) {
         loop {
             self.run_calls();

@@ -17,14 +17,14 @@ use crate::shard::guard::Guard;
 use crate::shard::net::connection::{HttpState, ReadState, Role, Stage};
 use crate::shard::store::keys::{ConnectionKey, TimerKey};
 
-/// The part of the bound from which on clients wait, and the part below which nobody does any more.
+/// Clients begin to wait at the first part of the limit; below the second, no client waits any more.
 const CROWDED: usize = 2;
 const AT_EASE: usize = 4;
 
-/// The part of the bound that the little which each may send makes, all together.
+/// The part of the limit that all clients together may send without waiting.
 const LITTLE: usize = 8;
 
-/// What one may send without waiting, however many there are.
+/// The least and the most bytes that one client may send without waiting.
 const LEAST: usize = 1024;
 const MOST: usize = 16 * 1024;
 
@@ -35,7 +35,7 @@ const PAUSE: Duration = Duration::from_millis(10);
 const PROGRESS: usize = 16 * 1024;
 const PATIENCE: Duration = Duration::from_millis(250);
 
-/// For this many clients that need no more than this there is always room, if all together that is a part of the limit.
+/// There is always room for this many clients that need no more than this, if the limit allows it.
 const SHORT: usize = 64 * 1024;
 const SHORTS: usize = 8;
 
@@ -47,13 +47,13 @@ pub(super) struct Assembly {
 
 #[derive(Debug, Default)]
 struct Crowd {
-    /// What one may have half sent without waiting.
+    /// Bytes that a client may have half sent without waiting.
     little: usize,
     /// Admitted clients.
     going: HashMap<ConnectionKey, SentSince>,
-    /// How often clients have lost their place and not completed their message since.
+    /// How often each client has lost its place without completing its message since.
     lost: HashMap<ConnectionKey, u32>,
-    /// Clients that wait for admission. One that is gone, or went on by itself, may still be among them.
+    /// Clients that wait for admission. Clients that are gone, or went on by themselves, may still be among them.
     line: BinaryHeap<Reverse<Candidate>>,
     next_look: Millis,
 }
@@ -66,14 +66,14 @@ struct Candidate {
     key: ConnectionKey,
 }
 
-/// Why one that was let in has no place any more.
+/// Why an admitted client has no place any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Over {
     Whole,
     Lost,
 }
 
-/// How far one has come.
+/// The progress of an admitted client.
 #[derive(Debug, Clone, Copy)]
 struct SentSince {
     bytes: usize,
@@ -92,7 +92,7 @@ impl Assembly {
         self.crowd.as_ref().is_some_and(|crowd| crowd.next_look <= now)
     }
 
-    /// Whether a connection waits to be let in.
+    /// Whether a connection waits for admission.
     #[cfg(debug_assertions)]
     fn has_in_line(&self, key: ConnectionKey) -> bool {
         self.crowd.as_ref().is_some_and(|crowd| crowd.line.iter().any(|Reverse(waiting)| waiting.key == key))
@@ -100,9 +100,9 @@ impl Assembly {
 }
 
 impl Crowd {
-    /// For how many whole messages there is room while so much is half sent. For one there always is.
+    /// How many whole messages there is room for while `unfinished` bytes are half sent: at least one.
     fn places(limit: usize, unfinished: usize, message: usize) -> usize {
-        // The buffer of a message that grows may be twice as large.
+        // The buffer of a growing message may be twice as large.
         let room = (limit - limit / LITTLE).saturating_sub(unfinished);
         (room / message.saturating_mul(2).max(1)).max(1)
     }
@@ -164,7 +164,8 @@ impl Guard {
         self.metrics().held_up.one();
     }
 
-    /// So many bytes are half sent by all: who sends large messages begins to wait, is let in, or need not wait any more.
+    /// Checks the line while all clients together have `unfinished` bytes half sent: clients with large messages begin to wait,
+    /// are admitted, or need not wait any more.
     pub(super) fn make_room(&mut self, unfinished: usize) {
         let limit = self.shared().unfinished_per_shard;
         if self.assembly.is_crowded() && unfinished <= limit / AT_EASE {
@@ -205,7 +206,7 @@ impl Guard {
             }
         }
         crowd.next_look = self.now() + PAUSE;
-        // That turn looks again at its end.
+        // That turn checks the line again at its end.
         self.timers().arm(crowd.next_look, TimerKey::Turn);
         self.assembly.crowd = Some(crowd);
         for key in entered {
@@ -213,13 +214,14 @@ impl Guard {
         }
     }
 
-    /// Whether one that was let in gives its place up: its message is whole, or does not come.
+    /// Whether an admitted client gives its place up, because its message is whole or does not come.
     fn is_over(&self, key: ConnectionKey, progress: &mut SentSince, little: usize) -> Option<Over> {
         let bytes = self.half_sent(key);
         if bytes < little {
             return Some(Over::Whole);
         }
-        // A client that has not been read is not to blame. And the buffer of what it has begun since may be smaller.
+        // A client that was not read is not to blame. Any difference is progress: the buffer of a message that was begun since
+        // may be smaller.
         let is_unread = self.is_unread(key);
         if is_unread || bytes.abs_diff(progress.bytes) >= PROGRESS {
             *progress = SentSince { bytes, at: self.now() };
@@ -227,7 +229,7 @@ impl Guard {
         (progress.at + PATIENCE <= self.now()).then_some(Over::Lost)
     }
 
-    /// Bytes of a message, of its attachments, or of a request's body, that are here while others are not.
+    /// Bytes of an incomplete message, of its attachments, or of an incomplete request body.
     fn half_sent(&self, key: ConnectionKey) -> usize {
         let Some(connection) = self.connection(key) else { return 0 };
         let (session, bytes) = match &connection.stage {
@@ -252,7 +254,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn there_is_room_for_as_many_messages_as_fit_and_for_one_always() {
+    fn there_is_room_for_as_many_messages_as_fit_and_always_for_one() {
         let mebibyte = 1 << 20;
         assert_eq!(Crowd::places(64 * mebibyte, 32 * mebibyte, mebibyte), 12);
         assert_eq!(Crowd::places(64 * mebibyte, 56 * mebibyte, mebibyte), 1);
@@ -262,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn who_needs_least_comes_first_and_who_lost_its_place_last() {
+    fn the_client_that_needs_least_comes_first_and_one_that_lost_its_place_last() {
         const LIMIT: usize = 64 << 20;
         let waiting = |key, lost, missing| Candidate { lost, missing, key: ConnectionKey(key) };
         let line = [waiting(1, 0, 500_000), waiting(2, 1, 10), waiting(3, 0, 4000), waiting(4, 0, usize::MAX)];

@@ -1,10 +1,10 @@
-//! What one shard says of its connections, namespaces and rooms when it is asked. Nothing of this is counted meanwhile.
+//! The census: a shard counts its connections, sessions, namespaces and rooms when it is asked, and never otherwise.
 
 use crate::engineio::Route;
 use crate::shard::guard::Guard;
 use crate::shard::net::connection::Stage;
 
-/// Who and what is there now, in one shard or in all.
+/// The numbers of connections, sessions, sockets and rooms, in one shard or in all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Census {
     /// TCP connections that speak HTTP.
@@ -22,7 +22,7 @@ pub(crate) struct Census {
 }
 
 impl Census {
-    /// Adds what another shard says.
+    /// Adds another shard's census.
     pub(crate) fn add(&mut self, other: Self) {
         self.http += other.http;
         self.websockets += other.websockets;
@@ -32,7 +32,7 @@ impl Census {
         self.namespaces.extend(other.namespaces);
     }
 
-    /// Brings the namespaces into an order, each once: those with the most sockets come first.
+    /// Merges namespaces of the same name, and sorts them, those with the most sockets first.
     pub(crate) fn ranked(mut self) -> Self {
         self.namespaces.sort_unstable();
         self.namespaces.dedup_by(|later, first| {
@@ -48,7 +48,7 @@ impl Census {
 }
 
 impl Guard {
-    /// Counts who and what is there.
+    /// Takes the census of this shard.
     pub(crate) fn census(&self) -> Census {
         let websockets =
             self.connections().filter(|(_, connection)| matches!(connection.stage, Stage::WebSocket(_))).count();
@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_several_shards_say_is_added_up_by_namespace() {
+    fn counts_of_several_shards_add_up_by_namespace() {
         let shard = |namespaces: &[(&str, usize)]| Census {
             http: 1,
             namespaces: namespaces.iter().map(|(name, sockets)| ((*name).to_owned(), *sockets)).collect(),

@@ -1,8 +1,7 @@
-//! The memory guard: while little memory is left, no session begins; while next to none is, clients go that hold much of
-//! it.
+//! The memory guard: while memory is short, no session begins; while it is very short, the clients that hold most are closed.
 //!
-//! It looks when a turn of the loop ends and a quarter of a second has passed, or a mebibyte more has been taken for clients,
-//! and when somebody wants a session: a process without clients never does.
+//! It looks at the end of a turn, if a quarter of a second has passed or clients have taken another mebibyte, and when a client
+//! wants a session. A process without clients never looks.
 
 use std::time::Duration;
 
@@ -13,17 +12,17 @@ use crate::shard::store::keys::TimerKey;
 /// Least time between two looks of a shard.
 const LOOK: Duration = Duration::from_millis(250);
 
-/// Bytes taken for clients after which it is looked in any case.
+/// Bytes taken for clients after which it looks in any case.
 const MUCH: usize = 1024 * 1024;
 
-/// Least time between two times that memory is given back so that a session may begin.
+/// Least time between two attempts to make room for a session by giving memory back to the system.
 const TRIM_PAUSE: Duration = Duration::from_secs(1);
 
-/// What a client is reckoned to hold beside what waits for it, in the kernel for the most part.
+/// The assumed memory of a client beside its queue, most of it in the kernel.
 const CLIENT: usize = 6 * 1024;
 
 impl Guard {
-    /// Looks at the memory in use if it is time, or if much has been taken since, and lets clients go if it must be.
+    /// Looks at the memory in use if it is time, or if much was taken since, and closes clients if it must.
     pub(in crate::shard) fn check_memory(&mut self) {
         let taken = self.kept_bytes() + self.queued() + self.unchecked_bytes;
         self.memory_mark = self.memory_mark.min(taken.saturating_add(MUCH));
@@ -38,7 +37,7 @@ impl Guard {
         }
     }
 
-    /// Whether no session may begin for want of memory, even when what those that have gone left behind is given back.
+    /// Whether memory is too short for a session, even after the memory of departed clients is given back.
     pub(in crate::shard) fn lacks_memory(&mut self) -> bool {
         self.check_memory();
         if self.shared().memory.refuses() && self.trimmed + TRIM_PAUSE <= self.now() {
@@ -48,19 +47,19 @@ impl Guard {
         self.shared().memory.refuses()
     }
 
-    /// Gives memory that is free back to the system.
+    /// Gives free memory back to the system.
     pub(in crate::shard) fn trim(&mut self) {
         self.trimmed = self.now();
         #[cfg(all(target_os = "linux", target_env = "gnu"))]
-        // SAFETY: `malloc_trim` has no precondition. Without it the C library keeps what a wave of clients left behind
-        // between pages still in use: 19,000 clients gone leave some 9 MB of resident memory.
+        // SAFETY: `malloc_trim` has no precondition. Without it the C library keeps free memory between pages in use: after
+        // 19,000 clients have gone, some 9 MB stay resident.
         unsafe {
             libc::malloc_trim(0);
         }
     }
 
-    /// Closes clients until so many bytes are free: those with the longest queues first, then those that have most half sent,
-    /// then those whose sessions keep most. Who holds little is never closed.
+    /// Closes clients until `excess` bytes are free: first those with the longest queues, then those with the most half-sent
+    /// bytes, then those with the largest sessions. A client that holds little is never closed.
     fn shed(&mut self, excess: usize) {
         let mut freed = 0;
         for queue in self.longest_queues() {

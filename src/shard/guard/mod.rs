@@ -16,14 +16,15 @@ use crate::shard::kernel::poll::Watch;
 use crate::shard::recovery::Recovering;
 use crate::shard::shared::Shared;
 
-/// What keeps the server in its bounds, and below it all that it guards.
+/// The guard's state, and below it all that it guards.
 pub(crate) struct Guard {
     recovering: Recovering,
     /// Bytes of unfinished messages and requests that came since the last look at all of them.
     unchecked_bytes: usize,
     /// Admission of large messages while many are half sent.
     assembly: Assembly,
-    /// When the memory in use is looked at next, and from how many bytes on that are accounted for in any case.
+    /// When the memory in use is looked at next, and the number of accounted bytes at which it is looked at in any
+    /// case.
     memory_look: Millis,
     memory_mark: usize,
     /// When memory was given back to the system last.

@@ -1,13 +1,13 @@
-//! How long handlers hold the event loop up, by a clock that costs next to nothing and is some milliseconds late: with each
-//! handler it is asked once.
+//! The stopwatch measures how long handlers hold the event loop up. It reads the kernel's coarse clock once a handler, which is
+//! cheap and some milliseconds late.
 
 use std::cell::Cell;
 use std::time::Duration;
 
-/// What a shard's handlers are measured with.
+/// Measures a shard's handlers.
 #[derive(Debug)]
 pub(crate) struct Stopwatch {
-    /// When the turn began, or a handler ended last.
+    /// When the last handler ended, or the turn began.
     mark: Cell<Duration>,
 }
 
@@ -16,12 +16,12 @@ impl Stopwatch {
         Self { mark: Cell::new(now()) }
     }
 
-    /// A turn begins: what was before was sleep.
+    /// A turn begins: the time before it was sleep.
     pub(in crate::shard) fn begin_turn(&self) {
         self.mark.set(now());
     }
 
-    /// A handler has ended. Gives the time since the last has, or the turn began.
+    /// A handler has ended. Returns the time since the one before ended, or since the turn began.
     pub(crate) fn lap(&self) -> Duration {
         let now = now();
         now.saturating_sub(self.mark.replace(now))

@@ -1,7 +1,7 @@
 //! Unfinished input of clients: parts of WebSocket messages and of requests, and packets with missing attachments.
 //!
-//! Nearly all messages arrive whole and keep nothing. So unfinished input is not added up with each read; all clients
-//! are checked only when enough has come to matter.
+//! Nearly all messages arrive whole and keep nothing. So the sum is not kept up to date with each read: it is taken anew when
+//! enough bytes have come to matter.
 
 use crate::engineio::Reason;
 use crate::metrics::Limit;
@@ -9,15 +9,15 @@ use crate::shard::guard::Guard;
 use crate::shard::net::connection::{CloseCause, Connection, HttpState, Stage};
 use crate::shard::store::keys::{ConnectionKey, SessionKey};
 
-/// The part of the bound that may come between two looks: by so much it may be exceeded.
+/// The part of the limit that may come between two looks. The limit may be exceeded by it.
 const LOOK: usize = 8;
 
-/// From this on, what a client has half sent is much: one that has less is not cut off because memory is short.
+/// A client with fewer half-sent bytes is not cut off when memory is short.
 const MUCH: usize = 64 * 1024;
 
 impl Guard {
-    /// While all clients together have much half sent, those with large messages wait; while they have more than they may, those
-    /// with the most are cut off.
+    /// While all clients together have much half sent, clients with large messages wait. Beyond the limit, the clients with
+    /// most are cut off.
     pub(in crate::shard) fn check_unfinished(&mut self) {
         let limit = self.shared().unfinished_per_shard;
         if self.unchecked_bytes <= limit / LOOK && !self.assembly.is_due(self.now()) {
@@ -30,22 +30,22 @@ impl Guard {
         self.make_room(unfinished);
     }
 
-    /// So many bytes have come of something that is not whole. If that makes much, large messages wait from now on: a turn may
-    /// read as much as all may have half sent.
+    /// Notes `bytes` of unfinished input. If these add up to much, large messages wait from now on, not only from the turn's
+    /// end: a turn may read as much as the whole limit.
     pub(in crate::shard) fn note_unfinished(&mut self, bytes: usize) {
         self.unchecked_bytes += bytes;
         let limit = self.shared().unfinished_per_shard;
         if self.unchecked_bytes > limit / LOOK && !self.assembly.is_crowded() {
             let unfinished = sum(&self.owners_of_unfinished());
             self.make_room(unfinished);
-            // Beyond the bound, the turn's end cuts those off that have the most.
+            // Beyond the limit, the turn's end cuts off the clients with most.
             if unfinished <= limit {
                 self.unchecked_bytes = 0;
             }
         }
     }
 
-    /// Cuts off those that have much half sent, the most first, until so many bytes are let go. Gives how many are.
+    /// Cuts off clients with many half-sent bytes, the most first, until `excess` bytes are freed. Returns how many are.
     pub(super) fn cut_unfinished(&mut self, excess: usize, limit: Limit) -> usize {
         let mut owners = self.owners_of_unfinished();
         owners.retain(|(held, _)| *held > MUCH);
@@ -105,7 +105,7 @@ impl Connection {
     }
 }
 
-/// Bytes that they have half sent, all together.
+/// The sum of their half-sent bytes.
 fn sum(owners: &[(usize, Owner)]) -> usize {
     owners.iter().map(|(held, _)| held).sum()
 }

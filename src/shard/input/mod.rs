@@ -1,4 +1,4 @@
-//! Input: the order of reading, and the meaning of requests, WebSocket messages and packets.
+//! Input: when connections are read, and what requests, WebSocket messages and packets do.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
@@ -14,7 +14,7 @@ pub(in crate::shard) mod packets;
 pub(in crate::shard) mod reading;
 pub(in crate::shard) mod websocket;
 
-/// What clients send: the requests that wait for their turn, and below them what they lead to.
+/// The state of input: deferred handshakes, and below them all that input acts on.
 pub(crate) struct Intake {
     guard: Guard,
     /// Handshakes that wait for their turn.
@@ -46,7 +46,7 @@ impl Intake {
         self.handshakes.begin_turn();
     }
 
-    /// How many handshakes are left for the next turns.
+    /// How many handshakes wait for the next turns.
     pub(in crate::shard) fn handshakes_waiting(&self) -> usize {
         self.handshakes.waiting()
     }

@@ -17,7 +17,7 @@ use crate::shard::store::keys::{ConnectionKey, SessionKey, SocketRef};
 use crate::socketio::{self, DecodeError, DisconnectReason, Packet, v4};
 
 impl Shard {
-    /// Handles a text packet of a session, and what the application does about it.
+    /// Handles a text packet of a session, and runs the calls that follow from it.
     pub(super) fn text_packet(self: &Rc<Self>, session: SessionKey, from: ConnectionKey, text: &ByteString) {
         let mut core = self.core.borrow_mut();
         let packet = core.encoding(session).decode_text(text);
@@ -26,7 +26,7 @@ impl Shard {
         self.run_calls();
     }
 
-    /// Handles one packet of a POST, and what the application does about it. `whole` is the POST's body if that is text.
+    /// Handles one packet of a POST, and runs the calls that follow from it. `whole` is the POST's body if that is text.
     pub(super) fn post_packet(
         self: &Rc<Self>,
         session: SessionKey,
@@ -38,7 +38,7 @@ impl Shard {
         self.run_calls();
     }
 
-    /// Handles a binary WebSocket message of a session, and what the application does about it.
+    /// Handles a binary WebSocket message of a session, and runs the calls that follow from it.
     pub(super) fn binary_packet(self: &Rc<Self>, session: SessionKey, from: ConnectionKey, data: &Bytes) {
         let mut core = self.core.borrow_mut();
         let packet = core.encoding(session).decode_binary(data);
@@ -88,7 +88,7 @@ impl Intake {
         let Some(client) = self.client_mut(key) else { return };
         let length = inbound.len();
         let decoded = match inbound {
-            // The decoder would take it for a CONNECT; the Node server does not hand it on.
+            // The decoder would take it for a CONNECT. The Node server ignores it.
             Inbound::Text("") => Err(DecodeError::InvalidPayload),
             Inbound::Text(text) => client.decoder.text(text, whole, &limits),
             Inbound::Binary(data) => client.decoder.binary(data, &limits),
@@ -146,7 +146,8 @@ impl Intake {
         }
     }
 
-    /// The socket that a session has in a namespace. A session has few: their names are compared sooner than one is found.
+    /// The socket that a session has in a namespace. A session has few sockets, so comparing their names is faster than a
+    /// look-up.
     fn joined(&self, session: SessionKey, namespace: &str) -> Option<SocketRef> {
         let mut next = self.client(session)?.sockets.get();
         loop {
@@ -171,7 +172,7 @@ impl Intake {
         self.session(session, |session, now, settings, effects| session.close(now, settings, effects));
     }
 
-    /// A packet whose attachments do not come ends the session. This is looked at with the heartbeat.
+    /// Ends a session whose packet still misses attachments. Each heartbeat checks this.
     pub(in crate::shard) fn check_attachments(&mut self, session: SessionKey) {
         let (now, patience) = (self.now(), self.shared().config.limits.body_timeout);
         let Some(client) = self.client(session) else { return };
@@ -180,7 +181,7 @@ impl Intake {
             && self.is_unread(connection)
             && let Some(client) = self.client_mut(session)
         {
-            // They may be there, and not read yet.
+            // They may have come, and not be read yet.
             return client.decoder.wait_anew();
         }
         let Some(client) = self.client_mut(session) else { return };

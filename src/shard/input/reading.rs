@@ -27,30 +27,28 @@ const READS_PER_TURN: usize = 16;
 /// Time that one connection has in a turn.
 const ONE: Duration = Duration::from_millis(1);
 
-/// Time in which all connections in the line should have had their turn: when there are many, each has less than
-/// [`ONE`].
+/// Time in which every connection in the line should have had its turn. With many connections, each has less than [`ONE`].
 const ROUND: Duration = Duration::from_millis(15);
 
-/// Time that all have.
+/// Time that all connections together have in a turn.
 const ALL: Duration = Duration::from_millis(3);
 
 /// Messages, requests and reads between two looks at the clock.
 const LOOK: u32 = 4;
 
-/// How long this turn has read. The clock is looked at now and then, and what it tells is kept as flags, which are asked with
-/// each message.
+/// How long this turn has read. The clock is read now and then; flags keep its result, and each message checks only those.
 #[derive(Debug)]
 pub(in crate::shard) struct Pace {
     began: Cell<Instant>,
-    /// When the connection at hand began.
+    /// When reading of the current connection began.
     one: Cell<Instant>,
-    /// How long one may take in this turn.
+    /// How long one connection may take in this turn.
     each: Cell<Duration>,
     looked: Cell<Instant>,
     unlooked: Cell<u32>,
-    /// Whether the connection at hand has had its turn.
+    /// Whether the current connection has had its time.
     one_is_over: Cell<bool>,
-    /// Whether all have, so that who comes up stands in the line.
+    /// Whether the time of all is over, so that further connections join the line.
     all_is_over: Cell<bool>,
 }
 
@@ -73,7 +71,7 @@ impl Pace {
         self.all_is_over.set(false);
     }
 
-    /// Something was handled. Says whether the connection at hand has had its turn.
+    /// Something was handled. Returns whether the current connection has had its time.
     #[inline]
     fn handled(&self, clock: impl FnOnce() -> Instant) -> bool {
         let unlooked = self.unlooked.get() + 1;
@@ -92,13 +90,13 @@ impl Pace {
         self.one_is_over.set(now - self.one.get() >= self.each.get() || self.all_is_over.get());
     }
 
-    /// So many stand in the line.
+    /// Divides the time among `count` connections.
     fn share_among(&self, count: usize) {
         let part = u32::try_from(count).ok().and_then(|count| ROUND.checked_div(count));
         self.each.set(part.map_or(ONE, |part| part.min(ONE)));
     }
 
-    /// Much was read at once. Says whether the connection at hand has had its turn.
+    /// Much was read at once. Returns whether the current connection has had its time.
     fn read_much(&self, now: Instant) -> bool {
         self.look(now);
         self.one_is_over.get()
@@ -115,7 +113,8 @@ impl Pace {
 }
 
 impl Shard {
-    /// The kernel tells of bytes of a connection, or of its end. They are read at once, unless others stand in the line.
+    /// The kernel tells of bytes of a connection, or of its end. The connection is read at once, unless others wait in the
+    /// line.
     pub(in crate::shard) fn readable(self: &Rc<Self>, key: ConnectionKey, to_end: bool, buffer: &mut [u8]) {
         if self.is_congested.get() || self.pace.all_is_over.get() {
             return self.core.borrow_mut().readable(key, to_end);
@@ -124,19 +123,19 @@ impl Shard {
         self.read(Due { key, to_end }, buffer);
     }
 
-    /// Whether who comes up in this turn has to stand in the line.
+    /// Notes whether connections that become readable in this turn must join the line.
     pub(in crate::shard) fn look_for_congestion(&self) {
         let waiting = self.core.borrow().line().len();
         self.pace.share_among(waiting);
         self.is_congested.set(waiting > 0 || self.others_are_full());
     }
 
-    /// Reads those who stand in the line, as long as a turn may.
+    /// Reads the connections in the line, as long as a turn may.
     pub(in crate::shard) fn read_line(self: &Rc<Self>, buffer: &mut [u8]) {
         if self.core.borrow().line().is_empty(true) {
             return;
         }
-        // What is read may lead to letters for shards that have no room for them.
+        // Input may cause letters for shards that have no room for them.
         let full = self.others_are_full();
         loop {
             let mut core = self.core.borrow_mut();
@@ -156,19 +155,19 @@ impl Shard {
         }
     }
 
-    /// Something of the connection at hand was handled. Says whether it has had its turn.
+    /// Something of the current connection was handled. Returns whether it has had its time.
     #[inline]
     pub(super) fn has_had_its_turn(&self) -> bool {
         self.pace.handled(kernel::now)
     }
 
-    /// Whether another shard has no room for letters: then nothing is read that could lead to more of them.
+    /// Whether another shard has no room for letters. If so, nothing is read that could cause more.
     pub(in crate::shard) fn others_are_full(&self) -> bool {
         let others = self.shared.mailboxes.iter().enumerate().filter(|(index, _)| *index != self.index());
         others.into_iter().any(|(_, mailbox)| mailbox.is_full())
     }
 
-    /// Reads what a connection has, and handles it. After a short read nothing is left, unless it must be read to its end.
+    /// Reads a connection and handles its bytes. After a short read nothing is left, unless it must be read to its end.
     fn read(self: &Rc<Self>, Due { key, to_end }: Due, buffer: &mut [u8]) {
         if to_end {
             self.go_on_with(key);
@@ -213,7 +212,7 @@ impl Shard {
         self.core.borrow_mut().line_up(key);
     }
 
-    /// Goes on with what was read of a connection and not handled.
+    /// Goes on with bytes of a connection that were read and not handled.
     #[cold]
     fn go_on_with(self: &Rc<Self>, key: ConnectionKey) {
         self.resume_post(key);
@@ -235,8 +234,8 @@ impl Shard {
 }
 
 impl Intake {
-    /// Whether nothing is to be read of a connection now: it is to be held up, or there is more to write than the turns can, and
-    /// this is no request, which may be a health check.
+    /// Whether a connection must not be read now: it is to be held up, or the shard cannot keep up with writing. In the latter
+    /// case requests are read all the same, because they may be health checks.
     #[inline]
     fn must_wait(&mut self, key: ConnectionKey) -> bool {
         let is_websocket = |it: &Connection| matches!(it.stage, Stage::WebSocket(_));
@@ -256,12 +255,12 @@ impl Intake {
         }
     }
 
-    /// That nobody is forgotten who may have bytes left.
+    /// Checks that no connection with unread bytes is forgotten.
     #[cfg(debug_assertions)]
     pub(in crate::shard) fn assert_nobody_is_forgotten(&mut self) {
         let lined: std::collections::HashSet<_> = self.line().keys().collect();
         for (key, connection) in self.connections().filter(|(_, it)| it.close_cause.is_none()) {
-            // Whenever a part of an outbox is written it is looked at this; an alarm comes up a little late.
+            // An outbox checks this whenever a part of it is written. A timer may be a little late.
             let waits = connection.outbox.is_some() || self.shared().rates.is_some() || self.waits_for_room(key);
             match connection.input {
                 ReadState::Awaited => {}
@@ -277,7 +276,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_connection_has_its_part_of_the_time() {
+    fn a_connection_has_its_share_of_the_time() {
         let begin = Instant::now();
         let pace = Pace::new(begin);
         let handle = |times: u32, at: Duration| (0..times).fold(false, |_, _| pace.handled(|| begin + at));
@@ -290,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn where_many_wait_each_has_less() {
+    fn each_has_less_where_many_wait() {
         let begin = Instant::now();
         let pace = Pace::new(begin);
         for (waiting, each) in [(0, ONE), (1, ONE), (15, ONE), (1500, Duration::from_micros(10))] {

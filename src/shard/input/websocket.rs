@@ -23,7 +23,7 @@ impl Shard {
         self.core.borrow_mut().charge_websocket(key, 0, bytes.len());
         let mut had_its_turn = false;
         while let Some(step) = feed.next(&mut reply) {
-            // What one message led to may have ended the connection, or the session's interest in it.
+            // A message may have ended the connection, or its role in the session.
             let Some(role) = self.core.borrow_mut().role(key) else { break };
             self.core.borrow_mut().reply(key, role, &step, &mut reply);
             match (step, role) {
@@ -55,8 +55,8 @@ impl Shard {
 }
 
 impl Intake {
-    /// Sends what a step is answered with: a pong, which has no order with messages, or the echo of a close frame. Behind our
-    /// own close frame nothing may follow.
+    /// Sends the answer to a frame: a pong, whose order among messages does not matter, or the echo of a close frame. Nothing
+    /// may follow our own close frame.
     fn reply(&mut self, key: ConnectionKey, role: Role, step: &Result<Input, WebSocketError>, reply: &mut Vec<u8>) {
         if reply.is_empty() {
             return;
@@ -90,7 +90,7 @@ impl Intake {
         self.finish(key, Then::Linger);
     }
 
-    /// So much came on a WebSocket. Whether its client is to be held up for it is asked later.
+    /// Charges a WebSocket's client for input. Whether to hold it up is checked later.
     fn charge_websocket(&mut self, key: ConnectionKey, messages: usize, bytes: usize) {
         if self.shared().rates.is_some()
             && let Some(Role::Session(session)) = self.role(key)
@@ -99,7 +99,7 @@ impl Intake {
         }
     }
 
-    /// Reads nothing more of a WebSocket for now, or closes it if its client sends more than it may and never waits.
+    /// Stops reading a WebSocket for now, or closes it if its client keeps sending more than it may without a pause.
     fn hold_up_or_close(&mut self, key: ConnectionKey) {
         match self.goes_on_too_long(key).zip(self.role(key)) {
             Some((limit, role)) => self.websocket_failed(key, role, &WebSocketError::TooFast(limit)),
@@ -116,7 +116,7 @@ impl Intake {
         }
     }
 
-    /// Whose WebSocket it is, while its bytes mean anything.
+    /// The role of a WebSocket, while its bytes still matter.
     fn role(&mut self, key: ConnectionKey) -> Option<Role> {
         self.connection(key).filter(|connection| connection.is_listening())?;
         self.websocket(key).map(|websocket| websocket.role)
@@ -127,7 +127,7 @@ impl Intake {
         self.websocket(key).map(|websocket| std::mem::take(&mut websocket.incoming))
     }
 
-    /// Keeps what is left after `read` bytes more.
+    /// Keeps an unfinished message after `read` further bytes.
     fn keep_incoming(&mut self, key: ConnectionKey, incoming: Incoming, read: usize) {
         let is_kept = incoming.held() > 0;
         if let Some(websocket) = self.websocket(key) {

@@ -16,17 +16,17 @@ pub(crate) enum Sharing {
     Shared,
 }
 
-/// What new connections come by.
+/// A listening socket.
 #[derive(Debug)]
 pub(crate) struct Listener(TcpListener);
 
 impl Listener {
     /// Opens a listener of one shard.
     ///
-    /// What is set here is inherited by every connection that is accepted, and so costs no system call for each.
+    /// Accepted connections inherit the options set here, so they cost no system call for each.
     ///
     /// # Errors
-    /// Whatever the system has against it.
+    /// The system's error, if it refuses.
     pub(crate) fn open(address: SocketAddr, sharing: Sharing, limits: &Limits) -> io::Result<Self> {
         let socket = socket2::Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
         socket.set_nonblocking(true)?;
@@ -44,7 +44,7 @@ impl Listener {
     /// The address that it listens on.
     ///
     /// # Errors
-    /// Whatever the system has against telling it.
+    /// The system's error, if it does not tell.
     pub(crate) fn local_addr(&self) -> io::Result<SocketAddr> {
         self.0.local_addr()
     }
@@ -52,7 +52,7 @@ impl Listener {
     /// The next connection, and its peer.
     ///
     /// # Errors
-    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if there is none; whatever keeps it from being taken.
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if there is none; the system's error if it cannot be accepted.
     pub(in crate::shard) fn accept(&self) -> io::Result<(Socket, SocketAddr)> {
         self.0.accept().map(|(stream, peer)| (Socket::Tcp(stream), peer))
     }
@@ -66,7 +66,7 @@ impl Listener {
 /// Fails if somebody else listens on the address: listeners that share it would not notice.
 ///
 /// # Errors
-/// Whatever the system has against listening there.
+/// The system's error, if the address cannot be listened on.
 pub(crate) fn probe(address: SocketAddr) -> io::Result<()> {
     let socket = socket2::Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;

@@ -1,8 +1,8 @@
 //! The kernel, as the shards know it: sockets that are accepted, read, written and shut, a poll that tells which of them are
-//! ready, and the time. Nothing else in `shard` calls it.
+//! ready, and the time. Nothing else in `shard` calls the kernel.
 //!
-//! What the real kernel does is one system call each; for tests a socket may be a simulated one, which takes and gives as the
-//! test says. Outside of tests there is no such kind, so that nothing is asked and nothing is paid for it.
+//! Each operation is one system call. In tests a socket may be simulated: it takes and gives bytes as the test says. The
+//! simulated kind does not exist outside of tests, so it costs nothing there.
 
 pub(in crate::shard) mod listener;
 pub(in crate::shard) mod poll;

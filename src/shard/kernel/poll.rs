@@ -1,4 +1,4 @@
-//! The poll of a shard: which of what it watches is ready.
+//! The poll of a shard: it tells which of the watched listeners, sockets and pipes are ready.
 
 use std::io;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ pub(crate) struct Poll {
     events: Events,
 }
 
-/// Something that is ready.
+/// What is ready.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::shard) enum Ready {
     /// Another thread has woken the shard.
@@ -63,7 +63,7 @@ impl Poll {
         Ok(Waker(Arc::new(mio::Waker::new(self.poll.registry(), WAKER)?)))
     }
 
-    /// What is told which sockets are watched.
+    /// The part of the poll that sockets are registered with.
     ///
     /// # Errors
     /// If the system refuses another descriptor of the poll.
@@ -74,7 +74,7 @@ impl Poll {
     /// Watches a listener.
     ///
     /// # Errors
-    /// Whatever the system has against it.
+    /// The system's error, if it refuses.
     pub(in crate::shard) fn watch_listener(&self, listener: &mut Listener) -> io::Result<()> {
         self.poll.registry().register(listener.source(), LISTENER, Interest::READABLE)
     }
@@ -82,12 +82,12 @@ impl Poll {
     /// Watches a pipe that tells of signals.
     ///
     /// # Errors
-    /// Whatever the system has against it.
+    /// The system's error, if it refuses.
     pub(in crate::shard) fn watch_signals(&self, pipe: &mut UnixStream) -> io::Result<()> {
         self.poll.registry().register(pipe, SIGNALS, Interest::READABLE)
     }
 
-    /// Sleeps until something is ready, or `timeout` is over. Says whether it has slept so long, and not been interrupted.
+    /// Sleeps until something is ready or `timeout` is over. Returns false if a signal interrupted it.
     ///
     /// # Errors
     /// If the kernel refuses to be polled.
@@ -99,14 +99,14 @@ impl Poll {
         }
     }
 
-    /// How often it was woken since that was asked last.
+    /// How often it was woken since the last call.
     #[cfg(test)]
     pub(crate) fn wakes(&mut self) -> usize {
         assert!(self.wait(Some(Duration::ZERO)).is_ok_and(|slept| slept));
         self.ready().filter(|ready| matches!(ready, Ready::Woken)).count()
     }
 
-    /// What was ready when it woke, [`EVENTS`] at most.
+    /// What was ready when it woke: at most [`EVENTS`].
     pub(in crate::shard) fn ready(&self) -> impl Iterator<Item = Ready> {
         self.events.iter().map(|event| match event.token() {
             WAKER => Ready::Woken,
@@ -132,7 +132,7 @@ impl Waker {
     /// Wakes it, or keeps it from sleeping the next time.
     ///
     /// # Errors
-    /// Whatever the system has against it.
+    /// The system's error, if it refuses.
     pub(in crate::shard) fn wake(&self) -> io::Result<()> {
         self.0.wake()
     }
@@ -148,27 +148,27 @@ pub(in crate::shard) enum Watch {
 }
 
 impl Watch {
-    /// Tells when a connection's socket has bytes to read, or its peer has gone.
+    /// Watches for bytes to read, and for the peer's end, on a connection's socket.
     ///
     /// # Errors
-    /// Whatever the system has against it.
+    /// The system's error, if it refuses.
     pub(in crate::shard) fn reads(&self, socket: &mut Socket, key: ConnectionKey) -> io::Result<()> {
         self.with(socket, |registry, source| registry.register(source, token(key), Interest::READABLE))
     }
 
-    /// Tells when it takes bytes again, too: at once, if it does now.
+    /// Watches for room to write, too. A socket that has room now is reported at once.
     ///
     /// # Errors
-    /// Whatever the system has against it.
+    /// The system's error, if it refuses.
     pub(in crate::shard) fn writes(&self, socket: &mut Socket, key: ConnectionKey) -> io::Result<()> {
         let both = Interest::READABLE | Interest::WRITABLE;
         self.with(socket, |registry, source| registry.reregister(source, token(key), both))
     }
 
-    /// Tells nothing of a socket any more.
+    /// Stops watching a socket.
     ///
     /// # Errors
-    /// Whatever the system has against it.
+    /// The system's error, if it refuses.
     pub(in crate::shard) fn nothing(&self, socket: &mut Socket) -> io::Result<()> {
         self.with(socket, |registry, source| registry.deregister(source))
     }

@@ -1,16 +1,16 @@
-//! Sockets that do as a test says: they take so many bytes and no more, give what has come, and break.
+//! Simulated sockets for tests: the test says how many bytes they take, what they receive, and when they break.
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// A socket and its peer, who hold it together.
+/// A socket. The shard and the test, as its peer, share it.
 #[derive(Debug, Clone, Default)]
 pub(in crate::shard) struct Socket(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
 struct State {
-    /// What has come from the peer and was not read.
+    /// Bytes from the peer that were not read.
     incoming: VecDeque<u8>,
     /// What was sent.
     taken: Vec<u8>,

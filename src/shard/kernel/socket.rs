@@ -1,4 +1,4 @@
-//! A TCP socket that never blocks, and what is asked of it.
+//! A TCP socket that never blocks, and its system calls.
 //!
 //! The two system calls that messages cost are bare: the C library's wrappers make each a point at which the thread could be
 //! cancelled, by two locked operations on its state. That was an eighth of a delivery's instructions.
@@ -19,23 +19,23 @@ use super::simulated;
 /// Most pieces given to one `writev`.
 const PIECES_PER_WRITE: usize = 64;
 
-/// Bytes from which on no more pieces are sent at once: a peer that takes them as fast as they come has its turn, too.
+/// Once this many bytes are sent, no more pieces are sent in this turn, however fast the peer takes them.
 pub(in crate::shard) const MOST_AT_ONCE: usize = 1024 * 1024;
 
 /// A socket of a connection.
 #[derive(Debug)]
 pub(in crate::shard) enum Socket {
     Tcp(TcpStream),
-    /// One that does as a test says.
+    /// A simulated socket, for tests.
     #[cfg(test)]
     Simulated(simulated::Socket),
 }
 
 impl Socket {
-    /// Sends what the socket takes at once; says how much that was.
+    /// Sends what the socket takes now. Returns how much that was.
     ///
     /// # Errors
-    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if it takes nothing now; whatever it is broken by.
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if it takes nothing now; the socket's error if it is broken.
     #[inline]
     pub(in crate::shard) fn send(&self, bytes: &[u8]) -> io::Result<usize> {
         match self {
@@ -45,10 +45,10 @@ impl Socket {
         }
     }
 
-    /// The same with the last bytes before this half of the connection is closed: they leave with its end, in one segment.
+    /// Sends the last bytes before this half of the connection is closed. They leave in one segment with the FIN.
     ///
     /// # Errors
-    /// As those of [`send`](Self::send).
+    /// The same as of [`send`](Self::send).
     pub(in crate::shard) fn send_last(&self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::Tcp(stream) => send_with(stream, bytes, SendFlags::NOSIGNAL | SendFlags::MORE),
@@ -57,11 +57,11 @@ impl Socket {
         }
     }
 
-    /// Sends as much of the pieces, one behind the other, as the socket takes, but little more than [`MOST_AT_ONCE`]; says how
-    /// much that was.
+    /// Sends as much of the pieces, one behind the other, as the socket takes, but little more than [`MOST_AT_ONCE`]. Returns
+    /// how much that was.
     ///
     /// # Errors
-    /// Whatever the socket is broken by.
+    /// The socket's error if it is broken.
     pub(in crate::shard) fn send_pieces<'a>(
         &mut self,
         pieces: impl Iterator<Item = &'a Bytes> + Clone,
@@ -73,10 +73,10 @@ impl Socket {
         }
     }
 
-    /// Reads what has come, as much as fits; says how much that was, 0 at the end.
+    /// Reads what has come, as much as fits. Returns how much that was; 0 at the end.
     ///
     /// # Errors
-    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if nothing has come; whatever the socket is broken by.
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if nothing has come; the socket's error if it is broken.
     #[inline]
     pub(in crate::shard) fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
@@ -122,7 +122,7 @@ impl Socket {
     /// Has the kernel drop what it holds for the peer when the socket is closed, instead of trying for minutes to deliver it.
     ///
     /// # Errors
-    /// Whatever the kernel has against it.
+    /// The kernel's error, if it refuses.
     pub(in crate::shard) fn forget_unsent(&self) -> io::Result<()> {
         match self {
             Self::Tcp(stream) => SockRef::from(stream).set_linger(Some(Duration::ZERO)),

@@ -18,9 +18,9 @@ pub(in crate::shard) static NOT_TAKEN: LineKind =
 /// Whether a shard looks for new connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::shard) enum Accepting {
-    /// When the kernel tells of some.
+    /// When the kernel tells of new ones.
     WhenTold,
-    /// In the next turn in any case: the last had no room for all.
+    /// In the next turn in any case: the last turn had no room for all.
     Now,
     /// Not before a timer says so: there was an error.
     Resting,
@@ -78,7 +78,7 @@ impl Net {
         registered
     }
 
-    /// A connection of that address is no more.
+    /// A connection of that address has gone.
     fn leave_peer(&self, address: IpAddr) {
         if let Some(peers) = &self.shared.peers {
             peers.leave(address);
@@ -93,9 +93,8 @@ impl Net {
     }
 }
 
-/// Answers a connection that is one too many, and lets it go. What has come is taken first: closing on it would reset the
-/// connection, and the answer with it. The socket's buffer is empty, so the answer fits; whether it arrives is the client's
-/// concern.
+/// Answers a connection beyond the limit, and closes it. Its received bytes are read first: closing with unread bytes would
+/// reset the connection and lose the answer. The socket's buffer is empty, so the answer fits. Delivery is not waited for.
 fn send_away(socket: &Socket, answer: &[u8]) {
     let _ = socket.receive(&mut [0; 4096]);
     let _ = socket.send(answer);

@@ -13,7 +13,7 @@ use crate::shard::net::connection::{Answer, Connection, HttpState, Then};
 use crate::shard::store::keys::{ConnectionKey, SessionKey};
 
 impl Net {
-    /// Answers and closes: where the next request would begin is unknown, or not to be known.
+    /// Answers and closes, because the start of the next request is unknown or does not matter.
     pub(in crate::shard) fn last_answer(&mut self, key: ConnectionKey, answer: &Bytes) {
         self.push(key, answer);
         self.finish(key, Then::Linger);
@@ -31,7 +31,7 @@ impl Net {
         self.answered(key);
     }
 
-    /// Answers a GET or a POST with 400 and nothing else; what is left of a POST is read and dropped.
+    /// Answers a GET or a POST with an empty 400. The rest of a POST is read and dropped.
     pub(in crate::shard) fn refuse_empty(&mut self, key: ConnectionKey) {
         self.answer_and_drop(key, Status::BadRequest);
     }
@@ -47,7 +47,7 @@ impl Net {
         self.answered(key);
     }
 
-    /// An answer has left: the next request may be handled, or the connection is done.
+    /// An answer was queued: the next request may be handled, or the connection is done.
     pub(in crate::shard) fn answered(&mut self, key: ConnectionKey) {
         let (keep_alive, body_timeout) = (self.shared.config.limits.keep_alive, self.shared.config.limits.body_timeout);
         let now = self.now;
@@ -68,7 +68,7 @@ impl Net {
         self.post_being_read(key).map(|(session, _)| session)
     }
 
-    /// The same, and what the POST's body is made of.
+    /// The same, with the kind of the POST's body.
     pub(in crate::shard) fn post_being_read(&mut self, key: ConnectionKey) -> Option<(SessionKey, PayloadKind)> {
         match &self.connections.get_mut(key.0)?.http()?.state {
             HttpState::Post(post) => Some((post.session, post.kind)),
@@ -90,7 +90,7 @@ impl Net {
         Some(self.connections.get_mut(key.0)?.http()?.peer)
     }
 
-    /// The request is answered so.
+    /// Answers the request with a delivery.
     pub(in crate::shard) fn deliver(&mut self, key: ConnectionKey, delivery: Delivery) {
         if let Some(http) = self.connections.get_mut(key.0).and_then(Connection::http) {
             http.answer.delivery = delivery;

@@ -1,4 +1,4 @@
-//! A first packet that is kept apart from the answer before it.
+//! A new WebSocket's first packets, kept apart from the handshake's answer for old clients.
 
 use std::time::Duration;
 
@@ -8,13 +8,13 @@ use crate::shard::net::Net;
 use crate::shard::net::outbox::{Outbox, Piece};
 use crate::shard::store::keys::{ConnectionKey, TimerKey};
 
-/// Time between the answer to a WebSocket handshake and the first packet. A client reads the answer in a part of it.
+/// Time between the answer to a WebSocket handshake and the first packet, enough for a client to read the answer.
 const APART: Duration = Duration::from_millis(2);
 
 impl Net {
-    /// Sends the answer that is queued for a new WebSocket at once, and `first` and all that follows a moment later. Old
-    /// clients know it so from the Node server: some look for the open packet only when they have seen the answer, and
-    /// miss one that comes in the same read.
+    /// Sends the queued answer for a new WebSocket at once, and `first` and all that follows a moment later. Old clients expect
+    /// this from the Node server: some listen for the open packet only once they have seen the answer, and miss one that comes
+    /// in the same read.
     pub(in crate::shard) fn send_apart(&mut self, key: ConnectionKey, first: &Bytes) {
         self.flush(key);
         let Some(connection) = self.connections.get_mut(key.0) else { return };
@@ -29,7 +29,7 @@ impl Net {
         self.timers.arm(self.now + APART, TimerKey::Release(key));
     }
 
-    /// What was held apart may leave.
+    /// The packets that were kept apart may leave.
     pub(in crate::shard) fn release(&mut self, key: ConnectionKey) {
         let outbox = self.connections.get_mut(key.0).and_then(|connection| connection.outbox.as_mut());
         if let Some(outbox) = outbox {

@@ -1,4 +1,4 @@
-//! What waits for clients, in bytes of memory: a buffer counts once, however many wait for it.
+//! Counts the memory that waits for clients: each buffer once, however many clients wait for it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -11,20 +11,21 @@ use crate::engineio::Charge;
 #[derive(Debug, Default)]
 pub(super) struct Charges {
     bytes: Arc<AtomicUsize>,
-    /// What was charged last: in a fan-out, receivers in a row wait for the same.
+    /// The buffer that was charged last: in a fan-out, receivers in a row wait for the same one.
     last: Option<(Bytes, Charge)>,
 }
 
 impl Charges {
-    /// Bytes of all buffers that wait, each once.
+    /// Bytes of all waiting buffers, each counted once.
     pub(super) fn bytes(&self) -> usize {
         self.bytes.load(Relaxed)
     }
 
-    /// The charge of a buffer that others may wait for, too. One that is charged several times in a row is charged once.
+    /// The charge of a buffer that other clients may wait for, too. A buffer that is charged several times in a row counts
+    /// once.
     pub(super) fn charge(&mut self, bytes: &Bytes) -> Charge {
         if let Some((last, charge)) = &self.last
-            // It holds these bytes, so nothing else can have their address.
+            // The charge holds these bytes, so nothing else can have their address.
             && (last.as_ptr(), last.len()) == (bytes.as_ptr(), bytes.len())
         {
             return charge.clone();
@@ -39,7 +40,7 @@ impl Charges {
         Charge::new(bytes.len(), &self.bytes)
     }
 
-    /// A fan-out is over: what was charged last is held for nobody else.
+    /// A fan-out is over: the last buffer is not kept for further receivers.
     pub(super) fn forget_last(&mut self) {
         self.last = None;
     }
@@ -50,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_buffer_counts_once_until_the_last_lets_it_go() {
+    fn a_shared_buffer_counts_once_until_its_last_receiver_has_it() {
         let mut charges = Charges::default();
         let (message, other) = (Bytes::from(vec![1; 1000]), Bytes::from(vec![2; 10]));
         let mut waiting: Vec<Charge> = (0..5).map(|_| charges.charge(&message)).collect();

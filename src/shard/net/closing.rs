@@ -9,7 +9,7 @@ use crate::shard::store::keys::{ConnectionKey, TimerKey};
 /// Departures after which memory is given back to the system.
 const TRIM_AFTER: usize = 1024;
 
-/// Time that a wave of departures has to end before memory is given back.
+/// Time for a wave of departures to end before memory is given back.
 const TRIM_DELAY: Duration = Duration::from_millis(500);
 
 impl Net {
@@ -31,7 +31,8 @@ impl Net {
         }
     }
 
-    /// Takes out the next connection that ended this turn, with what the shard keeps of it: the one place where a connection dies.
+    /// Takes out the next connection that ended this turn, with all that the shard keeps of it. Connections die here and
+    /// nowhere else.
     pub(in crate::shard) fn next_closed(&mut self) -> Option<(ConnectionKey, Connection)> {
         loop {
             let key = self.marked.pop()?;

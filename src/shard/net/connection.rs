@@ -17,19 +17,19 @@ use crate::websocket::Incoming;
 pub(in crate::shard) struct Connection {
     pub(in crate::shard) socket: Socket,
     pub(in crate::shard) stage: Stage,
-    /// What is due to be written this turn.
+    /// The sequence to write this turn.
     pub(in crate::shard) batch: Option<BatchId>,
-    /// What the socket would not take. While there is one, nothing goes into a batch.
+    /// The bytes that the socket refused. While there is an outbox, nothing goes into a batch.
     pub(in crate::shard) outbox: Option<Box<Outbox>>,
     /// When the current state must have ended.
     pub(in crate::shard) deadline: Millis,
     /// The instant for which a timer was armed last.
     pub(in crate::shard) armed: Millis,
-    /// What is known of bytes that the peer has sent.
+    /// Whether there are unread bytes of the peer.
     pub(in crate::shard) input: ReadState,
     /// What follows once everything is written.
     pub(super) then: Then,
-    /// Set when the connection is to be removed at the end of the turn: what its session is told.
+    /// What its session is told. Set if the connection is to be removed at the end of the turn.
     pub(in crate::shard) close_cause: Option<CloseCause>,
 }
 
@@ -40,7 +40,7 @@ pub(in crate::shard) enum Stage {
     Http(Box<Http>),
     /// A WebSocket.
     WebSocket(WebSocket),
-    /// All is said; what still comes is read and dropped until the peer closes.
+    /// Everything was sent. Input is read and dropped until the peer closes.
     Lingering,
 }
 
@@ -48,16 +48,16 @@ pub(in crate::shard) enum Stage {
 #[derive(Debug)]
 pub(in crate::shard) struct Http {
     pub(super) peer: SocketAddr,
-    /// Bytes read that could not be used yet: a part of a head, or requests behind the one being answered.
+    /// Bytes that were read and not used yet: a part of a head, or requests behind the one being answered.
     pub(in crate::shard) unread: Vec<u8>,
     pub(in crate::shard) state: HttpState,
     /// How the request being answered wants its answer.
     pub(in crate::shard) answer: Answer,
-    /// The session that was answered last, until its client has taken that.
+    /// The session that was answered last, until its client has taken the answer.
     pub(in crate::shard) taking: Option<SessionKey>,
 }
 
-/// How a request wants its answer: what is kept of it until then.
+/// How a request wants its answer. This part of the request is kept until it is answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::shard) struct Answer {
     pub(in crate::shard) delivery: Delivery,
@@ -68,13 +68,13 @@ pub(in crate::shard) struct Answer {
 /// Where a connection stands in the exchange of requests and answers.
 #[derive(Debug)]
 pub(in crate::shard) enum HttpState {
-    /// The next is a head.
+    /// A head is expected.
     Head,
-    /// The head of a handshake is here, and waits for its turn.
+    /// The head of a handshake has come, and the handshake waits for its turn.
     Deferred,
     /// The POST of a session is being read.
     Post(Box<Post>),
-    /// A body nobody wants is read and dropped, at most so many bytes.
+    /// An unwanted body is read and dropped, up to a limit.
     Discard(Box<BodyReader>),
     /// A GET is held by the session.
     Held(SessionKey),
@@ -82,7 +82,7 @@ pub(in crate::shard) enum HttpState {
     Waiting(Box<DelayedPost>),
 }
 
-/// A POST that was read, and whose answer waits.
+/// A POST that was read and is answered later.
 #[derive(Debug)]
 pub(crate) struct DelayedPost {
     pub(in crate::shard) session: SessionRef,
@@ -90,7 +90,7 @@ pub(crate) struct DelayedPost {
     pub(in crate::shard) rest: Option<Packets>,
     /// When it goes on.
     pub(in crate::shard) until: Millis,
-    /// When it goes on whatever waits for its client, if it has been held up because of that.
+    /// When it goes on however much waits for its client, if it is held up for that.
     pub(in crate::shard) patience: Option<Millis>,
 }
 
@@ -119,14 +119,14 @@ pub(in crate::shard) enum Role {
     Closing,
 }
 
-/// What is known of bytes that a connection's peer has sent.
+/// Whether there are unread bytes of a connection's peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ReadState {
-    /// None are here: the kernel tells of new ones.
+    /// There are none: the kernel tells of new ones.
     Awaited,
     /// There may be some: the connection stands in the line.
     InLine,
-    /// There may be some, which are not read until the client may go on.
+    /// There may be some, but the client is held up.
     HeldUp,
 }
 
@@ -135,7 +135,7 @@ pub(crate) enum ReadState {
 pub(in crate::shard) enum Then {
     /// The connection goes on.
     Continue,
-    /// The sending half is closed; what still comes is dropped until the peer closes, too.
+    /// The sending half is closed. Input is dropped until the peer closes, too.
     Linger,
     /// The connection is closed: the peer has closed its half already.
     Close,
@@ -144,11 +144,11 @@ pub(in crate::shard) enum Then {
 /// How a connection ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::shard) enum CloseCause {
-    /// The peer closed it, or was let go as it wished.
+    /// The peer closed it, or asked for the end.
     Closed,
     /// It broke, or the peer broke the rules.
     Error,
-    /// Its session wanted it gone, and needs no word of it.
+    /// Its session closed it, and need not be told.
     Cut,
 }
 
@@ -186,7 +186,7 @@ impl Connection {
         }
     }
 
-    /// When something must happen: the state must have ended, or it is looked how far the peer has read.
+    /// When something must happen: the state must have ended, or the peer's progress is checked.
     pub(in crate::shard) fn due(&self) -> Millis {
         self.outbox.as_ref().map_or(self.deadline, |outbox| self.deadline.min(outbox.progress.next_look()))
     }

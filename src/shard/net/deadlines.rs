@@ -1,4 +1,4 @@
-//! When the state of a connection must have ended, and its timer.
+//! Deadlines of connections, and their timers.
 
 use crate::engineio::Millis;
 use crate::shard::net::Net;
@@ -24,7 +24,7 @@ impl Net {
         }
     }
 
-    /// If the next that is due on a connection is a request, the time it may idle begins. Says whether it does.
+    /// Starts the idle time of a connection that waits for a request. Says whether it did.
     pub(in crate::shard) fn idle(&mut self, key: ConnectionKey) -> bool {
         let deadline = self.now + self.shared.config.limits.keep_alive;
         let http = self.connections.get_mut(key.0).and_then(Connection::http);
@@ -35,8 +35,8 @@ impl Net {
         idle
     }
 
-    /// If a close frame waits behind other bytes, the time in which the peer must answer it begins anew. Says whether it does:
-    /// who takes none of these bytes is ended by that.
+    /// Starts the time for the peer's close frame anew, if ours still waits behind other bytes. Says whether it did. A peer
+    /// that takes none of these bytes is cut off as a slow consumer.
     pub(in crate::shard) fn await_close(&mut self, key: ConnectionKey) -> bool {
         let closing = self.websocket(key).is_some_and(|websocket| websocket.role == Role::Closing);
         if closing {

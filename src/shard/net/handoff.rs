@@ -1,7 +1,7 @@
 //! Connections that change shards.
 //!
-//! A load balancer sends the requests of many clients over one connection, so its owner is the shard that has the session
-//! the request at hand names. A connection moves with the bytes that were read from it.
+//! A load balancer sends the requests of many clients over one connection. So a connection moves to the shard that has the
+//! session of its current request, with the bytes that were read from it.
 
 use crate::shard::net::Net;
 use crate::shard::net::connection::CloseCause;
@@ -9,19 +9,19 @@ use crate::shard::shared::mailbox::HandOff;
 use crate::shard::store::keys::ConnectionKey;
 
 impl Net {
-    /// Gives a connection up for the shard that has the session its next request names. `None` if it ends instead.
+    /// Gives a connection up for the shard that has the session of its next request. `None` if the connection ends instead.
     pub(in crate::shard) fn hand_off(&mut self, key: ConnectionKey, unread: &[u8]) -> Option<HandOff> {
         let peer = self.peer(key)?;
         // Answers to earlier requests of the connection must not stay behind.
         self.flush(key);
         let connection = self.connections.get(key.0)?;
         if connection.outbox.is_some() || connection.close_cause.is_some() {
-            // A client that sends requests and does not read the answers, or has gone.
+            // The client sends requests without reading the answers, or has gone.
             self.mark_closed(key, CloseCause::Closed);
             return None;
         }
         let mut connection = self.connections.remove(key.0)?;
-        // It is still one of its peer's: the other shard notes whose it is.
+        // The connection still counts for its peer's address: the other shard notes it again.
         self.peers.remove(&key);
         let is_spare = self.spares.remove(key);
         self.metrics.connections.set(self.connections.len() as u64);

@@ -1,4 +1,4 @@
-//! Whose turn it is to be read.
+//! The line: connections with unread bytes, in the order in which they are read.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -7,18 +7,19 @@ use crate::shard::net::Net;
 use crate::shard::net::connection::{ReadState, Stage};
 use crate::shard::store::keys::ConnectionKey;
 
-/// The part of it that requests have before WebSockets.
+/// The part of a turn that requests have before WebSockets.
 const REQUESTS: Duration = Duration::from_micros(1500);
 
-/// Whose turn it is to be read.
+/// A connection that is to be read.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::shard) struct Due {
     pub(in crate::shard) key: ConnectionKey,
-    /// Whether it must be read until nothing is left: the kernel will not tell of what has come already.
+    /// Whether it must be read until nothing is left: the poll is edge-triggered, and does not tell again of bytes that have
+    /// come.
     pub(in crate::shard) to_end: bool,
 }
 
-/// Those who have something to be read.
+/// Connections with unread bytes.
 #[derive(Debug, Default)]
 pub(in crate::shard) struct Line {
     requests: VecDeque<Due>,
@@ -26,17 +27,17 @@ pub(in crate::shard) struct Line {
 }
 
 impl Line {
-    /// Whether anybody waits that may be read, WebSockets only if they are.
+    /// Whether no connection waits that may be read. WebSockets count only if `websockets`.
     pub(in crate::shard) fn is_empty(&self, websockets: bool) -> bool {
         self.requests.is_empty() && (!websockets || self.websockets.is_empty())
     }
 
-    /// How many stand in it.
+    /// How many connections stand in it.
     pub(in crate::shard) fn len(&self) -> usize {
         self.requests.len() + self.websockets.len()
     }
 
-    /// The next, after so much time of the turn; of WebSockets only if they may be read.
+    /// The next connection, after `spent` of the turn; a WebSocket only if `websockets`.
     pub(in crate::shard) fn next(&mut self, spent: Duration, websockets: bool) -> Option<Due> {
         let others = websockets && !self.websockets.is_empty();
         if others && (self.requests.is_empty() || spent >= REQUESTS) {
@@ -45,13 +46,13 @@ impl Line {
         self.requests.pop_front()
     }
 
-    /// All who stand in it.
+    /// All connections in it.
     #[cfg(debug_assertions)]
     pub(in crate::shard) fn keys(&self) -> impl Iterator<Item = ConnectionKey> {
         self.requests.iter().chain(&self.websockets).map(|due| due.key)
     }
 
-    /// The turn is over: the kernel has told of those who are left.
+    /// The turn is over: the kernel has told of the connections that are left.
     pub(in crate::shard) fn end_turn(&mut self) {
         self.requests.iter_mut().chain(&mut self.websockets).for_each(|due| due.to_end = true);
     }
@@ -61,7 +62,7 @@ impl Net {
     /// The kernel tells of bytes of a connection, or of its end.
     pub(in crate::shard) fn readable(&mut self, key: ConnectionKey, to_end: bool) {
         let Some(connection) = self.connections.get_mut(key.0) else { return };
-        // Who is in the line is read to the end; who is held up is when it goes on.
+        // A connection in the line is read to the end. One that is held up is read when it goes on.
         if connection.input != ReadState::Awaited {
             return;
         }
@@ -79,14 +80,14 @@ impl Net {
         }
     }
 
-    /// A connection that stands in the line is read. Says whether it still stands there: a key that was in the line may be that
-    /// of another connection by now.
+    /// Begins to read a connection from the line. Says whether it still stands there: its key may be another connection's by
+    /// now.
     pub(in crate::shard) fn begins_to_be_read(&mut self, key: ConnectionKey) -> bool {
         let connection = self.connections.get_mut(key.0).filter(|connection| connection.input == ReadState::InLine);
         connection.map(|connection| connection.input = ReadState::Awaited).is_some()
     }
 
-    /// Whether a connection has not been read as far as its peer may have sent.
+    /// Whether a connection may have unread bytes.
     pub(in crate::shard) fn is_unread(&self, key: ConnectionKey) -> bool {
         self.connections.get(key.0).is_some_and(|connection| connection.input != ReadState::Awaited)
     }
@@ -116,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_left_is_read_to_the_end() {
+    fn a_connection_that_is_left_over_is_read_to_the_end() {
         let mut line = Line { requests: [1].map(due).into(), websockets: [2].map(due).into() };
         line.end_turn();
         assert!(line.requests.iter().chain(&line.websockets).all(|due| due.to_end));

@@ -39,7 +39,7 @@ use crate::shard::store::keys::{ConnectionKey, TimerKey};
 use crate::shard::store::pages::{MAX_KEYS, Pages};
 use crate::shard::store::timers::Timers;
 
-/// The connections of a shard: what is read from them and when, what waits for them, and what is written.
+/// The connections of a shard: when they are read, what waits for them, and what is written.
 pub(crate) struct Net {
     shared: Arc<Shared>,
     metrics: Arc<ShardMetrics>,
@@ -47,31 +47,31 @@ pub(crate) struct Net {
     /// The instant at which this turn began.
     now: Millis,
     connections: Pages<Connection>,
-    /// Whose they are, while the connections of an address are bounded. A WebSocket has forgotten its peer, and a socket that
-    /// was reset does not tell it any more.
+    /// The address of each connection, if connections of an address are limited. A WebSocket has forgotten its peer, and a
+    /// socket that was reset does not tell it any more.
     peers: HashMap<ConnectionKey, IpAddr, FixedState>,
-    /// Those that are more than there may be.
+    /// Connections beyond the limit.
     spares: Spares,
-    /// Connections that have something to be read.
+    /// Connections with unread bytes.
     line: Line,
     timers: Timers<TimerKey>,
     batches: Batches,
-    /// The connection whose bytes are being handled: what it is sent are answers, which leave first.
+    /// The connection whose bytes are being handled. Its output is answers, which leave first.
     serving: Option<ConnectionKey>,
     /// Connections that were sent answers this turn.
     replies: Vec<ConnectionKey>,
     /// Connections that were sent anything else.
     fanout: VecDeque<ConnectionKey>,
-    /// Whether a fan-out has fallen so far behind that nothing is read that could lead to more of it, until it is done.
+    /// Whether a fan-out has fallen far behind. Until it is done, nothing is read that could start more.
     behind: bool,
-    /// Connections that have taken something of what waits for them.
+    /// Connections that have taken a part of their waiting output.
     eased: Vec<ConnectionKey>,
     /// Closed connections, which are removed at the end of the turn.
     marked: Vec<ConnectionKey>,
     departed: usize,
-    /// What waits for clients, in outboxes and in sessions.
+    /// The buffers that wait for clients, in outboxes and in sessions.
     charges: Charges,
-    /// What the bookkeeping of these messages costs, for each of their receivers.
+    /// The cost of these messages' bookkeeping, for each of their receivers.
     queued_overhead: usize,
     /// Scratch space of the flush.
     pieces: Vec<Bytes>,
@@ -153,7 +153,7 @@ impl Net {
         !self.fanout.is_empty() || !self.replies.is_empty()
     }
 
-    /// Whether a fan-out has fallen so far behind that nothing is read that could lead to more of it.
+    /// Whether a fan-out has fallen far behind, so that nothing may be read that could start more.
     pub(in crate::shard) fn is_behind(&self) -> bool {
         self.behind
     }
@@ -163,7 +163,7 @@ impl Net {
         !self.marked.is_empty()
     }
 
-    /// Those who have something to be read.
+    /// The connections with unread bytes.
     pub(in crate::shard) fn line(&self) -> &Line {
         &self.line
     }
@@ -173,12 +173,12 @@ impl Net {
         &mut self.line
     }
 
-    /// What is sent to this connection from now on are answers, which leave first.
+    /// From now on output for this connection is answers, which leave first.
     pub(in crate::shard) fn serve(&mut self, key: Option<ConnectionKey>) {
         self.serving = key;
     }
 
-    /// The next connection that has taken something of what waited for it.
+    /// The next connection that has taken a part of its waiting output.
     pub(in crate::shard) fn next_eased(&mut self) -> Option<ConnectionKey> {
         self.eased.pop()
     }

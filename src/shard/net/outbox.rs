@@ -17,16 +17,16 @@ pub(super) struct Piece {
     pub(super) charge: Charge,
 }
 
-/// The pieces that a socket has not taken yet, in order. Each is a whole number of messages.
+/// The pieces that a socket has yet to take, in order. Each is a whole number of messages.
 #[derive(Debug)]
 pub(in crate::shard) struct Outbox {
     pieces: VecDeque<Piece>,
     queued: usize,
     /// Whether the socket has taken a part of the first piece.
     begun: bool,
-    /// Heartbeats that stand before the other pieces, behind the first if that has begun.
+    /// Heartbeats at the front, behind the first piece if that has begun.
     beats: usize,
-    /// Bytes put behind since the socket was last tried.
+    /// Bytes added since the last write.
     untried: usize,
     /// Whether nothing is to be written yet.
     pub(super) held: bool,
@@ -47,20 +47,20 @@ impl Outbox {
         }
     }
 
-    /// Puts the rest of a message, of which the socket has taken the beginning or nothing, into an outbox that is empty.
+    /// Puts a message into an empty outbox. The socket has taken its first `taken` bytes.
     pub(super) fn begin(&mut self, mut whole: Piece, taken: usize) {
         self.begun = taken > 0;
         whole.bytes.advance(taken);
         self.push(whole);
     }
 
-    /// Puts a message behind what waits.
+    /// Appends a message.
     pub(super) fn push(&mut self, piece: Piece) {
         self.count(&piece);
         self.pieces.push_back(piece);
     }
 
-    /// Puts a heartbeat before what waits, but for a message that has begun and heartbeats that were there before.
+    /// Puts a heartbeat before all messages, but behind one that has begun and behind earlier heartbeats.
     pub(super) fn push_beat(&mut self, piece: Piece) {
         let place = (usize::from(self.begun) + self.beats).min(self.pieces.len());
         self.count(&piece);
@@ -93,13 +93,13 @@ impl Outbox {
         self.queued - self.overhead()
     }
 
-    /// Bytes that wait for this client and nobody else, with each message's cost.
+    /// Bytes that wait for this client alone, with each message's cost.
     pub(in crate::shard) fn own(&self) -> usize {
         let own = self.pieces.iter().filter(|piece| piece.charge.is_own());
         own.map(|piece| piece.bytes.len()).sum::<usize>() + self.overhead()
     }
 
-    /// Bytes put behind since the socket was last tried.
+    /// Bytes added since the last write.
     pub(super) const fn untried(&self) -> usize {
         self.untried
     }
@@ -113,7 +113,7 @@ impl Outbox {
         self.pieces.is_empty()
     }
 
-    /// Writes what the socket takes, as much as it may at once; says how much that was.
+    /// Writes what the socket takes, up to the limit of one write. Returns how much that was.
     ///
     /// # Errors
     /// The socket's error, if it is broken.
@@ -143,7 +143,7 @@ impl Outbox {
         }
     }
 
-    /// The first piece begins to leave: if that is a heartbeat, it stands before the others no more.
+    /// The first piece begins to leave. If it is a heartbeat, it no longer counts as one at the front.
     fn begin_first(&mut self) {
         if !std::mem::replace(&mut self.begun, true) {
             self.beats = self.beats.saturating_sub(1);

@@ -1,4 +1,4 @@
-//! The packets of a completely read POST that are still to be handled.
+//! The packets of a complete POST that are still to be handled.
 
 use bytes::Bytes;
 use bytestring::ByteString;
@@ -27,7 +27,7 @@ impl Packets {
         }
     }
 
-    /// Bytes that they hold, what has been handled of their buffer among them.
+    /// Bytes of their buffer, including its handled part.
     pub(in crate::shard) fn len(&self) -> usize {
         match self {
             Self::V4(text) | Self::V3Text(text) => text.held(),
@@ -35,7 +35,7 @@ impl Packets {
         }
     }
 
-    /// Hands the packets to `handle` until it wants no more. Gives what is left.
+    /// Hands the packets to `handle` until it wants no more. Returns the rest.
     pub(in crate::shard) fn walk(
         self,
         mut handle: impl FnMut(Result<Packet<'_>, ParseError>, Option<&ByteString>) -> bool,

@@ -1,40 +1,40 @@
 //! A peer's progress in taking its output.
 //!
-//! Progress is what the peer has acknowledged: what the socket took, less what the kernel still holds of it. The kernel
-//! is asked only now and then, and only about connections with waiting output.
+//! Progress is the bytes that the peer has acknowledged: the bytes that the socket took, less those that the kernel still
+//! holds. The kernel is asked only now and then, and only about connections with waiting output.
 
 use std::time::Duration;
 
 use crate::engineio::Millis;
 
-/// Bytes that a peer must acknowledge within the time that it has, unless less waits for it.
+/// Bytes that a peer must acknowledge within its patience, unless less waits for it.
 const LEAST: i64 = 4096;
 
-/// Looks in the time that a peer has.
+/// Looks within a peer's patience.
 const LOOKS: u32 = 4;
 
-/// The progress of one peer, reckoned from where it stood when something began to wait for it.
+/// The progress of one peer, counted from where it stood when something began to wait for it.
 #[derive(Debug)]
 pub(in crate::shard) struct Progress {
     /// Bytes that the socket has taken since.
     written: i64,
-    /// How many the peer had acknowledged at the last look; less than none of them while it had yet to acknowledge older ones.
+    /// Bytes that the peer had acknowledged at the last look; negative while it had yet to acknowledge older ones.
     acknowledged: Option<i64>,
-    /// Where it stood when it last had come far enough, and when that was.
+    /// Where it stood when it last made enough progress, and when that was.
     mark: i64,
     since: Millis,
-    /// How many it had to acknowledge from there to have come far enough again.
+    /// How far it must come from there to have made enough progress again.
     due: i64,
-    /// When it was last seen to have come any further.
+    /// When it was last seen to have made any progress.
     further: Millis,
-    /// When it is looked next.
+    /// When the next look is due.
     look: Millis,
-    /// Bytes acknowledged of late, each look's worth a quarter less at the next.
+    /// Bytes acknowledged recently. Each look takes a quarter off what earlier looks saw.
     pace: i64,
 }
 
 impl Progress {
-    /// Something begins to wait; the peer must come far enough every `patience`.
+    /// Something begins to wait. The peer must make enough progress every `patience`.
     pub(super) fn new(now: Millis, patience: Duration) -> Self {
         let look = now + patience / LOOKS;
         Self { written: 0, acknowledged: None, mark: 0, since: now, due: LEAST, further: now, look, pace: 0 }
@@ -45,22 +45,22 @@ impl Progress {
         self.written += i64::try_from(bytes).unwrap_or(i64::MAX);
     }
 
-    /// When it is to be looked next.
+    /// When the next look is due.
     pub(super) const fn next_look(&self) -> Millis {
         self.look
     }
 
-    /// Bytes that the peer has acknowledged of late, some seconds.
+    /// Bytes that the peer has acknowledged in the last seconds.
     pub(in crate::shard) fn pace(&self) -> u64 {
         u64::try_from(self.pace).unwrap_or(0)
     }
 
-    /// When the peer was last seen to have come any further.
+    /// When the peer was last seen to have made any progress.
     pub(super) const fn further(&self) -> Millis {
         self.further
     }
 
-    /// Looks how far the peer has come, `unacknowledged` bytes in the kernel and `unsent` behind them.
+    /// Looks at the peer's progress, with `unacknowledged` bytes in the kernel and `unsent` bytes behind them.
     pub(super) fn look(&mut self, now: Millis, patience: Duration, unacknowledged: usize, unsent: usize) {
         let waiting = |bytes: usize| i64::try_from(bytes).unwrap_or(i64::MAX);
         let acknowledged = self.written - waiting(unacknowledged);
@@ -78,7 +78,7 @@ impl Progress {
         }
     }
 
-    /// Whether the peer has not come far enough for as long as it may.
+    /// Whether the peer has not made enough progress within its patience.
     pub(super) fn is_stalled(&self, now: Millis, patience: Duration) -> bool {
         self.since + patience <= now
     }
@@ -91,8 +91,8 @@ mod tests {
     const PATIENCE: Duration = Duration::from_secs(10);
     const LOTS: usize = 1 << 20;
 
-    /// A peer of whom the kernel holds 100 kB, and who takes so many bytes between two looks, each replaced by new ones.
-    /// Gives when it is stalled, within a minute.
+    /// Simulates a peer that takes `each_look` bytes between two looks while the kernel always holds 100 kB for it. Returns
+    /// when it stalls, if it does within a minute.
     fn stalls(each_look: usize, unsent: usize) -> Option<u64> {
         let mut progress = Progress::new(Millis(0), PATIENCE);
         loop {
@@ -109,18 +109,18 @@ mod tests {
     }
 
     #[test]
-    fn who_takes_nothing_is_stalled_after_the_time_that_it_has() {
+    fn a_peer_that_takes_nothing_stalls_after_its_patience() {
         assert_eq!(stalls(0, LOTS), Some(12_500), "from the first look on");
     }
 
     #[test]
-    fn who_takes_a_little_all_the_time_is_not() {
+    fn a_peer_that_keeps_taking_a_little_does_not_stall() {
         assert_eq!(stalls(1024, LOTS), None);
         assert_eq!(stalls(1000, LOTS), Some(12_500));
     }
 
     #[test]
-    fn who_takes_all_that_waits_has_come_far_enough() {
+    fn a_peer_that_takes_everything_has_made_enough_progress() {
         let mut progress = Progress::new(Millis(0), PATIENCE);
         progress.look(Millis(2500), PATIENCE, 100, 0);
         assert_eq!(progress.further(), Millis(0));
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn the_pace_is_that_of_late() {
+    fn the_pace_is_that_of_the_last_seconds() {
         let mut progress = Progress::new(Millis(0), PATIENCE);
         for look in 1..20 {
             progress.look(Millis(2500 * look), PATIENCE, 0, 1);

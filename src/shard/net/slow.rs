@@ -1,8 +1,8 @@
-//! Slow consumers: clients that do not take their output, and are cut off.
+//! Slow consumers: clients that are cut off because they do not take their output.
 //!
-//! A client is slow if it makes no progress, if more waits for it than may wait for one client, or, when all queues
-//! together are long, if it holds much and takes little. A client that reads as fast as its link allows is none of
-//! these, however much is sent to it at once.
+//! A client is slow if it makes no progress, or if more waits for it than the limit for one client. When all queues together
+//! are long, a client that holds much and takes little is slow, too. A client that reads as fast as its link allows is never
+//! slow, however much is sent to it at once.
 
 use bytes::Bytes;
 
@@ -14,12 +14,12 @@ use crate::shard::net::connection::{CloseCause, HttpState, Stage};
 use crate::shard::store::keys::{ConnectionKey, TimerKey};
 
 impl Net {
-    /// Bytes that wait for clients: each buffer once, and each message's cost for each of its receivers.
+    /// Bytes that wait for clients: each buffer once, and each message's overhead for each of its receivers.
     pub(in crate::shard) fn queued(&self) -> usize {
         self.charges.bytes() + self.queued_overhead
     }
 
-    /// Cuts off a client for which more waits than may for one.
+    /// Cuts off a client if more waits for it than the limit for one client.
     pub(super) fn check_length(&mut self, key: ConnectionKey) {
         let outbox = self.connections.get(key.0).and_then(|connection| connection.outbox.as_ref());
         if outbox.is_some_and(|outbox| outbox.waiting() > self.shared.queued_per_client) {
@@ -27,19 +27,19 @@ impl Net {
         }
     }
 
-    /// Looks how far a connection's peer has come in taking what waits for it.
+    /// Checks the progress of a connection's peer.
     pub(super) fn look(&mut self, key: ConnectionKey) {
         let patience = self.shared.config.limits.write_stall;
         let Some(connection) = self.connections.get_mut(key.0) else { return };
         let Some(outbox) = &mut connection.outbox else { return };
-        // A socket that the kernel does not know is broken, and says so when it is written to.
+        // A socket that the kernel does not know is broken; the next write reports it.
         let in_kernel = connection.socket.unacknowledged().unwrap_or(0);
         let unsent = outbox.unsent();
         outbox.progress.look(self.now, patience, in_kernel, unsent);
     }
 
-    /// If it is time for it, looks whether a connection's peer takes what waits for it, and cuts it off if not. Says whether
-    /// it did.
+    /// If a look is due, checks whether a connection's peer makes progress, and cuts it off if not. Says whether it was cut
+    /// off.
     pub(in crate::shard) fn check_stall(&mut self, key: ConnectionKey) -> bool {
         let outbox = self.connections.get(key.0).and_then(|connection| connection.outbox.as_ref());
         if outbox.is_none_or(|outbox| outbox.progress.next_look() > self.now) {
@@ -55,7 +55,7 @@ impl Net {
         stalled
     }
 
-    /// Whether a connection's peer takes what waits for it: it has come any further in the time that a pong has.
+    /// Whether a connection's peer takes its output: it has made progress within the time for a pong.
     pub(in crate::shard) fn takes(&mut self, key: ConnectionKey) -> bool {
         self.look(key);
         let patience = self.shared.settings.ping_timeout;
@@ -63,21 +63,21 @@ impl Net {
         outbox.is_some_and(|outbox| outbox.progress.further() + patience > self.now)
     }
 
-    /// Bytes that the kernel has not delivered yet, if all that was for a connection has left.
+    /// Bytes that the kernel has yet to deliver, if everything for a connection was written.
     pub(in crate::shard) fn under_way(&self, key: ConnectionKey) -> Option<usize> {
         let connection = self.connections.get(key.0).filter(|connection| connection.outbox.is_none())?;
         connection.socket.unacknowledged().ok()
     }
 
-    /// Whether a POST waits for its answer, and its client with all that it has to say.
+    /// Whether a POST waits for its answer. Its client cannot send anything else meanwhile.
     pub(in crate::shard) fn is_post_held_up(&self, key: ConnectionKey) -> bool {
         let stage = self.connections.get(key.0).map(|connection| &connection.stage);
         let Some(Stage::Http(http)) = stage else { return false };
         matches!(&http.state, HttpState::Waiting(_))
     }
 
-    /// Ends a connection whose peer does not take what is sent. The kernel forgets what it holds for it, instead of trying for
-    /// minutes to deliver it.
+    /// Ends a connection whose peer does not take its output. The kernel drops what it holds for the peer, instead of trying
+    /// for minutes to deliver it.
     pub(in crate::shard) fn slow_consumer(&mut self, key: ConnectionKey, limit: Limit) {
         let Some(connection) = self.connections.get(key.0).filter(|connection| connection.close_cause.is_none()) else {
             return;
@@ -99,7 +99,7 @@ impl Net {
         }
     }
 
-    /// A limit of what waits, as the log tells of it: by its variable, and that variable's value.
+    /// A limit of waiting bytes as the log names it: its variable with the value.
     fn bound(&self, limit: Limit) -> String {
         let limits = &self.shared.config.limits;
         let value = match limit {
@@ -126,24 +126,24 @@ impl Net {
         self.queued_overhead > 0
     }
 
-    /// So many messages waited for a client, and so many do now.
+    /// The number of messages that wait for a client has changed.
     pub(in crate::shard) fn messages_queued(&mut self, before: usize, after: usize) {
         self.queued_overhead = self.queued_overhead + after * MESSAGE_OVERHEAD - before * MESSAGE_OVERHEAD;
     }
 
-    /// The charge of a buffer that waits for a client, and may wait for others, too.
+    /// The charge of a buffer that waits for a client, and maybe for others, too.
     pub(in crate::shard) fn charge_for(&mut self, bytes: &Bytes) -> Charge {
         self.charges.charge(bytes)
     }
 
-    /// Forgets what was charged last, once all have it for whom it was made.
+    /// Forgets the buffer that was charged last, once all its receivers have it.
     pub(in crate::shard) fn forget_last_charge(&mut self) {
         if self.fanout.is_empty() {
             self.charges.forget_last();
         }
     }
 
-    /// Bytes that wait for a connection's peer, those of this turn among them.
+    /// Bytes that wait for a connection's peer, including this turn's.
     pub(in crate::shard) fn queued_on(&self, key: ConnectionKey) -> usize {
         let Some(connection) = self.connections.get(key.0) else { return 0 };
         let batch = connection.batch.map_or(0, |batch| self.batches.len(batch));

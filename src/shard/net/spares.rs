@@ -3,8 +3,8 @@
 //!
 //! So it accepts some connections beyond the limit, the *spares*. Each gets one answer and is closed. When there are
 //! too many, the oldest is closed for the new one, so clients that only connect, or send half a request, keep nobody
-//! out. A spare that serves a session is spared as long as such spares leave half of the room to new ones. A new one is
-//! not closed before it was read: the rest wait for the next turn.
+//! out. A spare that serves a session stays open as long as such spares leave half of the room to new ones. A new spare
+//! is never closed before it was read, so further connections wait for the next turn.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -38,7 +38,7 @@ struct Spare {
 }
 
 impl Spares {
-    /// The part of one of so many shards.
+    /// The spares of one of `shards` shards.
     pub(super) fn new(shards: usize) -> Self {
         Self { queue: VecDeque::new(), most: (ALL / shards.max(1)).max(LEAST) }
     }
@@ -61,7 +61,7 @@ impl Spares {
 }
 
 impl Net {
-    /// A connection is one more than there may be. Another goes for it if need be, and if one may.
+    /// Adds a connection beyond the limit. If there are too many spares, one is closed for it, if one may be closed.
     pub(in crate::shard) fn add_spare(&mut self, key: ConnectionKey) {
         self.spares.queue.push_back(Spare { key, since: self.now });
         while self.spares.is_full()
@@ -73,7 +73,7 @@ impl Net {
         }
     }
 
-    /// A connection has gone. If there is room again, those that were too many are as good as all others.
+    /// A connection has gone. Once there is room again, spares become ordinary connections.
     pub(super) fn forget_spare(&mut self, key: ConnectionKey) {
         self.spares.remove(key);
         if !self.shared.is_crowded() {
@@ -107,7 +107,7 @@ impl Net {
 }
 
 impl Connection {
-    /// Whether a session would miss it.
+    /// Whether it serves a session.
     fn serves_a_session(&self) -> bool {
         match &self.stage {
             Stage::Http(http) => matches!(http.state, HttpState::Held(_) | HttpState::Waiting(_) | HttpState::Post(_)),

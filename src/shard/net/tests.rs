@@ -34,7 +34,7 @@ fn net(limits: Limits) -> Net {
     Net::new(Arc::new(shared), 0, Watch::Simulated)
 }
 
-/// A connection whose socket takes so many bytes, and the peer's end of it.
+/// A connection whose socket takes `room` bytes, and the peer's end of it.
 fn connect(net: &mut Net, room: usize) -> (ConnectionKey, simulated::Socket) {
     let socket = simulated::Socket::with_room(room);
     let key = net.accepted(Socket::Simulated(socket.clone()), SocketAddr::from(PEER)).unwrap();
@@ -47,7 +47,7 @@ fn messages() -> Vec<Bytes> {
 }
 
 #[test]
-fn all_leaves_in_order_wherever_the_socket_has_enough() {
+fn output_leaves_in_order_wherever_the_socket_is_full() {
     for room in 1..20 {
         let mut net = net(Limits::default());
         let (key, socket) = connect(&mut net, room);
@@ -69,7 +69,7 @@ fn all_leaves_in_order_wherever_the_socket_has_enough() {
 }
 
 #[test]
-fn what_waits_for_a_socket_that_breaks_is_let_go() {
+fn output_for_a_broken_socket_is_dropped() {
     let mut net = net(Limits::default());
     let (key, socket) = connect(&mut net, 5);
     messages().iter().for_each(|message| net.push(key, message));
@@ -107,7 +107,7 @@ fn a_peer_that_acknowledges_nothing_is_cut_off_and_one_that_does_is_not() {
 }
 
 #[test]
-fn a_half_is_closed_behind_all_that_was_to_be_written() {
+fn the_sending_half_closes_behind_all_output() {
     let mut net = net(Limits::default());
     let (key, socket) = connect(&mut net, 1);
     net.push(key, &Bytes::from_static(b"last"));
@@ -120,7 +120,7 @@ fn a_half_is_closed_behind_all_that_was_to_be_written() {
 }
 
 #[test]
-fn a_connection_too_many_of_an_address_gets_its_answer_although_it_was_not_read() {
+fn a_connection_beyond_the_limit_of_its_address_is_answered_unread() {
     let mut net = net(Limits { connections_per_address: Some(1), ..Limits::default() });
     connect(&mut net, 0);
     let socket = simulated::Socket::with_room(1000);

@@ -19,10 +19,10 @@ use crate::shard::store::batches::BatchId;
 use crate::shard::store::keys::ConnectionKey;
 use crate::shard::store::timers::NEVER;
 
-/// From this length on, what a turn queues for one connection is written on the way.
+/// A turn's queue for one connection is written before the turn's end once it has this length.
 const WRITE_THROUGH: usize = 64 * 1024;
 
-/// The part of the bounds of what may wait for clients that what this turn and those before it queued for them may have.
+/// The batches of this turn and of earlier ones may take this part of the limits of queued bytes.
 const PART: usize = 2;
 
 /// How long one turn writes, answers polls, or handles letters before it looks at its other work.
@@ -35,17 +35,17 @@ const WRITES_PER_LOOK: usize = 64;
 const LINGER: Duration = Duration::from_secs(5);
 
 impl Net {
-    /// Queues bytes, which others may get, too, for a connection; they leave when the turn ends.
+    /// Queues bytes for a connection; other connections may get the same. They leave when the turn ends.
     pub(in crate::shard) fn push(&mut self, key: ConnectionKey, bytes: &Bytes) {
         self.queue(key, Cow::Borrowed(bytes));
     }
 
-    /// The same with bytes that nobody else gets: no reference to them need be counted.
+    /// The same with bytes that nobody else gets, so no reference is counted.
     pub(in crate::shard) fn push_own(&mut self, key: ConnectionKey, bytes: Bytes) {
         self.queue(key, Cow::Owned(bytes));
     }
 
-    // Both callers know which of the two their bytes are, and a delivery need not ask: 20 of its instructions.
+    // Inlined, because both callers know whether their bytes are shared. This saves 20 instructions of each delivery.
     #[inline(always)]
     fn queue(&mut self, key: ConnectionKey, bytes: Cow<'_, Bytes>) {
         let Some(connection) = self.connections.get_mut(key.0) else { return };
@@ -65,7 +65,7 @@ impl Net {
         } else if before.is_none() {
             self.fanout.push_back(key);
         }
-        // One message, however long, is memory that its receivers share: it may wait for its turn.
+        // Receivers share the memory of a single message, so it may wait for its turn, however long it is.
         if let Some(before) = before
             && self.batches.len(batch) > WRITE_THROUGH
         {
@@ -73,7 +73,8 @@ impl Net {
         }
     }
 
-    /// Queues bytes behind what a connection's socket did not take. Who reads while much is queued gets it on the way.
+    /// Queues bytes behind those that a connection's socket refused. A client that reads meanwhile gets a long queue before the
+    /// turn's end.
     #[cold]
     fn push_behind(&mut self, key: ConnectionKey, bytes: Cow<'_, Bytes>) {
         let piece = self.charged(bytes);
@@ -87,9 +88,9 @@ impl Net {
         self.check_length(key);
     }
 
-    /// Queues a heartbeat: it has no order with messages, so it goes before those that wait.
+    /// Queues a heartbeat. It goes before waiting messages, because its order among them does not matter.
     pub(in crate::shard) fn push_beat(&mut self, key: ConnectionKey, bytes: &Bytes) {
-        // What waits for the turn's end may be long.
+        // The batch of this turn may be long.
         let batch = self.connections.get(key.0).and_then(|connection| connection.batch);
         if batch.is_some_and(|batch| self.batches.len(batch) > WRITE_THROUGH) {
             self.flush(key);
@@ -116,7 +117,7 @@ impl Net {
         self.connections.get_mut(key.0)?.outbox.as_deref_mut()
     }
 
-    /// A sequence has become long: it may wait for the fan-out, or is written.
+    /// A sequence has become long: it waits for the fan-out, or is written at once.
     #[cold]
     fn long_batch(&mut self, key: ConnectionKey, before: BatchId, batch: BatchId) {
         if self.may_wait(before, batch) {
@@ -126,8 +127,8 @@ impl Net {
         }
     }
 
-    /// Whether a long sequence may wait until the fan-out comes to it, instead of being written on the way: others have all
-    /// but its end, too, so that it costs no memory of its own. Writing it on the way would be the whole fan-out, in one turn.
+    /// Whether a long sequence may wait until the fan-out comes to it, instead of being written at once: others share all but
+    /// its end, so it costs no memory of its own. Writing such sequences at once would do the whole fan-out in one turn.
     fn may_wait(&self, before: BatchId, batch: BatchId) -> bool {
         self.batches.is_held(before)
             && self.batches.len(batch) <= self.shared.queued_per_client / PART
@@ -146,12 +147,12 @@ impl Net {
         if connection.batch.is_none() && connection.outbox.is_none() {
             self.written(key);
         } else {
-            // Only a stall can end it before everything is written.
+            // Until everything is written, only a stall can end it.
             self.set_deadline(key, NEVER);
         }
     }
 
-    /// Writes what this turn queued: all answers, and of the rest as much as one turn may.
+    /// Writes this turn's queue: all answers, and as much of the rest as one turn may.
     pub(in crate::shard) fn flush_due(&mut self) {
         let mut replies = std::mem::take(&mut self.replies);
         for key in replies.drain(..) {
@@ -192,7 +193,8 @@ impl Net {
         self.batches.release(batch);
     }
 
-    /// A sequence of one piece was written, but there is more to do than that: it was not taken whole, or was the last.
+    /// A sequence of one piece was written, and there is more to do: the socket did not take all of it, or the connection
+    /// finishes.
     #[cold]
     fn sent(&mut self, key: ConnectionKey, batch: BatchId, result: io::Result<usize>) {
         let sent = match result {
@@ -240,7 +242,7 @@ impl Net {
                     self.idle(key);
                     self.written(key);
                 } else if sent >= MOST_AT_ONCE {
-                    // The kernel tells of this only if it is asked anew.
+                    // The poll tells of room only once: it must be asked again.
                     self.await_writable(key);
                 }
                 self.eased.push(key);
@@ -264,7 +266,7 @@ impl Net {
         }
     }
 
-    /// The socket took so many bytes of the pieces; the rest waits.
+    /// The socket took `sent` bytes of the pieces; the rest waits.
     #[cold]
     fn blocked(&mut self, key: ConnectionKey, pieces: &[Bytes], mut sent: usize) {
         let mut outbox = Outbox::new(self.now, self.shared.config.limits.write_stall);
@@ -284,7 +286,7 @@ impl Net {
         self.check_length(key);
     }
 
-    /// Has what waits for a connection written as soon as its socket takes it.
+    /// Has the outbox written as soon as the socket takes bytes again.
     pub(super) fn await_writable(&mut self, key: ConnectionKey) {
         let Some(connection) = self.connections.get_mut(key.0) else { return };
         match self.watch.writes(&mut connection.socket, key) {

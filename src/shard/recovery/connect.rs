@@ -1,4 +1,4 @@
-//! CONNECT while recovery is on: every socket gets a private id, and one that names a lost socket may take its place.
+//! CONNECT while recovery is on: every socket gets a private id, and a client that names a lost socket may get it back.
 
 use std::borrow::Cow;
 use std::rc::Rc;
@@ -22,7 +22,7 @@ use crate::socketio::Offset;
 
 static LOST_ROOMS: LineKind = LineKind::new(Level::Warn, module_path!(), "rooms that were lost");
 
-/// What a client says of the socket that it had, in the auth of its CONNECT.
+/// A client's claim to a lost socket, in the auth of its CONNECT.
 #[derive(Deserialize)]
 struct Auth<'a> {
     #[serde(borrow)]
@@ -38,7 +38,7 @@ struct Claim {
     offset: Offset,
 }
 
-/// A socket that waits for its shard to catch up with the one that lost it. The wait is for letters that are on their way.
+/// A socket that waits for its shard to catch up with the one that lost it, which takes only the letters that are under way.
 #[derive(Debug)]
 pub(super) struct CatchingUp {
     pub(super) socket: SocketRef,
@@ -48,20 +48,20 @@ pub(super) struct CatchingUp {
 
 /// How a socket joins.
 enum Way {
-    /// As a new one.
+    /// As a new socket.
     New,
-    /// That is seen when all shards have been asked.
+    /// Not known until all shards were asked.
     Ask,
-    /// Not now: when its shard has caught up, or not at all if it has joined.
+    /// Not now: once its shard has caught up, or not at all because it has joined already.
     Later,
-    /// As the one it was.
+    /// As the lost socket.
     Back(CatchingUp),
 }
 
 impl Shard {
     /// A socket asks to join its namespace. `recovery` is on.
     pub(in crate::shard) fn connect_recoverable(self: &Rc<Self>, recovery: &RecoveryLogs, socket: SocketRef) {
-        // Clients of protocol 3 know nothing of it.
+        // Clients of protocol 3 do not know recovery.
         let is_v3 = |core: &Recovering| core.socket(socket).is_some_and(|state| core.is_v3(state.session));
         if is_v3(&self.core.borrow()) {
             return self.admit(socket);
@@ -103,7 +103,7 @@ impl Shard {
 
 impl Recovering {
     fn way(&mut self, recovery: &RecoveryLogs, socket: SocketRef, asked: Asked) -> Way {
-        // One that waited may have been called twice.
+        // A waiting socket may have been called twice.
         let Some(state) = self.socket(socket).filter(|state| state.phase == SocketPhase::Joining) else {
             return Way::Later;
         };
@@ -119,7 +119,7 @@ impl Recovering {
                     self.metrics().not_recovered.one();
                     return Way::New;
                 };
-                // A lost socket whose client needs what is forgotten is of no use any more.
+                // If the log has forgotten events that the client missed, the lost socket is useless.
                 let begun = recovery.logs.get(lost.shard).and_then(|log| Restoration::begin(lost, offset, log));
                 let Some(restoration) = begun.filter(|restoration| self.has_room_for(restoration)) else {
                     self.metrics().not_recovered.one();
@@ -141,19 +141,19 @@ impl Recovering {
         }
     }
 
-    /// The socket that a client claims to have had, if its words may be true.
+    /// The socket that a client claims, if the claim is plausible.
     fn claim(&self, socket: SocketRef) -> Option<Claim> {
         let auth = self.socket(socket)?.extra.as_ref()?.auth.as_ref()?;
         let Auth { pid, offset } = serde_json::from_str(auth).ok()?;
         Some(Claim { pid: Sid::parse(&pid)?, offset: Offset::parse(&offset)? })
     }
 
-    /// Whether a socket of that private id may be one that another shard is about to lose.
+    /// Whether another shard may be about to lose the socket with that private id.
     fn may_be_elsewhere(&self, pid: Sid) -> bool {
         pid.instance == self.shared().instance && self.shared().mailboxes.len() > 1
     }
 
-    /// Whether what a socket missed may wait for it: to send it more would be to cut it off.
+    /// Whether the missed events fit into the socket's queue. With more, the client would be cut off as a slow consumer.
     fn has_room_for(&self, restoration: &Restoration) -> bool {
         let fits = restoration.bytes(MESSAGE_OVERHEAD) <= self.shared().queued_per_client;
         if !fits {
@@ -175,7 +175,7 @@ impl Recovering {
         Some(self.pending.swap_remove(place))
     }
 
-    /// Has sockets that wait for the shard to catch up ask again, if it has.
+    /// If the shard has caught up, lets the sockets that wait for that ask again.
     pub(super) fn call_pending(&mut self) {
         if self.pending.is_empty() {
             return;
@@ -186,7 +186,7 @@ impl Recovering {
         ready.for_each(|pending| self.sockets.call(Call::Connect(pending.socket)));
     }
 
-    /// Gives a socket that has come back what it had.
+    /// Gives a socket that has come back its rooms and data.
     fn restore(&mut self, socket: SocketRef, pending: &CatchingUp) {
         let lost = &pending.restoration.lost;
         self.identify_again(socket, pending.pid, lost.sid);
@@ -202,12 +202,12 @@ impl Recovering {
         }
     }
 
-    /// A socket that has come back joins: what it missed goes before the answer to its CONNECT. Says whether it is there to
-    /// be let in.
+    /// A socket that has come back joins. The events that it missed go before the answer to its CONNECT. Returns false if it is
+    /// gone.
     fn admit_restored(&mut self, recovery: &RecoveryLogs, socket: SocketRef, mut restoration: Restoration) -> bool {
         let Some(state) = self.socket(socket).filter(|state| state.phase == SocketPhase::Joining) else { return false };
         let session = state.session;
-        // A middleware may have broadcast, even so much that the log has forgotten where this client stands.
+        // A middleware may have broadcast, even so much that the log has forgotten this client's place.
         if self.go_on(recovery, &mut restoration).is_none() {
             self.metrics().not_recovered.one();
             self.session(session, |session, now, settings, effects| session.close(now, settings, effects));

@@ -1,8 +1,8 @@
 //! Asking all shards whether they have lost a socket.
 //!
 //! A client may be back before the shard that serves it has read that its old connection ended: that shard may have
-//! thousands of others to serve first. So a shard that does not find a lost socket lets every other shard go on by one
-//! turn before it believes that there is none.
+//! thousands of others to serve first. So a shard that does not find a lost socket asks every other shard, and each
+//! answers only after its next turn.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -12,17 +12,17 @@ use crate::shard::shared::Shared;
 use crate::shard::shared::mailbox::Letter;
 use crate::shard::store::keys::SocketRef;
 
-/// Whether all shards have told which sockets they lost.
+/// Whether all shards were asked for lost sockets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Asked {
     NotYet,
     All,
 }
 
-/// A question to all shards but one. It is answered when nobody holds it any more, so a shard that ends answers, too.
+/// A question to all other shards. It is answered when it is dropped, so a shard that ends answers, too.
 pub(super) struct Inquiry {
     shared: Arc<Shared>,
-    /// The shard that asks, and the socket that it asks for.
+    /// The asking shard, and its socket.
     shard: usize,
     socket: SocketRef,
 }
@@ -33,7 +33,7 @@ impl Inquiry {
         let inquiry = Arc::new(Self { shared: Arc::clone(&shard.shared), shard: shard.index(), socket });
         for (index, mailbox) in shard.shared.mailboxes.iter().enumerate().filter(|(index, _)| *index != shard.index()) {
             let inquiry = Arc::clone(&inquiry);
-            // What ended in a turn is told to its session at the turn's end, so the answer is due in the next.
+            // Sessions hear of connections that ended in a turn at its end, so the answer is due in the next turn.
             mailbox.send(Letter::run(0, move |shard| {
                 if let Some(mailbox) = shard.shared.mailboxes.get(index) {
                     mailbox.send(Letter::run(0, move |_| drop(inquiry)));

@@ -1,9 +1,10 @@
 //! Connection state recovery: a client that comes back soon finds its socket as it was, and gets what it missed.
 //!
 //! All of this is there only while [`Config::recovery`](crate::Config::recovery) is on. Each shard logs what it delivers
-//! ([`Log`]), the server keeps the sockets it has lost ([`RecoveryLogs`]), and a CONNECT that names one is served from both
-//! ([`Restoration`](crate::shard::shared::recovery::Restoration) without I/O, [`connect`] with it). The logs and the lost sockets are behind locks: a shard's log is
-//! locked by others only while a client comes back, the lost sockets only when one is lost or comes back.
+//! ([`Log`]), the server keeps the sockets it has lost ([`RecoveryLogs`]), and a CONNECT that names a lost socket is served from
+//! both ([`Restoration`](crate::shard::shared::recovery::Restoration) without I/O, [`connect`] with it). The logs and the lost
+//! sockets are behind locks: a shard's log is locked by others only while a client comes back, the lost sockets only when one
+//! is lost or comes back.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
@@ -26,12 +27,12 @@ use crate::socketio::{DisconnectReason, Event, Offset};
 mod connect;
 mod inquiry;
 
-/// What one shard keeps about recovery, and below it the sockets. Nothing is kept while recovery is off.
+/// A shard's state of recovery, and below it the sockets. It is empty while recovery is off.
 pub(crate) struct Recovering {
     sockets: Sockets,
-    /// Sockets that have come back from another shard, and may join when this one has delivered as much.
+    /// Sockets that have come back from another shard, and wait for this shard to catch up with it.
     pending: Vec<CatchingUp>,
-    /// Whether a timer will come up to look for what is to be forgotten.
+    /// Whether a timer is armed for forgetting what is too old.
     armed: bool,
 }
 
@@ -55,8 +56,8 @@ impl Recovering {
     }
 }
 
-/// Broadcasts what every shard is to log: to the sockets of this thread's shard at once, to the others by letter. `make`
-/// gets the offset to write into the frames.
+/// Sends a broadcast that every shard logs: at once to the sockets of this thread's shard, by letter to the other shards.
+/// `make` gets the offset to write into the frames.
 pub(crate) fn broadcast(
     shared: &Arc<Shared>,
     recovery: &RecoveryLogs,
@@ -81,7 +82,7 @@ pub(crate) fn broadcast(
 }
 
 impl Recovering {
-    /// Logs a broadcast and sends it to the sockets of this shard that it is for.
+    /// Logs a broadcast and sends it to its sockets of this shard.
     pub(in crate::shard) fn broadcast_logged(&mut self, stamp: Stamp, broadcast: &Arc<Broadcast>) {
         self.logged(|log, now| log.broadcast(now, stamp, Arc::clone(broadcast)));
         self.broadcast(broadcast);
@@ -126,14 +127,14 @@ impl Recovering {
         self.arm_recovery();
     }
 
-    /// A socket is no more. If it was on its way back, what it was is kept for the next time.
+    /// A socket is gone. If it was on its way back, the lost socket is kept for the next time.
     pub(in crate::shard) fn keep_pending(&mut self, socket: SocketRef) {
         if let Some(CatchingUp { pid, restoration, .. }) = self.take_pending(socket) {
             self.keep(pid, restoration.lost);
         }
     }
 
-    /// Keeps a timer while there is something to be forgotten.
+    /// Keeps a timer while there is something to forget.
     pub(in crate::shard) fn arm_recovery(&mut self) {
         let Some(recovery) = self.sockets.shared().recovery.as_ref().filter(|_| !self.armed) else { return };
         let at = self.sockets.now() + recovery.settings.max_disconnection_duration;
@@ -141,7 +142,7 @@ impl Recovering {
         self.timers().arm(at, TimerKey::Recovery);
     }
 
-    /// The timer of recovery came up: what is too old is forgotten.
+    /// The timer of recovery came up: forgets what is too old.
     pub(in crate::shard) fn recovery_due(&mut self) {
         let shared = Arc::clone(self.shared());
         let Some(recovery) = &shared.recovery else { return };
@@ -151,7 +152,7 @@ impl Recovering {
         }
         self.armed = kept > 0;
         if self.armed {
-            // What is forgotten a little late costs less than a timer for each.
+            // Forgetting a little late costs less than a timer for each.
             let at = self.now() + recovery.settings.max_disconnection_duration / 4;
             self.timers().arm(at, TimerKey::Recovery);
         }

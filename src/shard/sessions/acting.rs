@@ -1,5 +1,4 @@
-//! Sessions act: their effects are carried out on their connections, frames for them leave by their transport, and their
-//! timers are kept.
+//! Carries out the effects of sessions on their connections, sends frames by their transport, and keeps their timers.
 
 use crate::engineio::{Effect, Frames, Lost, MAX_ANSWER, Millis, Overdue, Reason, Route, Session, Settings};
 use crate::metrics::Limit;
@@ -9,17 +8,17 @@ use crate::shard::shared::target::Urgency;
 use crate::shard::store::keys::{ConnectionKey, SessionKey, TimerKey};
 use crate::shard::store::timers::NEVER;
 
-/// What has ended of a session, of which its sockets have yet to hear.
+/// How a session has ended, for its sockets to hear.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::shard) enum SessionEnd {
-    /// Its client has gone: its sockets leave, while it is still to tell the client so.
+    /// It is over, but its client has yet to fetch the news. Its sockets leave now.
     Left(Reason),
     /// It has closed.
     Closed(Reason),
 }
 
 impl Sessions {
-    /// Lets a session act, carries out what it wants done, and keeps its timer.
+    /// Runs `act` on a session, carries out its effects, and keeps its timer.
     pub(in crate::shard) fn act<R>(
         &mut self,
         key: SessionKey,
@@ -58,7 +57,7 @@ impl Sessions {
         }
     }
 
-    /// Keeps a timer for the session's next deadline. A timer that comes too early costs less than one taken back.
+    /// Keeps a timer for the session's next deadline. A timer that comes too early costs less than cancelling one.
     pub(super) fn arm_session(&mut self, key: SessionKey) {
         let Some(client) = self.clients.get_mut(key.0) else { return };
         let Some(deadline) = client.session.deadline() else { return };
@@ -175,13 +174,13 @@ impl Sessions {
         }
     }
 
-    /// Writes what this turn queued: all answers, and of the rest as much as one turn may.
+    /// Writes this turn's queue: all answers, and as much of the rest as one turn may.
     pub(in crate::shard) fn flush_turn(&mut self) {
         self.translation = None;
         self.flush_due();
     }
 
-    /// Forgets what was made for many, once all of them have it.
+    /// Forgets the buffers that several receivers share, once all of them have them.
     pub(in crate::shard) fn forget_common(&mut self) {
         if self.polled.is_empty() {
             self.net.forget_last_charge();

@@ -1,4 +1,4 @@
-//! How much one client may send, if that is limited: messages and bytes.
+//! Rate limits of one client: the messages and bytes that it may send.
 //!
 //! A client that has sent as much as it may is held up: its WebSocket is not read, so TCP backpressure slows it, and a
 //! POST is answered later. Only a WebSocket that never waits is closed ([`strain`](super::strain)).
@@ -24,12 +24,12 @@ pub(super) struct Allowance {
     strain: Strain,
 }
 
-/// What is to be done with a client that has sent something.
+/// What to do with a client that has sent something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::shard) enum Verdict {
     /// It may go on.
     GoOn,
-    /// It is to be held up until then: it exceeds this.
+    /// It exceeds this limit, and is to be held up until then.
     HoldUp(Millis, Limit),
 }
 
@@ -43,7 +43,7 @@ impl Allowance {
         now < self.until
     }
 
-    /// The client has sent so much.
+    /// The client has sent `messages` and `bytes`.
     fn spend(&mut self, now: Millis, rates: Rates, messages: usize, bytes: usize) -> Verdict {
         if let Some(rate) = rates.messages {
             self.messages.charge(now, rate, messages);
@@ -55,8 +55,8 @@ impl Allowance {
         self.judge(now, rates)
     }
 
-    /// The client is held up for what it has sent. Gives the limit, if it has gone on for too long. One message may take as long
-    /// as it likes: nobody can wait before it ends.
+    /// The client is held up. Returns the limit if it has exceeded that for too long. A single message may take any time,
+    /// because a client cannot pause within it.
     pub(super) fn goes_on(&mut self, now: Millis, rates: Rates, has_sent_more: bool) -> Option<Limit> {
         let Verdict::HoldUp(until, limit) = self.judge(now, rates) else { return None };
         self.strain.held_up(now, until, has_sent_more);
@@ -76,7 +76,7 @@ impl Allowance {
 }
 
 impl Sessions {
-    /// A client has sent so much: what is to be done with it.
+    /// Charges a client for what it has sent, and says what to do with it.
     pub(in crate::shard) fn charge(&mut self, session: SessionKey, messages: usize, bytes: usize) -> Verdict {
         let Some(rates) = self.shared().rates else { return Verdict::GoOn };
         if self.clients.get(session.0).is_none() {
@@ -99,8 +99,8 @@ impl Sessions {
         allowance.is_held_up(self.now()).then_some(allowance.until)
     }
 
-    /// When the client of a WebSocket that carries a session may send again, if it has sent more than it may. One that probes
-    /// is read: the client of a session that is held up by a POST goes on by it.
+    /// When the client of a session's WebSocket may send again, if it has exceeded a limit. A probing WebSocket is always read:
+    /// a client whose POST is held up needs it to go on.
     #[inline]
     pub(in crate::shard) fn may_send_again(&mut self, key: ConnectionKey) -> Option<Millis> {
         self.shared().rates.as_ref()?;
@@ -119,7 +119,7 @@ mod tests {
         || Rates::new(&Limits { message_rate: Some(100), byte_rate: Some(1000), ..Limits::default() }).unwrap();
 
     #[test]
-    fn who_keeps_to_the_rate_is_never_held_up() {
+    fn a_client_within_its_rate_is_never_held_up() {
         let mut allowance = Allowance::new(Millis(0));
         for now in (0..60_000).step_by(10).map(Millis) {
             assert_eq!(allowance.spend(now, RATES(), 1, 9), Verdict::GoOn);
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_burst_passes_and_what_is_more_waits() {
+    fn a_burst_passes_and_the_excess_waits() {
         let mut allowance = Allowance::new(Millis(0));
         assert_eq!(allowance.spend(Millis(0), RATES(), 199, 0), Verdict::GoOn);
         let held_up = Verdict::HoldUp(Millis(100), Limit::MessageRate);
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn who_goes_on_sending_has_its_rate_and_no_more() {
+    fn a_client_that_keeps_sending_gets_its_rate_and_no_more() {
         let mut allowance = Allowance::new(Millis(0));
         let mut sent = 0;
         for now in (0..600_000).map(Millis) {

@@ -25,7 +25,7 @@ impl fmt::Display for SessionName {
     }
 }
 
-/// A client's session and what hangs on it.
+/// A client's session, and what Socket.IO keeps for it.
 pub(in crate::shard) struct Client {
     pub(in crate::shard) session: Session<ConnectionKey>,
     /// The random part of its sid.
@@ -38,9 +38,9 @@ pub(in crate::shard) struct Client {
     pub(in crate::shard) sockets: FirstSocket,
     /// Bytes that it keeps, as the ledger counts them.
     pub(super) ledger_bytes: u32,
-    /// The connection of the last answer to one of its GETs; the key may have become another's.
+    /// The connection of the last answer to one of its GETs. The key may be another connection's by now.
     pub(super) answered: ConnectionKey,
-    /// Whether it is among those to flush at the end of the turn.
+    /// Whether its queue is to be flushed at the end of the turn.
     pub(super) polled: bool,
 }
 
@@ -69,7 +69,7 @@ impl FirstSocket {
     }
 }
 
-/// Where the session of a sid is to be found.
+/// Where the session of a sid is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::shard) enum Lookup {
     /// In this shard.
@@ -102,8 +102,8 @@ impl Sessions {
     /// Opens a session for a handshake.
     ///
     /// # Errors
-    /// The status of the answer, when no more fit, when the client's address has as many as it may, and when the system has
-    /// no random numbers.
+    /// The status of the answer: at the limits of sessions, of all and of the client's address, and if the system has no random
+    /// numbers.
     pub(in crate::shard) fn open_session(
         &mut self,
         handshake: Arc<Handshake>,
@@ -155,7 +155,7 @@ impl Sessions {
         SessionName { shard: self.sids.shard(), key }
     }
 
-    /// A session and whose it is, for the log.
+    /// A session and its client's address, for the log.
     pub(crate) fn describe_session(&self, key: SessionKey) -> String {
         let Some(client) = self.clients.get(key.0) else { return "a session that has ended".to_owned() };
         format!("{}, from {}", self.name_session(key), client.handshake.address().ip())

@@ -42,7 +42,7 @@ impl Handshake {
         Self { text: text.into_boxed_str(), address, issued, cross_origin, secure: false }
     }
 
-    /// What another server tells of the request that opened a session there.
+    /// A handshake as another server describes it.
     pub(crate) fn elsewhere(told: &RemoteHandshake) -> Self {
         // No line feed can stand in a request or a header.
         let line = |text: &str| text.replace('\n', " ") + "\n";
@@ -87,9 +87,9 @@ impl Handshake {
         self.headers().find_map(|(found, value)| (found == name).then_some(value))
     }
 
-    /// The address of the client: that of the peer of the TCP connection, which behind a load balancer is the balancer's;
-    /// or the one that proxies tell, with port 0 if they tell none, as other servers of a cluster never do
-    /// ([`Config::trusted_proxies`](crate::Config::trusted_proxies)).
+    /// The address of the client: the peer of the TCP connection, or the address that trusted proxies tell
+    /// ([`Config::trusted_proxies`](crate::Config::trusted_proxies)). Behind a load balancer that is not trusted, it is the
+    /// balancer's. The port is 0 if it is unknown: proxies may leave it out, and other servers of a cluster always do.
     pub const fn address(&self) -> SocketAddr {
         self.address
     }
@@ -99,8 +99,8 @@ impl Handshake {
         self.cross_origin
     }
 
-    /// Whether the connection is encrypted. This server ends no TLS itself: always false, as Node's is behind a balancer, but
-    /// for sockets of other servers of a cluster.
+    /// Whether the connection is encrypted. This server does not terminate TLS, so this is false for its own sockets, as on a
+    /// Node server behind a balancer. It may be true for sockets of other servers in a cluster.
     pub const fn is_secure(&self) -> bool {
         self.secure
     }
@@ -110,7 +110,7 @@ impl Handshake {
         UNIX_EPOCH + self.issued
     }
 
-    /// When the session was opened: time since the Unix epoch.
+    /// When the session was opened, as time since the Unix epoch.
     pub const fn issued(&self) -> Duration {
         self.issued
     }

@@ -1,4 +1,4 @@
-//! The memory ledger: it counts what sessions keep for their lives, when they keep it.
+//! The memory ledger: it counts the bytes that sessions keep for their lives.
 //!
 //! A session, its handshake, its sockets, their rooms, data and acknowledgements: everything that a client can make the
 //! server keep counts, by the length that the client chose and a constant for the rest. It is counted for each session
@@ -15,18 +15,18 @@ use crate::shard::store::keys::SessionKey;
 /// What a session takes beside its handshake: it, its timers, and what the allocator adds.
 const SESSION: usize = 256;
 
-/// From this on, what a session keeps is much: one that keeps less is never closed for it.
+/// A session that keeps less than this is never closed for it.
 const MUCH: usize = 64 * 1024;
 
-/// The part of the bound that must be free again when sessions have been closed, and by which the sum must grow before those
-/// that keep most are looked for again.
+/// The part of the limit that closing sessions must free. The sum must also grow by it before the largest sessions are looked
+/// for again.
 const MARGIN: usize = 16;
 
 /// What all sessions of a shard keep.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
     sum: usize,
-    /// From which sum on it is looked who keeps most.
+    /// The sum at which the largest sessions are looked for.
     look: usize,
 }
 
@@ -75,7 +75,7 @@ impl Sessions {
         self.ledger.sum > self.shared().kept_per_shard
     }
 
-    /// While all sessions together keep more than they may, those are closed that keep most.
+    /// Closes the largest sessions while all together keep more than the limit.
     pub(in crate::shard) fn check_kept(&mut self) {
         let most = self.shared().kept_per_shard;
         if self.ledger.sum <= most {
@@ -86,12 +86,12 @@ impl Sessions {
             return;
         }
         let excess = self.ledger.sum - (most - most / MARGIN);
-        // Those that are closed are forgotten only when their sockets have heard of it.
+        // A closed session is forgotten only once its sockets have heard of it.
         let freed = self.close_those_that_keep_most(excess, Limit::SessionsMemory);
         self.ledger.look = self.ledger.sum.saturating_sub(freed).max(most) + most / MARGIN;
     }
 
-    /// Closes sessions that keep much, those that keep most first, until so many bytes are let go. Gives how many are.
+    /// Closes large sessions, the largest first, until `excess` bytes are freed. Returns how many are.
     pub(in crate::shard) fn close_those_that_keep_most(&mut self, excess: usize, limit: Limit) -> usize {
         let much = self.clients.iter().filter(|(_, client)| client.ledger_bytes as usize > MUCH);
         let mut much: Vec<_> = much.map(|(key, client)| (client.ledger_bytes as usize, SessionKey(key))).collect();

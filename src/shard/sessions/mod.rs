@@ -1,4 +1,4 @@
-//! Engine.IO sessions: a shard's state of a client across its connections, and its limits.
+//! Engine.IO sessions: a client's state across its connections, and its limits.
 
 use std::collections::{HashMap, VecDeque};
 use std::ops::{Deref, DerefMut};
@@ -33,9 +33,9 @@ pub(crate) struct Sessions {
     net: Net,
     clients: Pages<Client>,
     sids: SidSource,
-    /// Polling sessions for which something was queued, and who have not been answered.
+    /// Polling sessions with queued packets, which have not been answered.
     polled: VecDeque<SessionKey>,
-    /// The payload that the last of them got, for those who get the same.
+    /// The payload that the last of them got, for the next ones that get the same.
     common_payload: Option<CommonPayload>,
     /// The last frames translated for a client of protocol 3 this turn.
     translation: Option<Translation>,
@@ -43,12 +43,12 @@ pub(crate) struct Sessions {
     ledger: Ledger,
     /// How many sessions may begin now, if their rate is bounded.
     session_rate: Account,
-    /// What clients may still send, of those that have sent something and if that is bounded.
+    /// What clients may still send, if that is limited. Only clients that have sent something are here.
     allowances: HashMap<SessionKey, Allowance>,
     effects: Vec<Effect<ConnectionKey>>,
-    /// Sessions that have ended, of which their sockets have yet to hear.
+    /// Ended sessions that their sockets have yet to hear of.
     endings: VecDeque<(SessionKey, SessionEnd)>,
-    /// How much must wait for clients until it is looked who is to be cut off.
+    /// How much must wait for clients before slow ones are looked for.
     queued_look: usize,
 }
 
@@ -84,7 +84,7 @@ impl Sessions {
         }
     }
 
-    /// A session and what hangs on it, if there is one of that key.
+    /// The client with that key, if there is one.
     pub(in crate::shard) fn client(&self, key: SessionKey) -> Option<&Client> {
         self.clients.get(key.0)
     }
@@ -119,7 +119,7 @@ impl Sessions {
         self.session_rate.take(self.net.now(), rate)
     }
 
-    /// The shard's place among all, as sids tell it.
+    /// The shard's number, as sids contain it.
     pub(in crate::shard) fn shard_of_sids(&self) -> u8 {
         self.sids.shard()
     }
@@ -132,13 +132,13 @@ impl Sessions {
         self.sids.next(slot)
     }
 
-    /// Whether sessions have ended of which their sockets have yet to hear.
+    /// Whether there are ended sessions that their sockets have yet to hear of.
     #[inline]
     pub(in crate::shard) fn has_endings(&self) -> bool {
         !self.endings.is_empty()
     }
 
-    /// The next session that has ended, of which its sockets have yet to hear.
+    /// The next ended session that its sockets have yet to hear of.
     pub(in crate::shard) fn next_ending(&mut self) -> Option<(SessionKey, SessionEnd)> {
         self.endings.pop_front()
     }

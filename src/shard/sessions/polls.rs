@@ -1,4 +1,4 @@
-//! Answers to held GETs: their time and their content. In a fan-out a payload is made once, and compressed once in each
+//! Answers to held GETs: when they leave, and what they contain. A fan-out makes a payload once, and compresses it once in each
 //! coding, for any number of clients.
 
 use bytes::Bytes;
@@ -15,32 +15,32 @@ use crate::shard::store::keys::{ConnectionKey, SessionKey};
 /// From this length on a payload is shared by the answers that carry it; a shorter one is copied behind their heads.
 const SHARED: usize = 16 * 1024;
 
-/// From this length on a payload for one client is compressed only if nobody else waits meanwhile.
+/// From this length on a payload for one client is compressed only if no other client waits.
 const LONG: usize = 64 * 1024;
 
-/// Answers that are remembered of one payload: clients of one application ask in few ways.
+/// Answers that are remembered for one payload. Clients of one application send few different requests.
 const REMEMBERED: usize = 8;
 
-/// A payload that others may get, too. It lives until all have been answered for whom something was queued.
+/// A payload that several clients may get. It lives until all sessions with queued packets are answered.
 #[derive(Debug)]
 pub(super) struct CommonPayload {
     frames: Vec<Frames>,
     encoding: Encoding,
     kind: PayloadKind,
     plain: Bytes,
-    /// Whether compressing it takes longer than others should wait.
+    /// Whether compressing it takes longer than other clients should wait.
     takes_long: bool,
-    /// The same in each coding that was asked for; `None` if it is not compressed.
+    /// The payload in each coding that was asked for; `None` if it is not compressed.
     coded: Vec<(Coding, Option<Bytes>)>,
-    /// Whole answers that carry it.
+    /// Complete responses with this payload.
     answers: Vec<(Answer, Bytes)>,
 }
 
-/// The part of `hold_up` below which what waits for a client must fall for it to go on.
+/// A held-up client goes on once its queue is below this part of `hold_up`.
 pub(in crate::shard) const GO_ON: usize = 2;
 
 impl Sessions {
-    /// Answers the held GETs of sessions for which something was queued, as many as one turn may.
+    /// Answers the held GETs of sessions with queued packets, as many as one turn may.
     pub(in crate::shard) fn answer_polls(&mut self) {
         if self.polled.is_empty() {
             return;
@@ -52,7 +52,7 @@ impl Sessions {
                 client.polled = false;
                 self.act(key, |session, now, settings, effects| session.flush(now, settings, effects));
             }
-            // One answer may have been compressed, which takes long.
+            // Compressing one answer may have taken long.
             if started.elapsed() >= SLICE {
                 break;
             }
@@ -84,8 +84,8 @@ impl Sessions {
         self.answered(key);
     }
 
-    /// All that waited for this connection has left. If that was an answer that took its time, the client could not answer a
-    /// ping behind it: it can from now on.
+    /// Everything that waited for this connection has left. While a long answer was under way, the client could not answer the
+    /// ping behind it; now it can.
     pub(in crate::shard) fn taken(&mut self, key: ConnectionKey) {
         let taking = self.connection_mut(key).and_then(Connection::http).and_then(|http| http.taking.take());
         if let Some(session) = taking {
@@ -104,7 +104,8 @@ impl Sessions {
         self.let_post_go_on(session);
     }
 
-    /// The answer to a GET that ends its session is the last on its connection, so that the client finds another server.
+    /// Makes the answer to a GET that ends its session the last on its connection, so that the client's next connection finds
+    /// another server.
     pub(super) fn part_with(&mut self, session: SessionKey, key: ConnectionKey) {
         let closed = self.clients.get(session.0).is_none_or(|client| client.session.found().is_none());
         if closed && let Some(http) = self.connection_mut(key).and_then(Connection::http) {
@@ -112,7 +113,7 @@ impl Sessions {
         }
     }
 
-    /// A polling client has fetched, or probes: its POST goes on if what waits for it has become short, or must not be held up.
+    /// A polling client has fetched, or probes: its POST goes on if its queue has become short, or if it must not be held up.
     pub(in crate::shard) fn let_post_go_on(&mut self, session: SessionKey) {
         let short = self.shared().config.limits.hold_up / GO_ON;
         let Some(client) = self.clients.get(session.0) else { return };
@@ -138,16 +139,16 @@ impl CommonPayload {
         Self { frames, encoding, kind, plain: plain.into(), takes_long, coded: Vec::new(), answers: Vec::new() }
     }
 
-    /// Whether it is that of these frames.
+    /// Whether it was made of these frames.
     fn is_of(&self, frames: &[Frames], encoding: Encoding) -> bool {
-        // It holds its frames, so nothing else can have their addresses.
+        // The payload holds its frames, so nothing else can have their addresses.
         let place = |frames: &Frames| (frames.bytes().as_ptr(), frames.len());
         self.encoding == encoding
             && self.frames.iter().map(place).eq(frames.iter().map(place))
             && self.frames.iter().any(Frames::may_compress) == frames.iter().any(Frames::may_compress)
     }
 
-    /// The whole answer to who wants it so.
+    /// The complete response to a request that wants it so.
     fn answer(&mut self, config: &Config, wanted: &Answer) -> Bytes {
         if let Some((_, answer)) = self.answers.iter().find(|(other, _)| other == wanted) {
             return answer.clone();
@@ -160,7 +161,7 @@ impl CommonPayload {
         answer
     }
 
-    /// The same in two parts, of which others may share the second.
+    /// The same in two parts. Other responses may share the second.
     fn head_and_payload(&mut self, config: &Config, wanted: &Answer) -> (Bytes, Bytes) {
         let (payload, coding) = self.payload(config, wanted.coding);
         let head = self.carrying(&payload, coding, wanted).head(wanted.delivery);
@@ -171,7 +172,7 @@ impl CommonPayload {
         PollAnswer { payload, kind: self.kind, coding, cors: &wanted.cors, cookie: None }
     }
 
-    /// The payload as a client gets it that takes this coding, and whether it is in it.
+    /// The payload for a client that accepts this coding, and the coding that it has.
     fn payload(&mut self, config: &Config, coding: Option<Coding>) -> (Bytes, Option<Coding>) {
         let may_be = config.http_compression
             && !self.takes_long
@@ -196,7 +197,7 @@ mod tests {
     use crate::engineio::Charge;
     use crate::socketio;
 
-    /// Whether a payload of this length is compressed, for one client or for two, while others wait or nobody does.
+    /// Whether a payload of this length is compressed, depending on its receivers and on whether other clients wait.
     fn is_compressed(length: usize, others_wait: bool, receivers: usize) -> bool {
         let text = socketio::event("/", None, &format!("[\"long\",\"{}\"]", "x".repeat(length)), &[]);
         let charge = Charge::new(text.len(), &Arc::default());

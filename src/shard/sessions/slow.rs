@@ -1,4 +1,4 @@
-//! Clients with long queues: cutting them off, and waiting for a sign of life.
+//! Slow consumers among all clients: it cuts off the worst when queues are long, and waits for signs of life.
 
 use std::cmp::Reverse;
 
@@ -7,42 +7,42 @@ use crate::metrics::Limit;
 use crate::shard::sessions::Sessions;
 use crate::shard::store::keys::{ConnectionKey, SessionKey};
 
-/// The part of what may wait for all from which on the first are cut off.
+/// The first clients are cut off at this part of the limit of all queues.
 const PART: usize = 2;
 
-/// By which part of that it must fall below, and may grow again before the next are looked for.
+/// The queues must fall below that by this part of it, and may grow again by it before slow clients are looked for again.
 const MARGIN: usize = 8;
 
-/// Whose bytes wait.
+/// The owner of a queue.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::shard) enum QueueOwner {
-    /// A socket does not take them.
+    /// A connection whose kernel socket refuses bytes.
     Connection(ConnectionKey),
-    /// A polling client does not fetch them.
+    /// A session whose polling client does not fetch.
     Session(SessionKey),
 }
 
-/// What waits for one client.
+/// The queue of one client.
 #[derive(Debug)]
 pub(in crate::shard) struct ClientQueue {
     pub(in crate::shard) of: QueueOwner,
     /// Bytes that wait.
     length: usize,
-    /// Bytes of them that nobody else waits for.
+    /// Bytes that wait for this client alone.
     pub(in crate::shard) own: usize,
-    /// Bytes that the client has taken of late.
+    /// Bytes that the client has taken in the last seconds.
     pace: u64,
 }
 
 impl ClientQueue {
-    /// What the client holds for what it takes.
+    /// The bytes that the client holds, compared with the bytes that it takes.
     fn burden(&self) -> u64 {
         self.own as u64 * 1024 / self.pace.max(1)
     }
 }
 
 impl Sessions {
-    /// A client's heartbeat or GET is missing. It is waited for again if the client takes what it is sent, or has not been read.
+    /// A client's heartbeat or GET is missing. The client gets more time if it takes its output, or if it was not read.
     pub(super) fn look_for_life(&mut self, key: SessionKey) {
         let Some(client) = self.clients.get(key.0) else { return };
         let (route, answered, post) = (client.session.route(), client.answered, client.session.handled_post());
@@ -58,8 +58,8 @@ impl Sessions {
         }
     }
 
-    /// While much waits for all clients together, those are cut off that hold most for what they take. Short queues are spared
-    /// as long as there is any room.
+    /// While much waits for all clients together, cuts off those that hold most compared with what they take. Clients with
+    /// short queues are spared while there is any room.
     pub(in crate::shard) fn check_queued(&mut self) {
         let most = self.shared().queued_per_shard;
         let (queued, part) = (self.queued(), most / PART);
@@ -79,8 +79,8 @@ impl Sessions {
         self.queued_look = left.max(part) + part / MARGIN;
     }
 
-    /// Of so many bytes that wait, cuts off clients until no more than `most` do. Gives how many are left: those who are cut off
-    /// hold theirs until the turn ends.
+    /// Cuts off clients until at most `most` of the `queued` bytes are left, and returns how many are. The bytes are freed only
+    /// at the end of the turn.
     fn cut_until(&mut self, mut queued: usize, queues: &[ClientQueue], most: usize) -> usize {
         for queue in queues {
             if queued <= most {
@@ -113,14 +113,14 @@ impl Sessions {
         outboxes.chain(sessions).collect()
     }
 
-    /// All queues, those first that hold most alone.
+    /// All queues, sorted by the bytes that wait for one client alone, the longest first.
     pub(in crate::shard) fn longest_queues(&self) -> Vec<ClientQueue> {
         let mut queues = self.queues();
         queues.sort_unstable_by_key(|queue| Reverse((queue.own, queue.length)));
         queues
     }
 
-    /// Cuts off the client that a queue waits for.
+    /// Cuts off the client of a queue.
     pub(in crate::shard) fn cut_queue(&mut self, waiting: QueueOwner, limit: Limit) {
         match waiting {
             QueueOwner::Connection(key) => self.slow_consumer(key, limit),
@@ -128,7 +128,7 @@ impl Sessions {
         }
     }
 
-    /// Ends a polling session that does not fetch what waits for it.
+    /// Ends a polling session whose client does not fetch.
     pub(super) fn cut_off(&mut self, key: SessionKey, limit: Limit) {
         let Some(client) = self.clients.get(key.0) else { return };
         let (length, last) =

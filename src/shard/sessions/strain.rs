@@ -1,8 +1,8 @@
 //! Closing WebSockets that send more than they may and never wait.
 //!
-//! An upload that waits for each acknowledgement is held up most of the time, too, and so is a client that returns and
-//! sends what it had kept. Unlike a flood, they come to an end: now and then their socket is empty. A polling client
-//! waits for the answer to each POST, so it is never closed for this.
+//! An upload that waits for each acknowledgement is held up most of the time, too, and so is a client that comes back and sends
+//! its backlog. Unlike a flood, these pause: now and then their socket is empty. A polling client waits for the answer to each
+//! POST, so it is never closed for this.
 
 use std::time::Duration;
 
@@ -12,13 +12,13 @@ use crate::shard::net::connection::Role;
 use crate::shard::sessions::Sessions;
 use crate::shard::store::keys::ConnectionKey;
 
-/// By how much the time for which a client was held up may exceed the time for which it was not.
+/// How much longer a client may have been held up than not.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How long a client has been held up while it had sent more than was read.
+/// How long a client was held up while it had unread bytes in the socket.
 #[derive(Debug)]
 pub(super) struct Strain {
-    /// By how much the time in which it was held up exceeds the time in which it was not.
+    /// How much longer it was held up than not.
     time: Duration,
     /// Until when it was held up last.
     until: Millis,
@@ -29,7 +29,7 @@ impl Strain {
         Self { time: Duration::ZERO, until: now }
     }
 
-    /// It is held up until then. One that has sent no more than was read so far waits itself: it begins anew.
+    /// It is held up until then. A client without unread bytes pauses by itself, so its time starts anew.
     pub(super) fn held_up(&mut self, now: Millis, until: Millis, has_sent_more: bool) {
         let free = Duration::from_millis(now.0.saturating_sub(self.until.0));
         let held_up = Duration::from_millis(until.0.saturating_sub(self.until.max(now).0));
@@ -43,7 +43,8 @@ impl Strain {
 }
 
 impl Sessions {
-    /// A WebSocket is to be held up. Gives the limit for which it is to be closed instead, if it has sent too much for too long.
+    /// A WebSocket is to be held up. Returns a limit if it is to be closed for it instead, because it has sent too much for too
+    /// long.
     #[cold]
     pub(in crate::shard) fn goes_on_too_long(&mut self, key: ConnectionKey) -> Option<Limit> {
         let rates = self.shared().rates?;
@@ -58,7 +59,7 @@ impl Sessions {
 mod tests {
     use super::*;
 
-    /// Holds a client up 250 ms of each 260, and gives when that was too much.
+    /// Holds a client up for 250 ms of each 260, and returns when that was too much.
     fn too_much_at(has_sent_more: impl Fn(u64) -> bool) -> Option<u64> {
         let mut strain = Strain::new(Millis(0));
         (0..600_000).step_by(260).find(|now| {
@@ -68,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn who_never_waits_is_closed_and_who_waits_now_and_then_is_not() {
+    fn a_client_that_never_pauses_is_closed_and_one_that_pauses_is_not() {
         let closed = too_much_at(|_| true);
         assert!(closed.is_some_and(|at| (10_000..11_000).contains(&at)), "{closed:?}");
         assert_eq!(too_much_at(|_| false), None);
@@ -76,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn time_in_which_it_is_not_held_up_counts_for_it() {
+    fn time_without_a_hold_up_counts_for_the_client() {
         let mut strain = Strain::new(Millis(0));
         for now in (0..600_000).step_by(10_000) {
             strain.held_up(Millis(now), Millis(now + 4000), true);

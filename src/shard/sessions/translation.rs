@@ -1,4 +1,4 @@
-//! Messages for WebSockets of protocol 3: made once in a row of deliveries, however many clients get them.
+//! Messages for WebSockets of protocol 3. A fan-out makes them once, however many clients get them.
 
 use bytes::Bytes;
 
@@ -6,8 +6,8 @@ use crate::engineio::{Encoding, Frames, Protocol};
 use crate::shard::sessions::Sessions;
 use crate::shard::store::keys::SessionKey;
 
-/// Frames that were translated last, and what they became. It lives until the turn's frames are written, so that what is
-/// queued for many connections is the same for all of them.
+/// The frames that were translated last, and their translation. It lives until the turn's frames are written, so that all their
+/// receivers share one buffer.
 #[derive(Debug)]
 pub(super) struct Translation {
     from: Bytes,
@@ -32,7 +32,7 @@ impl Sessions {
         into
     }
 
-    /// The form of a session's packets. Nothing is looked up while only one is spoken.
+    /// The encoding of a session's packets. Nothing is looked up while the server has only one.
     pub(in crate::shard) fn encoding(&self, session: SessionKey) -> Encoding {
         if !self.shared().settings.allow_eio3 {
             return Encoding::V4;
@@ -40,7 +40,7 @@ impl Sessions {
         self.clients.get(session.0).map_or(Encoding::V4, |client| client.session.encoding())
     }
 
-    /// Whether a session's client is a 2.x one.
+    /// Whether a session's client is Socket.IO 2.x.
     pub(in crate::shard) fn is_v3(&self, session: SessionKey) -> bool {
         self.encoding(session).protocol() == Protocol::V3
     }

@@ -1,13 +1,13 @@
-//! How many sessions, or connections, each client address has, if that is bounded.
+//! Counts the sessions, or the connections, of each client address, if they are limited.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Mutex, PoisonError};
 
-/// The part of an IPv6 address that is a network's: whoever has one address has the whole of it.
+/// The network part of an IPv6 address: a client with one address usually has the whole /64.
 const NETWORK: u128 = !0 << 64;
 
-/// The sessions, or the connections, of each address, over all shards. Only what opens or ends one looks at it.
+/// The sessions, or the connections, of each address, over all shards. It is locked only when one is opened or ends.
 #[derive(Debug)]
 pub(in crate::shard) struct Addresses {
     most: usize,
@@ -15,12 +15,12 @@ pub(in crate::shard) struct Addresses {
 }
 
 impl Addresses {
-    /// Bounds what an address has by `most`.
+    /// Limits each address to `most`.
     pub(super) fn new(most: usize) -> Self {
         Self { most, counts: Mutex::default() }
     }
 
-    /// Counts one more of this address; false if it is one too many, and then it is not counted.
+    /// Counts one more of this address. Returns false, and counts nothing, at the limit.
     pub(in crate::shard) fn enter(&self, address: IpAddr) -> bool {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let count = counts.entry(counted_as(address)).or_default();
@@ -29,7 +29,7 @@ impl Addresses {
         fits
     }
 
-    /// One that was counted is over.
+    /// Counts one less of this address.
     pub(in crate::shard) fn leave(&self, address: IpAddr) {
         let address = counted_as(address);
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
@@ -42,7 +42,7 @@ impl Addresses {
     }
 }
 
-/// Whom an address stands for: an IPv4 address for itself, one of IPv6 for its /64.
+/// The address that is counted: an IPv4 address itself, of an IPv6 address its /64.
 fn counted_as(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & NETWORK)),
@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_has_as_many_as_it_may_and_nothing_is_kept_of_who_left() {
+    fn an_address_has_up_to_the_limit_and_is_forgotten_with_its_last_client() {
         let addresses = Addresses::new(2);
         let [one, other] = ["1.1.1.1", "2.2.2.2"].map(address);
         assert_eq!([one, one, one, other].map(|it| addresses.enter(it)), [true, true, false, true]);

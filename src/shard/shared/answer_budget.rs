@@ -1,10 +1,10 @@
-//! How much may be kept of answers that are being collected: of clients to broadcasts, of other servers to questions.
+//! The budget of collected answers: of clients to broadcasts, of other servers to questions.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
 
-/// The bytes of all answers that are being collected, and how many they may be.
+/// The bytes of all answers that are being collected, and their limit.
 #[derive(Debug)]
 pub(in crate::shard) struct AnswerBudget {
     bytes: AtomicUsize,
@@ -19,7 +19,7 @@ pub(in crate::shard) struct Taken {
 }
 
 impl AnswerBudget {
-    /// Room for so many bytes.
+    /// A budget of `limit` bytes.
     pub(in crate::shard) fn new(limit: usize) -> Arc<Self> {
         Arc::new(Self { bytes: AtomicUsize::new(0), limit })
     }

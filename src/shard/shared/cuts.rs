@@ -1,4 +1,4 @@
-//! What the log tells of clients that were cut off: one line in some seconds, with how many they were.
+//! The log's warning about clients that were cut off: at most one line in some seconds, with their number.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -8,16 +8,16 @@ use crate::log_line::Excerpt;
 /// Least time between two lines.
 const PAUSE: Duration = Duration::from_secs(10);
 
-/// How much of a message is looked at for the event's name.
+/// Bytes of a message that are searched for the event's name.
 const LOOKED_AT: usize = 256;
 
-/// The clients of a server that were cut off, and have not been told of.
+/// The cut off clients of a server that were not logged yet.
 #[derive(Debug, Default)]
 pub(in crate::shard) struct Cuts(Mutex<Untold>);
 
 #[derive(Debug, Default)]
 struct Untold {
-    /// Until when nothing is told.
+    /// Nothing is logged before this.
     until: Option<Instant>,
     count: usize,
     largest: Option<Cut>,
@@ -26,17 +26,17 @@ struct Untold {
 /// One client that was cut off.
 #[derive(Debug)]
 struct Cut {
-    /// The limit that it met, by its variable, and that variable's value.
+    /// The limit that it met: the variable with its value.
     bound: String,
     /// Bytes that waited for it.
     length: usize,
-    /// The event that came last of what waited.
+    /// The last event of its queue.
     event: Option<String>,
 }
 
 impl Cuts {
-    /// Notes that a client was cut off at a bound while so much waited for it, the frames `last` at the end. Tells so, or says in what
-    /// time that is to be told of, if nobody knows yet.
+    /// Notes that a client was cut off at a limit while `length` bytes waited for it, with `last` at the end. Logs this at
+    /// once, or returns the time until it is to be logged, if no timer is set for that yet.
     pub(in crate::shard) fn note(
         &self,
         now: Instant,
@@ -57,7 +57,7 @@ impl Cuts {
         (state.count == 1).then_some(left)
     }
 
-    /// Tells of those that have not been told of.
+    /// Logs the clients that were not logged yet.
     pub(in crate::shard) fn tell(&self, now: Instant) {
         self.state().tell(now);
     }

@@ -6,7 +6,7 @@ use crate::shard::store::keys::NamespaceKey;
 
 /// What the program has declared.
 pub(crate) trait Directory: Send + Sync {
-    /// The declared namespace of that name, if there is one.
+    /// The declared namespace with that name.
     fn namespace(&self, name: &str) -> Option<NamespaceKey>;
 
     /// The name of a declared namespace.
@@ -15,16 +15,16 @@ pub(crate) trait Directory: Send + Sync {
     /// How many namespaces were declared.
     fn namespaces(&self) -> usize;
 
-    /// The namespace of that name, declared or not, if it is there now.
+    /// The namespace with that name, declared or a child, if it exists now.
     fn find_namespace(&self, name: &str) -> Option<NamespaceRef>;
 
     /// Whether names that were not declared may become namespaces.
     fn makes_namespaces(&self) -> bool;
 
-    /// A shard has no sockets any more in a namespace that it was let into.
+    /// A shard gives up a child in which it has no sockets any more.
     fn exit_namespace(&self, child: &Child, shared: &Shared);
 
-    /// Time may have come for namespaces without sockets to go. Says how many without are left.
+    /// Removes children that have been empty for long enough. Returns how many empty ones are left.
     fn sweep_namespaces(&self, shared: &Shared) -> usize;
 
     /// Whether the program decides about handshakes.
@@ -33,7 +33,7 @@ pub(crate) trait Directory: Send + Sync {
     /// Whether messages go to the program as they are, rather than to Socket.IO.
     fn is_bare(&self) -> bool;
 
-    /// Whether the program hears of events that are sent in a namespace.
+    /// Whether the program hears outgoing events of a namespace.
     fn hears_outgoing(&self, namespace: &NamespaceRef) -> bool;
 
     /// Whether the program hears of the rooms of a namespace.

@@ -1,6 +1,6 @@
-//! Acknowledgements that the program took to give later: which sockets still wait for one.
+//! Due acknowledgements: the program has taken them to give later, and their sockets wait.
 //!
-//! Most acknowledgements are given in the handler, and never come here.
+//! Most acknowledgements are given within the handler, and are never noted here.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -11,10 +11,10 @@ use foldhash::fast::RandomState;
 use crate::engineio::Sid;
 use crate::shard::shared::Shared;
 
-/// Sockets for which memory is kept while none waits.
+/// The number of sockets for which memory is kept while none waits.
 const KEPT: usize = 64;
 
-/// How many acknowledgements each socket waits for; by where it is. Those that wait for none are not in it.
+/// How many acknowledgements each socket waits for, by the socket's place. Only waiting sockets are in it.
 #[derive(Debug, Default)]
 pub(in crate::shard) struct DueAcks(Mutex<HashMap<Sid, usize, RandomState>>);
 
@@ -29,7 +29,7 @@ impl DueAcks {
     }
 }
 
-/// One acknowledgement that a socket waits for, as long as this lives.
+/// One due acknowledgement. Its socket waits as long as this lives.
 pub(crate) struct DueAck {
     shared: Arc<Shared>,
     socket: Sid,

@@ -1,7 +1,7 @@
-//! What reaches a shard from other threads: a channel, and a waker for the loop that sleeps in its poll.
+//! The mailbox: a channel that brings letters from other threads, and a waker for the loop that sleeps in its poll.
 //!
-//! What waits there is bounded in bytes. A thread of the program waits until there is room again. A shard must not wait for
-//! another, which may wait for it: it hands its letter over in any case, and reads nothing more of its clients while the
+//! The bytes of waiting letters are limited. A thread of the program waits until there is room. Shards must not wait for each
+//! other, because that could deadlock: a shard hands its letter over in any case, but reads nothing of its clients while the
 //! other has no room (see [`Shard`]'s loop).
 
 use std::net::SocketAddr;
@@ -23,10 +23,10 @@ static NOT_WOKEN: LineKind = LineKind::new(Level::Error, module_path!(), "shards
 /// Something to be done on a shard's thread.
 type Act = Box<dyn FnOnce(&Rc<Shard>) + Send>;
 
-/// Something that takes long, a part of it with each call. Says whether there is more to do.
+/// Something that takes long. Each call does a part of it, and says whether there is more to do.
 pub(in crate::shard) type Work = Box<dyn FnMut(&Rc<Shard>) -> Left + Send>;
 
-/// What a part of some work leaves.
+/// Whether a call has finished its work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Left {
     Nothing,
@@ -37,28 +37,28 @@ pub(crate) enum Left {
 pub(crate) enum Letter {
     /// Frames for the shard's share of the receivers.
     Broadcast(Arc<Broadcast>),
-    /// The same for clients that may have to be told again: the shard logs it.
+    /// The same, which the shard also logs for recovery.
     Recoverable(Stamp, Arc<Broadcast>),
     /// A connection whose next request names a session of this shard.
     Connection(Box<HandOff>),
-    /// Anything else that a program asks of the shard, and the bytes that it carries: see [`Letter::run`].
+    /// Any other task, and the bytes that it carries: see [`Letter::run`].
     Run(Act, usize),
-    /// The same with what may take longer than a turn has time for: what was sent behind it waits until it is done.
+    /// The same for a task that may take longer than a turn has time for. Later letters wait until it is done.
     Work(Work, usize),
     /// The server stops.
     Stop,
 }
 
-/// What a letter is reckoned with beside its bytes: its place in the channel, and what it stands in.
+/// The cost of a letter beside its bytes: its place in the channel, and its allocations.
 const COST: usize = 256;
 
 impl Letter {
-    /// Has the shard do something that holds so many bytes beside the closure itself.
+    /// A task for the shard. It holds `carried` bytes beside the closure itself.
     pub(crate) fn run<A: FnOnce(&Rc<Shard>) + Send + 'static>(carried: usize, act: A) -> Self {
         Self::Run(Box::new(act), size_of::<A>() + carried)
     }
 
-    /// Bytes that it takes while it waits. What several shards share counts with each.
+    /// Bytes that it takes while it waits. Bytes that several shards share count for each of them.
     fn cost(&self) -> usize {
         COST + match self {
             Self::Broadcast(broadcast) | Self::Recoverable(_, broadcast) => broadcast.bytes(),
@@ -73,17 +73,17 @@ impl Letter {
 pub(crate) struct HandOff {
     pub(in crate::shard) socket: Socket,
     pub(in crate::shard) peer: SocketAddr,
-    /// Whether it is one more than there may be.
+    /// Whether it is beyond the limit of connections.
     pub(in crate::shard) is_spare: bool,
     /// Bytes already read: they begin with the head that named the session.
     pub(in crate::shard) unread: Vec<u8>,
 }
 
-/// When a shard is woken for a letter.
+/// When the shard is woken for a letter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Wake {
     Now,
-    /// By whoever puts it there, after others.
+    /// When the sender calls [`wake`](Mailbox::wake), after its last letter.
     Later,
 }
 
@@ -101,15 +101,15 @@ pub(crate) struct Inbox {
     state: Arc<MailboxState>,
 }
 
-/// What both ends know.
+/// The state that both ends share.
 struct MailboxState {
     /// Whether the waker was used since the shard last looked, so that a burst costs one wake-up.
     woken: AtomicBool,
     /// Bytes of the letters that wait.
     waiting: AtomicUsize,
-    /// How many may wait.
+    /// The most bytes that may wait.
     limit: usize,
-    /// Those who wait for room.
+    /// The threads that wait for room.
     waiters: Mutex<Waiters>,
     /// There is room again, or there will be none.
     changed: Condvar,
@@ -138,14 +138,14 @@ pub(crate) fn mailbox(waker: Waker, limit: usize) -> (Mailbox, Inbox) {
 }
 
 impl Mailbox {
-    /// Hands a letter to the shard. A thread that is no shard's waits while there is no room. A shard that has stopped
-    /// loses the letter: there is nobody left to serve.
+    /// Hands a letter to the shard. A thread that is not a shard waits while there is no room. A stopped shard drops the
+    /// letter: it has no clients left.
     pub(crate) fn send(&self, letter: Letter) {
         self.wait_for_room();
         self.hand_over(letter);
     }
 
-    /// Waits while there is no room, unless this thread is a shard's. The shard is woken for what it was given before.
+    /// Waits while there is no room, unless this thread is a shard. Wakes the shard first, for its earlier letters.
     pub(crate) fn wait_for_room(&self) {
         if self.is_full() {
             self.wake();
@@ -160,7 +160,7 @@ impl Mailbox {
         self.put(letter, Wake::Now);
     }
 
-    /// The same, but whoever gives it several letters may [`wake`](Self::wake) it after the last.
+    /// The same for a sender of several letters, which may [`wake`](Self::wake) the shard once, after the last.
     pub(crate) fn put(&self, letter: Letter, wake: Wake) {
         self.state.waiting.fetch_add(letter.cost(), Ordering::AcqRel);
         if self.sender.send(letter).is_ok() && wake == Wake::Now {
@@ -189,14 +189,14 @@ impl Mailbox {
         self.state.waiting.load(Ordering::Relaxed)
     }
 
-    /// Whether more waits for the shard than may.
+    /// Whether the letters that wait exceed the limit.
     pub(crate) fn is_full(&self) -> bool {
         self.state.is_full()
     }
 }
 
 impl Inbox {
-    /// Takes the letters that are there now; those that come while they are handled wake the shard anew.
+    /// Takes the letters that are there now. Letters that come meanwhile wake the shard anew.
     pub(in crate::shard) fn drain(&self) -> impl Iterator<Item = Letter> {
         // A swap, not a store: the count below must see every letter whose sender found the shard woken already.
         self.state.woken.swap(false, Ordering::AcqRel);
@@ -209,7 +209,7 @@ impl Inbox {
         self.receiver.is_empty()
     }
 
-    /// Whether more waits than may.
+    /// Whether the letters that wait exceed the limit.
     pub(in crate::shard) fn is_full(&self) -> bool {
         self.state.is_full()
     }
@@ -236,11 +236,11 @@ impl MailboxState {
         waiters.length -= 1;
     }
 
-    /// Notes that a letter has been taken out. The threads that wait are let go when there is room.
+    /// Notes that a letter was taken out. Wakes the waiting threads once there is room.
     fn taken(&self, cost: usize) {
         let before = self.waiting.fetch_sub(cost, Ordering::AcqRel);
         if before > self.limit && before - cost <= self.limit {
-            // Whoever found no room holds the lock until it waits.
+            // A thread that found no room holds the lock until it waits, so it cannot miss the notification.
             let waiters = self.waiters.lock().unwrap_or_else(PoisonError::into_inner);
             if waiters.length > 0 {
                 self.changed.notify_all();
@@ -254,7 +254,7 @@ mod tests {
     use super::*;
     use crate::shard::kernel::poll::Poll;
 
-    /// A mailbox with room for this many bytes, its inbox, and how often it has woken the poll since that was asked last.
+    /// A mailbox for `limit` bytes, its inbox, and a function that counts the wakes of the poll since its last call.
     fn under_test(limit: usize) -> (Mailbox, Inbox, impl FnMut() -> usize) {
         let mut poll = Poll::new().unwrap();
         let (mailbox, inbox) = mailbox(poll.waker().unwrap(), limit);
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn letters_wake_the_shard_when_that_is_said() {
+    fn letters_wake_the_shard_when_told_to() {
         let (mailbox, inbox, mut wakes) = under_test(1024);
         mailbox.wake();
         assert_eq!(wakes(), 0, "nothing waits");
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_waits_for_room_wakes_the_shard() {
+    fn a_thread_that_waits_for_room_wakes_the_shard() {
         let (mailbox, inbox, mut wakes) = under_test(COST);
         mailbox.put(Letter::Stop, Wake::Later);
         mailbox.put(Letter::Stop, Wake::Later);

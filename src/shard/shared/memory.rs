@@ -1,4 +1,4 @@
-//! The memory in use: from some of it on no session begins, from more on the clients go that hold most.
+//! The memory guard's thresholds: at the first, new sessions are refused; at the second, clients that hold most are closed.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -16,7 +16,7 @@ pub(crate) struct MemoryGuard {
     shed: Threshold,
 }
 
-/// A use of memory at which something begins, and a lower one below which it ends.
+/// A threshold of memory use, with hysteresis: it is entered at one use and left below a lower one.
 #[derive(Debug)]
 struct Threshold {
     from: usize,
@@ -25,7 +25,7 @@ struct Threshold {
 }
 
 impl Threshold {
-    /// A threshold at so many percent of `limit`; without, one that is never exceeded.
+    /// A threshold at `percent` of `limit`; with `None`, one that is never exceeded.
     fn new(limit: usize, percent: Option<u32>) -> Self {
         let part = |percent: u32| limit / 100 * percent as usize;
         let (from, below) = percent.map_or((usize::MAX, 0), |at| (part(at), part(at.saturating_sub(HYSTERESIS))));
@@ -36,7 +36,7 @@ impl Threshold {
         self.exceeded.load(Ordering::Relaxed)
     }
 
-    /// Notes whether the use exceeds it. If that has changed, says so to one of those who see it.
+    /// Notes whether the use exceeds it. Returns a change to only one of the callers that see it.
     fn heed(&self, used: usize) -> Option<bool> {
         let before = self.is_exceeded();
         let now = if before { used >= self.below } else { used >= self.from };
@@ -56,7 +56,7 @@ impl MemoryGuard {
         self.refuse.is_exceeded()
     }
 
-    /// Whether no session may begin, as of now. For threads that look on by themselves, as shards do not while nothing happens.
+    /// Whether no session may begin, by a fresh look. For threads other than shards: idle shards do not look.
     pub(crate) fn is_short(&self) -> bool {
         self.look();
         self.refuses()
@@ -67,7 +67,7 @@ impl MemoryGuard {
         self.memory.as_ref()?.in_use(0)
     }
 
-    /// Looks at what is in use. Says how many bytes of it must go.
+    /// Looks at the memory in use. Returns how many bytes must be freed.
     pub(in crate::shard) fn look(&self) -> usize {
         let Some(memory) = &self.memory else { return 0 };
         let Some(used) = memory.in_use(self.refuse.below.min(self.shed.below)) else { return 0 };

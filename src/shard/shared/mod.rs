@@ -1,4 +1,4 @@
-//! What all shards and every handle share; nothing in it changes while the server runs but numbers.
+//! The state that all shards and handles share. While the server runs, only numbers in it change.
 
 pub(in crate::shard) mod addresses;
 pub(in crate::shard) mod answer_budget;
@@ -34,7 +34,7 @@ use crate::shard::store::keys::NamespaceKey;
 use crate::shard::store::rate::Rate;
 use crate::socketio::DecodeLimits;
 
-/// What all shards share.
+/// The state that all shards and handles share. It contains no client.
 pub(crate) struct Shared {
     pub(crate) config: Config,
     pub(in crate::shard) settings: Settings,
@@ -47,7 +47,7 @@ pub(crate) struct Shared {
     /// The cluster that this server is a member of, if there is Redis.
     pub(crate) cluster: Option<Membership>,
     pub(crate) mailboxes: Vec<Mailbox>,
-    /// The counters of each shard, and last those of the port for operations, if there is one.
+    /// The counters of each shard, then those of the port for operations, if there is one.
     pub(crate) metrics: Vec<Arc<ShardMetrics>>,
     pub(crate) max_connections: usize,
     /// Bytes that may wait for one client.
@@ -66,18 +66,18 @@ pub(crate) struct Shared {
     pub(in crate::shard) rates: Option<Rates>,
     /// The sessions of each client address, if they are bounded.
     pub(in crate::shard) addresses: Option<Addresses>,
-    /// The connections of each peer's address, if they are bounded. Trusted proxies are peers of all clients, so of them
-    /// nothing can be told.
+    /// The connections of each peer's address, if they are bounded. Never with trusted proxies, because those are the peers of
+    /// all clients.
     pub(in crate::shard) peers: Option<Addresses>,
     pub(crate) recovery: Option<RecoveryLogs>,
     pub(crate) memory: MemoryGuard,
-    /// Clients that were cut off, and have not been told of.
+    /// Cut off clients that were not logged yet.
     pub(in crate::shard) cuts: Cuts,
     /// Acknowledgements that the program will give later.
     pub(in crate::shard) due_acks: DueAcks,
-    /// Whether the server is about to end: it takes no new sessions.
+    /// Whether the server is about to end and takes no new sessions.
     leaving: AtomicBool,
-    /// Shards with clients that have yet to be let go.
+    /// Shards with clients that have yet to be drained.
     serving: AtomicUsize,
     /// Answers that are being collected.
     pub(in crate::shard) answer_budget: Arc<AnswerBudget>,
@@ -88,7 +88,7 @@ pub(crate) struct Shared {
 /// The bounds that depend on the machine.
 #[derive(Debug)]
 pub(crate) struct Budget {
-    /// What is granted of memory, if that is known.
+    /// The memory that is granted, if that is known.
     pub(crate) memory: Option<Memory>,
     pub(crate) max_connections: usize,
     /// Bytes that may wait for one client.
@@ -152,12 +152,12 @@ impl Shared {
         }
     }
 
-    /// Counts a new connection; false if it is one more than there may be.
+    /// Counts a new connection; false if it is beyond the limit.
     pub(in crate::shard) fn connection_opened(&self) -> bool {
         self.connections.fetch_add(1, Ordering::Relaxed) < self.max_connections
     }
 
-    /// Whether there are more connections than may be.
+    /// Whether there are more connections than the limit.
     pub(in crate::shard) fn is_crowded(&self) -> bool {
         self.connections.load(Ordering::Relaxed) > self.max_connections
     }
@@ -167,8 +167,7 @@ impl Shared {
         self.connections.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// From now on the server takes no new sessions, and tells the load balancer that it is not well. Says whether that was
-    /// so before.
+    /// From now on the server takes no new sessions, and health checks fail. Returns whether that was so before.
     pub(in crate::shard) fn leave(&self) -> bool {
         self.leaving.swap(true, Ordering::Relaxed)
     }
@@ -178,8 +177,8 @@ impl Shared {
         self.metrics.iter().map(|shard| shard.sessions.get()).sum()
     }
 
-    /// Whether a client whose session has ended had better find another server: this one is about to end, or has no memory for
-    /// a new session.
+    /// Whether a client whose session has ended should find another server, because this one is about to end or has no memory
+    /// for a new session.
     pub(in crate::shard) fn sends_away(&self) -> bool {
         self.is_leaving() || self.memory.refuses()
     }
@@ -189,7 +188,7 @@ impl Shared {
         self.leaving.load(Ordering::Relaxed)
     }
 
-    /// A shard has let its last client go. Says whether all have.
+    /// A shard has drained its last client. Returns whether all shards have.
     pub(in crate::shard) fn drained(&self) -> bool {
         self.serving.fetch_sub(1, Ordering::AcqRel) == 1
     }
@@ -199,7 +198,8 @@ impl Shared {
         self.ack_ids.get(namespace.0 as usize).map_or(0, |id| id.fetch_add(1, Ordering::Relaxed) as u64)
     }
 
-    /// Hands a letter to every shard, whether there is room or not: it is their last, and one that has ended makes none.
+    /// Hands a letter to every shard, without waiting for room: it is their last letter, and a shard that has ended never makes
+    /// room.
     pub(crate) fn send_all(&self, letter: impl Fn() -> Letter) {
         self.mailboxes.iter().for_each(|mailbox| mailbox.hand_over(letter()));
     }

@@ -1,4 +1,4 @@
-//! Namespaces, wherever they are spoken of: declared ones, and children, which came into being at run time.
+//! References to namespaces: to declared ones, and to children, which are made at run time.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -6,30 +6,30 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::shard::shared::Shared;
 use crate::shard::store::keys::NamespaceKey;
 
-/// A namespace that came into being at run time. Its key is never used again.
+/// A namespace that was made at run time. Its key is never used again.
 #[derive(Debug)]
 pub(crate) struct Child {
     pub(crate) key: NamespaceKey,
     pub(crate) name: Arc<str>,
-    /// The place of its parent among the application's.
+    /// The place of its parent in the application.
     pub(crate) parent: usize,
     ack_ids: AtomicU64,
     /// Whether a socket was ever let in.
     joined: AtomicBool,
 }
 
-/// Why there is no namespace of a name.
+/// Why there is no namespace with a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NoNamespace {
-    /// It was not declared, and no predicate fits.
+    /// It was not declared, and no predicate accepts it.
     Invalid,
-    /// There are as many dynamic namespaces as there may be.
+    /// The limit of children is reached.
     TooMany,
-    /// The name is longer than a client may choose it.
+    /// The name is too long for one that a client chose.
     TooLong,
 }
 
-/// A namespace, wherever it is spoken of.
+/// A reference to a namespace.
 #[derive(Debug, Clone)]
 pub(crate) enum NamespaceRef {
     Declared(NamespaceKey),
@@ -46,7 +46,7 @@ impl Child {
         self.joined.store(true, Ordering::Relaxed);
     }
 
-    /// Whether one ever was.
+    /// Whether a socket was ever let in.
     pub(crate) fn was_joined(&self) -> bool {
         self.joined.load(Ordering::Relaxed)
     }

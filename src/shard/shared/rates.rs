@@ -1,12 +1,12 @@
-//! How fast each client may send, if that is bounded.
+//! Rate limits: how fast each client may send.
 
 use crate::config::Limits;
 use crate::shard::store::rate::Rate;
 
-/// Seconds' worth that a client may send at once after a while without.
+/// The burst of a client that has sent nothing for a while, in seconds of its rate.
 const BURST: u32 = 2;
 
-/// How fast each client may send.
+/// The rate limits of a client.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::shard) struct Rates {
     pub(in crate::shard) messages: Option<Rate>,
@@ -14,7 +14,7 @@ pub(in crate::shard) struct Rates {
 }
 
 impl Rates {
-    /// `None` if nothing is bounded.
+    /// `None` if nothing is limited.
     pub(in crate::shard) fn new(limits: &Limits) -> Option<Self> {
         let rate = |bound: Option<usize>| bound.map(|per_second| Rate::new(per_second, BURST));
         let rates = Self { messages: rate(limits.message_rate), bytes: rate(limits.byte_rate) };

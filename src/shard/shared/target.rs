@@ -1,4 +1,4 @@
-//! The target of a broadcast.
+//! Broadcasts and their targets.
 
 use crate::engineio::{Frames, Sid};
 use crate::memory::allocated;
@@ -12,30 +12,30 @@ pub(crate) struct Broadcast {
     pub(crate) target: Target,
     pub(crate) frames: Frames,
     pub(crate) urgency: Urgency,
-    /// The event itself, if the application hears of those that go out.
+    /// The event itself, if the application hears outgoing events.
     pub(crate) heard: Option<Event>,
 }
 
 impl Broadcast {
-    /// What it holds beside itself.
+    /// Bytes that it holds beside itself.
     pub(crate) fn bytes(&self) -> usize {
         self.frames.len() + self.target.bytes() + self.heard.as_ref().map_or(0, Event::bytes)
     }
 }
 
-/// Which sockets of a namespace are meant.
+/// The sockets of a namespace that a broadcast is for.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Target {
-    /// The rooms, of which a receiver is in at least one; none: everybody. A socket's id is a room.
+    /// A receiver is in at least one of these rooms; empty means everybody. A socket's id is a room.
     pub(crate) rooms: Vec<Box<str>>,
-    /// The rooms of which a receiver is in none.
+    /// A receiver is in none of these rooms.
     pub(crate) except: Vec<Box<str>>,
     /// The sender, which is left out.
     pub(crate) sender: Option<Sid>,
 }
 
 impl Target {
-    /// What it holds beside itself. Names may be many and short: what stands around them counts, too.
+    /// Bytes that it holds beside itself. Names may be many and short, so their overhead counts, too.
     pub(crate) fn bytes(&self) -> usize {
         let names: usize = self.rooms.iter().chain(&self.except).map(|room| allocated(room.len())).sum();
         names + (self.rooms.capacity() + self.except.capacity()) * size_of::<Box<str>>()
@@ -56,7 +56,7 @@ pub(crate) enum Urgency {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Stamp {
     pub(in crate::shard) offset: Offset,
-    /// The shard on whose thread it was sent; the number of shards stands for all other threads.
+    /// The shard that sent it; the number of shards stands for all other threads.
     pub(in crate::shard) origin: usize,
 }
 
@@ -69,7 +69,7 @@ mod tests {
         let mut target = Target::default();
         assert_eq!(target.bytes(), 0);
         target.rooms.extend((0..1000).map(|_| "a".into()));
-        // A box of 16 bytes, and 32 that the allocator takes for one.
+        // A box of 16 bytes, and 32 for its allocation.
         assert_eq!(target.bytes(), 48_000);
         target.rooms.push("b".into());
         assert!(target.bytes() >= 48_000 + 16_000, "the list has grown to twice its length");

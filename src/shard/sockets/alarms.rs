@@ -1,4 +1,4 @@
-//! What is to be done at its time, by the shard that keeps the time.
+//! Alarms: closures that the shard runs at their deadlines.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -10,15 +10,15 @@ use crate::shard::sockets::calls::Call;
 use crate::shard::store::keys::TimerKey;
 
 impl Sockets {
-    /// Has something done at `deadline`. It cannot be taken back, so that must be near, and what has become needless by then must
-    /// do nothing. What may end early is [waited for](Shard::wait).
+    /// Runs `alarm` at `deadline`. It cannot be cancelled, so the deadline must be near, and an alarm that has become needless
+    /// must do nothing. Use [`wait`](Shard::wait) for what may end early.
     pub(in crate::shard) fn arm_alarm(&mut self, deadline: Millis, alarm: impl FnOnce(&Rc<Shard>) + 'static) {
         if let Ok(key) = u32::try_from(self.alarms.insert(Box::new(alarm))) {
             self.timers().arm(deadline, TimerKey::Alarm(key));
         }
     }
 
-    /// The same after so much time from the begin of this turn.
+    /// Runs `alarm` after `time`, counted from the start of this turn.
     pub(crate) fn alarm_in(&mut self, time: Duration, alarm: impl FnOnce(&Rc<Shard>) + 'static) {
         self.arm_alarm(self.now() + time, alarm);
     }

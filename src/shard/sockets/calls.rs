@@ -1,4 +1,4 @@
-//! What the application must hear, in the order in which it happened.
+//! Calls: what the application must hear, in the order in which it happened.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::socketio::{Arguments, DisconnectReason, Event, SocketId};
 
 /// One thing that the application must hear.
 pub(in crate::shard) enum Call {
-    /// A client asks for a namespace that is none of this shard's.
+    /// A client asks for a namespace that this shard does not have.
     Enter { session: SessionRef, name: ByteString, auth: Option<ByteString> },
     /// A socket asks to join its namespace.
     Connect(SocketRef),
@@ -28,21 +28,21 @@ pub(in crate::shard) enum Call {
     Collected(Arc<Collection<Arguments>>),
     /// The time of something has come.
     Alarm(Alarm),
-    /// A room came, went, or has other members in this shard.
+    /// A room was created or deleted, or its members in this shard changed.
     Room { namespace: NamespaceRef, room: Box<str>, change: RoomChange },
     /// A socket leaves.
     Disconnect { socket: SocketRef, reason: DisconnectReason },
     /// A bare session received a message.
     Message { session: SessionRef, message: Message },
-    /// A socket is no more, while recovery is on.
+    /// A socket is gone, while recovery is on.
     Gone(SocketRef),
-    /// Recovery has something to be forgotten later.
+    /// Recovery has something to forget later.
     Sweep,
     /// A session has closed and told its sockets.
     Forget(SessionRef),
 }
 
-/// What became of a room in this shard.
+/// What happened to a room in this shard.
 #[derive(Debug, Clone)]
 pub(crate) enum RoomChange {
     /// It has its first member.
@@ -55,10 +55,10 @@ pub(crate) enum RoomChange {
     Left(SocketId),
 }
 
-/// Something to be done when nothing of the shard is borrowed.
+/// A closure that runs when nothing of the shard is borrowed.
 pub(super) type Alarm = Box<dyn FnOnce(&Rc<Shard>)>;
 
-/// What is called with an acknowledgement, or with why there is none.
+/// A closure that gets an acknowledgement, or the reason why there is none.
 pub(super) type AckCallback = Box<dyn FnOnce(&Rc<Shard>, SocketRef, Result<Arguments, AckError>)>;
 
 /// A message of a bare Engine.IO session.

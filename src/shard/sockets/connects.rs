@@ -1,4 +1,4 @@
-//! Sessions of 2.x clients (Engine.IO 3): joined to `/` by the server, and answered as they understand it.
+//! Answers to CONNECT. Sessions of 2.x clients (Engine.IO 3) join `/` without one, and get answers in their protocol.
 
 use std::sync::Arc;
 
@@ -14,8 +14,8 @@ use crate::shard::store::keys::{NamespaceKey, SessionKey};
 use crate::socketio::{self, SocketId, v4};
 
 impl Sockets {
-    /// Joins a session that has just opened to `/`, if its client expects the server to. Where there are no namespaces,
-    /// none has to be joined in time.
+    /// Joins a new session to `/`, if its client expects that of the server. Without namespaces, a session need not join one in
+    /// time.
     pub(in crate::shard) fn greet(&mut self, session: SessionKey) {
         if self.shared().directory.is_bare() {
             self.session(session, |session, _, _, _| session.joined());
@@ -38,7 +38,7 @@ impl Sockets {
         self.send_to_session(session, &answer, Urgency::Reliable);
     }
 
-    /// Tells a client that it may not join a namespace that there is. `data` is the text of a JSON value.
+    /// Refuses a client a namespace that exists. `data` is the text of a JSON value.
     pub(super) fn send_connect_error(&mut self, session: SessionKey, name: &str, message: &str, data: Option<&str>) {
         let error = if self.is_v3(session) {
             v4::connect_error(name, message, data)
@@ -57,7 +57,7 @@ impl Sockets {
         if self.has_no_room_for_a_socket(session, name, self.socket_cost(namespace), auth.as_ref()) {
             return;
         }
-        // The text shares the buffer of its message; what is kept must not keep that.
+        // The text shares the buffer of its message; a copy does not keep that buffer alive.
         let auth = auth.map(|auth| Arc::from(&*auth));
         match self.create_socket(session, namespace, auth) {
             Some(socket) => self.calls.push_back(Call::Connect(socket)),
@@ -65,8 +65,7 @@ impl Sockets {
         }
     }
 
-    /// Whether a session has no room for a socket that costs so much beside its authentication data; then its client is told
-    /// so.
+    /// Whether a session has no room for a socket of this cost, beside its authentication data. If so, its client is told.
     pub(super) fn has_no_room_for_a_socket(
         &mut self,
         session: SessionKey,

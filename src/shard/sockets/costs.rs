@@ -1,35 +1,36 @@
-//! What sockets keep, counted in the ledger of their sessions.
+//! The memory costs of sockets, counted in the ledger of their sessions.
 
 use crate::shard::sockets::Sockets;
 use crate::shard::store::keys::{NamespaceKey, SessionKey, SocketRef};
 
-/// What a socket takes beside what its client chose: it, what most have no need of, its place among the members.
+/// The cost of a socket apart from what its client chose: its state, the optional part of that, and its place among the
+/// members.
 const SOCKET: usize = 256;
 
-/// The same of a socket for which a namespace may have come into being, with its name.
+/// The same for a socket that may have created its namespace, with the namespace's name.
 pub(super) const SOCKET_OF_CHILD: usize = SOCKET + 512;
 
-/// What being in a room takes beside the room's name: the room, its places in the indexes, the memberships.
+/// The cost of being in a room apart from the room's name: the room, its places in the indexes, the memberships.
 const MEMBERSHIP: usize = 192;
 
-/// What a socket takes that may come back.
+/// The cost of a socket's identity for recovery.
 pub(super) const IDENTITY: usize = 192;
 
-/// What an acknowledgement that is missing takes.
+/// The cost of a pending acknowledgement.
 pub(super) const PENDING_ACK: usize = 128;
 
 impl Sockets {
-    /// What a socket of a namespace costs beside what its client chose.
+    /// The cost of a socket of a namespace, apart from what its client chose.
     pub(super) fn socket_cost(&self, namespace: NamespaceKey) -> usize {
         if self.namespaces.child(namespace).is_some() { SOCKET_OF_CHILD } else { SOCKET }
     }
 
-    /// What being in a room of that name costs.
+    /// The cost of being in a room of that name.
     pub(super) const fn membership_cost(name: &str) -> usize {
         MEMBERSHIP + name.len()
     }
 
-    /// A socket keeps so much more.
+    /// Charges a socket for `bytes` more.
     pub(super) fn keep_for(&mut self, socket: SocketRef, bytes: usize) {
         let Some(state) = self.socket_mut(socket) else { return };
         let session = state.session;
@@ -37,7 +38,7 @@ impl Sockets {
         self.note_kept(session, bytes);
     }
 
-    /// A socket keeps so much less.
+    /// Charges a socket for `bytes` less.
     pub(super) fn let_go_for(&mut self, socket: SocketRef, bytes: usize) {
         let Some(state) = self.socket_mut(socket) else { return };
         let session = state.session;
@@ -47,7 +48,7 @@ impl Sockets {
         self.let_go_of(session, bytes);
     }
 
-    /// A session has a socket, for which its client chose so much.
+    /// Charges a session for a new socket, with what its client chose.
     pub(super) fn keep_socket(
         &mut self,
         socket: SocketRef,
@@ -62,7 +63,7 @@ impl Sockets {
         }
     }
 
-    /// A socket is no more.
+    /// Gives back all that a socket was charged for.
     pub(super) fn let_go_of_socket(&mut self, socket: SocketRef) {
         let Some(state) = self.socket(socket) else { return };
         let kept = state.extra.as_ref().map_or(0, |extra| extra.ledger_bytes);

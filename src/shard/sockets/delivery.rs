@@ -1,4 +1,4 @@
-//! Messages for sockets: to one, or to all that a broadcast is for.
+//! Sends messages to sockets: to one, or to all that a broadcast is for.
 
 use crate::engineio::{Frames, Route};
 use crate::shard::shared::target::{Broadcast, Target, Urgency};
@@ -9,7 +9,7 @@ use crate::shard::store::keys::{NamespaceKey, SocketKey, SocketRef};
 use crate::socketio::Event;
 
 impl Sockets {
-    /// Sends to a socket, unless it is leaving.
+    /// Sends frames to a socket, unless it is leaving.
     #[inline]
     pub(super) fn send(&mut self, key: SocketKey, frames: &Frames, urgency: Urgency) {
         let Some(socket) = self.states.get(key.0) else { return };
@@ -18,7 +18,7 @@ impl Sockets {
         }
     }
 
-    /// Sends to a socket what is for nobody else, unless it is leaving.
+    /// Sends frames that no other socket gets to a socket, unless it is leaving.
     pub(crate) fn send_own(&mut self, key: SocketKey, frames: Frames) {
         let Some(socket) = self.states.get(key.0) else { return };
         let session = self.client(socket.session).filter(|_| socket.phase == SocketPhase::Connected);
@@ -31,14 +31,14 @@ impl Sockets {
         }
     }
 
-    /// Sends to the sockets of this shard that a broadcast is for.
+    /// Sends a broadcast to its sockets of this shard.
     pub(crate) fn broadcast(&mut self, broadcast: &Broadcast) {
         for key in self.select(broadcast.namespace, &broadcast.target) {
             self.send_event(key, &broadcast.frames, broadcast.urgency, broadcast.heard.as_ref());
         }
     }
 
-    /// The sockets of this shard that a target means.
+    /// The sockets of this shard that a target selects.
     pub(super) fn select(&self, namespace: NamespaceKey, target: &Target) -> Vec<SocketKey> {
         let mut selected = Vec::new();
         let Some(members) = self.namespaces.get(namespace) else { return selected };
@@ -49,8 +49,7 @@ impl Sockets {
         selected
     }
 
-    /// Sends an event to a socket, unless it is leaving. `heard` is the same event, if the application hears of those that
-    /// go out.
+    /// Sends an event to a socket, unless it is leaving. `heard` is the same event, if the application hears outgoing events.
     #[inline]
     pub(crate) fn send_event(&mut self, key: SocketKey, frames: &Frames, urgency: Urgency, heard: Option<&Event>) {
         self.send(key, frames, urgency);

@@ -1,4 +1,4 @@
-//! Sockets as other threads see them.
+//! Descriptions of sockets, for other threads and servers.
 
 use std::sync::Arc;
 
@@ -12,10 +12,10 @@ use crate::shard::sockets::state::SocketPhase;
 use crate::shard::store::keys::{NamespaceKey, SocketRef};
 use crate::socketio::SocketId;
 
-/// What a socket was when it was asked for.
+/// A snapshot of a socket.
 pub(crate) struct Description {
     pub(crate) sid: Sid,
-    /// The sid that says where it was.
+    /// The sid of its place.
     pub(crate) location: Sid,
     pub(crate) id: SocketId,
     pub(crate) rooms: Vec<String>,
@@ -25,7 +25,7 @@ pub(crate) struct Description {
 }
 
 impl Sockets {
-    /// The connected sockets of this shard that a target means.
+    /// The connected sockets of this shard that a target selects.
     pub(crate) fn selected(&self, namespace: NamespaceKey, target: &Target) -> Vec<SocketRef> {
         let connected = |key| {
             let state = self.states.get(key)?;
@@ -35,7 +35,7 @@ impl Sockets {
         keys.filter_map(|key| Some(SocketRef { key, random: connected(key.0)? })).collect()
     }
 
-    /// Describes the sockets of this shard that a target means.
+    /// Describes the sockets of this shard that a target selects.
     pub(crate) fn describe(&self, namespace: NamespaceKey, target: &Target) -> Vec<Description> {
         self.selected(namespace, target)
             .into_iter()
@@ -54,7 +54,7 @@ impl Sockets {
             .collect()
     }
 
-    /// Bytes that wait for a socket's client, those of this turn among them.
+    /// Bytes that wait for a socket's client, including this turn's.
     pub(crate) fn queued_for(&self, socket: SocketRef) -> usize {
         let session = self.socket(socket).map(|state| state.session);
         let Some(client) = session.and_then(|session| self.client(session)) else { return 0 };

@@ -1,4 +1,4 @@
-//! Sessions as sockets see them: when one ends, its sockets leave.
+//! The end of sessions: when a session ends, its sockets leave.
 
 use crate::engineio::{Effect, Millis, Reason, Session, Settings};
 use crate::shard::sessions::acting::SessionEnd;
@@ -8,7 +8,8 @@ use crate::shard::store::keys::{ConnectionKey, SessionKey};
 use crate::socketio::DisconnectReason;
 
 impl Sockets {
-    /// Lets a session act, as [`act`](crate::shard::sessions::Sessions::act) does, and tells its sockets if it has ended by that.
+    /// Runs `act` on a session, as [`act`](crate::shard::sessions::Sessions::act) does, and tells its sockets if that has ended
+    /// it.
     pub(crate) fn session<R>(
         &mut self,
         key: SessionKey,
@@ -19,7 +20,7 @@ impl Sockets {
         result
     }
 
-    /// Tells the sockets of sessions that have ended. This is asked with each packet, and hardly ever has anything to tell.
+    /// Tells the sockets of sessions that have ended. Each packet calls this, and there is hardly ever anything to tell.
     #[inline]
     pub(in crate::shard) fn hear_endings(&mut self) {
         if self.has_endings() {
@@ -54,8 +55,8 @@ impl Sockets {
         }
     }
 
-    /// A packet that is out of place ends the session; its sockets hear at once even if the session must wait for the
-    /// client to fetch the news.
+    /// Ends a session for a packet that is out of place. Its sockets hear at once, even if the client has yet to fetch the
+    /// news.
     pub(in crate::shard) fn violation(&mut self, session: SessionKey, what: &str) {
         log::debug!("{}: {what}", self.name_session(session));
         self.session(session, |session, now, settings, effects| session.close(now, settings, effects));

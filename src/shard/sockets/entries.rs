@@ -1,4 +1,4 @@
-//! How a shard comes to have a namespace that was not declared, and how it loses it again.
+//! How a shard gets a child namespace, and gives it up again.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::shard::store::keys::{NamespaceKey, SessionKey, SessionRef};
 use crate::socketio;
 
 impl Sockets {
-    /// The namespace of that name, if it was declared or this shard has sockets in it.
+    /// The namespace with that name, if it was declared or this shard has sockets in it.
     pub(super) fn namespace(&self, name: &str) -> Option<NamespaceKey> {
         self.shared().directory.namespace(name).or_else(|| self.namespaces.named(name))
     }
@@ -24,13 +24,13 @@ impl Sockets {
         self.namespaces.child(key).map_or_else(|| self.shared().directory.namespace_name(key), |child| &child.name)
     }
 
-    /// A namespace of this shard, to be kept.
+    /// A reference to a namespace of this shard, which may be kept.
     pub(super) fn namespace_ref(&self, key: NamespaceKey) -> NamespaceRef {
         self.namespaces.child(key).map_or(NamespaceRef::Declared(key), |child| NamespaceRef::Child(Arc::clone(child)))
     }
 
-    /// A client asks for a namespace that this shard does not have: the application decides, once nothing is borrowed. It is not
-    /// asked for one who may join no more, so that nothing is made for it.
+    /// A client asks for a namespace that this shard does not have: the application decides, once nothing is borrowed. It is
+    /// not asked if the client may join no more namespaces, so that no namespace is made in vain.
     pub(super) fn ask_namespace(&mut self, session: SessionKey, name: &str, auth: Option<ByteString>) {
         if !self.shared().directory.makes_namespaces() {
             return self.refuse_namespace(session, name, NoNamespace::Invalid);
@@ -39,13 +39,13 @@ impl Sockets {
             return;
         }
         if let Some(session) = self.session_ref(session) {
-            // The texts share the buffer of their message; what is kept must not keep that.
+            // The texts share the buffer of their message; copies do not keep that buffer alive.
             let auth = auth.map(|auth| ByteString::from(&*auth));
             self.calls.push_back(Call::Enter { session, name: name.into(), auth });
         }
     }
 
-    /// The application let the shard into a namespace, or did not: the client's CONNECT goes on.
+    /// The application has decided whether the shard gets the namespace: the client's CONNECT goes on.
     pub(in crate::shard) fn enter_namespace(
         &mut self,
         session: SessionRef,
@@ -74,7 +74,7 @@ impl Sockets {
     pub(super) fn leave_empty(&mut self, key: NamespaceKey) {
         if let Some(child) = self.namespaces.take_empty(key) {
             self.shared().directory.exit_namespace(&child, self.shared());
-            // It may have to wait for sockets that come back.
+            // The child may have to stay for sockets that come back.
             if self.shared().recovery.is_some() {
                 self.calls.push_back(Call::Sweep);
             }

@@ -1,5 +1,5 @@
-//! CONNECTs that wait until their namespace is heard in the cluster, so that a connected socket hears what other
-//! servers send.
+//! CONNECTs wait until their namespace is subscribed to in the cluster, so that a connected socket gets what other servers
+//! send.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ impl Shard {
         }
     }
 
-    /// The place of the socket's namespace, if it will be heard there soon.
+    /// The place of the socket's namespace, if its subscriptions are about to be confirmed.
     fn unheard(&self, cluster: &Membership, socket: SocketRef) -> Option<Arc<Place>> {
         if self.shared.config.limits.subscribe_wait.is_zero() {
             return None;
@@ -38,7 +38,7 @@ impl Shard {
         (cluster.standing(&place) == Standing::Pending).then_some(place)
     }
 
-    /// Lets the socket go on when its place is heard, or will not be, or the time is up.
+    /// Lets the socket go on when its place is subscribed to, or cannot be, or when the time is up.
     fn connect_heard(self: &Rc<Self>, cluster: &Membership, place: &Place, socket: SocketRef) {
         let waits = Arc::new(AtomicBool::new(true));
         let (shared, index, still_waits) = (Arc::clone(&self.shared), self.index(), Arc::clone(&waits));
@@ -63,7 +63,7 @@ impl Shard {
         });
     }
 
-    /// Counts and logs a socket that has waited in vain.
+    /// Counts and logs a socket that waited in vain.
     fn tell_unheard(&self, socket: SocketRef) {
         let core = self.core.borrow();
         let (Some(cluster), Some(state)) = (&self.shared.cluster, core.socket(socket)) else { return };

@@ -1,4 +1,4 @@
-//! What a socket is known by while recovery is on: its private id, and the id of one that has come back.
+//! The identity of a socket while recovery is on: its private id, and its earlier id if it has come back.
 
 use crate::engineio::Sid;
 use crate::log_line::no_random_numbers;
@@ -7,12 +7,12 @@ use crate::shard::sockets::calls::Call;
 use crate::shard::sockets::costs::IDENTITY;
 use crate::shard::store::keys::SocketRef;
 
-/// What a socket has for recovery.
+/// A socket's identity for recovery.
 #[derive(Debug)]
 pub(super) struct Identity {
-    /// Its private id, which its client shows to get the socket back.
+    /// Its private id, with which its client gets the socket back.
     pub(super) pid: Sid,
-    /// The id of a socket that has come back: the one it had.
+    /// Its earlier id, if it has come back.
     pub(super) restored: Option<Sid>,
 }
 
@@ -26,7 +26,7 @@ impl Sockets {
         self.identity(socket).map(|identity| identity.pid)
     }
 
-    /// Gives a socket its private id, a new one. Says whether there is such a socket, and a number for it.
+    /// Gives a socket its private id, a new one. Returns false if there is no such socket, or no random number.
     pub(in crate::shard) fn identify(&mut self, socket: SocketRef) -> bool {
         match self.next_sid(socket.key.0) {
             Ok(pid) => self.set_identity(socket, Identity { pid, restored: None }),
@@ -55,9 +55,9 @@ impl Sockets {
         true
     }
 
-    /// The id that a socket had before it came back, if it has.
+    /// The earlier id of a socket that has come back.
     pub(crate) fn restored_sid(&self, socket: SocketRef) -> Option<Sid> {
-        // While no socket of the shard has come back, this costs no look at the socket.
+        // Without restored sockets in the shard, the socket is not even looked up.
         if self.restored.is_empty() {
             return None;
         }
@@ -70,7 +70,7 @@ impl Sockets {
         if restored.is_empty() { None } else { restored.get(&sid).copied() }
     }
 
-    /// A socket is no more.
+    /// Forgets the identity of a socket that is gone.
     pub(super) fn forget_identity(&mut self, socket: SocketRef) {
         if let Some(sid) = self.restored_sid(socket) {
             self.restored.remove(&sid);

@@ -1,4 +1,4 @@
-//! The ids of sockets as texts for the application and clients, and looking sockets up by them.
+//! Socket ids, as the application and clients see them, and the look-up of sockets by id.
 //!
 //! For clients of Socket.IO 3 and newer, a socket's sid is its id. A 2.x client derives its sockets' ids from the id of
 //! its session, so the server does the same.
@@ -26,7 +26,7 @@ impl Sockets {
         Some(SocketId::of_session(namespace, self.session_sid(session).to_text()))
     }
 
-    /// The member of a namespace whose id, and so whose own room, this is.
+    /// The member of a namespace with this id, which is also the name of its own room.
     pub(super) fn socket_of_id(&self, namespace: NamespaceKey, id: &str) -> Option<SocketKey> {
         let found = match Sid::parse(id).and_then(|sid| self.find_sid(sid)) {
             Some(socket) if self.socket(socket).is_some_and(|state| state.namespace == namespace) => Some(socket),

@@ -1,4 +1,4 @@
-//! Sockets in rooms.
+//! Sockets join and leave rooms.
 
 use crate::error::JoinError;
 use crate::metrics::Limit;
@@ -11,7 +11,7 @@ impl Sockets {
     /// Puts a socket into a room.
     ///
     /// # Errors
-    /// At the limits of rooms, and when the socket has left.
+    /// At the limits of rooms, and if the socket has left.
     pub(crate) fn join(&mut self, socket: SocketRef, room: &str) -> Result<(), JoinError> {
         let (of_socket, of_shard) = (self.shared().config.limits.rooms_per_socket, self.shared().rooms_per_shard);
         let id = self.socket_id(socket);
@@ -94,7 +94,7 @@ impl Sockets {
         names
     }
 
-    /// Every room of a namespace in this shard, the sockets' own among them.
+    /// Every room of a namespace in this shard, including the sockets' own.
     pub(crate) fn all_rooms(&self, namespace: NamespaceKey) -> Vec<String> {
         let Some(members) = self.namespaces.get(namespace) else { return Vec::new() };
         let sockets = members.everyone().iter().filter_map(|key| {

@@ -1,4 +1,4 @@
-//! Sockets: a client's places in namespaces. They join, are sent to, wait for acknowledgements, and leave.
+//! The life of sockets: they ask to join, are admitted or refused, and leave.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use crate::shard::store::keys::{NamespaceKey, SessionKey, SocketKey, SocketRef};
 use crate::socketio::{self, DisconnectReason};
 
 impl Sockets {
-    /// A socket that has not gone since the reference was made.
+    /// The socket of a reference, if it is not gone.
     pub(in crate::shard) fn socket(&self, socket: SocketRef) -> Option<&SocketState> {
         self.states.get(socket.key.0).filter(|state| state.random == socket.random)
     }
@@ -56,7 +56,7 @@ impl Sockets {
         client.session.found().map(|found| found.transport)
     }
 
-    /// Whether a socket has not gone since the reference was made.
+    /// Whether a socket is not gone.
     pub(crate) fn is_there(&self, socket: SocketRef) -> bool {
         self.socket(socket).is_some()
     }
@@ -66,7 +66,7 @@ impl Sockets {
         self.socket(socket).map(|state| self.namespace_ref(state.namespace))
     }
 
-    /// What a socket's client sent along with its CONNECT: the text of a JSON value.
+    /// The authentication data of a socket's CONNECT: the text of a JSON value.
     pub(crate) fn auth(&self, socket: SocketRef) -> Option<Arc<str>> {
         self.socket(socket)?.extra.as_ref()?.auth.clone()
     }
@@ -76,7 +76,7 @@ impl Sockets {
         self.socket(socket)?.extra.as_ref()?.data.clone()
     }
 
-    /// Keeps data with a socket, if its session may keep so much.
+    /// Stores data with a socket, if its session has room for it.
     pub(crate) fn set_data(&mut self, socket: SocketRef, data: Box<RawValue>) -> Result<(), DataError> {
         let Some(state) = self.socket(socket) else { return Ok(()) };
         let before = state.extra.as_ref().and_then(|extra| extra.data.as_ref()).map_or(0, |data| data.get().len());
@@ -89,7 +89,7 @@ impl Sockets {
         Ok(())
     }
 
-    /// Keeps data with a socket, however much its session keeps.
+    /// Stores data with a socket, without a limit.
     pub(in crate::shard) fn put_data(&mut self, socket: SocketRef, data: Box<RawValue>) {
         let Some(state) = self.socket_mut(socket) else { return };
         let length = data.get().len();
@@ -98,17 +98,17 @@ impl Sockets {
         self.keep_for(socket, length);
     }
 
-    /// The sid of a socket: what it is known by. That of a socket that has come back says where it was.
+    /// The sid by which a socket is known. A socket that has come back keeps its earlier one, which is not its place.
     pub(crate) fn socket_sid(&self, socket: SocketRef) -> Sid {
         self.restored_sid(socket).unwrap_or_else(|| self.location(socket))
     }
 
-    /// The sid that says where a socket is.
+    /// The sid of a socket's place.
     pub(crate) fn location(&self, socket: SocketRef) -> Sid {
         Sid { slot: socket.key.0, random: socket.random, instance: self.shared().instance, shard: self.shard_of_sids() }
     }
 
-    /// The socket of this shard that is where a sid says.
+    /// The socket of this shard at a sid's place.
     pub(crate) fn socket_at(&self, location: Sid) -> Option<SocketRef> {
         let here = location.instance == self.shared().instance && location.shard == self.shard_of_sids();
         let socket = SocketRef { key: SocketKey(location.slot), random: location.random };
@@ -145,7 +145,7 @@ impl Sockets {
         None
     }
 
-    /// A socket that asks to join; the middlewares decide.
+    /// Makes a socket that asks to join; the middlewares decide.
     pub(super) fn create_socket(
         &mut self,
         session: SessionKey,
@@ -177,7 +177,7 @@ impl Sockets {
         Some(socket)
     }
 
-    /// The middlewares let the socket in. Says whether it is there to be let in.
+    /// The middlewares let the socket in. Returns false if it is gone.
     pub(in crate::shard) fn admit_socket(&mut self, socket: SocketRef) -> bool {
         let (id, pid) = (self.socket_id(socket), self.pid(socket));
         let Some(state) = self.socket_mut(socket).filter(|state| state.phase == SocketPhase::Joining) else {
@@ -207,7 +207,7 @@ impl Sockets {
         self.send_connect_error(session, &name, &refusal.message, data);
     }
 
-    /// The server makes a socket leave its namespace, and its whole session end if `close`.
+    /// Makes a socket leave its namespace; with `close`, ends its whole session.
     pub(crate) fn disconnect(&mut self, socket: SocketRef, close: bool) {
         let Some(state) = self.socket(socket).filter(|state| state.phase != SocketPhase::Leaving) else { return };
         let session = state.session;
@@ -236,7 +236,7 @@ impl Sockets {
         }
     }
 
-    /// Takes a leaving socket out of its rooms and gives up the acknowledgements it owes.
+    /// Takes a leaving socket out of its rooms and gives up its pending acknowledgements.
     pub(in crate::shard) fn clear_socket(&mut self, socket: SocketRef) {
         let id = self.socket_id(socket);
         let Some(state) = self.socket_mut(socket) else { return };

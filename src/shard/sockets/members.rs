@@ -1,4 +1,4 @@
-//! The sockets of one namespace that live in one shard, and the choice among them.
+//! The members of one namespace in one shard, their rooms, and the selection among them.
 
 use crate::shard::shared::target::Target;
 use crate::shard::store::keys::SocketKey;
@@ -7,7 +7,7 @@ use crate::socketio::{Room, Rooms};
 /// The members of a namespace in a shard.
 #[derive(Debug, Default)]
 pub(super) struct Members {
-    /// Every connected socket; each knows its place here.
+    /// Every connected socket. Each knows its place here.
     everyone: Vec<SocketKey>,
     pub(super) rooms: Rooms,
 }
@@ -18,13 +18,13 @@ impl Members {
         &self.everyone
     }
 
-    /// Adds a socket and says where it stands.
+    /// Adds a socket and returns its place.
     pub(super) fn add(&mut self, socket: SocketKey) -> u32 {
         self.everyone.push(socket);
         u32::try_from(self.everyone.len() - 1).unwrap_or(u32::MAX)
     }
 
-    /// Removes the socket that stands at `place`; gives back the one that now stands there instead.
+    /// Removes the socket at `place`; returns the one that takes its place.
     pub(super) fn remove(&mut self, place: u32) -> Option<SocketKey> {
         let place = place as usize;
         if place >= self.everyone.len() {
@@ -37,10 +37,11 @@ impl Members {
         self.everyone.get(place).copied()
     }
 
-    /// Appends the sockets that `target` means to `out`, each once, the sender among them. `own` finds the socket whose id is the room's name.
+    /// Appends the sockets that `target` selects to `out`, each once, including the sender. `own` finds the socket that has the
+    /// room's name as its id.
     ///
-    /// A client may have chosen the names, many and the same again and again: what they cost is what they and the members of the
-    /// rooms that they name are, each once.
+    /// A client may have chosen the names, and may repeat them. So the cost is linear in the names and in the members of the
+    /// named rooms, each counted once.
     pub(super) fn select(&self, target: &Target, own: impl Fn(&str) -> Option<SocketKey>, out: &mut Vec<SocketKey>) {
         match &target.rooms[..] {
             [] => out.extend_from_slice(&self.everyone),
@@ -62,7 +63,7 @@ impl Members {
         }
     }
 
-    /// Takes out the sockets that are in one of the rooms of these names.
+    /// Takes out the sockets that are in one of these rooms.
     fn bar(&self, names: &[Box<str>], own: impl Fn(&str) -> Option<SocketKey>, out: &mut Vec<SocketKey>) {
         let mut barred: Vec<SocketKey> = names.iter().filter_map(|name| own(name)).collect();
         for room in self.rooms.each(names) {
@@ -76,7 +77,8 @@ impl Members {
         out.retain(|socket| barred.binary_search(socket).is_err());
     }
 
-    /// Adds the members of a room. They are at most three times as many as there are sockets, however many rooms each is in.
+    /// Adds the members of a room. At most three times as many sockets as there are get into `out`, however many rooms each is
+    /// in.
     fn extend(&self, out: &mut Vec<SocketKey>, room: &Room) {
         out.extend(room.members().map(SocketKey));
         if out.len() > 2 * self.everyone.len() {
@@ -118,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn many_rooms_of_many_members_are_no_more_than_there_are_sockets() {
+    fn a_selection_by_many_large_rooms_stays_small() {
         let mut members = Members::default();
         let rooms: Vec<String> = (0..1000).map(|room| room.to_string()).collect();
         for socket in 0..20 {
@@ -126,7 +128,7 @@ mod tests {
             let mut memberships = Memberships::default();
             rooms.iter().for_each(|room| assert!(members.rooms.join(socket, &mut memberships, room)));
         }
-        // Each name is there a hundred times.
+        // Each name is repeated a hundred times.
         let names: Vec<Box<str>> = rooms.iter().cycle().take(100_000).map(|room| room.as_str().into()).collect();
         assert_eq!(members.rooms.each(&names).count(), 1000);
         let mut out = Vec::new();
@@ -141,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_large_room_is_excepted_from_few_as_a_small_one_from_many() {
+    fn exceptions_work_for_large_rooms_and_small_ones() {
         let mut members = Members::default();
         let mut memberships: Vec<Memberships> = (0..100).map(|_| Memberships::default()).collect();
         for socket in 0..100 {
@@ -156,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_takes_the_place_of_one_who_left() {
+    fn the_last_member_takes_the_place_of_one_that_left() {
         let mut members = Members::default();
         let places: Vec<u32> = (0..3).map(|socket| members.add(SocketKey(socket))).collect();
         assert_eq!(members.remove(places[0]), Some(SocketKey(2)));

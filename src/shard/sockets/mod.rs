@@ -1,4 +1,4 @@
-//! Socket.IO sockets: namespaces, rooms, acknowledgements, targets, and sending to many.
+//! Socket.IO sockets: namespaces, rooms, acknowledgements, targets, and broadcasts.
 
 use std::collections::{HashMap, VecDeque};
 use std::ops::{Deref, DerefMut};
@@ -46,13 +46,13 @@ pub(crate) struct Sockets {
     sessions: Sessions,
     states: Pages<SocketState>,
     namespaces: Namespaces,
-    /// The sockets that have come back, by the ids they had and have again. Their places are others now.
+    /// The sockets that have come back, by the ids they had before. Their places have changed.
     restored: HashMap<Sid, SocketRef, FixedState>,
-    /// What the application must hear.
+    /// Queued calls: what the application must hear.
     calls: VecDeque<Call>,
-    /// What is to be done at its time.
+    /// The alarms.
     alarms: Slab<Alarm>,
-    /// What others are to answer.
+    /// The waits for answers.
     waits: Waits<Alarm>,
 }
 
@@ -88,23 +88,23 @@ impl Sockets {
         self.states.get(key.0)
     }
 
-    /// The application must hear this.
+    /// Queues a call.
     pub(in crate::shard) fn call(&mut self, call: Call) {
         self.calls.push_back(call);
     }
 
-    /// What the application must hear next, sessions that have ended included.
+    /// The next call, after telling the sockets of ended sessions.
     pub(in crate::shard) fn next_call(&mut self) -> Option<Call> {
         self.hear_endings();
         self.calls.pop_front()
     }
 
-    /// Whether the application must hear something.
+    /// Whether calls are queued.
     pub(in crate::shard) fn has_calls(&self) -> bool {
         !self.calls.is_empty()
     }
 
-    /// What others are to answer.
+    /// The waits for answers.
     pub(in crate::shard) fn waits(&self) -> &Waits<Alarm> {
         &self.waits
     }

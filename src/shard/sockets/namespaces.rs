@@ -1,8 +1,8 @@
-//! The namespaces of a shard: declared ones, and those made at run time.
+//! The namespaces of a shard: declared ones, and children made at run time.
 //!
-//! A declared namespace is its place in a table that never changes. The others (*children*, each with the handlers of the
-//! parent whose predicate its name fits) are made by the application for all shards alike; a shard keeps one as long as
-//! it has sockets in it, so that nothing here is locked.
+//! A declared namespace is a place in a table that never changes. The application makes the others, the *children*, for all
+//! shards alike; a child has the handlers of the parent that accepted its name. A shard keeps a child as long as it has sockets
+//! in it, so nothing here is locked.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -29,12 +29,12 @@ pub(in crate::shard) struct Namespaces {
 struct Entry {
     child: Arc<Child>,
     members: Members,
-    /// Its sockets, those that the middlewares have not let in yet among them.
+    /// Its sockets, including those that the middlewares have not let in yet.
     sockets: usize,
 }
 
 impl Namespaces {
-    /// As many declared namespaces, without members.
+    /// `declared` namespaces without members.
     pub(super) fn new(declared: usize) -> Self {
         Self {
             declared: (0..declared).map(|_| Members::default()).collect(),
@@ -55,7 +55,7 @@ impl Namespaces {
         }
     }
 
-    /// Each namespace, by name, with how many are in it. `name` tells those of the declared.
+    /// Each namespace's name and number of members. `name` gives the names of the declared ones.
     pub(in crate::shard) fn populations(
         &self,
         name: impl Fn(NamespaceKey) -> String,
@@ -66,12 +66,12 @@ impl Namespaces {
         declared.chain(self.children.values().map(child))
     }
 
-    /// The child of that name, if this shard has it.
+    /// The child with that name, if this shard has it.
     pub(super) fn named(&self, name: &str) -> Option<NamespaceKey> {
         self.by_name.get(name).copied()
     }
 
-    /// The child of that key, if this shard has it.
+    /// The child with that key, if this shard has it.
     pub(super) fn child(&self, key: NamespaceKey) -> Option<&Arc<Child>> {
         if (key.0 as usize) < self.declared.len() {
             return None;
@@ -79,7 +79,7 @@ impl Namespaces {
         self.children.get(&key).map(|entry| &entry.child)
     }
 
-    /// Adds a child without sockets. Says whether it was not there.
+    /// Adds a child without sockets. Returns false if it was there.
     pub(super) fn add(&mut self, child: Arc<Child>) -> bool {
         let (key, name) = (child.key, Arc::clone(&child.name));
         let added = self.by_name.insert(name, key).is_none();
@@ -96,7 +96,7 @@ impl Namespaces {
         }
     }
 
-    /// A socket of a namespace is no more.
+    /// A socket of a namespace is gone.
     pub(super) fn left(&mut self, key: NamespaceKey) {
         if let Some(entry) = self.children.get_mut(&key) {
             entry.sockets = entry.sockets.saturating_sub(1);

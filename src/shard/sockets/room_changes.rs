@@ -1,4 +1,4 @@
-//! What the application may hear of rooms.
+//! Changes in rooms: tells the cluster, and the application if it wants to hear of them.
 
 use crate::shard::sockets::Sockets;
 use crate::shard::sockets::calls::{Call, RoomChange};
@@ -6,7 +6,7 @@ use crate::shard::store::keys::NamespaceKey;
 use crate::socketio::{Memberships, SocketId};
 
 impl Sockets {
-    /// A socket has joined a room; the application is told if it wants to hear. `rooms` is how many there were before.
+    /// A socket has joined a room: tells the application, if it wants to hear. `rooms` is the number of rooms before.
     pub(super) fn joined_room(&mut self, namespace: NamespaceKey, room: &str, id: SocketId, rooms: usize) {
         let created = self.namespaces.rooms > rooms;
         if created && let Some(cluster) = &self.shared().cluster {
@@ -21,7 +21,7 @@ impl Sockets {
         self.room_changed(namespace, room, RoomChange::Joined(id));
     }
 
-    /// A socket has left rooms; the application is told if it wants to hear.
+    /// A socket has left rooms: tells the application, if it wants to hear.
     pub(super) fn left_rooms(&mut self, namespace: NamespaceKey, rooms: &[impl AsRef<str>], id: &SocketId) {
         if rooms.is_empty() || !self.notes_rooms(namespace) {
             return;
@@ -41,7 +41,7 @@ impl Sockets {
         }
     }
 
-    /// The names of rooms that a socket is about to leave, if anybody wants to hear of it.
+    /// The names of the rooms that a socket is about to leave; none if the application does not want to hear of rooms.
     pub(super) fn heard_rooms(&self, namespace: NamespaceKey, memberships: &Memberships) -> Vec<Box<str>> {
         if memberships.is_empty() || !self.notes_rooms(namespace) {
             return Vec::new();

@@ -1,4 +1,4 @@
-//! What a shard keeps of a socket.
+//! The state of a socket.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -19,33 +19,33 @@ pub(in crate::shard) struct SocketState {
     pub(in crate::shard) session: SessionKey,
     /// The next socket of the same session.
     pub(in crate::shard) next: Option<SocketKey>,
-    /// Where it stands among its namespace's members.
+    /// Its place among its namespace's members.
     pub(super) place: u32,
     pub(in crate::shard) namespace: NamespaceKey,
     pub(in crate::shard) phase: SocketPhase,
-    /// What most sockets have no need of.
+    /// The state that most sockets do not need.
     pub(in crate::shard) extra: Option<Box<Extra>>,
 }
 
-/// Where a socket stands in its life.
+/// The stages of a socket's life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::shard) enum SocketPhase {
     /// The middlewares have not let it in yet.
     Joining,
     /// It is a member of its namespace.
     Connected,
-    /// It is leaving: its handlers will hear, and nothing is sent to it any more.
+    /// It is leaving: its handlers have yet to hear, and nothing is sent to it any more.
     Leaving,
 }
 
-/// What most sockets have no need of.
+/// The state that most sockets do not need.
 #[derive(Default)]
 pub(in crate::shard) struct Extra {
     pub(super) memberships: Memberships,
     pub(in crate::shard) auth: Option<Arc<str>>,
     pub(in crate::shard) data: Option<Box<RawValue>>,
     pub(super) acks: VecDeque<PendingAck>,
-    /// What recovery knows it by; `None` while recovery is off.
+    /// Its identity for recovery; `None` while recovery is off.
     pub(super) identity: Option<Box<Identity>>,
     /// The instant for which a timer was armed last.
     pub(in crate::shard) armed: Millis,
@@ -68,7 +68,7 @@ mod tests {
     #[test]
     fn without_recovery_a_client_is_as_small_as_ever() {
         assert_eq!([size_of::<Connection>(), size_of::<Client>(), size_of::<SocketState>()], [64, 104, 40]);
-        // The C library gives 120 bytes to whoever asks for 105 or more.
+        // The C library gives 120 bytes for a request of 105 or more.
         assert_eq!(size_of::<Extra>(), 120);
     }
 }

@@ -1,8 +1,8 @@
 //! Waiting for answers: of clients to broadcasts, and of other servers to questions. Each wait ends when all answers
 //! are there, or when its time is up.
 //!
-//! The caller chooses the time, maybe by a client's wish, and it may be an age. So a finished wait is dropped at once,
-//! and the number of waits is limited.
+//! The caller, or even a client, chooses the time, and it may be long. So a finished wait is dropped at once, and the
+//! number of waits is limited.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -26,7 +26,7 @@ impl Shard {
     pub(super) fn wait_no_more(&self, wait: Wait) {
         let Wait { shard, ticket } = wait;
         if shard == self.index() {
-            // Dropped when nothing is borrowed: it is the program's in part.
+            // The alarm contains code of the program, so it is dropped when nothing is borrowed.
             let _alarm = self.core.borrow_mut().waits.end(ticket);
         } else if let Some(mailbox) = self.shared.mailboxes.get(shard) {
             mailbox.send(Letter::run(0, move |shard| shard.wait_no_more(wait)));
@@ -48,7 +48,7 @@ impl Sockets {
         ticket
     }
 
-    /// The timer of what is waited for came up.
+    /// The timer of the waits came up.
     pub(in crate::shard) fn waits_due(&mut self) {
         if !self.waits.is_due(self.now()) {
             return;

@@ -1,9 +1,9 @@
 //! The batches of a turn: what it queues for many connections, shared among them.
 //!
-//! A broadcast is the same for all its receivers, and so is a run of broadcasts. Sequences of frames are therefore
-//! paths of a tree: a node is one [`Frames`](crate::engineio::Frames) behind its parent's, and a connection holds only
-//! the node at the end of its sequence. Queueing the same as for the connection before moves two counts and touches no
-//! reference count. A sequence at which many connections end is joined once, and goes to each in a single send.
+//! All receivers of a broadcast get the same frames, and so do those of a run of broadcasts. Sequences of frames are
+//! therefore paths of a tree: a node is one [`Frames`](crate::engineio::Frames) behind its parent's, and a connection
+//! holds only the node at the end of its sequence. Queueing what the connection before got moves two counts and touches
+//! no reference count. A sequence that several connections hold is joined once, and each gets it in a single send.
 
 use std::borrow::Cow;
 use std::num::NonZeroU32;
@@ -129,8 +129,8 @@ impl Batches {
         self.node(id).map_or(0, |node| node.count)
     }
 
-    /// The sequence that ends at `id` as one piece: if it has but one, or if it was joined, which is done when at
-    /// least two connections end there and it has at most 64 KiB.
+    /// The sequence that ends at `id` as one piece, if it has only one or was joined. A sequence is joined if at least
+    /// two connections hold it and it has at most 64 KiB.
     #[inline]
     pub(in crate::shard) fn contiguous(&mut self, id: BatchId) -> Option<&Bytes> {
         let node = self.node(id)?;
@@ -160,8 +160,8 @@ impl Batches {
         }
     }
 
-    /// Gives the sequence that ends at `id` back: it was written, or its connection is gone. What nobody else holds
-    /// is dropped.
+    /// Gives the sequence that ends at `id` back: it was written, or its connection is gone. Nodes that nobody else
+    /// holds are dropped.
     #[inline]
     pub(in crate::shard) fn release(&mut self, id: BatchId) {
         let Some(node) = self.node_mut(id) else { return };
@@ -171,7 +171,7 @@ impl Batches {
         }
     }
 
-    /// Drops the node `id` if nobody holds it, and those before it that nobody holds then.
+    /// Drops the node `id` if nobody holds it, then each node before it that nobody holds any more.
     #[cold]
     fn prune(&mut self, id: BatchId) {
         let mut next = Some(id);
@@ -260,7 +260,7 @@ impl BatchId {
     }
 }
 
-/// Whether both are the same memory; what a node holds cannot be freed and its address given to other bytes.
+/// Whether both are the same memory. A node holds its bytes, so nothing else can have their address.
 fn same(a: &Bytes, b: &Bytes) -> bool {
     a.as_ptr() == b.as_ptr() && a.len() == b.len()
 }
@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn what_one_connection_alone_gets_is_not_joined() {
+    fn a_sequence_of_one_connection_alone_is_not_joined() {
         let mut batches = Batches::default();
         let first = push(&mut batches, None, &PING);
         let id = push(&mut batches, Some(first), &NOOP);

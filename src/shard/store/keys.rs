@@ -1,6 +1,6 @@
-//! The names of a shard's things: a connection, a session, a socket, a namespace, each by its place.
+//! Keys: the places of a shard's connections, sessions, sockets and namespaces, and what a timer wakes.
 
-/// Declares a key: the place of one kind of thing, not to be taken for another's.
+/// Declares a key: the place of one kind of thing. Each kind has its own type, so that keys cannot be confused.
 macro_rules! key {
     ($(#[doc = $doc:literal])+ $name:ident($inner:ty)) => {
         $(#[doc = $doc])+
@@ -49,23 +49,23 @@ pub(in crate::shard) enum TimerKey {
     Session(SessionKey),
     /// The earliest deadline of a socket's acknowledgements.
     Socket(SocketKey),
-    /// Something that is to be done then.
+    /// An alarm runs.
     Alarm(u32),
     /// A connection that was held up may go on.
     GoOn(ConnectionKey),
     /// A POST that waits for its answer goes on.
     Post(ConnectionKey),
-    /// What was held apart from a connection's first answer may leave.
+    /// The packets that were kept apart from a connection's first answer may leave.
     Release(ConnectionKey),
     /// The log is told of clients that were cut off.
     Cuts,
-    /// A turn is due, whatever else happens: something is looked at with each.
+    /// A turn is due, whatever else happens, because each turn checks something.
     Turn,
-    /// The time of something that others are to answer is up.
+    /// A wait for answers times out.
     Wait,
     /// Accepting goes on after the process ran out of descriptors.
     Accept,
-    /// The shard stops, whoever is still there.
+    /// The shard stops, with or without clients left.
     Stop,
     /// Something kept for recovery may have grown too old.
     Recovery,
@@ -74,7 +74,7 @@ pub(in crate::shard) enum TimerKey {
 }
 
 impl TimerKey {
-    /// Whether what it wakes may wait while there is no client.
+    /// Whether its timer may be armed while there is no client.
     pub(in crate::shard) const fn outlives_clients(&self) -> bool {
         !matches!(
             self,

@@ -1,34 +1,34 @@
-//! So many in a second: accounts that fill with time, and that are drawn on.
+//! Rates: token buckets that fill with time and are drawn on.
 
 use std::time::Duration;
 
 use crate::engineio::Millis;
 
-/// What one costs. An account of `rate` in a second gains `rate` of these in a millisecond.
+/// The cost of one unit. An account with a rate of `rate` a second gains `rate` in a millisecond.
 const ONE: i64 = 1000;
 
-/// Seconds in which an account that was overdrawn, however far, is even again.
+/// Seconds after which an overdrawn account is even again, however far it was overdrawn.
 const LONGEST_DEBT: i64 = 5;
 
-/// The part of a second, in milliseconds, for which there must be enough once an overdrawn account may be drawn on again.
+/// Milliseconds of its rate that an overdrawn account must have gained before it may be drawn on again.
 const BREATH: i64 = 100;
 
 /// How fast an account fills, and how far.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::shard) struct Rate {
     per_second: i64,
-    /// What it holds at most: what so many seconds bring.
+    /// The most it holds, as the seconds that bring it.
     seconds: i64,
 }
 
 impl Rate {
-    /// A rate of so many in a second, of which that of so many seconds may be there at once.
+    /// A rate of `per_second`; an account holds at most what `seconds` bring.
     pub(in crate::shard) fn new(per_second: usize, seconds: u32) -> Self {
         Self { per_second: i64::try_from(per_second).unwrap_or(i64::MAX).clamp(1, 1 << 40), seconds: seconds.into() }
     }
 }
 
-/// What may still be drawn. A new one is full.
+/// The amount that may still be drawn. A new account is full.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::shard) struct Account {
     level: i64,
@@ -47,7 +47,7 @@ impl Account {
         self.at = now;
     }
 
-    /// Draws one, if it is there.
+    /// Draws one unit, if the account has it.
     pub(in crate::shard) fn take(&mut self, now: Millis, rate: Rate) -> bool {
         self.fill(now, rate);
         let covered = self.level >= ONE;
@@ -55,14 +55,14 @@ impl Account {
         covered
     }
 
-    /// Draws so many, whether they are there or not.
+    /// Draws `count` units, even if the account has fewer.
     pub(in crate::shard) fn charge(&mut self, now: Millis, rate: Rate, count: usize) {
         self.fill(now, rate);
         let cost = i64::try_from(count).unwrap_or(i64::MAX).saturating_mul(ONE);
         self.level = self.level.saturating_sub(cost).max(-LONGEST_DEBT * rate.per_second * ONE);
     }
 
-    /// Once nothing is left: the time until the account may be drawn on again.
+    /// The time until an empty account may be drawn on again; `None` if it has something left.
     pub(in crate::shard) fn wait(&self, rate: Rate) -> Option<Duration> {
         let missing = rate.per_second * BREATH - self.level;
         let millis = u64::try_from(missing / rate.per_second).unwrap_or_default();
@@ -75,14 +75,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_some_seconds_bring_is_there_at_once_and_then_it_comes_with_time() {
+    fn a_full_account_allows_a_burst_and_then_its_rate() {
         let mut account = Account::new();
         let mut taken = |now| (0..100).take_while(|_| account.take(Millis(now), Rate::new(20, 1))).count();
         assert_eq!([0, 0, 49, 50, 149, 150, 10_150].map(&mut taken), [20, 0, 0, 1, 1, 1, 20]);
     }
 
     #[test]
-    fn who_overdraws_waits_for_what_is_missing_but_not_for_ever() {
+    fn an_overdrawn_account_waits_for_its_debt_up_to_a_limit() {
         let rate = Rate::new(10, 2);
         let mut account = Account::new();
         account.charge(Millis(0), rate, 19);

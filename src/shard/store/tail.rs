@@ -1,9 +1,9 @@
-//! What is left of a body that is taken from the front, piece by piece.
+//! The unread rest of a body that is read from the front, piece by piece.
 
 use bytes::Bytes;
 use bytestring::ByteString;
 
-/// The end of a body. It keeps the buffer of all of it, until most of that is of no use any more.
+/// The end of a body. It keeps the buffer of the whole body until more than half of it has been read.
 #[derive(Debug)]
 pub(in crate::shard) struct Tail<T> {
     whole: T,
@@ -22,7 +22,7 @@ pub(in crate::shard) trait Buffer {
 }
 
 impl<T: Buffer> Tail<T> {
-    /// What is left. Pieces of it are parts of [`whole`](Self::whole).
+    /// The unread rest. Its pieces are parts of [`whole`](Self::whole).
     pub(in crate::shard) fn rest(&self) -> &T::Part {
         self.whole.part(self.start)
     }
@@ -32,12 +32,12 @@ impl<T: Buffer> Tail<T> {
         &self.whole
     }
 
-    /// Bytes that are kept, of use or not: at most twice as many as are left.
+    /// Bytes of the kept buffer: at most twice as many as are unread.
     pub(in crate::shard) fn held(&self) -> usize {
         self.whole.length()
     }
 
-    /// The last `left` bytes, in a buffer of their own if they are less than half of what is kept.
+    /// The last `left` bytes, in a buffer of their own if they are less than half of the kept one.
     pub(in crate::shard) fn cut(self, left: usize) -> Self {
         let start = self.held().saturating_sub(left);
         if start > left { Self::from(T::copy(self.whole.part(start))) } else { Self { start, ..self } }
@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_more_than_twice_of_what_is_left_is_kept() {
+    fn the_buffer_is_at_most_twice_the_rest() {
         let text: String = ('a'..='z').cycle().take(1000).collect();
         let mut tail = Tail::from(ByteString::from(&*text));
         for left in (0..1000).rev() {

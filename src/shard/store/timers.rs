@@ -1,10 +1,10 @@
 //! A coarse hashed timer wheel for the deadlines of a shard.
 //!
-//! Deadlines of a server move far more often than they pass, so there is no cancelling: an entry is a hint to look at
-//! its owner again. The owner keeps its own deadline and the instant for which it is armed. When its key comes up it
-//! compares them with the clock, and arms again only for an earlier instant than an existing entry. So one or two
-//! entries per owner are enough. Where others choose the deadlines, these may move to and fro, and replaced entries may
-//! be far ahead: [`is_crowded`](Timers::is_crowded) says when it pays to look for them.
+//! Deadlines of a server move far more often than they pass, so timers are not cancelled: an entry is a hint to look at its
+//! owner again. The owner keeps its own deadline and the instant for which it is armed. When its key comes up it compares them
+//! with the clock, and arms again only for an earlier instant than an existing entry. So one or two entries per owner are
+//! enough. Where a client or the program chooses deadlines, they may move to and fro, and replaced entries may lie far ahead:
+//! [`is_crowded`](Timers::is_crowded) says when it pays to look for them.
 //!
 //! Far deadlines are rounded up, by a few hundredths of a percent of the time until then: the heartbeats of many clients
 //! come up together, and the loop wakes less often.
@@ -14,7 +14,7 @@ use crate::engineio::Millis;
 /// A deadline that never comes.
 pub(in crate::shard) const NEVER: Millis = Millis(u64::MAX);
 
-/// Buckets of the wheel, one for each of the next 65 536 milliseconds. The memory of those never used is never touched.
+/// Buckets of the wheel, one for each of the next 65 536 milliseconds. The memory of unused buckets is never touched.
 const BUCKETS: u64 = 1 << 16;
 
 /// Words of 64 bits that mark the buckets in use.
@@ -100,20 +100,21 @@ impl<K: Copy + Eq> Timers<K> {
         self.link(link, at);
     }
 
-    /// The instant at which a key comes up that is armed now: `at`, rounded up to a power of two of milliseconds that is small beside the time until then.
+    /// The instant at which a key armed now comes up: `at`, rounded up to a power of two of milliseconds. The rounding is small
+    /// compared with the time until then.
     pub(in crate::shard) fn rounded(&self, at: Millis) -> Millis {
         let until = at.0.saturating_sub(self.cursor);
         let grain = (until / SLACK).checked_ilog2().map_or(1, |exponent| 1 << exponent);
         Millis(at.0.checked_next_multiple_of(grain).unwrap_or(at.0))
     }
 
-    /// Whether there are many more entries than were of use at the last look.
+    /// Whether there are many more entries than the last look kept.
     pub(in crate::shard) const fn is_crowded(&self) -> bool {
         self.len > self.many
     }
 
-    /// Forgets the entries that `keep`, given their instants and keys, refuses. It looks at each, so it is for when most may be
-    /// of no use any more.
+    /// Forgets the entries that `keep`, given their instants and keys, refuses. It looks at each entry, so call it only when
+    /// most may be useless.
     pub(in crate::shard) fn retain(&mut self, keep: impl Fn(Millis, &K) -> bool) {
         let mut kept = Vec::new();
         while let Some(ahead) = self.occupied.next(self.cursor % BUCKETS) {
@@ -147,15 +148,15 @@ impl<K: Copy + Eq> Timers<K> {
         self.entries.get_mut((link as usize).wrapping_sub(1))
     }
 
-    /// The instant at which [`expire`](Self::expire) has something to do: give keys out, or put an entry that lay
-    /// beyond the horizon of the wheel where it belongs.
+    /// The instant at which [`expire`](Self::expire) has something to do: give keys out, or move an entry from beyond the
+    /// wheel's horizon to its bucket.
     pub(in crate::shard) fn next_due(&self) -> Option<Millis> {
         let ahead = self.occupied.next(self.cursor % BUCKETS)?;
         Some(Millis(self.cursor.saturating_add(ahead)))
     }
 
-    /// Appends all keys due at `now` to `due`, those of one millisecond in no particular order: none early, and none later
-    /// than the rounding made it.
+    /// Appends all keys due at `now` to `due`. Keys of one millisecond come in no particular order. No key comes early, or
+    /// later than its rounded instant.
     pub(in crate::shard) fn expire(&mut self, now: Millis, due: &mut Vec<K>) {
         let end = now.0.saturating_add(1);
         // After a long sleep once around the wheel is enough.
@@ -189,7 +190,7 @@ impl<K: Copy + Eq> Timers<K> {
         }
     }
 
-    /// Puts an entry in the bucket of `at`, or the last one within reach.
+    /// Puts an entry in the bucket of `at`, or in the last bucket within reach.
     fn link(&mut self, link: u32, at: Millis) {
         let bucket = at.0.clamp(self.cursor, self.cursor.saturating_add(BUCKETS - 1)) % BUCKETS;
         let Some(first) = self.buckets.get_mut(bucket as usize).map(|first| std::mem::replace(first, link)) else {
@@ -246,7 +247,7 @@ impl Occupied {
         let (place, bit) = (word as usize / 64, word % 64);
         let around = (place..self.summary.len()).chain(0..=place);
         around.enumerate().find_map(|(turn, place)| {
-            // Of the place where the search began, the bits before `bit` come last.
+            // In the word where the search began, the bits before `bit` come last.
             let from = if turn == 0 { u64::MAX << bit } else { u64::MAX };
             let marks = self.summary.get(place)? & from;
             (marks != 0).then(|| place as u64 * 64 + u64::from(marks.trailing_zeros()))
@@ -334,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn entries_are_looked_at_when_there_may_be_as_many_again_of_no_use() {
+    fn entries_are_looked_at_when_half_of_them_may_be_useless() {
         let mut timers = Timers::new();
         let mut looks = 0;
         for at in 0..100_000 {
@@ -350,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_comes_up_when_it_was_to() {
+    fn retained_entries_come_up_on_time() {
         let mut timers = Timers::new();
         let at = timers.rounded(Millis(1_048_575));
         timers.insert(at, 'a');
@@ -373,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ends_of_time_are_no_trouble() {
+    fn the_ends_of_time_are_handled() {
         let mut timers = Timers::new();
         timers.arm(Millis(u64::MAX), 'a');
         assert!(expire(&mut timers, u64::MAX - 1).is_empty());

@@ -1,4 +1,4 @@
-//! Things that wait, each until its time is up or it ends before that.
+//! Waits: closures that run at their deadlines, unless they end early.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use crate::engineio::Millis;
 use crate::shard::store::keys::TimerKey;
 use crate::shard::store::timers::{NEVER, Timers};
 
-/// All that a shard waits for, in the order in which their times are up. One timer serves them all.
+/// The waits of a shard, ordered by deadline. One timer serves them all.
 pub(in crate::shard) struct Waits<A> {
     by_deadline: BTreeMap<Ticket, A>,
     /// How many have begun.
@@ -15,14 +15,14 @@ pub(in crate::shard) struct Waits<A> {
     armed: Millis,
 }
 
-/// Something that a shard waits for: when its time is up, and a number that tells it from others of the same instant.
+/// Names a wait: its deadline, and a number that tells it from others with the same deadline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::shard) struct Ticket {
     deadline: Millis,
     number: u64,
 }
 
-/// With this, what is waited for is let go before its time.
+/// Ends a wait before its deadline.
 #[derive(Debug)]
 pub(in crate::shard) struct Wait {
     /// The shard that waits.
@@ -40,7 +40,7 @@ impl<A> Waits<A> {
         self.by_deadline.len()
     }
 
-    /// When the timer comes up that is waited for; any other has been replaced.
+    /// The instant of the timer that counts; any other timer has been replaced.
     pub(in crate::shard) const fn armed(&self) -> Millis {
         self.armed
     }
@@ -52,17 +52,17 @@ impl<A> Waits<A> {
         ticket
     }
 
-    /// Takes one out before its time is up, if that is not over yet.
+    /// Takes a wait out before its deadline, if it is still there.
     pub(in crate::shard) fn end(&mut self, ticket: Ticket) -> Option<A> {
         self.by_deadline.remove(&ticket)
     }
 
-    /// Takes out the one that has the most time left.
+    /// Takes out the wait with the latest deadline.
     pub(in crate::shard) fn end_last(&mut self) -> Option<A> {
         self.by_deadline.pop_last().map(|(_, then)| then)
     }
 
-    /// The timer came up. Says whether it is the one that is waited for; then [`arm`](Self::arm) keeps another.
+    /// A timer came up. Says whether it is the one that counts; then [`arm`](Self::arm) sets the next.
     pub(in crate::shard) fn is_due(&mut self, now: Millis) -> bool {
         let due = self.armed <= now;
         if due {
@@ -71,13 +71,13 @@ impl<A> Waits<A> {
         due
     }
 
-    /// Takes out one whose time is up.
+    /// Takes out a wait that has reached its deadline.
     pub(in crate::shard) fn overdue(&mut self, now: Millis) -> Option<A> {
         let first = self.by_deadline.first_entry()?;
         (first.key().deadline <= now).then(|| first.remove())
     }
 
-    /// Keeps a timer for the first whose time will be up.
+    /// Keeps a timer for the earliest deadline.
     pub(in crate::shard) fn arm(&mut self, timers: &mut Timers<TimerKey>) {
         let Some(first) = self.by_deadline.keys().next() else { return };
         let at = timers.rounded(first.deadline);
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_whose_time_is_up_comes_first() {
+    fn waits_time_out_in_the_order_of_their_deadlines() {
         let (mut waits, mut timers) = (Waits::new(), Timers::new());
         for deadline in [300, 100, 200, 100] {
             begin(&mut waits, &mut timers, deadline);
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn ends_that_come_early_leave_neither_an_alarm_nor_timers() {
+    fn waits_that_end_early_leave_no_alarm_and_few_timers() {
         let (mut waits, mut timers) = (Waits::new(), Timers::new());
         let mut most = 0;
         for round in 0..100u64 {

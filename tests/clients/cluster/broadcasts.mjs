@@ -1,5 +1,5 @@
-// Operations: what one server emits, clients of another hear. A fence proves silence, an event that follows on the same
-// way.
+// Operations: clients of one server hear what another emits. A fence, a later event on the same path, proves that
+// nothing else came.
 
 import assert from "node:assert/strict";
 import { alsoIn, ask, collect, connected, next, settle, WAYS } from "../clients.mjs";
@@ -15,7 +15,7 @@ export function declareBroadcasts(direction) {
 }
 
 /**
- * One client here and three there, of whom the first two are in a room `one`, the second and third in `two`. `hear`
+ * One client here and three there: the first two are in a room `one`, the second and third in `two`. `hear`
  * emits by `cause` and returns what each of the three has heard, then what the sender has.
  */
 async function scene(direction, t) {
@@ -57,7 +57,7 @@ function declareTargets(direction) {
     assert.deepEqual(await hear("in", { rooms: one }, "news", 1), [[1], [1], [], [1]]);
   });
 
-  direction.operation("emit to several rooms, once to who is in both", async (t) => {
+  direction.operation("emit to several rooms, once to a member of both", async (t) => {
     const { hear, one, two } = await scene(direction, t);
     assert.deepEqual(await hear("in", { rooms: [one, two] }, "news", 1), [[1], [1], [1], []]);
   });

@@ -1,5 +1,5 @@
-// Servers of several kinds on one Redis, and the directions between them. What a direction has shown is printed as a
-// table at the end.
+// Servers of several kinds on one Redis, and the directions between them. The results of each direction are printed as
+// a table at the end.
 
 import { after, before, describe, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
@@ -12,7 +12,7 @@ const COUNT_EACH_MS = 50;
 const WEBSOCKET = WAYS.find(({ name }) => name === "websocket only");
 
 /**
- * The kind under test, and those it must get on with. Another subject shows what the tests themselves are worth:
+ * The kind under test, and its peers. Another subject shows what the tests themselves are worth:
  * `CLUSTER_SUBJECT=node8` puts the Node server in kinglet's place.
  */
 export const SUBJECT = process.env.CLUSTER_SUBJECT ?? "kinglet";
@@ -75,7 +75,7 @@ export class Cluster {
   }
 }
 
-/** What `start` makes of each: all of them, or none. */
+/** The results of `start` for each: all of them, or none. */
 export async function startAll(each, start) {
   const starts = await Promise.allSettled(each.map(start));
   const servers = starts.filter(({ status }) => status === "fulfilled").map(({ value }) => value);
@@ -84,7 +84,7 @@ export async function startAll(each, start) {
   throw starts.find(({ status }) => status === "rejected").reason;
 }
 
-/** Ends all, one after another, whatever becomes of each, so that nothing is left; then fails by what failed first. */
+/** Ends all servers, one after another, even if some fail, so that nothing is left. Then throws the first error. */
 export async function endAll(...ends) {
   const failures = [];
   for (const end of ends) {
@@ -105,10 +105,10 @@ export const unique = (name) => `${name}-${++names}`;
 /** A connected client. */
 export const connectedTo = (t, server, options) => connected(t, server, WEBSOCKET, options);
 
-/** How a server is set that misses others that have gone no longer than half a second. */
+/** Settings of a server that counts departed servers as missing for half a second only. */
 export const SHORT_RETURN = { KINGLET_REDIS_BACKOFF: "100ms", KINGLET_REDIS_CONNECT_TIMEOUT: "400ms" };
 
-/** Counts the servers until none is missing: as long as one that has gone may come back, it is. */
+/** Counts the servers until none is missing. A departed server is missing while it may come back. */
 export async function countSurely(socket) {
   for (;;) {
     const count = await ask(socket, "server-count");
@@ -117,7 +117,7 @@ export async function countSurely(socket) {
   }
 }
 
-/** Waits until what either caused so far has reached the other, and has come back to itself. */
+/** Waits until earlier messages of both servers have reached the other one, and have come back to their sender. */
 export async function settleBoth(one, other) {
   await settle(one, [other]);
   await settle(other, [one]);
@@ -184,7 +184,7 @@ export function overEachDirection(redis, declare, { peers = PEERS, ...options } 
 
 const shown = new Map();
 
-/** A test whose outcome stands in the table, in the direction's column. */
+/** A test. Its outcome goes into the table, in the direction's column. */
 export function operation(column, name, run) {
   const row = shown.get(name) ?? new Map();
   shown.set(name, row);

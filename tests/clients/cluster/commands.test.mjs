@@ -1,4 +1,5 @@
-// What servers ask of Redis: each subscription once, one PUBLISH for each broadcast, and nothing that was not needed.
+// The commands that servers send to Redis: each subscription once, one PUBLISH for each broadcast, and nothing
+// needless.
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
@@ -6,7 +7,7 @@ import { ask, settle } from "../clients.mjs";
 import { Cluster, endAll, SUBJECT } from "./cluster.mjs";
 import { Redis } from "./redis.mjs";
 
-/** What opens a connection: logging in, naming it, whether it is answered, and what `ioredis` wants to know. */
+/** Commands that open a connection: log-in, name, a test for an answer, and questions of `ioredis`. */
 const OPENING = ["hello", "auth", "client", "select", "ping", "info"];
 
 describe("commands for Redis", () => {
@@ -36,7 +37,7 @@ describe("commands for Redis", () => {
     assert.deepEqual(other, []);
   });
 
-  test("a broadcast is one PUBLISH, and what stays at home none", async (t) => {
+  test("a broadcast is one PUBLISH, and a local one none", async (t) => {
     const [sender, receiver] = await cluster.clients(t);
     await ask(receiver, "join", ["one", "two"]);
     await ask(receiver, "leave", "two");

@@ -1,5 +1,5 @@
 // Questions while Redis ends the servers' connections, again and again: each answer is complete and right, or says that it is
-// not. The kinglets log in as a user that may do no more than they must.
+// not. The kinglets log in as a user with only the rights that they need.
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
@@ -10,10 +10,10 @@ import { Redis } from "./redis.mjs";
 
 const KINDS = [SUBJECT, SUBJECT, "node8"];
 const KILL_EACH_MS = 300;
-/** Connections end so often, two at a time, and then are left alone until all that is asked can be answered again. */
+/** This often, two connections end. Then a calm follows, until all questions can be answered again. */
 const KILLS = 10;
 const CALM_MS = 4_000;
-/** Who soon loses its connection again comes back after half of this, or more: some long after others. */
+/** A server that soon loses its connection again comes back after half of this, or more: some long after others. */
 const BACKOFF_MS = 1_500;
 const CONNECT_MS = 500;
 /** How long connections are ended. */
@@ -61,7 +61,7 @@ describe("questions while connections end", { skip: isNode(SUBJECT) && "Node tak
     }
   }
 
-  /** What is asked: gives what is missing, or `null`; fails if it is wrong. */
+  /** The questions. Each returns what is missing, or `null`, and fails if the answer is wrong. */
   function questions({ room, clients: [asking, ...others] }) {
     const ids = [asking, ...others].map(({ id }) => id).sort();
     const whole = (answer, right) => {

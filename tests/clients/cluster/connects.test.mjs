@@ -1,4 +1,5 @@
-// Who is connected hears the others: broadcasts right after the CONNECT to a namespace that no server had before.
+// A connected client hears the other servers: broadcasts right after the CONNECT to a namespace that no server had
+// before.
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";

@@ -1,4 +1,4 @@
-// The forms that emitters of other languages give their messages, and who hears them: client `a`, which is in the rooms
+// The forms of messages of emitters in other languages, and the clients that hear them: client `a`, which is in the rooms
 // `solo`, `null` and `true`, or client `b`, which is in `s`. `docs/compatibility.md` has the table for people.
 //
 // An outcome is what Node's adapter does. `ends`: it throws, which ends the process. `cuts`: its clients are sent what no
@@ -9,14 +9,14 @@ import notepack from "notepack.io";
 const ENDS = { node: "ends", kinglet: "nobody" };
 const CUTS = { node: "cuts", kinglet: "nobody" };
 
-/** Bytes that stand for a value as they are. */
+/** Bytes in place of an encoded value. */
 class Raw {
   constructor(hex) {
     this.bytes = Buffer.from(hex, "hex");
   }
 }
 
-/** Two as a float, as languages write it that have no other numbers. */
+/** Two as a float, as in languages without other numbers. */
 const TWO = new Raw("cb4000000000000000");
 const UNDEFINED = new Raw("d40000");
 const DATE = new Raw("d6ff00000000");
@@ -39,7 +39,7 @@ const withOpts = (members) => pack(["emitter", PACKET, { ...OPTS, ...members }])
 const withUid = (uid) => pack([uid, PACKET, OPTS]);
 const binaryKeys = (members) => new Map(Object.entries(members).map(([key, value]) => [Buffer.from(key), value]));
 
-/** Rows of a name, a message on the broadcasts' channel, and who hears it. */
+/** Rows of a name, a message on the broadcasts' channel, and the clients that hear it. */
 export const BROADCASTS = [
   ["empty arrays for maps (PHP)", withOpts({}), "both"],
   ["an array for all options", pack(["emitter", PACKET, []]), "both"],
@@ -122,7 +122,7 @@ const json = (request) => Buffer.from(JSON.stringify(request));
 const join = (room, members) => ({ type: 2, opts: { rooms: [] }, rooms: [room], ...members });
 const leave = (room, members) => ({ type: 3, opts: { rooms: [] }, rooms: [room], ...members });
 
-/** Rows of a name, what makes a request by which clients are to join a room, and who does. */
+/** Rows of a name, a function that makes a request to join a room, and the clients that join. */
 export const JOINS = [
   ["one text instead of a list (Java)", (room) => json(join(room, { rooms: room })), "both"],
   ["a word for the type", (room) => json(join(room, { type: "socketsJoin", rooms: room })), "nobody"],
@@ -156,7 +156,7 @@ export const JOINS = [
   ["a map of rooms to join", (room) => json(join(room, { rooms: { 0: room } })), "nobody"],
 ];
 
-/** The same for requests by which those who are in a room are to leave it. */
+/** The same for requests to leave a room. */
 export const LEAVES = [
   ["a list", (room) => json(leave(room)), "both"],
   ["options that are an empty array (PHP)", (room) => json(leave(room, { opts: [] })), "both"],
@@ -167,7 +167,7 @@ export const LEAVES = [
 
 const disconnect = (id, members) => json({ type: 4, opts: { rooms: [id] }, ...members });
 
-/** Rows of a name, a request that is to put a socket out, and what it loses. */
+/** Rows of a name, a request to disconnect a socket, and what it loses. */
 export const DISCONNECTS = [
   ["close is left out", (id) => disconnect(id, {}), "socket"],
   ["close is null", (id) => disconnect(id, { close: null }), "socket"],

@@ -1,5 +1,5 @@
-// What emitters of other languages send reaches the clients of kinglet where it reaches those of Node's server, and
-// nowhere else. One Redis, a server of each kind, and each message published once for all of them.
+// Messages of emitters in other languages reach the clients of kinglet where they reach the clients of Node's server,
+// and nowhere else. One Redis, a server of each kind, and each message published once for all of them.
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
@@ -15,7 +15,7 @@ const ROOMS = { a: ["solo", "null", "true"], b: ["s"] };
 const NAMES = Object.keys(ROOMS);
 
 const outcomeFor = (kind, outcome) => outcome[isNode(kind) ? "node" : "kinglet"] ?? outcome;
-/** Who of the clients is meant, by an outcome's word. */
+/** The clients that an outcome's word names. */
 const named = (outcome) => ({ both: NAMES, nobody: [] })[outcome] ?? [outcome];
 
 describe("forms that emitters give their messages", () => {
@@ -35,9 +35,9 @@ describe("forms that emitters give their messages", () => {
     return Promise.all(cluster.servers.map(async (server, at) => [KINDS[at], await couple(t, server)]));
   }
 
-  /** Rows whose outcome is the room's members after the request: those who are in it, or have left it. */
+  /** Rows of requests. The outcome is the room's members after the request: sockets that are in it, or have left it. */
   function requests(rows, { everybodyIn, members }) {
-    test("who does it", async (t) => {
+    test("reach the same clients", async (t) => {
       const couples = await scene(t);
       for (const [name, request, outcome] of rows) {
         const room = unique("room");
@@ -58,7 +58,7 @@ describe("forms that emitters give their messages", () => {
 
   describe("broadcasts", () => {
     const harmless = BROADCASTS.filter(([, , outcome]) => !outcome.node);
-    test("who hears them", async (t) => {
+    test("reach the same clients", async (t) => {
       const couples = await scene(t);
       const logs = couples.map(([, pair]) => Object.fromEntries(NAMES.map((who) => [who, collect(pair[who], "news")])));
       for (const [name, message, outcome] of harmless) {
@@ -110,7 +110,7 @@ describe("forms that emitters give their messages", () => {
 
 for (const kind of KINDS) {
   const rows = BROADCASTS.filter(([, , outcome]) => outcome.node);
-  describe(`what no server ought to be sent, to ${kind}`, { concurrency: 4 }, () => {
+  describe(`messages that no server should get, to ${kind}`, { concurrency: 4 }, () => {
     let redis;
     before(async () => (redis = await Redis.start()));
     after(() => redis.end());
@@ -149,7 +149,7 @@ async function couple(t, server) {
   return pair;
 }
 
-/** How many came before the fence; what came is taken out of the log. */
+/** How many events came before the fence. They are taken out of the log. */
 async function untilFence(log) {
   for (let count = 1; ; count++) {
     await log.until(count);

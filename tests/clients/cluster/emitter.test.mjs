@@ -39,14 +39,14 @@ async function scene(t, server, emitter) {
   const joins = ["one", ["one", "two"], "two"];
   await Promise.all(clients.map((socket, index) => ask(socket, "join", joins[index])));
   const logs = clients.map((socket) => collect(socket, "news"));
-  /** Waits for what was emitted before, and returns what each has heard. */
+  /** Waits for earlier events, and returns what each client has heard. */
   const heard = async () => {
     const passed = Promise.all(clients.map((socket) => next(socket, "fence")));
     emitter.emit("fence");
     await passed;
     return logs.map((log) => log.splice(0).flat());
   };
-  /** What each client has joined beside its own room. */
+  /** The rooms of each client beside its own. */
   const joined = async () => {
     await heard();
     const lists = await Promise.all(clients.map((socket) => ask(socket, "rooms")));
@@ -127,7 +127,7 @@ function declareArguments(declare) {
     for (const args of await heard()) assert.deepEqual(args, expected);
   });
 
-  // What JSON.stringify makes of them is what clients of the Node server get.
+  // Clients of the Node server get the result of JSON.stringify.
   declare("values that JSON does not know", async ({ emitter, heard }) => {
     const dates = [0, 1_700_000_000_123, 1_700_000_000_000, 253_402_300_799_999, -1, 20_000_000_000_000];
     const values = [

@@ -1,5 +1,5 @@
-// Servers that end say goodbye: right afterwards the others' answers are complete without them. Servers
-// of Node in the same cluster pass that over.
+// Servers that end say goodbye: right afterwards the others' answers are complete without them. Servers of Node in the
+// same cluster ignore that.
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
@@ -34,7 +34,7 @@ describe("goodbyes", { skip: isNode(SUBJECT) && "Node says none" }, () => {
   test("of servers that end", async (t) => {
     const clients = await Promise.all(cluster.servers.slice(0, 4).map((server) => connectedTo(t, server)));
     const [one, two, three] = clients;
-    // A namespace made by predicate is left, which is said by a goodbye of its own.
+    // Leaving a namespace made by predicate has a goodbye of its own.
     const leaving = await alsoIn(two, HERE);
     const monitor = await redis.monitor();
     const published = [];
@@ -51,7 +51,7 @@ describe("goodbyes", { skip: isNode(SUBJECT) && "Node says none" }, () => {
       const server = cluster.servers.splice(2, 1)[0];
       const { code } = await server.stop(signal);
       assert.equal(code, 0);
-      // What comes by Redis after the goodbye has come.
+      // A message that came by Redis after the goodbye has come.
       await settleBoth(one, two);
       await Promise.all([complete(one, left), complete(two, left)]);
     }

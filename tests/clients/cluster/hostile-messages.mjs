@@ -1,4 +1,4 @@
-// What no server of a cluster publishes: garbage, messages of wrong shape, and good ones cut short.
+// Messages that no server of a cluster publishes: garbage, messages of wrong shape, and good ones cut short.
 
 import notepack from "notepack.io";
 
@@ -92,7 +92,7 @@ const answers = (requestId) => [
   ...[-1, 1.5, "x", null, 2 ** 53].map((clientCount) => ({ type: 8, requestId, clientCount })),
 ];
 
-/** A broadcast with this as its event's argument, and what `inner` is made into around nil. */
+/** A broadcast with an argument that `make` builds around nil. */
 function nested(make) {
   const whole = encode(["x", packet(["bad", "MARK"]), opts]);
   const mark = encode("MARK");

@@ -1,5 +1,5 @@
-// Whoever can write to Redis can write anything. The server under test goes on, keeps its clients, and takes the next
-// message that is good.
+// Any program that can write to Redis can write anything. The server under test goes on, keeps its clients, and takes
+// the next good message.
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
@@ -87,7 +87,7 @@ describe("hostile messages in Redis", () => {
       for (const answer of wrongAnswers(requestId)) {
         await redis.publish(names.response, answer);
       }
-      // Whatever it makes of them, it does so in time.
+      // It may read them in any way, but it does so in time.
       assert.equal(typeof (await answered), "object");
       await requests.end();
       await survives(t, [names.response], wrongAnswers("unknown"));

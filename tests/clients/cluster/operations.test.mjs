@@ -1,5 +1,5 @@
-// Every operation that reaches another server, in both directions between the server under test and each of the kinds
-// it meets in one cluster.
+// Every operation that reaches another server, in both directions between the server under test and each kind of server
+// that may share its cluster.
 
 import { after, before, describe } from "node:test";
 import { declareBroadcasts } from "./broadcasts.mjs";

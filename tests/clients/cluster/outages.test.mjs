@@ -1,5 +1,5 @@
-// Redis killed, frozen, or not there yet: clients of one server notice nothing, and the servers find each other again
-// when it is back.
+// Redis is killed, frozen, or not there yet: clients of one server notice nothing, and the servers find each other
+// again when it is back.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -18,7 +18,7 @@ class Talk {
     this.sender = sender;
     this.heard = collect(receiver, "talk");
     this.ended = this.go();
-    // Who waits for more, or for the end, learns that it failed.
+    // Callers that wait for more, or for the end, learn that it failed.
     this.ended.catch(() => {});
   }
 
@@ -29,7 +29,7 @@ class Talk {
     }
   }
 
-  /** Waits for so many messages more. */
+  /** Waits for this number of further messages. */
   more(count) {
     return this.heard.until(this.heard.length + count);
   }
@@ -55,7 +55,7 @@ describe("outages of Redis", () => {
     return { near, nearer, far };
   }
 
-  /** Waits until what either emits reaches the other. */
+  /** Waits until each server's events reach the other. */
   const reach = (one, other) => Promise.all([arrives(one, other), arrives(other, one)]);
 
   async function arrives(from, to) {

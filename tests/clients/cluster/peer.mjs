@@ -1,5 +1,5 @@
-// The conformance application on Node: what `examples/conformance.rs` offers, as far as clusters need it, with the
-// Node server and its Redis adapter. `node peer.mjs <kind>`; settings come from the environment, as for its twin.
+// The conformance application on Node: the part of `examples/conformance.rs` that clusters need, with the Node server
+// and its Redis adapter. `node peer.mjs <kind>`; settings come from the environment, as for its twin.
 
 import { createServer } from "node:http";
 import { createRequire } from "node:module";
@@ -8,7 +8,7 @@ import { Server } from "socket.io";
 const require = createRequire(import.meta.url);
 const { env } = process;
 
-/** What runs under a kind's name: a version of the adapter, and the Redis client below it. */
+/** The kinds: a version of the adapter, and the Redis client below it. */
 const KINDS = {
   node8: { adapter: "@socket.io/redis-adapter", connect: byRedis },
   node7: { adapter: "redis-adapter-7", connect: byRedis },
@@ -47,7 +47,7 @@ process.on("unhandledRejection", () => {});
 process.on("SIGTERM", () => process.exit(0));
 server.listen(Number(env.PORT ?? 3000), "127.0.0.1");
 
-/** What concerns the sender alone. */
+/** Events that concern only the sender. */
 function own(socket) {
   const rooms = () => [...socket.rooms].sort();
   return {
@@ -113,7 +113,7 @@ function remote(nsp) {
   };
 }
 
-/** What has no name in the twin: one socket, as a program meets it that looks it up. */
+/** Events that the twin does not have: operations on a socket that the program has looked up. */
 function fetched(nsp) {
   const socket = async (id) => (await nsp.in(id).fetchSockets())[0];
   return {
@@ -125,7 +125,7 @@ function fetched(nsp) {
   };
 }
 
-/** What adapters before 8 ask of others, and later ones do not. */
+/** Requests that adapters before 8 send, and later ones do not. */
 function old(nsp) {
   return {
     "all-sockets": async (ack) => ack([...(await nsp.allSockets())].sort()),
@@ -154,7 +154,7 @@ function selected(operator, { rooms = [], except = [], local, volatile }) {
   return volatile ? here.volatile : here;
 }
 
-/** A handler whose failure the client gets in the acknowledgement, if it asked for one. */
+/** A handler. The client gets its failure in the acknowledgement, if it asked for one. */
 function guarded(handler) {
   return async (...args) => {
     try {

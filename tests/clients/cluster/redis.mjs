@@ -1,5 +1,5 @@
-// A Redis of a test's own: on a free port, without persistence, in a folder that goes with it. It can be killed, frozen
-// and started again on its port; `client` is a connection that comes back each time.
+// A Redis for one test: on a free port, without persistence, in a folder that is removed with it. It can be killed,
+// frozen and started again on its port; `client` is a connection that comes back each time.
 
 import { spawn } from "node:child_process";
 import { EventEmitter, once } from "node:events";
@@ -14,7 +14,7 @@ import { claimPort } from "../server.mjs";
 
 const SUBSCRIBED_WITHIN_MS = 10_000;
 const RETRY_MS = 20;
-/** The channel of what shows that all before has been seen. */
+/** The channel of the fence: a message that proves that all earlier ones were seen. */
 const MARK = "mark";
 
 export class Redis {
@@ -59,7 +59,7 @@ export class Redis {
     return client;
   }
 
-  /** Ends it without a word to anybody. */
+  /** Kills it with SIGKILL. */
   async kill() {
     this.child.kill("SIGKILL");
     await this.exited;
@@ -84,7 +84,7 @@ export class Redis {
     return this.client.publish(channel, message);
   }
 
-  /** Waits until so many servers take requests of each namespace; they take all else before. */
+  /** Waits until this number of servers takes requests of each namespace. They take everything else before that. */
   async servers(count, key = "socket.io", namespaces = ["/", "/custom"]) {
     const channels = namespaces.map((nsp) => `${key}-request#${nsp}#`);
     const deadline = Date.now() + SUBSCRIBED_WITHIN_MS;
@@ -96,7 +96,7 @@ export class Redis {
     }
   }
 
-  /** Returns when a listener has seen all that was said before; `marks` emits the marks that it sees. */
+  /** Returns when a listener has seen all earlier messages; `marks` emits the marks that it sees. */
   async passed(marks) {
     const mark = String(++this.#marked);
     const seen = once(marks, mark);
@@ -104,7 +104,7 @@ export class Redis {
     await seen;
   }
 
-  /** The channels, that fit this pattern, of all messages from now on. */
+  /** The channels of all messages from now on, if they fit this pattern. */
   async channels(pattern) {
     const channels = [];
     const marks = new EventEmitter();
@@ -132,7 +132,7 @@ export class Redis {
     };
   }
 
-  /** What others than this object's clients ask of Redis from now on. */
+  /** The commands of all clients but this object's own, from now on. */
   async monitor() {
     const own = new Set();
     for (const client of this.clients) {

@@ -1,5 +1,5 @@
-// Whatever clients send through the server under test arrives at the clients of a Node server as it was. A message that
-// a Node server cannot read would end it.
+// Messages of any content pass from the server under test to the clients of a Node server unchanged. A message that a
+// Node server cannot read would end it.
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
@@ -11,7 +11,7 @@ import { Arbitrary } from "./values.mjs";
 const ROUNDS = 400;
 const SEED = Number(process.env.CLUSTER_SEED ?? (Date.now() % 2 ** 31) + 1);
 
-/** Events as they stand in packets that no JavaScript client would write, and the arguments Node's clients see. */
+/** Events in packets that no JavaScript client would write, and the arguments that Node's clients get. */
 const WRITTEN = [
   ["1.0", 1],
   ["-0", 0],
@@ -31,7 +31,7 @@ const WRITTEN = [
   ['{"a":1,"a":2}', { a: 2 }],
 ];
 
-/** What has no meaning that all agree on: it may arrive or not. */
+/** Values without a meaning that all agree on: they may arrive or not. */
 const DOUBTFUL = [
   "1e400",
   "-1e400",
@@ -43,7 +43,7 @@ const DOUBTFUL = [
   `"${"\\u0000".repeat(1_000)}"`,
 ];
 
-describe("what is relayed", () => {
+describe("relayed messages", () => {
   let redis;
   let cluster;
   before(async () => {
@@ -78,7 +78,7 @@ describe("what is relayed", () => {
     WRITTEN.forEach(([text, value], index) => assert.deepEqual(log[index], [value], text));
   });
 
-  test("events that clients may not have, and rooms of any name", async (t) => {
+  test("names of events that clients may not use, and rooms of any name", async (t) => {
     const [, receiver] = await cluster.clients(t);
     const raw = await rawJoined(t, cluster.servers[0]);
     const fences = collect(receiver, "fence");

@@ -20,7 +20,7 @@ async function scene(direction, t) {
   const [here, there] = await Promise.all([direction.clientsHere(t, 2), direction.clientsThere(t, 2)]);
   const room = unique("room");
   await Promise.all([here[0], there[0]].map((socket) => ask(socket, "join", room)));
-  /** What the sockets have joined beside their own room, when all that was asked for has been done. */
+  /** The rooms of the sockets beside their own, once all requests have been carried out. */
   const joined = async () => {
     // To each of them: sockets of one server may stand on different threads.
     await settle(here[0], there);
@@ -110,7 +110,7 @@ function declareFetches(direction) {
   });
 }
 
-/** What a program for Node does with a socket that it has looked up. */
+/** Operations of a Node program on a socket that it has looked up. */
 function declareFetched(direction) {
   direction.operation("a fetched socket's handshake has what Node's has", async (t) => {
     const [near, far] = await direction.pair(t, { query: { key: "value" }, extraHeaders: { "X-Header": "text" } });
@@ -133,7 +133,7 @@ function declareFetched(direction) {
   });
 }
 
-/** What older adapters ask, each about one socket by its id. */
+/** Requests of older adapters, each about one socket by its id. */
 function declareOldRequests(direction) {
   const declare = (name, run) => direction.operation(`${name}, as older servers ask`, run);
 

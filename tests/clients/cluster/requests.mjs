@@ -1,4 +1,4 @@
-// Operations: what one server asks the others and what they answer; acknowledgements of clients on several servers.
+// Operations: questions of one server to the others, and their answers; acknowledgements of clients on several servers.
 
 import assert from "node:assert/strict";
 import { alsoIn, ask, collect, settle } from "../clients.mjs";
@@ -36,7 +36,7 @@ function declareCounts(direction) {
 }
 
 function declareServerEvents(direction) {
-  // Who hears such an event and emits need not do so on the thread that the next broadcast takes: it is waited for.
+  // The handler of such an event may emit on another thread than the next broadcast, so the test waits for it.
   direction.operation("an event for other servers", async (t) => {
     const [here, there] = await direction.pair(t);
     const [own, other] = [here, there].map((socket) => collect(socket, "sse-note"));

@@ -1,5 +1,5 @@
-// Three servers in one cluster, two of the kind under test and one Node server: who hears what, who answers, and what
-// becomes of requests when one of them hangs or goes.
+// Three servers in one cluster, two of the kind under test and one Node server: broadcasts, answers, and requests while
+// one of them hangs or leaves.
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
@@ -74,7 +74,7 @@ describe("three servers", () => {
     }
   });
 
-  test("while one hangs, the others' answers come, and it is told that some are missing", async (t) => {
+  test("while one server hangs, the others' answers come, with the number of missing ones", async (t) => {
     const { room, clients } = await cluster.roommates(t);
     const [asking, answering, hanging] = clients;
     clients.forEach((socket, index) => socket.on("question", (answer) => answer(index)));
@@ -97,7 +97,7 @@ describe("three servers", () => {
     assert.deepEqual([error, answers.sort()], [null, [0, 1, 2]]);
   });
 
-  test("one that has gone is not waited for", async (t) => {
+  test("a server that has gone is not waited for", async (t) => {
     await cluster.servers.pop().stop("SIGKILL");
     await redis.servers(2, cluster.key);
     const { room, clients } = await cluster.roommates(t);

@@ -1,4 +1,4 @@
-// A question that is too long for the other servers: nobody gets it, and who asked is told why.
+// A question that is too long for the other servers: nobody gets it, and the caller gets the error.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";

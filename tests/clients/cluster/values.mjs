@@ -1,5 +1,5 @@
-// What is sent through clusters: values at the edges of MessagePack's forms, names of rooms that could mean something
-// else to Redis, and arbitrary values from a seed.
+// Values to send through clusters: at the edges of MessagePack's forms, names of rooms that could mean something else
+// to Redis, and arbitrary values from a seed.
 
 const TEXT_LENGTHS = [0, 31, 32, 255, 256];
 const LENGTHS = [0, 15, 16];

@@ -31,7 +31,7 @@ describe("acknowledgements", async () => {
       assert.deepEqual(await askAll(socket, "message-with-ack", ...args), args);
     });
 
-    test("many at once find their callers", async (t) => {
+    test("many acknowledgements at once find their callers", async (t) => {
       const socket = await connected(t, server, way);
       const numbers = Array.from({ length: 300 }, (_, index) => index);
       assert.deepEqual(await Promise.all(numbers.map((number) => ask(socket, "message-with-ack", number))), numbers);
@@ -74,7 +74,7 @@ describe("acknowledgements", async () => {
       assert.deepEqual(answer, [null, { back: Buffer.from([3, 2, 1]) }, "text", Buffer.from([9])]);
     });
 
-    test("questions of the server answered in another order find their places", async (t) => {
+    test("the server's questions may be answered in any order", async (t) => {
       const socket = await connected(t, server, way);
       const held = [];
       socket.on("question", (number, answer) => {

@@ -1,4 +1,4 @@
-// Bare requests that proxies and browsers send, put to kinglet and to Node's own server: both give the same answer.
+// Bare requests of proxies and browsers, sent to kinglet and to Node's own server: both give the same answer.
 
 import assert from "node:assert/strict";
 import { once } from "node:events";

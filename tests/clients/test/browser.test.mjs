@@ -1,4 +1,4 @@
-// What a browser shows: the pages of the examples, and what only browsers do with answers.
+// In a browser: the pages of the examples, cookies, and compressed answers.
 
 import assert from "node:assert/strict";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
@@ -20,7 +20,7 @@ describe("in a browser,", async () => {
     return Promise.all(Array.from({ length: count }, () => browser.open(name, server)));
   }
 
-  /** A folder that goes with the test. */
+  /** A folder that is removed with the test. */
   async function folder(t) {
     const path = await mkdtemp(join(tmpdir(), "kinglet-pages-"));
     t.after(() => rm(path, { recursive: true }));
@@ -39,7 +39,7 @@ describe("in a browser,", async () => {
       await page.locator("#join").waitFor({ state: "hidden" });
     }
     await shows(ada, "#log", "Grace has joined");
-    // Who types is volatile: it may be lost while a client upgrades.
+    // The names of typing members are volatile: they may be lost while a client upgrades.
     await ada.waitForFunction(() => socket.io.engine.transport.name === "websocket");
     await grace.fill("#text", "Hello <b>Ada</b>");
     await shows(ada, "#typing", "Grace typing");
@@ -52,7 +52,7 @@ describe("in a browser,", async () => {
     await shows(ada, "#status", "1 user");
   });
 
-  test("the page of rooms: what is said in one is not heard in the other", async (t) => {
+  test("the page of rooms: a room does not hear another's messages", async (t) => {
     const [one, two] = await opened(t, "rooms", { count: 2 });
     const room = (page, name) => page.locator("section", { has: page.locator("h2", { hasText: name }) });
     for (const [page, name] of [[one, "tea"], [two, "tea"], [one, "coffee"]]) {
@@ -76,7 +76,7 @@ describe("in a browser,", async () => {
     await room(two, "tea").waitFor({ state: "detached" });
   });
 
-  test("the page of auth: who knows the password is welcome, and again when the token has expired", async (t) => {
+  test("the page of auth: the password lets in, and again when the token has expired", async (t) => {
     const [page] = await opened(t, "auth", { env: { TOKEN_LIFETIME_MS: "2000" } });
     const logIn = async (password) => {
       await page.fill("#name", "ada");
@@ -123,7 +123,7 @@ describe("in a browser,", async () => {
     assert.deepEqual(await readFile(await (await saved).path()), bytes);
   });
 
-  test("the page of push: the prices that are chosen move", async (t) => {
+  test("the page of push: the chosen prices move", async (t) => {
     const [page] = await opened(t, "push", { env: { PUSH_INTERVAL_MS: "50" } });
     const price = (name) => page.locator("label", { hasText: name }).locator("output");
     await shows(page, "#status", "Choose");

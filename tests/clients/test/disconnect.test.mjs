@@ -16,7 +16,7 @@ describe("disconnection", async () => {
   after(() => server.stopSound());
 
   overEachWay((way) => {
-    /** A tracked client, an observer, and what the observer will learn of the client's end. */
+    /** A tracked client, an observer, and a promise of the reason that the observer will learn. */
     async function tracked(t, options) {
       const key = `key-${++keys}`;
       const observer = await connected(t, server, WEBSOCKET);
@@ -95,7 +95,7 @@ describe("disconnection", async () => {
       assert.deepEqual([...attempts], []);
     });
 
-    test("what was emitted just before the disconnection still arrives", async (t) => {
+    test("an event emitted just before the disconnection still arrives", async (t) => {
       const { socket, lost } = await tracked(t);
       const echoes = collect(socket, "message-back");
       for (let index = 0; index < 50; index++) socket.emit("message", index);
@@ -112,7 +112,7 @@ describe("disconnection", async () => {
       assert.deepEqual(await ask(observer, "request", 50, "unanswered"), ["operation has timed out"]);
     });
 
-    test("an Engine.IO packet of no kind ends the session: parse error", async (t) => {
+    test("an Engine.IO packet of an unknown type ends the session: parse error", async (t) => {
       const { socket, seen, lost } = await tracked(t);
       if (way.settled === "websocket") socket.io.engine.transport.ws.send("abc");
       else await request(server, `EIO=4&transport=polling&sid=${socket.io.engine.id}`, { method: "POST", body: "abc" });
@@ -158,7 +158,7 @@ describe("disconnection", async () => {
     assert.equal(await poll(), '430["ok"]');
     const abort = new AbortController();
     const held = poll({ signal: abort.signal });
-    // Once a later request is answered, this one is out for sure.
+    // Once a later request is answered, this one has been sent for sure.
     await post('42["no-such-event"]');
     abort.abort();
     await assert.rejects(held, { name: "AbortError" });

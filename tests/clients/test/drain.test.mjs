@@ -1,4 +1,4 @@
-// The drain after SIGTERM, as clients behind a balancer live through it.
+// The drain after SIGTERM, as clients behind a balancer see it.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";

@@ -1,4 +1,4 @@
-// Events both ways: any JSON, any size, in order, and none that can hurt the server.
+// Events both ways: any JSON, any size, in order, and nothing that harms the server.
 
 import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
@@ -135,7 +135,7 @@ describe("events", async () => {
       assert.ok(ticks.every(([, text]) => text === "x".repeat(100)));
     });
 
-    test("what the client emits before it is connected arrives in order", async (t) => {
+    test("events emitted before the client is connected arrive in order", async (t) => {
       const socket = client(t, server, way);
       const echoes = collect(socket, "message-back");
       for (const index of numbered(50)) socket.emit("message", index);

@@ -16,7 +16,7 @@ async function started(t, name, options) {
 
 describe("chat", () => {
   overEachWay((way) => {
-    test("who joins, types, speaks and leaves is heard by those who have joined", async (t) => {
+    test("members hear others join, type, speak and leave", async (t) => {
       const server = await started(t, "chat");
       const [ada, grace] = await severalConnected(t, server, way, 2);
       const outsider = await connected(t, server, way);
@@ -57,10 +57,10 @@ describe("chat", () => {
 
 describe("rooms", () => {
   overEachWay((way) => {
-    test("members hear who joins, speaks and leaves, and nobody else does", async (t) => {
+    test("only members hear others join, speak and leave", async (t) => {
       const server = await started(t, "rooms");
       const [ada, grace, alan] = await severalConnected(t, server, way, 3);
-      alan.onAny((event) => assert.fail(`who is in another room heard "${event}"`));
+      alan.onAny((event) => assert.fail(`a client in another room heard "${event}"`));
       assert.deepEqual(await ask(ada, "join", "tea"), { members: [ada.id] });
       assert.deepEqual(await ask(alan, "join", "coffee"), { members: [alan.id] });
       const joined = next(ada, "joined");
@@ -100,7 +100,7 @@ describe("rooms", () => {
 
 describe("auth", () => {
   overEachWay((way) => {
-    test("who shows a good token is welcome, and comes back with a new one when it has expired", async (t) => {
+    test("a good token lets in, and a new one when it has expired", async (t) => {
       const server = await started(t, "auth", { env: { TOKEN_LIFETIME_MS: "1500" } });
       const logins = await connected(t, server, way, { nsp: "/login" });
       let token;
@@ -146,7 +146,7 @@ describe("upload", () => {
   }
 
   overEachWay((way) => {
-    test("a file in chunks, each sent when the last is acknowledged, is whole", async (t) => {
+    test("a file arrives in chunks, each sent when the last is acknowledged", async (t) => {
       const { server, folder } = await withFolder(t);
       const socket = await connected(t, server, way);
       const { name } = await ask(socket, "begin", BYTES.length);
@@ -174,7 +174,7 @@ describe("upload", () => {
     assert.deepEqual(await readFile(join(folder, name)), BYTES.subarray(0, 6));
   });
 
-  test("what does not become whole is removed", async (t) => {
+  test("an incomplete file is removed", async (t) => {
     const { server, folder } = await withFolder(t);
     const [first, second] = await severalConnected(t, server, WAYS[2], 2);
     for (const socket of [first, second]) {
@@ -237,7 +237,7 @@ describe("download", () => {
   test("a client that does not read for a while gets all of it, and little waits for it meanwhile", async (t) => {
     const bytes = bytesOf(16_000_000);
     const port = await claimPort();
-    // More than that waiting would cut it off.
+    // If more waited for it, it would be cut off.
     const env = { KINGLET_OPS_PORT: String(port), KINGLET_QUEUED_PER_CLIENT: "256KiB" };
     const socket = await connected(t, await withFile(t, bytes, env), WAYS[2]);
     const chunks = collect(socket, "chunk");
@@ -257,7 +257,7 @@ describe("download", () => {
     assertWhole(chunks, bytes);
   });
 
-  test("who leaves ends the download, and its thread serves the next", async (t) => {
+  test("a client that leaves ends its download, and the thread serves the next one", async (t) => {
     const bytes = bytesOf(16_000_000);
     const server = await withFile(t, bytes, { KINGLET_BLOCKING_THREADS: "1" });
     const [leaves, stays] = await severalConnected(t, server, WAYS[2], 2);
@@ -276,7 +276,7 @@ describe("download", () => {
 
 describe("push", () => {
   overEachWay((way) => {
-    test("who follows a price hears of it until it is unfollowed, and of no other", async (t) => {
+    test("a client hears of the prices that it follows, and of no others", async (t) => {
       const server = await started(t, "push", { env: { PUSH_INTERVAL_MS: "10" } });
       const [one, both] = await severalConnected(t, server, way, 2);
       const [heard, all] = [collect(one, "price"), collect(both, "price")];
@@ -294,7 +294,7 @@ describe("push", () => {
     });
   });
 
-  test("only what has a price can be followed", async (t) => {
+  test("only symbols with a price can be followed", async (t) => {
     const server = await started(t, "push");
     const [socket, other] = await severalConnected(t, server, WAYS[2], 2);
     assert.equal(await ask(socket, "follow", other.id), false);

@@ -1,4 +1,4 @@
-// Who reads is never cut off, however much is sent to it at once, and however slow its link is.
+// Flow control: a client that reads is never cut off, however much is sent to it at once, and however slow its link is.
 
 import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
@@ -89,7 +89,7 @@ describe("flow over slow links", async () => {
     });
   });
 
-  test("20 members of a room on slow links get all that is said", async (t) => {
+  test("20 members of a room on slow links get every message", async (t) => {
     const members = await severalConnected(t, await slowLink(t, server, 300 * KB), WEBSOCKET, 20);
     await Promise.all(members.map((member) => ask(member, "join", "slow")));
     const heard = members.map((member) => collect(member, "said"));
@@ -117,7 +117,7 @@ describe("flow and heartbeats", async () => {
   }
 });
 
-test("a client that is held up on polling upgrades all the same", async (t) => {
+test("a held-up polling client can still upgrade", async (t) => {
   const server = await startConformance({ env: { KINGLET_HOLD_UP: "16KiB" } });
   t.after(() => server.stopSound());
   const socket = client(t, server, UPGRADE);

@@ -1,4 +1,4 @@
-// Clients that are set up for another server: they and the log are told what is wrong.
+// Clients that are configured for another server: they and the log are told what is wrong.
 
 import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
@@ -9,7 +9,7 @@ import { startStarter } from "../server.mjs";
 
 const POLLING = "EIO=4&transport=polling";
 
-/** What `socket.io-msgpack-parser` does: each packet is one binary message in MessagePack. */
+/** A parser like `socket.io-msgpack-parser`: each packet is one binary message in MessagePack. */
 const messagePack = {
   Encoder: class {
     encode(packet) {
@@ -34,7 +34,7 @@ describe("clients for another server", async () => {
     return found();
   }
 
-  test("who looks for another path is told the right one, and so is the log, once", async () => {
+  test("a client on another path is told the right one, and the log is told once", async () => {
     for (const target of ["/socket.io/", `/socket.io/?${POLLING}`, "/socket.io", `/ws?${POLLING}`, "/websockets"]) {
       const response = await fetch(server.url + target);
       assert.equal(response.status, 404, target);
@@ -61,7 +61,7 @@ describe("clients for another server", async () => {
   });
 
   overEachWay((way) => {
-    test("who speaks MessagePack is told in MessagePack", async (t) => {
+    test("a client that speaks MessagePack is told in MessagePack", async (t) => {
       const socket = client(t, server, way, { parser: messagePack, reconnection: false });
       const [error] = await next(socket, "connect_error");
       assert.match(error.message, /speaks JSON, not MessagePack/);

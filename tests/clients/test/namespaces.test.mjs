@@ -70,7 +70,7 @@ describe("namespaces", async () => {
       assert.deepEqual(await askAll(socket, "message-with-ack", 1), [1]);
     });
 
-    test("a middleware refuses who brings no auth at all", async (t) => {
+    test("a middleware refuses a client without auth", async (t) => {
       const socket = client(t, server, way, { nsp: "/auth" });
       assert.equal((await next(socket, "connect_error"))[0].message, "not authorized");
     });

@@ -1,4 +1,5 @@
-// What package-lock.json pins, against what package.json promises: `npm ci` on a newer Node says nothing of it.
+// The versions that package-lock.json pins run on the oldest Node that package.json promises. `npm ci` on a newer Node
+// does not check that.
 
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";

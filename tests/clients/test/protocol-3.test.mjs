@@ -1,4 +1,4 @@
-// Clients of Socket.IO 2 beside those of today, where the server allows them.
+// Clients of Socket.IO 2 beside current ones, where the server allows them.
 
 import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
@@ -81,7 +81,7 @@ describe("2.x clients", async () => {
       assert.equal(socket.connected, true);
     });
 
-    test("rooms are shared with the clients of today, binary included", async (t) => {
+    test("rooms are shared with current clients, binary included", async (t) => {
       const room = unique("room");
       const [first, second, modern] = await Promise.all([
         connected(t, server, way),

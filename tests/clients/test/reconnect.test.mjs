@@ -1,4 +1,4 @@
-// What clients live through when the server goes away and comes back.
+// Clients reconnect when the server goes away and comes back.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";

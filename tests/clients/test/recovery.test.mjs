@@ -1,4 +1,4 @@
-// Connection state recovery: clients whose TCP connections are cut come back as if they had not been away.
+// Connection state recovery: clients come back from a cut TCP connection as if they had not been away.
 
 import assert from "node:assert/strict";
 import { EventEmitter, once } from "node:events";
@@ -75,7 +75,7 @@ describe("connection state recovery", () => {
       }
     });
 
-    test("after the window a client is a new one", async (t) => {
+    test("after the window a client begins anew", async (t) => {
       const { proxy, observer } = await setUp(t, "1");
       const socket = await connected(t, proxy, way, RECONNECTING);
       const id = socket.id;
@@ -113,7 +113,7 @@ describe("connection state recovery", () => {
   });
 });
 
-/** A server that keeps the state of lost clients, a proxy before it, and a client that is not behind that. */
+/** A server with recovery, a proxy in front of it, and a client that does not use the proxy. */
 async function setUp(t, keptForMs = "10000") {
   const env = {
     CONFORMANCE_RECOVERY: "1",
@@ -169,7 +169,7 @@ async function startProxy(t, server) {
   return Object.assign(proxy, {
     url: `http://127.0.0.1:${listener.address().port}`,
     path: server.path,
-    /** Cuts all connections when so many polls wait: a server learns only from a poll that its client is gone. */
+    /** Cuts all connections once this number of polls waits: a server learns only from a poll that its client is gone. */
     async cut(waiting) {
       while (polls.size < waiting) await next(proxy, "poll");
       cut();

@@ -1,4 +1,4 @@
-// What of Node's API reference the other tests do not reach, by its names.
+// The parts of Node's API reference that the other tests do not cover, by their names.
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
@@ -33,7 +33,7 @@ describe("the reference", () => {
       assert.deepEqual(await heard, [["all", { of: "you" }], ["all", { of: "you" }]]);
     });
 
-    test("`volatile` of the server and of a broadcast reaches who is ready to receive", async (t) => {
+    test("`volatile` of the server and of a broadcast reaches clients that are ready to receive", async (t) => {
       const [socket, other] = await severalConnected(t, server, way, 2);
       const heard = collect(other, "emitted");
       for (const kind of ["server.volatile", "socket.broadcast.volatile"]) {
@@ -80,7 +80,7 @@ describe("the reference", () => {
       assert.equal((await gone)[0], "io server disconnect");
     });
 
-    test("rooms are told of as they come and go", async (t) => {
+    test("rooms are reported when they are created and deleted", async (t) => {
       const [one, two, observer] = await severalConnected(t, server, way, 3);
       const told = collect(observer, "told");
       const room = `told-${way.settled}-${way.transports.length}`;
@@ -98,7 +98,7 @@ describe("the reference", () => {
       assert.equal(mine().filter(([what, id]) => what.startsWith("create") || what.startsWith("delete") || id).length, 6);
     });
 
-    test("an event middleware refuses, and those who hear all events hear the others", async (t) => {
+    test("an event middleware refuses events, and catch-all listeners hear the others", async (t) => {
       const socket = await connected(t, server, way);
       socket.emit("refused", () => assert.fail("the refused event was acknowledged"));
       const message = next(socket, "message");
@@ -141,7 +141,7 @@ describe("the options", () => {
     assert.match(error.message, /^(xhr poll|websocket) error$/);
   }
 
-  test("`transports`: only those that are named serve", async (t) => {
+  test("`transports`: only the named ones serve", async (t) => {
     const [polling, websocket] = [await started(t, { KINGLET_TRANSPORTS: "polling" }), await started(t, { KINGLET_TRANSPORTS: "websocket" })];
     await connected(t, polling, WAYS[1]);
     await refused(t, polling, WEBSOCKET);

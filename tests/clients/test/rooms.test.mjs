@@ -1,5 +1,5 @@
-// Rooms and who a broadcast reaches. Each test has rooms of its own; a fence from the sender tells when all it caused
-// has arrived, so that silence is known to be silence.
+// Rooms, and the receivers of broadcasts. Each test has rooms of its own. A fence, a last event of the sender, proves
+// that all earlier ones have arrived, so a client that heard nothing got nothing.
 
 import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
@@ -31,14 +31,14 @@ describe("rooms", async () => {
       assert.equal((await ask(socket, "rooms")).length, 104);
     });
 
-    /** Four clients: a and b in the one room, b and c in the other, d in none; what each hears of "news". */
+    /** Four clients: a and b in one room, b and c in another, d in none; with the "news" that each hears. */
     async function neighbours(t) {
       const [a, b, c, d] = await severalConnected(t, server, way, 4);
       const [one, two] = [unique("one"), unique("two")];
       await Promise.all([ask(a, "join", one), ask(b, "join", [one, two]), ask(c, "join", two)]);
       const all = [a, b, c, d];
       const logs = all.map((socket) => collect(socket, "news"));
-      /** Emits from a and returns which of the four heard it; more than once is a failure. */
+      /** Emits from a and returns which of the four heard it. Hearing it twice is a failure. */
       const reach = async (...emission) => {
         for (const log of logs) log.length = 0;
         a.emit(...emission);
@@ -65,7 +65,7 @@ describe("rooms", async () => {
       assert.equal(await reach("io-emit", "/custom", "news", 1), "");
     });
 
-    test("`to` leaves the sender out, and reaches who is in two rooms once", async (t) => {
+    test("`to` leaves the sender out, and reaches a member of two rooms once", async (t) => {
       const { b, c, one, two, reach } = await neighbours(t);
       assert.equal(await reach("to", { rooms: one }, "news", 1), "b");
       assert.equal(await reach("to", { rooms: two }, "news", 1), "bc");
@@ -75,7 +75,7 @@ describe("rooms", async () => {
       assert.equal(await reach("to", { rooms: [b.id, one, two, c.id] }, "news", 1), "bc");
     });
 
-    test("`in` reaches the sender too, and who is in two rooms once", async (t) => {
+    test("`in` reaches the sender too, and a member of two rooms once", async (t) => {
       const { a, one, two, reach } = await neighbours(t);
       assert.equal(await reach("in", { rooms: one }, "news", 1), "ab");
       assert.equal(await reach("in", { rooms: two }, "news", 1), "bc");
@@ -106,7 +106,7 @@ describe("rooms", async () => {
       assert.equal(await reach("in", { rooms: one, local: true }, "news", 1), "ab");
     });
 
-    test("who left a room hears it no more", async (t) => {
+    test("a socket that left a room does not hear it", async (t) => {
       const { b, one, reach } = await neighbours(t);
       await ask(b, "leave", one);
       assert.equal(await reach("in", { rooms: one }, "news", 1), "a");
@@ -114,7 +114,7 @@ describe("rooms", async () => {
       assert.equal(await reach("in", { rooms: one }, "news", 1), "ab");
     });
 
-    test("who disconnected is in no room, and comes back to none", async (t) => {
+    test("a socket that disconnected is in no room, and comes back to none", async (t) => {
       const { b, one, reach, a } = await neighbours(t);
       assert.equal(await ask(b, "track", one), "ok");
       const seen = farewell(a, one);

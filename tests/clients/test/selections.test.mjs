@@ -34,7 +34,7 @@ describe("selections", async () => {
       assert.deepEqual(await ask(socket, "broadcast-ack", { rooms: unique("empty"), timeout: 60_000 }, "question"), [null, []]);
     });
 
-    test("who does not answer in time is left out", async (t) => {
+    test("a client that does not answer in time is left out", async (t) => {
       const { room, sockets } = await roommates(t, 3);
       sockets[0].on("question", (answer) => answer("yes"));
       sockets[1].on("question", () => {});

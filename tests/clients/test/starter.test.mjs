@@ -1,4 +1,4 @@
-// The starter application: what `message-from-client` carries goes to everyone else.
+// The starter application: a `message-from-client` goes to everyone else.
 
 import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";

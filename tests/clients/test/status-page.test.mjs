@@ -34,7 +34,7 @@ describe("the status page", async () => {
 
   const card = (page, name) => page.locator(`[data-chart=${name}] .big`);
 
-  test("follows who is there and what passes", async (t) => {
+  test("shows clients and messages live", async (t) => {
     const { server, url } = await started(t);
     const page = await browser.visit(url, DESK);
     await page.locator("#state", { hasText: "healthy" }).waitFor();
@@ -52,7 +52,7 @@ describe("the status page", async () => {
     assert.ok(points >= 2, `${points} points`);
   });
 
-  test("sends an event to those it is for, with the token and not without", async (t) => {
+  test("sends an event to its room, with the token and not without", async (t) => {
     const { server, url } = await started(t);
     const socket = await connected(t, server);
     const page = await browser.visit(url, DESK);
@@ -78,7 +78,7 @@ describe("the status page", async () => {
     await page.locator("#answer.bad", { hasText: "/<i>no</i>" }).waitFor();
   });
 
-  test("fits a phone, and is dark where that is wished", async (t) => {
+  test("fits a phone, and has a dark mode", async (t) => {
     const { url } = await started(t);
     const look = async (window) => {
       const page = await browser.visit(url, window);

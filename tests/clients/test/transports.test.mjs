@@ -1,4 +1,4 @@
-// Handshake, upgrade, heartbeat, and what may not pass the door.
+// Handshake, upgrade, heartbeat, and refusals.
 
 import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
@@ -68,7 +68,7 @@ describe("transports", async () => {
     assert.equal((await fetch(server.url)).status, 200);
   });
 
-  test("what is sent during the upgrade arrives once and in order, both ways, for many clients at once", async (t) => {
+  test("messages during the upgrade arrive once and in order, both ways, for many clients at once", async (t) => {
     const clients = 40;
     const early = await Promise.all(Array.from({ length: clients }, () => talkThroughUpgrade(t)));
     assert.ok(early.some((sent) => sent > 0), "every upgrade was over before the first message");

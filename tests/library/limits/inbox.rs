@@ -9,7 +9,7 @@ use kinglet::{Config, Limits};
 
 use crate::support::{Client, Server, config, one_shard, receive};
 
-/// Long enough for what must not happen.
+/// Long enough to notice something that must not happen.
 const SHORT: Duration = Duration::from_millis(200);
 
 /// Room for a few messages of a thousand bytes.
@@ -21,7 +21,7 @@ fn argument() -> String {
     "x".repeat(1000)
 }
 
-/// A server whose event `hold` holds its event loop until the test lets go, and which relays `note` to the others.
+/// A server whose event `hold` blocks the event loop until the test lets go. It relays `note` to the others.
 fn start(config: Config) -> (Server, Receiver<()>, Sender<()>) {
     let (held, holds) = channel();
     let (let_go, released) = channel();

@@ -1,4 +1,4 @@
-//! The limits of what sessions keep for as long as they live.
+//! The limits of the bytes that sessions keep for their lives.
 
 use std::sync::mpsc::{Receiver, channel};
 
@@ -6,7 +6,7 @@ use kinglet::{Config, Limits};
 
 use crate::support::{Client, Polling, Server, WebSocket, event, expect_busy, one_shard, raw, receive};
 
-/// A server whose clients may join rooms, and keep data, by these events; it tells what became of the joins.
+/// A server that lets clients join rooms and store data. It reports the results of the joins.
 fn keeping(limits: Limits) -> (Server, Receiver<Result<(), String>>) {
     let (sender, joins) = channel();
     let server = Server::start(Config { limits, ..one_shard() }, |server| {
@@ -42,7 +42,7 @@ fn is_refused(joined: Result<(), String>, by: &str) {
     assert!(error.contains(by), "{error}");
 }
 
-/// All that a server keeps is let go with the sessions.
+/// Checks that all kept bytes are freed with the sessions.
 fn assert_all_is_let_go(server: &Server) {
     server.wait_until("all gone", |metrics| metrics.sessions == 0 && metrics.kept_bytes == 0);
 }
@@ -107,7 +107,7 @@ pub fn a_session_that_keeps_too_much_joins_no_more() -> Server {
     let mut client = Client::connect(&server);
     let fits = (0..100).take_while(|number| join(&mut client, &joins, 100, *number).is_ok()).count();
     assert!((5..20).contains(&fits), "{fits} rooms");
-    // What is left may be taken again.
+    // Freed bytes may be used again.
     client.emit("\"leave\",100,0");
     assert_eq!(join(&mut client, &joins, 100, fits), Ok(()));
     is_refused(join(&mut client, &joins, 100, 99), "session_memory");
@@ -120,7 +120,7 @@ pub fn a_session_that_keeps_too_much_joins_no_more() -> Server {
     server
 }
 
-pub fn those_that_keep_most_are_closed_when_all_keep_too_much() -> Server {
+pub fn the_largest_sessions_are_closed_when_all_keep_too_much() -> Server {
     let (server, _) = keeping(Limits { sessions_memory: Some(400_000), ..Limits::default() });
     let mut modest: Vec<Client> = (0..3).map(|_| Client::connect(&server)).collect();
     let mut greedy: Vec<Client> = (0..5).map(|_| Client::connect(&server)).collect();
@@ -142,12 +142,12 @@ pub fn those_that_keep_most_are_closed_when_all_keep_too_much() -> Server {
 }
 
 #[test]
-fn no_session_begins_while_all_keep_as_much_as_they_may() {
+fn no_session_begins_at_the_limit_of_kept_bytes() {
     let (server, _) = keeping(Limits { sessions_memory: Some(1000), ..Limits::default() });
     let mut sessions = Vec::new();
     while server.metrics().kept_bytes <= 1000 {
         sessions.push(Polling::open(&server));
-        // What is kept is told when a turn ends: an answer of the next proves that it has.
+        // The gauge is set at a turn's end. An answer in the next turn proves that it is.
         server.assert_well();
     }
     let mut refused = server.connect();

@@ -1,4 +1,4 @@
-//! The memory guard, with less memory than any process has in use.
+//! The memory guard, with less memory than any process uses.
 
 use std::sync::mpsc::channel;
 use std::time::Instant;
@@ -27,7 +27,7 @@ pub fn a_session_without_memory_for_it_gets_503() -> Server {
     server
 }
 
-/// Waits until the guard has closed so many. It looks when something happens.
+/// Waits until the guard has closed `clients` clients. It looks when something happens.
 fn wait_until_shed(server: &Server, clients: u64) {
     let begin = Instant::now();
     while server.hits("memory_shed") < clients {
@@ -37,7 +37,7 @@ fn wait_until_shed(server: &Server, clients: u64) {
     assert_eq!(server.hits("memory_shed"), clients);
 }
 
-pub fn those_that_hold_most_are_closed_and_who_holds_little_is_not() -> Server {
+pub fn clients_that_hold_most_are_closed_and_one_that_holds_little_is_not() -> Server {
     let server = start(Limits { memory_refuse: None, ..Limits::default() });
     let mut reading = Client::connect(&server);
     let mut deaf = Client::connect(&server);

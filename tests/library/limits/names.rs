@@ -1,4 +1,4 @@
-//! The limits of what clients make by naming it, and of work that waits for a thread.
+//! The limits of namespaces that clients make by naming them, and of work that waits for a thread.
 
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
@@ -14,7 +14,7 @@ fn with_any_namespace(limits: Limits) -> Server {
     })
 }
 
-pub fn one_namespace_too_many_is_not_made() -> Server {
+pub fn a_namespace_beyond_the_limit_is_not_made() -> Server {
     let server = with_any_namespace(Limits { dynamic_namespaces: 1, ..Limits::default() });
     let mut client = Client::connect(&server);
     client.ws.send_text("40/a,");
@@ -32,7 +32,7 @@ pub fn a_namespace_with_a_name_too_long_is_not_made() -> Server {
     server
 }
 
-/// A server whose one blocking thread is busy while `count` more events come for it.
+/// A server with one blocking thread, which is busy while `count` more events come for it.
 fn busy(limits: Limits, count: usize) -> Server {
     let ((began, begins), (go, goes)) = (channel(), channel::<()>());
     let goes = Arc::new(Mutex::new(goes));
@@ -55,7 +55,7 @@ fn busy(limits: Limits, count: usize) -> Server {
     server
 }
 
-pub fn an_event_too_many_for_the_threads_is_refused() -> Server {
+pub fn an_event_beyond_the_queue_of_the_threads_is_refused() -> Server {
     busy(Limits { blocking_queue: 1, ..Limits::default() }, 2)
 }
 

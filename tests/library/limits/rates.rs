@@ -6,7 +6,7 @@ use kinglet::{Config, Limits};
 
 use crate::support::{Client, Frame, Polling, Server, WebSocket, event, one_shard, receive};
 
-/// A server that answers `ask` and `chunk` with their numbers, and whose clients may send so much.
+/// A server with these rate limits. It answers `ask` and `chunk` with their numbers.
 fn bounded(message_rate: Option<usize>, byte_rate: Option<usize>) -> Server {
     answering(one_shard(), Limits { message_rate, byte_rate, ..Limits::default() })
 }
@@ -42,7 +42,7 @@ pub fn a_websocket_that_sends_too_many_is_held_up_and_loses_nothing() -> Server 
         (0..250).flat_map(|number| WebSocket::masked_frame(0x81, ask(number).as_bytes())).collect();
     client.ws.connection.send(&questions);
     client.ws.expect_text(&answer(0));
-    // What others send meanwhile is not held up with it.
+    // Other clients are not held up with it.
     other.ws.send_text(&ask(7));
     other.ws.expect_text(&answer(7));
     for number in 1..250 {
@@ -68,9 +68,9 @@ pub fn a_polling_client_that_sends_too_many_is_held_up_and_loses_nothing() -> Se
     server
 }
 
-/// Uploads in chunks, of which each is sent when the one before is acknowledged: held up for 13 s, and never closed. Chunks are
-/// shorter and longer than a read, and one is as long as all the time.
-pub fn who_waits_for_each_answer_is_never_closed() -> Server {
+/// An upload in chunks, each sent when the one before is acknowledged, is held up for 13 s and never closed. Chunks are shorter
+/// and longer than a read, and one alone takes longer than the time limit.
+pub fn a_client_that_waits_for_each_answer_is_never_closed() -> Server {
     const UPLOAD: usize = 1_500_000;
     let config = Config { max_http_buffer_size: 2 * UPLOAD, ..one_shard() };
     let server = answering(config, Limits { byte_rate: Some(100_000), ..Limits::default() });
@@ -89,8 +89,8 @@ pub fn who_waits_for_each_answer_is_never_closed() -> Server {
     server
 }
 
-/// What was kept while a client was away comes at once, and for 12 s it is held up for that.
-pub fn who_has_sent_a_burst_is_not_closed() -> Server {
+/// A client's backlog comes at once and is held up for 12 s.
+pub fn a_client_that_sends_a_backlog_is_not_closed() -> Server {
     let server = bounded(Some(10), None);
     let mut client = Client::connect(&server);
     client.ws.connection.send(&WebSocket::masked_frame(0x81, ask(7).as_bytes()).repeat(140));
@@ -100,7 +100,7 @@ pub fn who_has_sent_a_burst_is_not_closed() -> Server {
     server
 }
 
-pub fn who_goes_on_is_closed_with_1008() -> Server {
+pub fn a_client_that_never_pauses_is_closed_with_1008() -> Server {
     let limits = Limits { message_rate: Some(10), ..Limits::default() };
     let server = closes_a_flood(limits, &event("\"nothing\""), 20_000);
     let received = server.metrics().received;
@@ -108,7 +108,7 @@ pub fn who_goes_on_is_closed_with_1008() -> Server {
     server
 }
 
-pub fn who_goes_on_with_bytes_is_closed_with_1008() -> Server {
+pub fn a_client_that_never_pauses_its_bytes_is_closed_with_1008() -> Server {
     let limits = Limits { byte_rate: Some(100_000), ..Limits::default() };
     closes_a_flood(limits, &event(&format!("\"long\",\"{}\"", "x".repeat(10_000))), 300)
 }
@@ -126,7 +126,7 @@ fn closes_a_flood(limits: Limits, message: &str, times: usize) -> Server {
     server
 }
 
-pub fn who_sends_too_many_bytes_is_held_up() -> Server {
+pub fn a_client_that_sends_too_many_bytes_is_held_up() -> Server {
     let server = bounded(None, Some(10_000));
     let mut client = Client::connect(&server);
     client.emit(&format!("\"long\",\"{}\"", "x".repeat(30_000)));
@@ -142,7 +142,7 @@ pub fn who_sends_too_many_bytes_is_held_up() -> Server {
     server
 }
 
-/// The session ends while a POST of its waits: nobody hears of the rest, and both requests are answered.
+/// The session ends while a POST of it waits: the rest of the POST reaches no handler, and both requests are answered.
 pub fn a_session_that_ends_meanwhile_answers_its_post() -> Server {
     let server = bounded(Some(10), None);
     let (session, id) = Polling::connected(&server);

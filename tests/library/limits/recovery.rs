@@ -1,4 +1,4 @@
-//! The limits of what is kept for clients that may come back.
+//! The limits of recovery: events and sockets that are kept for clients to come back.
 
 use kinglet::{Config, Limits, Recovery};
 use serde_json::Value;
@@ -18,7 +18,7 @@ fn recovering(limits: Limits) -> Server {
     })
 }
 
-/// Connects so; gives the socket's id, the private id, and the offset of the greeting.
+/// Connects with this CONNECT; returns the socket's id, the private id, and the offset of the greeting.
 fn connect(server: &Server, connect: &str) -> (WebSocket, [String; 3]) {
     let (mut ws, _) = WebSocket::open(server);
     ws.send_text(connect);

@@ -19,7 +19,7 @@ fn assert_last_answer(mut connection: Connection, status: u16) {
     connection.expect_end();
 }
 
-pub fn a_session_on_one_connection_too_many_gets_503() -> Server {
+pub fn a_session_on_a_connection_beyond_the_limit_gets_503() -> Server {
     let server = limited(Limits { max_connections: Some(2), ..Limits::default() });
     let mut connections = [server.connect(), server.connect()];
     for connection in &mut connections {
@@ -97,7 +97,7 @@ pub fn requests_that_wait_leave_room_for_health_checks() -> Server {
 
 pub fn a_session_too_many_in_a_second_gets_503() -> Server {
     let server = limited(Limits { accept_rate: Some(1), ..Limits::default() });
-    // At one a second; a server that let all in would open many more before the first is refused.
+    // The limit is one a second. A server without it would open many more before the first refusal.
     let answers = (0..).map(|_| {
         let mut connection = server.connect();
         connection.send(raw("GET", "polling", "").as_bytes());
@@ -258,7 +258,7 @@ pub fn an_idle_connection_is_closed() -> Server {
     connection.expect_end();
     assert_eq!(server.hits("keep_alive"), 1);
 
-    // A GET that is held is no idling.
+    // A connection with a held GET is not idle.
     let (session, _) = Polling::connected(&server);
     let mut held = session.hold(&server);
     let mut idle = server.connect();

@@ -1,4 +1,4 @@
-//! The limits of time that sessions have.
+//! The time limits of sessions.
 
 use std::sync::mpsc::channel;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! The limits of what waits for clients that do not read.
+//! The limits of slow consumers: clients that do not read their output.
 
 use std::sync::mpsc::channel;
 use std::time::Duration;
@@ -20,7 +20,7 @@ fn emit_long(server: &Server, to: &str, length: usize) {
     server.wait_until("delivered", |metrics| metrics.delivered > before);
 }
 
-/// A server with these limits that tells why its sockets left, and which.
+/// A server with these limits. It reports which sockets left, and why.
 fn start(limits: Limits) -> (Server, std::sync::mpsc::Receiver<(String, String)>) {
     let (sender, reasons) = channel();
     let server = Server::start(Config { limits, ..one_shard() }, |server| {
@@ -113,7 +113,7 @@ pub fn a_stalled_connection_is_cut_off() -> Server {
 }
 
 #[test]
-fn a_close_frame_that_was_read_late_must_be_answered_all_the_same() {
+fn a_close_frame_that_was_read_late_must_still_be_answered() {
     let limits = Limits { close_timeout: SHORT, ..Limits::default() };
     let server = Server::start(Config { limits, ..one_shard() }, |_| {});
     let mut client = Client::connect(&server);

@@ -8,7 +8,7 @@ use kinglet::{AckError, Answers, Config, Limits, MissingAnswers};
 use super::limited;
 use crate::support::{Client, Frame, Server, WebSocket, one_shard, receive, socket_id};
 
-/// A server whose sockets send their test the reason why they leave, if `act` makes a client hit a limit.
+/// Runs `act` on a client that is to hit a limit. Returns the server, and the reason with which the socket left.
 fn reason_after(config: Config, act: impl FnOnce(&mut Client)) -> (Server, String) {
     let (sender, reasons) = channel();
     let server = Server::start(config, |server| {
@@ -90,7 +90,7 @@ pub fn one_namespace_too_many_is_refused() -> Server {
     server
 }
 
-/// A server whose clients join and leave rooms, and hear what came of it.
+/// A server that lets clients join and leave rooms, and answers with the result.
 fn with_rooms(limits: Limits) -> Server {
     Server::start(Config { limits, ..one_shard() }, |server| {
         let root = server.of("/");
@@ -123,7 +123,7 @@ pub fn a_socket_in_too_many_rooms_joins_no_more() -> Server {
     server
 }
 
-pub fn no_room_too_many_comes_into_being() -> Server {
+pub fn a_room_beyond_the_limit_is_not_created() -> Server {
     let server = with_rooms(Limits { rooms: 2, ..Limits::default() });
     let (mut one, mut other) = (Client::connect(&server), Client::connect(&server));
     ["a", "b"].iter().for_each(|room| assert_eq!(join(&mut one, room), "430[null]"));
@@ -186,7 +186,7 @@ pub fn an_answer_too_many_to_a_broadcast_is_missing() -> Server {
     server
 }
 
-pub fn a_collection_too_many_ends_the_one_with_the_most_time_left() -> Server {
+pub fn a_collection_beyond_the_limit_ends_the_one_with_the_most_time_left() -> Server {
     let (sender, answers) = channel();
     let server = limited(Limits { collections: 2, ..Limits::default() });
     let mut client = Client::connect(&server);
@@ -211,7 +211,7 @@ pub fn a_collection_too_many_ends_the_one_with_the_most_time_left() -> Server {
 }
 
 #[test]
-fn a_server_of_no_limits_met_has_counted_none() {
+fn a_server_that_meets_no_limit_counts_none() {
     let server = limited(Limits::default());
     let (mut ws, _) = WebSocket::open(&server);
     ws.send_text("40");

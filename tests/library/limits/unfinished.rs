@@ -1,4 +1,4 @@
-//! The limits of what clients have half sent.
+//! The limits of half-sent messages and packets.
 
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
@@ -9,13 +9,13 @@ use crate::support::{Client, Frame, Polling, Server, WebSocket, one_shard, recei
 
 const SHORT: Duration = Duration::from_millis(50);
 
-/// An event that announces so many attachments.
+/// An event that announces this number of attachments.
 fn announcing(attachments: usize) -> String {
     let placeholders: Vec<_> = (0..attachments).map(|num| format!("{{\"_placeholder\":true,\"num\":{num}}}")).collect();
     format!("45{attachments}-[\"parts\",{}]", placeholders.join(","))
 }
 
-/// A server that tells who left and why, and answers an event with attachments by how many there were.
+/// A server that reports which sockets left and why. It answers an event with its number of attachments.
 fn start(config: Config) -> (Server, Receiver<(String, String)>) {
     let (sender, left) = channel();
     let server = Server::start(config, |server| {
@@ -27,7 +27,7 @@ fn start(config: Config) -> (Server, Receiver<(String, String)>) {
     (server, left)
 }
 
-pub fn those_with_the_most_half_sent_are_cut_off() -> Server {
+pub fn clients_with_the_most_half_sent_are_cut_off() -> Server {
     let limits = Limits { unfinished: Some(40_000), ..Limits::default() };
     let (server, left) = start(Config { limits, ..one_shard() });
 

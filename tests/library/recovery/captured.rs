@@ -1,4 +1,4 @@
-//! A client comes back as it did to the Node server, whose packets were captured.
+//! Recovery against packets that were captured from the Node server.
 
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
@@ -11,13 +11,13 @@ use crate::support::{Frame, Handled, Server, WebSocket, receive};
 
 const VECTORS: &str = include_str!("../../vectors/socket-io-recovery.json");
 
-/// What the client hears, but for the offsets at the end.
+/// The client's events, without the offsets at the end.
 const ONE: &str = r#"42["one","x"]"#;
 const DIRECT: &str = r#"42["direct",1]"#;
 const BIN: &str = r#"451-["bin",{"_placeholder":true,"num":0}]"#;
 const MISSED: &str = r#"42["missed",1]"#;
 
-/// The server that was captured. The rooms and data of a socket that came back are told to the test.
+/// The server that was captured. It reports the rooms and data of a socket that came back to the test.
 fn start() -> (Server, Receiver<String>) {
     let (sender, recovered) = channel();
     let server = Server::start(on(2), |server| {
@@ -44,7 +44,7 @@ fn welcome(socket: &Socket) -> Handled {
     Ok(everybody.to("room1").emit("bin", Binary::from(vec![1]))?)
 }
 
-/// The client of the first connection, by what it was told.
+/// The client of the first connection, with the ids and offsets that it was told.
 struct Lost {
     answer: Answer,
     /// The offsets of its events.
@@ -96,7 +96,7 @@ fn a_client_comes_back_as_with_the_node_server() {
 }
 
 #[test]
-fn an_unknown_client_or_offset_is_a_new_one_as_with_the_node_server() {
+fn an_unknown_client_or_offset_begins_anew_as_with_the_node_server() {
     let (server, _recovered) = start();
     let Lost { answer: lost, one, .. } = Lost::of(&server);
     let unknown = Answer { sid: lost.sid.clone(), pid: "A".repeat(20) };
@@ -108,6 +108,6 @@ fn an_unknown_client_or_offset_is_a_new_one_as_with_the_node_server() {
         assert!(fresh.sid != lost.sid && fresh.pid != lost.pid, "{claim}");
         event(&mut ws, ONE);
     }
-    // Only the first two were claims that might have been true.
+    // Only the first two claims were plausible.
     assert_eq!((server.metrics().recovered, server.metrics().not_recovered), (0, 2));
 }

@@ -1,4 +1,4 @@
-//! What clients may claim to have been, rightly or not.
+//! Claims of clients to lost sockets, right and wrong.
 
 use super::{Answer, enter, event, on};
 use crate::support::{Server, WebSocket, receive};
@@ -18,7 +18,7 @@ fn start() -> (Server, std::sync::mpsc::Receiver<()>) {
     (server, left)
 }
 
-/// A client, what it is known by, and the offset of its welcome.
+/// A client, its ids, and the offset of its welcome.
 fn connect(server: &Server) -> (WebSocket, Answer, String) {
     let mut ws = enter(server, "40");
     let answer = Answer::parse(&ws.text());
@@ -27,7 +27,7 @@ fn connect(server: &Server) -> (WebSocket, Answer, String) {
 }
 
 #[test]
-fn a_claim_that_cannot_be_true_is_ignored() {
+fn an_impossible_claim_is_ignored() {
     let (server, left) = start();
     let (ws, Answer { sid, pid }, offset) = connect(&server);
     drop(ws);
@@ -56,7 +56,7 @@ fn a_claim_that_cannot_be_true_is_ignored() {
         drop(ws);
         receive(&left);
     }
-    // The socket is still there for the client that it belongs to, however its text is written.
+    // The socket is still there for its own client, however the claim is formatted.
     let (mut ws, _) = WebSocket::open(&server);
     let escaped = pid.replacen(&pid[..1], &format!("\\u{:04x}", pid.as_bytes()[0]), 1);
     ws.send_text(&format!(r#"40{{"token":[],"pid":"{escaped}","offset":"{offset}"}}"#));
@@ -65,7 +65,7 @@ fn a_claim_that_cannot_be_true_is_ignored() {
 }
 
 #[test]
-fn a_socket_is_of_its_namespace() {
+fn a_socket_is_recovered_in_its_own_namespace_only() {
     let (server, left) = start();
     let (ws, first, offset) = connect(&server);
     drop(ws);
@@ -78,7 +78,7 @@ fn a_socket_is_of_its_namespace() {
 }
 
 #[test]
-fn a_socket_whose_client_is_there_is_not_given_away() {
+fn a_socket_with_a_connected_client_is_not_given_away() {
     let (server, left) = start();
     let (mut there, first, mut offset) = connect(&server);
     for _ in 0..2 {

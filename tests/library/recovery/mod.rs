@@ -16,7 +16,7 @@ fn on(shards: usize) -> Config {
     Config { recovery: Some(Recovery::default()), ..config(shards) }
 }
 
-/// What the answer to a CONNECT says.
+/// The content of the answer to a CONNECT.
 struct Answer {
     sid: String,
     pid: String,
@@ -31,7 +31,7 @@ impl Answer {
         Self { sid, pid }
     }
 
-    /// The CONNECT of a client that had this.
+    /// The CONNECT of a client that claims this socket.
     fn claim(&self, offset: &str) -> String {
         format!("40{{\"pid\":\"{}\",\"offset\":\"{offset}\"}}", self.pid)
     }
@@ -49,20 +49,20 @@ fn event(ws: &mut WebSocket, event: &str) -> String {
     offset_of(&packet, event)
 }
 
-/// A WebSocket on which a CONNECT was sent.
+/// A WebSocket with this CONNECT sent on it.
 fn enter(server: &Server, connect: &str) -> WebSocket {
     let (mut ws, _) = WebSocket::open(server);
     ws.send_text(connect);
     ws
 }
 
-/// The connection is lost, and the session has ended.
+/// Loses the connection, and waits for the session's end.
 fn lose(server: &Server, ws: WebSocket) {
     drop(ws);
     server.wait_until("gone", |metrics| metrics.sessions == 0);
 }
 
-/// A server whose sockets have a room, data, and events to ask for, and whose test hears of them.
+/// A server whose sockets have a room, data, and events to ask for. It reports changes to the test.
 fn start(config: Config) -> (Server, Receiver<String>) {
     let (sender, heard) = channel();
     let server = Server::start(config, |server| {
@@ -93,7 +93,7 @@ fn start(config: Config) -> (Server, Receiver<String>) {
 }
 
 #[test]
-fn a_client_finds_the_namespace_that_it_had_alone() {
+fn a_client_alone_in_a_namespace_finds_it_again() {
     let server = Server::start(on(2), |server| {
         server.of_dynamic(|_| true).on_connect(|socket| socket.emit("hello", socket.recovered()));
     });
@@ -169,7 +169,7 @@ fn middlewares_are_skipped_unless_they_are_to_be_asked() {
 }
 
 #[test]
-fn a_client_that_missed_too_much_is_a_new_one() {
+fn a_client_that_missed_too_much_begins_anew() {
     let limits = Limits { queued_per_client: Some(10_000), ..Limits::default() };
     let (server, heard) = start(Config { limits, ..on(1) });
     let mut ws = enter(&server, "40");
@@ -186,7 +186,7 @@ fn a_client_that_missed_too_much_is_a_new_one() {
 }
 
 #[test]
-fn what_is_kept_is_forgotten_in_time() {
+fn kept_events_and_sockets_are_forgotten_in_time() {
     let recovery = Recovery { max_disconnection_duration: Duration::from_millis(1), ..Recovery::default() };
     let (server, heard) = start(Config { recovery: Some(recovery), ..config(1) });
     let mut ws = enter(&server, "40");
@@ -196,7 +196,7 @@ fn what_is_kept_is_forgotten_in_time() {
     drop(ws);
     receive(&heard);
     assert_eq!(receive(&heard), "transport close");
-    // At some time it is too late for good.
+    // From some time on it is too late.
     let sid = || {
         let mut ws = enter(&server, &first.claim(&offset));
         Answer::parse(&ws.text()).sid
@@ -235,7 +235,7 @@ fn without_recovery_a_claim_is_nothing_but_auth() {
 }
 
 #[test]
-fn what_is_sent_to_a_socket_while_it_leaves_waits_for_it() {
+fn messages_to_a_leaving_socket_wait_for_its_return() {
     let (sender, left) = channel();
     let server = Server::start(on(1), |server| {
         let (after, handles) = (sender.clone(), sender);
@@ -264,14 +264,14 @@ fn what_is_sent_to_a_socket_while_it_leaves_waits_for_it() {
     }
     assert_eq!(Answer::parse(&ws.text()).sid, first.sid);
     event(&mut ws, r#"42["welcome",true]"#);
-    // A handle from before sends to the socket of now, and does nothing else to it.
+    // A handle from before the loss can send to the socket of now, and do nothing else to it.
     handle.disconnect(false);
     handle.emit("handle", ()).expect("an event");
     event(&mut ws, r#"42["handle"]"#);
 }
 
 #[test]
-fn clients_of_protocol_3_are_as_they_were() {
+fn clients_of_protocol_3_are_not_recovered() {
     let server = Server::start(Config { allow_eio3: true, ..on(1) }, |server| {
         server.of("/").on_connect(|socket| -> Handled {
             socket.emit("to it", socket.recovered())?;

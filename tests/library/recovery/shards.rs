@@ -14,12 +14,12 @@ fn shard(sid: &str) -> u8 {
     Sid::parse(sid).expect("a sid").shard
 }
 
-/// A server of two shards, each of which a test can hold up.
+/// A server of two shards that a test can block.
 struct Busy {
     server: Server,
-    /// Hears of a shard that is held up.
+    /// Reports that a shard is blocked.
     held: Receiver<()>,
-    /// Lets it go on.
+    /// Lets the blocked shard go on.
     go_on: Sender<()>,
 }
 
@@ -42,7 +42,7 @@ impl Busy {
         Self { server, held, go_on }
     }
 
-    /// A session of that shard that has joined nothing yet.
+    /// A session of that shard that has not joined a namespace yet.
     fn open(&self, on: u8) -> WebSocket {
         loop {
             // The kernel chooses the shard by the ports.
@@ -62,7 +62,7 @@ impl Busy {
         (ws, answer, offset)
     }
 
-    /// Holds up the shard of that client.
+    /// Blocks the shard of that client.
     fn hold(&self, client: &mut WebSocket) {
         client.send_text(r#"42["hold"]"#);
         receive(&self.held);
@@ -74,7 +74,7 @@ impl Busy {
 }
 
 #[test]
-fn a_client_may_be_back_before_its_shard_has_missed_it() {
+fn a_client_may_be_back_before_its_shard_notices_the_loss() {
     let busy = Busy::start();
     let (lost, first, offset) = busy.connect(0);
     let (mut holder, ..) = busy.connect(0);
@@ -102,7 +102,7 @@ fn a_shard_that_is_behind_catches_up_before_a_client_is_back() {
     busy.hold(&mut holder);
     busy.server.handle().emit("while held up", ()).expect("an event");
     event(&mut witness, r#"42["while held up"]"#);
-    // One client that comes back goes again while it waits; what it was waits for the next.
+    // A client that comes back leaves again while it waits. Its lost socket stays for its next return.
     gone_again.send_text(&first.claim(&offset));
     drop(gone_again);
     busy.let_go();
@@ -123,7 +123,7 @@ fn a_shard_that_is_behind_catches_up_before_a_client_is_back() {
 }
 
 #[test]
-fn a_shard_waits_for_no_thread_that_waits_for_another_server() {
+fn a_shard_does_not_wait_for_a_thread_that_waits_for_another_server() {
     let busy = Busy::with(Limits { inbox: 1, ..Limits::default() });
     let (mut holder, ..) = busy.connect(0);
     let passed_on = busy.server.handle().of("/");
@@ -201,7 +201,7 @@ fn a_socket_that_came_back_is_reached_as_before() {
 fn broadcasts_of_several_threads_go_on_while_a_client_comes_and_goes() {
     const ROUNDS: u32 = 40;
     const EACH: u32 = 50;
-    // The client reads so little that what it has yet to get is more than the share of a socket by default.
+    // The client reads so little that its missed events exceed the default share of one socket.
     let limits = Limits { recovery_packets: 256 * 1024 * 1024, ..Limits::default() };
     let (server, heard) = start(Config { limits, ..on(4) });
     let senders = ["a", "b"].map(|name| {
@@ -222,7 +222,7 @@ fn broadcasts_of_several_threads_go_on_while_a_client_comes_and_goes() {
     ws.send_text(r#"42["direct",1]"#);
     let mut offset = event(&mut ws, r#"42["direct",1]"#);
     let mut received = [0, 0];
-    // Whatever is read counts as received; the answer to the CONNECT comes among it.
+    // Everything that is read counts as received. The answer to the CONNECT comes in between.
     let mut read = |ws: &mut WebSocket, offset: &mut String| {
         let packet = ws.text();
         let Some(json) = packet.strip_prefix("42") else {

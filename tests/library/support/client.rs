@@ -1,4 +1,4 @@
-//! Socket.IO clients: one over a WebSocket, and a session on polling whose requests go over fresh connections.
+//! Socket.IO clients: one over a WebSocket, and a polling session that opens a connection for each request.
 
 use std::net::SocketAddr;
 
@@ -24,11 +24,11 @@ impl Client {
         Self { ws, id, shard: shard(&sid) }
     }
 
-    /// So many clients, of whom at least one is on each shard.
+    /// `count` or more clients, at least one on each shard.
     pub fn connect_many(server: &Server, count: usize, shards: u8) -> Vec<Self> {
         let mut clients: Vec<_> = (0..count).map(|_| Self::connect(server)).collect();
         for shard in 0..shards {
-            // The kernel chooses the shard by the ports: some choice hits it soon.
+            // The kernel chooses the shard by the ports, so a few attempts reach every shard.
             while clients.iter().all(|client| client.shard != shard) {
                 clients.push(Self::connect(server));
             }
@@ -125,7 +125,7 @@ impl Polling {
         self.post(body).assert_is(200, "ok");
     }
 
-    /// A GET that is held by the server, which must have one shard.
+    /// A held GET. The server must have one shard.
     pub fn hold(&self, server: &Server) -> Connection {
         self.hold_with(server, "")
     }

@@ -23,7 +23,7 @@ use std::time::Duration;
 /// Bound on every wait for the server: no correct answer takes as long, however loaded the machine.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Panics unless the answer is that there is no room now, and the last.
+/// Panics unless the answer is a 503 that ends the connection.
 pub fn expect_busy(connection: &mut Connection) {
     let answer = connection.response();
     answer.assert_is(503, "");
@@ -31,5 +31,5 @@ pub fn expect_busy(connection: &mut Connection) {
     connection.expect_end();
 }
 
-/// What a handler returns that uses `?`.
+/// The result of a handler that uses `?`.
 pub type Handled = Result<(), Box<dyn std::error::Error>>;

@@ -9,7 +9,7 @@ use kinglet::{Config, Handle, Metrics, Running};
 
 use super::{Connection, PATIENCE};
 
-/// Settings of a server on a free port, with so many shards.
+/// Settings of a server on a free port, with `shards` shards.
 pub fn config(shards: usize) -> Config {
     Config { address: Ipv4Addr::LOCALHOST.into(), port: 0, shards: Some(shards), ..Config::default() }
 }
@@ -19,7 +19,7 @@ pub fn one_shard() -> Config {
     config(1)
 }
 
-/// What a handler sent to the test.
+/// The next value that a handler sent to the test.
 pub fn receive<T>(receiver: &Receiver<T>) -> T {
     receiver.recv_timeout(PATIENCE).expect("a handler was called")
 }
@@ -69,7 +69,7 @@ impl Server {
         hits.unwrap_or_else(|| panic!("no limit {limit}")).1
     }
 
-    /// Waits until the metrics are as wished.
+    /// Waits until the metrics satisfy `wished`.
     pub fn wait_until(&self, what: &str, wished: impl Fn(&Metrics) -> bool) {
         let begin = Instant::now();
         while !wished(&self.metrics()) {
@@ -78,7 +78,7 @@ impl Server {
         }
     }
 
-    /// Waits until the limit has been hit, and so often.
+    /// Waits until the limit has been hit `times` times.
     pub fn wait_for_hits(&self, limit: &str, times: u64) {
         self.wait_until(&format!("{times} times at {limit}"), |_| self.hits(limit) >= times);
         assert_eq!(self.hits(limit), times, "{limit}");

@@ -1,4 +1,4 @@
-//! A certificate authority of the test's own, and a certificate of it for `localhost` and 127.0.0.1.
+//! A certificate authority for one test, and its certificate for `localhost` and 127.0.0.1.
 
 use std::fs;
 use std::path::PathBuf;

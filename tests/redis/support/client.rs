@@ -1,4 +1,4 @@
-//! A bare client of Redis, that judges from outside.
+//! A bare client of Redis, which checks from outside.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
@@ -14,7 +14,7 @@ impl Client {
         Self(BufReader::new(stream))
     }
 
-    /// Sends a command, whose words hold no spaces, and gives its reply: a text, a number, an error, or the texts of an
+    /// Sends a command of words without spaces and returns its reply: a text, a number, an error, or the texts of an
     /// array with spaces between.
     pub fn ask(&mut self, command: &str) -> String {
         self.0.get_mut().write_all(format!("{command}\r\n").as_bytes()).unwrap();
@@ -45,7 +45,7 @@ impl Client {
         }
     }
 
-    /// Subscribes, and then [`message`](Self::message) gives what comes.
+    /// Subscribes; from then on [`message`](Self::message) returns the messages.
     pub fn subscribe(&mut self, channel: &str) {
         assert_eq!(self.ask(&format!("SUBSCRIBE {channel}")), format!("subscribe {channel} 1"));
     }

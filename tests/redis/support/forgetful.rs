@@ -1,4 +1,4 @@
-//! A server that takes what is published, and sometimes ends a connection before it has answered.
+//! A server that takes published messages, and sometimes ends a connection before it has answered.
 
 use std::io::Write;
 use std::net::{TcpListener, TcpStream};
@@ -16,7 +16,8 @@ pub struct Forgetful {
 }
 
 impl Forgetful {
-    /// One that so often answers no PUBLISH on a connection, and ends it at the one of this number; then it answers all.
+    /// A server that ends its first `breaks` connections at the PUBLISH of number `at`, without an answer to any. Then it
+    /// answers all.
     pub fn start(at: usize, breaks: usize) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -33,7 +34,7 @@ impl Forgetful {
     }
 }
 
-/// Serves a connection; `forgets` is asked at its first PUBLISH, and tells at which to end it, if at all.
+/// Serves a connection. `forgets` is called at its first PUBLISH, and returns the PUBLISH at which to end it, if at all.
 fn serve(mut connection: &TcpStream, publish: &Sender<String>, forgets: impl Fn() -> Option<usize>) {
     let mut parser = Parser::new();
     let mut count = 0;

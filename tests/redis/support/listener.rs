@@ -1,4 +1,4 @@
-//! A way to Redis under test, and what it tells.
+//! The connections to Redis under test, and what they report.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ pub struct Listener {
     told: Receiver<Incoming>,
 }
 
-/// Settings whose deadlines a test can wait for.
+/// Settings with deadlines that a test can wait for.
 pub fn quick(server: RedisServer) -> Config {
     let mut config = Config { redis: Some(server), ..Config::default() };
     config.limits.redis_backoff = Duration::from_millis(100);
@@ -42,7 +42,7 @@ impl Listener {
         self.told.recv_timeout(PATIENCE).expect("something to be told")
     }
 
-    /// The next that is no pause.
+    /// The next report that is not a pause.
     pub fn next_but_pauses(&self) -> Incoming {
         loop {
             match self.next() {
@@ -52,12 +52,12 @@ impl Listener {
         }
     }
 
-    /// Passes over what comes until Redis is there.
+    /// Skips reports until Redis is up.
     pub fn until_up(&self) {
         while !matches!(self.next(), Incoming::Up) {}
     }
 
-    /// Passes over what comes until Redis is away, and gives the reason.
+    /// Skips reports until Redis is down, and returns the reason.
     pub fn until_down(&self) -> Fault {
         loop {
             if let Incoming::Down(fault) = self.next() {
@@ -70,7 +70,7 @@ impl Listener {
         while !matches!(self.next(), Incoming::Subscribed(topic) if topic == Topic::channel(channel.to_owned())) {}
     }
 
-    /// The next message, whatever else is told before it.
+    /// The next message. Other reports are skipped.
     pub fn message(&self) -> (Bytes, Bytes) {
         loop {
             if let Incoming::Message { channel, payload, .. } = self.next() {
@@ -84,7 +84,7 @@ impl Listener {
         String::from_utf8(self.message().1.to_vec()).unwrap()
     }
 
-    /// Waits until what is counted is as wanted.
+    /// Waits until the counters are as wanted.
     pub fn until_counted(&self, wanted: impl Fn(&redis::RedisMetrics) -> bool) -> redis::RedisMetrics {
         let began = std::time::Instant::now();
         loop {

@@ -1,4 +1,4 @@
-//! All that this process logs, at every level.
+//! The log lines of this process, at every level.
 
 use std::sync::{Mutex, Once, PoisonError};
 
@@ -21,7 +21,7 @@ impl Log for Keeper {
     fn flush(&self) {}
 }
 
-/// Keeps what is logged from now on.
+/// Keeps the lines that are logged from now on.
 pub fn keep() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {

@@ -17,7 +17,7 @@ pub struct Member {
 }
 
 impl Member {
-    /// Starts one with these settings but a free port and two shards, and waits until it is in the cluster.
+    /// Starts one with these settings, on a free port and with two shards, and waits until it is in the cluster.
     pub fn start(config: Config, redis: RedisServer) -> Self {
         let member = Self::begin(config, redis);
         member.until("in the cluster", |handle| matches!(handle.redis_state(), Some(State::Up)));
@@ -53,7 +53,7 @@ impl Member {
         client
     }
 
-    /// Waits until something holds that nothing announces.
+    /// Polls until a condition is true that no event announces.
     pub fn until(&self, what: &str, holds: impl Fn(&Handle) -> bool) {
         let begin = Instant::now();
         while !holds(&self.handle) {

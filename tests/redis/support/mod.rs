@@ -1,4 +1,4 @@
-//! What the tests need: a `redis-server` of their own, a bare client, certificates, the log, servers in a cluster.
+//! Support for the tests: a `redis-server` for each, a bare client, certificates, the log, servers in a cluster.
 
 pub mod certificates;
 pub mod client;
@@ -10,5 +10,5 @@ pub mod server;
 
 use std::time::Duration;
 
-/// How long a test waits for what must happen, at most.
+/// The longest time that a test waits.
 pub const PATIENCE: Duration = Duration::from_secs(30);

@@ -101,7 +101,7 @@ impl Server {
         assert_eq!(unsafe { libc::kill(process.id().cast_signed(), signal) }, 0);
     }
 
-    /// Stops it in the middle of whatever it does; its connections stay.
+    /// Freezes it with SIGSTOP; its connections stay.
     pub fn freeze(&self) {
         self.signal(libc::SIGSTOP);
     }
@@ -110,7 +110,7 @@ impl Server {
         self.signal(libc::SIGCONT);
     }
 
-    /// Kills it without a farewell.
+    /// Kills it with SIGKILL.
     pub fn kill(&mut self) {
         if let Some(mut process) = self.process.take() {
             process.kill().unwrap();
@@ -125,7 +125,7 @@ impl Drop for Server {
     }
 }
 
-/// A directory that goes with the test.
+/// A directory that is removed with the test.
 pub struct Directory(pub PathBuf);
 
 impl Directory {

@@ -30,7 +30,7 @@ impl Polling {
         session
     }
 
-    /// A session with a socket whose disconnect reason can be asked for under the key.
+    /// A session with a socket. Its disconnect reason can be asked for under the key.
     pub fn tracked(server: &Server, key: &str) -> Self {
         let mut session = Self::connected(server);
         session.post_ok(&format!("420[\"track\",\"{key}\"]"));
@@ -74,7 +74,7 @@ impl Polling {
         self.connection.response()
     }
 
-    /// Polls until a packet that begins so has come.
+    /// Polls until a packet with this beginning has come.
     pub fn read_until(&mut self, beginning: &str) {
         loop {
             let response = self.get();
@@ -85,8 +85,8 @@ impl Polling {
         }
     }
 
-    /// A connection that the server has already seen together with this session, and is idle again: what is sent on two of
-    /// them is handled in the order of sending.
+    /// An idle connection that has already carried a request of this session. Input on two such connections is handled in the
+    /// order of sending.
     pub fn attach(&self) -> Connection {
         let mut connection = Connection::open(self.address);
         assert!(Self::knows(&mut connection, &self.sid), "the session is gone");
@@ -109,8 +109,8 @@ impl Polling {
         Self::knows(&mut Connection::open(self.address), &self.sid)
     }
 
-    /// Whether the server knows a session of this id. It is asked in the wrong protocol: that is refused before the session
-    /// would notice, with another code than an unknown id.
+    /// Whether the server knows a session of this id. The question uses the wrong protocol, which is refused without effect on
+    /// the session, and with another code than an unknown id.
     pub fn knows(connection: &mut Connection, sid: &str) -> bool {
         let target = format!("/socket.io/?EIO=3&transport=polling&sid={sid}");
         connection.send(format!("GET {target} HTTP/1.1\r\nHost: example.test\r\n\r\n").as_bytes());

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use super::{Connection, PATIENCE};
 
-/// Ports given out by this process. The server shares its port among its shards (SO_REUSEPORT), so that two servers on one
-/// port would not notice each other.
+/// Ports given out by this process. The server shares its port among its shards (SO_REUSEPORT), so two servers on one port
+/// would not notice each other.
 static TAKEN: Mutex<Option<HashSet<u16>>> = Mutex::new(None);
 
 /// A running server. Dropping it ends the process, and shows its standard error if the test has failed.
@@ -76,13 +76,13 @@ impl Server {
             if server.exit_status().is_some() {
                 return None;
             }
-            // Nothing announces that a port has been opened: it is asked for now and then.
+            // No event announces an open port, so it is polled.
             thread::sleep(Duration::from_millis(5));
         }
         None
     }
 
-    /// Where it listens.
+    /// Its address.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -115,7 +115,7 @@ impl Server {
         panic!("the server does not end");
     }
 
-    /// Panics unless the process it began with still runs and answers `GET /`.
+    /// Panics unless the same process still runs and answers `GET /`.
     pub fn assert_well(&mut self) {
         assert_eq!(self.exit_status(), None, "the server has ended");
         let mut connection = self.connect();

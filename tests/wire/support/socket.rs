@@ -1,4 +1,4 @@
-//! A Socket.IO client over a WebSocket: as much of one as asks the conformance application what it has seen.
+//! A Socket.IO client over a WebSocket, with what it takes to ask the conformance application for its observations.
 
 use std::collections::VecDeque;
 
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{Server, WebSocket};
 
-/// A socket of the namespace `/`, with the packets that came before they were asked for.
+/// A socket of the namespace `/`, with the packets that came and were not read yet.
 pub struct Socket {
     pub ws: WebSocket,
     /// Engine.IO session id.
@@ -31,13 +31,13 @@ impl Socket {
         Self::joined(ws, sid)
     }
 
-    /// Takes a WebSocket whose socket of `/` is connected.
+    /// Takes a WebSocket with a connected socket of `/`.
     pub fn joined(ws: WebSocket, sid: String) -> Self {
         // Ids from 100 on: the vectors use small ones.
         Self { ws, sid, unread: VecDeque::new(), next_ack: 100 }
     }
 
-    /// A connected socket whose disconnect reason can be asked for under the key.
+    /// A connected socket. Its disconnect reason can be asked for under the key.
     pub fn tracked(server: &Server, key: &str) -> Self {
         let mut socket = Self::connect(server);
         assert_eq!(socket.call(&json!(["track", key])), json!(["ok"]));
@@ -57,27 +57,27 @@ impl Socket {
         serde_json::from_str(&answer[2 + id.to_string().len()..]).expect("an acknowledgement in JSON")
     }
 
-    /// Waits for an event that begins so: its JSON up to some argument, without the closing bracket.
+    /// Waits for an event with this beginning: its JSON up to some argument, without the closing bracket.
     pub fn event(&mut self, beginning: &str) -> Value {
         let packet = self.packet(|packet| packet.starts_with(&format!("42{beginning}")));
         serde_json::from_str(&packet[2..]).expect("an event in JSON")
     }
 
-    /// Has the event sent to all other sockets of `/`, and returns when the server has done so.
+    /// Broadcasts the event to all other sockets of `/`, and returns when the server has done so.
     pub fn broadcast(&mut self, event: &str, argument: &Value) {
         self.emit(&json!(["broadcast", event, argument]));
         self.call(&json!(["message-with-ack"]));
     }
 
-    /// Waits until the socket tracked under the key has left. Gives the reasons known of the key.
+    /// Waits until the socket tracked under the key has left. Returns the reasons noted under the key.
     pub fn reason_of(&mut self, key: &str) -> Value {
         self.event(&format!("[\"rooms-at-disconnecting\",\"{key}\","));
-        // The reason is noted behind that event, by the thread of the socket that leaves.
+        // The leaving socket's thread notes the reason after that event.
         let known = (0..10_000).map(|_| self.reasons(key)).find(|reasons| *reasons != Value::Array(Vec::new()));
         known.unwrap_or_else(|| panic!("no reason came to be known of {key}"))
     }
 
-    /// The reasons known of the key by now.
+    /// The reasons noted under the key by now.
     pub fn reasons(&mut self, key: &str) -> Value {
         self.call(&json!(["reason", key]))[0].take()
     }

@@ -31,12 +31,12 @@ impl Connection {
         self.try_send(bytes).expect("the server reads");
     }
 
-    /// As `send`, where the server may already have closed the connection.
+    /// As `send`, if the server may already have closed the connection.
     pub fn try_send(&mut self, bytes: &[u8]) -> std::io::Result<()> {
         self.stream.write_all(bytes)
     }
 
-    /// Says that nothing more will be sent.
+    /// Closes the sending half.
     pub fn finish_sending(&self) {
         // After a reset there is nothing left to close.
         let _ = self.stream.shutdown(Shutdown::Write);
@@ -97,7 +97,7 @@ impl Connection {
         matches!(&peeked, Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut))
     }
 
-    /// Whether more was read than has been used.
+    /// Whether bytes were read and not used yet.
     pub fn has_unread(&self) -> bool {
         !self.unread.is_empty()
     }
@@ -127,7 +127,7 @@ pub struct Response {
 }
 
 impl Response {
-    /// The answer that the bytes begin with and its length, if it is there as a whole.
+    /// The answer at the start of the bytes and its length, if it is complete.
     pub fn parse(bytes: &[u8], method: &str, at_end: bool) -> Option<(Self, usize)> {
         let head_length = bytes.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
         let head = String::from_utf8_lossy(&bytes[..head_length - 4]).into_owned();

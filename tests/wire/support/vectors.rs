@@ -1,5 +1,5 @@
-//! The captured vectors, and what of an answer can be compared: session ids are random, and the conformance application
-//! greets each socket with an event that the captured server did not have.
+//! The captured vectors, and how to compare with them: session ids are random, so they are masked, and the conformance
+//! application greets each socket with an event that the captured server did not send.
 
 use std::collections::BTreeSet;
 
@@ -32,7 +32,7 @@ impl Vectors {
         self.0["entries"].as_array().expect("a list of entries").iter()
     }
 
-    /// The entry of this id.
+    /// The entry with this id.
     pub fn get(&self, id: &str) -> &Value {
         self.entries().find(|entry| entry["id"] == id).unwrap_or_else(|| panic!("no entry {id}"))
     }

@@ -1,4 +1,4 @@
-//! A raw WebSocket client: frames go out as told, right or wrong, and come in one at a time.
+//! A raw WebSocket client. It sends any frames, right or wrong, and reads them one at a time.
 
 use super::{Connection, Server, hex, masked};
 
@@ -61,7 +61,7 @@ impl WebSocket {
         )
     }
 
-    /// A handshake whose request is followed by these bytes in the same segment.
+    /// A handshake with these bytes behind its request, in the same segment.
     pub fn open_with(server: &Server, query: &str, behind: &[u8]) -> Self {
         let mut connection = server.connect();
         connection.send(&[Self::request(query).as_bytes(), behind].concat());
@@ -146,7 +146,7 @@ impl WebSocket {
         assert_eq!(self.text(), text);
     }
 
-    /// Panics unless the server has handled all that was sent and had nothing to say about it.
+    /// Panics unless the server has handled all earlier input without an answer.
     pub fn expect_nothing_more(&mut self) {
         self.send(0x89, b"fence");
         self.expect(&Frame { first: 0x8a, payload: b"fence".to_vec() });

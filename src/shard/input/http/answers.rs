@@ -1,4 +1,4 @@
-//! Answers to requests, and what happens to their connections.
+//! Answers to requests, and what becomes of the requests' bodies.
 
 use bytes::Bytes;
 
@@ -31,7 +31,7 @@ impl Intake {
         self.answer(key, head, &answer)
     }
 
-    /// Answers a request without a body in the answer.
+    /// Answers a request with an empty body.
     pub(in crate::shard::input) fn answer_empty(
         &mut self,
         key: ConnectionKey,
@@ -43,7 +43,7 @@ impl Intake {
         self.answer(key, head, &answer)
     }
 
-    /// Answers a request whose body, if it has one, nobody wants.
+    /// Answers a request, and discards its body, if it has one.
     pub(in crate::shard::input) fn answer(&mut self, key: ConnectionKey, head: &Head<'_>, answer: &Bytes) -> Step {
         if !matches!(head.body, BodyLength::None | BodyLength::Length(0)) {
             let reader = BodyReader::new(head.body, self.shared().config.max_http_buffer_size);

@@ -1,4 +1,4 @@
-//! Bodies of requests: of POSTs, and unwanted ones.
+//! Bodies of requests: those of POSTs are collected, unwanted ones are dropped.
 
 use crate::http::{self, BodyError, BodyStep, Delivery, HeaderLines, Status};
 use crate::metrics::Limit;

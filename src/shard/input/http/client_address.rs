@@ -1,11 +1,11 @@
-//! Which address a request came from, when proxies stand between.
+//! The client's address of a request that came through proxies.
 
 use std::net::{IpAddr, SocketAddr};
 
 use crate::http::Head;
 
-/// The address of the client: that of the TCP peer, or with `proxies` trusted, the one that the outermost of them saw, as
-/// `X-Forwarded-For` tells. A request that did not pass as many counts for the peer's: what it claims is not trusted.
+/// The address of the client: the TCP peer's, or, with trusted `proxies`, the address that the outermost of them saw, from
+/// `X-Forwarded-For`. A request that did not pass so many proxies is not trusted, and counts as the peer's.
 pub(in crate::shard::input) fn client_address(head: &Head<'_>, peer: SocketAddr, proxies: usize) -> SocketAddr {
     if proxies == 0 {
         return peer;
@@ -14,7 +14,7 @@ pub(in crate::shard::input) fn client_address(head: &Head<'_>, peer: SocketAddr,
     forwarded(fields, proxies).unwrap_or(peer)
 }
 
-/// The entry of the fields that stands at that place from the right. An address without a port has port 0.
+/// The entry of the fields at that place from the right. An address without a port has port 0.
 fn forwarded<'a>(fields: impl Iterator<Item = &'a str>, from_right: usize) -> Option<SocketAddr> {
     let entries: Vec<&str> = fields.flat_map(|field| field.split(',')).map(str::trim).collect();
     let entry = *entries.get(entries.len().checked_sub(from_right)?)?;

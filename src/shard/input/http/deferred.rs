@@ -1,4 +1,4 @@
-//! Handshakes that wait for everything else: connected clients come first, and health checks are not behind a crowd.
+//! Deferred handshakes: when many clients come at once, connected clients and health checks go first.
 //!
 //! When thousands of clients come at once, each session costs ten times what it costs to read its request. So requests
 //! are read as they come, and a turn begins only so many sessions; the rest wait in order. A waiting handshake is kept
@@ -28,17 +28,17 @@ pub(in crate::shard::input) struct Handshakes {
 }
 
 impl Handshakes {
-    /// How many are left for the next turns.
+    /// How many handshakes wait for the next turns.
     pub(in crate::shard::input) fn waiting(&self) -> usize {
         self.waiting.len()
     }
 
-    /// A turn begins. While there are some that wait, a new one goes behind them.
+    /// A turn begins. While handshakes wait, new ones go behind them.
     pub(in crate::shard::input) fn begin_turn(&mut self) {
         self.left = if self.waiting.is_empty() { PER_TURN } else { 0 };
     }
 
-    /// Whether one more may be done now.
+    /// Whether one more handshake may be done now.
     pub(in crate::shard::input) fn admit(&mut self) -> bool {
         let admitted = self.left > 0;
         self.left = self.left.saturating_sub(1);
@@ -47,7 +47,7 @@ impl Handshakes {
 }
 
 impl Shard {
-    /// Goes on with handshakes that wait, as many as one turn may.
+    /// Goes on with waiting handshakes, as many as one turn may.
     pub(in crate::shard) fn deferred_handshakes(self: &Rc<Self>) {
         for _ in 0..PER_TURN {
             let Some(key) = self.core.borrow_mut().next_deferred() else { break };
@@ -57,7 +57,7 @@ impl Shard {
 }
 
 impl Intake {
-    /// Has a handshake wait; its request is kept as it came.
+    /// Defers a handshake. Its request is kept as it came.
     pub(in crate::shard::input) fn defer_handshake(&mut self, key: ConnectionKey) -> Step {
         if let Some(http) = self.connection_mut(key).and_then(Connection::http) {
             http.state = HttpState::Deferred;
@@ -67,7 +67,7 @@ impl Intake {
         Step::Wait
     }
 
-    /// The next whose handshake waits, which may now be done.
+    /// The next connection with a waiting handshake, if one more may be done now.
     fn next_deferred(&mut self) -> Option<ConnectionKey> {
         loop {
             let key = self.handshakes.waiting.pop_front()?;

@@ -105,7 +105,7 @@ impl Intake {
         }
     }
 
-    /// A WebSocket handshake that asks for polling: granted, and closed at once.
+    /// Accepts a WebSocket handshake that asks for polling, and closes at once.
     pub(in crate::shard::input) fn dismiss(&mut self, key: ConnectionKey, head: &Head<'_>) -> Step {
         match Accept::check(head) {
             Ok(accept) => {

@@ -18,17 +18,17 @@ use crate::socketio;
 static ELSEWHERE: LineKind = LineKind::each_minute(Level::Warn, module_path!(), "clients with another path");
 static MESSAGE_PACK: LineKind = LineKind::each_minute(Level::Warn, module_path!(), "clients that speak MessagePack");
 
-/// Paths that servers of Socket.IO usually have.
+/// The usual paths of Socket.IO servers.
 const USUAL: [&str; 2] = ["/socket.io", "/websockets"];
 
-/// Whether a client of Socket.IO sends this, by its parameters or by its path.
+/// Whether the request is of a Socket.IO client, by its parameters or its path.
 pub(in crate::shard::input) fn is_socket_io(head: &Head<'_>) -> bool {
     let usual = |usual| head.path.strip_prefix(usual).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
     Query::parse(head.query).transport.is_some() || USUAL.into_iter().any(usual)
 }
 
 impl Intake {
-    /// Answers a client of Socket.IO that looks for another path than the endpoint's.
+    /// Answers a Socket.IO client that uses another path than the endpoint's.
     pub(in crate::shard::input) fn misdirected(&mut self, key: ConnectionKey, head: &Head<'_>) -> Step {
         let shared = Arc::clone(self.shared());
         let path = &shared.config.path;
@@ -44,7 +44,7 @@ impl Intake {
         self.answer(key, head, &answer)
     }
 
-    /// Tells a client that encodes in MessagePack that it will not be understood.
+    /// Tells a client that MessagePack is not supported.
     pub(in crate::shard::input) fn refuse_message_pack(&mut self, session: SessionKey) {
         MESSAGE_PACK.write(|| {
             "a client speaks MessagePack (socket.io-msgpack-parser), this server JSON: the client is closed; leave out its option `parser`"

@@ -9,7 +9,7 @@ pub(in crate::shard) mod mistaken;
 pub(in crate::shard) mod posts;
 pub(in crate::shard) mod requests;
 
-/// How far the handling of a connection's bytes has come.
+/// The result of handling a part of a connection's bytes.
 pub(in crate::shard::input) enum Step {
     /// So many bytes were used; what follows may be handled.
     Used(usize),

@@ -1,7 +1,7 @@
-//! POSTs that were read whole: their packets are handled, and they are answered, at once or later.
+//! Complete POSTs: their packets are handled, and they are answered, at once or later.
 //!
-//! Later, when the client has sent more than it may for now, when much waits for it that it has not fetched, or when the
-//! packets take longer than one turn has for one client. Then the rest of the packets is kept with the connection.
+//! The answer is delayed if the client has sent more than it may for now, if much waits for it that it has not fetched, or if
+//! the packets take longer than one turn has for one client. Meanwhile the rest of the packets is kept with the connection.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -15,15 +15,15 @@ use crate::shard::sessions::allowance::Verdict;
 use crate::shard::store::keys::{ConnectionKey, SessionKey, SessionRef, TimerKey};
 use crate::shard::store::timers::NEVER;
 
-/// How long a POST is held up at most because of what waits for its client: some clients give a request up after 5 s.
+/// How long a client's queue may hold up its POST. Some clients give a request up after 5 s.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Why a POST is not answered yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Pause {
-    /// Its turn was over: it goes on in the next.
+    /// Its time in this turn is over: it goes on in the next turn.
     Turn,
-    /// Its client has sent more than it may, and goes on then.
+    /// Its client has sent more than it may, and goes on at this instant.
     Rate(Millis),
     /// Much waits for its client.
     Queue,
@@ -42,8 +42,8 @@ impl Shard {
         self.post_packets(key, session, Some(Packets::of(body, encoding, kind)), None);
     }
 
-    /// Handles as many packets of a POST as its client may send now; the rest, and the answer, wait. `patience` ends when much
-    /// that waits for the client holds it up no more.
+    /// Handles as many packets of a POST as its client may send now. The rest, and the answer, wait. From `patience` on, the
+    /// client's queue does not hold it up any more.
     fn post_packets(
         self: &Rc<Self>,
         key: ConnectionKey,
@@ -65,7 +65,7 @@ impl Shard {
         self.core.borrow_mut().post_judged(key, session, pause, rest, patience);
     }
 
-    /// Goes on with a POST that waits, if its time has come and its session has not ended, which answers it.
+    /// Goes on with a waiting POST, if it is due. A session that has ended has answered it already.
     pub(in crate::shard) fn resume_post(self: &Rc<Self>, key: ConnectionKey) {
         let Some((session, rest, patience)) = self.core.borrow_mut().take_waiting(key) else { return };
         self.served(key, |shard| shard.post_packets(key, session, rest, patience));
@@ -76,7 +76,7 @@ impl Shard {
 impl Intake {
     /// What holds a session's POST up, if anything does.
     fn pause(&mut self, session: SessionKey, patience: Option<Millis>) -> Option<Pause> {
-        // Nobody hears of the packets of a session that is closing: they are gone through at once.
+        // The packets of a closing session reach no handler, so nothing holds them up.
         if matches!(self.client(session)?.session.route(), Route::Gone) {
             return None;
         }
@@ -84,7 +84,7 @@ impl Intake {
             Verdict::HoldUp(until, _) => Some(Pause::Rate(until)),
             Verdict::GoOn => {
                 let client = self.client(session)?;
-                // A client sends its upgrade packet only when its POST is answered.
+                // A client sends its upgrade packet only once its POST is answered.
                 let holds = client.session.queued_bytes() > self.shared().config.limits.hold_up
                     && !client.session.is_probed()
                     && patience.is_none_or(|until| self.now() < until);
@@ -121,7 +121,7 @@ impl Intake {
         }
     }
 
-    /// All packets are handled: the POST is answered, or its session does so later.
+    /// All packets are handled: answers the POST, unless its session does that later.
     fn accept_post(&mut self, key: ConnectionKey, session: SessionRef) {
         let later = self.session(session.key, |session, _, _, effects| session.post_accept(key, effects));
         if later == Some(true) {
@@ -133,14 +133,14 @@ impl Intake {
 
     fn wait_with_post(&mut self, key: ConnectionKey, waiting: DelayedPost) {
         let Some(http) = self.connection_mut(key).and_then(Connection::http) else { return };
-        // What the packets led to may have ended the session, which has answered then.
+        // The packets may have ended the session, which has then answered.
         if matches!(http.state, HttpState::Post(_) | HttpState::Waiting(_)) {
             http.state = HttpState::Waiting(Box::new(waiting));
             self.set_deadline(key, NEVER);
         }
     }
 
-    /// What is still to be handled of a POST that waits, if its time has come.
+    /// The rest of a waiting POST, if it is due.
     fn take_waiting(&mut self, key: ConnectionKey) -> Option<(SessionRef, Option<Packets>, Option<Millis>)> {
         let now = self.now();
         match &mut self.connection_mut(key).and_then(Connection::http)?.state {

@@ -25,7 +25,7 @@ use crate::shard::shared::mailbox::Letter;
 use crate::shard::store::keys::{ConnectionKey, SessionKey};
 use crate::shard::store::timers::NEVER;
 
-/// How long a connection that asks for a protocol not spoken here is left, as on Node.
+/// How long an upgrade to an unknown protocol keeps its connection, as on Node.
 const DESTROY_UPGRADE_TIMEOUT: Duration = Duration::from_secs(1);
 
 impl Shard {
@@ -34,7 +34,7 @@ impl Shard {
         let unread = self.core.borrow_mut().take_unread(key);
         let joined;
         let mut rest = bytes;
-        // A head that comes in drops has one deadline, not a new one with each drop.
+        // A head that comes in small pieces has one deadline, not a new one with each piece.
         let mut begins = unread.is_empty() || bytes.is_empty();
         if !unread.is_empty() {
             joined = [&unread, bytes].concat();
@@ -148,7 +148,8 @@ impl Shard {
             (Ok(Purpose::Handshake), _) if core.handshakes.admit() => {
                 drop(core);
                 let step = self.handshake(key, head, query.encoding());
-                // What the server joined a client of protocol 3 to is joined before the client's next packet.
+                // The server has joined a client of protocol 3 to `/`. The application hears that before the client's next
+                // packet.
                 self.run_calls();
                 step
             }
@@ -225,7 +226,7 @@ impl Shard {
 }
 
 impl Intake {
-    /// Notes how a request is to be answered. Gives how it asked for that, should it be a session's.
+    /// Notes how a request is to be answered. Returns how it asked to be answered, for a request of a session.
     fn begin_answer(&mut self, key: ConnectionKey, head: &Head<'_>) -> Delivery {
         let mut answer = Answer::to(head, &self.shared().config);
         if self.is_spare(key) {
@@ -233,7 +234,7 @@ impl Intake {
         }
         let asked = answer.delivery;
         if self.shared().is_leaving() {
-            // Unless it turns out to be a session's, the request had better have found another server; the next may.
+            // Unless this request is a session's, the client should connect to another server for the next one.
             answer.delivery.connection = http::Connection::Close;
         }
         if let Some(http) = self.connection_mut(key).and_then(Connection::http) {
@@ -242,7 +243,7 @@ impl Intake {
         asked
     }
 
-    /// Answers a request that has nothing to do with a session.
+    /// Answers a request that is not for a session.
     fn answer_without_session(&mut self, key: ConnectionKey, head: &Head<'_>) -> Option<Step> {
         let delivery = self.connection(key).and_then(Connection::wanted)?.delivery;
         if head.expectation == Expectation::Unknown && !head.upgrade {
@@ -258,7 +259,7 @@ impl Intake {
         Some(self.answer(key, head, &preflight))
     }
 
-    /// What a request to the endpoint is for, if that may be.
+    /// The purpose of a request to the endpoint, if it is valid.
     fn purpose(&self, head: &Head<'_>, query: &Query<'_>, session: Option<SessionKey>) -> Result<Purpose, Code> {
         let found = session.and_then(|session| self.client(session)?.session.found());
         let request = Request {
@@ -274,7 +275,7 @@ impl Intake {
         engineio::check(request, &self.shared().settings, found)
     }
 
-    /// Serves a request for which the application need not be asked now.
+    /// Serves a request that the application need not be asked about now.
     fn serve(&mut self, key: ConnectionKey, head: &Head<'_>, purpose: Purpose, session: Option<SessionKey>) -> Step {
         match (purpose, session) {
             (Purpose::Poll, Some(session)) => self.poll(key, head, session),
@@ -286,7 +287,7 @@ impl Intake {
         }
     }
 
-    /// A request that is none of Socket.IO's.
+    /// A request that is not of a Socket.IO client.
     fn foreign_request(&mut self, key: ConnectionKey, head: &Head<'_>) -> Step {
         if head.upgrade {
             let deadline = self.now() + DESTROY_UPGRADE_TIMEOUT;
@@ -318,7 +319,7 @@ impl Intake {
         Step::Used(head.length)
     }
 
-    /// The bound that a session would exceed that began now, beside those of connections.
+    /// The limit that a new session would exceed now, other than those of connections.
     fn no_room_for_a_session(&mut self) -> Option<Limit> {
         if self.shared().is_crowded() {
             return Some(Limit::MaxConnections);
@@ -338,7 +339,8 @@ impl Intake {
         http.map(|http| std::mem::take(&mut http.unread)).unwrap_or_default()
     }
 
-    /// Keeps bytes that cannot be handled yet; a request `begins` with them, or went on. More than a head's worth behind a held GET is an attack or a mistake.
+    /// Keeps bytes that cannot be handled yet. A request `begins` with them, or they continue one. More than a head's length
+    /// behind a held GET is an attack or a mistake.
     fn keep_unread(&mut self, key: ConnectionKey, rest: &[u8], begins: bool) {
         let (most, timeout) = (self.shared().config.limits.request_head, self.head_time(key));
         let now = self.now();
@@ -346,7 +348,7 @@ impl Intake {
         http.unread = rest.to_vec();
         match http.state {
             HttpState::Held(_) | HttpState::Waiting(_) if rest.len() > most => self.mark_closed(key, CloseCause::Error),
-            // Its own head is among these.
+            // The bytes include its own head.
             HttpState::Deferred if rest.len() > 2 * most => self.mark_closed(key, CloseCause::Error),
             HttpState::Head if begins && !rest.is_empty() => self.set_deadline(key, now + timeout),
             _ => {}

@@ -1,4 +1,4 @@
-//! The log of what one shard's sockets were sent, in order.
+//! The recovery log of a shard: what its sockets were sent, in order.
 //!
 //! Each shard keeps its own log, because each has its own order: of two broadcasts from two threads, one shard may
 //! deliver the first before the second and another the second before the first. A socket has received what its shard's
@@ -24,10 +24,10 @@ use crate::shard::shared::recovery::recipient::Recipient;
 use crate::shard::shared::target::{Broadcast, Stamp};
 use crate::socketio::Offset;
 
-/// What the allocator and the queue's spare room take for an entry.
+/// Overhead of an entry: the allocator's, and the queue's spare room.
 const SPARE: usize = 96;
 
-/// What the count of a socket's own takes. Each of its entries is reckoned with it.
+/// The cost of counting a socket's own entries. Each of its entries is charged with it.
 const OWN: usize = 64;
 
 /// Entries that are read before the log's shard may log again.
@@ -39,11 +39,11 @@ const KEPT: usize = 64;
 /// For each origin, the offset of the last broadcast.
 type Clock = Box<[Offset]>;
 
-/// What a shard's sockets were sent of late.
+/// What a shard's sockets were sent recently.
 #[derive(Debug)]
 pub(in crate::shard) struct Log {
     entries: VecDeque<Entry>,
-    /// The place behind the last that was forgotten.
+    /// The place behind the last forgotten entry.
     first: Place,
     /// The place of the next entry.
     next: Place,
@@ -51,17 +51,17 @@ pub(in crate::shard) struct Log {
     bytes: usize,
     max_bytes: usize,
     keep: Duration,
-    /// What has been delivered.
+    /// For each origin, the last broadcast that was delivered.
     delivered: Clock,
-    /// What has been forgotten.
+    /// For each origin, the last broadcast that was forgotten.
     forgotten: Clock,
-    /// What is for one socket alone.
+    /// The entries for one socket alone, for each such socket.
     own: HashMap<Recipient, Own, RandomState>,
     /// This process, in the ids of its sockets.
     instance: [u8; 3],
 }
 
-/// What is for one socket alone.
+/// The entries for one socket alone.
 #[derive(Debug, Default)]
 struct Own {
     bytes: usize,
@@ -79,33 +79,33 @@ struct Entry {
 
 #[derive(Debug)]
 enum Packet {
-    /// For many, or for one whose own room it is sent to.
+    /// For many sockets, or for one if it was sent to that socket's own room.
     Broadcast { origin: usize, broadcast: Arc<Broadcast>, to: Option<Recipient> },
     /// For one socket.
     Emit { to: Recipient, frames: Frames },
-    /// What a socket that came back was sent for it. Without frames: the place from where on it was.
+    /// An event that a socket was sent because it came back. Without frames, the place where these events begin.
     Brought { to: Recipient, frames: Option<Frames> },
-    /// Up to here something is missing of what was for one socket alone: broadcasts up to `until`, and the rest.
+    /// A gap: up to here, entries for one socket alone are missing, among them broadcasts up to `until`.
     Gap { to: Recipient, until: Clock },
 }
 
 /// Whether all of a log has been read.
 pub(in crate::shard) enum ReadStep {
     GoOn,
-    /// It has, and this is what its shard had delivered then.
+    /// It has been read. The clock is what its shard had delivered by then.
     Done(Clock),
 }
 
-/// What a socket missed, as far as one log tells.
+/// The events that a socket missed, as far as one log tells.
 #[derive(Debug)]
 pub(in crate::shard::shared) struct Missed {
     pub(in crate::shard::shared) events: Vec<(Offset, Frames)>,
-    /// All broadcasts up to here were either received, or are among the events, or were not for the socket.
+    /// Every broadcast up to here was received, or is among the events, or was not for the socket.
     pub(in crate::shard::shared) until: Clock,
 }
 
 impl Log {
-    /// An empty log of the server `instance`, with so many origins.
+    /// An empty log of the server `instance`, with `origins` origins.
     pub(in crate::shard::shared) fn new(instance: [u8; 3], origins: usize, max_bytes: usize, keep: Duration) -> Self {
         Self {
             entries: VecDeque::new(),
@@ -122,7 +122,7 @@ impl Log {
         }
     }
 
-    /// Notes a broadcast that is delivered now. Says how many entries had to go for it.
+    /// Notes a broadcast that is delivered now. Returns how many entries were dropped for it.
     pub(in crate::shard) fn broadcast(&mut self, now: Millis, stamp: Stamp, broadcast: Arc<Broadcast>) -> u64 {
         if let Some(delivered) = self.delivered.get_mut(stamp.origin) {
             *delivered = stamp.offset;
@@ -135,14 +135,14 @@ impl Log {
         )
     }
 
-    /// Notes an event that one socket is sent now, with an offset beyond all of this shard before. Says how many entries had
-    /// to go for it.
+    /// Notes an event that one socket is sent now. Its offset is higher than all earlier ones of this shard. Returns how many
+    /// entries were dropped for it.
     pub(in crate::shard) fn emit(&mut self, now: Millis, offset: Offset, to: Recipient, frames: Frames) -> u64 {
         self.push(now, offset, Packet::Emit { to, frames })
     }
 
-    /// Notes what a socket brings along that comes back from another shard: the offset that it came with, and after that the
-    /// events that it is sent for it. Says how many entries had to go for it.
+    /// Notes what a socket brings along when it comes back from another shard: the offset that it came with, then the events
+    /// that it is sent because of that. Returns how many entries were dropped for it.
     pub(in crate::shard::shared) fn bring(
         &mut self,
         now: Millis,
@@ -153,7 +153,7 @@ impl Log {
         self.push(now, offset, Packet::Brought { to, frames })
     }
 
-    /// The socket of this server whose own room a broadcast is for, and nobody else.
+    /// The only receiver of a broadcast to a socket's own room, if that is a socket of this server.
     fn sole_recipient(&self, broadcast: &Broadcast) -> Option<Recipient> {
         let [room] = &*broadcast.target.rooms else { return None };
         let sid = Sid::parse(room).filter(|sid| sid.instance == self.instance)?;
@@ -177,7 +177,7 @@ impl Log {
         dropped
     }
 
-    /// Counts so many bytes more for one socket. Says how many entries of its own had to go.
+    /// Charges one socket for `bytes` more. Returns how many of its own entries were dropped.
     fn charge(&mut self, to: Recipient, bytes: usize) -> u64 {
         let share = self.max_bytes / SHARE;
         let own = self.own.entry(to).or_default();
@@ -185,12 +185,12 @@ impl Log {
         if own.bytes <= share {
             return 0;
         }
-        // As much goes as pays for walking the log.
+        // Enough is dropped to pay for walking the log.
         let excess = own.bytes - if bytes > share / 2 { share } else { share / 2 };
         self.cut(to, excess)
     }
 
-    /// Takes out the oldest of what is for one socket alone, so many bytes or more. Says how many entries that were.
+    /// Drops the oldest entries for one socket alone, of at least `excess` bytes. Returns how many entries that were.
     fn cut(&mut self, of: Recipient, mut excess: usize) -> u64 {
         let Some(own) = self.own.get_mut(&of) else { return 0 };
         let mut until: Clock = vec![Offset::default(); self.forgotten.len()].into();
@@ -220,7 +220,7 @@ impl Log {
         gone.len() as u64
     }
 
-    /// Forgets what nobody may ask for any more. Says how many entries are left.
+    /// Forgets entries that are too old to be asked for. Returns how many are left.
     pub(in crate::shard) fn expire(&mut self, now: Millis) -> usize {
         while self.entries.front().is_some_and(|oldest| oldest.at + self.keep < now) {
             self.forget_oldest();
@@ -248,7 +248,7 @@ impl Log {
         true
     }
 
-    /// What was for one socket alone has been forgotten.
+    /// An entry for one socket alone was forgotten.
     fn release(&mut self, to: Recipient, place: Place, bytes: usize) {
         let Some(own) = self.own.get_mut(&to) else { return };
         own.bytes -= bytes;
@@ -258,10 +258,10 @@ impl Log {
         }
     }
 
-    /// Where what a socket that was lost by this shard has missed begins, behind the event of `offset`. `None` if that event is
-    /// not known any more, or never was.
+    /// The place behind the event of `offset`, where the events begin that a socket of this shard missed. `None` if the event
+    /// is forgotten, or was never known.
     pub(in crate::shard::shared) fn behind(&self, addressee: &Addressee<'_>, offset: Offset) -> Option<Place> {
-        // The later of two: a socket that came back to this shard may stand twice for an event.
+        // A socket that came back to this shard may have two places for one event; the later counts.
         let mut places = self.places.of(addressee.sid(), offset);
         let place = places.find(|place| {
             self.entry(*place).is_some_and(|entry| match &entry.packet {
@@ -273,8 +273,8 @@ impl Log {
         Some(place + 1)
     }
 
-    /// Reads on from `place` for a slice, and adds what the socket missed to `events`. Gives how far that is then if it was the
-    /// last. `None` if the log has forgotten the place meanwhile, or if something is missing behind it.
+    /// Reads on from `place` for a slice, and adds what the socket missed to `events`. At the end of the log, returns its
+    /// clock. `None` if the log has forgotten the place meanwhile, or if something is missing behind it.
     pub(in crate::shard::shared) fn read(
         &self,
         addressee: &Addressee<'_>,
@@ -304,12 +304,12 @@ impl Log {
         self.entries.get(self.index(place)).filter(|entry| entry.place == place)
     }
 
-    /// Where in the queue the entry of a place stands, or the next after it.
+    /// The index in the queue of a place's entry, or of the next after it.
     fn index(&self, place: Place) -> usize {
         self.entries.partition_point(|entry| entry.place < place)
     }
 
-    /// Whether something is missing, beyond a clock, of what was for one socket alone.
+    /// Whether there is a gap beyond a clock in the entries for one socket alone.
     fn is_broken(&self, to: Recipient, clock: &Clock) -> bool {
         let gap = self.own.get(&to).and_then(|own| self.entry(own.gap?));
         gap.is_some_and(|gap| match &gap.packet {
@@ -318,7 +318,7 @@ impl Log {
         })
     }
 
-    /// The bytes of all that is held, and the sockets that something of it is for alone.
+    /// The bytes of all entries, and the number of sockets that have entries of their own.
     #[cfg(test)]
     pub(in crate::shard::shared) fn held(&self) -> (usize, usize) {
         (self.bytes, self.own.len())
@@ -329,7 +329,7 @@ impl Log {
         self.delivered.iter().zip(until).all(|(delivered, until)| delivered >= until)
     }
 
-    /// Adds what this shard has broadcast beyond, for a socket that another may have lost. `None` if some of that is
+    /// Adds this shard's further broadcasts for a socket, which another shard may have lost. `None` if some of them are
     /// forgotten.
     pub(in crate::shard::shared) fn go_on(&self, addressee: &Addressee<'_>, missed: &mut Missed) -> Option<()> {
         if self.forgotten.iter().zip(&missed.until).any(|(forgotten, until)| forgotten > until) {
@@ -357,7 +357,7 @@ impl Log {
 }
 
 impl Packet {
-    /// Whose it is; a gap is nobody's.
+    /// The origin under which its place is found; a gap has none.
     fn whose(&self) -> Option<Whose> {
         match self {
             Self::Broadcast { origin, .. } => Some(Whose::Origin(*origin)),
@@ -367,7 +367,7 @@ impl Packet {
         }
     }
 
-    /// The socket that it is for, if there is only one.
+    /// The socket that it is for, if it is for one alone.
     fn recipient(&self) -> Option<Recipient> {
         match self {
             Self::Broadcast { to, .. } => *to,
@@ -377,7 +377,7 @@ impl Packet {
 }
 
 impl Entry {
-    /// Notes in a clock the broadcasts that go with it.
+    /// Notes the broadcasts that are dropped with it in a clock.
     fn raise(&self, clock: &mut Clock) {
         match &self.packet {
             Packet::Broadcast { origin, .. } => {
@@ -394,7 +394,7 @@ impl Entry {
         }
     }
 
-    /// What it takes. A broadcast counts as if no other shard held it, too.
+    /// Bytes that it takes. A broadcast counts in full, though other shards may hold it, too.
     fn bytes(&self) -> usize {
         let own = if self.packet.recipient().is_some() { OWN } else { 0 };
         size_of::<Self>()
@@ -410,7 +410,7 @@ impl Entry {
     }
 }
 
-/// A broadcast as a log keeps it: its event was for the application to hear, and may be part of something larger.
+/// A broadcast for the log, without the event for the application, whose buffer may be larger.
 fn without_heard(broadcast: Arc<Broadcast>) -> Arc<Broadcast> {
     match broadcast.heard {
         Some(_) => Arc::new(Broadcast { heard: None, ..Broadcast::clone(&broadcast) }),

@@ -13,32 +13,32 @@ use crate::shard::shared::recovery::recipient::Recipient;
 use crate::shard::shared::target::Broadcast;
 use crate::shard::store::keys::NamespaceKey;
 
-/// What is reckoned for a socket beside the names of its rooms and its data: it, its places in the two indexes, and what the
-/// allocator and the spare room of the indexes take.
+/// The cost of a socket beside its data and the names of its rooms: its state, its places in the two indexes, and the overhead
+/// of allocator and indexes.
 const ENTRY: usize = size_of::<Kept>() + 2 * size_of::<Sid>() + size_of::<Place>() + 192;
 
-/// What is kept of a socket.
+/// A lost socket, as it was.
 #[derive(Debug)]
 pub(in crate::shard) struct Lost {
     pub(in crate::shard) namespace: NamespaceKey,
     pub(in crate::shard) sid: Sid,
-    /// Its rooms, its own among them.
+    /// Its rooms, including its own.
     pub(in crate::shard) rooms: Box<[Box<str>]>,
     pub(in crate::shard) data: Option<Box<RawValue>>,
-    /// The shard that lost it, whose log tells what it was sent.
+    /// The shard that lost it. That shard's log contains what it was sent.
     pub(in crate::shard) shard: usize,
     /// When it was lost.
     pub(in crate::shard) at: Millis,
 }
 
-/// A lost socket about which much is to be asked.
+/// A lost socket, prepared for many look-ups.
 pub(in crate::shard::shared) struct Addressee<'a> {
     lost: &'a Lost,
     rooms: HashSet<&'a str, RandomState>,
 }
 
 impl Lost {
-    /// The socket, to be asked what was meant for it.
+    /// The socket, prepared for questions about what was meant for it.
     pub(in crate::shard::shared) fn addressee(&self) -> Addressee<'_> {
         Addressee { lost: self, rooms: self.rooms.iter().map(|room| &**room).collect() }
     }
@@ -75,7 +75,7 @@ impl Addressee<'_> {
         self.is_in(socket.namespace) && self.lost.sid == socket.sid
     }
 
-    /// The sockets with whom it shares what is for them alone: itself, and those in whose own rooms it was.
+    /// The sockets whose own messages it gets: itself, and the sockets whose own rooms it was in.
     pub(in crate::shard::shared) fn sharers(&self) -> impl Iterator<Item = Recipient> {
         let rooms = self.rooms.iter().filter_map(|room| Sid::parse(room));
         let namespace = self.lost.namespace;
@@ -88,11 +88,11 @@ impl Addressee<'_> {
     }
 }
 
-/// The lost sockets of a server, by their private ids. One that comes back is taken out, so no two have one id.
+/// The lost sockets of a server, by their private ids. A socket that comes back is taken out, so ids are unique.
 #[derive(Debug)]
 pub(in crate::shard) struct LostSockets {
     by_pid: HashMap<Sid, Kept, FixedState>,
-    /// The same in the order in which they were lost.
+    /// Their ids, in the order in which they were lost.
     order: BTreeMap<Place, Sid>,
     next: u64,
     bytes: usize,
@@ -120,8 +120,8 @@ impl LostSockets {
         Self { by_pid: HashMap::default(), order: BTreeMap::new(), next: 0, bytes: 0, max_bytes, keep }
     }
 
-    /// Keeps a socket under its private id, unless it takes more than its share. Says how many had to go for it, or whether
-    /// it had to go itself.
+    /// Keeps a socket under its private id, unless it exceeds its share. Returns how many sockets were dropped: for it, or
+    /// itself.
     pub(in crate::shard) fn keep(&mut self, now: Millis, pid: Sid, lost: Lost) -> u64 {
         self.expire(now);
         self.forget(pid);
@@ -140,7 +140,7 @@ impl LostSockets {
         dropped
     }
 
-    /// Takes out the socket of that private id, if it was one of that namespace and is not too old.
+    /// Takes out the socket with that private id, if it is of that namespace and not too old.
     pub(in crate::shard) fn take(&mut self, now: Millis, pid: Sid, namespace: NamespaceKey) -> Option<Lost> {
         let lost = &self.by_pid.get(&pid)?.lost;
         if lost.namespace != namespace || lost.at + self.keep < now {
@@ -149,7 +149,7 @@ impl LostSockets {
         self.forget(pid)
     }
 
-    /// Forgets those that may not come back any more. Says how many are left.
+    /// Forgets sockets that may not come back any more. Returns how many are left.
     pub(in crate::shard) fn expire(&mut self, now: Millis) -> usize {
         while let Some(((at, _), _)) = self.order.first_key_value()
             && *at + self.keep < now

@@ -1,4 +1,4 @@
-//! What the shards of a server share about recovery: the log of each, and the sockets that were lost. Without I/O.
+//! The shards' shared state for recovery: a log for each shard, and the lost sockets. It does no I/O.
 //!
 //! Both are behind locks: a shard's log is locked by others only while a client comes back, the lost sockets only when one is
 //! lost or comes back.
@@ -24,26 +24,26 @@ pub(in crate::shard) use self::lost::Lost;
 pub(in crate::shard) use self::recipient::Recipient;
 pub(in crate::shard) use self::restoration::Restoration;
 
-/// One socket may take so much of what is kept of all: one part of sixteen, of the lost sockets as of each log.
+/// One socket may take at most this part (a sixteenth) of the lost sockets' memory and of each log.
 const SHARE: usize = 16;
 
-/// What the shards of a server share about recovery.
+/// The shards' shared state for recovery.
 #[derive(Debug)]
 pub(crate) struct RecoveryLogs {
     pub(in crate::shard) settings: Settings,
     offsets: OffsetSource,
-    /// Each shard's.
+    /// The log of each shard.
     pub(in crate::shard) logs: Box<[Mutex<Log>]>,
     lost: Mutex<LostSockets>,
-    /// Held while a thread that is no shard sends a broadcast to all of them, so that each gets the threads' broadcasts in
-    /// the same order.
+    /// Held while a thread that is not a shard sends a broadcast to all shards, so that all shards get such broadcasts in the
+    /// same order.
     pub(in crate::shard) outside: Mutex<()>,
-    /// The origin of the time that the lost sockets are kept by.
+    /// The start of the lost sockets' clock.
     begin: Instant,
 }
 
 impl RecoveryLogs {
-    /// `None` while it is off.
+    /// `None` if recovery is off.
     pub(in crate::shard::shared) fn new(config: &Config, instance: [u8; 3], shards: usize) -> Option<Self> {
         let settings = config.recovery.clone()?;
         let keep = settings.max_disconnection_duration;
@@ -77,7 +77,7 @@ impl RecoveryLogs {
     }
 }
 
-/// The locks are never held while foreign code runs, so what a panic left behind is whole.
+/// No user code runs while a lock is held, so the data is consistent even after a panic.
 pub(in crate::shard) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

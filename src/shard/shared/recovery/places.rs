@@ -1,8 +1,8 @@
 //! The places of events in a log.
 //!
-//! A log is in the order of delivery, in which offsets do not rise: letters of several threads meet there, and a socket
-//! that comes back from another shard brings the events that it was sent there. But the offsets of one origin rise, so
-//! they are found by bisection; brought events are found by their socket and offset.
+//! A log is in the order of delivery, in which offsets do not rise: letters of several threads mix, and a socket that comes
+//! back from another shard brings its events along. But the offsets of one origin rise, so they are found by binary search.
+//! Brought events are found by their socket and offset.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -11,7 +11,7 @@ use foldhash::fast::RandomState;
 use crate::engineio::Sid;
 use crate::socketio::Offset;
 
-/// The number of an entry of a log: more than that of the entry before it, by one unless something was taken out between.
+/// The number of an entry of a log. It is one more than that of the entry before, unless entries between them were taken out.
 pub(in crate::shard::shared) type Place = u64;
 
 /// The origin of an entry.
@@ -21,21 +21,21 @@ pub(in crate::shard::shared) enum Whose {
     Origin(usize),
     /// An event that the log's own shard sent one socket.
     Own,
-    /// What this socket brought along.
+    /// An event that this socket brought along.
     Brought(Sid),
 }
 
 /// The places of all entries of a log.
 #[derive(Debug)]
 pub(in crate::shard::shared) struct Places {
-    /// Those of each origin, and last the shard's own.
+    /// The places of each origin, then those of the shard's own events.
     rising: Box<[VecDeque<(Offset, Place)>]>,
     /// The last of a socket and an offset.
     brought: HashMap<(Sid, Offset), Place, RandomState>,
 }
 
 impl Places {
-    /// What an entry takes here, spare room included; one that was brought along takes [`BROUGHT`](Self::BROUGHT).
+    /// Bytes that an entry takes here, with spare room. A brought one takes [`BROUGHT`](Self::BROUGHT).
     pub(in crate::shard::shared) const RISING: usize = 2 * size_of::<(Offset, Place)>();
     pub(in crate::shard::shared) const BROUGHT: usize = 2 * (size_of::<((Sid, Offset), Place)>() + 1);
 
@@ -76,7 +76,8 @@ impl Places {
         self.brought.shrink_to(entries);
     }
 
-    /// Where the event of an offset may stand, the last place first: where the socket brought it along, and where it was sent.
+    /// The places where the event of an offset may be, the last first: where the socket brought it along, and where it was
+    /// sent.
     pub(in crate::shard::shared) fn of(&self, sid: Sid, offset: Offset) -> impl Iterator<Item = Place> {
         let sent = self.rising.iter().find_map(|rising| {
             let index = rising.binary_search_by_key(&offset, |(offset, _)| *offset).ok()?;

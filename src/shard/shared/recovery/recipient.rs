@@ -1,9 +1,9 @@
-//! The receiver of something for one socket.
+//! The receiver of messages for one socket alone.
 
 use crate::engineio::Sid;
 use crate::shard::store::keys::NamespaceKey;
 
-/// The only socket that something is for: one of this server.
+/// The only receiver of a message: a socket of this server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(in crate::shard) struct Recipient {
     pub(in crate::shard) namespace: NamespaceKey,

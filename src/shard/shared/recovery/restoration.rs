@@ -1,9 +1,9 @@
 //! The events for a socket that comes back.
 //!
-//! One shard, *the old one*, lost it, and it comes back to another or the same, *the new one*. The old shard's log, up
-//! to the offset that the client names, tells what it has received. So it gets the events after that; then those that
-//! the new shard has broadcast beyond; and from then on the new shard's broadcasts. If the old shard is ahead of the
-//! new one, the new one must catch up first, or its next broadcasts would arrive twice.
+//! The *old* shard lost the socket, and it comes back to the *new* one, which may be the same. The client names the offset of
+//! its last event. So the socket gets the events behind that offset in the old shard's log, then the new shard's further
+//! broadcasts from its log, and from then on the new shard's broadcasts as they come. If the old shard is ahead of the new one,
+//! the new one must catch up first, or its next broadcasts would arrive twice.
 
 use std::sync::Mutex;
 
@@ -24,8 +24,8 @@ pub(in crate::shard) struct Restoration {
 }
 
 impl Restoration {
-    /// Begins at the old shard's log. `None` if that does not know the offset. It is locked slice by slice: its shard logs
-    /// what it delivers there.
+    /// Reads the old shard's log. `None` if that does not know the offset. The log is locked slice by slice, so that its shard
+    /// can go on logging.
     pub(in crate::shard) fn begin(lost: Lost, offset: Offset, old: &Mutex<Log>) -> Option<Self> {
         let addressee = lost.addressee();
         let mut events = Vec::new();
@@ -45,18 +45,19 @@ impl Restoration {
         new.has_reached(&self.missed.until)
     }
 
-    /// Adds what the new shard has broadcast meanwhile. `None` if it has forgotten some of it.
+    /// Adds the new shard's broadcasts since then. `None` if it has forgotten some of them.
     pub(in crate::shard) fn go_on(&mut self, new: &Log) -> Option<()> {
         new.go_on(&self.lost.addressee(), &mut self.missed)
     }
 
-    /// What the socket missed, in bytes: each event counts `overhead` more than its length.
+    /// The bytes of the events that the socket missed. Each counts `overhead` more than its length.
     pub(in crate::shard) fn bytes(&self, overhead: usize) -> usize {
         self.missed.events.iter().map(|(_, frames)| frames.len() + overhead).sum()
     }
 
-    /// The socket is back in the shard `here`: gives what it missed, in order. A log that was not the socket's before notes
-    /// all of it, and where it begins, for the next time. Says how many entries had to go for that, too.
+    /// The socket is back in the shard `here`: returns the frames that it missed, in order. If this is another shard than
+    /// before, its log notes them all, and where they begin, for the next recovery. Also returns how many entries were dropped
+    /// for that.
     pub(in crate::shard) fn end(self, here: usize, now: Millis, new: &mut Log) -> (Vec<Frames>, u64) {
         let Self { lost, offset, missed } = self;
         let mut dropped = 0;

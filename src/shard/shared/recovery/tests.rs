@@ -1,4 +1,4 @@
-//! Logs and lost sockets under a clock of the test's own; and whole servers of them, against what clients may expect.
+//! Logs and lost sockets with a fake clock; and simulated servers made of them, checked against what clients may expect.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -45,7 +45,7 @@ fn offsets(missed: &Missed) -> Vec<Offset> {
     missed.events.iter().map(|(offset, _)| *offset).collect()
 }
 
-/// What a socket has missed since the event of an offset, by the log of the shard that lost it.
+/// The events that a socket has missed since an offset, by the log of the shard that lost it.
 fn since(log: &Log, lost: Lost, offset: Offset) -> Option<Missed> {
     let (addressee, mut events) = (lost.addressee(), Vec::new());
     let mut place = log.behind(&addressee, offset)?;
@@ -74,7 +74,7 @@ fn log_of(max_bytes: usize, broadcasts: &[Arc<Broadcast>]) -> (Log, Vec<Offset>,
 }
 
 #[test]
-fn what_was_meant_for_the_socket_is_missed() {
+fn a_socket_misses_what_was_meant_for_it() {
     let own = sid(1).to_string();
     let (log, offsets_of, _) = log_of(
         usize::MAX,
@@ -231,12 +231,13 @@ fn a_lost_socket_beyond_its_share_goes_itself() {
     assert!(sockets.take(Millis(0), sid(19), NAMESPACE).is_none(), "what was kept of it before goes, too");
 }
 
-/// Frames of so many bytes and a few.
+/// Frames of a few bytes more than `length`.
 fn frames(length: usize) -> Frames {
     Frames::text(&vec![b'x'; length])
 }
 
-/// A log of 32,000 bytes, in which one socket may have 2000, with an event for all in it; its offset, and the next ones.
+/// A log of 32,000 bytes with one event for all, in which one socket may take 2000; that event's offset, and a source of
+/// further ones.
 fn shared_log() -> (Log, Offset, impl FnMut() -> Offset) {
     let (mut log, mut next) = (Log::new(INSTANCE, 1, 32_000, KEEP), source());
     let first = next();
@@ -263,7 +264,7 @@ fn a_socket_that_is_sent_too_much_takes_nothing_from_others() {
 }
 
 #[test]
-fn what_is_sent_to_a_socket_s_own_room_is_its_own() {
+fn broadcasts_to_a_socket_s_own_room_are_its_own() {
     let (mut log, first, mut next) = shared_log();
     let own = sid(1).to_string();
     for _ in 0..1000 {
@@ -316,7 +317,7 @@ enum Step {
     Tell { origin: usize, client: usize },
     /// A shard reads some of its letters.
     Read { shard: usize, letters: usize },
-    /// A client loses its connection, and with it the last so many events that it was sent.
+    /// A client loses its connection, and with it the last `unread` events that it was sent.
     Lose { client: usize, unread: usize },
     /// A client comes back, to this shard.
     Return { client: usize, shard: usize },
@@ -340,13 +341,13 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 struct Client {
     /// The shard that it is on, unless it is lost.
     on: Option<usize>,
-    /// Its place among the sockets: one that does not get back what it missed begins as a new one.
+    /// Its socket's slot. A client that is not recovered gets a new one.
     slot: u32,
-    /// What it received in all its lives, each with its sender.
+    /// The events that it received in all its lives, each with its sender.
     received: Vec<(Offset, usize)>,
-    /// What it was sent in this life and may still lose.
+    /// The events that it was sent in this life and may still lose.
     unread: Vec<(Offset, usize)>,
-    /// What was meant for it.
+    /// The events that were meant for it.
     expected: Vec<(Offset, usize)>,
 }
 
@@ -364,13 +365,13 @@ struct World {
     letters: Vec<VecDeque<(Stamp, Arc<Broadcast>)>>,
     lost: LostSockets,
     clients: Vec<Client>,
-    /// Sockets that ever were.
+    /// The number of slots used so far.
     slots: u32,
     senders: HashMap<Offset, usize>,
 }
 
 impl World {
-    /// A server whose logs have room for so much.
+    /// A server with logs of `max_bytes`.
     fn new(max_bytes: usize) -> Self {
         let mut world = Self {
             next: Box::new(source()),
@@ -396,7 +397,7 @@ impl World {
 
     /// A client begins as a new one.
     fn begin(&mut self, client: usize, on: usize) {
-        // What is on its way would reach it, too.
+        // Letters under way would reach it, too.
         self.read(on, usize::MAX);
         self.slots += 1;
         let state = &mut self.clients[client];
@@ -404,7 +405,7 @@ impl World {
         for events in [&mut state.received, &mut state.unread, &mut state.expected] {
             events.clear();
         }
-        // Whoever received nothing has no offset to come back with.
+        // A client that received nothing has no offset to come back with.
         self.emit(client);
         self.read_all(client);
     }
@@ -514,8 +515,8 @@ impl Restoration {
     }
 }
 
-/// Takes the steps and has everybody come back: each client received all that was meant for it since it began, nothing twice,
-/// and of each sender in order. Gives how many began anew.
+/// Runs the steps and brings every client back. Checks that each client received all that was meant for it since it began,
+/// nothing twice, and each sender's events in order. Returns how many clients began anew.
 fn check(max_bytes: usize, steps: Vec<Step>) -> Result<u32, TestCaseError> {
     let mut world = World::new(max_bytes);
     for step in steps {
@@ -543,15 +544,15 @@ fn check(max_bytes: usize, steps: Vec<Step>) -> Result<u32, TestCaseError> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
 
-    /// Whatever is lost and wherever it comes back.
+    /// Any loss, and any shard to come back to.
     #[test]
     fn every_event_arrives_once_and_in_order(steps in steps()) {
         prop_assert_eq!(check(usize::MAX, steps)?, 0, "nobody begins anew");
     }
 
-    /// Logs in which a socket may have a few events of its own, and all together not many more.
+    /// Small logs: a socket has room for a few events of its own, and all sockets together for not many more.
     #[test]
-    fn whoever_is_brought_back_has_missed_nothing_of_what_was_forgotten(max_bytes in 2_000..40_000usize, steps in steps()) {
+    fn a_socket_that_comes_back_has_missed_no_forgotten_event(max_bytes in 2_000..40_000usize, steps in steps()) {
         check(max_bytes, steps)?;
     }
 }
