@@ -10,7 +10,7 @@ test-node: export KINGLET_EXAMPLES ?= $(TARGET)/debug/examples
 
 heading = @printf '\n=== %s ===\n' '$(1)'
 
-.PHONY: test test-rust test-perf test-node test-cluster test-python test-image test-stacktape setup servers check doc
+.PHONY: test test-rust test-perf test-node test-cluster test-python test-image test-stacktape setup servers check doc simulate
 .NOTPARALLEL:
 
 test: test-rust test-node test-cluster test-python test-image test-stacktape test-perf
@@ -51,6 +51,10 @@ servers:
 	$(call heading,The servers under test)
 	cargo build --release --bin kinglet --example conformance
 	cargo build --examples
+
+# Servers, clients and the network in one thread, by seeds: SEEDS=n for so many, SEED=n for one with each step.
+simulate:
+	SEEDS=$${SEEDS:-5000} cargo test --release --lib simulation -- --nocapture
 
 check:
 	cargo fmt --all --check

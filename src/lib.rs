@@ -346,6 +346,8 @@
 //! to one here, and `docs/compatibility.md` says what is supported.
 
 mod app;
+mod chance;
+mod clock;
 pub mod cluster;
 mod config;
 pub mod engineio;

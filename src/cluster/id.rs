@@ -1,6 +1,8 @@
 //! The ids that servers and requests have among the servers of a cluster.
 
 use std::fmt;
+
+use crate::chance;
 use std::ops::Deref;
 
 use base64::Engine;
@@ -37,7 +39,7 @@ impl ClusterId {
     pub fn random() -> Result<Self, getrandom::Error> {
         // Eight characters, of which six are taken.
         let mut random = [0; 6];
-        getrandom::fill(&mut random)?;
+        chance::fill(&mut random)?;
         let mut text = [0; 8];
         // Six bytes fill exactly eight characters.
         let _ = URL_SAFE_NO_PAD.encode_slice(random, &mut text);

@@ -19,6 +19,7 @@ use super::room_hints::RoomHints;
 use super::{
     Answer, Broadcast, ClusterId, Data, EncodeError, Extent, Flags, Incoming, Operation, Opts, Request, Response,
 };
+use crate::clock;
 use crate::config::{Config, ResponseChannel};
 use crate::error::{Error, Result, TooLarge};
 use crate::log_line::{Excerpt, LineKind};
@@ -325,7 +326,7 @@ impl Membership {
         connection: Option<Connection>,
         receive: impl FnOnce(Option<Census>) + Send + 'static,
     ) -> impl FnOnce(Result<Vec<u64>, AskError>) + Send + 'static {
-        let (place, return_time, asked) = (Arc::clone(place), self.return_time, Instant::now());
+        let (place, return_time, asked) = (Arc::clone(place), self.return_time, clock::now());
         move |counts| {
             let counts = counts.inspect_err(uncountable).ok();
             let census = counts.zip(connection);

@@ -14,6 +14,7 @@ use foldhash::fast::RandomState;
 use super::Channels;
 use super::recent::Recent;
 use super::redis::{self, Connection, Standing, Topic};
+use crate::clock;
 
 /// Called when the subscriptions of a place are in effect, or will not be: there is no connection, or the server left
 /// the place.
@@ -101,13 +102,13 @@ impl Place {
             return None;
         }
         let others = servers.saturating_sub(own);
-        let absent = self.recent().note(others, connection, asked, Instant::now(), return_time);
+        let absent = self.recent().note(others, connection, asked, clock::now(), return_time);
         Some(Census { others, absent })
     }
 
     /// The server `uid` has said goodbye; it was counted without a break for this long.
     pub(crate) fn goodbye(&self, uid: &str, stayed: Duration) {
-        self.recent().goodbye(uid, stayed, Instant::now());
+        self.recent().goodbye(uid, stayed, clock::now());
     }
 
     fn recent(&self) -> MutexGuard<'_, Recent> {

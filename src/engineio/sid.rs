@@ -5,6 +5,8 @@
 //! generator.
 
 use std::fmt;
+
+use crate::chance;
 use std::ops::Deref;
 
 use base64::Engine;
@@ -122,7 +124,7 @@ impl SidSource {
                 self.used += random.len();
                 return Ok(*random);
             }
-            getrandom::fill(&mut self.block)?;
+            chance::fill(&mut self.block)?;
             self.used = 0;
         }
     }

@@ -9,12 +9,13 @@ use std::time::Duration;
 
 use super::budget;
 use crate::app::{Handle, Handlers, Pool, lost, receive};
+use crate::chance;
 use crate::cluster::Membership;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::log_line;
 use crate::ops::Operations;
-use crate::shard::{Directory, Inbox, Letter, Listener, Poll, Shard, Shared, Sharing, Signals, mailbox, probe};
+use crate::shard::{Directory, EventLoop, Inbox, Letter, Listener, Poll, Shared, Sharing, Signals, mailbox, probe};
 
 /// A server that runs on its own threads.
 #[derive(Debug)]
@@ -143,9 +144,7 @@ impl Prepared {
             shards.push(Stand { poll, inbox, listener });
         }
         let mut instance = [0; 3];
-        getrandom::fill(&mut instance)
-            .map_err(io::Error::other)
-            .map_err(Error::system("cannot draw random numbers"))?;
+        chance::fill(&mut instance).map_err(io::Error::other).map_err(Error::system("cannot draw random numbers"))?;
         let pool = handlers.pool();
         let started = pool.start(&config).inspect_err(|_| pool.close());
         started.map_err(Error::system("cannot start a thread for blocking handlers"))?;
@@ -180,7 +179,9 @@ impl Prepared {
         let threads = threads.inspect_err(|_| self.workers.abandon())?;
         let others = Running { address: self.address, handle: self.handle, workers: self.workers, threads };
         let stop_others = StopOthers(Arc::clone(&self.shared));
-        let result = Shard::run(self.shared, self.handlers, 0, first.poll, &first.inbox, first.listener, Some(signals));
+        let result =
+            EventLoop::new(self.shared, self.handlers, 0, first.poll, first.inbox, first.listener, Some(signals))
+                .and_then(EventLoop::run);
         drop(stop_others);
         result.map_err(Error::system("the event loop cannot go on"))?;
         others.join()
@@ -239,7 +240,7 @@ impl Stand {
         let others = StopOthers(Arc::clone(&shared));
         let run = move || {
             let _others = others;
-            Shard::run(shared, callbacks, index, self.poll, &self.inbox, self.listener, None)
+            EventLoop::new(shared, callbacks, index, self.poll, self.inbox, self.listener, None)?.run()
         };
         let thread = thread::Builder::new().name(format!("kinglet-shard-{index}")).spawn(run);
         thread.map_err(Error::system("cannot start a shard's thread"))

@@ -18,11 +18,13 @@ mod sessions;
 mod shared;
 mod sockets;
 mod store;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use self::ending::signals::Signals;
 pub(crate) use self::event_loop::callbacks::{Callbacks, ServerReply};
 pub(crate) use self::event_loop::core::Core;
-pub(crate) use self::event_loop::turn::Shard;
+pub(crate) use self::event_loop::turn::{EventLoop, Shard};
 pub(crate) use self::guard::census::Census;
 pub(crate) use self::kernel::listener::{Listener, Sharing, probe};
 pub(crate) use self::kernel::poll::Poll;

@@ -9,6 +9,7 @@ use foldhash::fast::RandomState;
 
 use super::blocking::Pool;
 use super::namespace::Namespace;
+use crate::clock;
 use crate::shard::{Child, NamespaceKey, NoNamespace};
 
 type Predicate = Box<dyn Fn(&str) -> bool + Send + Sync>;
@@ -140,7 +141,7 @@ impl Children {
             emptied.and_then(|emptied| table.empty.remove(&emptied));
             return Ok(child);
         }
-        table.sweep(Instant::now(), bounds.stay, &mut heard);
+        table.sweep(clock::now(), bounds.stay, &mut heard);
         if table.by_name.len() >= bounds.most && !table.make_room(&mut heard) {
             return Err(NoNamespace::TooMany);
         }
@@ -161,7 +162,7 @@ impl Children {
         if known.shards > 0 {
             return;
         }
-        let now = Instant::now();
+        let now = clock::now();
         if child.was_joined() {
             known.emptied = Some((now, child.key));
             table.empty.insert((now, child.key), Arc::clone(&child.name));
@@ -175,7 +176,7 @@ impl Children {
     /// Removes children that have been empty for too long. Returns how many empty ones are left.
     pub(in crate::app) fn sweep(&self, stay: Option<Duration>, mut heard: impl FnMut(Change<'_>)) -> usize {
         let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
-        table.sweep(Instant::now(), stay, &mut heard);
+        table.sweep(clock::now(), stay, &mut heard);
         table.empty.len()
     }
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::chance;
+
 const FIRST: Duration = Duration::from_millis(100);
 
 /// Waits that double from a tenth of a second to the longest. Each is shortened at random by up to a half, so that
@@ -27,7 +29,7 @@ impl Backoff {
         self.next = (wait * 2).min(self.longest);
         let mut random = [0; 4];
         // Without random numbers the waits are just not spread.
-        let _ = getrandom::fill(&mut random);
+        let _ = chance::fill(&mut random);
         let part = f64::from(u32::from_le_bytes(random)) / f64::from(u32::MAX);
         wait.mul_f64(1.0 - part / 2.0)
     }

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::clock;
 use crate::engineio::Millis;
 use crate::log_line;
 use crate::metrics::{Histogram, Limit, ShardMetrics};
@@ -15,9 +16,8 @@ use crate::shard::event_loop::callbacks::Callbacks;
 use crate::shard::event_loop::core::Core;
 use crate::shard::guard::stopwatch::Stopwatch;
 use crate::shard::input::reading::Pace;
-use crate::shard::kernel;
 use crate::shard::kernel::listener::Listener;
-use crate::shard::kernel::poll::{EVENTS, Poll, Readiness, Ready};
+use crate::shard::kernel::poll::{EVENTS, Poll, Readiness, Ready, Watch};
 use crate::shard::net::accept::Accepting;
 use crate::shard::net::write::SLICE;
 use crate::shard::shared::Shared;
@@ -58,6 +58,123 @@ pub(crate) struct Shard {
     pub(in crate::shard) life: Cell<Life>,
 }
 
+/// A shard, and what it turns with.
+pub(crate) struct EventLoop {
+    shard: Rc<Shard>,
+    poll: Poll,
+    inbox: Inbox,
+    /// The instant from which the shard's time is reckoned.
+    origin: Instant,
+    buffer: Vec<u8>,
+    due: Vec<TimerKey>,
+}
+
+impl EventLoop {
+    /// A shard that has yet to turn. `signals` are those that ask the server to stop, if it is this shard that hears of them.
+    ///
+    /// # Errors
+    /// If the kernel refuses to watch the listener or the signals.
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        callbacks: Arc<dyn Callbacks>,
+        index: usize,
+        poll: Poll,
+        inbox: Inbox,
+        mut listener: Listener,
+        mut signals: Option<Signals>,
+    ) -> io::Result<Self> {
+        poll.watch_listener(&mut listener)?;
+        if let Some(signals) = &mut signals {
+            signals.watch(&poll)?;
+        }
+        let shard = Shard::new(shared, callbacks, index, poll.watch()?, listener);
+        *shard.signals.borrow_mut() = signals;
+        let (origin, buffer, due) = (clock::now(), vec![0; READ_BUFFER], Vec::new());
+        Ok(Self { shard: Rc::new(shard), poll, inbox, origin, buffer, due })
+    }
+
+    /// Runs the event loop on this thread until the server stops.
+    ///
+    /// # Errors
+    /// If the kernel refuses to be polled.
+    pub(crate) fn run(mut self) -> io::Result<()> {
+        CURRENT.set(Some(Rc::clone(&self.shard)));
+        let result = self.turn_until_over();
+        CURRENT.set(None);
+        result
+    }
+
+    fn turn_until_over(&mut self) -> io::Result<()> {
+        while self.shard.life.get() != Life::Over {
+            if self.poll.wait(log_line::settle_before(self.shard.sleep()))? {
+                self.turn();
+            }
+        }
+        Ok(())
+    }
+
+    /// One turn: what is ready is read, timers that are due come up, letters are handled, and at its end what is due is written.
+    fn turn(&mut self) {
+        let Self { shard, poll, inbox, origin, buffer, due } = self;
+        let now = clock::now();
+        shard.pace.begin_turn(now);
+        shard.stopwatch.begin_turn();
+        shard.core.borrow_mut().begin_turn(millis(now - *origin));
+        shard.look_for_congestion();
+        let mut woken = shard.letters_wait.get();
+        let mut accept = shard.accepting.get() == Accepting::Now;
+        let mut count = 0;
+        poll.each_ready(|ready| {
+            count += 1;
+            match ready {
+                Ready::Woken => woken = true,
+                Ready::Listener => accept = true,
+                Ready::Signals => shard.signalled(),
+                Ready::Connection(key, readiness) => shard.ready(key, readiness, buffer),
+            }
+        });
+        shard.read_line(buffer);
+        shard.timers(due);
+        if woken {
+            shard.letters(inbox);
+        }
+        // Behind a full turn there may be many: who is new would wait until the kernel has told of all of them, twice.
+        let crowded = count == EVENTS;
+        if accept || crowded {
+            shard.accept(crowded);
+        }
+        shard.deferred_handshakes();
+        shard.end_turn();
+        shard.took(shard.shared.config.ops_port.map(|_| now), |metrics| &metrics.turn_time);
+    }
+}
+
+/// What a simulation does with a shard.
+#[cfg(test)]
+impl EventLoop {
+    /// How long it would sleep; `None` until somebody wakes it.
+    pub(in crate::shard) fn sleeps(&self) -> Option<Duration> {
+        if self.poll.is_ready() {
+            return Some(Duration::ZERO);
+        }
+        let now = millis(clock::now() - self.origin);
+        let slept = now - self.shard.core.borrow().now();
+        self.shard.sleep().map(|sleep| sleep.saturating_sub(slept))
+    }
+
+    /// Turns once on a thread that runs other shards, too.
+    pub(in crate::shard) fn turn_once(&mut self) {
+        CURRENT.set(Some(Rc::clone(&self.shard)));
+        assert!(self.poll.wait(Some(Duration::ZERO)).is_ok_and(|slept| slept));
+        self.turn();
+        CURRENT.set(None);
+    }
+
+    pub(in crate::shard) fn shard(&self) -> &Rc<Shard> {
+        &self.shard
+    }
+}
+
 impl Shard {
     /// Whether this thread runs a shard, of any server.
     pub(crate) fn runs_here() -> bool {
@@ -80,96 +197,32 @@ impl Shard {
         self.index
     }
 
-    /// Runs the event loop on this thread until the server stops.
-    ///
-    /// # Errors
-    /// If the kernel refuses to be polled.
-    pub(crate) fn run(
-        shared: Arc<Shared>,
-        callbacks: Arc<dyn Callbacks>,
-        index: usize,
-        mut poll: Poll,
-        inbox: &Inbox,
-        mut listener: Listener,
-        mut signals: Option<Signals>,
-    ) -> io::Result<()> {
-        poll.watch_listener(&mut listener)?;
-        if let Some(signals) = &mut signals {
-            signals.watch(&poll)?;
-        }
-        let core = Core::new(Arc::clone(&shared), index, poll.watch()?);
+    fn new(shared: Arc<Shared>, callbacks: Arc<dyn Callbacks>, index: usize, watch: Watch, listener: Listener) -> Self {
         let limits = Limits {
             max_message_size: shared.config.max_http_buffer_size,
             max_fragments: shared.config.limits.fragments,
         };
-        let shard = Rc::new(Self {
+        Self {
             index,
+            core: RefCell::new(Core::new(Arc::clone(&shared), index, watch)),
             shared,
             callbacks,
-            core: RefCell::new(core),
             receiver: RefCell::new(Receiver::new(limits)),
             listener: RefCell::new(Some(listener)),
             accepting: Cell::new(Accepting::WhenTold),
             letters_wait: Cell::new(false),
             work: RefCell::default(),
-            pace: Pace::new(kernel::now()),
+            pace: Pace::new(clock::now()),
             stopwatch: Stopwatch::new(),
             is_congested: Cell::new(false),
-            signals: RefCell::new(signals),
+            signals: RefCell::new(None),
             life: Cell::new(Life::Serving),
-        });
-        CURRENT.set(Some(Rc::clone(&shard)));
-        let result = shard.turn_until_over(&mut poll, inbox);
-        CURRENT.set(None);
-        result
-    }
-
-    fn turn_until_over(self: &Rc<Self>, poll: &mut Poll, inbox: &Inbox) -> io::Result<()> {
-        let origin = kernel::now();
-        let mut buffer = vec![0; READ_BUFFER];
-        let mut due = Vec::new();
-        while self.life.get() != Life::Over {
-            if !poll.wait(log_line::settle_before(self.sleep()))? {
-                continue;
-            }
-            let now = kernel::now();
-            self.pace.begin_turn(now);
-            self.stopwatch.begin_turn();
-            self.core.borrow_mut().begin_turn(millis(now - origin));
-            self.look_for_congestion();
-            let mut woken = self.letters_wait.get();
-            let mut accept = self.accepting.get() == Accepting::Now;
-            let mut count = 0;
-            for ready in poll.ready() {
-                count += 1;
-                match ready {
-                    Ready::Woken => woken = true,
-                    Ready::Listener => accept = true,
-                    Ready::Signals => self.signalled(),
-                    Ready::Connection(key, readiness) => self.ready(key, readiness, &mut buffer),
-                }
-            }
-            self.read_line(&mut buffer);
-            self.timers(&mut due);
-            if woken {
-                self.letters(inbox);
-            }
-            // After a full poll there may be many more events: a new connection would wait until the kernel has reported all of
-            // them, twice.
-            let crowded = count == EVENTS;
-            if accept || crowded {
-                self.accept(crowded);
-            }
-            self.deferred_handshakes();
-            self.end_turn();
-            self.took(self.shared.config.ops_port.map(|_| now), |metrics| &metrics.turn_time);
         }
-        Ok(())
     }
 
     /// The time, if timings are measured.
     pub(super) fn clock(&self) -> Option<Instant> {
-        self.shared.config.ops_port.map(|_| kernel::now())
+        self.shared.config.ops_port.map(|_| clock::now())
     }
 
     /// Notes how long something took since [`clock`](Self::clock).
@@ -229,7 +282,7 @@ impl Shard {
                 TimerKey::GoOn(key) => self.core.borrow_mut().let_go_on(key),
                 TimerKey::Post(key) => self.resume_post(key),
                 TimerKey::Release(key) => self.core.borrow_mut().release(key),
-                TimerKey::Cuts => self.shared.cuts.tell(kernel::now()),
+                TimerKey::Cuts => self.shared.cuts.tell(clock::now()),
                 TimerKey::Turn => {}
                 TimerKey::Wait => self.core.borrow_mut().waits_due(),
                 TimerKey::Accept => self.accepting.set(self.accepting.get().rested()),
@@ -246,7 +299,7 @@ impl Shard {
         if inbox.is_full() {
             self.core.borrow().metrics().hit(Limit::Inbox);
         }
-        let started = kernel::now();
+        let started = clock::now();
         self.go_on_with_work(started);
         if self.work.borrow().is_some() {
             return;

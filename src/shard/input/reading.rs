@@ -14,9 +14,9 @@ use std::io;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use crate::clock;
 use crate::shard::Shard;
 use crate::shard::input::Intake;
-use crate::shard::kernel;
 use crate::shard::net::connection::{CloseCause, Connection, ReadState, Stage};
 use crate::shard::net::line::Due;
 use crate::shard::store::keys::ConnectionKey;
@@ -158,7 +158,7 @@ impl Shard {
     /// Something of the current connection was handled. Returns whether it has had its time.
     #[inline]
     pub(super) fn has_had_its_turn(&self) -> bool {
-        self.pace.handled(kernel::now)
+        self.pace.handled(clock::now)
     }
 
     /// Whether another shard has no room for letters. If so, nothing is read that could cause more.
@@ -198,7 +198,7 @@ impl Shard {
                     if short && !to_end {
                         return;
                     }
-                    if !short && self.pace.read_much(kernel::now()) {
+                    if !short && self.pace.read_much(clock::now()) {
                         break;
                     }
                 }

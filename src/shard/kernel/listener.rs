@@ -7,6 +7,8 @@ use mio::net::TcpListener;
 use socket2::{Domain, Protocol, Type};
 
 use crate::config::Limits;
+#[cfg(test)]
+use crate::shard::kernel::simulated;
 use crate::shard::kernel::socket::Socket;
 
 /// Whether an address has one listener or several, over which the kernel spreads connections.
@@ -18,7 +20,12 @@ pub(crate) enum Sharing {
 
 /// A listening socket.
 #[derive(Debug)]
-pub(crate) struct Listener(TcpListener);
+pub(crate) enum Listener {
+    Tcp(TcpListener),
+    /// One to which a test connects.
+    #[cfg(test)]
+    Simulated(simulated::Listener),
+}
 
 impl Listener {
     /// Opens a listener of one shard.
@@ -38,7 +45,7 @@ impl Listener {
         set_unsent(&socket, limits.unsent)?;
         socket.bind(&address.into())?;
         socket.listen(limits.backlog)?;
-        Ok(Self(TcpListener::from_std(socket.into())))
+        Ok(Self::Tcp(TcpListener::from_std(socket.into())))
     }
 
     /// The address that it listens on.
@@ -46,7 +53,11 @@ impl Listener {
     /// # Errors
     /// The system's error, if it does not tell.
     pub(crate) fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.0.local_addr()
+        match self {
+            Self::Tcp(listener) => listener.local_addr(),
+            #[cfg(test)]
+            Self::Simulated(_) => Err(io::ErrorKind::Unsupported.into()),
+        }
     }
 
     /// The next connection, and its peer.
@@ -54,12 +65,11 @@ impl Listener {
     /// # Errors
     /// [`WouldBlock`](io::ErrorKind::WouldBlock) if there is none; the system's error if it cannot be accepted.
     pub(in crate::shard) fn accept(&self) -> io::Result<(Socket, SocketAddr)> {
-        self.0.accept().map(|(stream, peer)| (Socket::Tcp(stream), peer))
-    }
-
-    /// What a poll watches.
-    pub(super) fn source(&mut self) -> &mut TcpListener {
-        &mut self.0
+        match self {
+            Self::Tcp(listener) => listener.accept().map(|(stream, peer)| (Socket::Tcp(stream), peer)),
+            #[cfg(test)]
+            Self::Simulated(listener) => listener.accept().map(|(socket, peer)| (Socket::Simulated(socket), peer)),
+        }
     }
 }
 

@@ -1,5 +1,5 @@
-//! The kernel, as the shards know it: sockets that are accepted, read, written and shut, a poll that tells which of them are
-//! ready, and the time. Nothing else in `shard` calls the kernel.
+//! The kernel, as the shards know it: sockets that are accepted, read, written and shut, and a poll that tells which of them
+//! are ready. Nothing else in `shard` calls it.
 //!
 //! Each operation is one system call. In tests a socket may be simulated: it takes and gives bytes as the test says. The
 //! simulated kind does not exist outside of tests, so it costs nothing there.
@@ -9,11 +9,3 @@ pub(in crate::shard) mod poll;
 #[cfg(test)]
 pub(in crate::shard) mod simulated;
 pub(in crate::shard) mod socket;
-
-use std::time::Instant;
-
-/// The time now.
-#[inline]
-pub(in crate::shard) fn now() -> Instant {
-    Instant::now()
-}

@@ -4,10 +4,12 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mio::net::{TcpStream, UnixStream};
+use mio::net::UnixStream;
 use mio::{Events, Interest, Registry, Token};
 
 use crate::shard::kernel::listener::Listener;
+#[cfg(test)]
+use crate::shard::kernel::simulated;
 use crate::shard::kernel::socket::Socket;
 use crate::shard::store::keys::ConnectionKey;
 
@@ -20,9 +22,16 @@ pub(in crate::shard) const EVENTS: usize = 1024;
 
 /// Sleeps until something that is watched is ready.
 #[derive(Debug)]
-pub(crate) struct Poll {
-    poll: mio::Poll,
-    events: Events,
+pub(crate) struct Poll(Kind);
+
+#[derive(Debug)]
+enum Kind {
+    Mio {
+        poll: mio::Poll,
+        events: Events,
+    },
+    #[cfg(test)]
+    Simulated(simulated::Poll),
 }
 
 /// What is ready.
@@ -52,7 +61,13 @@ impl Poll {
     /// # Errors
     /// If the system refuses one.
     pub(crate) fn new() -> io::Result<Self> {
-        Ok(Self { poll: mio::Poll::new()?, events: Events::with_capacity(EVENTS) })
+        Ok(Self(Kind::Mio { poll: mio::Poll::new()?, events: Events::with_capacity(EVENTS) }))
+    }
+
+    /// One that a test makes ready.
+    #[cfg(test)]
+    pub(in crate::shard) const fn simulated(poll: simulated::Poll) -> Self {
+        Self(Kind::Simulated(poll))
     }
 
     /// A waker that other threads wake it with. There may be one.
@@ -60,7 +75,11 @@ impl Poll {
     /// # Errors
     /// If the system refuses one.
     pub(crate) fn waker(&self) -> io::Result<Waker> {
-        Ok(Waker(Arc::new(mio::Waker::new(self.poll.registry(), WAKER)?)))
+        match &self.0 {
+            Kind::Mio { poll, .. } => Ok(Waker::Mio(Arc::new(mio::Waker::new(poll.registry(), WAKER)?))),
+            #[cfg(test)]
+            Kind::Simulated(poll) => Ok(Waker::Simulated(poll.clone())),
+        }
     }
 
     /// The part of the poll that sockets are registered with.
@@ -68,7 +87,11 @@ impl Poll {
     /// # Errors
     /// If the system refuses another descriptor of the poll.
     pub(in crate::shard) fn watch(&self) -> io::Result<Watch> {
-        self.poll.registry().try_clone().map(Watch::Mio)
+        match &self.0 {
+            Kind::Mio { poll, .. } => poll.registry().try_clone().map(Watch::Mio),
+            #[cfg(test)]
+            Kind::Simulated(poll) => Ok(Watch::Simulated(poll.clone())),
+        }
     }
 
     /// Watches a listener.
@@ -76,7 +99,18 @@ impl Poll {
     /// # Errors
     /// The system's error, if it refuses.
     pub(in crate::shard) fn watch_listener(&self, listener: &mut Listener) -> io::Result<()> {
-        self.poll.registry().register(listener.source(), LISTENER, Interest::READABLE)
+        match (&self.0, listener) {
+            (Kind::Mio { poll, .. }, Listener::Tcp(listener)) => {
+                poll.registry().register(listener, LISTENER, Interest::READABLE)
+            }
+            #[cfg(test)]
+            (Kind::Simulated(poll), Listener::Simulated(listener)) => {
+                listener.watch(poll);
+                Ok(())
+            }
+            #[cfg(test)]
+            _ => unreachable!("one is simulated, the other is not"),
+        }
     }
 
     /// Watches a pipe that tells of signals.
@@ -84,7 +118,11 @@ impl Poll {
     /// # Errors
     /// The system's error, if it refuses.
     pub(in crate::shard) fn watch_signals(&self, pipe: &mut UnixStream) -> io::Result<()> {
-        self.poll.registry().register(pipe, SIGNALS, Interest::READABLE)
+        match &self.0 {
+            Kind::Mio { poll, .. } => poll.registry().register(pipe, SIGNALS, Interest::READABLE),
+            #[cfg(test)]
+            Kind::Simulated(_) => unreachable!("nobody sends signals to a simulation"),
+        }
     }
 
     /// Sleeps until something is ready or `timeout` is over. Returns false if a signal interrupted it.
@@ -92,28 +130,49 @@ impl Poll {
     /// # Errors
     /// If the kernel refuses to be polled.
     pub(in crate::shard) fn wait(&mut self, timeout: Option<Duration>) -> io::Result<bool> {
-        match self.poll.poll(&mut self.events, timeout) {
-            Ok(()) => Ok(true),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(false),
-            Err(error) => Err(error),
+        match &mut self.0 {
+            Kind::Mio { poll, events } => match poll.poll(events, timeout) {
+                Ok(()) => Ok(true),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(false),
+                Err(error) => Err(error),
+            },
+            #[cfg(test)]
+            Kind::Simulated(poll) => {
+                poll.take(EVENTS);
+                Ok(true)
+            }
         }
     }
 
-    /// How often it was woken since the last call.
-    #[cfg(test)]
-    pub(crate) fn wakes(&mut self) -> usize {
-        assert!(self.wait(Some(Duration::ZERO)).is_ok_and(|slept| slept));
-        self.ready().filter(|ready| matches!(ready, Ready::Woken)).count()
+    /// Hands over what was ready when it woke, [`EVENTS`] at most.
+    pub(in crate::shard) fn each_ready(&self, mut act: impl FnMut(Ready)) {
+        match &self.0 {
+            Kind::Mio { events, .. } => events.iter().for_each(|event| {
+                act(match event.token() {
+                    WAKER => Ready::Woken,
+                    LISTENER => Ready::Listener,
+                    SIGNALS => Ready::Signals,
+                    token => Ready::Connection(ConnectionKey(token.0 as u32), event.into()),
+                });
+            }),
+            #[cfg(test)]
+            Kind::Simulated(poll) => poll.taken().into_iter().for_each(act),
+        }
     }
 
-    /// What was ready when it woke: at most [`EVENTS`].
-    pub(in crate::shard) fn ready(&self) -> impl Iterator<Item = Ready> {
-        self.events.iter().map(|event| match event.token() {
-            WAKER => Ready::Woken,
-            LISTENER => Ready::Listener,
-            SIGNALS => Ready::Signals,
-            token => Ready::Connection(ConnectionKey(token.0 as u32), event.into()),
-        })
+    /// Whether something is ready that it was not waited for.
+    #[cfg(test)]
+    pub(in crate::shard) fn is_ready(&self) -> bool {
+        matches!(&self.0, Kind::Simulated(poll) if poll.is_ready())
+    }
+
+    /// How often it was woken since that was asked last.
+    #[cfg(test)]
+    pub(crate) fn wakes(&mut self) -> usize {
+        let mut wakes = 0;
+        assert!(self.wait(Some(Duration::ZERO)).is_ok_and(|slept| slept));
+        self.each_ready(|ready| wakes += usize::from(matches!(ready, Ready::Woken)));
+        wakes
     }
 }
 
@@ -126,7 +185,11 @@ impl From<&mio::event::Event> for Readiness {
 
 /// Wakes a poll from any thread.
 #[derive(Debug, Clone)]
-pub(crate) struct Waker(Arc<mio::Waker>);
+pub(crate) enum Waker {
+    Mio(Arc<mio::Waker>),
+    #[cfg(test)]
+    Simulated(simulated::Poll),
+}
 
 impl Waker {
     /// Wakes it, or keeps it from sleeping the next time.
@@ -134,7 +197,14 @@ impl Waker {
     /// # Errors
     /// The system's error, if it refuses.
     pub(in crate::shard) fn wake(&self) -> io::Result<()> {
-        self.0.wake()
+        match self {
+            Self::Mio(waker) => waker.wake(),
+            #[cfg(test)]
+            Self::Simulated(poll) => {
+                poll.wake();
+                Ok(())
+            }
+        }
     }
 }
 
@@ -142,9 +212,8 @@ impl Waker {
 #[derive(Debug)]
 pub(in crate::shard) enum Watch {
     Mio(Registry),
-    /// Nothing is watched: a test looks at its sockets itself.
     #[cfg(test)]
-    Simulated,
+    Simulated(simulated::Poll),
 }
 
 impl Watch {
@@ -153,7 +222,16 @@ impl Watch {
     /// # Errors
     /// The system's error, if it refuses.
     pub(in crate::shard) fn reads(&self, socket: &mut Socket, key: ConnectionKey) -> io::Result<()> {
-        self.with(socket, |registry, source| registry.register(source, token(key), Interest::READABLE))
+        match (self, socket) {
+            (Self::Mio(registry), Socket::Tcp(stream)) => registry.register(stream, token(key), Interest::READABLE),
+            #[cfg(test)]
+            (Self::Simulated(poll), Socket::Simulated(socket)) => {
+                socket.watch(poll, key, false);
+                Ok(())
+            }
+            #[cfg(test)]
+            _ => unreachable!("one is simulated, the other is not"),
+        }
     }
 
     /// Watches for room to write, too. A socket that has room now is reported at once.
@@ -161,8 +239,18 @@ impl Watch {
     /// # Errors
     /// The system's error, if it refuses.
     pub(in crate::shard) fn writes(&self, socket: &mut Socket, key: ConnectionKey) -> io::Result<()> {
-        let both = Interest::READABLE | Interest::WRITABLE;
-        self.with(socket, |registry, source| registry.reregister(source, token(key), both))
+        match (self, socket) {
+            (Self::Mio(registry), Socket::Tcp(stream)) => {
+                registry.reregister(stream, token(key), Interest::READABLE | Interest::WRITABLE)
+            }
+            #[cfg(test)]
+            (Self::Simulated(poll), Socket::Simulated(socket)) => {
+                socket.watch(poll, key, true);
+                Ok(())
+            }
+            #[cfg(test)]
+            _ => unreachable!("one is simulated, the other is not"),
+        }
     }
 
     /// Stops watching a socket.
@@ -170,19 +258,15 @@ impl Watch {
     /// # Errors
     /// The system's error, if it refuses.
     pub(in crate::shard) fn nothing(&self, socket: &mut Socket) -> io::Result<()> {
-        self.with(socket, |registry, source| registry.deregister(source))
-    }
-
-    #[inline]
-    fn with(
-        &self,
-        socket: &mut Socket,
-        act: impl FnOnce(&Registry, &mut TcpStream) -> io::Result<()>,
-    ) -> io::Result<()> {
         match (self, socket) {
-            (Self::Mio(registry), Socket::Tcp(stream)) => act(registry, stream),
+            (Self::Mio(registry), Socket::Tcp(stream)) => registry.deregister(stream),
             #[cfg(test)]
-            _ => Ok(()),
+            (Self::Simulated(_), Socket::Simulated(socket)) => {
+                socket.watch_no_more();
+                Ok(())
+            }
+            #[cfg(test)]
+            _ => unreachable!("one is simulated, the other is not"),
         }
     }
 }

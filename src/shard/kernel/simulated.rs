@@ -1,10 +1,101 @@
-//! Simulated sockets for tests: the test says how many bytes they take, what they receive, and when they break.
+//! A kernel that does as a test says: sockets that take so many bytes and no more, give what has come, and break; a listener to
+//! which a test connects; a poll that tells of changes once, as the real one does.
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// A socket. The shard and the test, as its peer, share it.
+use crate::shard::kernel::poll::{Readiness, Ready};
+use crate::shard::store::keys::ConnectionKey;
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What tells a shard of changes.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Poll(Arc<Mutex<PollState>>);
+
+#[derive(Debug, Default)]
+struct PollState {
+    ready: VecDeque<Ready>,
+    taken: Vec<Ready>,
+}
+
+impl Poll {
+    /// Whether there is something to tell.
+    pub(in crate::shard) fn is_ready(&self) -> bool {
+        !lock(&self.0).ready.is_empty()
+    }
+
+    pub(super) fn wake(&self) {
+        lock(&self.0).ready.push_back(Ready::Woken);
+    }
+
+    /// Takes what is to be told, at most so much.
+    pub(super) fn take(&self, most: usize) {
+        let mut state = lock(&self.0);
+        let count = state.ready.len().min(most);
+        state.taken = state.ready.drain(..count).collect();
+    }
+
+    pub(super) fn taken(&self) -> Vec<Ready> {
+        lock(&self.0).taken.clone()
+    }
+
+    /// Tells of a connection, together with what is not told of it yet.
+    fn tell(&self, key: ConnectionKey, news: Readiness) {
+        let mut state = lock(&self.0);
+        for ready in &mut state.ready {
+            if let Ready::Connection(other, readiness) = ready
+                && *other == key
+            {
+                readiness.readable |= news.readable;
+                readiness.writable |= news.writable;
+                readiness.read_closed |= news.read_closed;
+                return;
+            }
+        }
+        state.ready.push_back(Ready::Connection(key, news));
+    }
+
+    /// Tells nothing of a connection that it has not told yet.
+    fn forget(&self, key: ConnectionKey) {
+        lock(&self.0).ready.retain(|ready| !matches!(ready, Ready::Connection(other, _) if *other == key));
+    }
+}
+
+/// A listener to which a test connects.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Listener(Arc<Mutex<ListenerState>>);
+
+#[derive(Debug, Default)]
+struct ListenerState {
+    backlog: VecDeque<(Socket, SocketAddr)>,
+    poll: Option<Poll>,
+}
+
+impl Listener {
+    /// A client connects.
+    pub(in crate::shard) fn connect(&self, socket: Socket, peer: SocketAddr) {
+        let mut state = lock(&self.0);
+        state.backlog.push_back((socket, peer));
+        if let Some(poll) = &state.poll {
+            lock(&poll.0).ready.push_back(Ready::Listener);
+        }
+    }
+
+    pub(super) fn watch(&self, poll: &Poll) {
+        lock(&self.0).poll = Some(poll.clone());
+    }
+
+    pub(super) fn accept(&self) -> io::Result<(Socket, SocketAddr)> {
+        lock(&self.0).backlog.pop_front().ok_or_else(|| io::ErrorKind::WouldBlock.into())
+    }
+}
+
+/// A socket and its peer, who hold it together.
 #[derive(Debug, Clone, Default)]
 pub(in crate::shard) struct Socket(Arc<Mutex<State>>);
 
@@ -12,6 +103,8 @@ pub(in crate::shard) struct Socket(Arc<Mutex<State>>);
 struct State {
     /// Bytes from the peer that were not read.
     incoming: VecDeque<u8>,
+    /// Whether the peer has closed its half.
+    ended: bool,
     /// What was sent.
     taken: Vec<u8>,
     /// How many more bytes are taken.
@@ -20,7 +113,32 @@ struct State {
     acknowledged: usize,
     /// Whether this half was closed.
     shut: bool,
+    /// Whether the server has let go of it.
+    closed: bool,
     broken: Option<io::ErrorKind>,
+    watched: Option<Watched>,
+}
+
+/// Who is told of changes.
+#[derive(Debug)]
+struct Watched {
+    poll: Poll,
+    key: ConnectionKey,
+    /// Whether it is told of room, too.
+    writes: bool,
+}
+
+impl State {
+    /// Tells of what is the case, or of what has changed.
+    fn tell(&self, readable: bool, writable: bool) {
+        let Some(watched) = &self.watched else { return };
+        let read_closed = self.ended || self.broken.is_some();
+        let readiness =
+            Readiness { readable: readable || read_closed, writable: writable && watched.writes, read_closed };
+        if readiness.readable || readiness.writable {
+            watched.poll.tell(watched.key, readiness);
+        }
+    }
 }
 
 /// What a test does with a socket.
@@ -34,44 +152,85 @@ impl Socket {
 
     /// It takes so many bytes more.
     pub(in crate::shard) fn make_room(&self, bytes: usize) {
-        self.state().room += bytes;
+        let mut state = lock(&self.0);
+        state.room += bytes;
+        state.tell(false, bytes > 0);
     }
 
     /// These bytes have come.
     pub(in crate::shard) fn comes(&self, bytes: &[u8]) {
-        self.state().incoming.extend(bytes);
+        let mut state = lock(&self.0);
+        state.incoming.extend(bytes);
+        state.tell(true, false);
+    }
+
+    /// The peer closes its half behind what has come.
+    pub(in crate::shard) fn ends(&self) {
+        let mut state = lock(&self.0);
+        state.ended = true;
+        state.tell(true, false);
     }
 
     /// It is broken.
     pub(in crate::shard) fn breaks(&self, error: io::ErrorKind) {
-        self.state().broken = Some(error);
+        let mut state = lock(&self.0);
+        state.broken = Some(error);
+        state.tell(true, true);
     }
 
     /// The peer has acknowledged all that was sent.
     pub(in crate::shard) fn acknowledge(&self) {
-        let mut state = self.state();
+        let mut state = lock(&self.0);
         state.acknowledged = state.taken.len();
     }
 
     /// What was sent so far.
     pub(in crate::shard) fn sent(&self) -> Vec<u8> {
-        self.state().taken.clone()
+        lock(&self.0).taken.clone()
+    }
+
+    /// Takes out what was sent since that was done last: the peer has read it.
+    pub(in crate::shard) fn take_sent(&self) -> Vec<u8> {
+        let mut state = lock(&self.0);
+        state.acknowledged = 0;
+        std::mem::take(&mut state.taken)
     }
 
     /// Whether this half was closed.
     pub(in crate::shard) fn is_shut(&self) -> bool {
-        self.state().shut
+        lock(&self.0).shut
+    }
+
+    /// Whether the server has let go of it.
+    pub(in crate::shard) fn is_closed(&self) -> bool {
+        lock(&self.0).closed
     }
 }
 
 /// What the shard does with it.
 impl Socket {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Tells of what is the case now, and of changes from now on.
+    pub(super) fn watch(&self, poll: &Poll, key: ConnectionKey, writes: bool) {
+        let mut state = lock(&self.0);
+        state.watched = Some(Watched { poll: poll.clone(), key, writes });
+        state.tell(!state.incoming.is_empty(), state.room > 0);
+    }
+
+    /// The server lets go of it.
+    pub(super) fn close(&self) {
+        self.watch_no_more();
+        lock(&self.0).closed = true;
+    }
+
+    pub(super) fn watch_no_more(&self) {
+        let watched = lock(&self.0).watched.take();
+        if let Some(Watched { poll, key, .. }) = watched {
+            poll.forget(key);
+        }
     }
 
     pub(super) fn send(&self, bytes: &[u8]) -> io::Result<usize> {
-        let mut state = self.state();
+        let mut state = lock(&self.0);
         if let Some(error) = state.broken {
             return Err(error.into());
         }
@@ -85,11 +244,11 @@ impl Socket {
     }
 
     pub(super) fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        let mut state = self.state();
+        let mut state = lock(&self.0);
         if let Some(error) = state.broken {
             return Err(error.into());
         }
-        if state.incoming.is_empty() {
+        if state.incoming.is_empty() && !state.ended {
             return Err(io::ErrorKind::WouldBlock.into());
         }
         let count = buffer.len().min(state.incoming.len());
@@ -98,16 +257,16 @@ impl Socket {
     }
 
     pub(super) fn unacknowledged(&self) -> usize {
-        let state = self.state();
-        state.taken.len() - state.acknowledged
+        let state = lock(&self.0);
+        state.taken.len().saturating_sub(state.acknowledged)
     }
 
     pub(super) fn unread(&self) -> usize {
-        self.state().incoming.len()
+        lock(&self.0).incoming.len()
     }
 
     pub(super) fn shut(&self) {
-        self.state().shut = true;
+        lock(&self.0).shut = true;
     }
 }
 

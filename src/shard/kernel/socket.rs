@@ -132,6 +132,15 @@ impl Socket {
     }
 }
 
+#[cfg(test)]
+impl Drop for Socket {
+    fn drop(&mut self) {
+        if let Self::Simulated(socket) = self {
+            socket.close();
+        }
+    }
+}
+
 fn send_with(socket: &TcpStream, bytes: &[u8], flags: SendFlags) -> io::Result<usize> {
     Ok(retry_on_intr(|| rustix::net::send(socket, bytes, flags))?)
 }

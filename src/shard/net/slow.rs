@@ -6,9 +6,9 @@
 
 use bytes::Bytes;
 
+use crate::clock;
 use crate::engineio::{Charge, MESSAGE_OVERHEAD};
 use crate::metrics::Limit;
-use crate::shard::kernel;
 use crate::shard::net::Net;
 use crate::shard::net::connection::{CloseCause, HttpState, Stage};
 use crate::shard::store::keys::{ConnectionKey, TimerKey};
@@ -93,7 +93,7 @@ impl Net {
     pub(in crate::shard) fn note_cut(&mut self, limit: Limit, length: usize, last: Option<&Bytes>) {
         self.metrics.hit(limit);
         self.metrics.slow_consumers.one();
-        let told = self.shared.cuts.note(kernel::now(), self.bound(limit), length, last.map(|last| &**last));
+        let told = self.shared.cuts.note(clock::now(), self.bound(limit), length, last.map(|last| &**last));
         if let Some(later) = told {
             self.timers.arm(self.now + later, TimerKey::Cuts);
         }

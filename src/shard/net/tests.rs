@@ -31,7 +31,7 @@ fn net(limits: Limits) -> Net {
         Budget { memory: None, max_connections: 100, queued_per_client: all, queued: all, kept: all, unfinished: all };
     let config = Config { limits, ..Config::default() };
     let shared = Shared::new(config, [0; 3], Arc::new(Handlers::default()), None, vec![mailbox], budget);
-    Net::new(Arc::new(shared), 0, Watch::Simulated)
+    Net::new(Arc::new(shared), 0, Watch::Simulated(simulated::Poll::default()))
 }
 
 /// A connection whose socket takes `room` bytes, and the peer's end of it.

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::clock;
 use crate::engineio::MESSAGE_OVERHEAD;
-use crate::shard::kernel;
 use crate::shard::kernel::socket::MOST_AT_ONCE;
 use crate::shard::net::Net;
 use crate::shard::net::connection::{CloseCause, Stage, Then};
@@ -162,7 +162,7 @@ impl Net {
         if self.fanout.is_empty() {
             return;
         }
-        let started = kernel::now();
+        let started = clock::now();
         for count in 1..=self.shared.config.limits.writes_per_turn {
             let Some(key) = self.fanout.pop_front() else { break };
             self.flush(key);

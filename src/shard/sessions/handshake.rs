@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::clock;
 use crate::cluster::RemoteHandshake;
 use crate::config::HandshakeHeaders;
 use crate::http::Head;
@@ -37,7 +38,7 @@ impl Handshake {
             text.push_str(&String::from_utf8_lossy(value));
             text.push('\n');
         }
-        let issued = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let issued = clock::since_epoch();
         let cross_origin = head.header("origin").is_some();
         Self { text: text.into_boxed_str(), address, issued, cross_origin, secure: false }
     }

@@ -3,10 +3,10 @@
 
 use bytes::Bytes;
 
+use crate::clock;
 use crate::config::Config;
 use crate::engineio::{Encoding, Frames, PayloadKind};
 use crate::http::{self, Coding, PollAnswer};
-use crate::shard::kernel;
 use crate::shard::net::connection::{Answer, Connection, HttpState};
 use crate::shard::net::write::SLICE;
 use crate::shard::sessions::Sessions;
@@ -45,7 +45,7 @@ impl Sessions {
         if self.polled.is_empty() {
             return;
         }
-        let started = kernel::now();
+        let started = clock::now();
         for _ in 0..self.shared().config.limits.writes_per_turn {
             let Some(key) = self.polled.pop_front() else { break };
             if let Some(client) = self.clients.get_mut(key.0) {

@@ -113,4 +113,10 @@ impl Sockets {
     pub(in crate::shard) fn namespaces(&self) -> &Namespaces {
         &self.namespaces
     }
+
+    /// How many sockets there are.
+    #[cfg(test)]
+    pub(in crate::shard) fn socket_count(&self) -> usize {
+        self.states.len()
+    }
 }

@@ -4,8 +4,9 @@
 //! lost or comes back.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
+use crate::clock;
 use crate::config::{Config, Recovery as Settings};
 use crate::engineio::Millis;
 use crate::shard::shared::recovery::lost::LostSockets;
@@ -54,13 +55,13 @@ impl RecoveryLogs {
             settings,
             offsets: OffsetSource::default(),
             outside: Mutex::default(),
-            begin: Instant::now(),
+            begin: clock::now(),
         })
     }
 
     /// The offset of an event that is sent now.
     pub(crate) fn next_offset(&self) -> Offset {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now = clock::since_epoch();
         self.offsets.next(u64::try_from(now.as_millis()).unwrap_or(u64::MAX))
     }
 
@@ -73,7 +74,7 @@ impl RecoveryLogs {
     }
 
     pub(in crate::shard) fn now(&self) -> Millis {
-        Millis(0) + self.begin.elapsed()
+        Millis(0) + (clock::now() - self.begin)
     }
 }
 

@@ -1,0 +1,67 @@
+//! The time. In tests a thread may have a time of its own, which a simulation moves.
+
+use std::time::{Duration, Instant};
+
+/// The time now.
+#[inline]
+pub(crate) fn now() -> Instant {
+    #[cfg(test)]
+    if let Some(now) = simulated::now() {
+        return now;
+    }
+    Instant::now()
+}
+
+/// The time since the Unix epoch, by the system's clock.
+pub(crate) fn since_epoch() -> Duration {
+    #[cfg(test)]
+    if let Some(time) = simulated::since_epoch() {
+        return time;
+    }
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default()
+}
+
+/// A thread's own time.
+#[cfg(test)]
+pub(crate) mod simulated {
+    use std::cell::Cell;
+    use std::time::{Duration, Instant};
+
+    /// What the Unix time is when a simulation begins: each sees the same.
+    const EPOCH: Duration = Duration::from_secs(1_800_000_000);
+
+    thread_local! {
+        /// When the simulation began, and how much time has passed in it.
+        static TIME: Cell<Option<(Instant, Duration)>> = const { Cell::new(None) };
+    }
+
+    /// From now on this thread's time stands still until it is [moved](advance), as long as the guard lives.
+    pub(crate) fn stop() -> Stopped {
+        TIME.set(Some((Instant::now(), Duration::ZERO)));
+        Stopped
+    }
+
+    /// The thread's time goes its own way again when this is dropped.
+    pub(crate) struct Stopped;
+
+    impl Drop for Stopped {
+        fn drop(&mut self) {
+            TIME.set(None);
+        }
+    }
+
+    /// Moves this thread's time.
+    pub(crate) fn advance(by: Duration) {
+        if let Some((began, passed)) = TIME.get() {
+            TIME.set(Some((began, passed + by)));
+        }
+    }
+
+    pub(super) fn now() -> Option<Instant> {
+        TIME.get().map(|(began, passed)| began + passed)
+    }
+
+    pub(super) fn since_epoch() -> Option<Duration> {
+        TIME.get().map(|(_, passed)| EPOCH + passed)
+    }
+}

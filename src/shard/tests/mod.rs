@@ -1,0 +1,3 @@
+//! Whole servers in a simulated world.
+
+mod simulation;

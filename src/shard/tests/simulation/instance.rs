@@ -1,0 +1,91 @@
+//! One server of some shards, all of them in this thread.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::application::{Guestbook, handlers};
+use crate::app::Handlers;
+use crate::config::Config;
+use crate::shard::event_loop::turn::EventLoop;
+use crate::shard::kernel::listener::Listener;
+use crate::shard::kernel::poll::Poll;
+use crate::shard::kernel::simulated;
+use crate::shard::shared::mailbox::mailbox;
+use crate::shard::shared::{Budget, Shared};
+
+/// A server.
+pub(super) struct Instance {
+    loops: Vec<EventLoop>,
+    listeners: Vec<simulated::Listener>,
+    connections: usize,
+}
+
+impl Instance {
+    pub(super) fn new(shards: usize, config: Config, guestbook: &Guestbook) -> Self {
+        let handlers: Arc<Handlers> = Arc::new(handlers(guestbook));
+        let polls: Vec<Poll> = (0..shards).map(|_| Poll::simulated(simulated::Poll::default())).collect();
+        let (mailboxes, inboxes): (Vec<_>, Vec<_>) =
+            polls.iter().map(|poll| mailbox(poll.waker().unwrap(), 1 << 20)).unzip();
+        let all = 64 << 20;
+        let budget = Budget {
+            memory: None,
+            max_connections: 10_000,
+            queued_per_client: config.limits.queued_per_client.unwrap_or(1 << 20),
+            queued: all,
+            kept: all,
+            unfinished: all,
+        };
+        let directory = Arc::clone(&handlers) as _;
+        let shared = Arc::new(Shared::new(config, [1, 2, 3], directory, None, mailboxes, budget));
+        let listeners: Vec<_> = (0..shards).map(|_| simulated::Listener::default()).collect();
+        let stands = polls.into_iter().zip(inboxes).zip(&listeners).enumerate();
+        let loops = stands.map(|(index, ((poll, inbox), listener))| {
+            let callbacks = Arc::clone(&handlers) as _;
+            let listener = Listener::Simulated(listener.clone());
+            EventLoop::new(Arc::clone(&shared), callbacks, index, poll, inbox, listener, None).unwrap()
+        });
+        Self { loops: loops.collect(), listeners, connections: 0 }
+    }
+
+    pub(super) fn shards(&self) -> usize {
+        self.loops.len()
+    }
+
+    /// A client connects to some shard. Gives its end of the socket.
+    pub(super) fn connect(&mut self, shard: usize, room: usize) -> simulated::Socket {
+        let socket = simulated::Socket::with_room(room);
+        self.connections += 1;
+        let port = u16::try_from(self.connections % 60_000).unwrap() + 1;
+        self.listeners[shard].connect(socket.clone(), SocketAddr::from(([10, 0, 0, 1], port)));
+        socket
+    }
+
+    /// How long a shard would sleep.
+    pub(super) fn sleeps(&self, shard: usize) -> Option<Duration> {
+        self.loops[shard].sleeps()
+    }
+
+    pub(super) fn turn(&mut self, shard: usize) {
+        self.loops[shard].turn_once();
+    }
+
+    /// Says what a shard still holds, if it holds anything of clients.
+    pub(super) fn leftovers(&self) -> Option<String> {
+        self.loops.iter().enumerate().find_map(|(index, event_loop)| {
+            event_loop.shard().with(|core| {
+                let left = [
+                    ("connections", core.connection_count()),
+                    ("sessions", core.session_count()),
+                    ("bytes queued", core.queued()),
+                    ("bytes kept", core.kept_bytes()),
+                    ("sockets", core.socket_count()),
+                    ("rooms", core.namespaces().rooms),
+                    ("waits", core.waits().len()),
+                ];
+                let what = left.iter().find(|(_, count)| *count > 0);
+                what.map(|(what, count)| format!("shard {index} still has {count} {what}"))
+            })
+        })
+    }
+}
