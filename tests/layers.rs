@@ -25,6 +25,10 @@ const LAYERS: &[&[&str]] = &[
 /// The rooms of `app`, from the bottom up. Its own file is their roof: it gives what they have to those above.
 const APP: &[&str] = &["base", "ask", "send", "cluster", "declare", "dispatch"];
 
+/// What stands in `cluster`, from the bottom up. Its own file is the roof: it gives what they have to those above.
+const CLUSTER: &[&str] =
+    &["redis", "data", "id", "dropped", "metrics", "room_hints", "recent", "classic", "places", "membership"];
+
 /// The rooms of `shard`, from the bottom up.
 const ROOMS: &[&str] =
     &["store", "kernel", "shared", "net", "sessions", "sockets", "recovery", "guard", "input", "ending", "event_loop"];
@@ -188,19 +192,27 @@ fn imports_point_down_only() {
     assert!(up.is_empty(), "these point up:\n{}", up.join("\n"));
 }
 
-/// How high a module of `app` stands.
-fn floor_of_app(module: &Module) -> usize {
-    let room = |room: &String| APP.iter().position(|other| other == room);
-    let floor = |name| room(name).unwrap_or_else(|| panic!("app::{name} stands in no room of tests/layers.rs"));
-    module.get(1).map_or(APP.len(), floor)
+/// The arrows inside a folder that lead from a room to one above it. The folder's own file is the roof.
+fn upward_in(folder: &str, rooms: &[&str]) -> Vec<String> {
+    let floor = |module: &Module| {
+        let room = module.get(1).map(|name| rooms.iter().position(|room| room == name));
+        let unknown = || panic!("{} stands in no room of tests/layers.rs", module.join("::"));
+        room.map_or(rooms.len(), |room| room.unwrap_or_else(unknown))
+    };
+    let arrows = arrows();
+    let within = arrows.iter().filter(|arrow| arrow.from[0] == folder && arrow.to[0] == folder);
+    within.filter(|arrow| floor(&arrow.to) > floor(&arrow.from)).map(Arrow::describe).collect()
 }
 
 #[test]
 fn rooms_of_app_use_only_those_below_them() {
-    let arrows = arrows();
-    let within = arrows.iter().filter(|arrow| arrow.from[0] == "app" && arrow.to[0] == "app");
-    let up = within.filter(|arrow| floor_of_app(&arrow.to) > floor_of_app(&arrow.from)).map(Arrow::describe);
-    let up: Vec<_> = up.collect();
+    let up = upward_in("app", APP);
+    assert!(up.is_empty(), "these point up:\n{}", up.join("\n"));
+}
+
+#[test]
+fn rooms_of_the_cluster_use_only_those_below_them() {
+    let up = upward_in("cluster", CLUSTER);
     assert!(up.is_empty(), "these point up:\n{}", up.join("\n"));
 }
 

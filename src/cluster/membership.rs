@@ -11,14 +11,16 @@ use bytes::Bytes;
 use foldhash::fast::RandomState;
 use log::Level;
 
-use super::id::{is_kinglet_uid, kinglet_uid};
+use super::classic::{
+    Answer, Broadcast, EncodeError, Extent, Flags, Incoming, Operation, Opts, Request, Response, is_kinglet_uid,
+    kinglet_uid,
+};
+use super::data::Data;
+use super::id::ClusterId;
 use super::metrics::{ClusterMetrics, Counters};
 use super::places::{Census, Heard, Place, Places};
 use super::redis::{self, AskError, Connection, Kind, Loss, Standing, Topic, Uncounted};
 use super::room_hints::RoomHints;
-use super::{
-    Answer, Broadcast, ClusterId, Data, EncodeError, Extent, Flags, Incoming, Operation, Opts, Request, Response,
-};
 use crate::config::{Config, ResponseChannel};
 use crate::error::{Error, Result, TooLarge};
 use crate::log_line::{Excerpt, LineKind};

@@ -9,39 +9,25 @@
 #![forbid(unsafe_code)]
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
-mod broadcast;
-mod channels;
-mod coerce;
-mod cost;
+mod classic;
 mod data;
-mod date;
 mod dropped;
-mod error;
 mod id;
 mod membership;
 mod metrics;
-pub mod msgpack;
-mod number;
-mod opts;
 mod places;
 mod recent;
 pub mod redis;
-mod remote_socket;
-mod request;
-mod response;
 mod room_hints;
 
-pub use broadcast::Broadcast;
-pub use channels::{Channels, Incoming};
+pub use classic::msgpack;
+pub use classic::{
+    Answer, Broadcast, Channels, DecodeError, EncodeError, Extent, Flags, Incoming, Operation, Opts, RemoteHandshake,
+    RemoteSocket, Request, Response, date_text, is_reserved_server_side,
+};
 pub use data::Data;
-pub use date::date_text;
 pub use dropped::DropReason;
-pub use error::{DecodeError, EncodeError};
 pub use id::ClusterId;
 pub(crate) use membership::{Asking, Membership, Wants};
 pub use metrics::ClusterMetrics;
-pub use opts::{Flags, Opts};
 pub(crate) use places::{Census, Place};
-pub use remote_socket::{RemoteHandshake, RemoteSocket};
-pub use request::{Operation, Request, is_reserved_server_side};
-pub use response::{Answer, Extent, Response};

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use foldhash::fast::RandomState;
 
-use super::Channels;
+use super::classic::Channels;
 use super::recent::Recent;
 use super::redis::{self, Connection, Standing, Topic};
 

@@ -10,7 +10,8 @@ use super::msgpack::{self, Packed, Reader, Transcoder};
 use super::opts::RoomName;
 use super::remote_socket::RemoteSocket;
 use super::request::within_depth;
-use super::{Data, DecodeError, EncodeError, cost};
+use super::{DecodeError, EncodeError, cost};
+use crate::cluster::data::Data;
 use crate::socketio::Arguments;
 
 /// A response and its request.
@@ -139,7 +140,7 @@ impl Response {
 
 impl Answer {
     /// Estimated bytes; for an acknowledgement, its keeper knows.
-    pub(super) fn bytes(&self) -> usize {
+    pub(in crate::cluster) fn bytes(&self) -> usize {
         let texts = match self {
             Self::SocketIds(texts) | Self::Rooms(texts) => cost::of_texts(texts.iter().map(|text| &**text)),
             Self::Sockets(sockets) => sockets.iter().map(RemoteSocket::bytes).sum(),
