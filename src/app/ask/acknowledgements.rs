@@ -4,19 +4,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::app::base::on_any_shard;
+use crate::cluster::message::{Answer, Ask, Extent};
 use crate::cluster::redis::{Connection, Standing, Uncounted};
-use crate::cluster::{Answer, Asking, Extent, Operation, Wants};
+use crate::cluster::{Asking, Wants};
 use crate::log_line::no_random_numbers;
 use crate::shard::{Collection, Shared};
 
 /// Has the other servers send a broadcast to their clients, and collects those clients' answers with those of this server's. The
-/// collection's end forgets the request. `operation` makes the request, given its id.
+/// collection's end forgets the question.
 pub(in crate::app) fn ask_for_acks(
     shared: &Arc<Shared>,
     namespace: &str,
     timeout: Duration,
     collection: &Arc<Collection>,
-    operation: impl FnOnce(Box<str>) -> Operation + Send + 'static,
+    question: Ask,
 ) {
     let Some(cluster) = &shared.cluster else { return };
     let (server, of_listener) = (Arc::clone(shared), Arc::clone(collection));
@@ -33,19 +34,18 @@ pub(in crate::app) fn ask_for_acks(
     let asking = cluster.listen(namespace, Arc::new(listener)).inspect_err(no_random_numbers);
     let Ok(asking) = asking else { return };
     collection.asks_by(asking.id.clone());
-    let operation = operation(asking.id.clone());
     if asking.place.is_member() {
         // At once, in order with what else is sent, whether or not the answers will be heard.
         let connection = match cluster.standing(&asking.place) {
             Standing::InEffect(connection) => Some(connection),
             Standing::Pending | Standing::Away => None,
         };
-        ask(shared, asking, operation, connection, timeout, collection);
+        ask(shared, asking, question, connection, timeout, collection);
     } else {
         let (server, collection, place) = (Arc::clone(shared), Arc::clone(collection), Arc::clone(&asking.place));
         let heard = move |standing| {
             let connection = if let Standing::InEffect(connection) = standing { Some(connection) } else { None };
-            ask(&server, asking, operation, connection, timeout, &collection);
+            ask(&server, asking, question, connection, timeout, &collection);
         };
         cluster.when_in_effect(&place, Box::new(heard));
     }
@@ -65,20 +65,20 @@ fn hear(collection: &Collection, answer: Answer) -> bool {
 fn ask(
     shared: &Arc<Shared>,
     asking: Asking,
-    operation: Operation,
+    question: Ask,
     connection: Option<Connection>,
     timeout: Duration,
     collection: &Arc<Collection>,
 ) {
     let Some(cluster) = &shared.cluster else { return };
-    let (server, collection, place) = (Arc::clone(shared), Arc::clone(collection), Arc::clone(&asking.place));
-    cluster.ask(&place, operation, Uncounted::Published, connection, timeout, move |census| {
+    let (server, collection, id) = (Arc::clone(shared), Arc::clone(collection), asking.id.clone());
+    cluster.ask(&asking, question, Uncounted::Published, connection, timeout, move |census| {
         let Some(census) = census else { return };
         if census.absent != Some(0) {
             collection.doubt();
         }
         if collection.expect_others(census.others) {
-            server.cluster.iter().for_each(|cluster| cluster.forget(&asking.id));
+            server.cluster.iter().for_each(|cluster| cluster.forget(&id));
             end(&server, &collection);
         }
     });

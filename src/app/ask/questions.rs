@@ -4,16 +4,16 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::app::base::{Subject, gather, guard, on_any_shard};
+use crate::cluster::message::{Answer, Ask, Extent};
 use crate::cluster::redis::{Connection, Standing, Uncounted};
-use crate::cluster::{Answer, Asking, Census, Extent, Operation, Wants};
+use crate::cluster::{Asking, Census, Wants};
 use crate::log_line::no_random_numbers;
 use crate::metrics::Limit;
 use crate::shard::{Shard, Shared, Wait};
 
 /// What the other servers are asked.
 pub(in crate::app) struct Question<T> {
-    /// The request, given its id.
-    pub(in crate::app) request: Box<dyn FnOnce(Box<str>) -> Operation + Send>,
+    pub(in crate::app) ask: Ask,
     /// What an answer says. `None` if it is no answer to this.
     pub(in crate::app) read: fn(Answer, Extent) -> Option<Vec<T>>,
 }
@@ -158,9 +158,8 @@ impl<T: Send + 'static> Gathering<T> {
         let (Some(cluster), Some(asking)) = (&self.shared.cluster, self.asking.get()) else { return };
         let this = Arc::clone(self);
         let receive = move |census| this.counted(census);
-        let operation = (question.request)(asking.id.clone());
         let timeout = self.shared.config.limits.requests_timeout;
-        cluster.ask(&asking.place, operation, Uncounted::Dropped, Some(connection), timeout, receive);
+        cluster.ask(asking, question.ask, Uncounted::Dropped, Some(connection), timeout, receive);
     }
 
     fn gathered(&self) -> MutexGuard<'_, Gathered<T>> {

@@ -1,25 +1,32 @@
-//! The format of Node's classic adapter (`@socket.io/redis-adapter`) and of its emitter: names of channels, broadcasts,
-//! requests and responses.
+//! The format of Node's classic adapter (`@socket.io/redis-adapter`) and of its emitter.
 //!
-//! A [`Broadcast`] is MessagePack, published on the namespace's channel or on that of one room. A [`Request`] asks the
-//! other servers for something, and a [`Response`] is one server's answer. Most are JSON; those that may contain binary
-//! data are MessagePack. Their arguments have the form of [`socketio`](crate::socketio): JSON text and attachments.
-//! [`msgpack`] converts between the two; `coerce` reads what Node accepts in each place.
+//! | files | what they do |
+//! |---|---|
+//! | `adapter` | the format as an adapter: from neutral messages to these, and back |
+//! | `questions`, `described` | requests as neutral questions; neutral descriptions of sockets |
+//! | `channels`, `uid` | names of channels; the uids of kinglets |
+//! | `broadcast`, `request`, `response`, `opts`, `remote_socket` | the messages, byte for byte |
+//! | `coerce` | what Node accepts for each field |
+//! | `msgpack`, `number`, `date`, `cost` | MessagePack to JSON text and back; JavaScript's numbers and dates; the memory that decoding may take |
 
+mod adapter;
 mod broadcast;
 mod channels;
 mod coerce;
 mod cost;
 mod date;
+mod described;
 mod error;
 pub mod msgpack;
 mod number;
 mod opts;
+mod questions;
 mod remote_socket;
 mod request;
 mod response;
 mod uid;
 
+pub(super) use adapter::Classic;
 pub use broadcast::Broadcast;
 pub use channels::{Channels, Incoming};
 pub use date::date_text;
@@ -27,5 +34,4 @@ pub use error::{DecodeError, EncodeError};
 pub use opts::{Flags, Opts};
 pub use remote_socket::{RemoteHandshake, RemoteSocket};
 pub use request::{Operation, Request, is_reserved_server_side};
-pub use response::{Answer, Extent, Response};
-pub(super) use uid::{is_kinglet_uid, kinglet_uid};
+pub use response::{Answer, Response};

@@ -12,6 +12,7 @@ use super::remote_socket::RemoteSocket;
 use super::request::within_depth;
 use super::{DecodeError, EncodeError, cost};
 use crate::cluster::data::Data;
+use crate::cluster::message::Extent;
 use crate::socketio::Arguments;
 
 /// A response and its request.
@@ -23,16 +24,6 @@ pub struct Response {
     pub answer: Answer,
     /// Whether the answer is complete.
     pub extent: Extent,
-}
-
-/// How complete a server's answer is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Extent {
-    /// All.
-    Whole,
-    /// As much as the server can give. Only kinglets say so, and only to kinglets: Node servers would take it for
-    /// everything.
-    Part,
 }
 
 /// What is answered.
@@ -140,7 +131,7 @@ impl Response {
 
 impl Answer {
     /// Estimated bytes; for an acknowledgement, its keeper knows.
-    pub(in crate::cluster) fn bytes(&self) -> usize {
+    pub(super) fn bytes(&self) -> usize {
         let texts = match self {
             Self::SocketIds(texts) | Self::Rooms(texts) => cost::of_texts(texts.iter().map(|text| &**text)),
             Self::Sockets(sockets) => sockets.iter().map(RemoteSocket::bytes).sum(),

@@ -1,4 +1,4 @@
-//! How a kinglet is told from a Node server: by its uid.
+//! The uids of kinglets, which no Node server has.
 
 use crate::cluster::id::ClusterId;
 

@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::cluster::Answer;
+use crate::cluster::message::Answer;
 use crate::metrics::Limit;
 use crate::shard::Shard;
 use crate::shard::shared::answer_budget::AnswerBudget;
