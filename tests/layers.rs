@@ -25,6 +25,24 @@ const LAYERS: &[&[&str]] = &[
 /// The rooms of `app`, from the bottom up. Its own file is their roof, which gives their items to the modules above.
 const APP: &[&str] = &["base", "ask", "send", "cluster", "declare", "dispatch"];
 
+/// What stands in `cluster`, from the bottom up. Its own file is the roof: it gives what they have to those above.
+const CLUSTER: &[&str] = &[
+    "redis",
+    "data",
+    "id",
+    "dropped",
+    "metrics",
+    "room_hints",
+    "recent",
+    "message",
+    "adapter",
+    "classic",
+    "places",
+    "membership",
+    "reply",
+    "received",
+];
+
 /// The rooms of `shard`, from the bottom up.
 const ROOMS: &[&str] =
     &["store", "kernel", "shared", "net", "sessions", "sockets", "recovery", "guard", "input", "ending", "event_loop"];
@@ -187,20 +205,79 @@ fn imports_point_down_only() {
     assert!(up.is_empty(), "these point up:\n{}", up.join("\n"));
 }
 
-/// The floor of a module of `app`.
-fn floor_of_app(module: &Module) -> usize {
-    let room = |room: &String| APP.iter().position(|other| other == room);
-    let floor = |name| room(name).unwrap_or_else(|| panic!("app::{name} stands in no room of tests/layers.rs"));
-    module.get(1).map_or(APP.len(), floor)
+/// The arrows inside a folder that lead from a room to one above it. The folder's own file is the roof.
+fn upward_in(folder: &str, rooms: &[&str]) -> Vec<String> {
+    let floor = |module: &Module| {
+        let room = module.get(1).map(|name| rooms.iter().position(|room| room == name));
+        let unknown = || panic!("{} stands in no room of tests/layers.rs", module.join("::"));
+        room.map_or(rooms.len(), |room| room.unwrap_or_else(unknown))
+    };
+    let arrows = arrows();
+    let within = arrows.iter().filter(|arrow| arrow.from[0] == folder && arrow.to[0] == folder);
+    within.filter(|arrow| floor(&arrow.to) > floor(&arrow.from)).map(Arrow::describe).collect()
 }
 
 #[test]
 fn rooms_of_app_use_only_those_below_them() {
-    let arrows = arrows();
-    let within = arrows.iter().filter(|arrow| arrow.from[0] == "app" && arrow.to[0] == "app");
-    let up = within.filter(|arrow| floor_of_app(&arrow.to) > floor_of_app(&arrow.from)).map(Arrow::describe);
-    let up: Vec<_> = up.collect();
+    let up = upward_in("app", APP);
     assert!(up.is_empty(), "these point up:\n{}", up.join("\n"));
+}
+
+#[test]
+fn rooms_of_the_cluster_use_only_those_below_them() {
+    let up = upward_in("cluster", CLUSTER);
+    assert!(up.is_empty(), "these point up:\n{}", up.join("\n"));
+}
+
+/// The names in the paths that begin at `start` in a code, with their lines; those of a list, each.
+fn names_behind(start: &str, code: &str) -> Vec<(usize, String)> {
+    let mut found = Vec::new();
+    for (place, _) in code.match_indices(start) {
+        let path = &code[place + start.len()..];
+        let names = match path.strip_prefix('{') {
+            Some(list) => list.split(['}', ';']).next().unwrap_or_default().split(',').collect(),
+            None => vec![path],
+        };
+        let name =
+            |path: &str| path.trim().split(|c: char| !c.is_ascii_alphanumeric() && c != '_').next().map(str::to_owned);
+        let line = code[..place].matches('\n').count() + 1;
+        found.extend(names.into_iter().filter_map(name).map(|name| (line, name)));
+    }
+    found
+}
+
+/// A file's code as one text, whose lines are those of the file.
+fn lines_of(file: &Path) -> String {
+    let text = fs::read_to_string(file).expect("source is text");
+    let mut lines = vec![""; text.lines().count()];
+    code(&text).for_each(|(number, line)| lines[number - 1] = line);
+    lines.join("\n")
+}
+
+/// Users of the library may name the classic format's messages; the server's other parts know neutral ones only.
+#[test]
+fn nothing_but_the_roof_of_the_cluster_names_the_classic_format() {
+    let arrows = arrows();
+    let is_classic = |module: &Module| module.starts_with(&["cluster".to_owned(), "classic".to_owned()]);
+    let from_below = |arrow: &&Arrow| !is_classic(&arrow.from) && arrow.from != ["cluster"] && is_classic(&arrow.to);
+    let mut found: Vec<_> = arrows.iter().filter(from_below).map(Arrow::describe).collect();
+    let roof = lines_of(&source().join("cluster/mod.rs"));
+    let given: BTreeSet<_> = names_behind("pub use classic::", &roof).into_iter().map(|(_, name)| name).collect();
+    assert!(given.contains("Broadcast") && given.contains("msgpack"), "{given:?}");
+    for file in files(&source()).iter().filter(|file| module(file)[0] != "cluster") {
+        let named = names_behind("cluster::", &lines_of(file)).into_iter().filter(|(_, name)| given.contains(name));
+        found.extend(named.map(|(line, name)| format!("{}:{line}: cluster::{name}", file.display())));
+    }
+    assert!(found.is_empty(), "these name the classic format:\n{}", found.join("\n"));
+}
+
+#[test]
+fn a_name_of_the_classic_format_is_found_with_its_line() {
+    let code =
+        "use a::b;\nuse crate::cluster::{\n    Opts,\n    message::Answer,\n};\nfn f(broadcast: cluster::Broadcast) {}";
+    let found = names_behind("cluster::", code);
+    let expected = [(2, "Opts"), (2, "message"), (2, ""), (6, "Broadcast")];
+    assert_eq!(found, expected.map(|(line, name)| (line, name.to_owned())));
 }
 
 /// Whether an arrow inside `shard` leads from a room to one above it.

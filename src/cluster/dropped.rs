@@ -1,8 +1,5 @@
 //! Why messages that came from Redis are dropped.
 
-use super::DecodeError;
-use super::msgpack::MsgpackError;
-
 /// Why a message from Redis was dropped, for counters and the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -34,33 +31,6 @@ impl DropReason {
             Self::Event => "event",
             Self::Namespace => "namespace",
             Self::Size => "size",
-        }
-    }
-}
-
-impl From<&DecodeError> for DropReason {
-    fn from(error: &DecodeError) -> Self {
-        match error {
-            DecodeError::Msgpack(error) => error.into(),
-            DecodeError::Json(error) if error.is_data() => Self::Shape,
-            DecodeError::Json(_) | DecodeError::Utf8(_) => Self::Encoding,
-            DecodeError::Parts(_) | DecodeError::Missing(_) | DecodeError::Kind { .. } => Self::Shape,
-            DecodeError::PacketType(_) | DecodeError::RequestType(_) | DecodeError::ResponseType(_) => Self::Type,
-            DecodeError::NoEvent | DecodeError::Reserved(_) | DecodeError::Binary => Self::Event,
-            DecodeError::Namespace(_) => Self::Namespace,
-            DecodeError::TooDeep | DecodeError::TooCostly | DecodeError::TooLong { .. } => Self::Size,
-        }
-    }
-}
-
-impl From<&MsgpackError> for DropReason {
-    fn from(error: &MsgpackError) -> Self {
-        match error {
-            MsgpackError::Truncated { .. } | MsgpackError::Trailing { .. } | MsgpackError::Unused { .. } => {
-                Self::Encoding
-            }
-            MsgpackError::Unexpected { .. } | MsgpackError::Placeholder { .. } => Self::Shape,
-            MsgpackError::TooDeep { .. } | MsgpackError::TooCostly { .. } => Self::Size,
         }
     }
 }

@@ -8,30 +8,15 @@ use std::ops::Deref;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-const LENGTH: usize = 6;
-
-/// The last character of a kinglet's uid. No Node server's uid ends so: they consist of letters, digits, `-` and `_`.
-const KINGLET: char = '~';
-
-/// A new uid for a kinglet.
-///
-/// # Errors
-/// As [`ClusterId::random`].
-pub(super) fn kinglet_uid() -> Result<Box<str>, getrandom::Error> {
-    Ok(format!("{}{KINGLET}", ClusterId::random()?).into())
-}
-
-/// Whether a uid is that of a kinglet.
-pub(super) fn is_kinglet_uid(uid: &str) -> bool {
-    uid.len() == LENGTH + KINGLET.len_utf8() && uid.ends_with(KINGLET)
-}
-
 /// A uid (the id of a server's adapter in one namespace) or the id of a request, made here: six random characters of
 /// `A-Z a-z 0-9 - _`. Others' ids may be any texts.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct ClusterId([u8; LENGTH]);
+pub struct ClusterId([u8; ClusterId::LENGTH]);
 
 impl ClusterId {
+    /// Characters of every id.
+    pub(super) const LENGTH: usize = 6;
+
     /// A new id.
     ///
     /// # Errors
@@ -74,12 +59,6 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
-
-    #[test]
-    fn kinglets_are_known_by_their_uids() {
-        assert!(is_kinglet_uid(&kinglet_uid().unwrap()));
-        assert!(["9y1JGY", "emitter", "", "~", "much longer~"].iter().all(|uid| !is_kinglet_uid(uid)));
-    }
 
     #[test]
     fn ids_are_six_characters_at_random() {

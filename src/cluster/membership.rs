@@ -11,32 +11,29 @@ use bytes::Bytes;
 use foldhash::fast::RandomState;
 use log::Level;
 
-use super::id::{is_kinglet_uid, kinglet_uid};
+use super::adapter::{Adapter, Outgoing, Sender};
+use super::data::Data;
+use super::id::ClusterId;
+use super::message::{Answer, Ask, Chosen, Extent, Manner};
 use super::metrics::{ClusterMetrics, Counters};
 use super::places::{Census, Heard, Place, Places};
 use super::redis::{self, AskError, Connection, Kind, Loss, Standing, Topic, Uncounted};
 use super::room_hints::RoomHints;
-use super::{
-    Answer, Broadcast, ClusterId, Data, EncodeError, Extent, Flags, Incoming, Operation, Opts, Request, Response,
-};
 use crate::clock;
-use crate::config::{Config, ResponseChannel};
+use crate::config::Config;
 use crate::error::{Error, Result, TooLarge};
 use crate::log_line::{Excerpt, LineKind};
 
 static UNPUBLISHABLE: LineKind = LineKind::new(Level::Warn, module_path!(), "messages that were not published");
 static UNCOUNTED: LineKind = LineKind::each_minute(Level::Warn, module_path!(), "counts that Redis refused");
 
-/// Bytes around an event for servers, including the ids of server and request.
-const AROUND_SERVER_EVENT: usize = r#"{"uid":"123456~","requestId":"123456","type":6,"data":}"#.len();
-
 /// How long a goodbye may wait to be published: much less than missing servers may need to come back.
 const GOODBYE: Duration = Duration::from_secs(1);
 
-/// A request id; all have this length.
+/// The id of a question; all have this length.
 const SOME_ID: &str = "123456";
 
-/// Called with each answer to a request and the bytes that it takes, until it wants no more. It must tolerate one more
+/// Called with each answer to a question and the bytes that it takes, until it wants no more. It must tolerate one more
 /// answer after that.
 pub(crate) type Listener = Arc<dyn Fn(Answer, Extent, usize) -> Wants + Send + Sync>;
 
@@ -48,34 +45,35 @@ pub(crate) enum Wants {
 }
 
 /// A question that is subscribed to its answers.
-pub(crate) struct Asking {
+pub(crate) struct Asking<A: Adapter> {
     pub(crate) id: Box<str>,
-    pub(crate) place: Arc<Place>,
+    pub(crate) place: Arc<Place<A>>,
 }
 
 /// The listener for the answers to a question.
-struct Listening {
+struct Listening<A: Adapter> {
     listener: Listener,
-    place: Arc<Place>,
+    place: Arc<Place<A>>,
 }
 
 /// A member of a cluster.
-pub(crate) struct Membership {
+pub(crate) struct Membership<A: Adapter> {
     redis: redis::Handle,
+    format: A,
     uid: Box<str>,
     /// This server's uid where it is a guest.
     guest: Box<str>,
-    key: String,
-    responses: ResponseChannel,
+    /// Bytes of the longest message that is read.
+    longest: usize,
     /// How long another server may need to come back after an outage of Redis, once this one is back.
     return_time: Duration,
-    places: RwLock<Places>,
-    listeners: Mutex<HashMap<Box<str>, Listening, RandomState>>,
+    places: RwLock<Places<A>>,
+    listeners: Mutex<HashMap<Box<str>, Listening<A>, RandomState>>,
     pub(crate) rooms: RoomHints,
     pub(crate) counters: Counters,
 }
 
-impl Membership {
+impl<A: Adapter> Membership<A> {
     /// Becomes a member with these namespaces, if the settings name a Redis. `sink` is called with what arrives, `lost`
     /// with what is not subscribed to any more: see [`redis::start`].
     ///
@@ -86,28 +84,28 @@ impl Membership {
         namespaces: impl IntoIterator<Item = &'a str>,
         sink: impl FnMut(redis::Incoming) + Send + 'static,
         lost: impl FnMut(Loss) + Send + 'static,
-    ) -> Result<Option<Self>> {
+    ) -> Result<Option<Arc<Self>>> {
         if config.redis.is_none() {
             return Ok(None);
         }
-        let uid = || kinglet_uid().map_err(std::io::Error::other).map_err(Error::system("cannot draw random numbers"));
-        let (uid, guest) = (uid()?, uid()?);
+        let uid = || A::uid().map_err(std::io::Error::other).map_err(Error::system("cannot draw random numbers"));
+        let (uid, guest, format) = (uid()?, uid()?, A::new(config));
         let mut places = Places::default();
-        let place = |namespace| Arc::new(Place::member(&config.redis_key, namespace, &uid));
+        let place = |namespace| Arc::new(Place::member(&format, namespace, &uid));
         let topics: Vec<Topic> = namespaces.into_iter().flat_map(|namespace| places.enter(&place(namespace))).collect();
         let Some(redis) = redis::start_with(config, topics, sink, lost)? else { return Ok(None) };
-        Ok(Some(Self {
+        Ok(Some(Arc::new(Self {
             redis,
+            format,
             uid,
             guest,
-            key: config.redis_key.clone(),
-            responses: config.response_channel,
+            longest: config.limits.redis_message,
             return_time: config.limits.redis_backoff + config.limits.redis_connect_timeout,
             places: RwLock::new(places),
             listeners: Mutex::default(),
             rooms: RoomHints::default(),
             counters: Counters::default(),
-        }))
+        })))
     }
 
     /// Whether a uid is this server's.
@@ -115,9 +113,23 @@ impl Membership {
         *self.uid == *uid || *self.guest == *uid
     }
 
-    /// Whether a uid is that of a kinglet.
-    pub(crate) fn is_kinglet(uid: &str) -> bool {
-        is_kinglet_uid(uid)
+    /// Whether a name is reserved among events for servers.
+    pub(crate) fn is_reserved(event: &str) -> bool {
+        A::is_reserved(event)
+    }
+
+    pub(super) fn format(&self) -> &A {
+        &self.format
+    }
+
+    /// Bytes of the longest message that is read.
+    pub(super) fn longest(&self) -> usize {
+        self.longest
+    }
+
+    /// This server as the sender of a message in a namespace.
+    fn sender<'a>(&'a self, namespace: &'a str) -> Sender<'a> {
+        Sender { uid: &self.uid, namespace }
     }
 
     /// Enters a namespace.
@@ -140,42 +152,42 @@ impl Membership {
         drop(left);
     }
 
-    fn places(&self) -> RwLockReadGuard<'_, Places> {
+    fn places(&self) -> RwLockReadGuard<'_, Places<A>> {
         self.places.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn places_mut(&self) -> RwLockWriteGuard<'_, Places> {
+    fn places_mut(&self) -> RwLockWriteGuard<'_, Places<A>> {
         self.places.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn place(&self, namespace: &str) -> Place {
-        Place::member(&self.key, namespace, &self.uid)
+    fn place(&self, namespace: &str) -> Place<A> {
+        Place::member(&self.format, namespace, &self.uid)
     }
 
     /// The place of this server in a namespace, if it is a member there.
-    pub(crate) fn member_place(&self, namespace: &str) -> Option<Arc<Place>> {
+    pub(crate) fn member_place(&self, namespace: &str) -> Option<Arc<Place<A>>> {
         self.places().member(namespace).map(Arc::clone)
     }
 
     /// A namespace as others know it, whether or not this server has it.
-    fn place_of(&self, namespace: &str) -> Arc<Place> {
+    fn place_of(&self, namespace: &str) -> Arc<Place<A>> {
         self.member_place(namespace).unwrap_or_else(|| Arc::new(self.place(namespace)))
     }
 
     /// A place from which the servers of a namespace can be counted.
-    pub(crate) fn outlook(&self, namespace: &str) -> Arc<Place> {
-        let guest = || Arc::new(Place::guest(&self.key, namespace, &self.guest, &self.uid));
+    pub(crate) fn outlook(&self, namespace: &str) -> Arc<Place<A>> {
+        let guest = || Arc::new(Place::guest(&self.format, namespace, &self.guest, &self.uid));
         self.member_place(namespace).unwrap_or_else(guest)
     }
 
     /// The state of a place's subscriptions.
-    pub(crate) fn standing(&self, place: &Place) -> Standing {
+    pub(crate) fn standing(&self, place: &Place<A>) -> Standing {
         place.standing(&self.redis)
     }
 
     /// Calls `heard` when the subscriptions of a place are in effect, or will not be: at once if that is known, else on the
     /// subscriber's thread.
-    pub(crate) fn when_in_effect(&self, place: &Place, heard: Heard) {
+    pub(crate) fn when_in_effect(&self, place: &Place<A>, heard: Heard) {
         place.when_in_effect(&self.redis, heard);
     }
 
@@ -195,8 +207,8 @@ impl Membership {
                 all.iter().for_each(|place| place.changed(&self.redis));
             }
             Loss::Ended { topic: Topic::Channel(channel), since } => {
-                let namespace = str::from_utf8(&channel).ok().and_then(|channel| self.asked_by(channel));
-                namespace.into_iter().for_each(|namespace| self.say_goodbye(namespace, since));
+                let left = str::from_utf8(&channel).ok().and_then(|channel| self.format.recognise_left(channel));
+                left.into_iter().for_each(|(namespace, _)| self.say_goodbye(namespace, since));
             }
             Loss::Ended { topic: Topic::Pattern(_), .. } => {}
         }
@@ -207,31 +219,24 @@ impl Membership {
     /// would take its goodbye for that of a server that is still there.
     fn say_goodbye(&self, namespace: &str, since: Instant) {
         let place = self.place(namespace);
-        let operation = Operation::Goodbye { stayed: since.elapsed() };
-        let request = Request { uid: Some(self.uid.clone()), operation };
-        if let Ok(Some(message)) = self.encoded(place.channels.request(), request.encode()) {
-            let channel = place.channels.request().to_owned();
-            self.redis.publish_within(GOODBYE, channel, message);
+        let Outgoing { channel, message } = A::goodbye(&place.names, self.sender(namespace), since.elapsed());
+        if let Ok(Some(message)) = self.encoded(&channel, message) {
+            self.redis.publish_within(GOODBYE, channel.into_owned(), message);
         }
     }
 
-    /// The namespace and kind of something that came by a subscription.
-    pub(crate) fn recognise<'a>(&self, topic: &Topic, channel: &'a str) -> Option<(Arc<Place>, Incoming<'a>)> {
+    /// The place to which a received message belongs, and what its channel says.
+    pub(super) fn recognise<'a>(&self, topic: &Topic, channel: &'a str) -> Option<(Arc<Place<A>>, A::Label<'a>)> {
         let place = Arc::clone(self.places().of(topic)?);
-        let incoming = place.channels.recognise(channel)?;
-        Some((place, incoming))
+        let label = A::recognise(&place.names, channel)?;
+        Some((place, label))
     }
 
-    /// The same for requests that come although the server left their namespace: until Redis knows that, this server is
+    /// The same for questions that come although the server left their namespace: until Redis knows that, this server is
     /// counted there, and the others wait for its answers.
-    pub(crate) fn recognise_left<'a>(&self, channel: &'a str) -> Option<(Arc<Place>, Incoming<'a>)> {
-        let namespace = self.asked_by(channel)?;
-        Some((Arc::new(self.place(namespace)), Incoming::Request))
-    }
-
-    /// The namespace whose requests come by a channel.
-    fn asked_by<'a>(&self, channel: &'a str) -> Option<&'a str> {
-        channel.strip_prefix(&*self.key)?.strip_prefix("-request#")?.strip_suffix('#')
+    pub(super) fn recognise_left<'a>(&self, channel: &'a str) -> Option<(Arc<Place<A>>, A::Label<'a>)> {
+        let (namespace, label) = self.format.recognise_left(channel)?;
+        Some((Arc::new(self.place(namespace)), label))
     }
 
     /// Publishes an event for sockets of other servers.
@@ -242,19 +247,17 @@ impl Membership {
         &self,
         namespace: &str,
         data: Data<'_>,
-        opts: &Opts,
-        flags: &Flags,
+        chosen: Chosen,
+        manner: Manner,
     ) -> Result<(), TooLarge> {
         let place = self.place_of(namespace);
-        let kind = if flags.volatile { Kind::Volatile } else { Kind::Lasting };
-        let message = Broadcast::encode(&self.uid, namespace, data, opts, flags);
-        let channel = place.channels.broadcast_to(&opts.rooms);
-        self.try_publish(&channel, message, kind)
+        let kind = if manner.volatile { Kind::Volatile } else { Kind::Lasting };
+        self.publish(A::emission(&place.names, self.sender(namespace), data, chosen, manner), kind)
     }
 
-    /// Publishes a request to do something.
-    pub(crate) fn request(&self, namespace: &str, operation: Operation) {
-        if let Err(error) = self.try_request(namespace, operation) {
+    /// Publishes a question without an answer.
+    pub(crate) fn tell(&self, namespace: &str, ask: Ask) {
+        if let Err(error) = self.try_tell(namespace, ask) {
             unpublishable(namespace, &error);
         }
     }
@@ -263,29 +266,19 @@ impl Membership {
     ///
     /// # Errors
     /// As [`broadcast`](Self::broadcast).
-    pub(crate) fn try_request(&self, namespace: &str, operation: Operation) -> Result<(), TooLarge> {
-        let request = Request { uid: Some(self.uid.clone()), operation };
-        self.try_publish(self.place_of(namespace).channels.request(), request.encode(), Kind::Lasting)
+    pub(crate) fn try_tell(&self, namespace: &str, ask: Ask) -> Result<(), TooLarge> {
+        let place = self.place_of(namespace);
+        self.publish(A::ask(&place.names, self.sender(namespace), None, ask), Kind::Lasting)
     }
 
-    /// Checks that an event for servers of this many bytes could be published.
+    /// Checks that a question could be published.
     ///
     /// # Errors
     /// As [`broadcast`](Self::broadcast).
-    pub(crate) fn check_server_event(&self, namespace: &str, length: usize) -> Result<(), TooLarge> {
-        self.check_length(self.place_of(namespace).channels.request(), length + AROUND_SERVER_EVENT)
-    }
-
-    /// Checks that a broadcast with acknowledgements could be published.
-    ///
-    /// # Errors
-    /// As [`broadcast`](Self::broadcast).
-    pub(crate) fn check_broadcast(&self, broadcast: &Broadcast) -> Result<(), TooLarge> {
-        let (request_id, broadcast) = (SOME_ID.into(), broadcast.clone());
-        let channel = self.place_of(&broadcast.namespace).channels.request().to_owned();
-        let request =
-            Request { uid: Some(self.uid.clone()), operation: Operation::Broadcast { request_id, broadcast } };
-        request.encode().map_or(Ok(()), |message| self.check_length(&channel, message.len()))
+    pub(crate) fn check(&self, namespace: &str, ask: Ask) -> Result<(), TooLarge> {
+        let place = self.place_of(namespace);
+        let Outgoing { channel, message } = A::ask(&place.names, self.sender(namespace), Some(SOME_ID.into()), ask);
+        message.map_or(Ok(()), |message| self.check_length(&channel, message.len()))
     }
 
     /// Asks the others, in order with other publications, and counts the servers that get the question. `receive` is
@@ -293,25 +286,26 @@ impl Membership {
     /// this server hears no answers. It hears them by `connection`.
     pub(crate) fn ask(
         &self,
-        place: &Arc<Place>,
-        operation: Operation,
+        asking: &Asking<A>,
+        ask: Ask,
         uncounted: Uncounted,
         connection: Option<Connection>,
         timeout: Duration,
         receive: impl FnOnce(Option<Census>) + Send + 'static,
     ) {
-        let channel = place.channels.request();
-        let request = Request { uid: Some(place.uid.clone()), operation };
-        let encoded = self.encoded(channel, request.encode()).inspect_err(|error| unpublishable(channel, error));
+        let Asking { id, place } = asking;
+        let from = Sender { uid: &place.uid, namespace: &place.namespace };
+        let Outgoing { channel, message } = A::ask(&place.names, from, Some(id.clone()), ask);
+        let encoded = self.encoded(&channel, message).inspect_err(|error| unpublishable(&channel, error));
         let Ok(Some(message)) = encoded else { return receive(None) };
         let receive = self.census(place, connection, receive);
-        self.redis.publish_counted(channel.to_owned(), message, uncounted, place.counted(), timeout, receive);
+        self.redis.publish_counted(channel.into_owned(), message, uncounted, place.counted(), timeout, receive);
     }
 
     /// Counts the others. `receive` as with [`ask`](Self::ask).
     pub(crate) fn count(
         &self,
-        place: &Arc<Place>,
+        place: &Arc<Place<A>>,
         connection: Connection,
         timeout: Duration,
         receive: impl FnOnce(Option<Census>) + Send + 'static,
@@ -322,7 +316,7 @@ impl Membership {
     /// Turns a count into a census.
     fn census(
         &self,
-        place: &Arc<Place>,
+        place: &Arc<Place<A>>,
         connection: Option<Connection>,
         receive: impl FnOnce(Option<Census>) + Send + 'static,
     ) -> impl FnOnce(Result<Vec<u64>, AskError>) + Send + 'static {
@@ -344,27 +338,30 @@ impl Membership {
         Err(TooLarge { length, most })
     }
 
-    /// Answers the server `uid`, or all servers if it gave no uid. Returns whether the answer is short enough.
-    pub(crate) fn respond(&self, namespace: &str, uid: Option<&str>, response: Response) -> bool {
-        let place = self.place_of(namespace);
-        // These answers always go to all servers.
-        let shared = matches!(response.answer, Answer::ServerSideEmit(_));
-        let own = uid.filter(|_| self.responses == ResponseChannel::Specific && !shared);
-        let own = own.map(|uid| place.channels.response_to(uid));
-        let channel = own.as_deref().unwrap_or(place.channels.response());
-        let published = self.try_publish(channel, response.encode(), Kind::Lasting);
-        published.inspect_err(|error| unpublishable(channel, error)).is_ok()
+    /// Publishes an answer. Returns whether it is short enough.
+    pub(super) fn respond(&self, answer: Outgoing<'_, A>) -> bool {
+        let Outgoing { channel, message } = answer;
+        match self.encoded(&channel, message) {
+            Ok(Some(message)) => self.redis.publish(channel.into_owned(), message, Kind::Lasting),
+            Ok(None) => {}
+            Err(error) => {
+                unpublishable(&channel, &error);
+                return false;
+            }
+        }
+        true
     }
 
-    fn try_publish(&self, channel: &str, message: Result<Vec<u8>, EncodeError>, kind: Kind) -> Result<(), TooLarge> {
-        if let Some(message) = self.encoded(channel, message)? {
-            self.redis.publish(channel.to_owned(), message, kind);
+    fn publish(&self, outgoing: Outgoing<'_, A>, kind: Kind) -> Result<(), TooLarge> {
+        let Outgoing { channel, message } = outgoing;
+        if let Some(message) = self.encoded(&channel, message)? {
+            self.redis.publish(channel.into_owned(), message, kind);
         }
         Ok(())
     }
 
     /// The message, unless it could not be encoded, which is logged.
-    fn encoded(&self, channel: &str, message: Result<Vec<u8>, EncodeError>) -> Result<Option<Bytes>, TooLarge> {
+    fn encoded(&self, channel: &str, message: Result<Vec<u8>, A::EncodeError>) -> Result<Option<Bytes>, TooLarge> {
         match message {
             Ok(message) => {
                 self.check_length(channel, message.len())?;
@@ -383,7 +380,7 @@ impl Membership {
     ///
     /// # Errors
     /// If the system has no random numbers.
-    pub(crate) fn listen(&self, namespace: &str, listener: Listener) -> Result<Asking, getrandom::Error> {
+    pub(crate) fn listen(&self, namespace: &str, listener: Listener) -> Result<Asking<A>, getrandom::Error> {
         let id: Box<str> = (*ClusterId::random()?).into();
         let place = self.member_place(namespace).unwrap_or_else(|| self.visit(namespace));
         let listening = Listening { listener, place: Arc::clone(&place) };
@@ -392,17 +389,17 @@ impl Membership {
     }
 
     /// The place of a guest, for one question.
-    fn visit(&self, namespace: &str) -> Arc<Place> {
+    fn visit(&self, namespace: &str) -> Arc<Place<A>> {
         let mut places = self.places_mut();
-        let (place, topics) = places.visit(&self.key, namespace, &self.guest, &self.uid);
+        let (place, topics) = places.visit(&self.format, namespace, &self.guest, &self.uid);
         self.redis.subscribe_if_allowed(topics);
         place
     }
 
     /// Ends a question: no more answers are wanted.
-    pub(crate) fn forget(&self, request_id: &str) {
+    pub(crate) fn forget(&self, id: &str) {
         // Dropped after unlocking, because a part of it is the program's.
-        let listening = self.listeners().remove(request_id);
+        let listening = self.listeners().remove(id);
         if let Some(Listening { place, .. }) = listening.as_ref().filter(|listening| !listening.place.is_member()) {
             let mut places = self.places_mut();
             let left = places.part(&place.namespace).map(|(left, topics)| {
@@ -414,16 +411,15 @@ impl Membership {
         }
     }
 
-    /// Passes an answer to its asker, with the bytes that it takes. An answer to somebody else's request is ignored.
-    pub(crate) fn answered(&self, response: Response) {
-        let listener = self.listeners().get(&response.request_id).map(|listening| Arc::clone(&listening.listener));
-        let bytes = response.answer.bytes();
-        if listener.is_some_and(|listener| listener(response.answer, response.extent, bytes) == Wants::NoMore) {
-            self.forget(&response.request_id);
+    /// Passes an answer to its asker, with the bytes that it takes. An answer to somebody else's question is ignored.
+    pub(super) fn answered(&self, id: &str, answer: Answer, extent: Extent, bytes: usize) {
+        let listener = self.listeners().get(id).map(|listening| Arc::clone(&listening.listener));
+        if listener.is_some_and(|listener| listener(answer, extent, bytes) == Wants::NoMore) {
+            self.forget(id);
         }
     }
 
-    fn listeners(&self) -> MutexGuard<'_, HashMap<Box<str>, Listening, RandomState>> {
+    fn listeners(&self) -> MutexGuard<'_, HashMap<Box<str>, Listening<A>, RandomState>> {
         self.listeners.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -467,10 +463,11 @@ mod tests {
     use std::sync::mpsc::channel;
 
     use super::*;
+    use crate::cluster::classic::{Classic, Incoming};
     use crate::config::{RedisSecurity, RedisServer};
 
     /// A member whose Redis is not there.
-    fn member() -> Membership {
+    fn member() -> Arc<Membership<Classic>> {
         // Nothing listens on the discard port, and what Redis is asked does not show here.
         let redis = Some(RedisServer::new("127.0.0.1", 9, RedisSecurity::Plain));
         let config = Config { redis, ..Config::default() };
@@ -478,7 +475,7 @@ mod tests {
     }
 
     /// The namespace to which a channel belongs that is subscribed to by its own name.
-    fn namespace_of(member: &Membership, channel: &str) -> Option<Box<str>> {
+    fn namespace_of(member: &Membership<Classic>, channel: &str) -> Option<Box<str>> {
         let (place, _) = member.recognise(&Topic::channel(channel.to_owned()), channel)?;
         Some(place.namespace.clone())
     }
@@ -503,8 +500,8 @@ mod tests {
         assert!(member.recognise(&pattern, "socket.io#/chat#room#").is_none());
         assert!(namespace_of(&member, "socket.io-request#/#").is_some());
         // A counted server must answer.
-        let (place, incoming) = member.recognise_left(request).expect("a request");
-        assert_eq!((&*place.namespace, incoming), ("/chat", Incoming::Request));
+        let (place, label) = member.recognise_left(request).expect("a request");
+        assert_eq!((&*place.namespace, label), ("/chat", Incoming::Request));
         assert!(member.recognise_left("socket.io#/chat#").is_none());
     }
 
@@ -513,8 +510,8 @@ mod tests {
         let (one, other) = (member(), member());
         assert!(one.is_own(&one.uid) && !one.is_own(&other.uid) && !one.is_own(""));
         one.enter("/");
-        assert!(namespace_of(&one, one.place("/").channels.own_response()).is_some());
-        assert!(namespace_of(&one, other.place("/").channels.own_response()).is_none());
+        assert!(namespace_of(&one, one.place("/").names.own_response()).is_some());
+        assert!(namespace_of(&one, other.place("/").names.own_response()).is_none());
     }
 
     #[test]
@@ -533,7 +530,7 @@ mod tests {
         let given_up = member.listen("/", listener("given up", 9)).expect("random numbers");
         member.forget(&given_up.id);
         for id in ["nobody's", &twice.id, &once.id, &given_up.id, &once.id, &twice.id, &twice.id] {
-            member.answered(Response { request_id: id.into(), answer: Answer::Done, extent: Extent::Whole });
+            member.answered(id, Answer::Done, Extent::Whole, 0);
         }
         drop(sender);
         assert_eq!(heard.try_iter().collect::<Vec<_>>(), ["twice", "once", "twice"]);
@@ -546,10 +543,10 @@ mod tests {
         let listener = || Arc::new(|_: Answer, _: Extent, _: usize| Wants::NoMore);
         let asking = member.listen("/elsewhere", listener()).expect("random numbers");
         assert!(!asking.place.is_member() && member.is_own(&asking.place.uid));
-        let response = asking.place.channels.own_response().to_owned();
+        let response = asking.place.names.own_response().to_owned();
         assert_eq!(namespace_of(&member, &response).as_deref(), Some("/elsewhere"));
-        assert!(namespace_of(&member, asking.place.channels.request()).is_none(), "nobody asks a guest");
-        member.answered(Response { request_id: asking.id.clone(), answer: Answer::Done, extent: Extent::Whole });
+        assert!(namespace_of(&member, asking.place.names.request()).is_none(), "nobody asks a guest");
+        member.answered(&asking.id, Answer::Done, Extent::Whole, 0);
         assert!(namespace_of(&member, &response).is_none());
         member.enter("/");
         assert!(member.listen("/", listener()).expect("random numbers").place.is_member());
@@ -569,13 +566,6 @@ mod tests {
             member.leave("/");
             assert_eq!(told.recv(), Ok(Standing::Away));
         }
-    }
-
-    #[test]
-    fn kinglets_are_known_by_their_uids() {
-        let member = member();
-        assert!(Membership::is_kinglet(&member.uid) && Membership::is_kinglet(&member.guest));
-        assert!(!Membership::is_kinglet("9y1JGY"));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use super::DropReason;
+use super::dropped::DropReason;
 use super::redis::RedisMetrics;
 
 /// What was counted of the cluster since the start.

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use foldhash::fast::RandomState;
 
-use super::Channels;
+use super::adapter::Adapter;
 use super::recent::Recent;
 use super::redis::{self, Connection, Standing, Topic};
 use crate::clock;
@@ -21,9 +21,9 @@ use crate::clock;
 pub(crate) type Heard = Box<dyn FnOnce(Standing) + Send>;
 
 /// A namespace of this server, as the cluster knows it.
-pub(crate) struct Place {
+pub(crate) struct Place<A: Adapter> {
     pub(crate) namespace: Box<str>,
-    pub(crate) channels: Channels,
+    pub(super) names: A::Names,
     pub(super) uid: Box<str>,
     role: Role,
     /// The subscriptions. Redis confirms them in this order.
@@ -50,31 +50,24 @@ pub(crate) struct Census {
     pub(crate) absent: Option<usize>,
 }
 
-impl Place {
+impl<A: Adapter> Place<A> {
     /// The place of a member that is `uid` in the cluster.
-    pub(super) fn member(key: &str, namespace: &str, uid: &str) -> Self {
-        let channels = Channels::new(key, namespace, uid);
-        let topics = vec![
-            Topic::pattern(channels.pattern()),
-            name(channels.request()),
-            name(channels.response()),
-            name(channels.own_response()),
-        ];
-        let mark = Bytes::copy_from_slice(channels.own_response().as_bytes());
-        Self::new(namespace, uid, Role::Member, channels, topics, mark)
+    pub(super) fn member(format: &A, namespace: &str, uid: &str) -> Self {
+        let names = format.names(namespace, uid);
+        let (topics, mark) = (A::member_topics(&names), A::mark(&names, uid));
+        Self::new(namespace, uid, Role::Member, names, topics, mark)
     }
 
     /// The place of a guest that is `uid` in the cluster, and `member` where it is a member.
-    pub(super) fn guest(key: &str, namespace: &str, uid: &str, member: &str) -> Self {
-        let channels = Channels::new(key, namespace, uid);
-        let topics = vec![name(channels.response()), name(channels.own_response())];
-        let mark = Bytes::from(channels.response_to(member));
-        Self::new(namespace, uid, Role::Guest, channels, topics, mark)
+    pub(super) fn guest(format: &A, namespace: &str, uid: &str, member: &str) -> Self {
+        let names = format.names(namespace, uid);
+        let (topics, mark) = (A::guest_topics(&names), A::mark(&names, member));
+        Self::new(namespace, uid, Role::Guest, names, topics, mark)
     }
 
-    fn new(namespace: &str, uid: &str, role: Role, channels: Channels, topics: Vec<Topic>, mark: Bytes) -> Self {
+    fn new(namespace: &str, uid: &str, role: Role, names: A::Names, topics: Vec<Topic>, mark: Bytes) -> Self {
         let (waiting, recent) = (Mutex::new(Some(Vec::new())), Mutex::default());
-        Self { namespace: namespace.into(), channels, uid: uid.into(), role, topics, mark, waiting, recent }
+        Self { namespace: namespace.into(), names, uid: uid.into(), role, topics, mark, waiting, recent }
     }
 
     pub(crate) fn is_member(&self) -> bool {
@@ -83,7 +76,7 @@ impl Place {
 
     /// The channels to count: one tells the servers that take requests, the other whether this server is among them.
     pub(super) fn counted(&self) -> Vec<Bytes> {
-        vec![Bytes::copy_from_slice(self.channels.request().as_bytes()), self.mark.clone()]
+        vec![A::counted(&self.names), self.mark.clone()]
     }
 
     /// The result of a count. `None` if this server is not counted where it should be: it hears no answers.
@@ -158,41 +151,42 @@ impl Place {
     }
 }
 
-fn name(channel: &str) -> Topic {
-    Topic::channel(channel.to_owned())
-}
-
 /// All places of a server.
-#[derive(Default)]
-pub(super) struct Places {
-    by_topic: HashMap<Topic, Arc<Place>, RandomState>,
-    members: HashMap<Box<str>, Arc<Place>, RandomState>,
-    guests: HashMap<Box<str>, Guest, RandomState>,
+pub(super) struct Places<A: Adapter> {
+    by_topic: HashMap<Topic, Arc<Place<A>>, RandomState>,
+    members: HashMap<Box<str>, Arc<Place<A>>, RandomState>,
+    guests: HashMap<Box<str>, Guest<A>, RandomState>,
 }
 
-struct Guest {
-    place: Arc<Place>,
+struct Guest<A: Adapter> {
+    place: Arc<Place<A>>,
     /// Questions that wait for answers there.
     questions: usize,
 }
 
-impl Places {
+impl<A: Adapter> Default for Places<A> {
+    fn default() -> Self {
+        Self { by_topic: HashMap::default(), members: HashMap::default(), guests: HashMap::default() }
+    }
+}
+
+impl<A: Adapter> Places<A> {
     /// The place of a member in that namespace.
-    pub(super) fn member(&self, namespace: &str) -> Option<&Arc<Place>> {
+    pub(super) fn member(&self, namespace: &str) -> Option<&Arc<Place<A>>> {
         self.members.get(namespace)
     }
 
     /// The place to which a subscription belongs.
-    pub(super) fn of(&self, topic: &Topic) -> Option<&Arc<Place>> {
+    pub(super) fn of(&self, topic: &Topic) -> Option<&Arc<Place<A>>> {
         self.by_topic.get(topic)
     }
 
-    pub(super) fn all(&self) -> Vec<Arc<Place>> {
+    pub(super) fn all(&self) -> Vec<Arc<Place<A>>> {
         self.members.values().chain(self.guests.values().map(|guest| &guest.place)).map(Arc::clone).collect()
     }
 
     /// Adds a place of a member. Returns what to subscribe to.
-    pub(super) fn enter(&mut self, place: &Arc<Place>) -> Vec<Topic> {
+    pub(super) fn enter(&mut self, place: &Arc<Place<A>>) -> Vec<Topic> {
         for topic in &place.topics {
             self.by_topic.insert(topic.clone(), Arc::clone(place));
         }
@@ -201,15 +195,21 @@ impl Places {
     }
 
     /// Removes a member's place. Returns it with what to unsubscribe from.
-    pub(super) fn leave(&mut self, namespace: &str) -> Option<(Left, Vec<Topic>)> {
+    pub(super) fn leave(&mut self, namespace: &str) -> Option<(Left<A>, Vec<Topic>)> {
         let place = self.members.remove(namespace)?;
         let guest = self.guests.get(namespace).map(|guest| Arc::clone(&guest.place));
         Some(self.take_topics(place, guest))
     }
 
     /// A guest asks a question: returns the guest's place, and what to subscribe to.
-    pub(super) fn visit(&mut self, key: &str, namespace: &str, guest: &str, member: &str) -> (Arc<Place>, Vec<Topic>) {
-        let new = || Guest { place: Arc::new(Place::guest(key, namespace, guest, member)), questions: 0 };
+    pub(super) fn visit(
+        &mut self,
+        format: &A,
+        namespace: &str,
+        guest: &str,
+        member: &str,
+    ) -> (Arc<Place<A>>, Vec<Topic>) {
+        let new = || Guest { place: Arc::new(Place::guest(format, namespace, guest, member)), questions: 0 };
         let guest = self.guests.entry(namespace.into()).or_insert_with(new);
         guest.questions += 1;
         let place = Arc::clone(&guest.place);
@@ -221,7 +221,7 @@ impl Places {
     }
 
     /// A guest's question is over. After the last one, returns the place with what to unsubscribe from.
-    pub(super) fn part(&mut self, namespace: &str) -> Option<(Left, Vec<Topic>)> {
+    pub(super) fn part(&mut self, namespace: &str) -> Option<(Left<A>, Vec<Topic>)> {
         let guest = self.guests.get_mut(namespace)?;
         guest.questions = guest.questions.saturating_sub(1);
         if guest.questions > 0 {
@@ -233,7 +233,7 @@ impl Places {
     }
 
     /// A place's topics, without those that `other`, the other place in the same namespace, also has.
-    fn take_topics(&mut self, place: Arc<Place>, other: Option<Arc<Place>>) -> (Left, Vec<Topic>) {
+    fn take_topics(&mut self, place: Arc<Place<A>>, other: Option<Arc<Place<A>>>) -> (Left<A>, Vec<Topic>) {
         let mut gone = place.topics.clone();
         gone.retain(|topic| match other.as_ref().filter(|other| other.topics.contains(topic)) {
             Some(other) => {
@@ -247,9 +247,9 @@ impl Places {
 }
 
 /// A place that the server left. Waiting callbacks are called when it is dropped, and nothing may be locked then.
-pub(super) struct Left(Arc<Place>);
+pub(super) struct Left<A: Adapter>(Arc<Place<A>>);
 
-impl Drop for Left {
+impl<A: Adapter> Drop for Left<A> {
     fn drop(&mut self) {
         self.0.left();
     }
@@ -258,17 +258,23 @@ impl Drop for Left {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cluster::classic::Classic;
+    use crate::config::Config;
+
+    fn format() -> Classic {
+        Classic::new(&Config { redis_key: "k".to_owned(), ..Config::default() })
+    }
 
     fn names(topics: &[Topic]) -> Vec<&str> {
         topics.iter().map(|topic| str::from_utf8(topic.name()).expect("text")).collect()
     }
 
-    fn entered(places: &mut Places) -> Vec<Topic> {
-        places.enter(&Arc::new(Place::member("k", "/", "uid")))
+    fn entered(places: &mut Places<Classic>) -> Vec<Topic> {
+        places.enter(&Arc::new(Place::member(&format(), "/", "uid")))
     }
 
-    fn visited(places: &mut Places) -> Vec<Topic> {
-        places.visit("k", "/", "guest", "uid").1
+    fn visited(places: &mut Places<Classic>) -> Vec<Topic> {
+        places.visit(&format(), "/", "guest", "uid").1
     }
 
     const MEMBER: [&str; 4] = ["k#/#*", "k-request#/#", "k-response#/#", "k-response#/#uid#"];
@@ -307,13 +313,14 @@ mod tests {
 
     #[test]
     fn a_server_is_subtracted_as_often_as_it_is_counted() {
-        let member = Place::member("k", "/", "uid");
-        let others =
-            |place: &Place, counts| place.census(counts, by(1), Instant::now(), LONG).map(|census| census.others);
+        let member = Place::member(&format(), "/", "uid");
+        let others = |place: &Place<Classic>, counts| {
+            place.census(counts, by(1), Instant::now(), LONG).map(|census| census.others)
+        };
         assert_eq!(others(&member, &[3, 1]), Some(2));
         assert_eq!(others(&member, &[4, 2]), Some(2), "an old connection that Redis takes for alive");
         assert_eq!(others(&member, &[3, 0]), None, "who is not counted hears no answers");
-        let guest = Place::guest("k", "/", "guest", "uid");
+        let guest = Place::guest(&format(), "/", "guest", "uid");
         assert_eq!(guest.counted(), ["k-request#/#", "k-response#/#uid#"]);
         assert_eq!(others(&guest, &[3, 0]), Some(3));
         assert_eq!(others(&guest, &[4, 1]), Some(3), "a member that has just left");
@@ -321,7 +328,7 @@ mod tests {
 
     #[test]
     fn fewer_others_than_before_may_be_on_their_way_back() {
-        let place = Place::member("k", "/", "uid");
+        let place = Place::member(&format(), "/", "uid");
         let absent = |count, connection, time| {
             place.census(&[count, 1], connection, Instant::now(), time).expect("this server is counted").absent
         };
@@ -329,7 +336,7 @@ mod tests {
         assert_eq!(absent(3, by(1), LONG), Some(1));
         assert_eq!(absent(2, by(2), LONG), Some(2));
         assert_eq!(absent(4, by(2), LONG), Some(0));
-        let new = Place::member("k", "/new", "uid").census(&[1, 1], by(2), Instant::now(), LONG);
+        let new = Place::member(&format(), "/new", "uid").census(&[1, 1], by(2), Instant::now(), LONG);
         assert_eq!(new.expect("counted").absent, None);
     }
 }

@@ -218,7 +218,7 @@ fn announce(shared: &Shared, address: SocketAddr, memory: Option<usize>, operati
 }
 
 /// Connects to Redis, if it is configured, with the namespaces that the program declared.
-fn join_cluster(config: &Config, handle: &Handle, handlers: &Handlers) -> Result<Option<Membership>> {
+fn join_cluster(config: &Config, handle: &Handle, handlers: &Handlers) -> Result<Option<Arc<Membership>>> {
     let (server, deserted) = (handle.clone(), handle.clone());
     let sink = move |incoming| receive(&server, incoming);
     Membership::start(config, handlers.declared(), sink, move |loss| lost(&deserted, loss))

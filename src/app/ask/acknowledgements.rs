@@ -4,26 +4,26 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::collecting::Collecting;
+use crate::cluster::message::{Answer, Ask, Extent};
 use crate::cluster::redis::Uncounted;
-use crate::cluster::{Answer, Extent, Operation};
 use crate::shard::{Collection, Shared};
 use crate::socketio::Arguments;
 
 /// Has the other servers send a broadcast to their clients, and collects those clients' answers with those of this
-/// server's. `operation` makes the request, given its id.
+/// server's.
 pub(in crate::app) fn ask_for_acks(
     shared: &Arc<Shared>,
     namespace: &str,
     timeout: Duration,
     collection: &Arc<Collection<Arguments>>,
-    operation: impl FnOnce(Box<str>) -> Operation,
+    question: Ask,
 ) {
     let (shared, collection) = (Arc::clone(shared), Arc::clone(collection));
     let collecting = Collecting { shared, collection, uncounted: Uncounted::Published, timeout };
     Arc::new(collecting).ask_others(
         namespace,
         |collection, answer, extent, _| hear(collection, answer, extent),
-        operation,
+        question,
     );
 }
 

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::app::base::on_any_shard;
+use crate::cluster::message::{Answer, Ask, Extent};
 use crate::cluster::redis::{Standing, Uncounted};
-use crate::cluster::{Answer, Asking, Census, Extent, Operation, Place, Wants};
+use crate::cluster::{Asking, Census, Wants};
 use crate::log_line::no_random_numbers;
 use crate::shard::{Collection, Shared};
 
@@ -23,12 +24,12 @@ pub(super) struct Collecting<T> {
 
 impl<T: Send + 'static> Collecting<T> {
     /// Asks the others. `hear` notes an answer, which takes so many bytes, and says whether the collection is complete
-    /// by that. `request` makes the request, given its id.
+    /// by that.
     pub(super) fn ask_others(
         self: Arc<Self>,
         namespace: &str,
         hear: impl Fn(&Collection<T>, Answer, Extent, usize) -> bool + Send + Sync + 'static,
-        request: impl FnOnce(Box<str>) -> Operation,
+        question: Ask,
     ) {
         let Some(cluster) = &self.shared.cluster else { return };
         let this = Arc::clone(&self);
@@ -42,8 +43,7 @@ impl<T: Send + 'static> Collecting<T> {
         match cluster.listen(namespace, Arc::new(listener)) {
             Ok(asking) => {
                 self.collection.asks_by(asking.id.clone());
-                let operation = request(asking.id.clone());
-                self.publish_in_time(&asking, operation);
+                self.publish_in_time(asking, question);
             }
             Err(error) => {
                 no_random_numbers(&error);
@@ -54,19 +54,19 @@ impl<T: Send + 'static> Collecting<T> {
 
     /// Publishes the request once the answers can be heard, or at once, if it is published in any case: then it is in
     /// order with what else is sent. A guest is not heard of before.
-    fn publish_in_time(self: Arc<Self>, asking: &Asking, operation: Operation) {
+    fn publish_in_time(self: Arc<Self>, asking: Asking, question: Ask) {
         let Some(cluster) = &self.shared.cluster else { return };
         let (this, place) = (Arc::clone(&self), Arc::clone(&asking.place));
-        let publish = move |standing| this.publish(&place, operation, standing);
-        if self.uncounted == Uncounted::Published && asking.place.is_member() {
-            publish(cluster.standing(&asking.place));
+        let publish = move |standing| this.publish(&asking, question, standing);
+        if self.uncounted == Uncounted::Published && place.is_member() {
+            publish(cluster.standing(&place));
         } else {
-            cluster.when_in_effect(&asking.place, Box::new(publish));
+            cluster.when_in_effect(&place, Box::new(publish));
         }
     }
 
     /// Publishes the request, and counts the servers that get it.
-    fn publish(self: Arc<Self>, place: &Arc<Place>, operation: Operation, standing: Standing) {
+    fn publish(self: Arc<Self>, asking: &Asking, question: Ask, standing: Standing) {
         let Some(cluster) = &self.shared.cluster else { return };
         let connection = match standing {
             Standing::InEffect(connection) => Some(connection),
@@ -77,7 +77,7 @@ impl<T: Send + 'static> Collecting<T> {
         }
         let this = Arc::clone(&self);
         let receive = move |census| this.counted(census);
-        cluster.ask(place, operation, self.uncounted, connection, self.timeout, receive);
+        cluster.ask(asking, question, self.uncounted, connection, self.timeout, receive);
     }
 
     /// The others are counted, or cannot be.

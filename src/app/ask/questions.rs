@@ -6,14 +6,13 @@ use std::sync::Arc;
 
 use super::collecting::{Collecting, end_after};
 use crate::app::base::{Subject, everywhere, guard};
+use crate::cluster::message::{Answer, Ask, Extent};
 use crate::cluster::redis::Uncounted;
-use crate::cluster::{Answer, Extent, Operation};
 use crate::shard::{Collection, Ended, Others, Shard, Shared, Shortfall};
 
 /// What the other servers are asked.
 pub(in crate::app) struct Question<T> {
-    /// The request, given its id.
-    pub(in crate::app) request: Box<dyn FnOnce(Box<str>) -> Operation + Send>,
+    pub(in crate::app) ask: Ask,
     /// What an answer says. `None` if it is no answer to this.
     pub(in crate::app) read: fn(Answer, Extent) -> Option<Vec<T>>,
 }
@@ -47,7 +46,7 @@ pub(in crate::app) fn collect_all<T: Send + 'static>(
     question: Option<Question<T>>,
     finish: impl FnOnce(Vec<T>, Option<usize>) + Send + 'static,
 ) {
-    let Some(Question { request, read }) = question.filter(|_| shared.cluster.is_some()) else {
+    let Some(Question { ask: question, read }) = question.filter(|_| shared.cluster.is_some()) else {
         return collect_here(shared, carried, ask, |answers| finish(answers, Some(0)));
     };
     let finish = move |shard: &Rc<Shard>, answers, shortfall: Shortfall| {
@@ -67,7 +66,7 @@ pub(in crate::app) fn collect_all<T: Send + 'static>(
     let hear = move |collection: &Collection<T>, answer, extent, bytes| {
         read(answer, extent).is_some_and(|answers| collection.server_spoke(0, answers, bytes, extent))
     };
-    Arc::clone(&collecting).ask_others(namespace, hear, request);
+    Arc::clone(&collecting).ask_others(namespace, hear, question);
     end_after(&collecting.shared, timeout, &collecting.collection);
 }
 

@@ -3,7 +3,6 @@
 //! They are handled on the subscriber's thread, except for what needs a shard.
 
 mod received;
-mod reply;
 mod requests;
 
 pub(crate) use self::received::{lost, receive};

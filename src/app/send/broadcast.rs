@@ -1,13 +1,13 @@
 //! Messages for many sockets.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::event::Event;
 use crate::app::base::args::{self, Args};
-use crate::cluster::{self, Data, Membership};
+use crate::cluster::message::{Chosen, Manner};
+use crate::cluster::{Data, Membership};
 use crate::engineio::{Frames, Sid};
 use crate::error::{EmitError, TooLarge};
 use crate::log_line::Excerpt;
@@ -159,20 +159,25 @@ impl Broadcast {
 }
 
 impl Broadcast {
-    /// A broadcast from another server, for the sockets of this one. `None` if the namespace is not here any more.
-    pub(in crate::app) fn received(shared: &Arc<Shared>, message: &cluster::Broadcast) -> Option<Self> {
-        let namespace = shared.directory.find_namespace(&message.namespace)?;
+    /// One of another server, for the sockets of this one. `None` if the namespace is not here any more.
+    pub(in crate::app) fn received(
+        shared: &Arc<Shared>,
+        namespace: &str,
+        chosen: Chosen,
+        manner: Manner,
+    ) -> Option<Self> {
+        let namespace = shared.directory.find_namespace(namespace)?;
         Some(Self {
-            urgency: if message.flags.volatile { Urgency::Volatile } else { Urgency::Reliable },
-            compress: message.flags.compress.unwrap_or(true),
+            urgency: if manner.volatile { Urgency::Volatile } else { Urgency::Reliable },
+            compress: manner.compress,
             reach: Reach::Received,
-            ..Self::here(shared, namespace, message.opts.clone())
+            ..Self::here(shared, namespace, chosen)
         })
     }
 
-    /// A target from another server, for the sockets of this one.
-    pub(in crate::app) fn here(shared: &Arc<Shared>, namespace: NamespaceRef, opts: cluster::Opts) -> Self {
-        let cluster::Opts { rooms, except } = opts;
+    /// The sockets of this server that another means.
+    pub(in crate::app) fn here(shared: &Arc<Shared>, namespace: NamespaceRef, chosen: Chosen) -> Self {
+        let Chosen { rooms, except } = chosen;
         let everybody = Self::new(Some(Arc::clone(shared)), Ok(namespace), None);
         Self { target: Target { rooms, except, sender: None }, reach: Reach::Server, ..everybody }
     }
@@ -206,26 +211,25 @@ impl Broadcast {
     }
 
     /// The target, for other servers.
-    pub(super) fn opts(&self) -> cluster::Opts {
+    pub(super) fn chosen(&self) -> Chosen {
         let Target { rooms, except, sender } = &self.target;
         let mut except = except.clone();
         except.extend(sender.map(|sender| sender.to_string().into_boxed_str()));
-        cluster::Opts { rooms: rooms.clone(), except }
+        Chosen { rooms: rooms.clone(), except }
     }
 
-    /// The flags of the event, for other servers.
-    pub(super) fn flags(&self, timeout: Option<Duration>) -> cluster::Flags {
-        cluster::Flags {
-            expect_single_response: self.reach == Reach::RemoteSocket,
+    /// How the event is sent, for other servers.
+    pub(super) fn manner(&self) -> Manner {
+        Manner {
             volatile: self.urgency == Urgency::Volatile,
-            compress: (!self.compress).then_some(false),
-            timeout,
+            compress: self.compress,
+            to_one: self.reach == Reach::RemoteSocket,
         }
     }
 
     fn publish(&self, data: Data<'_>) -> Result<(), TooLarge> {
         match self.cluster() {
-            Some((cluster, namespace)) => cluster.broadcast(namespace, data, &self.opts(), &self.flags(None)),
+            Some((cluster, namespace)) => cluster.broadcast(namespace, data, self.chosen(), self.manner()),
             None => Ok(()),
         }
     }

@@ -7,7 +7,7 @@ use super::broadcast::Broadcast;
 use crate::app::ask::{ask_for_acks, end_after};
 use crate::app::base::args::{self, Args, Written};
 use crate::app::base::{Answers, MissingAnswers, Subject, everywhere, guard};
-use crate::cluster::{self, Operation};
+use crate::cluster::message::{Ask, Emission};
 use crate::error::EmitError;
 use crate::shard::{self, Asker, Collection, Others};
 use crate::socketio::{self, Arguments};
@@ -87,15 +87,11 @@ impl Broadcast {
     ) -> Result<(), EmitError> {
         let (Some(shared), Some((cluster, namespace))) = (&self.shared, self.cluster()) else { return Ok(()) };
         let arguments = Arguments::named(written.json.as_str().into(), written.attachments.as_slice().into());
-        let broadcast = cluster::Broadcast {
-            namespace: namespace.into(),
-            event: socketio::Event { name: event.into(), arguments },
-            opts: self.opts(),
-            flags: self.flags(Some(timeout)),
-        };
-        cluster.check_broadcast(&broadcast)?;
-        let operation = |request_id| Operation::Broadcast { request_id, broadcast };
-        ask_for_acks(shared, namespace, timeout, collection, operation);
+        let event = socketio::Event { name: event.into(), arguments };
+        let emission = Emission { event, chosen: self.chosen(), manner: self.manner() };
+        let ask = Ask::Emit { emission, timeout: Some(timeout) };
+        cluster.check(namespace, ask.clone())?;
+        ask_for_acks(shared, namespace, timeout, collection, ask);
         Ok(())
     }
 }

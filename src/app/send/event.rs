@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use crate::app::base::args::{self, Args};
 use crate::app::base::on_shard;
-use crate::cluster::Answer;
+use crate::cluster::message::Answer;
 use crate::engineio::{Frames, Sid};
 use crate::error::EmitError;
 use crate::shard::{DueAck, NamespaceRef, ServerReply, Shard, Shared, SocketRef};
@@ -157,7 +157,7 @@ impl Ack {
             }
             AckTo::Server(reply) => {
                 let arguments = Arguments::unnamed(written.without_binary()?.into(), Box::default());
-                reply(Answer::ServerSideEmit(arguments.elements().first().map(|&first| first.to_owned())));
+                reply(Answer::Value(arguments.elements().first().map(|&first| first.to_owned())));
             }
         }
         Ok(())

@@ -6,7 +6,8 @@ use std::sync::{Arc, OnceLock};
 use super::broadcast::Broadcast;
 use crate::app::ask::{Question, collect_all};
 use crate::app::base::MissingServers;
-use crate::cluster::{Answer, ClusterMetrics, Operation, redis};
+use crate::cluster::message::{Answer, Ask};
+use crate::cluster::{ClusterMetrics, redis};
 use crate::metrics::Metrics;
 use crate::shard::{Letter, NamespaceRef, Shared};
 
@@ -136,7 +137,7 @@ impl Emitter {
         let everybody = self.everybody();
         let Some(shared) = &everybody.shared else { return receive(Ok(Vec::new())) };
         let question = everybody.cluster().map(|_| Question {
-            request: Box::new(|request_id| Operation::AllRooms { request_id }),
+            ask: Ask::Rooms,
             read: |answer, _| match answer {
                 Answer::Rooms(rooms) => Some(rooms.into_iter().map(Into::into).collect()),
                 _ => None,

@@ -11,7 +11,7 @@ use super::broadcast::Broadcast;
 use super::socket_handle::SocketHandle;
 use crate::app::ask::{Question, collect_all};
 use crate::app::base::MissingServers;
-use crate::cluster::{self, Answer, Operation};
+use crate::cluster::message::{Answer, Ask, Described};
 use crate::shard::{Description, Handshake, NamespaceRef, Shared};
 
 /// A snapshot of a socket of this server or another of the cluster, as [`fetch_sockets`](crate::Broadcast::fetch_sockets) found
@@ -80,9 +80,8 @@ impl Broadcast {
         receive: impl FnOnce(Result<Vec<RemoteSocket>, MissingServers<Vec<RemoteSocket>>>) + Send + 'static,
     ) {
         let Some(shared) = &self.shared else { return receive(Ok(Vec::new())) };
-        let opts = self.opts();
         let question = self.cluster().map(|_| Question {
-            request: Box::new(|request_id| Operation::Fetch { request_id, opts }),
+            ask: Ask::Describe(self.chosen()),
             read: |answer, _| match answer {
                 Answer::Sockets(sockets) => Some(sockets.into_iter().map(Fetched::Elsewhere).collect()),
                 _ => None,
@@ -112,7 +111,7 @@ enum Fetched {
     /// It is one of this server's.
     Here(Description),
     /// It is another server's.
-    Elsewhere(cluster::RemoteSocket),
+    Elsewhere(Described),
 }
 
 impl RemoteSocket {
@@ -125,10 +124,10 @@ impl RemoteSocket {
                 let handle = SocketHandle::new(shared, location, sid, id, namespace.clone());
                 Self { handle, rooms, handshake, auth, data }
             }
-            Fetched::Elsewhere(cluster::RemoteSocket { id, handshake, rooms, data }) => Self {
+            Fetched::Elsewhere(Described { id, handshake, rooms, auth, data }) => Self {
                 handle: SocketHandle::elsewhere(shared, id.into(), namespace.clone()),
                 rooms: rooms.into_iter().map(Into::into).collect(),
-                auth: handshake.auth.clone(),
+                auth,
                 handshake: Arc::new(Handshake::elsewhere(&handshake)),
                 data,
             },

@@ -4,7 +4,8 @@ use super::broadcast::Broadcast;
 use crate::app::ask::{Question, collect_all, count_servers};
 use crate::app::base::args::{self, Args};
 use crate::app::base::{Answers, MissingServers};
-use crate::cluster::{Answer, Extent, Operation, is_reserved_server_side};
+use crate::cluster::Membership;
+use crate::cluster::message::{Answer, Ask, Extent};
 use crate::error::EmitError;
 use crate::socketio::{Arguments, Event};
 
@@ -13,7 +14,7 @@ impl Broadcast {
     pub(super) fn emit_to_servers(&self, event: &str, args: impl Args) -> Result<(), EmitError> {
         let event = written(event, &args)?;
         if let Some((cluster, namespace)) = self.cluster() {
-            cluster.try_request(namespace, Operation::ServerSideEmit { request_id: None, event })?;
+            cluster.try_tell(namespace, Ask::Event(event))?;
         }
         Ok(())
     }
@@ -30,12 +31,13 @@ impl Broadcast {
             callback(Ok(Answers::default()));
             return Ok(());
         };
-        cluster.check_server_event(namespace, event.arguments.json().len())?;
+        let ask = Ask::Event(event);
+        cluster.check(namespace, ask.clone())?;
         let question = Question {
-            request: Box::new(|id| Operation::ServerSideEmit { request_id: Some(id), event }),
+            ask,
             read: |answer, extent| match answer {
-                Answer::ServerSideEmit(None) if extent == Extent::Part => Some(Vec::new()),
-                Answer::ServerSideEmit(value) => {
+                Answer::Value(None) if extent == Extent::Part => Some(Vec::new()),
+                Answer::Value(value) => {
                     let value = value.as_deref().map_or("", serde_json::value::RawValue::get);
                     Some(vec![Arguments::unnamed(format!("[{value}]").into(), Box::default())])
                 }
@@ -63,7 +65,7 @@ impl Broadcast {
 }
 
 fn written(name: &str, args: &impl Args) -> Result<Event, EmitError> {
-    if is_reserved_server_side(name) {
+    if Membership::is_reserved(name) {
         return Err(EmitError::Reserved(name.to_owned()));
     }
     let json = args::write(Some(name), args)?.without_binary()?;

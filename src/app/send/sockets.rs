@@ -2,7 +2,7 @@
 
 use super::broadcast::Broadcast;
 use crate::app::base::for_each_socket;
-use crate::cluster::Operation;
+use crate::cluster::message::{Ask, Change, Whom};
 use crate::memory::allocated;
 use crate::shard::{Shard, SocketRef};
 
@@ -28,7 +28,8 @@ impl Broadcast {
     /// [`Socket::disconnect`](crate::Socket::disconnect).
     pub fn disconnect_sockets(self, close: bool) {
         if let Some((cluster, namespace)) = self.cluster() {
-            cluster.request(namespace, Operation::Disconnect { opts: self.opts(), close });
+            let whom = Whom::Chosen(self.chosen());
+            cluster.tell(namespace, Ask::Change { whom, change: Change::Disconnect { close } });
         }
         let (Some(shared), Ok(namespace), target) = (self.shared, self.namespace, self.target) else { return };
         for_each_socket(
@@ -42,14 +43,12 @@ impl Broadcast {
     fn change<R: Into<String>>(self, act: Act, rooms: impl IntoIterator<Item = R>) {
         let rooms: Vec<String> = rooms.into_iter().map(Into::into).collect();
         if let Some((cluster, namespace)) = self.cluster() {
-            let (opts, rooms) = (self.opts(), rooms.iter().map(|room| room.as_str().into()).collect());
-            cluster.request(
-                namespace,
-                match act {
-                    Act::Join => Operation::Join { opts, rooms },
-                    Act::Leave => Operation::Leave { opts, rooms },
-                },
-            );
+            let (whom, rooms) = (Whom::Chosen(self.chosen()), rooms.iter().map(|room| room.as_str().into()).collect());
+            let change = match act {
+                Act::Join => Change::Join(rooms),
+                Act::Leave => Change::Leave(rooms),
+            };
+            cluster.tell(namespace, Ask::Change { whom, change });
         }
         let (Some(shared), Ok(namespace), target) = (self.shared, self.namespace, self.target) else { return };
         let carried =

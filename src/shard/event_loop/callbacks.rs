@@ -6,7 +6,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::cluster::Answer;
+use crate::cluster::message::Answer;
 use crate::shard::Shard;
 use crate::shard::sessions::handshake::Handshake;
 use crate::shard::shared::directory::Refusal;

@@ -1,10 +1,10 @@
 //! What a session remembers of the request that opened it.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::clock;
-use crate::cluster::RemoteHandshake;
+use crate::cluster::message::DescribedHandshake;
 use crate::config::HandshakeHeaders;
 use crate::http::Head;
 
@@ -44,17 +44,16 @@ impl Handshake {
     }
 
     /// A handshake as another server describes it.
-    pub(crate) fn elsewhere(told: &RemoteHandshake) -> Self {
+    pub(crate) fn elsewhere(told: &DescribedHandshake) -> Self {
         // No line feed can stand in a request or a header.
         let line = |text: &str| text.replace('\n', " ") + "\n";
         let headers = told.headers.iter().map(|(name, value)| line(name) + &line(value));
         let text: String = std::iter::once(line(&told.url)).chain(headers).collect();
-        let address = told.address.parse().unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
         Self {
             text: text.into_boxed_str(),
-            address: SocketAddr::new(address, 0),
-            issued: Duration::from_millis(told.issued),
-            cross_origin: told.xdomain,
+            address: SocketAddr::new(told.address, 0),
+            issued: told.issued,
+            cross_origin: told.cross_origin,
             secure: told.secure,
         }
     }

@@ -45,7 +45,7 @@ pub(crate) struct Shared {
     /// What the program has declared.
     pub(crate) directory: Arc<dyn Directory>,
     /// The cluster that this server is a member of, if there is Redis.
-    pub(crate) cluster: Option<Membership>,
+    pub(crate) cluster: Option<Arc<Membership>>,
     pub(crate) mailboxes: Vec<Mailbox>,
     /// The counters of each shard, then those of the port for operations, if there is one.
     pub(crate) metrics: Vec<Arc<ShardMetrics>>,
@@ -106,7 +106,7 @@ impl Shared {
         config: Config,
         instance: [u8; 3],
         directory: Arc<dyn Directory>,
-        cluster: Option<Membership>,
+        cluster: Option<Arc<Membership>>,
         mailboxes: Vec<Mailbox>,
         budget: Budget,
     ) -> Self {

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::cluster::Answer;
+use crate::cluster::message::Answer;
 use crate::shard::sockets::collection::Collection;
 use crate::socketio::Arguments;
 

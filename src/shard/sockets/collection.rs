@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::cluster::Extent;
+use crate::cluster::message::Extent;
 use crate::metrics::Limit;
 use crate::shard::Shard;
 use crate::shard::shared::Shared;

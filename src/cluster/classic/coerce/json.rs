@@ -6,8 +6,8 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::{Names, selection};
-use crate::cluster::opts::{self, Flags, Opts, RoomName};
-use crate::cluster::{DecodeError, cost};
+use crate::cluster::classic::opts::{self, Flags, Opts, RoomName};
+use crate::cluster::classic::{DecodeError, cost};
 
 /// The members of an object with these names. If one is repeated, the last counts, and `null` counts as missing.
 pub fn members<'a, const N: usize>(

@@ -8,7 +8,8 @@ use bytestring::ByteString;
 use super::coerce::msgpack::{is_undefined, packet_type, pass};
 use super::msgpack::{self, Head, Packed, Reader, Transcoder, unexpected};
 use super::opts::{self, Flags, Opts};
-use super::{Data, DecodeError, EncodeError, coerce};
+use super::{DecodeError, EncodeError, coerce};
+use crate::cluster::data::Data;
 use crate::socketio::{Arguments, Event, is_reserved};
 
 /// A broadcast of another server.

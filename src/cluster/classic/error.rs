@@ -1,8 +1,9 @@
-//! Why messages of the cluster cannot be read or written.
+//! Why messages cannot be read or written.
 
 use thiserror::Error;
 
 use super::msgpack::{MsgpackError, PackError};
+use crate::cluster::dropped::DropReason;
 
 /// Why a message from Redis does not fit its channel. It is dropped, without further consequences.
 #[derive(Debug, Error)]
@@ -63,6 +64,33 @@ pub enum DecodeError {
     /// There is no such type of response, or not in MessagePack.
     #[error("a response of unknown type {0}")]
     ResponseType(u64),
+}
+
+impl From<&DecodeError> for DropReason {
+    fn from(error: &DecodeError) -> Self {
+        match error {
+            DecodeError::Msgpack(error) => error.into(),
+            DecodeError::Json(error) if error.is_data() => Self::Shape,
+            DecodeError::Json(_) | DecodeError::Utf8(_) => Self::Encoding,
+            DecodeError::Parts(_) | DecodeError::Missing(_) | DecodeError::Kind { .. } => Self::Shape,
+            DecodeError::PacketType(_) | DecodeError::RequestType(_) | DecodeError::ResponseType(_) => Self::Type,
+            DecodeError::NoEvent | DecodeError::Reserved(_) | DecodeError::Binary => Self::Event,
+            DecodeError::Namespace(_) => Self::Namespace,
+            DecodeError::TooDeep | DecodeError::TooCostly | DecodeError::TooLong { .. } => Self::Size,
+        }
+    }
+}
+
+impl From<&MsgpackError> for DropReason {
+    fn from(error: &MsgpackError) -> Self {
+        match error {
+            MsgpackError::Truncated { .. } | MsgpackError::Trailing { .. } | MsgpackError::Unused { .. } => {
+                Self::Encoding
+            }
+            MsgpackError::Unexpected { .. } | MsgpackError::Placeholder { .. } => Self::Shape,
+            MsgpackError::TooDeep { .. } | MsgpackError::TooCostly { .. } => Self::Size,
+        }
+    }
 }
 
 /// Why a message cannot be published.

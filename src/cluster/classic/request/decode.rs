@@ -7,13 +7,13 @@ use bytestring::ByteString;
 use serde_json::value::RawValue;
 
 use super::{GOODBYE, Operation, Request, is_reserved_server_side};
-use crate::cluster::DecodeError;
-use crate::cluster::broadcast::{self, Broadcast};
-use crate::cluster::coerce::json::{is_truthy, members, packet_type, read_opts, room, rooms, text, whole};
-use crate::cluster::coerce::json::{rooms_to_join, rooms_to_leave};
-use crate::cluster::coerce::msgpack::{self, pass};
-use crate::cluster::id::is_kinglet_uid;
-use crate::cluster::msgpack::{Head, MAX_DEPTH, Reader, Transcoder};
+use crate::cluster::classic::DecodeError;
+use crate::cluster::classic::broadcast::{self, Broadcast};
+use crate::cluster::classic::coerce::json::{is_truthy, members, packet_type, read_opts, room, rooms, text, whole};
+use crate::cluster::classic::coerce::json::{rooms_to_join, rooms_to_leave};
+use crate::cluster::classic::coerce::msgpack::{self, pass};
+use crate::cluster::classic::msgpack::{Head, MAX_DEPTH, Reader, Transcoder};
+use crate::cluster::classic::uid::is_kinglet_uid;
 use crate::socketio::{self, Arguments, Event, json};
 
 /// The type of an event for servers. Only this request and a broadcast carry a program's data.
@@ -212,7 +212,7 @@ fn decode_broadcast(message: &Bytes) -> Result<Request, DecodeError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cluster::opts::Opts;
+    use crate::cluster::classic::opts::Opts;
 
     fn decode(json: &str) -> Result<Request, DecodeError> {
         Request::decode(&Bytes::copy_from_slice(json.as_bytes()))

@@ -4,9 +4,10 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::{GOODBYE, Operation, Request, is_reserved_server_side};
-use crate::cluster::broadcast::{self, Broadcast};
-use crate::cluster::opts::{self, Opts};
-use crate::cluster::{Data, EncodeError, msgpack};
+use crate::cluster::classic::broadcast::{self, Broadcast};
+use crate::cluster::classic::opts::{self, Opts};
+use crate::cluster::classic::{EncodeError, msgpack};
+use crate::cluster::data::Data;
 use crate::socketio::{Event, json};
 
 /// A JSON request, with its members in Node's order.
@@ -37,7 +38,7 @@ struct Sent<'a> {
 }
 
 impl Request {
-    /// Encodes the request, for the channel [`request`](crate::cluster::Channels::request).
+    /// Encodes the request, for the channel [`request`](crate::cluster::classic::Channels::request).
     ///
     /// # Errors
     /// If its event cannot be sent: it is not a list that begins with a name, its name is reserved among servers, it is

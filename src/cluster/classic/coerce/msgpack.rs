@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::{Names, selection};
-use crate::cluster::cost;
-use crate::cluster::msgpack::{Head, MsgpackError, Reader, unexpected};
-use crate::cluster::opts::{self, Flags, Opts, decimal};
+use crate::cluster::classic::cost;
+use crate::cluster::classic::msgpack::{Head, MsgpackError, Reader, unexpected};
+use crate::cluster::classic::opts::{self, Flags, Opts, decimal};
 
 /// `undefined`, as old senders write it.
 pub const fn is_undefined(head: &Head<'_>) -> bool {

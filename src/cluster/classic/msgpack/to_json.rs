@@ -7,8 +7,8 @@ use bytes::Bytes;
 use super::MAX_DEPTH;
 use super::error::MsgpackError;
 use super::reader::{Head, Reader, unexpected};
-use crate::cluster::cost::{MAX_COST, PIECE};
-use crate::cluster::{date, number};
+use crate::cluster::classic::cost::{MAX_COST, PIECE};
+use crate::cluster::classic::{date, number};
 
 /// Writes values of a message as JSON, and collects binary data.
 #[derive(Debug)]

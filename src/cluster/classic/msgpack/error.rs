@@ -3,7 +3,7 @@
 use thiserror::Error;
 
 use super::MAX_DEPTH;
-use crate::cluster::cost::MAX_COST;
+use crate::cluster::classic::cost::MAX_COST;
 
 /// Why bytes are not the MessagePack that was expected. `at` counts bytes from the message's start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use super::error::PackError;
 use super::scanner::{Form, Scanner};
 use super::{MAX_DEPTH, writer};
-use crate::cluster::Data;
+use crate::cluster::data::Data;
 
 /// A packed JSON value without the heads that have lengths.
 #[derive(Debug)]

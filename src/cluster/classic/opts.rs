@@ -119,8 +119,8 @@ pub fn rooms<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Box<str>>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cluster::coerce;
-    use crate::cluster::msgpack::Reader;
+    use crate::cluster::classic::coerce;
+    use crate::cluster::classic::msgpack::Reader;
 
     fn read_all(message: &[u8]) -> (Opts, Flags) {
         let mut reader = Reader::new(message);

@@ -10,7 +10,9 @@ use super::msgpack::{self, Packed, Reader, Transcoder};
 use super::opts::RoomName;
 use super::remote_socket::RemoteSocket;
 use super::request::within_depth;
-use super::{Data, DecodeError, EncodeError, cost};
+use super::{DecodeError, EncodeError, cost};
+use crate::cluster::data::Data;
+use crate::cluster::message::Extent;
 use crate::socketio::Arguments;
 
 /// A response and its request.
@@ -22,16 +24,6 @@ pub struct Response {
     pub answer: Answer,
     /// Whether the answer is complete.
     pub extent: Extent,
-}
-
-/// How complete a server's answer is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Extent {
-    /// All.
-    Whole,
-    /// As much as the server can give. Only kinglets say so, and only to kinglets: Node servers would take it for
-    /// everything.
-    Part,
 }
 
 /// What is answered.

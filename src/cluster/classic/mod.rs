@@ -1,0 +1,37 @@
+//! The format of Node's classic adapter (`@socket.io/redis-adapter`) and of its emitter.
+//!
+//! | files | what they do |
+//! |---|---|
+//! | `adapter` | the format as an adapter: from neutral messages to these, and back |
+//! | `questions`, `described` | requests as neutral questions; neutral descriptions of sockets |
+//! | `channels`, `uid` | names of channels; the uids of kinglets |
+//! | `broadcast`, `request`, `response`, `opts`, `remote_socket` | the messages, byte for byte |
+//! | `coerce` | what Node accepts for each field |
+//! | `msgpack`, `number`, `date`, `cost` | MessagePack to JSON text and back; JavaScript's numbers and dates; the memory that decoding may take |
+
+mod adapter;
+mod broadcast;
+mod channels;
+mod coerce;
+mod cost;
+mod date;
+mod described;
+mod error;
+pub mod msgpack;
+mod number;
+mod opts;
+mod questions;
+mod remote_socket;
+mod request;
+mod response;
+mod uid;
+
+pub(super) use adapter::Classic;
+pub use broadcast::Broadcast;
+pub use channels::{Channels, Incoming};
+pub use date::date_text;
+pub use error::{DecodeError, EncodeError};
+pub use opts::{Flags, Opts};
+pub use remote_socket::{RemoteHandshake, RemoteSocket};
+pub use request::{Operation, Request, is_reserved_server_side};
+pub use response::{Answer, Response};
