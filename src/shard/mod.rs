@@ -5,7 +5,7 @@
 //! shard through its mailbox.
 //!
 //! Its rooms, from the bottom up: `store`, `kernel`, `shared`, `net`, `sessions`, `sockets`, `recovery`, `guard`, `input`, `ending`,
-//! `event_loop`. The owner of each holds the owner below it, up to [`Core`](event_loop::core::Core), which is all of them.
+//! `event_loop`. The owner of each holds the owner below it, up to [`Core`], which is all of them.
 
 mod ending;
 mod event_loop;
