@@ -25,7 +25,7 @@ struct PollState {
 
 impl Poll {
     /// Whether there is something to tell.
-    pub(in crate::shard) fn is_ready(&self) -> bool {
+    pub(super) fn is_ready(&self) -> bool {
         !lock(&self.0).ready.is_empty()
     }
 

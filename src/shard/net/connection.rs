@@ -84,7 +84,7 @@ pub(in crate::shard) enum HttpState {
 
 /// A POST that was read and is answered later.
 #[derive(Debug)]
-pub(crate) struct DelayedPost {
+pub(in crate::shard) struct DelayedPost {
     pub(in crate::shard) session: SessionRef,
     /// The packets that are still to be handled, if any are.
     pub(in crate::shard) rest: Option<Packets>,
@@ -121,7 +121,7 @@ pub(in crate::shard) enum Role {
 
 /// Whether there are unread bytes of a connection's peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ReadState {
+pub(in crate::shard) enum ReadState {
     /// There are none: the kernel tells of new ones.
     Awaited,
     /// There may be some: the connection stands in the line.

@@ -90,7 +90,7 @@ enum Packet {
 }
 
 /// Whether all of a log has been read.
-pub(in crate::shard) enum ReadStep {
+pub(in crate::shard::shared) enum ReadStep {
     GoOn,
     /// It has been read. The clock is what its shard had delivered by then.
     Done(Clock),
