@@ -22,12 +22,16 @@ mod store;
 mod tests;
 
 pub(crate) use self::ending::signals::Signals;
-pub(crate) use self::event_loop::callbacks::{Callbacks, ServerReply};
-pub(crate) use self::event_loop::core::Core;
-pub(crate) use self::event_loop::turn::{EventLoop, Shard};
+pub(crate) use self::event_loop::{
+    callbacks::{Callbacks, ServerReply},
+    core::Core,
+    turn::{EventLoop, Shard},
+};
 pub(crate) use self::guard::census::Census;
-pub(crate) use self::kernel::listener::{Listener, Sharing, probe};
-pub(crate) use self::kernel::poll::Poll;
+pub(crate) use self::kernel::{
+    listener::{Listener, Sharing, probe},
+    poll::Poll,
+};
 pub(crate) use self::recovery::broadcast as broadcast_recoverable;
 pub use self::sessions::handshake::Handshake;
 pub use self::shared::directory::Refusal;

@@ -111,13 +111,13 @@ impl Asked {
         let frames = socketio::event(self.namespace.name(&shared), Some(id), arguments.json(), arguments.attachments());
         let heard = shared.directory.hears_outgoing(&self.namespace).then(|| event.clone());
         // The manner does not count here, as on Node.
-        let broadcast = shard::Broadcast {
-            namespace: self.namespace.key(),
-            target: self.sockets(chosen).target,
+        let broadcast = shard::Broadcast::new(
+            self.namespace.key(),
+            self.sockets(chosen).target,
             frames,
-            urgency: shard::Urgency::Reliable,
+            shard::Urgency::Reliable,
             heard,
-        };
+        );
         let send = move |answer| {
             if let Some(reply) = &reply {
                 reply.send(answer);

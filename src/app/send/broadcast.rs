@@ -146,7 +146,7 @@ impl Broadcast {
         let (name, key, target, urgency) = (namespace.name(&shared), namespace.key(), self.target, self.urgency);
         let broadcast = |frames: Frames| {
             let frames = frames.compress(self.compress);
-            shard::Broadcast { namespace: key, target, frames, urgency, heard }
+            shard::Broadcast::new(key, target, frames, urgency, heard)
         };
         match shared.recovery.as_ref().filter(|_| urgency == Urgency::Reliable) {
             Some(recovery) => broadcast_recoverable(&shared, recovery, self.reach.wake(), |offset| {

@@ -69,7 +69,7 @@ impl Broadcast {
         let frames = frames.compress(self.compress);
         let heard = written.heard(&shared, &namespace, event);
         let (target, urgency) = (self.target, self.urgency);
-        let broadcast = shard::Broadcast { namespace: namespace.key(), target, frames, urgency, heard };
+        let broadcast = shard::Broadcast::new(namespace.key(), target, frames, urgency, heard);
         let asker = Asker::Collection(collection);
         everywhere(&shared, broadcast.bytes(), move |shard| {
             shard.with(|core| core.broadcast_with_ack(&broadcast, id, timeout, &asker));

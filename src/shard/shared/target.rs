@@ -8,15 +8,26 @@ use crate::socketio::{Event, Offset};
 /// Frames for many sockets of one namespace.
 #[derive(Debug, Clone)]
 pub(crate) struct Broadcast {
-    pub(crate) namespace: NamespaceKey,
-    pub(crate) target: Target,
-    pub(crate) frames: Frames,
-    pub(crate) urgency: Urgency,
+    pub(in crate::shard) namespace: NamespaceKey,
+    pub(in crate::shard) target: Target,
+    pub(in crate::shard) frames: Frames,
+    pub(in crate::shard) urgency: Urgency,
     /// The event itself, if the application hears outgoing events.
-    pub(crate) heard: Option<Event>,
+    pub(in crate::shard) heard: Option<Event>,
 }
 
 impl Broadcast {
+    /// `heard`: the event itself, if the application hears outgoing events.
+    pub(crate) const fn new(
+        namespace: NamespaceKey,
+        target: Target,
+        frames: Frames,
+        urgency: Urgency,
+        heard: Option<Event>,
+    ) -> Self {
+        Self { namespace, target, frames, urgency, heard }
+    }
+
     /// Bytes that it holds beside itself.
     pub(crate) fn bytes(&self) -> usize {
         self.frames.len() + self.target.bytes() + self.heard.as_ref().map_or(0, Event::bytes)
