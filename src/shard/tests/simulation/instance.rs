@@ -70,6 +70,11 @@ impl Instance {
         self.loops[shard].turn_once();
     }
 
+    /// Whether there are sessions.
+    pub(super) fn has_sessions(&self) -> bool {
+        self.loops.iter().any(|event_loop| event_loop.shard().with(|core| core.session_count() > 0))
+    }
+
     /// Says what a shard still holds, if it holds anything of clients.
     pub(super) fn leftovers(&self) -> Option<String> {
         self.loops.iter().enumerate().find_map(|(index, event_loop)| {

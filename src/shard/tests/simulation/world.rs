@@ -5,46 +5,26 @@ use std::time::Duration;
 use super::application::{Guestbook, Visits};
 use super::client::{Client, Kind, Link, Phase, Way};
 use super::instance::Instance;
+use super::journal::{self, tell};
+use super::plan::Plan;
 use crate::chance::simulated::{Random, Seeded, seed};
 use crate::clock::simulated::{Stopped, advance, stop};
 use crate::config::{Config, Limits};
 
-/// What a seed's history is like.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Plan {
-    shards: usize,
-    clients: usize,
-    steps: usize,
-    /// A connection breaks once in so many steps, if any does.
-    breaks: Option<u64>,
-    /// Bytes that a socket takes while its peer reads nothing.
-    room: usize,
-    /// Bytes that may wait for a client before it is not read any more.
-    hold_up: usize,
-    /// Messages that a client may send in a second.
-    message_rate: Option<usize>,
-}
-
-impl Plan {
-    pub(super) fn of(seed: u64) -> Self {
-        let mut random = Random::new(seed ^ 0x5eed);
-        Self {
-            shards: 1 + random.below(3) as usize,
-            clients: 2 + random.below(12) as usize,
-            steps: 2000,
-            breaks: (!random.once_in(3)).then(|| 50 + random.below(500)),
-            room: [40, 300, 4000, 1 << 20][random.below(4) as usize],
-            hold_up: [100, 1000, 64 * 1024][random.below(3) as usize],
-            message_rate: random.once_in(4).then_some(20),
-        }
-    }
+/// What a history was.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Lived {
+    pub(super) steps: u64,
+    pub(super) time: Duration,
+    /// The part of the time in which there were sessions.
+    pub(super) lively: Duration,
 }
 
 /// Everything there is.
 pub(super) struct World {
     random: Random,
     plan: Plan,
-    verbose: bool,
+    lived: Lived,
     instance: Instance,
     guestbook: Guestbook,
     clients: Vec<Client>,
@@ -57,7 +37,7 @@ pub(super) struct World {
 }
 
 impl World {
-    pub(super) fn new(number: u64, plan: Plan, verbose: bool) -> Self {
+    pub(super) fn new(number: u64, plan: Plan) -> Self {
         let (time, chance) = (stop(), seed(number));
         let guestbook = Guestbook::default();
         let Plan { hold_up, message_rate, .. } = plan;
@@ -68,7 +48,7 @@ impl World {
         Self {
             random,
             plan,
-            verbose,
+            lived: Lived::default(),
             instance,
             guestbook,
             clients: Vec::new(),
@@ -80,22 +60,35 @@ impl World {
     }
 
     /// Lives through the history, and checks its end.
-    pub(super) fn run(mut self) {
-        for step in 0..self.plan.steps {
-            self.step(step);
+    pub(super) fn run(mut self) -> Lived {
+        for _ in 0..self.plan.steps {
+            self.begin_step();
+            self.step();
         }
         self.settle();
         self.say_farewell();
         self.check_nothing_is_left();
+        self.lived
     }
 
-    fn tell(&self, what: impl FnOnce() -> String) {
-        if self.verbose {
-            eprintln!("{}", what());
+    fn begin_step(&mut self) {
+        self.lived.steps += 1;
+        journal::step();
+        if let Some(error) = journal::error() {
+            panic!("the server logs an error: {error}");
         }
     }
 
-    fn step(&mut self, step: usize) {
+    /// Time passes.
+    fn pass(&mut self, by: Duration) {
+        self.lived.time += by;
+        if self.instance.has_sessions() {
+            self.lived.lively += by;
+        }
+        advance(by);
+    }
+
+    fn step(&mut self) {
         match self.random.below(10) {
             0..=2 => self.turn_some_shard(),
             3..=6 => self.move_some_bytes(),
@@ -107,7 +100,7 @@ impl World {
         if let Some(breaks) = self.plan.breaks
             && self.random.once_in(breaks)
         {
-            self.break_some_connection(step);
+            self.break_some_connection();
         }
         self.clients_act();
     }
@@ -115,6 +108,7 @@ impl World {
     fn turn_some_shard(&mut self) {
         let shard = self.random.below(self.instance.shards() as u64) as usize;
         if self.instance.sleeps(shard) == Some(Duration::ZERO) {
+            tell(|| format!("shard {shard} turns"));
             self.instance.turn(shard);
         }
     }
@@ -128,6 +122,10 @@ impl World {
         let Some(client) = self.some_client() else { return };
         let most = 1 + self.random.below(200) as usize;
         let down = self.random.once_in(2);
+        let tag = self.clients[client].tag;
+        tell(
+            || if down { format!("client {tag} reads") } else { format!("at most {most} bytes come of client {tag}") },
+        );
         for link in &mut self.clients[client].links {
             if down { link.carry_down() } else { link.carry_up(most) }
         }
@@ -137,10 +135,12 @@ impl World {
     fn let_time_pass(&mut self) {
         let few = Duration::from_millis(self.random.below(20));
         let due = (0..self.instance.shards()).filter_map(|shard| self.instance.sleeps(shard)).min();
-        advance(match due {
+        let by = match due {
             Some(due) if self.random.once_in(8) => due.min(Duration::from_secs(1)),
             _ => few,
-        });
+        };
+        tell(|| format!("{} ms pass", by.as_millis()));
+        self.pass(by);
         for shard in 0..self.instance.shards() {
             self.instance.turn(shard);
         }
@@ -151,7 +151,7 @@ impl World {
         let link = self.link();
         self.tags += 1;
         let tag = self.tags;
-        self.tell(|| format!("client {tag} comes over {way:?}"));
+        tell(|| format!("client {tag} comes over {way:?}"));
         self.clients.push(Client::new(tag, way, link));
     }
 
@@ -178,7 +178,7 @@ impl World {
         }
     }
 
-    fn break_some_connection(&mut self, step: usize) {
+    fn break_some_connection(&mut self) {
         let Some(index) = self.some_client() else { return };
         let ends = self.random.once_in(2);
         let client = &mut self.clients[index];
@@ -187,7 +187,7 @@ impl World {
         }
         client.lose();
         let tag = client.tag;
-        self.tell(|| format!("step {step}: client {tag} is lost"));
+        tell(|| format!("client {tag} is lost"));
     }
 
     /// The clients do what has come to them; those whose session is over go.
@@ -215,6 +215,7 @@ impl World {
     /// Nobody says anything more, and everything comes to rest: who was there has heard all that was said.
     fn settle(&mut self) {
         for _ in 0..20_000 {
+            self.begin_step();
             for client in &mut self.clients {
                 for link in &mut client.links {
                     link.carry_up(usize::MAX);
@@ -230,7 +231,7 @@ impl World {
             if self.clients.iter().all(Client::is_quiet) && self.unheard().is_none() {
                 return;
             }
-            advance(Duration::from_millis(1));
+            self.pass(Duration::from_millis(1));
         }
         let states: Vec<_> = self.clients.iter().map(Client::describe).collect();
         panic!("the world does not come to rest: {:?}\n{}", self.unheard(), states.join("\n"));
@@ -259,10 +260,11 @@ impl World {
             client.links.iter().for_each(Link::break_off);
         }
         for _ in 0..200 {
+            self.begin_step();
             for shard in 0..self.instance.shards() {
                 self.instance.turn(shard);
             }
-            advance(Duration::from_secs(1));
+            self.pass(Duration::from_secs(1));
         }
     }
 
