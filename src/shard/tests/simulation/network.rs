@@ -2,6 +2,7 @@
 
 use super::client::Link;
 use super::instance::Instance;
+use super::plan::Plan;
 use crate::chance::simulated::Random;
 
 /// Which server a connection reaches.
@@ -25,8 +26,7 @@ pub(super) struct Network<'a> {
     pub(super) instances: &'a mut [Instance],
     pub(super) balancer: Balancer,
     pub(super) random: &'a mut Random,
-    /// Bytes that a socket takes while its peer reads nothing.
-    pub(super) room: usize,
+    pub(super) plan: &'a Plan,
 }
 
 impl Network<'_> {
@@ -39,6 +39,6 @@ impl Network<'_> {
     pub(super) fn connect(&mut self, home: usize) -> Option<Link> {
         let instance = &mut self.instances[self.balancer.choose(home)];
         let shard = self.random.below(instance.shards() as u64) as usize;
-        instance.connect(shard, self.room).map(Link::new)
+        instance.connect(shard, self.plan.room).map(Link::new)
     }
 }

@@ -2,11 +2,13 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::chance::simulated::Random;
+use crate::config::{Config, Limits};
 
 /// What a seed's history is like. A field that is an `Option` or a `bool` is a kind of trouble, and is none at `null` or `false`.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -23,6 +25,10 @@ pub(super) struct Plan {
     pub(super) hold_up: usize,
     /// Messages that a client may send in a second.
     pub(super) message_rate: Option<usize>,
+    /// Whether clients change from polling to WebSocket.
+    pub(super) upgrades: bool,
+    /// Milliseconds that an upgrade may take.
+    pub(super) upgrade_timeout: u64,
 }
 
 impl Plan {
@@ -36,7 +42,17 @@ impl Plan {
             room: [40, 300, 4000, 1 << 20][random.below(4) as usize],
             hold_up: [100, 1000, 64 * 1024][random.below(3) as usize],
             message_rate: random.once_in(4).then_some(20),
+            upgrades: !random.once_in(3),
+            upgrade_timeout: [1000, 10_000][random.below(2) as usize],
         }
+    }
+
+    /// The settings of its servers.
+    pub(super) fn config(&self) -> Config {
+        let Self { hold_up, message_rate, .. } = *self;
+        let limits = Limits { hold_up, message_rate, ..Limits::default() };
+        let upgrade_timeout = Duration::from_millis(self.upgrade_timeout);
+        Config { path: "/socket.io/".to_owned(), upgrade_timeout, limits, ..Config::default() }
     }
 }
 

@@ -11,7 +11,6 @@ use super::plan::Plan;
 use super::reckoning;
 use crate::chance::simulated::{Random, Seeded, seed};
 use crate::clock::simulated::{Stopped, advance, stop};
-use crate::config::{Config, Limits};
 
 /// What a history was.
 #[derive(Debug, Clone, Copy, Default)]
@@ -39,10 +38,7 @@ impl World {
     pub(super) fn new(number: u64, plan: Plan) -> Self {
         let (time, chance) = (stop(), seed(number));
         let guestbook = Guestbook::default();
-        let Plan { hold_up, message_rate, .. } = plan;
-        let limits = Limits { hold_up, message_rate, ..Limits::default() };
-        let config = Config { path: "/socket.io/".to_owned(), limits, ..Config::default() };
-        let instances = vec![Instance::new(plan.shards, config, &guestbook)];
+        let instances = vec![Instance::new(plan.shards, plan.config(), &guestbook)];
         Self {
             random: Random::new(number),
             plan,
@@ -170,8 +166,8 @@ impl World {
 
     /// People do what has come to them.
     fn people_act(&mut self) {
-        let Self { instances, random, balancer, .. } = self;
-        let mut network = Network { instances, random, balancer: *balancer, room: self.plan.room };
+        let Self { instances, random, balancer, plan, .. } = self;
+        let mut network = Network { instances, random, balancer: *balancer, plan };
         self.people.iter_mut().for_each(|person| person.act(&mut network));
     }
 

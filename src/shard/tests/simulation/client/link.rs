@@ -70,14 +70,14 @@ impl Link {
         }
     }
 
-    /// Notes what waits now. Gives how long something has waited to be carried, either way.
-    pub(super) fn waits(&mut self) -> Duration {
+    /// Notes what waits now. Gives how long something has waited to be carried, either way; `None` if nothing does.
+    pub(super) fn waits(&mut self) -> Option<Duration> {
         let now = clock::now();
         let waiting = [!self.up.is_empty(), self.socket.unacknowledged() > 0];
         for (since, is_waiting) in self.waits.iter_mut().zip(waiting) {
             *since = is_waiting.then(|| since.unwrap_or(now));
         }
-        self.waits.iter().flatten().map(|since| now - *since).max().unwrap_or_default()
+        self.waits.iter().flatten().map(|since| now - *since).max()
     }
 
     /// The connection breaks.

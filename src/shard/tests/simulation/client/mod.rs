@@ -2,8 +2,8 @@
 //!
 //! A [person](person::Person) outlives its [sessions](session): it comes back after a loss. In each session it joins its
 //! namespaces again, each with a [socket](socket) that checks what it hears. Below, from the top down: Socket.IO
-//! [messages](message), Engine.IO [packets](packet), the two transports ([polling] with [http], and [websocket]), and the
-//! [link] that carries bytes.
+//! [messages](message), Engine.IO [packets](packet), the two transports ([polling] with [http], and [websocket])
+//! with the [upgrade] between them, and the [link] that carries bytes.
 
 mod excuses;
 mod http;
@@ -15,6 +15,7 @@ mod polling;
 mod session;
 mod socket;
 pub(super) mod speech;
+mod upgrade;
 mod websocket;
 
 pub(super) use self::link::Link;

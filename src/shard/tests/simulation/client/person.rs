@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use super::super::journal::tell;
 use super::super::network::Network;
 use super::excuses::Excuses;
 use super::link::Link;
@@ -112,6 +113,7 @@ impl Person {
     /// Its session is over.
     fn part(&mut self) {
         let Some(mut session) = self.session.take() else { return };
+        tell(|| format!("{}: its session is over: {:?}", self.number, session.describe()));
         session.links_mut().for_each(Link::break_off);
         for socket in self.sockets.iter_mut().filter(|socket| socket.phase != Phase::Out) {
             let excuses = self.partings.entry(socket.tag).or_default();

@@ -94,6 +94,15 @@ impl Polling {
         News::Nothing
     }
 
+    /// Whether neither a GET nor a POST is under way.
+    pub(super) const fn is_paused(&self) -> bool {
+        !self.is_fetching && !self.is_posting
+    }
+
+    pub(super) const fn is_fetching(&self) -> bool {
+        self.is_fetching
+    }
+
     pub(super) const fn is_posting(&self) -> bool {
         self.is_posting
     }

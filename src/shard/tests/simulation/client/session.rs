@@ -12,6 +12,7 @@ use super::http;
 use super::link::Link;
 use super::packet::Packet;
 use super::polling::{News, Polling};
+use super::upgrade::{Step, Upgrade};
 use super::websocket::{self, Frame};
 use crate::clock;
 
@@ -31,6 +32,7 @@ struct Open {
     ping_interval: Duration,
     ping_timeout: Duration,
     max_payload: usize,
+    offers_upgrade: bool,
 }
 
 enum Transport {
@@ -50,6 +52,15 @@ enum End {
     GaveUp,
 }
 
+/// What an upgrade that failed for no known reason may mean. If the session goes on, it is a fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Suspicion {
+    None,
+    Failed,
+    /// It fetches since.
+    Fetches,
+}
+
 /// One session.
 pub(super) struct Session {
     /// The server where it began.
@@ -61,6 +72,11 @@ pub(super) struct Session {
     /// When the last ping came, or the session was opened.
     pinged: Instant,
     end: Option<End>,
+    upgrade: Option<Upgrade>,
+    /// Whether an upgrade has failed for no known reason, and whether the session has gone on since.
+    suspicion: Suspicion,
+    /// When it acted last, and whether something was on its way then.
+    acted: (Instant, bool),
     pub(super) excuses: Excuses,
 }
 
@@ -83,6 +99,9 @@ impl Session {
             packets: VecDeque::new(),
             pinged: clock::now(),
             end: None,
+            upgrade: None,
+            suspicion: Suspicion::None,
+            acted: (clock::now(), false),
             excuses: Excuses::default(),
         })
     }
@@ -102,7 +121,7 @@ impl Session {
     /// Whether all that was to be sent has left, and nothing is on its way.
     pub(super) fn is_quiet(&self) -> bool {
         let is_posting = matches!(&self.transport, Transport::Polling(polling) if polling.is_posting());
-        self.packets.is_empty() && !is_posting && self.links().all(Link::is_idle)
+        self.packets.is_empty() && !is_posting && self.upgrade.is_none() && self.links().all(Link::is_idle)
     }
 
     pub(super) fn links(&self) -> impl Iterator<Item = &Link> {
@@ -110,7 +129,8 @@ impl Session {
             Transport::Polling(polling) => (Some(polling), None),
             Transport::WebSocket(link, _) => (None, Some(link)),
         };
-        polling.into_iter().flat_map(Polling::links).chain(websocket)
+        let upgrade = self.upgrade.iter().flat_map(Upgrade::links);
+        polling.into_iter().flat_map(Polling::links).chain(websocket).chain(upgrade)
     }
 
     pub(super) fn links_mut(&mut self) -> impl Iterator<Item = &mut Link> {
@@ -118,7 +138,8 @@ impl Session {
             Transport::Polling(polling) => (Some(polling), None),
             Transport::WebSocket(link, _) => (None, Some(link)),
         };
-        polling.into_iter().flat_map(Polling::links_mut).chain(websocket)
+        let upgrade = self.upgrade.iter_mut().flat_map(Upgrade::links_mut);
+        polling.into_iter().flat_map(Polling::links_mut).chain(websocket).chain(upgrade)
     }
 
     /// Does what its links have brought, and sends what is to be sent. Gives the messages that have come.
@@ -131,6 +152,7 @@ impl Session {
         let messages = packets.into_iter().filter_map(|packet| self.packet(packet)).collect();
         self.give_up_after_silence();
         if self.end.is_none() {
+            self.go_on_with_upgrade(network);
             self.flush(network);
         }
         messages
@@ -139,9 +161,14 @@ impl Session {
     /// Where something waits on its way for long, the server may take the client for dead.
     fn find_excuses(&mut self) {
         let patience = self.open.as_ref().map_or(Duration::from_secs(5), |open| open.ping_timeout) / 3;
-        if self.links_mut().any(|link| link.waits() >= patience) {
+        let longest = self.links_mut().map(Link::waits).max().flatten();
+        if longest.is_some_and(|longest| longest >= patience) {
             self.excuses.silent();
             self.excuses.lost();
+        }
+        let (since, was_under_way) = mem::replace(&mut self.acted, (clock::now(), longest.is_some()));
+        if let Some(upgrade) = self.upgrade.as_mut().filter(|_| was_under_way) {
+            upgrade.was_delayed(clock::now() - since);
         }
     }
 
@@ -162,7 +189,11 @@ impl Session {
                 self.end = Some(End::Lost);
                 Vec::new()
             }
-            News::Packets(packets) => packets,
+            News::Packets(packets) => {
+                let goes_on = !packets.contains(&Packet::text("1")) && self.suspicion == Suspicion::Fetches;
+                assert!(!goes_on, "an upgrade failed for no reason: {}", self.describe());
+                packets
+            }
         }
     }
 
@@ -215,6 +246,7 @@ impl Session {
             ping_interval: millis("pingInterval"),
             ping_timeout: millis("pingTimeout"),
             max_payload: open["maxPayload"].as_u64().unwrap() as usize,
+            offers_upgrade: open["upgrades"][0] == "websocket",
         });
     }
 
@@ -232,9 +264,55 @@ impl Session {
         format!("{PATH}polling&sid={sid}")
     }
 
+    /// Tries to change from polling to WebSocket, and does it.
+    fn go_on_with_upgrade(&mut self, network: &mut Network<'_>) {
+        let (Transport::Polling(polling), Some(open)) = (&mut self.transport, &self.open) else { return };
+        let target = format!("{PATH}websocket&sid={}", open.sid);
+        let Some(upgrade) = &mut self.upgrade else {
+            if network.plan.upgrades && open.offers_upgrade && network.random.once_in(30) {
+                let is_forgotten = network.random.once_in(8);
+                self.upgrade = network.connect(self.home).map(|link| Upgrade::begin(link, &target, is_forgotten));
+            }
+            return;
+        };
+        if upgrade.may_have_rival()
+            && network.random.once_in(30)
+            && let Some(link) = network.connect(self.home)
+        {
+            upgrade.meets(link, &target);
+        }
+        let may_fail = upgrade.may_fail(Duration::from_millis(network.plan.upgrade_timeout));
+        match upgrade.act(polling.is_paused()) {
+            Step::Goes => {}
+            Step::Done => {
+                if may_fail {
+                    // The server may have given it up at the same moment.
+                    self.excuses.silent();
+                }
+                polling.links_mut().for_each(Link::end);
+                self.transport = Transport::WebSocket(self.upgrade.take().expect("an upgrade").finish(), true);
+            }
+            Step::Failed => {
+                if !may_fail && !self.excuses.allow("transport close") {
+                    self.suspicion = Suspicion::Failed;
+                }
+                self.upgrade = None;
+            }
+        }
+    }
+
     fn flush(&mut self, network: &mut Network<'_>) {
         let target = self.target();
         let Some(open) = &self.open else { return };
+        if self.upgrade.as_ref().is_some_and(Upgrade::pauses) {
+            return;
+        }
+        if self.suspicion == Suspicion::Failed
+            && let Transport::Polling(polling) = &self.transport
+            && !polling.is_fetching()
+        {
+            self.suspicion = Suspicion::Fetches;
+        }
         match &mut self.transport {
             Transport::Polling(polling) => {
                 polling.fetch(&target, self.home, network);
