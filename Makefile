@@ -52,9 +52,11 @@ servers:
 	cargo build --release --bin kinglet --example conformance
 	cargo build --examples
 
-# Servers, clients and the network in one thread, by seeds: SEEDS=n for so many, SEED=n for one with each step.
+# Servers, clients and the network in one thread, by seeds: SECONDS=n for so long, SEEDS=n for so many, FROM=n for the first;
+# SEED=n for one with each step, PLAN='{...}' for that with changes of its plan.
+simulate: export SECONDS := $(or $(SECONDS),$(if $(SEEDS)$(SEED),,60))
 simulate:
-	SEEDS=$${SEEDS:-5000} cargo test --release --lib simulation -- --nocapture
+	cargo test --profile simulation --lib simulation::whatever -- --nocapture
 
 check:
 	cargo fmt --all --check

@@ -6,11 +6,13 @@
 //! acknowledgement due. A session that is never at rest is closed at the end of the window. The plan of a drain takes
 //! four bytes per session, and travels with the drain's alarm.
 
-use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::rc::Rc;
 use std::time::Duration;
 
+use foldhash::fast::FixedState;
+
+use crate::chance;
 use crate::engineio::{Millis, Route};
 use crate::shard::Shard;
 use crate::shard::ending::life::Life;
@@ -67,7 +69,10 @@ impl Shard {
         self.shared.leave();
         let core = self.core.borrow();
         let mut ahead: Vec<_> = core.clients().map(|(key, _)| key).collect();
-        let order = RandomState::new();
+        // Without random bits it is the same order each time, which does no harm.
+        let mut seed = [0; 8];
+        let _ = chance::fill(&mut seed);
+        let order = FixedState::with_seed(u64::from_ne_bytes(seed));
         ahead.sort_by_cached_key(|key| order.hash_one(key));
         let drain = Drain { began: core.now(), window, count: ahead.len(), ahead, busy: Vec::new(), look: core.now() };
         drop(core);

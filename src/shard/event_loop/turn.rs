@@ -228,7 +228,7 @@ impl Shard {
     /// Notes how long something took since [`clock`](Self::clock).
     pub(super) fn took(&self, since: Option<Instant>, of: impl FnOnce(&ShardMetrics) -> &Histogram) {
         if let Some(since) = since {
-            of(self.core.borrow().metrics()).record(since.elapsed());
+            of(self.core.borrow().metrics()).record(clock::now() - since);
         }
     }
 
@@ -307,7 +307,7 @@ impl Shard {
         // One thread's letters are handled in order: none begins before those sent before it are done.
         for letter in inbox.drain() {
             self.letter(letter, started);
-            if started.elapsed() >= SLICE || self.work.borrow().is_some() {
+            if clock::now() - started >= SLICE || self.work.borrow().is_some() {
                 break;
             }
         }
@@ -320,7 +320,7 @@ impl Shard {
         let Some(mut work) = work else { return };
         while work(self) == Left::More {
             self.run_calls();
-            if started.elapsed() >= SLICE {
+            if clock::now() - started >= SLICE {
                 *self.work.borrow_mut() = Some(work);
                 return;
             }

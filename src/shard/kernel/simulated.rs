@@ -189,11 +189,12 @@ impl Socket {
         lock(&self.0).taken.clone()
     }
 
-    /// Takes out what was sent since that was done last: the peer has read it.
-    pub(in crate::shard) fn take_sent(&self) -> Vec<u8> {
+    /// Takes out at most so much of what was sent and not taken out yet: the peer has read it.
+    pub(in crate::shard) fn take_sent(&self, most: usize) -> Vec<u8> {
         let mut state = lock(&self.0);
         state.acknowledged = 0;
-        std::mem::take(&mut state.taken)
+        let count = state.taken.len().min(most);
+        state.taken.drain(..count).collect()
     }
 
     /// Whether this half was closed.
@@ -256,7 +257,7 @@ impl Socket {
         Ok(count)
     }
 
-    pub(super) fn unacknowledged(&self) -> usize {
+    pub(in crate::shard) fn unacknowledged(&self) -> usize {
         let state = lock(&self.0);
         state.taken.len().saturating_sub(state.acknowledged)
     }

@@ -5,25 +5,70 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
 
-use crate::app::{Handlers, Socket};
+use super::client::speech::Kind;
+use crate::app::{Event, Handlers, Namespace, Socket};
 
-/// How often each session has come and gone, by its tag.
+/// What a handler may fail with.
+type Outcome = Result<(), Box<dyn std::error::Error>>;
+
+/// Where the program notes what happens.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Guestbook(Arc<Mutex<BTreeMap<u64, Visits>>>);
+pub(super) struct Guestbook(Arc<Mutex<Entries>>);
 
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Visits {
+#[derive(Debug, Default)]
+pub(super) struct Entries {
+    /// Each socket that came, by its tag.
+    pub(super) visits: BTreeMap<u64, Visit>,
+    /// How many sayings of a kind of each socket the program has passed on.
+    pub(super) relayed: BTreeMap<(Kind, u64), u64>,
+    /// What is wrong.
+    pub(super) complaints: Vec<String>,
+}
+
+/// A socket's time in its namespace.
+#[derive(Debug, Default, Clone)]
+pub(super) struct Visit {
     pub(super) came: u32,
-    pub(super) went: u32,
+    /// What was passed on before it came.
+    pub(super) before: BTreeMap<(Kind, u64), u64>,
+    /// The reasons with which it went: one.
+    pub(super) went: Vec<&'static str>,
+    pub(super) namespace: String,
 }
 
 impl Guestbook {
-    pub(super) fn entries(&self) -> MutexGuard<'_, BTreeMap<u64, Visits>> {
+    pub(super) fn entries(&self) -> MutexGuard<'_, Entries> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn came(&self, socket: &Socket) {
+        let mut entries = self.entries();
+        let before = entries.relayed.clone();
+        let visit = entries.visits.entry(tag(socket)).or_default();
+        visit.came += 1;
+        visit.before = before;
+        visit.namespace = socket.namespace().to_owned();
+    }
+
+    fn went(&self, socket: &Socket, reason: &'static str) {
+        self.entries().visits.entry(tag(socket)).or_default().went.push(reason);
+    }
+
+    /// A saying is passed on: the next of its kind of that client.
+    fn relays(&self, kind: Kind, socket: &Socket, event: &Event) -> Outcome {
+        let (sender, number): (u64, u64) = event.args()?;
+        let mut entries = self.entries();
+        let next = entries.relayed.entry((kind, sender)).or_default();
+        let is_next = *next == number && sender == tag(socket);
+        *next += 1;
+        if !is_next {
+            entries.complaints.push(format!("{number} of {sender} ({kind:?}) comes from {}", tag(socket)));
+        }
+        Ok(())
     }
 }
 
-/// What a client calls its session.
+/// What a client calls its socket.
 fn tag(socket: &Socket) -> u64 {
     socket.auth::<Value>().and_then(|auth| auth["tag"].as_u64()).unwrap_or(u64::MAX)
 }
@@ -31,28 +76,41 @@ fn tag(socket: &Socket) -> u64 {
 /// The program.
 pub(super) fn handlers(guestbook: &Guestbook) -> Handlers {
     let mut handlers = Handlers::default();
-    let namespace = handlers.namespace_mut("/");
-    let (came, went) = (guestbook.clone(), guestbook.clone());
-    namespace.on_connect(move |socket| came.entries().entry(tag(socket)).or_default().came += 1);
-    namespace.on_disconnect(move |socket, _| went.entries().entry(tag(socket)).or_default().went += 1);
-    namespace.on("all", |socket, event| {
-        let (number,): (u64,) = event.args()?;
-        socket.broadcast().emit("all", (tag(socket), number))?;
-        Ok::<(), Box<dyn std::error::Error>>(())
-    });
-    namespace.on("room", |socket, event| {
-        let (number,): (u64,) = event.args()?;
-        socket.to("room").emit("room", (tag(socket), number))?;
-        Ok::<(), Box<dyn std::error::Error>>(())
-    });
-    namespace.on("echo", |socket, event| {
-        let (number,): (u64,) = event.args()?;
-        socket.emit("echo", (tag(socket), number))?;
-        Ok::<(), Box<dyn std::error::Error>>(())
-    });
-    namespace.on("ask", |_, event| event.ack(event.arguments().clone()));
-    namespace.on("join", |socket, _| socket.join("room"));
-    namespace.on("leave", |socket, _| socket.leave("room"));
-    namespace.on("bye", |socket, _| socket.disconnect(true));
+    declare(handlers.namespace_mut("/"), guestbook);
+    declare(handlers.dynamic_mut(|name| name.starts_with("/side/")), guestbook);
     handlers
+}
+
+fn declare(namespace: &mut Namespace, guestbook: &Guestbook) {
+    let (came, went) = (guestbook.clone(), guestbook.clone());
+    namespace.on_connect(move |socket| came.came(socket));
+    namespace.on_disconnect(move |socket, reason| went.went(socket, reason.as_str()));
+    for kind in Kind::ALL {
+        let guestbook = guestbook.clone();
+        namespace.on(kind.name(), move |socket, event| {
+            guestbook.relays(kind, socket, event)?;
+            say(kind, socket, event)
+        });
+    }
+    namespace.on("join", |socket, event| -> Outcome {
+        socket.join("room")?;
+        Ok(event.ack(())?)
+    });
+    namespace.on("leave", |socket, event| {
+        socket.leave("room");
+        event.ack(())
+    });
+}
+
+/// Passes on what a client says.
+fn say(kind: Kind, socket: &Socket, event: &Event) -> Outcome {
+    match kind {
+        Kind::All => socket.broadcast().relay(event)?,
+        Kind::Volatile => socket.broadcast().volatile().relay(event)?,
+        Kind::Room => socket.to("room").relay(event)?,
+        Kind::Except => socket.except("room").relay(event)?,
+        Kind::Echo => socket.emit(event.name(), event.arguments().clone())?,
+        Kind::Ask => event.ack(event.arguments().clone())?,
+    }
+    Ok(())
 }

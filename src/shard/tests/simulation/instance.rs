@@ -52,13 +52,13 @@ impl Instance {
         self.loops.len()
     }
 
-    /// A client connects to some shard. Gives its end of the socket.
-    pub(super) fn connect(&mut self, shard: usize, room: usize) -> simulated::Socket {
+    /// A client connects to some shard. Gives its end of the socket, unless the connection is refused.
+    pub(super) fn connect(&mut self, shard: usize, room: usize) -> Option<simulated::Socket> {
         let socket = simulated::Socket::with_room(room);
         self.connections += 1;
         let port = u16::try_from(self.connections % 60_000).unwrap() + 1;
         self.listeners[shard].connect(socket.clone(), SocketAddr::from(([10, 0, 0, 1], port)));
-        socket
+        Some(socket)
     }
 
     /// How long a shard would sleep.
@@ -68,6 +68,27 @@ impl Instance {
 
     pub(super) fn turn(&mut self, shard: usize) {
         self.loops[shard].turn_once();
+    }
+
+    /// How long all of it would sleep.
+    pub(super) fn sleeps_for(&self) -> Option<Duration> {
+        (0..self.shards()).filter_map(|shard| self.sleeps(shard)).min()
+    }
+
+    pub(super) fn turn_all(&mut self) {
+        (0..self.shards()).for_each(|shard| self.turn(shard));
+    }
+
+    /// Turns until nothing is left to do now.
+    pub(super) fn turn_until_rest(&mut self) {
+        while self.sleeps_for() == Some(Duration::ZERO) {
+            self.turn_all();
+        }
+    }
+
+    /// Whether there are sessions.
+    pub(super) fn has_sessions(&self) -> bool {
+        self.loops.iter().any(|event_loop| event_loop.shard().with(|core| core.session_count() > 0))
     }
 
     /// Says what a shard still holds, if it holds anything of clients.

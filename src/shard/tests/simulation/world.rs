@@ -2,282 +2,212 @@
 
 use std::time::Duration;
 
-use super::application::{Guestbook, Visits};
-use super::client::{Client, Kind, Link, Phase, Way};
+use super::application::Guestbook;
+use super::client::Person;
 use super::instance::Instance;
+use super::journal::{self, tell};
+use super::network::{Balancer, Network};
+use super::plan::Plan;
+use super::reckoning;
 use crate::chance::simulated::{Random, Seeded, seed};
 use crate::clock::simulated::{Stopped, advance, stop};
-use crate::config::{Config, Limits};
 
-/// What a seed's history is like.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Plan {
-    shards: usize,
-    clients: usize,
-    steps: usize,
-    /// A connection breaks once in so many steps, if any does.
-    breaks: Option<u64>,
-    /// Bytes that a socket takes while its peer reads nothing.
-    room: usize,
-    /// Bytes that may wait for a client before it is not read any more.
-    hold_up: usize,
-    /// Messages that a client may send in a second.
-    message_rate: Option<usize>,
-}
-
-impl Plan {
-    pub(super) fn of(seed: u64) -> Self {
-        let mut random = Random::new(seed ^ 0x5eed);
-        Self {
-            shards: 1 + random.below(3) as usize,
-            clients: 2 + random.below(12) as usize,
-            steps: 2000,
-            breaks: (!random.once_in(3)).then(|| 50 + random.below(500)),
-            room: [40, 300, 4000, 1 << 20][random.below(4) as usize],
-            hold_up: [100, 1000, 64 * 1024][random.below(3) as usize],
-            message_rate: random.once_in(4).then_some(20),
-        }
-    }
+/// What a history was.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Lived {
+    pub(super) steps: u64,
+    pub(super) time: Duration,
+    /// The part of the time in which there were sessions.
+    pub(super) lively: Duration,
 }
 
 /// Everything there is.
 pub(super) struct World {
     random: Random,
     plan: Plan,
-    verbose: bool,
-    instance: Instance,
+    lived: Lived,
+    instances: Vec<Instance>,
+    balancer: Balancer,
     guestbook: Guestbook,
-    clients: Vec<Client>,
-    /// Tags that were given.
-    tags: u64,
-    /// Tags of sessions that have joined.
-    joined: Vec<u64>,
+    people: Vec<Person>,
     _time: Stopped,
     _chance: Seeded,
 }
 
 impl World {
-    pub(super) fn new(number: u64, plan: Plan, verbose: bool) -> Self {
+    pub(super) fn new(number: u64, plan: Plan) -> Self {
         let (time, chance) = (stop(), seed(number));
         let guestbook = Guestbook::default();
-        let Plan { hold_up, message_rate, .. } = plan;
-        let limits = Limits { hold_up, message_rate, ..Limits::default() };
-        let config = Config { path: "/socket.io/".to_owned(), limits, ..Config::default() };
-        let instance = Instance::new(plan.shards, config, &guestbook);
-        let random = Random::new(number);
+        let instances = vec![Instance::new(plan.shards, plan.config(), &guestbook)];
         Self {
-            random,
+            random: Random::new(number),
             plan,
-            verbose,
-            instance,
+            lived: Lived::default(),
+            instances,
+            balancer: Balancer::Sticky,
             guestbook,
-            clients: Vec::new(),
-            tags: 0,
-            joined: Vec::new(),
+            people: Vec::new(),
             _time: time,
             _chance: chance,
         }
     }
 
     /// Lives through the history, and checks its end.
-    pub(super) fn run(mut self) {
-        for step in 0..self.plan.steps {
-            self.step(step);
+    pub(super) fn run(mut self) -> Lived {
+        for _ in 0..self.plan.steps {
+            self.begin_step();
+            self.step();
         }
         self.settle();
         self.say_farewell();
         self.check_nothing_is_left();
+        reckoning::check_visits(&self.people, &self.guestbook);
+        self.lived
     }
 
-    fn tell(&self, what: impl FnOnce() -> String) {
-        if self.verbose {
-            eprintln!("{}", what());
+    fn begin_step(&mut self) {
+        self.lived.steps += 1;
+        journal::step();
+        if let Some(error) = journal::error() {
+            panic!("the server logs an error: {error}");
         }
+        reckoning::check_complaints(&self.guestbook);
     }
 
-    fn step(&mut self, step: usize) {
+    /// Time passes.
+    fn pass(&mut self, by: Duration) {
+        self.lived.time += by;
+        if self.instances.iter().any(Instance::has_sessions) {
+            self.lived.lively += by;
+        }
+        advance(by);
+    }
+
+    fn step(&mut self) {
         match self.random.below(10) {
             0..=2 => self.turn_some_shard(),
             3..=6 => self.move_some_bytes(),
             7 => self.let_time_pass(),
             8 => self.have_somebody_speak(),
-            _ if self.clients.len() < self.plan.clients => self.have_somebody_come(),
+            _ if self.people.len() < self.plan.clients => self.have_somebody_come(),
             _ => self.have_somebody_speak(),
         }
         if let Some(breaks) = self.plan.breaks
             && self.random.once_in(breaks)
         {
-            self.break_some_connection(step);
+            self.break_some_connection();
         }
-        self.clients_act();
+        self.people_act();
     }
 
     fn turn_some_shard(&mut self) {
-        let shard = self.random.below(self.instance.shards() as u64) as usize;
-        if self.instance.sleeps(shard) == Some(Duration::ZERO) {
-            self.instance.turn(shard);
+        let place = self.random.below(self.instances.len() as u64) as usize;
+        let instance = &mut self.instances[place];
+        let shard = self.random.below(instance.shards() as u64) as usize;
+        if instance.sleeps(shard) == Some(Duration::ZERO) {
+            tell(|| format!("shard {shard} of server {place} turns"));
+            instance.turn(shard);
         }
     }
 
-    fn some_client(&mut self) -> Option<usize> {
-        let count = self.clients.len() as u64;
+    fn some_person(&mut self) -> Option<usize> {
+        let count = self.people.len() as u64;
         (count > 0).then(|| self.random.below(count) as usize)
     }
 
     fn move_some_bytes(&mut self) {
-        let Some(client) = self.some_client() else { return };
+        let Some(index) = self.some_person() else { return };
         let most = 1 + self.random.below(200) as usize;
         let down = self.random.once_in(2);
-        for link in &mut self.clients[client].links {
-            if down { link.carry_down() } else { link.carry_up(most) }
+        let person = &mut self.people[index];
+        let number = person.number;
+        tell(|| if down { format!("{number} reads") } else { format!("at most {most} bytes come of {number}") });
+        for link in person.links_mut() {
+            if down { link.carry_down(usize::MAX) } else { link.carry_up(most) }
         }
     }
 
     /// Some milliseconds, or until a timer is due.
     fn let_time_pass(&mut self) {
         let few = Duration::from_millis(self.random.below(20));
-        let due = (0..self.instance.shards()).filter_map(|shard| self.instance.sleeps(shard)).min();
-        advance(match due {
+        let due = self.instances.iter().filter_map(Instance::sleeps_for).min();
+        let by = match due {
             Some(due) if self.random.once_in(8) => due.min(Duration::from_secs(1)),
             _ => few,
-        });
-        for shard in 0..self.instance.shards() {
-            self.instance.turn(shard);
-        }
+        };
+        tell(|| format!("{} ms pass", by.as_millis()));
+        self.pass(by);
+        self.instances.iter_mut().for_each(Instance::turn_all);
     }
 
     fn have_somebody_come(&mut self) {
-        let way = if self.random.once_in(2) { Way::WebSocket } else { Way::Polling };
-        let link = self.link();
-        self.tags += 1;
-        let tag = self.tags;
-        self.tell(|| format!("client {tag} comes over {way:?}"));
-        self.clients.push(Client::new(tag, way, link));
-    }
-
-    fn link(&mut self) -> Link {
-        let shard = self.random.below(self.instance.shards() as u64) as usize;
-        Link::new(self.instance.connect(shard, self.plan.room))
+        let number = self.people.len() as u64 + 1;
+        let namespaces: &[_] = match self.random.below(4) {
+            0 => &["/side/a"],
+            1 => &["/", "/side/a"],
+            2 => &["/", "/side/b"],
+            _ => &["/"],
+        };
+        tell(|| format!("{number} comes to {namespaces:?}"));
+        self.people.push(Person::new(number, namespaces));
     }
 
     fn have_somebody_speak(&mut self) {
-        let Some(client) = self.some_client() else { return };
-        let choice = self.random.below(24);
-        let client = &mut self.clients[client];
-        if client.phase != Phase::Joined {
-            return;
-        }
-        match choice {
-            0..=8 => client.say(Kind::All),
-            9..=13 => client.say(Kind::Room),
-            14..=17 => client.say(Kind::Echo),
-            18..=20 => client.say(Kind::Ask),
-            21 => client.ask_for("join"),
-            22 => client.ask_for("leave"),
-            _ => client.say(Kind::Echo),
-        }
+        let Some(index) = self.some_person() else { return };
+        self.people[index].speak(&mut self.random);
     }
 
-    fn break_some_connection(&mut self, step: usize) {
-        let Some(index) = self.some_client() else { return };
-        let ends = self.random.once_in(2);
-        let client = &mut self.clients[index];
-        for link in &client.links {
-            if ends { link.end() } else { link.break_off() }
-        }
-        client.lose();
-        let tag = client.tag;
-        self.tell(|| format!("step {step}: client {tag} is lost"));
+    fn break_some_connection(&mut self) {
+        let Some(index) = self.some_person() else { return };
+        let person = &mut self.people[index];
+        let how = person.suffer_loss(&mut self.random);
+        tell(|| format!("{}: {how}", person.number));
     }
 
-    /// The clients do what has come to them; those whose session is over go.
-    fn clients_act(&mut self) {
-        for index in 0..self.clients.len() {
-            if self.clients[index].needs_link() {
-                let link = self.link();
-                self.clients[index].links.push(link);
-            }
-            let before = self.clients[index].phase;
-            self.clients[index].act();
-            if before != Phase::Joined && self.clients[index].phase == Phase::Joined {
-                self.joined.push(self.clients[index].tag);
-            }
-        }
-        self.clients.retain(|client| {
-            let stays = client.phase != Phase::Over;
-            if !stays {
-                client.links.iter().for_each(Link::break_off);
-            }
-            stays
-        });
+    /// People do what has come to them.
+    fn people_act(&mut self) {
+        let Self { instances, random, balancer, plan, .. } = self;
+        let mut network = Network { instances, random, balancer: *balancer, plan };
+        self.people.iter_mut().for_each(|person| person.act(&mut network));
     }
 
     /// Nobody says anything more, and everything comes to rest: who was there has heard all that was said.
     fn settle(&mut self) {
+        self.people.iter_mut().for_each(Person::find_the_dead_links);
         for _ in 0..20_000 {
-            for client in &mut self.clients {
-                for link in &mut client.links {
-                    link.carry_up(usize::MAX);
-                    link.carry_down();
-                }
+            self.begin_step();
+            for link in self.people.iter_mut().flat_map(Person::links_mut) {
+                link.carry_up(usize::MAX);
+                link.carry_down(usize::MAX);
             }
-            self.clients_act();
-            for shard in 0..self.instance.shards() {
-                while self.instance.sleeps(shard) == Some(Duration::ZERO) {
-                    self.instance.turn(shard);
-                }
-            }
-            if self.clients.iter().all(Client::is_quiet) && self.unheard().is_none() {
+            self.people_act();
+            self.instances.iter_mut().for_each(Instance::turn_until_rest);
+            if self.people.iter().all(Person::is_quiet) && self.unheard().is_none() {
                 return;
             }
-            advance(Duration::from_millis(1));
+            self.pass(Duration::from_millis(1));
         }
-        let states: Vec<_> = self.clients.iter().map(Client::describe).collect();
+        let states: Vec<_> = self.people.iter().map(Person::describe).collect();
         panic!("the world does not come to rest: {:?}\n{}", self.unheard(), states.join("\n"));
     }
 
-    /// What somebody has not heard of what was said while it was there.
     fn unheard(&self) -> Option<String> {
-        self.clients.iter().find_map(|client| {
-            let others = self.clients.iter().filter(|other| other.tag != client.tag);
-            // It may have come after the first was said; what it has heard since is whole.
-            let known = |other: &&Client| client.heard.contains_key(&(Kind::All, other.tag));
-            let of_others = others.filter(known).map(|other| (Kind::All, other));
-            let mut due = of_others.chain([(Kind::Echo, client)]);
-            due.find_map(|(kind, other)| {
-                let said = other.said.get(&kind).copied().unwrap_or(0);
-                let heard = client.heard.get(&(kind, other.tag)).map_or(0, |last| last + 1);
-                (heard < said)
-                    .then(|| format!("client {} has heard {heard} of {said} of {} ({kind:?})", client.tag, other.tag))
-            })
-        })
+        reckoning::unheard(&self.people, &self.guestbook)
     }
 
-    /// All clients go; what the server keeps time for comes to its end.
+    /// Everybody goes; what the server keeps time for comes to its end.
     fn say_farewell(&mut self) {
-        for client in self.clients.drain(..) {
-            client.links.iter().for_each(Link::break_off);
-        }
+        self.people.iter_mut().for_each(Person::quit);
         for _ in 0..200 {
-            for shard in 0..self.instance.shards() {
-                self.instance.turn(shard);
-            }
-            advance(Duration::from_secs(1));
+            self.begin_step();
+            self.instances.iter_mut().for_each(Instance::turn_all);
+            self.pass(Duration::from_secs(1));
         }
     }
 
     fn check_nothing_is_left(&self) {
-        if let Some(leftovers) = self.instance.leftovers() {
+        if let Some(leftovers) = self.instances.iter().find_map(Instance::leftovers) {
             panic!("{leftovers}");
-        }
-        let entries = self.guestbook.entries();
-        for tag in &self.joined {
-            let visits = entries.get(tag).copied().unwrap_or_default();
-            assert_eq!(visits, Visits { came: 1, went: 1 }, "the session of client {tag}");
-        }
-        for (tag, visits) in entries.iter() {
-            assert_eq!(visits.came, visits.went, "the session of client {tag}");
-            assert!(visits.came == 1, "client {tag} came {} times", visits.came);
         }
     }
 }

@@ -2,8 +2,22 @@
 
 use std::collections::VecDeque;
 use std::io::ErrorKind;
+use std::time::{Duration, Instant};
 
+use crate::clock;
 use crate::shard::kernel::simulated::Socket;
+
+/// What a peer must take within the server's patience, unless less waits for it.
+const PROGRESS: usize = 4096;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Whole,
+    /// Nothing passes any more, though neither end knows.
+    Dead,
+    /// Both ends know that it is broken.
+    Broken,
+}
 
 /// A connection, from the client's end.
 pub(in super::super) struct Link {
@@ -12,67 +26,104 @@ pub(in super::super) struct Link {
     up: VecDeque<u8>,
     /// What has come of the server, and was not understood yet.
     pub(super) received: Vec<u8>,
+    state: State,
+    /// Since when something waits to be carried up, and down.
+    waits: [Option<Instant>; 2],
+    /// What was carried down since then.
+    progress: usize,
 }
 
 impl Link {
     pub(in super::super) const fn new(socket: Socket) -> Self {
-        Self { socket, up: VecDeque::new(), received: Vec::new() }
+        Self { socket, up: VecDeque::new(), received: Vec::new(), state: State::Whole, waits: [None; 2], progress: 0 }
     }
 
-    pub(super) fn send(&mut self, bytes: &[u8]) {
-        self.up.extend(bytes);
+    pub(super) fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        self.up.extend(bytes.as_ref());
     }
 
     /// Brings at most so many bytes to the server.
     pub(in super::super) fn carry_up(&mut self, most: usize) {
+        if self.state != State::Whole {
+            return;
+        }
         let bytes: Vec<u8> = self.up.drain(..most.min(self.up.len())).collect();
         if !bytes.is_empty() {
             self.socket.comes(&bytes);
+            self.waits[0] = None;
         }
     }
 
-    /// Brings what the server has sent to the client, which makes room for as much.
-    pub(in super::super) fn carry_down(&mut self) {
-        let sent = self.socket.take_sent();
+    /// Brings at most so much of what the server has sent to the client, which makes room for as much.
+    pub(in super::super) fn carry_down(&mut self, most: usize) {
+        if self.state != State::Whole {
+            return;
+        }
+        let sent = self.socket.take_sent(most);
         self.received.extend_from_slice(&sent);
         if !sent.is_empty() {
             self.socket.make_room(sent.len());
+            self.progress += sent.len();
+            if self.progress >= PROGRESS || self.socket.unacknowledged() == 0 {
+                (self.waits[1], self.progress) = (None, 0);
+            }
         }
     }
 
-    /// The connection breaks.
-    pub(in super::super) fn break_off(&self) {
-        self.socket.breaks(ErrorKind::ConnectionReset);
+    /// Notes what waits now. Gives how long something has waited to be carried, either way; `None` if nothing does.
+    pub(super) fn waits(&mut self) -> Option<Duration> {
+        let now = clock::now();
+        let waiting = [!self.up.is_empty(), self.socket.unacknowledged() > 0];
+        for (since, is_waiting) in self.waits.iter_mut().zip(waiting) {
+            *since = is_waiting.then(|| since.unwrap_or(now));
+        }
+        self.waits.iter().flatten().map(|since| now - *since).max()
     }
 
-    /// The client closes its half.
-    pub(in super::super) fn end(&self) {
+    /// The connection breaks.
+    pub(super) fn break_off(&mut self) {
+        self.socket.breaks(ErrorKind::ConnectionReset);
+        self.state = State::Broken;
+    }
+
+    /// The client closes it, behind what has come to the server.
+    pub(super) fn end(&mut self) {
         self.socket.ends();
+        self.state = State::Broken;
+    }
+
+    /// Nothing passes any more, and nobody is told.
+    pub(super) fn die(&mut self) {
+        if self.state == State::Whole {
+            self.state = State::Dead;
+        }
+    }
+
+    pub(super) fn is_dead(&self) -> bool {
+        self.state == State::Dead
     }
 
     pub(super) fn describe(&self) -> String {
-        let (up, sent) = (self.up.len(), self.socket.sent().len());
-        let closed = self.socket.is_closed();
-        format!("{up} up, {sent} down, closed {closed}, received {:?}", String::from_utf8_lossy(&self.received))
+        let (up, sent) = (self.up.len(), self.socket.unacknowledged());
+        let (closed, state) = (self.socket.is_closed(), self.state);
+        let received = String::from_utf8_lossy(&self.received);
+        format!("{state:?}, {up} up, {sent} down, closed {closed}, received {received:?}")
     }
 
     /// Whether nothing is on its way, either way.
     pub(super) fn is_idle(&self) -> bool {
-        self.up.is_empty() && self.socket.sent().is_empty() && self.received.is_empty()
+        self.up.is_empty() && self.socket.unacknowledged() == 0 && self.received.is_empty()
     }
 
-    /// Whether the server has closed it, and all that it sent has come.
+    /// Whether the client knows that it is closed or broken, and has all that the server sent before.
     pub(super) fn is_closed(&self) -> bool {
-        (self.socket.is_closed() || self.socket.is_shut()) && self.socket.sent().is_empty()
-    }
-
-    /// Takes the head of an answer, if it is whole: the connection has become a WebSocket.
-    pub(super) fn take_head(&mut self) -> bool {
-        let end = self.received.windows(4).position(|four| four == b"\r\n\r\n");
-        if let Some(end) = end {
-            assert!(self.received.starts_with(b"HTTP/1.1 101 "), "{:?}", String::from_utf8_lossy(&self.received));
-            self.received.drain(..end + 4);
+        match self.state {
+            State::Whole => {
+                let closed = self.socket.is_closed() || self.socket.is_shut();
+                closed && self.socket.unacknowledged() == 0
+            }
+            State::Dead => false,
+            State::Broken => true,
         }
-        end.is_some()
     }
 }

@@ -1,0 +1,190 @@
+//! A person: a program with the official client, which comes back after a loss, and joins its namespaces again.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use super::super::journal::tell;
+use super::super::network::Network;
+use super::excuses::Excuses;
+use super::link::Link;
+use super::message::Assembly;
+use super::session::{Session, Way};
+use super::socket::{Phase, Socket};
+use super::speech::{Bulk, Kind};
+use crate::chance::simulated::Random;
+use crate::clock;
+
+/// The delay before the first attempt to come back. It doubles with each that fails, up to a limit.
+const DELAY: Duration = Duration::from_millis(100);
+const LONGEST_DELAY: Duration = Duration::from_secs(2);
+
+/// Tags of one person.
+const TAGS: u64 = 10_000;
+
+/// A person.
+pub(in super::super) struct Person {
+    pub(in super::super) number: u64,
+    session: Option<Session>,
+    assembly: Assembly,
+    /// One for each of its namespaces.
+    sockets: Vec<Socket>,
+    /// When it tries to come back, and how often it has tried in vain.
+    back_at: Instant,
+    attempts: u32,
+    tags: u64,
+    /// What the server may say of each of its sockets that are gone.
+    pub(in super::super) partings: BTreeMap<u64, Excuses>,
+}
+
+impl Person {
+    pub(in super::super) fn new(number: u64, namespaces: &[&str]) -> Self {
+        Self {
+            number,
+            session: None,
+            assembly: Assembly::default(),
+            sockets: namespaces.iter().map(|name| Socket::new(name)).collect(),
+            back_at: clock::now(),
+            attempts: 0,
+            tags: 0,
+            partings: BTreeMap::new(),
+        }
+    }
+
+    /// Whose tag it is.
+    pub(in super::super) const fn of_tag(tag: u64) -> u64 {
+        tag / TAGS
+    }
+
+    pub(in super::super) fn sockets(&self) -> &[Socket] {
+        &self.sockets
+    }
+
+    /// Whether it is in all its namespaces, all that it had to say has left it, and all its questions are answered.
+    pub(in super::super) fn is_quiet(&self) -> bool {
+        self.session.as_ref().is_some_and(Session::is_quiet) && self.sockets.iter().all(Socket::is_quiet)
+    }
+
+    pub(in super::super) fn links_mut(&mut self) -> impl Iterator<Item = &mut Link> {
+        self.session.iter_mut().flat_map(Session::links_mut)
+    }
+
+    /// Does what has come to it.
+    pub(in super::super) fn act(&mut self, network: &mut Network<'_>) {
+        let Some(session) = &mut self.session else { return self.come(network) };
+        for packet in session.act(network) {
+            let Some(message) = self.assembly.take(packet) else { continue };
+            let socket = self.sockets.iter_mut().find(|socket| socket.namespace == message.namespace);
+            socket.unwrap_or_else(|| panic!("person {}: {message:?}", self.number)).take(&message);
+        }
+        if session.is_over() {
+            self.part();
+        } else if session.is_open() {
+            self.attempts = 0;
+            self.join();
+        }
+    }
+
+    fn come(&mut self, network: &mut Network<'_>) {
+        if clock::now() < self.back_at {
+            return;
+        }
+        let way = if network.random.once_in(2) { Way::WebSocket } else { Way::Polling };
+        self.session = Session::begin(way, network);
+        if self.session.is_none() {
+            self.come_later();
+        }
+    }
+
+    fn come_later(&mut self) {
+        let delay = DELAY * 2_u32.pow(self.attempts.min(10));
+        self.back_at = clock::now() + delay.min(LONGEST_DELAY);
+        self.attempts += 1;
+    }
+
+    /// Joins the namespaces that it is not in.
+    fn join(&mut self) {
+        let Some(session) = &mut self.session else { return };
+        for socket in self.sockets.iter_mut().filter(|socket| socket.phase == Phase::Out) {
+            self.tags += 1;
+            session.send(socket.join(self.number * TAGS + self.tags).packets());
+        }
+    }
+
+    /// Its session is over.
+    fn part(&mut self) {
+        let Some(mut session) = self.session.take() else { return };
+        tell(|| format!("{}: its session is over: {:?}", self.number, session.describe()));
+        session.links_mut().for_each(Link::break_off);
+        for socket in self.sockets.iter_mut().filter(|socket| socket.phase != Phase::Out) {
+            let excuses = self.partings.entry(socket.tag).or_default();
+            excuses.add(&session.excuses);
+            excuses.add(&socket.excuses);
+            socket.part();
+        }
+        self.assembly = Assembly::default();
+        self.come_later();
+    }
+
+    /// Says something, or changes its room, in one of the namespaces that it is in.
+    pub(in super::super) fn speak(&mut self, random: &mut Random) {
+        let Some(session) = self.session.as_mut().filter(|session| session.is_open()) else { return };
+        let place = random.below(self.sockets.len() as u64) as usize;
+        let socket = &mut self.sockets[place];
+        if socket.phase != Phase::Joined {
+            return;
+        }
+        let kind = match random.below(26) {
+            0..=8 => Kind::All,
+            9..=12 => Kind::Room,
+            13 | 14 => Kind::Except,
+            15..=18 => Kind::Echo,
+            19..=21 => Kind::Ask,
+            22 => Kind::Volatile,
+            _ => return session.send(socket.move_in_or_out().into_iter().flat_map(|message| message.packets())),
+        };
+        session.send(socket.say(kind, Bulk::default()).packets());
+    }
+
+    /// Something happens to its connections. Says what.
+    pub(in super::super) fn suffer_loss(&mut self, random: &mut Random) -> &'static str {
+        let Some(session) = &mut self.session else { return "is away" };
+        match random.below(4) {
+            0 => {
+                session.quit();
+                "goes away"
+            }
+            1 => {
+                session.lose(Link::die);
+                "is cut off"
+            }
+            2 => {
+                session.lose(Link::break_off);
+                "loses its connections"
+            }
+            _ => {
+                let place = random.below(session.links().count() as u64) as usize;
+                session.lose_one(place);
+                "loses a connection"
+            }
+        }
+    }
+
+    /// Connections over which nothing passes break.
+    pub(in super::super) fn find_the_dead_links(&mut self) {
+        self.links_mut().filter(|link| link.is_dead()).for_each(|link| link.break_off());
+    }
+
+    /// Goes away for good.
+    pub(in super::super) fn quit(&mut self) {
+        if let Some(session) = &mut self.session {
+            session.quit();
+        }
+        self.part();
+    }
+
+    pub(in super::super) fn describe(&self) -> String {
+        let session = self.session.as_ref().map(Session::describe);
+        let sockets: Vec<_> = self.sockets.iter().map(Socket::describe).collect();
+        format!("person {}: {sockets:?}, {session:?}", self.number)
+    }
+}

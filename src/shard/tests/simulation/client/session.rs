@@ -1,0 +1,351 @@
+//! One session of Engine.IO: its transport, its packets, its heartbeat, and its end.
+
+use std::collections::VecDeque;
+use std::mem;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::super::network::Network;
+use super::excuses::Excuses;
+use super::http;
+use super::link::Link;
+use super::packet::Packet;
+use super::polling::{News, Polling};
+use super::upgrade::{Step, Upgrade};
+use super::websocket::{self, Frame};
+use crate::clock;
+
+const PATH: &str = "/socket.io/?EIO=4&transport=";
+
+/// How a session begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    WebSocket,
+    Polling,
+}
+
+/// What the server has told about itself.
+#[derive(Debug)]
+struct Open {
+    sid: String,
+    ping_interval: Duration,
+    ping_timeout: Duration,
+    max_payload: usize,
+    offers_upgrade: bool,
+}
+
+enum Transport {
+    Polling(Polling),
+    /// With whether the request for it was granted.
+    WebSocket(Link, bool),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Lost,
+    /// The server has refused a request with this status.
+    Refused(u16),
+    /// The server has closed the session in order.
+    Closed,
+    /// The client has given up, after a silence.
+    GaveUp,
+}
+
+/// What an upgrade that failed for no known reason may mean. If the session goes on, it is a fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Suspicion {
+    None,
+    Failed,
+    /// It fetches since.
+    Fetches,
+}
+
+/// One session.
+pub(super) struct Session {
+    /// The server where it began.
+    home: usize,
+    transport: Transport,
+    open: Option<Open>,
+    /// Packets that are still to be sent.
+    packets: VecDeque<Packet>,
+    /// When the last ping came, or the session was opened.
+    pinged: Instant,
+    end: Option<End>,
+    upgrade: Option<Upgrade>,
+    /// Whether an upgrade has failed for no known reason, and whether the session has gone on since.
+    suspicion: Suspicion,
+    /// When it acted last, and whether something was on its way then.
+    acted: (Instant, bool),
+    pub(super) excuses: Excuses,
+}
+
+impl Session {
+    /// Asks for a session. `None` if the connection is refused.
+    pub(super) fn begin(way: Way, network: &mut Network<'_>) -> Option<Self> {
+        let home = network.some_home();
+        let mut link = network.connect(home)?;
+        let transport = match way {
+            Way::Polling => Transport::Polling(Polling::open(link, &format!("{PATH}polling"))),
+            Way::WebSocket => {
+                link.send(websocket::handshake(&format!("{PATH}websocket")));
+                Transport::WebSocket(link, false)
+            }
+        };
+        Some(Self {
+            home,
+            transport,
+            open: None,
+            packets: VecDeque::new(),
+            pinged: clock::now(),
+            end: None,
+            upgrade: None,
+            suspicion: Suspicion::None,
+            acted: (clock::now(), false),
+            excuses: Excuses::default(),
+        })
+    }
+
+    pub(super) const fn is_over(&self) -> bool {
+        self.end.is_some()
+    }
+
+    pub(super) const fn is_open(&self) -> bool {
+        self.open.is_some() && self.end.is_none()
+    }
+
+    pub(super) fn send(&mut self, packets: impl IntoIterator<Item = Packet>) {
+        self.packets.extend(packets);
+    }
+
+    /// Whether all that was to be sent has left, and nothing is on its way.
+    pub(super) fn is_quiet(&self) -> bool {
+        let is_posting = matches!(&self.transport, Transport::Polling(polling) if polling.is_posting());
+        self.packets.is_empty() && !is_posting && self.upgrade.is_none() && self.links().all(Link::is_idle)
+    }
+
+    pub(super) fn links(&self) -> impl Iterator<Item = &Link> {
+        let (polling, websocket) = match &self.transport {
+            Transport::Polling(polling) => (Some(polling), None),
+            Transport::WebSocket(link, _) => (None, Some(link)),
+        };
+        let upgrade = self.upgrade.iter().flat_map(Upgrade::links);
+        polling.into_iter().flat_map(Polling::links).chain(websocket).chain(upgrade)
+    }
+
+    pub(super) fn links_mut(&mut self) -> impl Iterator<Item = &mut Link> {
+        let (polling, websocket) = match &mut self.transport {
+            Transport::Polling(polling) => (Some(polling), None),
+            Transport::WebSocket(link, _) => (None, Some(link)),
+        };
+        let upgrade = self.upgrade.iter_mut().flat_map(Upgrade::links_mut);
+        polling.into_iter().flat_map(Polling::links_mut).chain(websocket).chain(upgrade)
+    }
+
+    /// Does what its links have brought, and sends what is to be sent. Gives the messages that have come.
+    pub(super) fn act(&mut self, network: &mut Network<'_>) -> Vec<Packet> {
+        self.find_excuses();
+        let packets = match self.transport {
+            Transport::Polling(_) => self.fetch(),
+            Transport::WebSocket(..) => self.read(),
+        };
+        let messages = packets.into_iter().filter_map(|packet| self.packet(packet)).collect();
+        self.give_up_after_silence();
+        if self.end.is_none() {
+            self.go_on_with_upgrade(network);
+            self.flush(network);
+        }
+        messages
+    }
+
+    /// Where something waits on its way for long, the server may take the client for dead.
+    fn find_excuses(&mut self) {
+        let patience = self.open.as_ref().map_or(Duration::from_secs(5), |open| open.ping_timeout) / 3;
+        let longest = self.links_mut().map(Link::waits).max().flatten();
+        if longest.is_some_and(|longest| longest >= patience) {
+            self.excuses.silent();
+            self.excuses.lost();
+        }
+        let (since, was_under_way) = mem::replace(&mut self.acted, (clock::now(), longest.is_some()));
+        if let Some(upgrade) = self.upgrade.as_mut().filter(|_| was_under_way) {
+            upgrade.was_delayed(clock::now() - since);
+        }
+    }
+
+    fn fetch(&mut self) -> Vec<Packet> {
+        let Transport::Polling(polling) = &mut self.transport else { return Vec::new() };
+        match polling.posted() {
+            News::Refused(status) => self.end = Some(End::Refused(status)),
+            News::Lost => self.end = Some(End::Lost),
+            News::Nothing | News::Packets(_) => {}
+        }
+        match polling.fetched() {
+            News::Nothing => Vec::new(),
+            News::Refused(status) => {
+                self.end = Some(End::Refused(status));
+                Vec::new()
+            }
+            News::Lost => {
+                self.end = Some(End::Lost);
+                Vec::new()
+            }
+            News::Packets(packets) => {
+                let goes_on = !packets.contains(&Packet::text("1")) && self.suspicion == Suspicion::Fetches;
+                assert!(!goes_on, "an upgrade failed for no reason: {}", self.describe());
+                packets
+            }
+        }
+    }
+
+    fn read(&mut self) -> Vec<Packet> {
+        let Transport::WebSocket(link, is_granted) = &mut self.transport else { return Vec::new() };
+        if !*is_granted {
+            match http::take_head(&mut link.received) {
+                Some(101) => *is_granted = true,
+                Some(status) => self.end = Some(End::Refused(status)),
+                None => {}
+            }
+        }
+        let mut packets = Vec::new();
+        while *is_granted && self.end.is_none() {
+            match websocket::take_frame(&mut link.received) {
+                Some(Frame::Packet(packet)) => packets.push(packet),
+                Some(Frame::Close) => self.end = Some(End::Closed),
+                None => break,
+            }
+        }
+        if self.end.is_none() && link.is_closed() {
+            self.end = Some(End::Lost);
+        }
+        packets
+    }
+
+    /// Acts on a packet. Gives the message, if it is one.
+    fn packet(&mut self, packet: Packet) -> Option<Packet> {
+        let Packet::Text(text) = packet else { return Some(packet) };
+        match text.split_at(1) {
+            ("0", open) => self.opened(open),
+            ("1", _) => self.end = Some(End::Closed),
+            ("2", _) => {
+                self.pinged = clock::now();
+                self.packets.push_back(Packet::text("3"));
+            }
+            ("4", message) => return Some(Packet::text(message)),
+            ("6", _) => {}
+            other => panic!("a packet {other:?}"),
+        }
+        None
+    }
+
+    fn opened(&mut self, open: &str) {
+        let open: Value = serde_json::from_str(open).unwrap();
+        let millis = |name: &str| Duration::from_millis(open[name].as_u64().unwrap());
+        self.pinged = clock::now();
+        self.open = Some(Open {
+            sid: open["sid"].as_str().unwrap().to_owned(),
+            ping_interval: millis("pingInterval"),
+            ping_timeout: millis("pingTimeout"),
+            max_payload: open["maxPayload"].as_u64().unwrap() as usize,
+            offers_upgrade: open["upgrades"][0] == "websocket",
+        });
+    }
+
+    /// Leaves a server that seems dead.
+    fn give_up_after_silence(&mut self) {
+        let Some(open) = &self.open else { return };
+        if self.end.is_none() && clock::now() - self.pinged >= open.ping_interval + open.ping_timeout {
+            assert!(self.excuses.allow("ping timeout"), "the server does not ping: {}", self.describe());
+            self.end = Some(End::GaveUp);
+        }
+    }
+
+    fn target(&self) -> String {
+        let sid = self.open.as_ref().map(|open| open.sid.as_str()).unwrap_or_default();
+        format!("{PATH}polling&sid={sid}")
+    }
+
+    /// Tries to change from polling to WebSocket, and does it.
+    fn go_on_with_upgrade(&mut self, network: &mut Network<'_>) {
+        let (Transport::Polling(polling), Some(open)) = (&mut self.transport, &self.open) else { return };
+        let target = format!("{PATH}websocket&sid={}", open.sid);
+        let Some(upgrade) = &mut self.upgrade else {
+            if network.plan.upgrades && open.offers_upgrade && network.random.once_in(30) {
+                let is_forgotten = network.random.once_in(8);
+                self.upgrade = network.connect(self.home).map(|link| Upgrade::begin(link, &target, is_forgotten));
+            }
+            return;
+        };
+        if upgrade.may_have_rival()
+            && network.random.once_in(30)
+            && let Some(link) = network.connect(self.home)
+        {
+            upgrade.meets(link, &target);
+        }
+        let may_fail = upgrade.may_fail(Duration::from_millis(network.plan.upgrade_timeout));
+        match upgrade.act(polling.is_paused()) {
+            Step::Goes => {}
+            Step::Done => {
+                if may_fail {
+                    // The server may have given it up at the same moment.
+                    self.excuses.silent();
+                }
+                polling.links_mut().for_each(Link::end);
+                self.transport = Transport::WebSocket(self.upgrade.take().expect("an upgrade").finish(), true);
+            }
+            Step::Failed => {
+                if !may_fail && !self.excuses.allow("transport close") {
+                    self.suspicion = Suspicion::Failed;
+                }
+                self.upgrade = None;
+            }
+        }
+    }
+
+    fn flush(&mut self, network: &mut Network<'_>) {
+        let target = self.target();
+        let Some(open) = &self.open else { return };
+        if self.upgrade.as_ref().is_some_and(Upgrade::pauses) {
+            return;
+        }
+        if self.suspicion == Suspicion::Failed
+            && let Transport::Polling(polling) = &self.transport
+            && !polling.is_fetching()
+        {
+            self.suspicion = Suspicion::Fetches;
+        }
+        match &mut self.transport {
+            Transport::Polling(polling) => {
+                polling.fetch(&target, self.home, network);
+                polling.post(&mut self.packets, open.max_payload, &target, self.home, network);
+            }
+            Transport::WebSocket(link, _) => {
+                mem::take(&mut self.packets).iter().for_each(|packet| link.send(websocket::frame(packet)));
+            }
+        }
+    }
+
+    /// Something happens to its connections, and the server may notice.
+    pub(super) fn lose(&mut self, how: fn(&mut Link)) {
+        self.links_mut().for_each(how);
+        self.excuses.lost();
+        self.excuses.silent();
+    }
+
+    /// The same, to one of them.
+    pub(super) fn lose_one(&mut self, place: usize) {
+        self.links_mut().skip(place).take(1).for_each(|link| link.break_off());
+        self.lose(|_| {});
+    }
+
+    /// The client's program goes away, and the connections with it.
+    pub(super) fn quit(&mut self) {
+        self.lose(Link::end);
+        self.end = Some(End::Lost);
+    }
+
+    pub(super) fn describe(&self) -> String {
+        let links: Vec<_> = self.links().map(Link::describe).collect();
+        let Self { open, packets, end, excuses, .. } = self;
+        format!("{open:?}, to send {packets:?}, end {end:?}, {excuses:?}, {links:?}")
+    }
+}

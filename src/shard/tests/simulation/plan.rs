@@ -1,0 +1,101 @@
+//! What a seed's history is like, and how that can be changed.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::chance::simulated::Random;
+use crate::config::{Config, Limits};
+
+/// What a seed's history is like. A field that is an `Option` or a `bool` is a kind of trouble, and is none at `null` or `false`.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Plan {
+    pub(super) shards: usize,
+    pub(super) clients: usize,
+    pub(super) steps: usize,
+    /// A connection breaks once in so many steps, if any does.
+    pub(super) breaks: Option<u64>,
+    /// Bytes that a socket takes while its peer reads nothing.
+    pub(super) room: usize,
+    /// Bytes that may wait for a client before it is not read any more.
+    pub(super) hold_up: usize,
+    /// Messages that a client may send in a second.
+    pub(super) message_rate: Option<usize>,
+    /// Whether clients change from polling to WebSocket.
+    pub(super) upgrades: bool,
+    /// Milliseconds that an upgrade may take.
+    pub(super) upgrade_timeout: u64,
+}
+
+impl Plan {
+    pub(super) fn of(seed: u64) -> Self {
+        let mut random = Random::new(seed ^ 0x5eed);
+        Self {
+            shards: 1 + random.below(3) as usize,
+            clients: 2 + random.below(12) as usize,
+            steps: 2000,
+            breaks: (!random.once_in(3)).then(|| 50 + random.below(500)),
+            room: [40, 300, 4000, 1 << 20][random.below(4) as usize],
+            hold_up: [100, 1000, 64 * 1024][random.below(3) as usize],
+            message_rate: random.once_in(4).then_some(20),
+            upgrades: !random.once_in(3),
+            upgrade_timeout: [1000, 10_000][random.below(2) as usize],
+        }
+    }
+
+    /// The settings of its servers.
+    pub(super) fn config(&self) -> Config {
+        let Self { hold_up, message_rate, .. } = *self;
+        let limits = Limits { hold_up, message_rate, ..Limits::default() };
+        let upgrade_timeout = Duration::from_millis(self.upgrade_timeout);
+        Config { path: "/socket.io/".to_owned(), upgrade_timeout, limits, ..Config::default() }
+    }
+}
+
+/// Fields of a plan that are other than its seed chose them, as an object of JSON.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Changes(Map<String, Value>);
+
+impl Changes {
+    /// The plan of a seed with these changes.
+    pub(super) fn plan(&self, seed: u64) -> Plan {
+        serde_json::from_value(Value::Object(self.fields(seed))).expect("a plan")
+    }
+
+    /// All fields of that plan.
+    pub(super) fn fields(&self, seed: u64) -> Map<String, Value> {
+        let Ok(Value::Object(mut fields)) = serde_json::to_value(Plan::of(seed)) else { unreachable!("it has fields") };
+        fields.extend(self.0.clone());
+        fields
+    }
+
+    /// The same changes and one more; `None` if that is no plan.
+    pub(super) fn and(&self, seed: u64, field: &str, value: Value) -> Option<Self> {
+        let mut changes = self.clone();
+        changes.0.insert(field.to_owned(), value);
+        serde_json::from_value::<Plan>(Value::Object(changes.fields(seed))).is_ok().then_some(changes)
+    }
+
+    /// What the command needs to replay it, beside the seed.
+    pub(super) fn argument(&self) -> String {
+        if self.0.is_empty() { String::new() } else { format!(" PLAN='{self}'") }
+    }
+}
+
+impl FromStr for Changes {
+    type Err = serde_json::Error;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.is_empty() { Ok(Self::default()) } else { serde_json::from_str(text).map(Self) }
+    }
+}
+
+impl fmt::Display for Changes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() { Ok(()) } else { write!(f, "{}", Value::Object(self.0.clone())) }
+    }
+}

@@ -1,0 +1,51 @@
+//! What must hold of what people have said and heard: whoever was there has heard all that was passed on, and each socket has
+//! come and gone once, for a reason that what happened to it explains.
+
+use super::application::{Entries, Guestbook, Visit};
+use super::client::speech::Kind;
+use super::client::{Person, Phase, Socket};
+
+/// What somebody has not heard of what was passed on while it was there. Nothing is under way.
+pub(super) fn unheard(people: &[Person], guestbook: &Guestbook) -> Option<String> {
+    let entries = guestbook.entries();
+    people.iter().find_map(|person| {
+        let mut sockets = person.sockets().iter().filter(|socket| socket.phase == Phase::Joined);
+        sockets.find_map(|socket| unheard_by(person, socket, &entries))
+    })
+}
+
+fn unheard_by(person: &Person, socket: &Socket, entries: &Entries) -> Option<String> {
+    let visit = entries.visits.get(&socket.tag)?;
+    entries.relayed.iter().find_map(|((kind, sender), passed_on)| {
+        let from = entries.visits.get(sender).filter(|from| from.namespace == visit.namespace)?;
+        let is_own = Person::of_tag(*sender) == person.number;
+        let begin = match kind {
+            Kind::All if !is_own => first_due(visit, (*kind, *sender)),
+            Kind::Echo if *sender == socket.tag => 0,
+            _ => return None,
+        };
+        let heard = socket.next_of(*kind, *sender).unwrap_or(begin);
+        let what = || format!("{} has heard {heard} of {passed_on} of {sender} ({kind:?}), {from:?}", socket.tag);
+        (heard < *passed_on).then(what)
+    })
+}
+
+/// The first saying of somebody that a socket must hear: one that was passed on after it came.
+fn first_due(visit: &Visit, saying: (Kind, u64)) -> u64 {
+    visit.before.get(&saying).copied().unwrap_or(0)
+}
+
+/// Each socket that came has gone, once and for a reason that is explained.
+pub(super) fn check_visits(people: &[Person], guestbook: &Guestbook) {
+    for (tag, visit) in &guestbook.entries().visits {
+        assert_eq!((visit.came, visit.went.len()), (1, 1), "the visit of {tag}: {:?}", visit.went);
+        let person = people.iter().find(|person| person.number == Person::of_tag(*tag)).expect("somebody came");
+        let excuses = person.partings.get(tag).expect("who has come has parted");
+        assert!(excuses.allow(visit.went[0]), "{tag} was let go for no reason: {:?}, {excuses:?}", visit.went[0]);
+    }
+}
+
+/// The program has found nothing wrong.
+pub(super) fn check_complaints(guestbook: &Guestbook) {
+    assert!(guestbook.entries().complaints.is_empty(), "{:?}", guestbook.entries().complaints);
+}
