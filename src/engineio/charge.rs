@@ -20,6 +20,12 @@ impl Charge {
         Self(Arc::new(Held { bytes, sum: Arc::clone(sum) }))
     }
 
+    /// What tells its buffer from others, and the buffer's bytes.
+    #[cfg(test)]
+    pub(crate) fn buffer(&self) -> (usize, usize) {
+        (Arc::as_ptr(&self.0).addr(), self.0.bytes)
+    }
+
     /// Whether there is no other clone of it.
     pub fn is_own(&self) -> bool {
         Arc::strong_count(&self.0) == 1

@@ -76,6 +76,12 @@ impl Frames {
         self.charge.as_ref().is_some_and(Charge::is_own)
     }
 
+    /// What they are charged with, while they wait.
+    #[cfg(test)]
+    pub(crate) const fn charge(&self) -> Option<&Charge> {
+        self.charge.as_ref()
+    }
+
     /// The bytes of the frames.
     pub fn into_bytes(self) -> Bytes {
         self.bytes

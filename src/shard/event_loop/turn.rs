@@ -173,6 +173,11 @@ impl EventLoop {
     pub(in crate::shard) fn shard(&self) -> &Rc<Shard> {
         &self.shard
     }
+
+    /// Whether letters wait for it.
+    pub(in crate::shard) fn has_letters(&self) -> bool {
+        !self.inbox.is_empty()
+    }
 }
 
 impl Shard {

@@ -178,6 +178,12 @@ impl Socket {
         state.tell(true, true);
     }
 
+    /// Whether it takes bytes, or tells of an error.
+    pub(in crate::shard) fn takes_bytes(&self) -> bool {
+        let state = lock(&self.0);
+        state.room > 0 || state.broken.is_some()
+    }
+
     /// The peer has acknowledged all that was sent.
     pub(in crate::shard) fn acknowledge(&self) {
         let mut state = lock(&self.0);

@@ -12,6 +12,8 @@ pub(in crate::shard) mod line;
 pub(in crate::shard) mod outbox;
 pub(in crate::shard) mod packets;
 pub(in crate::shard) mod progress;
+#[cfg(test)]
+mod recount;
 pub(in crate::shard) mod shut;
 pub(in crate::shard) mod slow;
 pub(in crate::shard) mod spares;

@@ -74,7 +74,7 @@ impl Outbox {
     }
 
     /// Bytes that wait, with each message's cost; the message now being written does not count.
-    pub(super) fn waiting(&self) -> usize {
+    pub(in crate::shard) fn waiting(&self) -> usize {
         self.queued - self.pieces.front().map_or(0, |first| first.bytes.len() + MESSAGE_OVERHEAD)
     }
 
@@ -107,6 +107,12 @@ impl Outbox {
     /// The message that came last.
     pub(super) fn last(&self) -> Option<&Bytes> {
         self.pieces.back().map(|piece| &piece.bytes)
+    }
+
+    /// What waits, in order.
+    #[cfg(test)]
+    pub(super) fn pieces(&self) -> impl Iterator<Item = &Piece> {
+        self.pieces.iter()
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -13,7 +13,7 @@ use crate::shard::sessions::Sessions;
 use crate::shard::store::keys::SessionKey;
 
 /// What a session takes beside its handshake: it, its timers, and what the allocator adds.
-const SESSION: usize = 256;
+pub(super) const SESSION: usize = 256;
 
 /// A session that keeps less than this is never closed for it.
 const MUCH: usize = 64 * 1024;

@@ -24,6 +24,8 @@ pub(in crate::shard) mod client;
 pub(in crate::shard) mod handshake;
 pub(in crate::shard) mod ledger;
 pub(in crate::shard) mod polls;
+#[cfg(test)]
+mod recount;
 pub(in crate::shard) mod slow;
 pub(in crate::shard) mod strain;
 pub(in crate::shard) mod translation;

@@ -162,6 +162,12 @@ impl Shared {
         self.connections.load(Ordering::Relaxed) > self.max_connections
     }
 
+    /// How many connections are counted.
+    #[cfg(test)]
+    pub(in crate::shard) fn counted_connections(&self) -> usize {
+        self.connections.load(Ordering::Relaxed)
+    }
+
     /// Counts a connection that is gone.
     pub(in crate::shard) fn connection_closed(&self) {
         self.connections.fetch_sub(1, Ordering::Relaxed);

@@ -37,6 +37,8 @@ pub(in crate::shard) mod life;
 pub(in crate::shard) mod members;
 pub(in crate::shard) mod namespaces;
 pub(in crate::shard) mod pending_acks;
+#[cfg(test)]
+mod recount;
 pub(in crate::shard) mod room_changes;
 pub(in crate::shard) mod state;
 pub(in crate::shard) mod waits;

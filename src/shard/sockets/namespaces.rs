@@ -89,6 +89,24 @@ impl Namespaces {
         added
     }
 
+    /// How many were declared.
+    #[cfg(test)]
+    pub(super) fn declared_count(&self) -> u32 {
+        self.declared.len() as u32
+    }
+
+    /// The children of this shard.
+    #[cfg(test)]
+    pub(super) fn child_keys(&self) -> impl Iterator<Item = NamespaceKey> {
+        self.children.keys().copied()
+    }
+
+    /// How many sockets a child is counted to have.
+    #[cfg(test)]
+    pub(super) fn counted_sockets(&self, key: NamespaceKey) -> Option<usize> {
+        self.children.get(&key).map(|entry| entry.sockets)
+    }
+
     /// A socket was made in a namespace.
     pub(super) fn entered(&mut self, key: NamespaceKey) {
         if let Some(entry) = self.children.get_mut(&key) {

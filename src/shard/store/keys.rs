@@ -41,7 +41,7 @@ pub(crate) struct SessionRef {
 }
 
 /// What a timer wakes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(in crate::shard) enum TimerKey {
     /// A connection's deadline.
     Connection(ConnectionKey),

@@ -78,6 +78,23 @@ impl<K: Copy + Eq> Timers<K> {
         self.len == 0
     }
 
+    /// Each entry with its instant.
+    #[cfg(test)]
+    pub(in crate::shard) fn entries(&self) -> Vec<(Millis, K)> {
+        let mut entries = Vec::with_capacity(self.len);
+        let (mut bucket, mut span) = (self.cursor % BUCKETS, BUCKETS);
+        while let Some(ahead) = self.occupied.next(bucket).filter(|ahead| *ahead < span) {
+            bucket = (bucket + ahead) % BUCKETS;
+            let mut link = self.buckets[bucket as usize];
+            while let Some(entry) = self.entry(link) {
+                entries.push((entry.at, entry.key));
+                link = entry.next;
+            }
+            (bucket, span) = ((bucket + 1) % BUCKETS, span - ahead - 1);
+        }
+        entries
+    }
+
     /// Has `key` come up at `at` or a little later, or in the next millisecond if `at` has passed. Entries cannot be taken
     /// back.
     pub(in crate::shard) fn arm(&mut self, at: Millis, key: K) {

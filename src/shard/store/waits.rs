@@ -40,6 +40,12 @@ impl<A> Waits<A> {
         self.by_deadline.len()
     }
 
+    /// The earliest deadline.
+    #[cfg(test)]
+    pub(in crate::shard) fn first(&self) -> Option<Millis> {
+        self.by_deadline.keys().next().map(|ticket| ticket.deadline)
+    }
+
     /// The instant of the timer that counts; any other timer has been replaced.
     pub(in crate::shard) const fn armed(&self) -> Millis {
         self.armed

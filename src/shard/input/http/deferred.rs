@@ -16,7 +16,7 @@ use crate::shard::store::keys::ConnectionKey;
 use crate::shard::store::timers::NEVER;
 
 /// Handshakes in one turn of the loop: less than a millisecond of work.
-const PER_TURN: usize = 16;
+pub(in crate::shard) const PER_TURN: usize = 16;
 
 /// The handshakes that wait, and how many may be done at once.
 #[derive(Debug, Default)]

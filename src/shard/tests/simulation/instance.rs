@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::application::{Guestbook, handlers};
+use super::invariants::Watched;
 use crate::app::Handlers;
 use crate::config::Config;
 use crate::shard::event_loop::turn::EventLoop;
@@ -67,7 +68,9 @@ impl Instance {
     }
 
     pub(super) fn turn(&mut self, shard: usize) {
+        let watched = Watched::begin(&self.loops[shard]);
         self.loops[shard].turn_once();
+        watched.end(&self.loops[shard], &self.loops);
     }
 
     /// How long all of it would sleep.

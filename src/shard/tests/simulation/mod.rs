@@ -13,6 +13,7 @@ mod client;
 mod driver;
 mod failure;
 mod instance;
+mod invariants;
 mod journal;
 mod network;
 mod plan;

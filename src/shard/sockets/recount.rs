@@ -1,0 +1,83 @@
+//! Counts anew what the counters of the sockets say, for the simulation.
+
+use crate::engineio::Millis;
+use crate::shard::sockets::Sockets;
+use crate::shard::sockets::costs::{IDENTITY, PENDING_ACK};
+use crate::shard::sockets::namespaces::Namespaces;
+use crate::shard::sockets::state::{SocketPhase, SocketState};
+use crate::shard::store::keys::{NamespaceKey, SessionKey, SocketKey};
+
+impl Sockets {
+    /// Bytes that a session's sockets keep.
+    pub(in crate::shard) fn bytes_of_sockets(&self, session: SessionKey) -> usize {
+        let sockets = self.states.iter().filter(|(_, state)| state.session == session);
+        sockets.map(|(_, state)| self.socket_cost(state.namespace) + bytes_of(state)).sum()
+    }
+
+    /// What is wrong with the sockets, their places among the members and their rooms.
+    pub(in crate::shard) fn contradiction(&self) -> Option<String> {
+        let wrong = self.states.iter().find_map(|(key, state)| self.wrong_with(SocketKey(key), state));
+        wrong.or_else(|| self.namespaces.keys().find_map(|key| self.wrong_within(key))).or_else(|| {
+            let rooms: usize =
+                self.namespaces.keys().filter_map(|key| Some(self.namespaces.get(key)?.rooms.len())).sum();
+            let counted = self.namespaces.rooms;
+            (rooms != counted).then(|| format!("{rooms} rooms are counted as {counted}"))
+        })
+    }
+
+    fn wrong_with(&self, key: SocketKey, state: &SocketState) -> Option<String> {
+        let members = self.namespaces.get(state.namespace);
+        let Some(members) = members else { return Some(format!("{key:?} is in no namespace")) };
+        let place = members.everyone().get(state.place as usize);
+        let is_member = state.phase == SocketPhase::Connected;
+        if is_member != (place == Some(&key)) {
+            return Some(format!("{key:?} ({:?}) has the place of {place:?}", state.phase));
+        }
+        if !self.sockets_of(state.session).iter().any(|socket| socket.key == key) {
+            return Some(format!("the session of {key:?} does not know it"));
+        }
+        let mut rooms = state.extra.iter().flat_map(|extra| members.rooms.names(&extra.memberships));
+        let room = rooms.find(|room| !members.rooms.has(room, key.0))?;
+        Some(format!("{key:?} believes to be in {room:?}"))
+    }
+
+    fn wrong_within(&self, key: NamespaceKey) -> Option<String> {
+        let members = self.namespaces.get(key)?;
+        let of = || self.states.iter().filter(move |(_, state)| state.namespace == key);
+        let (sockets, connected) = (of().count(), of().filter(|(_, it)| it.phase == SocketPhase::Connected).count());
+        let memberships: usize =
+            of().filter_map(|(_, state)| state.extra.as_ref()).map(|extra| extra.memberships.len()).sum();
+        let of_rooms: usize = members.rooms.all().map(|room| members.rooms.members(room).count()).sum();
+        if connected != members.everyone().len() {
+            return Some(format!("{connected} sockets of {key:?} are {} members", members.everyone().len()));
+        }
+        if memberships != of_rooms {
+            return Some(format!("{memberships} memberships are {of_rooms} of the rooms"));
+        }
+        let counted = self.namespaces.counted_sockets(key).filter(|counted| *counted != sockets)?;
+        Some(format!("{sockets} sockets of {key:?} are counted as {counted}"))
+    }
+
+    /// The sockets that wait for acknowledgements: each one's earliest deadline, and the instant of its timer.
+    pub(in crate::shard) fn awaited_acks(&self) -> impl Iterator<Item = (SocketKey, Millis, Millis)> {
+        self.states.iter().filter_map(|(key, state)| {
+            let extra = state.extra.as_ref()?;
+            let first = extra.acks.iter().map(|ack| ack.deadline).min()?;
+            Some((SocketKey(key), first, extra.armed))
+        })
+    }
+}
+
+impl Namespaces {
+    fn keys(&self) -> impl Iterator<Item = NamespaceKey> {
+        (0..self.declared_count()).map(NamespaceKey).chain(self.child_keys())
+    }
+}
+
+/// Bytes that a socket keeps beside its own cost.
+fn bytes_of(state: &SocketState) -> usize {
+    let Some(extra) = &state.extra else { return 0 };
+    let rooms = extra.memberships.len() * Sockets::membership_cost("") + extra.memberships.name_bytes();
+    let texts = extra.auth.as_ref().map_or(0, |auth| auth.len()) + extra.data.as_ref().map_or(0, |it| it.get().len());
+    rooms + texts + extra.acks.len() * PENDING_ACK + extra.identity.as_ref().map_or(0, |_| IDENTITY)
+}

@@ -1,0 +1,44 @@
+//! What is bounded is within its bound: memory, and the work of a turn.
+
+use crate::shard::event_loop::core::Core;
+use crate::shard::input::http::deferred::PER_TURN;
+
+/// A heartbeat goes before what waits, however much that is.
+const HEARTBEATS: usize = 1024;
+
+/// What a shard has done so far.
+pub(super) struct Done {
+    accepted: u64,
+    handshakes: u64,
+}
+
+impl Done {
+    pub(super) fn by(core: &Core) -> Self {
+        Self { accepted: core.metrics().accepted.get(), handshakes: core.metrics().handshakes.get() }
+    }
+}
+
+pub(super) fn check(before: &Done, core: &Core) {
+    let (limits, now) = (&core.shared().config.limits, Done::by(core));
+    let accepted = now.accepted - before.accepted;
+    assert!(accepted <= limits.accepts_per_turn as u64, "{accepted} connections were accepted in one turn");
+    // Those that come while none waits, then those that wait.
+    let handshakes = now.handshakes - before.handshakes;
+    assert!(handshakes <= 2 * PER_TURN as u64, "{handshakes} sessions began in one turn");
+    let (queued, most) = (core.queued(), core.shared().queued_per_shard);
+    assert!(queued <= most, "{queued} bytes wait, and {most} may");
+    let most = core.shared().queued_per_client + HEARTBEATS;
+    for (key, connection) in core.connections() {
+        let waiting = connection.outbox.as_ref().map_or(0, |outbox| outbox.waiting());
+        assert!(waiting <= most, "{waiting} bytes wait for {key:?}, and {most} may");
+    }
+    for (key, client) in core.clients() {
+        let last = client.session.queue().last().map_or(0, |last| last.len() + crate::engineio::MESSAGE_OVERHEAD);
+        let waiting = client.session.queued_bytes() - last;
+        assert!(waiting <= most, "{waiting} bytes wait for {key:?}, and {most} may");
+        let (kept, most) = (client.counted_bytes(), limits.session_memory);
+        assert!(kept <= most, "{key:?} keeps {kept} bytes, and {most} may be");
+    }
+    let (kept, most) = (core.kept_bytes(), core.shared().kept_per_shard);
+    assert!(kept <= most, "sessions keep {kept} bytes, and {most} may be");
+}
