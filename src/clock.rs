@@ -57,6 +57,11 @@ pub(crate) mod simulated {
         }
     }
 
+    /// Whether this thread has a time of its own.
+    pub(crate) fn is_stopped() -> bool {
+        TIME.get().is_some()
+    }
+
     pub(super) fn now() -> Option<Instant> {
         TIME.get().map(|(began, passed)| began + passed)
     }

@@ -306,7 +306,7 @@ mod tests {
     }
 
     fn by(number: u64) -> Connection {
-        Connection { number, since: Instant::now(), after_outage: number > 1 }
+        Connection { number, since: clock::now(), after_outage: number > 1 }
     }
 
     const LONG: Duration = Duration::from_secs(3600);
@@ -315,7 +315,7 @@ mod tests {
     fn a_server_is_subtracted_as_often_as_it_is_counted() {
         let member = Place::member(&format(), "/", "uid");
         let others = |place: &Place<Classic>, counts| {
-            place.census(counts, by(1), Instant::now(), LONG).map(|census| census.others)
+            place.census(counts, by(1), clock::now(), LONG).map(|census| census.others)
         };
         assert_eq!(others(&member, &[3, 1]), Some(2));
         assert_eq!(others(&member, &[4, 2]), Some(2), "an old connection that Redis takes for alive");
@@ -330,13 +330,13 @@ mod tests {
     fn fewer_others_than_before_may_be_on_their_way_back() {
         let place = Place::member(&format(), "/", "uid");
         let absent = |count, connection, time| {
-            place.census(&[count, 1], connection, Instant::now(), time).expect("this server is counted").absent
+            place.census(&[count, 1], connection, clock::now(), time).expect("this server is counted").absent
         };
         assert_eq!(absent(4, by(1), LONG), Some(0));
         assert_eq!(absent(3, by(1), LONG), Some(1));
         assert_eq!(absent(2, by(2), LONG), Some(2));
         assert_eq!(absent(4, by(2), LONG), Some(0));
-        let new = Place::member(&format(), "/new", "uid").census(&[1, 1], by(2), Instant::now(), LONG);
+        let new = Place::member(&format(), "/new", "uid").census(&[1, 1], by(2), clock::now(), LONG);
         assert_eq!(new.expect("counted").absent, None);
     }
 }

@@ -9,17 +9,20 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use crossbeam_channel::{Receiver, bounded};
 use log::Level;
-use mio::Waker;
 
 use super::fault::Fault;
+use super::keeper::{Keeper, Role};
 use super::metrics::{Counters, RedisMetrics};
-use super::queue::{Ask, AskError, Kind, Queue, Uncounted, Wake};
+use super::publisher::Publisher;
+use super::queue::{self, Ask, AskError, Kind, Queue, Uncounted, Wake};
 use super::settings::Settings;
-use super::sleep::Sleep;
+#[cfg(test)]
+use super::simulated;
+use super::sleep::{Sleep, Waker};
 use super::status::{Side, State, Status};
-use super::subscriber::{Incoming, Loss, Sink};
+use super::subscriber::{Incoming, Loss, Sink, Subscriber};
 use super::topics::{Connection, Demand, Topic, Topics};
-use super::{publisher, queue, subscriber};
+use crate::clock;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::log_line::LineKind;
@@ -77,11 +80,11 @@ pub(crate) fn start_with(
     shared.topics.want(topics, Demand::Needed);
     // If the second thread cannot be started, dropping this ends the first.
     let owner = Owner { shared: Arc::clone(&shared), threads: Mutex::default() };
-    let of_subscriber = Arc::clone(&shared);
     let sink = Sink { incoming: Box::new(sink), lost: Box::new(lost) };
-    owner
-        .spawn("kinglet-redis-s", Side::Subscriber, move || subscriber::run(&of_subscriber, subscriber_sleep, sink))?;
-    owner.spawn("kinglet-redis-p", Side::Publisher, move || publisher::run(&shared, publisher_sleep))?;
+    let subscriber = Subscriber::new(Arc::clone(&shared), sink);
+    owner.spawn("kinglet-redis-s", Keeper::new(Arc::clone(&shared), subscriber), subscriber_sleep)?;
+    let publisher = Publisher::new(Arc::clone(&shared));
+    owner.spawn("kinglet-redis-p", Keeper::new(shared, publisher), publisher_sleep)?;
     Ok(Some(Handle(Arc::new(owner))))
 }
 
@@ -93,10 +96,19 @@ pub(super) struct Shared {
     pub(super) topics: Topics,
     pub(super) status: Status,
     pub(super) counters: Arc<Counters>,
-    /// Deadline for the subscriber to end its subscriptions, if it must stop.
-    pub(super) parting: OnceLock<Instant>,
-    subscriber: Arc<Waker>,
-    publisher: Arc<Waker>,
+    /// Set when the subscriber must stop.
+    pub(super) parting: OnceLock<Parting>,
+    subscriber: Waker,
+    publisher: Waker,
+}
+
+/// How the subscriber must stop.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Parting {
+    /// When it was told to.
+    pub(super) since: Instant,
+    /// Until then it may end its subscriptions.
+    pub(super) until: Instant,
 }
 
 impl Shared {
@@ -128,7 +140,7 @@ impl Shared {
     }
 
     fn stop_subscriber(&self, until: Instant) {
-        let _ = self.parting.set(until);
+        let _ = self.parting.set(Parting { since: clock::now(), until });
         wake(&self.subscriber);
     }
 
@@ -275,7 +287,7 @@ impl Handle {
     /// `timeout`. Returns when both threads have ended. Afterwards nothing is published and the sink is not called,
     /// even if a thread is left behind: one that waits for the system's resolver cannot be woken, and ends by itself.
     pub fn stop(&self, timeout: Duration) {
-        let now = Instant::now();
+        let now = clock::now();
         let (parting, until) = (now + timeout.min(PARTING), now + timeout);
         let shared = &self.0.shared;
         shared.stop_subscriber(parting);
@@ -325,13 +337,22 @@ impl fmt::Debug for Owner {
 }
 
 impl Owner {
-    fn spawn(&self, name: &str, side: Side, run: impl FnOnce() + Send + 'static) -> Result<()> {
+    /// Starts a thread that keeps a connection.
+    fn spawn<R: Role + Send + 'static>(&self, name: &str, keeper: Keeper<R>, sleep: Sleep) -> Result<()>
+    where
+        R::Talk: Send,
+    {
         let (ending, ended) = bounded(0);
-        let gone = Gone { shared: Arc::clone(&self.shared), side };
+        let gone = Gone { shared: Arc::clone(&self.shared), side: R::SIDE };
+        #[cfg(test)]
+        if let Some(network) = simulated::network() {
+            network.adopt(keeper, sleep, (ending, gone));
+            return Ok(());
+        }
         let run = move || {
             let _ending = ending;
             let _gone = gone;
-            run();
+            keeper.run(sleep);
         };
         let handle = thread::Builder::new().name(name.to_owned()).spawn(run);
         let handle = handle.map_err(Error::system("cannot start a thread for Redis"))?;
@@ -342,7 +363,7 @@ impl Owner {
 
 impl Drop for Owner {
     fn drop(&mut self) {
-        let now = Instant::now();
+        let now = clock::now();
         self.shared.stop_publisher(now);
         self.shared.stop_subscriber(now);
     }
@@ -362,7 +383,7 @@ impl Drop for Gone {
 
 /// The deadline of a timeout that begins now; a caller's timeout may exceed any clock.
 fn until(timeout: Duration) -> Instant {
-    let now = Instant::now();
+    let now = clock::now();
     now.checked_add(timeout).unwrap_or(now + AN_AGE)
 }
 
@@ -372,6 +393,6 @@ mod tests {
 
     #[test]
     fn a_time_may_be_longer_than_any_clock_tells() {
-        assert!(until(Duration::MAX) > Instant::now() + Duration::from_secs(3600));
+        assert!(until(Duration::MAX) > clock::now() + Duration::from_secs(3600));
     }
 }

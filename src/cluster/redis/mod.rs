@@ -11,10 +11,11 @@
 //! | files | what they do |
 //! |---|---|
 //! | `handle` | the two threads from outside: start, subscribe, publish, ask, stop |
-//! | `subscriber`, `topics` | the thread that is subscribed and calls the sink; what it must be subscribed to |
-//! | `publisher`, `queue` | the thread that publishes; what waits for it, bounded in bytes |
-//! | `attempt`, `backoff` | connecting and logging in; the pause before the next attempt |
-//! | `wire`, `sieve`, `stream`, `sleep` | commands, replies, heartbeat; skipping texts that are too long; TCP and TLS that never block; how a thread sleeps |
+//! | `subscriber`, `topics` | what the thread does that is subscribed and calls the sink; what it must be subscribed to |
+//! | `publisher`, `queue` | what the thread does that publishes; what waits for it, bounded in bytes |
+//! | `keeper`, `attempt`, `backoff` | a thread's steps: connecting, serving, pausing; connecting and logging in; how long a pause is |
+//! | `wire`, `sieve` | commands, replies, heartbeat; skipping texts that are too long |
+//! | `stream`, `tcp`, `sleep` | bytes in TLS or plain; TCP that never blocks; how a thread sleeps. In tests a Redis may be `simulated` |
 //! | `status`, `fault`, `metrics`, `settings` | whether Redis is connected, why not, what is counted, what is configured |
 //!
 //! ```no_run
@@ -42,15 +43,19 @@ mod attempt;
 mod backoff;
 mod fault;
 mod handle;
+mod keeper;
 mod metrics;
 mod publisher;
 mod queue;
 mod settings;
 mod sieve;
+#[cfg(test)]
+pub(crate) mod simulated;
 mod sleep;
 mod status;
 mod stream;
 mod subscriber;
+mod tcp;
 mod topics;
 mod wire;
 

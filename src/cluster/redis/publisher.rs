@@ -1,4 +1,4 @@
-//! The publisher's thread, which also asks for numbers of subscribers.
+//! What the publisher's thread does, which also asks for numbers of subscribers.
 //!
 //! It takes messages from the queue, writes them in one go, one PUBLISH each, and reads the replies as they come. At
 //! most [`WINDOW`] bytes are unconfirmed. When the connection breaks, messages that the socket had taken are uncertain:
@@ -15,49 +15,57 @@ use std::time::Instant;
 use redis::Value;
 
 use super::Shared;
-use super::attempt;
-use super::backoff::Backoff;
 use super::fault::Fault;
+use super::keeper::Role;
 use super::queue::{Ask, AskError, Line, Queue, Waiting};
-use super::sleep::Sleep;
+use super::sleep::{Rest, Woken};
 use super::status::{Side, State};
 use super::wire::{self, Beat, Wire};
+use crate::clock;
 use crate::log_line::Excerpt;
 
 /// Most unconfirmed bytes of messages; at most this much is uncertain when a connection breaks.
 const WINDOW: usize = 256 * 1024;
 
-/// Runs the publisher until it must end and nothing waits, or its time is up.
-pub(super) fn run(shared: &Arc<Shared>, mut sleep: Sleep) {
-    let mut backoff = Backoff::new(shared.settings.backoff);
-    let mut connections = 0_u32;
-    let quit = || shared.queue.ends();
-    let done = || quit().is_some_and(|end| end <= Instant::now());
-    while !done() {
-        let (fault, lived) = match attempt::open(&shared.settings, &mut sleep, &quit) {
-            Ok(wire) => {
-                let began = Instant::now();
-                shared.connected(Side::Publisher, &mut connections);
-                let talk = Talk::new(shared, wire);
-                // A listener that hears that Redis is connected may ask at once, so it is told when questions are
-                // accepted.
-                shared.set_state(Side::Publisher, State::Up);
-                (talk.run(&mut sleep), Some(began.elapsed()))
-            }
-            Err(fault) => {
-                shared.failed(&fault);
-                (fault, None)
-            }
-        };
-        shared.set_state(Side::Publisher, State::Down(fault));
-        let until = Instant::now() + backoff.wait(lived);
-        while !done() && Instant::now() < until {
-            if sleep.until(quit().map_or(until, |end| end.min(until))).is_err() {
-                return;
-            }
-        }
+/// The publisher. It ends when it must and nothing waits, or when its time is up.
+pub(super) struct Publisher {
+    shared: Arc<Shared>,
+}
+
+impl Publisher {
+    pub(super) const fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
     }
-    shared.queue.clear();
+}
+
+impl Role for Publisher {
+    type Talk = Talk;
+
+    const SIDE: Side = Side::Publisher;
+
+    fn ends(&self) -> Option<Instant> {
+        self.shared.queue.ends()
+    }
+
+    fn begin(&mut self, wire: Wire) -> Talk {
+        let talk = Talk::new(&self.shared, wire);
+        // A listener that hears that Redis is connected may ask at once, so it is told when questions are accepted.
+        self.shared.set_state(Side::Publisher, State::Up);
+        talk
+    }
+
+    fn step(&mut self, talk: &mut Talk, woken: Woken) -> Result<Rest, Fault> {
+        talk.wire.woken(woken);
+        if talk.is_done() { Err(Fault::Stopped) } else { talk.step() }
+    }
+
+    fn end(&mut self, talk: Box<Talk>) {
+        talk.end();
+    }
+
+    fn finish(&mut self) {
+        self.shared.queue.clear();
+    }
 }
 
 /// A sent command without a reply.
@@ -70,8 +78,8 @@ enum Sent {
 }
 
 /// The exchange over one connection.
-struct Talk<'a> {
-    shared: &'a Shared,
+pub(super) struct Talk {
+    shared: Arc<Shared>,
     wire: Wire,
     /// Sent commands in the order of their replies, each with the place in the stream where it ends.
     flight: VecDeque<(u64, Sent)>,
@@ -83,34 +91,21 @@ struct Talk<'a> {
     refusals: u64,
 }
 
-impl<'a> Talk<'a> {
+impl Talk {
     /// From here on questions are accepted, until its end.
-    fn new(shared: &'a Shared, wire: Wire) -> Self {
+    fn new(shared: &Arc<Shared>, wire: Wire) -> Self {
         shared.queue.set_line(Line::Open);
-        let (flight, asked) = (VecDeque::new(), Vec::new());
+        let (shared, flight, asked) = (Arc::clone(shared), VecDeque::new(), Vec::new());
         Self { shared, wire, flight, in_flight: 0, asked, number: 0, refusals: 0 }
-    }
-
-    fn run(mut self, sleep: &mut Sleep) -> Fault {
-        let fault = loop {
-            if self.is_done() {
-                break Fault::Stopped;
-            }
-            if let Err(fault) = self.turn(sleep) {
-                break fault;
-            }
-        };
-        self.end();
-        fault
     }
 
     /// Whether it must end, and everything is published or the time is up.
     fn is_done(&self) -> bool {
         let ends = if self.flight.is_empty() { self.shared.queue.ends() } else { self.shared.queue.deadline() };
-        ends.is_some_and(|end| end <= Instant::now())
+        ends.is_some_and(|end| end <= clock::now())
     }
 
-    fn turn(&mut self, sleep: &mut Sleep) -> Result<(), Fault> {
+    fn step(&mut self) -> Result<Rest, Fault> {
         self.fill();
         self.wire.flush()?;
         while let Some(value) = self.wire.next()? {
@@ -122,18 +117,16 @@ impl<'a> Talk<'a> {
             Beat::Ping => {
                 let end = self.wire.push(&[b"PING"], 1);
                 self.flight.push_back((end, Sent::Ping));
-                return Ok(());
+                return Ok(Rest::No);
             }
         };
         if self.is_done() || self.room() > 0 && !self.shared.queue.may_sleep() {
-            return Ok(());
+            return Ok(Rest::No);
         }
         for instant in [next_expiry, self.shared.queue.deadline()].into_iter().flatten() {
             until = until.min(instant);
         }
-        let woken = sleep.until(until).map_err(Fault::broken)?;
-        self.wire.woken(woken);
-        Ok(())
+        Ok(Rest::Until(until))
     }
 
     /// Bytes of messages that may be sent now.
@@ -217,7 +210,7 @@ impl<'a> Talk<'a> {
         if self.asked.is_empty() {
             return None;
         }
-        let now = Instant::now();
+        let now = clock::now();
         for (_, ask) in self.asked.extract_if(.., |(_, ask)| ask.until <= now) {
             self.shared.queue.answered();
             ask.answer(Err(AskError::Timeout));

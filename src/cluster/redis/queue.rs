@@ -14,6 +14,7 @@ use bytes::Bytes;
 use log::Level;
 
 use super::metrics::Counters;
+use crate::clock;
 use crate::log_line::LineKind;
 
 /// The overhead that each message counts beside its channel and payload.
@@ -65,12 +66,12 @@ impl Waiting {
 
     /// Whether its time is over.
     pub(super) fn is_stale(&self) -> bool {
-        self.until.is_some_and(|until| until <= Instant::now())
+        self.until.is_some_and(|until| until <= clock::now())
     }
 
     /// Whether it needed its count, and nobody waits for that any more.
     pub(super) fn is_too_late(&self, ask: &Ask) -> bool {
-        self.uncounted == Uncounted::Dropped && ask.until <= Instant::now()
+        self.uncounted == Uncounted::Dropped && ask.until <= clock::now()
     }
 }
 
@@ -324,7 +325,7 @@ impl Queue {
     /// At the end: until when there is something to do, that is, until nothing waits or the time is up.
     pub(super) fn ends(&self) -> Option<Instant> {
         let inner = self.inner();
-        inner.end.map(|end| if inner.is_empty() { Instant::now().min(end) } else { end })
+        inner.end.map(|end| if inner.is_empty() { clock::now().min(end) } else { end })
     }
 
     /// At the end: the deadline of sent messages.
@@ -508,18 +509,18 @@ mod tests {
     fn an_ending_queue_takes_nothing_and_is_done_when_empty() {
         let queue = queue(9);
         fill(&queue, &[("a", Lasting)]);
-        queue.end(Instant::now() + std::time::Duration::from_secs(60));
+        queue.end(clock::now() + std::time::Duration::from_secs(60));
         fill(&queue, &[("b", Lasting)]);
         assert_eq!(drops(&queue), (0, 1));
-        assert!(queue.ends().is_some_and(|end| end > Instant::now()));
+        assert!(queue.ends().is_some_and(|end| end > clock::now()));
         taken(&queue, usize::MAX);
-        assert!(queue.ends().is_some_and(|end| end <= Instant::now()));
+        assert!(queue.ends().is_some_and(|end| end <= clock::now()));
     }
 
     #[test]
     fn nothing_is_asked_without_a_connection() {
         let queue = queue(9);
-        let ask = || Ask { channels: vec![], until: Instant::now(), reply: Box::new(|_| {}) };
+        let ask = || Ask { channels: vec![], until: clock::now(), reply: Box::new(|_| {}) };
         assert_eq!(queue.ask(ask()).unwrap_err().1, AskError::Away);
         queue.set_line(Line::Open);
         for _ in 0..ASKS {

@@ -1,14 +1,12 @@
 //! A byte stream to Redis that never blocks, plain or in TLS.
 
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
 
-use mio::net::TcpStream;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection};
-use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
+
+use super::tcp::Tcp;
 
 /// How to verify the identity of the other side.
 #[derive(Debug, Clone)]
@@ -20,36 +18,19 @@ pub(super) struct Tls {
 /// A TCP connection, and the TLS in it.
 #[derive(Debug)]
 pub(super) struct Stream {
-    tcp: TcpStream,
+    tcp: Tcp,
     tls: Option<Box<ClientConnection>>,
-}
-
-/// Starts a TCP connection. It is connected when it becomes writable; then [`TcpStream::take_error`] tells the result.
-///
-/// The kernel probes a silent peer each `interval`, and ends the connection when data was not acknowledged for `limit`.
-pub(super) fn connect(address: SocketAddr, interval: Duration, limit: Duration) -> io::Result<TcpStream> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM.nonblocking().cloexec(), Some(Protocol::TCP))?;
-    socket.set_tcp_nodelay(true)?;
-    // The kernel counts whole seconds.
-    let second = Duration::from_secs(1);
-    let keepalive = TcpKeepalive::new().with_time(interval.max(second)).with_interval((limit / 2).max(second));
-    socket.set_tcp_keepalive(&keepalive.with_retries(2))?;
-    socket.set_tcp_user_timeout(Some(limit))?;
-    match socket.connect(&address.into()) {
-        Err(error) if error.raw_os_error() != Some(libc::EINPROGRESS) => Err(error),
-        _ => Ok(TcpStream::from_std(socket.into())),
-    }
 }
 
 impl Stream {
     /// The protocol on a connected TCP connection. A TLS handshake happens with the first reads and writes.
-    pub(super) fn new(tcp: TcpStream, tls: Option<&Tls>) -> Result<Self, rustls::Error> {
+    pub(super) fn new(tcp: Tcp, tls: Option<&Tls>) -> Result<Self, rustls::Error> {
         let tls = tls.map(|tls| ClientConnection::new(Arc::clone(&tls.config), tls.name.clone())).transpose()?;
         Ok(Self { tcp, tls: tls.map(Box::new) })
     }
 
     /// Sends what TLS has ready; an error of the kind `WouldBlock` if not all of it could be sent.
-    fn hand_on(tls: &mut ClientConnection, tcp: &mut TcpStream) -> io::Result<()> {
+    fn hand_on(tls: &mut ClientConnection, tcp: &mut Tcp) -> io::Result<()> {
         while tls.wants_write() {
             if tls.write_tls(tcp)? == 0 {
                 return Err(io::ErrorKind::WriteZero.into());
@@ -69,7 +50,7 @@ impl Stream {
             tls.send_close_notify();
             let _ = Self::hand_on(tls, &mut self.tcp);
         }
-        let _ = self.tcp.shutdown(Shutdown::Both);
+        self.tcp.shut();
     }
 }
 

@@ -1,4 +1,4 @@
-//! The subscriber's thread, which passes messages to the sink.
+//! What the subscriber's thread does, which passes messages to the sink.
 //!
 //! It sleeps in the kernel until something arrives, a subscription changes, or a PING is due. A new connection begins
 //! with all subscriptions, and counts as connected when Redis has confirmed them.
@@ -12,15 +12,16 @@ use bytes::Bytes;
 use redis::Value;
 
 use super::Shared;
-use super::attempt;
-use super::backoff::Backoff;
 use super::fault::Fault;
+use super::handle::Parting;
+use super::keeper::Role;
 use super::publisher::unasked;
 use super::queue::PANICKED;
-use super::sleep::Sleep;
+use super::sleep::{Rest, Woken};
 use super::status::{Side, State, Told};
 use super::topics::{Change, Demand, Topic, Verb};
 use super::wire::{self, Beat, Wire};
+use crate::clock;
 
 /// Names in one command.
 const NAMES: usize = 512;
@@ -75,14 +76,9 @@ pub(super) struct Sink {
     pub(super) lost: Box<dyn FnMut(Loss) + Send>,
 }
 
-/// Runs the subscriber until it must stop.
-pub(super) fn run(shared: &Arc<Shared>, sleep: Sleep, sink: Sink) {
-    Subscriber { shared, sleep, sink, told: Told::Nothing, paused: true, parting: None }.run();
-}
-
-struct Subscriber<'a> {
-    shared: &'a Shared,
-    sleep: Sleep,
+/// The subscriber.
+pub(super) struct Subscriber {
+    shared: Arc<Shared>,
     sink: Sink,
     told: Told,
     /// Whether the sink has been told of a pause since the last message.
@@ -99,7 +95,7 @@ enum Due {
 }
 
 /// One connection.
-struct Listening {
+pub(super) struct Listening {
     wire: Wire,
     due: VecDeque<Due>,
     phase: Phase,
@@ -112,37 +108,49 @@ enum Phase {
     InEffect,
 }
 
-impl Subscriber<'_> {
-    fn run(&mut self) {
-        let shared = self.shared;
-        let stopped = || shared.parting.get().is_some();
-        let quit = || stopped().then(Instant::now);
-        let mut backoff = Backoff::new(shared.settings.backoff);
-        let mut connections = 0_u32;
-        while !stopped() {
-            let (fault, lived) = match attempt::open(&shared.settings, &mut self.sleep, &quit) {
-                Ok(wire) => {
-                    let began = Instant::now();
-                    shared.connected(Side::Subscriber, &mut connections);
-                    let fault = self.serve(wire);
-                    (fault, Some(began.elapsed()))
-                }
-                Err(fault) => {
-                    shared.failed(&fault);
-                    (fault, None)
-                }
-            };
-            shared.topics.end();
-            shared.set_state(Side::Subscriber, State::Down(fault));
-            (self.sink.lost)(Loss::Deaf);
-            let until = Instant::now() + backoff.wait(lived);
-            while !stopped() && Instant::now() < until {
-                self.report();
-                if self.sleep.until(until).is_err() {
-                    return;
-                }
-            }
-        }
+impl Role for Subscriber {
+    type Talk = Listening;
+
+    const SIDE: Side = Side::Subscriber;
+
+    /// No attempt is worth making once this is to stop.
+    fn ends(&self) -> Option<Instant> {
+        self.shared.parting.get().map(|parting| parting.since)
+    }
+
+    fn begin(&mut self, wire: Wire) -> Listening {
+        let mut listening = Listening { wire, due: VecDeque::new(), phase: Phase::Beginning };
+        listening.send(self.shared.topics.begin());
+        listening
+    }
+
+    fn step(&mut self, listening: &mut Listening, woken: Woken) -> Result<Rest, Fault> {
+        listening.wire.woken(woken);
+        self.part_if_asked();
+        if self.has_parted(listening) { Err(Fault::Stopped) } else { self.exchange(listening) }
+    }
+
+    fn end(&mut self, listening: Box<Listening>) {
+        self.pause();
+        listening.wire.close();
+    }
+
+    fn failed(&mut self) {
+        self.shared.topics.end();
+    }
+
+    fn down(&mut self) {
+        (self.sink.lost)(Loss::Deaf);
+    }
+
+    fn pausing(&mut self) {
+        self.report();
+    }
+}
+
+impl Subscriber {
+    pub(super) const fn new(shared: Arc<Shared>, sink: Sink) -> Self {
+        Self { shared, sink, told: Told::Nothing, paused: true, parting: None }
     }
 
     /// Reports whether Redis is connected, if that has changed.
@@ -154,29 +162,12 @@ impl Subscriber<'_> {
         }
     }
 
-    fn serve(&mut self, wire: Wire) -> Fault {
-        let mut listening = Listening { wire, due: VecDeque::new(), phase: Phase::Beginning };
-        listening.send(self.shared.topics.begin());
-        let fault = loop {
-            self.part_if_asked();
-            if self.has_parted(&listening) {
-                break Fault::Stopped;
-            }
-            if let Err(fault) = self.turn(&mut listening) {
-                break fault;
-            }
-        };
-        self.pause();
-        listening.wire.close();
-        fault
-    }
-
     /// If this is to stop, all subscriptions are ended first, as far as there is time. Closing the connection says the same, but
     /// nobody knows when Redis hears of that.
     fn part_if_asked(&mut self) {
-        if let (None, Some(until)) = (self.parting, self.shared.parting.get()) {
+        if let (None, Some(Parting { until, .. })) = (self.parting, self.shared.parting.get().copied()) {
             self.pause();
-            self.parting = Some(*until);
+            self.parting = Some(until);
             self.shared.topics.unwant_all();
         }
     }
@@ -184,10 +175,10 @@ impl Subscriber<'_> {
     /// Whether this is to stop, and all subscriptions have ended, or there is no more time.
     fn has_parted(&self, listening: &Listening) -> bool {
         let ended = || listening.due.is_empty() && self.shared.topics.is_told();
-        self.parting.is_some_and(|until| ended() || until <= Instant::now())
+        self.parting.is_some_and(|until| ended() || until <= clock::now())
     }
 
-    fn turn(&mut self, listening: &mut Listening) -> Result<(), Fault> {
+    fn exchange(&mut self, listening: &mut Listening) -> Result<Rest, Fault> {
         let told = listening.may_be_told();
         if told {
             listening.send(self.shared.topics.take());
@@ -204,7 +195,7 @@ impl Subscriber<'_> {
                 self.settle(listening);
                 // Changes that were held back can be sent now.
                 let more = !told && listening.may_be_told();
-                return if more || self.has_parted(listening) { Ok(()) } else { self.rest(listening) };
+                return if more || self.has_parted(listening) { Ok(Rest::No) } else { self.rest(listening) };
             };
             match listening.understand(value)? {
                 Meaning::Message(topic, channel, payload) => {
@@ -231,7 +222,7 @@ impl Subscriber<'_> {
         }
         self.pause();
         self.settle(listening);
-        Ok(())
+        Ok(Rest::No)
     }
 
     /// Redis has confirmed the end of a subscription.
@@ -267,20 +258,16 @@ impl Subscriber<'_> {
         self.report();
     }
 
-    /// Sends a PING if one is due, otherwise sleeps.
-    fn rest(&mut self, listening: &mut Listening) -> Result<(), Fault> {
-        match listening.wire.beat()? {
+    /// Sends a PING if one is due, otherwise lets the thread sleep.
+    fn rest(&self, listening: &mut Listening) -> Result<Rest, Fault> {
+        Ok(match listening.wire.beat()? {
             Beat::Ping => {
                 listening.wire.push(&[b"PING"], 1);
                 listening.due.push_back(Due::Pong);
+                Rest::No
             }
-            Beat::Rest(until) => {
-                let until = self.parting.map_or(until, |parting| parting.min(until));
-                let woken = self.sleep.until(until).map_err(Fault::broken)?;
-                listening.wire.woken(woken);
-            }
-        }
-        Ok(())
+            Beat::Rest(until) => Rest::Until(self.parting.map_or(until, |parting| parting.min(until))),
+        })
     }
 }
 

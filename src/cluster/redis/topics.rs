@@ -5,6 +5,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use bytes::Bytes;
+
+use crate::clock;
 use foldhash::fast::RandomState;
 
 /// Something to subscribe to.
@@ -107,7 +109,7 @@ pub(crate) struct Connection {
 impl Connection {
     /// A placeholder where no connection is needed.
     pub(crate) fn none() -> Self {
-        Self { number: 0, since: Instant::now(), after_outage: false }
+        Self { number: 0, since: clock::now(), after_outage: false }
     }
 }
 
@@ -188,7 +190,7 @@ impl Topics {
         let mut inner = self.inner();
         inner.connections += 1;
         inner.connection =
-            Some(Connection { number: inner.connections, since: Instant::now(), after_outage: inner.outage });
+            Some(Connection { number: inner.connections, since: clock::now(), after_outage: inner.outage });
         inner.changes = Some(HashMap::default());
         let subscribe = |(topic, wish): (&Topic, &mut Wish)| {
             wish.reply = Reply::None;
@@ -221,7 +223,7 @@ impl Topics {
 
     /// Redis has confirmed the subscription with this ticket. Returns whether it is still wanted.
     pub(super) fn confirm(&self, topic: &Topic, ticket: u64) -> bool {
-        self.reply(topic, ticket, Reply::Confirmed(Instant::now()))
+        self.reply(topic, ticket, Reply::Confirmed(clock::now()))
     }
 
     /// Redis has refused it.
@@ -364,7 +366,7 @@ mod tests {
     #[test]
     fn who_ends_a_subscription_knows_since_when_it_was_in_effect() {
         let (topics, change) = asked();
-        let before = Instant::now();
+        let before = clock::now();
         topics.confirm(&change.topic, change.ticket());
         topics.want([Topic::channel("b")], Demand::Needed);
         topics.take();

@@ -21,6 +21,7 @@ use super::settings::Settings;
 use super::sieve::{NIL, Sieve, Verdict};
 use super::sleep::Woken;
 use super::stream::Stream;
+use crate::clock;
 
 /// Bytes read at once.
 const READ: usize = 16 * 1024;
@@ -76,7 +77,7 @@ impl Wire {
             taken: 0,
             handed: 0,
             due: 0,
-            alive: Instant::now(),
+            alive: clock::now(),
             ping_interval: settings.ping_interval,
             ping_timeout: settings.ping_timeout,
         }
@@ -95,7 +96,7 @@ impl Wire {
             self.command.clear();
         }
         if self.due == 0 {
-            self.alive = Instant::now();
+            self.alive = clock::now();
         }
         self.due += replies;
         self.handed + (self.out.len() - self.taken) as u64
@@ -123,7 +124,7 @@ impl Wire {
                 Ok(count) => {
                     self.taken += count;
                     self.handed += count as u64;
-                    self.alive = Instant::now();
+                    self.alive = clock::now();
                 }
                 Err(error) => return Err(error),
             }
@@ -148,7 +149,7 @@ impl Wire {
         }
         let result = self.parser.parse_value(&mut self.inlet);
         if std::mem::take(&mut self.inlet.heard) {
-            self.alive = Instant::now();
+            self.alive = clock::now();
         }
         match result {
             Ok(value) => {
@@ -180,7 +181,7 @@ impl Wire {
     pub(super) fn beat(&self) -> Result<Beat, Fault> {
         let waits = if self.due == 0 { self.ping_interval } else { self.ping_timeout };
         let until = self.alive + waits;
-        if Instant::now() < until {
+        if clock::now() < until {
             Ok(Beat::Rest(until))
         } else if self.due == 0 {
             Ok(Beat::Ping)

@@ -78,7 +78,7 @@ impl<K: Copy + Eq> Timers<K> {
         self.len == 0
     }
 
-    /// Each entry with its instant.
+    /// Each entry with its instant; one whose instant has passed comes up next.
     #[cfg(test)]
     pub(in crate::shard) fn entries(&self) -> Vec<(Millis, K)> {
         let mut entries = Vec::with_capacity(self.len);
@@ -87,7 +87,7 @@ impl<K: Copy + Eq> Timers<K> {
             bucket = (bucket + ahead) % BUCKETS;
             let mut link = self.buckets[bucket as usize];
             while let Some(entry) = self.entry(link) {
-                entries.push((entry.at, entry.key));
+                entries.push((Millis(entry.at.0.max(self.cursor)), entry.key));
                 link = entry.next;
             }
             (bucket, span) = ((bucket + 1) % BUCKETS, span - ahead - 1);

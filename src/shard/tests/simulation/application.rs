@@ -34,6 +34,8 @@ pub(super) struct Visit {
     /// The reasons with which it went: one.
     pub(super) went: Vec<&'static str>,
     pub(super) namespace: String,
+    /// The number of its server.
+    pub(super) server: u8,
 }
 
 impl Guestbook {
@@ -41,12 +43,13 @@ impl Guestbook {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn came(&self, socket: &Socket) {
+    fn came(&self, socket: &Socket, server: u8) {
         let mut entries = self.entries();
         let before = entries.relayed.clone();
         let visit = entries.visits.entry(tag(socket)).or_default();
         visit.came += 1;
         visit.before = before;
+        visit.server = server;
         visit.namespace = socket.namespace().to_owned();
     }
 
@@ -73,17 +76,17 @@ fn tag(socket: &Socket) -> u64 {
     socket.auth::<Value>().and_then(|auth| auth["tag"].as_u64()).unwrap_or(u64::MAX)
 }
 
-/// The program.
-pub(super) fn handlers(guestbook: &Guestbook) -> Handlers {
+/// The program of the server with this number.
+pub(super) fn handlers(guestbook: &Guestbook, server: u8) -> Handlers {
     let mut handlers = Handlers::default();
-    declare(handlers.namespace_mut("/"), guestbook);
-    declare(handlers.dynamic_mut(|name| name.starts_with("/side/")), guestbook);
+    declare(handlers.namespace_mut("/"), guestbook, server);
+    declare(handlers.dynamic_mut(|name| name.starts_with("/side/")), guestbook, server);
     handlers
 }
 
-fn declare(namespace: &mut Namespace, guestbook: &Guestbook) {
+fn declare(namespace: &mut Namespace, guestbook: &Guestbook, server: u8) {
     let (came, went) = (guestbook.clone(), guestbook.clone());
-    namespace.on_connect(move |socket| came.came(socket));
+    namespace.on_connect(move |socket| came.came(socket, server));
     namespace.on_disconnect(move |socket, reason| went.went(socket, reason.as_str()));
     for kind in Kind::ALL {
         let guestbook = guestbook.clone();

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::application::{Guestbook, handlers};
+use super::cluster::Threads;
 use super::invariants::Watched;
-use crate::app::Handlers;
+use crate::app::Handle;
+use crate::cluster::redis::simulated::Network;
 use crate::config::Config;
 use crate::shard::event_loop::turn::EventLoop;
 use crate::shard::kernel::listener::Listener;
@@ -20,11 +22,15 @@ pub(super) struct Instance {
     loops: Vec<EventLoop>,
     listeners: Vec<simulated::Listener>,
     connections: usize,
+    pub(super) threads: Threads,
 }
 
 impl Instance {
-    pub(super) fn new(shards: usize, config: Config, guestbook: &Guestbook) -> Self {
-        let handlers: Arc<Handlers> = Arc::new(handlers(guestbook));
+    /// A server with this number; `network` leads to Redis.
+    pub(super) fn new(number: u8, shards: usize, config: Config, guestbook: &Guestbook, network: &Network) -> Self {
+        let (handlers, handle) = (handlers(guestbook, number), Handle::early());
+        let (cluster, threads) = Threads::join(&config, &handle, &handlers, network);
+        let handlers = Arc::new(handlers);
         let polls: Vec<Poll> = (0..shards).map(|_| Poll::simulated(simulated::Poll::default())).collect();
         let (mailboxes, inboxes): (Vec<_>, Vec<_>) =
             polls.iter().map(|poll| mailbox(poll.waker().unwrap(), 1 << 20)).unzip();
@@ -38,7 +44,8 @@ impl Instance {
             unfinished: all,
         };
         let directory = Arc::clone(&handlers) as _;
-        let shared = Arc::new(Shared::new(config, [1, 2, 3], directory, None, mailboxes, budget));
+        let shared = Arc::new(Shared::new(config, [1, 2, number], directory, cluster, mailboxes, budget));
+        handle.start(&shared);
         let listeners: Vec<_> = (0..shards).map(|_| simulated::Listener::default()).collect();
         let stands = polls.into_iter().zip(inboxes).zip(&listeners).enumerate();
         let loops = stands.map(|(index, ((poll, inbox), listener))| {
@@ -46,7 +53,7 @@ impl Instance {
             let listener = Listener::Simulated(listener.clone());
             EventLoop::new(Arc::clone(&shared), callbacks, index, poll, inbox, listener, None).unwrap()
         });
-        Self { loops: loops.collect(), listeners, connections: 0 }
+        Self { loops: loops.collect(), listeners, connections: 0, threads }
     }
 
     pub(super) fn shards(&self) -> usize {
@@ -75,10 +82,11 @@ impl Instance {
 
     /// How long all of it would sleep.
     pub(super) fn sleeps_for(&self) -> Option<Duration> {
-        (0..self.shards()).filter_map(|shard| self.sleeps(shard)).min()
+        (0..self.shards()).filter_map(|shard| self.sleeps(shard)).chain(self.threads.sleep_for()).min()
     }
 
     pub(super) fn turn_all(&mut self) {
+        self.threads.turn();
         (0..self.shards()).for_each(|shard| self.turn(shard));
     }
 

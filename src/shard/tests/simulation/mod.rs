@@ -10,6 +10,7 @@
 
 mod application;
 mod client;
+mod cluster;
 mod driver;
 mod failure;
 mod instance;
@@ -18,6 +19,7 @@ mod journal;
 mod network;
 mod plan;
 mod reckoning;
+mod redis;
 mod regressions;
 mod shrinking;
 mod world;

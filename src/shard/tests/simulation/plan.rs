@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::cluster;
 use crate::chance::simulated::Random;
 use crate::config::{Config, Limits};
 
@@ -29,6 +30,10 @@ pub(super) struct Plan {
     pub(super) upgrades: bool,
     /// Milliseconds that an upgrade may take.
     pub(super) upgrade_timeout: u64,
+    /// Servers; if there are more than one, Redis joins them.
+    pub(super) instances: usize,
+    /// Something happens to Redis once in so many steps, if it ever does.
+    pub(super) redis_trouble: Option<u64>,
 }
 
 impl Plan {
@@ -44,15 +49,28 @@ impl Plan {
             message_rate: random.once_in(4).then_some(20),
             upgrades: !random.once_in(3),
             upgrade_timeout: [1000, 10_000][random.below(2) as usize],
+            instances: [1, 1, 2, 4][random.below(4) as usize],
+            redis_trouble: random.once_in(2).then(|| 50 + random.below(500)),
         }
+    }
+
+    /// Whether Redis joins the servers.
+    pub(super) const fn is_cluster(&self) -> bool {
+        self.instances > 1
+    }
+
+    /// Whether clients may miss what clients of other servers say.
+    pub(super) const fn may_miss(&self) -> bool {
+        self.is_cluster() && self.redis_trouble.is_some()
     }
 
     /// The settings of its servers.
     pub(super) fn config(&self) -> Config {
         let Self { hold_up, message_rate, .. } = *self;
         let limits = Limits { hold_up, message_rate, ..Limits::default() };
+        let redis = self.is_cluster().then(cluster::address);
         let upgrade_timeout = Duration::from_millis(self.upgrade_timeout);
-        Config { path: "/socket.io/".to_owned(), upgrade_timeout, limits, ..Config::default() }
+        Config { path: "/socket.io/".to_owned(), upgrade_timeout, limits, redis, ..Config::default() }
     }
 }
 

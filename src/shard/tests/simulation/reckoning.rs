@@ -6,21 +6,22 @@ use super::client::speech::Kind;
 use super::client::{Person, Phase, Socket};
 
 /// What somebody has not heard of what was passed on while it was there. Nothing is under way.
-pub(super) fn unheard(people: &[Person], guestbook: &Guestbook) -> Option<String> {
+/// `may_miss`: what others say on other servers may be missed.
+pub(super) fn unheard(people: &[Person], guestbook: &Guestbook, may_miss: bool) -> Option<String> {
     let entries = guestbook.entries();
     people.iter().find_map(|person| {
         let mut sockets = person.sockets().iter().filter(|socket| socket.phase == Phase::Joined);
-        sockets.find_map(|socket| unheard_by(person, socket, &entries))
+        sockets.find_map(|socket| unheard_by(person, socket, &entries, may_miss))
     })
 }
 
-fn unheard_by(person: &Person, socket: &Socket, entries: &Entries) -> Option<String> {
+fn unheard_by(person: &Person, socket: &Socket, entries: &Entries, may_miss: bool) -> Option<String> {
     let visit = entries.visits.get(&socket.tag)?;
     entries.relayed.iter().find_map(|((kind, sender), passed_on)| {
         let from = entries.visits.get(sender).filter(|from| from.namespace == visit.namespace)?;
         let is_own = Person::of_tag(*sender) == person.number;
         let begin = match kind {
-            Kind::All if !is_own => first_due(visit, (*kind, *sender)),
+            Kind::All if !is_own && (!may_miss || from.server == visit.server) => first_due(visit, (*kind, *sender)),
             Kind::Echo if *sender == socket.tag => 0,
             _ => return None,
         };

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::application::Guestbook;
 use super::client::Person;
+use super::cluster::Cluster;
 use super::instance::Instance;
 use super::journal::{self, tell};
 use super::network::{Balancer, Network};
@@ -27,6 +28,7 @@ pub(super) struct World {
     plan: Plan,
     lived: Lived,
     instances: Vec<Instance>,
+    cluster: Cluster,
     balancer: Balancer,
     guestbook: Guestbook,
     people: Vec<Person>,
@@ -38,12 +40,15 @@ impl World {
     pub(super) fn new(number: u64, plan: Plan) -> Self {
         let (time, chance) = (stop(), seed(number));
         let guestbook = Guestbook::default();
-        let instances = vec![Instance::new(plan.shards, plan.config(), &guestbook)];
+        let cluster = Cluster::new();
+        let instance = |number| Instance::new(number as u8, plan.shards, plan.config(), &guestbook, &cluster.network);
+        let instances = (0..plan.instances).map(instance).collect();
         Self {
             random: Random::new(number),
             plan,
             lived: Lived::default(),
             instances,
+            cluster,
             balancer: Balancer::Sticky,
             guestbook,
             people: Vec::new(),
@@ -84,12 +89,15 @@ impl World {
     }
 
     fn step(&mut self) {
-        match self.random.below(10) {
+        let choices = if self.plan.is_cluster() { 15 } else { 10 };
+        match self.random.below(choices) {
             0..=2 => self.turn_some_shard(),
             3..=6 => self.move_some_bytes(),
             7 => self.let_time_pass(),
             8 => self.have_somebody_speak(),
-            _ if self.people.len() < self.plan.clients => self.have_somebody_come(),
+            10..=12 => self.cluster.move_some_bytes(&mut self.random),
+            13.. => self.turn_some_thread(),
+            9 if self.people.len() < self.plan.clients => self.have_somebody_come(),
             _ => self.have_somebody_speak(),
         }
         if let Some(breaks) = self.plan.breaks
@@ -97,6 +105,7 @@ impl World {
         {
             self.break_some_connection();
         }
+        self.cluster.make_trouble(&self.plan, &mut self.random);
         self.people_act();
     }
 
@@ -108,6 +117,11 @@ impl World {
             tell(|| format!("shard {shard} of server {place} turns"));
             instance.turn(shard);
         }
+    }
+
+    fn turn_some_thread(&mut self) {
+        let place = self.random.below(self.instances.len() as u64) as usize;
+        self.instances[place].threads.turn_some(&mut self.random);
     }
 
     fn some_person(&mut self) -> Option<usize> {
@@ -149,7 +163,7 @@ impl World {
             _ => &["/"],
         };
         tell(|| format!("{number} comes to {namespaces:?}"));
-        self.people.push(Person::new(number, namespaces));
+        self.people.push(Person::new(number, namespaces, self.plan.may_miss()));
     }
 
     fn have_somebody_speak(&mut self) {
@@ -174,6 +188,7 @@ impl World {
     /// Nobody says anything more, and everything comes to rest: who was there has heard all that was said.
     fn settle(&mut self) {
         self.people.iter_mut().for_each(Person::find_the_dead_links);
+        self.cluster.recover();
         for _ in 0..20_000 {
             self.begin_step();
             for link in self.people.iter_mut().flat_map(Person::links_mut) {
@@ -181,8 +196,9 @@ impl World {
                 link.carry_down(usize::MAX);
             }
             self.people_act();
+            self.cluster.move_all();
             self.instances.iter_mut().for_each(Instance::turn_until_rest);
-            if self.people.iter().all(Person::is_quiet) && self.unheard().is_none() {
+            if self.cluster.is_idle() && self.people.iter().all(Person::is_quiet) && self.unheard().is_none() {
                 return;
             }
             self.pass(Duration::from_millis(1));
@@ -192,7 +208,7 @@ impl World {
     }
 
     fn unheard(&self) -> Option<String> {
-        reckoning::unheard(&self.people, &self.guestbook)
+        reckoning::unheard(&self.people, &self.guestbook, self.plan.may_miss())
     }
 
     /// Everybody goes; what the server keeps time for comes to its end.
@@ -200,6 +216,7 @@ impl World {
         self.people.iter_mut().for_each(Person::quit);
         for _ in 0..200 {
             self.begin_step();
+            self.cluster.move_all();
             self.instances.iter_mut().for_each(Instance::turn_all);
             self.pass(Duration::from_secs(1));
         }

@@ -37,12 +37,13 @@ pub(in super::super) struct Person {
 }
 
 impl Person {
-    pub(in super::super) fn new(number: u64, namespaces: &[&str]) -> Self {
+    /// `may_miss`: it may miss some of what others say.
+    pub(in super::super) fn new(number: u64, namespaces: &[&str], may_miss: bool) -> Self {
         Self {
             number,
             session: None,
             assembly: Assembly::default(),
-            sockets: namespaces.iter().map(|name| Socket::new(name)).collect(),
+            sockets: namespaces.iter().map(|name| Socket::new(name, may_miss)).collect(),
             back_at: clock::now(),
             attempts: 0,
             tags: 0,

@@ -47,6 +47,8 @@ struct Last {
 #[derive(Debug)]
 pub(in super::super) struct Socket {
     pub(in super::super) namespace: String,
+    /// Whether it may miss some of what others say.
+    may_miss: bool,
     pub(in super::super) phase: Phase,
     /// Nobody else's, and another each time it joins.
     pub(in super::super) tag: u64,
@@ -61,9 +63,10 @@ pub(in super::super) struct Socket {
 }
 
 impl Socket {
-    pub(super) fn new(namespace: &str) -> Self {
+    pub(super) fn new(namespace: &str, may_miss: bool) -> Self {
         Self {
             namespace: namespace.to_owned(),
+            may_miss,
             phase: Phase::Out,
             tag: 0,
             stay: (0, Stay::Outside),
@@ -77,7 +80,7 @@ impl Socket {
 
     /// Asks to join, under a new tag.
     pub(super) fn join(&mut self, tag: u64) -> Message {
-        *self = Self { phase: Phase::Joining, tag, ..Self::new(&self.namespace) };
+        *self = Self { phase: Phase::Joining, tag, ..Self::new(&self.namespace, self.may_miss) };
         Message::new(message::Kind::Connect, &self.namespace, format!("{{\"tag\":{tag}}}"))
     }
 
@@ -161,9 +164,10 @@ impl Socket {
         assert_eq!(phase, Phase::Joined, "client {tag} hears before it has joined");
         let last = self.heard.insert((kind, sender), Last { number, stay });
         let is_whole = match kind {
-            Kind::All | Kind::Echo => true,
-            Kind::Room => state == Stay::Inside,
-            Kind::Except => state == Stay::Outside,
+            Kind::Echo => true,
+            Kind::All => !self.may_miss,
+            Kind::Room => !self.may_miss && state == Stay::Inside,
+            Kind::Except => !self.may_miss && state == Stay::Outside,
             Kind::Volatile | Kind::Ask => false,
         };
         if let Some(last) = last {
