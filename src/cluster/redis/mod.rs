@@ -41,6 +41,8 @@
 mod attempt;
 mod backoff;
 mod fault;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod handle;
 mod metrics;
 mod publisher;
