@@ -2,7 +2,7 @@
 #![allow(clippy::expect_used)]
 
 use super::parse::{duration, origins, percent, size, switch, transports};
-use super::{Config, RedisServer, SETTINGS, origin};
+use super::{Config, Password, RedisServer, SETTINGS, origin};
 
 /// The text of a setting: none is a panic, what is accepted can be written in the plainest form, and an origin is normal when it
 /// was made so.
@@ -41,10 +41,13 @@ pub fn redis_address(bytes: &[u8]) {
     let bare = RedisServer { user: None, password: None, ..server.clone() };
     assert_eq!(shown, bare.to_string(), "the log-in is shown");
     assert_eq!(shown.parse(), Ok(bare));
-    let Some(password) = &server.password else { return };
-    let escaped = |text: &str| text.bytes().map(|byte| format!("%{byte:02X}")).collect::<String>();
+    let Some(password) = server.password.as_ref().map(Password::expose) else { return };
+    let user = server.user.as_deref().unwrap_or_default();
     let (scheme, address) = shown.split_once("://").expect("a scheme");
-    let user = escaped(server.user.as_deref().unwrap_or_default());
-    let whole = format!("{scheme}://{user}:{}@{address}", escaped(password.expose()));
-    assert_eq!(whole.parse(), Ok(server));
+    let with = |user: &str, password: &str| format!("{scheme}://{user}:{password}@{address}").parse();
+    let escaped = |text: &str| text.bytes().map(|byte| format!("%{byte:02X}")).collect::<String>();
+    assert_eq!(with(&escaped(user), &escaped(password)).as_ref(), Ok(&server));
+    if !user.contains([':', '%']) && !password.contains('%') {
+        assert_eq!(with(user, password), Ok(server.clone()), "characters that need no escape");
+    }
 }

@@ -32,13 +32,13 @@ pub fn request(bytes: &[u8]) {
         _ => {}
     }
     let encode = |request: &Request| Bytes::from(request.encode().expect("what was read can be sent"));
-    let again = encode(&request);
-    let read = Request::decode(&again).expect("what was sent can be read");
-    assert_eq!(encode(&read), again);
-    // Numbers and texts of a broadcast in JSON become those of MessagePack.
-    if !matches!(request.operation, Operation::Broadcast { .. }) {
-        assert_eq!(read.operation, request.operation);
+    let decode = |message: &Bytes| Request::decode(message).expect("what was sent can be read");
+    let again = decode(&encode(&request));
+    if !matches!(request.operation, Operation::Broadcast { .. }) || !is_json(&message) {
+        assert_eq!(again.operation, request.operation);
     }
+    let sent = encode(&again);
+    assert_eq!(encode(&decode(&sent)), sent);
 }
 
 /// A response: the same.
@@ -49,9 +49,19 @@ pub fn response(bytes: &[u8]) {
         check_arguments(arguments, &message);
     }
     let encode = |response: &Response| Bytes::from(response.encode().expect("what was read can be sent"));
-    let again = encode(&response);
-    let read = Response::decode(&again).expect("what was sent can be read");
-    assert_eq!((&read.request_id, encode(&read)), (&response.request_id, again));
+    let decode = |message: &Bytes| Response::decode(message).expect("what was sent can be read");
+    let (sent, again) = (encode(&response), decode(&encode(&response)));
+    assert_eq!(again.request_id, response.request_id);
+    if !matches!(response.answer, Answer::Ack(_)) || !is_json(&message) {
+        assert_eq!(encode(&again), sent);
+    }
+    let sent = encode(&again);
+    assert_eq!(encode(&decode(&sent)), sent);
+}
+
+/// Arguments that come as JSON go out as MessagePack, and come back with their numbers and texts as that has them.
+fn is_json(message: &Bytes) -> bool {
+    message.first() == Some(&b'{')
 }
 
 fn check_broadcast(broadcast: &Broadcast, message: &Bytes) {

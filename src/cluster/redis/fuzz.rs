@@ -59,8 +59,7 @@ fn sieve(most: usize, pieces: &[&[u8]]) -> Vec<u8> {
 fn values(mut bytes: &[u8]) -> Vec<Value> {
     let mut parser = Parser::new();
     let mut values = Vec::new();
-    while !bytes.is_empty() {
-        let Ok(value) = parser.parse_value(&mut bytes) else { break };
+    while let Ok(value) = parser.parse_value(&mut bytes) {
         if let Value::ServerError(error) = &value {
             let _ = wire::text(error);
         }
