@@ -20,10 +20,13 @@ pub fn replies(bytes: &[u8]) {
     let sieved = sieve(MOST, &[bytes]);
     for pieces in pieces::ways(bytes) {
         assert_eq!(sieve(MOST, &pieces).escape_ascii().to_string(), sieved.escape_ascii().to_string());
-        assert_eq!(sieve(usize::MAX, &pieces), bytes);
+        // Beyond all memory is only a text that never ends.
+        let passed = sieve(usize::MAX, &pieces);
+        assert!(passed == bytes || passed.strip_suffix(NIL).is_some_and(|begun| bytes.starts_with(begun)));
     }
     let values = values(bytes);
-    if values.iter().all(is_of_version_2) {
+    // An error of version 3, behind an exclamation mark, is read as one of version 2.
+    if !bytes.contains(&b'!') && values.iter().all(is_of_version_2) {
         let expected: Vec<_> = values.into_iter().map(without_long_texts).collect();
         let found = self::values(&sieved);
         assert_eq!(found[..expected.len().min(found.len())], expected);
