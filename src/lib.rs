@@ -352,11 +352,16 @@ pub mod cluster;
 mod config;
 pub mod engineio;
 mod error;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzz;
 mod http;
 mod log_line;
 mod memory;
 mod metrics;
 mod ops;
+#[cfg(any(test, fuzzing))]
+mod pieces;
 mod server;
 mod shard;
 pub mod socketio;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 /// The modules of `src`, from the top down. Modules of one line may use each other.
 const LAYERS: &[&[&str]] = &[
     &["main", "cli", "logging", "stderr", "health"],
-    &["lib"],
+    &["lib", "fuzz"],
     &["server"],
     &["ops"],
     &["app"],
@@ -19,7 +19,7 @@ const LAYERS: &[&[&str]] = &[
     &["socketio"],
     &["engineio"],
     &["websocket"],
-    &["log_line", "metrics", "error", "memory", "clock", "chance"],
+    &["log_line", "metrics", "error", "memory", "clock", "chance", "pieces"],
 ];
 
 /// The rooms of `app`, from the bottom up. Its own file is their roof, which gives their items to the modules above.

@@ -27,6 +27,8 @@ pub mod redis;
 mod reply;
 mod room_hints;
 
+#[cfg(any(test, fuzzing))]
+pub use self::classic::fuzz;
 pub use classic::msgpack;
 pub use classic::{
     Answer, Broadcast, Channels, DecodeError, EncodeError, Flags, Incoming, Operation, Opts, RemoteHandshake,

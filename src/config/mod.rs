@@ -5,6 +5,8 @@
 
 mod checks;
 mod env;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod limits;
 mod log_format;
 mod origin;

@@ -9,14 +9,28 @@ pub(super) fn normal(text: &str) -> Option<String> {
     }
     let (scheme, host) = text.strip_suffix('/').unwrap_or(text).split_once("://")?;
     let (scheme, host) = (scheme.to_ascii_lowercase(), host.to_ascii_lowercase());
+    let (name, port) = name_and_port(&host);
     let own_port = match scheme.as_str() {
-        "http" => ":80",
-        "https" => ":443",
-        _ => "",
+        "http" => Some("80"),
+        "https" => Some("443"),
+        _ => None,
     };
-    let host = host.strip_suffix(own_port).unwrap_or(&host);
-    let is_origin = !scheme.is_empty() && !host.is_empty() && !host.contains(['/', '?', '#', '@', ' ', ',']);
-    is_origin.then(|| format!("{scheme}://{host}"))
+    let port = port.filter(|port| own_port != Some(port)).map(|port| format!(":{port}")).unwrap_or_default();
+    (!scheme.is_empty() && is_name(name)).then(|| format!("{scheme}://{name}{port}"))
+}
+
+/// The name or address of a host, and the port behind it.
+fn name_and_port(host: &str) -> (&str, Option<&str>) {
+    let is_port = |port: &str| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+    match host.rsplit_once(':').filter(|(_, port)| is_port(port)) {
+        Some((name, port)) => (name, Some(port)),
+        None => (host, None),
+    }
+}
+
+fn is_name(host: &str) -> bool {
+    let is_ipv6 = host.starts_with('[') && host.ends_with(']');
+    !host.is_empty() && (is_ipv6 || !host.contains(':')) && !host.contains(['/', '?', '#', '@', ' ', ','])
 }
 
 #[cfg(test)]
@@ -42,6 +56,9 @@ mod tests {
     #[test]
     fn what_no_browser_sends_is_no_origin() {
         for text in ["", "a.example", "https://", "https:///", "https://a.example/page", "https://me@a.example"] {
+            assert_eq!(normal(text), None, "{text}");
+        }
+        for text in ["http://a.example:80:80", "http://a.example:", "http://a.example:port", "http://::1"] {
             assert_eq!(normal(text), None, "{text}");
         }
     }

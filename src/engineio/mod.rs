@@ -6,6 +6,8 @@
 mod charge;
 mod encoding;
 mod frames;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod handshake;
 mod millis;
 mod packet;

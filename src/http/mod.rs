@@ -9,6 +9,8 @@ mod compress;
 mod cookie;
 mod cors;
 mod field;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod head;
 mod response;
 mod status;

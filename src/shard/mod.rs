@@ -28,6 +28,8 @@ pub(crate) use self::event_loop::{
     turn::{EventLoop, Shard},
 };
 pub(crate) use self::guard::census::Census;
+#[cfg(any(test, fuzzing))]
+pub use self::input::http::fuzz::forwarded_for;
 pub(crate) use self::kernel::{
     listener::{Listener, Sharing, probe},
     poll::Poll,

@@ -7,6 +7,8 @@ pub(crate) mod binary;
 mod decoder;
 mod encode;
 mod forward;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod id;
 pub(crate) mod json;
 mod message_pack;

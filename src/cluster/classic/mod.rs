@@ -17,6 +17,8 @@ mod cost;
 mod date;
 mod described;
 mod error;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 pub mod msgpack;
 mod number;
 mod opts;

@@ -42,6 +42,8 @@
 mod attempt;
 mod backoff;
 mod fault;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod handle;
 mod keeper;
 mod metrics;

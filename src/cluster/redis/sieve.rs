@@ -87,10 +87,14 @@ impl Sieve {
                     self.advance(left - count, At::Dropping);
                     return Verdict::Drop(count);
                 }
-                At::Line => match memchr::memchr(b'\n', rest) {
+                At::Line => match line_end(rest) {
                     Some(end) => {
                         self.element_ends();
-                        passed += end + 1;
+                        passed += end;
+                    }
+                    None if rest.ends_with(b"\r") => {
+                        passed = bytes.len() - 1;
+                        break;
                     }
                     None => passed = bytes.len(),
                 },
@@ -104,7 +108,7 @@ impl Sieve {
                     }
                     Head::Text { line, length } if length <= self.most && length <= self.room => {
                         self.room -= length;
-                        self.at = At::Passing(length + END);
+                        self.at = At::Passing(length.saturating_add(END));
                         passed += line;
                     }
                     Head::Text { line, length } if passed == 0 => {
@@ -136,6 +140,12 @@ impl Sieve {
             self.room = self.most.saturating_add(NAMES);
         }
     }
+}
+
+/// The place behind a line. As for the parser, a line feed alone does not end it.
+fn line_end(bytes: &[u8]) -> Option<usize> {
+    let is_end = |at: &usize| at.checked_sub(1).and_then(|before| bytes.get(before)) == Some(&b'\r');
+    memchr::memchr_iter(b'\n', bytes).find(is_end).map(|at| at + 1)
 }
 
 fn head(bytes: &[u8]) -> Head {
@@ -222,6 +232,22 @@ mod tests {
         }
         let endless = format!("*{}\r\n", u64::MAX).repeat(3);
         assert_eq!(sieved(10, &endless, 9), endless);
+    }
+
+    #[test]
+    fn a_line_ends_where_it_ends_for_the_parser() {
+        let long = text(&"x".repeat(11));
+        for line in ["-ERR a\n$11\r\n", "+a\r$11\r\n", "+\n\r\n"] {
+            for piece in 1..20 {
+                assert_eq!(sieved(10, line.to_owned() + &long, piece), line.to_owned() + "$-1\r\n", "{line:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_length_may_be_as_great_as_can_be() {
+        let longest = format!("${}\r\nabc", u64::MAX);
+        assert_eq!(sieved(usize::MAX, &longest, 9), longest);
     }
 
     proptest! {

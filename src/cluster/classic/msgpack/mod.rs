@@ -33,6 +33,8 @@
 
 mod error;
 mod from_json;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod reader;
 mod scanner;
 mod to_json;

@@ -15,7 +15,7 @@ pub(in crate::shard::input) fn client_address(head: &Head<'_>, peer: SocketAddr,
 }
 
 /// The entry of the fields at that place from the right. An address without a port has port 0.
-fn forwarded<'a>(fields: impl Iterator<Item = &'a str>, from_right: usize) -> Option<SocketAddr> {
+pub(super) fn forwarded<'a>(fields: impl Iterator<Item = &'a str>, from_right: usize) -> Option<SocketAddr> {
     let entries: Vec<&str> = fields.flat_map(|field| field.split(',')).map(str::trim).collect();
     let entry = *entries.get(entries.len().checked_sub(from_right)?)?;
     let bare = entry.strip_prefix('[').and_then(|entry| entry.strip_suffix(']')).unwrap_or(entry);

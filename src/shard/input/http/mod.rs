@@ -4,6 +4,8 @@ pub(in crate::shard) mod answers;
 pub(in crate::shard) mod bodies;
 pub(in crate::shard) mod client_address;
 pub(in crate::shard) mod deferred;
+#[cfg(any(test, fuzzing))]
+pub(in crate::shard) mod fuzz;
 pub(in crate::shard) mod handshakes;
 pub(in crate::shard) mod mistaken;
 pub(in crate::shard) mod posts;
