@@ -15,12 +15,15 @@ type Outcome = Result<(), Box<dyn std::error::Error>>;
 #[derive(Debug, Clone, Default)]
 pub(super) struct Guestbook(Arc<Mutex<Entries>>);
 
+/// How many sayings of a kind of each socket were passed on.
+pub(super) type Relayed = BTreeMap<(Kind, u64), u64>;
+
 #[derive(Debug, Default)]
 pub(super) struct Entries {
     /// Each socket that came, by its tag.
     pub(super) visits: BTreeMap<u64, Visit>,
     /// How many sayings of a kind of each socket the program has passed on.
-    pub(super) relayed: BTreeMap<(Kind, u64), u64>,
+    pub(super) relayed: Relayed,
     /// What is wrong.
     pub(super) complaints: Vec<String>,
 }
@@ -30,7 +33,7 @@ pub(super) struct Entries {
 pub(super) struct Visit {
     pub(super) came: u32,
     /// What was passed on before it came.
-    pub(super) before: BTreeMap<(Kind, u64), u64>,
+    pub(super) before: Relayed,
     /// The reasons with which it went: one.
     pub(super) went: Vec<&'static str>,
     pub(super) namespace: String,

@@ -8,6 +8,7 @@ use super::application::{Guestbook, handlers};
 use super::cluster::Threads;
 use super::invariants::Watched;
 use crate::app::Handle;
+use crate::cluster::redis::State;
 use crate::cluster::redis::simulated::Network;
 use crate::config::Config;
 use crate::shard::event_loop::turn::EventLoop;
@@ -95,6 +96,12 @@ impl Instance {
         while self.sleeps_for() == Some(Duration::ZERO) {
             self.turn_all();
         }
+    }
+
+    /// Whether Redis is connected, if there is to be one.
+    pub(super) fn is_in_its_cluster(&self) -> bool {
+        let cluster = self.loops[0].shard().shared.cluster.as_ref();
+        cluster.is_none_or(|cluster| matches!(cluster.redis_state(), State::Up))
     }
 
     /// Whether there are sessions.

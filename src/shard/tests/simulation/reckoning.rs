@@ -1,27 +1,31 @@
 //! What must hold of what people have said and heard: whoever was there has heard all that was passed on, and each socket has
 //! come and gone once, for a reason that what happened to it explains.
 
-use super::application::{Entries, Guestbook, Visit};
+use super::application::{Entries, Guestbook, Relayed, Visit};
 use super::client::speech::Kind;
 use super::client::{Person, Phase, Socket};
 
 /// What somebody has not heard of what was passed on while it was there. Nothing is under way.
-/// `may_miss`: what others say on other servers may be missed.
-pub(super) fn unheard(people: &[Person], guestbook: &Guestbook, may_miss: bool) -> Option<String> {
+/// `forgiven`: what was passed on by other servers may be missed up to there.
+pub(super) fn unheard(people: &[Person], guestbook: &Guestbook, forgiven: &Relayed) -> Option<String> {
     let entries = guestbook.entries();
     people.iter().find_map(|person| {
         let mut sockets = person.sockets().iter().filter(|socket| socket.phase == Phase::Joined);
-        sockets.find_map(|socket| unheard_by(person, socket, &entries, may_miss))
+        sockets.find_map(|socket| unheard_by(person, socket, &entries, forgiven))
     })
 }
 
-fn unheard_by(person: &Person, socket: &Socket, entries: &Entries, may_miss: bool) -> Option<String> {
+fn unheard_by(person: &Person, socket: &Socket, entries: &Entries, forgiven: &Relayed) -> Option<String> {
     let visit = entries.visits.get(&socket.tag)?;
     entries.relayed.iter().find_map(|((kind, sender), passed_on)| {
         let from = entries.visits.get(sender).filter(|from| from.namespace == visit.namespace)?;
         let is_own = Person::of_tag(*sender) == person.number;
         let begin = match kind {
-            Kind::All if !is_own && (!may_miss || from.server == visit.server) => first_due(visit, (*kind, *sender)),
+            Kind::All if is_own => return None,
+            Kind::All if from.server != visit.server && is_forgiven(forgiven, (*kind, *sender), *passed_on) => {
+                return None;
+            }
+            Kind::All => first_due(visit, (*kind, *sender)),
             Kind::Echo if *sender == socket.tag => 0,
             _ => return None,
         };
@@ -29,6 +33,10 @@ fn unheard_by(person: &Person, socket: &Socket, entries: &Entries, may_miss: boo
         let what = || format!("{} has heard {heard} of {passed_on} of {sender} ({kind:?}), {from:?}", socket.tag);
         (heard < *passed_on).then(what)
     })
+}
+
+fn is_forgiven(forgiven: &Relayed, saying: (Kind, u64), passed_on: u64) -> bool {
+    forgiven.get(&saying).is_some_and(|forgiven| passed_on <= *forgiven)
 }
 
 /// The first saying of somebody that a socket must hear: one that was passed on after it came.

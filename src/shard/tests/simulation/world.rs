@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::application::Guestbook;
+use super::application::{Guestbook, Relayed};
 use super::client::Person;
 use super::cluster::Cluster;
 use super::instance::Instance;
@@ -31,6 +31,10 @@ pub(super) struct World {
     cluster: Cluster,
     balancer: Balancer,
     guestbook: Guestbook,
+    /// Whether what other servers pass on may be missed.
+    may_miss: bool,
+    /// What was passed on until that was over.
+    forgiven: Relayed,
     people: Vec<Person>,
     _time: Stopped,
     _chance: Seeded,
@@ -51,6 +55,8 @@ impl World {
             cluster,
             balancer: Balancer::Sticky,
             guestbook,
+            may_miss: plan.may_miss(),
+            forgiven: Relayed::new(),
             people: Vec::new(),
             _time: time,
             _chance: chance,
@@ -64,6 +70,7 @@ impl World {
             self.step();
         }
         self.settle();
+        self.exchange_last_words();
         self.say_farewell();
         self.check_nothing_is_left();
         reckoning::check_visits(&self.people, &self.guestbook);
@@ -185,10 +192,22 @@ impl World {
         self.people.iter_mut().for_each(|person| person.act(&mut network));
     }
 
-    /// Nobody says anything more, and everything comes to rest: who was there has heard all that was said.
+    /// Nothing happens to anybody any more.
     fn settle(&mut self) {
         self.people.iter_mut().for_each(Person::find_the_dead_links);
         self.cluster.recover();
+        self.come_to_rest();
+    }
+
+    /// Whatever has happened, from now on everybody hears everything.
+    fn exchange_last_words(&mut self) {
+        self.may_miss = false;
+        self.people.iter_mut().for_each(Person::say_last_words);
+        self.come_to_rest();
+    }
+
+    /// Nobody says anything more, and everything comes to rest: who was there has heard all that was said.
+    fn come_to_rest(&mut self) {
         for _ in 0..20_000 {
             self.begin_step();
             for link in self.people.iter_mut().flat_map(Person::links_mut) {
@@ -198,7 +217,10 @@ impl World {
             self.people_act();
             self.cluster.move_all();
             self.instances.iter_mut().for_each(Instance::turn_until_rest);
-            if self.cluster.is_idle() && self.people.iter().all(Person::is_quiet) && self.unheard().is_none() {
+            if self.may_miss {
+                self.forgiven = self.guestbook.entries().relayed.clone();
+            }
+            if self.is_at_rest() && self.unheard().is_none() {
                 return;
             }
             self.pass(Duration::from_millis(1));
@@ -207,8 +229,14 @@ impl World {
         panic!("the world does not come to rest: {:?}\n{}", self.unheard(), states.join("\n"));
     }
 
+    /// Whether nothing is on its way, and everybody is where it wants to be.
+    fn is_at_rest(&self) -> bool {
+        let is_joined = self.instances.iter().all(Instance::is_in_its_cluster);
+        is_joined && self.cluster.is_idle() && self.people.iter().all(Person::is_quiet)
+    }
+
     fn unheard(&self) -> Option<String> {
-        reckoning::unheard(&self.people, &self.guestbook, self.plan.may_miss())
+        reckoning::unheard(&self.people, &self.guestbook, &self.forgiven)
     }
 
     /// Everybody goes; what the server keeps time for comes to its end.

@@ -146,6 +146,14 @@ impl Person {
         session.send(socket.say(kind, Bulk::default()).packets());
     }
 
+    /// Says something to everybody in each of its namespaces.
+    pub(in super::super) fn say_last_words(&mut self) {
+        let Some(session) = &mut self.session else { return };
+        for socket in &mut self.sockets {
+            session.send(socket.say(Kind::All, Bulk::default()).packets());
+        }
+    }
+
     /// Something happens to its connections. Says what.
     pub(in super::super) fn suffer_loss(&mut self, random: &mut Random) -> &'static str {
         let Some(session) = &mut self.session else { return "is away" };
