@@ -34,6 +34,13 @@ pub(super) struct Plan {
     pub(super) instances: usize,
     /// Something happens to Redis once in so many steps, if it ever does.
     pub(super) redis_trouble: Option<u64>,
+    /// Milliseconds between a pong and the next ping, and for the pong.
+    pub(super) ping_interval: u64,
+    pub(super) ping_timeout: u64,
+    /// Whether some pongs are late or missing.
+    pub(super) late_pongs: bool,
+    /// Whether at the end everybody falls silent, instead of leaving.
+    pub(super) silent_end: bool,
 }
 
 impl Plan {
@@ -51,6 +58,10 @@ impl Plan {
             upgrade_timeout: [1000, 10_000][random.below(2) as usize],
             instances: [1, 1, 2, 4][random.below(4) as usize],
             redis_trouble: random.once_in(2).then(|| 50 + random.below(500)),
+            ping_interval: [300, 2000, 25_000][random.below(3) as usize],
+            ping_timeout: [500, 3000, 20_000][random.below(3) as usize],
+            late_pongs: random.once_in(3),
+            silent_end: random.once_in(2),
         }
     }
 
@@ -69,8 +80,25 @@ impl Plan {
         let Self { hold_up, message_rate, .. } = *self;
         let limits = Limits { hold_up, message_rate, ..Limits::default() };
         let redis = self.is_cluster().then(cluster::address);
-        let upgrade_timeout = Duration::from_millis(self.upgrade_timeout);
-        Config { path: "/socket.io/".to_owned(), upgrade_timeout, limits, redis, ..Config::default() }
+        Config {
+            path: "/socket.io/".to_owned(),
+            upgrade_timeout: Duration::from_millis(self.upgrade_timeout),
+            ping_interval: Duration::from_millis(self.ping_interval),
+            ping_timeout: Duration::from_millis(self.ping_timeout),
+            limits,
+            redis,
+            ..Config::default()
+        }
+    }
+}
+
+impl Plan {
+    /// How long a session may last after its client fell silent. Its pong is waited for three times more if something shows that
+    /// the ping may be under way, or that the client takes bytes; who is not read because it does not take what waits for it
+    /// is cut off for that instead.
+    pub(super) fn silence(&self) -> Duration {
+        let stall = Limits::default().write_stall * 2;
+        Duration::from_millis(self.ping_interval + 4 * self.ping_timeout) + stall
     }
 }
 

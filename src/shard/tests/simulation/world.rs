@@ -13,6 +13,9 @@ use super::reckoning;
 use crate::chance::simulated::{Random, Seeded, seed};
 use crate::clock::simulated::{Stopped, advance, stop};
 
+/// When the last session has ended, everything else ends within this time.
+const REST: Duration = Duration::from_secs(200);
+
 /// What a history was.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Lived {
@@ -147,6 +150,7 @@ impl World {
         let due = self.instances.iter().filter_map(Instance::sleeps_for).min();
         let by = match due {
             Some(due) if self.random.once_in(8) => due.min(Duration::from_secs(1)),
+            Some(due) if self.random.once_in(64) => due.min(Duration::from_secs(30)),
             _ => few,
         };
         tell(|| format!("{} ms pass", by.as_millis()));
@@ -211,10 +215,19 @@ impl World {
         reckoning::unheard(&self.people, &self.guestbook, self.plan.may_miss())
     }
 
-    /// Everybody goes; what the server keeps time for comes to its end.
+    /// Everybody goes, or falls silent; what the server keeps time for comes to its end.
     fn say_farewell(&mut self) {
-        self.people.iter_mut().for_each(Person::quit);
-        for _ in 0..200 {
+        let is_silent = self.plan.silent_end;
+        self.people.iter_mut().for_each(if is_silent { Person::fall_silent } else { Person::quit });
+        let silence = if is_silent { self.plan.silence() } else { Duration::ZERO };
+        self.let_pass(silence);
+        let has_sessions = self.instances.iter().any(Instance::has_sessions);
+        assert!(!is_silent || !has_sessions, "{silence:?} after the last sign of life there are sessions");
+        self.let_pass(REST);
+    }
+
+    fn let_pass(&mut self, time: Duration) {
+        for _ in 0..=time.as_secs() {
             self.begin_step();
             self.cluster.move_all();
             self.instances.iter_mut().for_each(Instance::turn_all);

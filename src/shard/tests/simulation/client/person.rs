@@ -78,6 +78,7 @@ impl Person {
             socket.unwrap_or_else(|| panic!("person {}: {message:?}", self.number)).take(&message);
         }
         if session.is_over() {
+            session.links_mut().for_each(Link::break_off);
             self.part();
         } else if session.is_open() {
             self.attempts = 0;
@@ -113,9 +114,8 @@ impl Person {
 
     /// Its session is over.
     fn part(&mut self) {
-        let Some(mut session) = self.session.take() else { return };
+        let Some(session) = self.session.take() else { return };
         tell(|| format!("{}: its session is over: {:?}", self.number, session.describe()));
-        session.links_mut().for_each(Link::break_off);
         for socket in self.sockets.iter_mut().filter(|socket| socket.phase != Phase::Out) {
             let excuses = self.partings.entry(socket.tag).or_default();
             excuses.add(&session.excuses);
@@ -179,6 +179,14 @@ impl Person {
     pub(in super::super) fn quit(&mut self) {
         if let Some(session) = &mut self.session {
             session.quit();
+        }
+        self.part();
+    }
+
+    /// Goes away for good, and nobody is told.
+    pub(in super::super) fn fall_silent(&mut self) {
+        if let Some(session) = &mut self.session {
+            session.lose(Link::die);
         }
         self.part();
     }
