@@ -172,7 +172,7 @@ impl World {
 
     fn have_somebody_speak(&mut self) {
         let Some(index) = self.some_person() else { return };
-        self.people[index].speak(&mut self.random);
+        self.people[index].speak(&self.plan, &mut self.random);
     }
 
     fn break_some_connection(&mut self) {
@@ -226,13 +226,18 @@ impl World {
         self.let_pass(REST);
     }
 
-    fn let_pass(&mut self, time: Duration) {
-        for _ in 0..=time.as_secs() {
+    /// So much time passes, from timer to timer.
+    fn let_pass(&mut self, mut time: Duration) {
+        while !time.is_zero() {
             self.begin_step();
             self.cluster.move_all();
             self.instances.iter_mut().for_each(Instance::turn_all);
-            self.pass(Duration::from_secs(1));
+            let due = self.instances.iter().filter_map(Instance::sleeps_for).min().unwrap_or(time);
+            let by = due.max(Duration::from_millis(1)).min(time);
+            self.pass(by);
+            time -= by;
         }
+        self.instances.iter_mut().for_each(Instance::turn_all);
     }
 
     fn check_nothing_is_left(&self) {
