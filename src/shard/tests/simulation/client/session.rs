@@ -279,19 +279,14 @@ impl Session {
         }
     }
 
-    fn target(&self) -> String {
-        let sid = self.open.as_ref().map(|open| open.sid.as_str()).unwrap_or_default();
-        format!("{PATH}polling&sid={sid}")
-    }
-
     /// Tries to change from polling to WebSocket, and does it.
     fn go_on_with_upgrade(&mut self, network: &mut Network<'_>) {
         let (Transport::Polling(polling), Some(open)) = (&mut self.transport, &self.open) else { return };
-        let target = format!("{PATH}websocket&sid={}", open.sid);
+        let target = || format!("{PATH}websocket&sid={}", open.sid);
         let Some(upgrade) = &mut self.upgrade else {
             if network.plan.upgrades && open.offers_upgrade && network.random.once_in(30) {
                 let is_forgotten = network.random.once_in(8);
-                self.upgrade = network.connect(self.home).map(|link| Upgrade::begin(link, &target, is_forgotten));
+                self.upgrade = network.connect(self.home).map(|link| Upgrade::begin(link, &target(), is_forgotten));
             }
             return;
         };
@@ -299,7 +294,7 @@ impl Session {
             && network.random.once_in(30)
             && let Some(link) = network.connect(self.home)
         {
-            upgrade.meets(link, &target);
+            upgrade.meets(link, &target());
         }
         let may_fail = upgrade.may_fail(Duration::from_millis(network.plan.upgrade_timeout));
         match upgrade.act(polling.is_paused()) {
@@ -324,7 +319,6 @@ impl Session {
     }
 
     fn flush(&mut self, network: &mut Network<'_>) {
-        let target = self.target();
         if self.pong_at.take_if(|at| *at <= clock::now()).is_some() {
             self.packets.push_back(Packet::text("3"));
         }
@@ -340,8 +334,9 @@ impl Session {
         }
         match &mut self.transport {
             Transport::Polling(polling) => {
-                polling.fetch(&target, self.home, network);
-                polling.post(&mut self.packets, open.max_payload, &target, self.home, network);
+                let target = || format!("{PATH}polling&sid={}", open.sid);
+                polling.fetch(target, self.home, network);
+                polling.post(&mut self.packets, open.max_payload, target, self.home, network);
             }
             Transport::WebSocket(link, _) => {
                 mem::take(&mut self.packets).iter().for_each(|packet| link.send(websocket::frame(packet)));
