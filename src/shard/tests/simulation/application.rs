@@ -39,6 +39,8 @@ pub(super) struct Visit {
     pub(super) namespace: String,
     /// The number of its server.
     pub(super) server: u8,
+    /// The tag with which it came when it was new.
+    pub(super) first: u64,
 }
 
 impl Guestbook {
@@ -54,6 +56,10 @@ impl Guestbook {
         visit.before = before;
         visit.server = server;
         visit.namespace = socket.namespace().to_owned();
+        if !socket.recovered() {
+            let _ = socket.set_data(&tag(socket));
+        }
+        visit.first = socket.data().unwrap_or_default();
     }
 
     fn went(&self, socket: &Socket, reason: &'static str) {

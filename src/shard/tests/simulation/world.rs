@@ -13,6 +13,9 @@ use super::reckoning;
 use crate::chance::simulated::{Random, Seeded, seed};
 use crate::clock::simulated::{Stopped, advance, stop};
 
+/// When the last session has ended, everything else ends within this time.
+const REST: Duration = Duration::from_secs(200);
+
 /// What a history was.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Lived {
@@ -154,6 +157,7 @@ impl World {
         let due = self.instances.iter().filter_map(Instance::sleeps_for).min();
         let by = match due {
             Some(due) if self.random.once_in(8) => due.min(Duration::from_secs(1)),
+            Some(due) if self.random.once_in(64) => due.min(Duration::from_secs(30)),
             _ => few,
         };
         tell(|| format!("{} ms pass", by.as_millis()));
@@ -175,7 +179,7 @@ impl World {
 
     fn have_somebody_speak(&mut self) {
         let Some(index) = self.some_person() else { return };
-        self.people[index].speak(&mut self.random);
+        self.people[index].speak(&self.plan, &mut self.random);
     }
 
     fn break_some_connection(&mut self) {
@@ -239,15 +243,29 @@ impl World {
         reckoning::unheard(&self.people, &self.guestbook, &self.forgiven)
     }
 
-    /// Everybody goes; what the server keeps time for comes to its end.
+    /// Everybody goes, or falls silent; what the server keeps time for comes to its end.
     fn say_farewell(&mut self) {
-        self.people.iter_mut().for_each(Person::quit);
-        for _ in 0..200 {
+        let is_silent = self.plan.silent_end;
+        self.people.iter_mut().for_each(if is_silent { Person::fall_silent } else { Person::quit });
+        let silence = if is_silent { self.plan.silence() } else { Duration::ZERO };
+        self.let_pass(silence);
+        let has_sessions = self.instances.iter().any(Instance::has_sessions);
+        assert!(!is_silent || !has_sessions, "{silence:?} after the last sign of life there are sessions");
+        self.let_pass(REST);
+    }
+
+    /// So much time passes, from timer to timer.
+    fn let_pass(&mut self, mut time: Duration) {
+        while !time.is_zero() {
             self.begin_step();
             self.cluster.move_all();
             self.instances.iter_mut().for_each(Instance::turn_all);
-            self.pass(Duration::from_secs(1));
+            let due = self.instances.iter().filter_map(Instance::sleeps_for).min().unwrap_or(time);
+            let by = due.max(Duration::from_millis(1)).min(time);
+            self.pass(by);
+            time -= by;
         }
+        self.instances.iter_mut().for_each(Instance::turn_all);
     }
 
     fn check_nothing_is_left(&self) {
