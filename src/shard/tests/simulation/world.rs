@@ -10,6 +10,7 @@ use super::journal::{self, tell};
 use super::network::{Balancer, Network};
 use super::plan::Plan;
 use super::reckoning;
+use super::survey;
 use crate::chance::simulated::{Random, Seeded, seed};
 use crate::clock::simulated::{Stopped, advance, stop};
 
@@ -48,7 +49,7 @@ impl World {
         let (time, chance) = (stop(), seed(number));
         let guestbook = Guestbook::default();
         let cluster = Cluster::new();
-        let instance = |number| Instance::new(number as u8, plan.shards, plan.config(), &guestbook, &cluster.network);
+        let instance = |number| Instance::new(number as u8, &plan, &guestbook, &cluster.network);
         let instances = (0..plan.instances).map(instance).collect();
         Self {
             random: Random::new(number),
@@ -68,6 +69,7 @@ impl World {
 
     /// Lives through the history, and checks its end.
     pub(super) fn run(mut self) -> Lived {
+        self.have_the_servers_meet();
         for _ in 0..self.plan.steps {
             self.begin_step();
             self.step();
@@ -75,9 +77,19 @@ impl World {
         self.settle();
         self.exchange_last_words();
         self.say_farewell();
+        assert!(self.guestbook.entries().survey.is_done(), "a question was not answered");
         self.check_nothing_is_left();
         reckoning::check_visits(&self.people, &self.guestbook);
         self.lived
+    }
+
+    /// All servers connect to Redis, and count each other: only a server that was counted can be missed.
+    fn have_the_servers_meet(&mut self) {
+        self.come_to_rest();
+        for instance in self.instances.iter().filter(|_| self.plan.is_cluster()) {
+            survey::ask_of(&self.guestbook, &instance.handle, "/", true, || {});
+        }
+        self.come_to_rest();
     }
 
     fn begin_step(&mut self) {
@@ -236,7 +248,10 @@ impl World {
     /// Whether nothing is on its way, and everybody is where it wants to be.
     fn is_at_rest(&self) -> bool {
         let is_joined = self.instances.iter().all(Instance::is_in_its_cluster);
-        is_joined && self.cluster.is_idle() && self.people.iter().all(Person::is_quiet)
+        is_joined
+            && self.guestbook.entries().survey.is_done()
+            && self.cluster.is_idle()
+            && self.people.iter().all(Person::is_quiet)
     }
 
     fn unheard(&self) -> Option<String> {

@@ -140,7 +140,8 @@ impl Person {
             9..=12 => Kind::Room,
             13 | 14 => Kind::Except,
             15..=18 => Kind::Echo,
-            19..=21 => Kind::Ask,
+            19 => Kind::Who,
+            20 | 21 => Kind::Ask,
             22 => Kind::Volatile,
             _ => return session.send(socket.move_in_or_out().into_iter().flat_map(|message| message.packets())),
         };

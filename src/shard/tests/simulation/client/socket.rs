@@ -23,6 +23,8 @@ pub(in super::super) enum Phase {
 enum Awaited {
     /// Its words.
     Words(u64),
+    /// The same, some time.
+    LateWords(u64),
     /// Its new place.
     Place(Place),
 }
@@ -101,7 +103,11 @@ impl Socket {
         let number = *self.said.entry(kind).and_modify(|said| *said += 1).or_insert(1) - 1;
         let (list, attachments) = speech::saying(kind, self.tag(), number, bulk);
         let message = Message { attachments, ..Message::new(message::Kind::Event, &self.namespace, list) };
-        if kind == Kind::Ask { self.awaits(message, Awaited::Words(number)) } else { message }
+        match kind {
+            Kind::Ask => self.awaits(message, Awaited::Words(number)),
+            Kind::Who => self.awaits(message, Awaited::LateWords(number)),
+            _ => message,
+        }
     }
 
     /// Asks to join its room or to leave it, whichever it can.
@@ -152,10 +158,14 @@ impl Socket {
 
     fn take_ack(&mut self, message: &Message) {
         let tag = self.tag();
-        let Some((id, awaited)) = self.awaited.pop_front() else { panic!("client {tag} asked nothing: {message:?}") };
-        assert_eq!(message.id, Some(id), "client {tag}: an answer out of order");
+        let place = self.awaited.iter().position(|(id, _)| message.id == Some(*id));
+        let Some(place) = place else { panic!("client {tag} asked nothing: {message:?}") };
+        let Some((_, awaited)) = self.awaited.remove(place) else { unreachable!() };
+        let is_late = |awaited: &Awaited| matches!(awaited, Awaited::LateWords(_));
+        let is_in_order = is_late(&awaited) || self.awaited.range(..place).all(|(_, before)| is_late(before));
+        assert!(is_in_order, "client {tag}: an answer out of order");
         match awaited {
-            Awaited::Words(number) => {
+            Awaited::Words(number) | Awaited::LateWords(number) => {
                 let heard = speech::heard(&message.list(), &message.attachments);
                 assert_eq!(heard, (tag, number), "client {tag}: an answer");
             }
