@@ -219,7 +219,7 @@ impl<A: Adapter> Membership<A> {
     /// would take its goodbye for that of a server that is still there.
     fn say_goodbye(&self, namespace: &str, since: Instant) {
         let place = self.place(namespace);
-        let Outgoing { channel, message } = A::goodbye(&place.names, self.sender(namespace), since.elapsed());
+        let Outgoing { channel, message } = A::goodbye(&place.names, self.sender(namespace), clock::now() - since);
         if let Ok(Some(message)) = self.encoded(&channel, message) {
             self.redis.publish_within(GOODBYE, channel.into_owned(), message);
         }
@@ -431,6 +431,11 @@ impl<A: Adapter> Membership<A> {
     /// The counters.
     pub(crate) fn metrics(&self) -> ClusterMetrics {
         self.counters.read(self.redis.metrics())
+    }
+
+    #[cfg(test)]
+    pub(crate) fn redis(&self) -> &redis::Handle {
+        &self.redis
     }
 
     /// Publishes waiting messages within `timeout`, and leaves the cluster.

@@ -306,6 +306,20 @@ impl Handle {
     }
 }
 
+/// The two halves of [`stop`](Handle::stop), for a simulation, which does something else while a server waits.
+#[cfg(test)]
+impl Handle {
+    /// Ends the subscriptions, at the latest after 200 ms.
+    pub(crate) fn part(&self) {
+        self.0.shared.stop_subscriber(clock::now() + PARTING);
+    }
+
+    /// Publishes what waits, at the latest until then. The subscriptions have ended.
+    pub(crate) fn finish(&self, until: Instant) {
+        self.0.shared.stop_publisher(until);
+    }
+}
+
 /// The state of a subscription. [`Incoming::Subscribed`] tells when it is in effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Standing {

@@ -348,7 +348,7 @@ impl Queue {
 
     /// How long the queue has not been empty.
     pub(super) fn lag(&self) -> Duration {
-        self.inner().since.map_or(Duration::ZERO, |since| since.elapsed())
+        self.inner().since.map_or(Duration::ZERO, |since| clock::now() - since)
     }
 }
 

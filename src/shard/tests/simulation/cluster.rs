@@ -10,6 +10,7 @@ use crate::app::{Handle, Handlers, lost, receive};
 use crate::chance::simulated::Random;
 use crate::clock;
 use crate::cluster::Membership;
+use crate::cluster::redis;
 use crate::cluster::redis::simulated::{Ending, Network, Standing, Thread, stand};
 use crate::config::{Config, RedisSecurity, RedisServer};
 
@@ -17,6 +18,9 @@ use crate::config::{Config, RedisSecurity, RedisServer};
 pub(super) fn address() -> RedisServer {
     RedisServer::new("127.0.0.1", 6379, RedisSecurity::Plain)
 }
+
+/// How long a server that stops waits for Redis to take its last messages.
+const FLUSH: Duration = Duration::from_secs(1);
 
 /// Redis and the way to it.
 pub(super) struct Cluster {
@@ -103,8 +107,12 @@ impl Cluster {
 }
 
 /// The threads of one server.
-#[derive(Default)]
-pub(super) struct Threads(Vec<Thread>);
+pub(super) struct Threads {
+    /// The subscriber's, then the publisher's.
+    all: Vec<Thread>,
+    /// The connections that are to end: the subscriber's first.
+    leaving: Option<redis::Handle>,
+}
 
 impl Threads {
     /// Joins the cluster, if the settings name a Redis.
@@ -117,24 +125,46 @@ impl Threads {
         let (server, deserted) = (handle.clone(), handle.clone());
         let sink = move |incoming| receive(&server, incoming);
         let joined = Membership::start(config, handlers.declared(), sink, move |loss| lost(&deserted, loss)).unwrap();
-        (joined, Self(network.take_threads()))
+        (joined, Self { all: network.take_threads(), leaving: None })
     }
 
     /// How long all of them would sleep; `None` if they have ended.
     pub(super) fn sleep_for(&self) -> Option<Duration> {
-        let running = self.0.iter().filter(|thread| !thread.has_ended());
+        let running = self.all.iter().filter(|thread| !thread.has_ended());
         running.map(|thread| thread.sleeps().map_or(Duration::ZERO, from_now)).min()
+    }
+
+    /// Leaves the cluster, as a server does that stops.
+    pub(super) fn leave(&mut self, redis: &redis::Handle) {
+        redis.part();
+        self.leaving = Some(redis.clone());
+    }
+
+    /// Whether all of them have ended.
+    pub(super) fn have_ended(&self) -> bool {
+        self.all.iter().all(Thread::has_ended)
+    }
+
+    /// Once the subscriber has ended, the publisher may.
+    fn go_on_leaving(&mut self) {
+        if self.all.first().is_some_and(Thread::has_ended)
+            && let Some(redis) = self.leaving.take()
+        {
+            redis.finish(clock::now() + FLUSH);
+        }
     }
 
     /// Turns those that are awake.
     pub(super) fn turn(&mut self) {
-        self.0.iter_mut().filter(|thread| thread.is_awake()).for_each(Thread::turn);
+        self.go_on_leaving();
+        self.all.iter_mut().filter(|thread| thread.is_awake()).for_each(Thread::turn);
     }
 
     /// Turns one of them, if it is awake.
     pub(super) fn turn_some(&mut self, random: &mut Random) {
+        self.go_on_leaving();
         let thread = random.below(2) as usize;
-        self.0.iter_mut().skip(thread).take(1).filter(|thread| thread.is_awake()).for_each(Thread::turn);
+        self.all.iter_mut().skip(thread).take(1).filter(|thread| thread.is_awake()).for_each(Thread::turn);
     }
 }
 

@@ -106,6 +106,13 @@ impl Instance {
         cluster.is_none_or(|cluster| matches!(cluster.redis_state(), State::Up))
     }
 
+    /// Leaves its cluster, if it is in one, as a server does that stops.
+    pub(super) fn leave_its_cluster(&mut self) {
+        if let Some(cluster) = &self.loops[0].shard().shared.cluster {
+            self.threads.leave(cluster.redis());
+        }
+    }
+
     /// Whether there are sessions.
     pub(super) fn has_sessions(&self) -> bool {
         self.loops.iter().any(|event_loop| event_loop.shard().with(|core| core.session_count() > 0))

@@ -26,14 +26,25 @@ impl Survey {
     }
 }
 
+/// What is sure of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sure {
+    /// Nothing: Redis is in trouble, and the servers have not counted each other before.
+    Nothing,
+    /// If it calls itself complete, it is.
+    Right,
+    /// It is complete.
+    Complete,
+}
+
 type Answer = Result<Vec<RemoteSocket>, MissingServers<Vec<RemoteSocket>>>;
 
-/// A client asks; its words come back with the answer. `is_certain`: whether a complete answer must be right although Redis is
-/// in trouble, because the servers have counted each other before.
+/// A client asks; its words come back with the answer. `may_miss`: Redis is in trouble.
 pub(super) fn ask(guestbook: &Guestbook, socket: &Socket, event: &Event, may_miss: bool) -> Outcome {
     let (ack, words) = (event.take_ack().ok_or("a question without an id")?, event.arguments().clone());
-    let is_certain = !may_miss || socket.namespace() == "/";
-    ask_of(guestbook, &socket.server(), socket.namespace(), is_certain, move || {
+    // In the other namespaces the servers do not count each other at the beginning.
+    let sure = if !may_miss || socket.namespace() == "/" { Sure::Right } else { Sure::Nothing };
+    ask_of(guestbook, &socket.server(), socket.namespace(), sure, move || {
         // The client may have left.
         let _ = ack.send(words);
     });
@@ -45,14 +56,14 @@ pub(super) fn ask_of(
     guestbook: &Guestbook,
     server: &Handle,
     namespace: &str,
-    is_certain: bool,
+    sure: Sure,
     then: impl FnOnce() + Send + 'static,
 ) {
     let (guestbook, namespace, asked) = (guestbook.clone(), namespace.to_owned(), clock::now());
     let before = present(&guestbook, &namespace);
     guestbook.entries().survey.asked += 1;
     server.of(&namespace.clone()).fetch_sockets(move |answer| {
-        let complaint = complaint(&guestbook, &namespace, &before, asked, &answer, is_certain);
+        let complaint = complaint(&guestbook, &namespace, &before, asked, &answer, sure);
         let mut entries = guestbook.entries();
         entries.survey.answered += 1;
         entries.complaints.extend(complaint);
@@ -75,7 +86,7 @@ fn complaint(
     before: &BTreeSet<u64>,
     asked: Instant,
     answer: &Answer,
-    is_certain: bool,
+    sure: Sure,
 ) -> Option<String> {
     let (found, is_complete) = match answer {
         Ok(found) => (found, true),
@@ -91,7 +102,11 @@ fn complaint(
     if took > PATIENCE {
         return Some(format!("an answer took {took:?}"));
     }
-    (is_complete && is_certain && !missing.is_empty()).then(|| format!("a complete answer lacks {missing:?}: {tags:?}"))
+    if sure == Sure::Complete && !is_complete {
+        return Some(format!("an answer is not complete: {:?}", answer.as_ref().err().map(|partial| partial.missing)));
+    }
+    (is_complete && sure != Sure::Nothing && !missing.is_empty())
+        .then(|| format!("a complete answer lacks {missing:?}: {tags:?}"))
 }
 
 fn tag(socket: &RemoteSocket) -> Option<u64> {

@@ -10,7 +10,7 @@ use super::journal::{self, tell};
 use super::network::{Balancer, Network};
 use super::plan::Plan;
 use super::reckoning;
-use super::survey;
+use super::survey::{self, Sure};
 use crate::chance::simulated::{Random, Seeded, seed};
 use crate::clock::simulated::{Stopped, advance, stop};
 
@@ -80,16 +80,39 @@ impl World {
         assert!(self.guestbook.entries().survey.is_done(), "a question was not answered");
         self.check_nothing_is_left();
         reckoning::check_visits(&self.people, &self.guestbook);
+        self.people.clear();
+        self.have_the_servers_part();
         self.lived
     }
 
     /// All servers connect to Redis, and count each other: only a server that was counted can be missed.
     fn have_the_servers_meet(&mut self) {
         self.come_to_rest();
-        for instance in self.instances.iter().filter(|_| self.plan.is_cluster()) {
-            survey::ask_of(&self.guestbook, &instance.handle, "/", true, || {});
+        self.have_the_servers_ask();
+    }
+
+    /// Each server asks who is there, and nothing keeps it from a complete answer.
+    fn have_the_servers_ask(&mut self) {
+        for instance in &self.instances {
+            survey::ask_of(&self.guestbook, &instance.handle, "/", Sure::Complete, || {});
         }
         self.come_to_rest();
+    }
+
+    /// The servers stop, one by one. None of those that are left misses one that has gone.
+    fn have_the_servers_part(&mut self) {
+        self.have_the_servers_ask();
+        while let Some(mut leaving) = self.instances.pop() {
+            leaving.leave_its_cluster();
+            for _ in 0..3000 {
+                leaving.turn_until_rest();
+                self.have_the_servers_exchange();
+                self.instances.iter_mut().for_each(Instance::turn_until_rest);
+                self.pass(Duration::from_millis(1));
+            }
+            assert!(leaving.threads.have_ended(), "a server stops for more than three seconds");
+            self.have_the_servers_ask();
+        }
     }
 
     fn begin_step(&mut self) {
@@ -273,7 +296,7 @@ impl World {
     fn let_pass(&mut self, mut time: Duration) {
         while !time.is_zero() {
             self.begin_step();
-            self.cluster.move_all();
+            self.have_the_servers_exchange();
             self.instances.iter_mut().for_each(Instance::turn_all);
             let due = self.instances.iter().filter_map(Instance::sleeps_for).min().unwrap_or(time);
             let by = due.max(Duration::from_millis(1)).min(time);
@@ -281,6 +304,17 @@ impl World {
             time -= by;
         }
         self.instances.iter_mut().for_each(Instance::turn_all);
+    }
+
+    /// What is on its way to Redis and back arrives, and so does what follows from that.
+    fn have_the_servers_exchange(&mut self) {
+        loop {
+            self.cluster.move_all();
+            self.instances.iter_mut().for_each(|instance| instance.threads.turn());
+            if self.cluster.is_idle() {
+                return;
+            }
+        }
     }
 
     fn check_nothing_is_left(&self) {
