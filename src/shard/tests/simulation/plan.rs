@@ -34,6 +34,8 @@ pub(super) struct Plan {
     pub(super) instances: usize,
     /// Something happens to Redis once in so many steps, if it ever does.
     pub(super) redis_trouble: Option<u64>,
+    /// Connections that a turn accepts, and as many that a fan-out writes to, if these are few.
+    pub(super) narrow: Option<usize>,
 }
 
 impl Plan {
@@ -51,6 +53,7 @@ impl Plan {
             upgrade_timeout: [1000, 10_000][random.below(2) as usize],
             instances: [1, 1, 2, 4][random.below(4) as usize],
             redis_trouble: random.once_in(2).then(|| 50 + random.below(500)),
+            narrow: random.once_in(2).then(|| 1 + random.below(3) as usize),
         }
     }
 
@@ -67,8 +70,11 @@ impl Plan {
     /// The settings of its servers.
     pub(super) fn config(&self) -> Config {
         let Self { hold_up, message_rate, .. } = *self;
-        let limits = Limits { hold_up, message_rate, ..Limits::default() };
         let redis = self.is_cluster().then(cluster::address);
+        let mut limits = Limits { hold_up, message_rate, ..Limits::default() };
+        if let Some(few) = self.narrow {
+            (limits.accepts_per_turn, limits.writes_per_turn) = (few, few);
+        }
         let upgrade_timeout = Duration::from_millis(self.upgrade_timeout);
         Config { path: "/socket.io/".to_owned(), upgrade_timeout, limits, redis, ..Config::default() }
     }
