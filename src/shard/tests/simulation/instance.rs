@@ -23,6 +23,8 @@ pub(super) struct Instance {
     loops: Vec<EventLoop>,
     listeners: Vec<simulated::Listener>,
     connections: usize,
+    /// How much time a look at the clock takes in a turn.
+    look: Duration,
     pub(super) threads: Threads,
 }
 
@@ -54,7 +56,13 @@ impl Instance {
             let listener = Listener::Simulated(listener.clone());
             EventLoop::new(Arc::clone(&shared), callbacks, index, poll, inbox, listener, None).unwrap()
         });
-        Self { loops: loops.collect(), listeners, connections: 0, threads }
+        Self { loops: loops.collect(), listeners, connections: 0, look: Duration::ZERO, threads }
+    }
+
+    /// From now on a look at the clock takes so much time in a turn.
+    pub(super) const fn make_looks_take(mut self, time: Duration) -> Self {
+        self.look = time;
+        self
     }
 
     pub(super) fn shards(&self) -> usize {
@@ -76,7 +84,7 @@ impl Instance {
     }
 
     pub(super) fn turn(&mut self, shard: usize) {
-        let watched = Watched::begin(&self.loops[shard]);
+        let watched = Watched::begin(&self.loops[shard], self.look);
         self.loops[shard].turn_once();
         watched.end(&self.loops[shard], &self.loops);
     }

@@ -36,6 +36,8 @@ pub(super) struct Plan {
     pub(super) redis_trouble: Option<u64>,
     /// Connections that a turn accepts, and as many that a fan-out writes to, if these are few.
     pub(super) narrow: Option<usize>,
+    /// Microseconds that pass in a turn between two looks at the clock.
+    pub(super) look: Option<u64>,
 }
 
 impl Plan {
@@ -54,6 +56,7 @@ impl Plan {
             instances: [1, 1, 2, 4][random.below(4) as usize],
             redis_trouble: random.once_in(2).then(|| 50 + random.below(500)),
             narrow: random.once_in(2).then(|| 1 + random.below(3) as usize),
+            look: random.once_in(3).then(|| 100 + random.below(900)),
         }
     }
 

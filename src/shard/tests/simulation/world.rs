@@ -45,7 +45,10 @@ impl World {
         let (time, chance) = (stop(), seed(number));
         let guestbook = Guestbook::default();
         let cluster = Cluster::new();
-        let instance = |number| Instance::new(number as u8, plan.shards, plan.config(), &guestbook, &cluster.network);
+        let look = Duration::from_micros(plan.look.unwrap_or(0));
+        let instance = |number| {
+            Instance::new(number as u8, plan.shards, plan.config(), &guestbook, &cluster.network).make_looks_take(look)
+        };
         let instances = (0..plan.instances).map(instance).collect();
         Self {
             random: Random::new(number),
