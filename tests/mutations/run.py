@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Makes each fault of this folder in a copy of the source, and looks how long the simulation takes to find it.
 
-Arguments name the faults that are tried; without any, all are, and README.md gets the table. SECONDS bounds each search.
+Arguments name the faults that are tried; without any, all are. Their rows in the table of README.md are written anew. SECONDS
+bounds each search.
 """
 
 import os
@@ -73,24 +74,28 @@ def search(program):
 
 
 def try_fault(patch):
+    """Makes a fault, searches it, and takes it back."""
     subprocess.run(["git", "apply", "--unsafe-paths", f"--directory={COPY}", patch], cwd="/", check=True)
     try:
         row = search(build())
     finally:
         copy()
     print(patch.stem, row, flush=True)
-    return f"| {patch.read_text().splitlines()[0]} {row}\n"
+    return row
 
 
 def main():
-    names = sys.argv[1:]
-    patches = [patch for patch in sorted(HERE.glob("*.patch")) if not names or patch.stem in names]
+    patches = sorted(HERE.glob("*.patch"))
+    faults = {patch: patch.read_text().splitlines()[0] for patch in patches}
+    readme = HERE / "README.md"
     copy()
-    rows = [try_fault(patch) for patch in patches]
-    if not names:
-        readme = HERE / "README.md"
-        before = readme.read_text().split(TABLE)[0]
-        readme.write_text(before + TABLE + "".join(rows))
+    for patch in patches:
+        if not sys.argv[1:] or patch.stem in sys.argv[1:]:
+            row = try_fault(patch)
+            text, table = readme.read_text().split(TABLE)
+            rows = {line.split(" | ")[0].removeprefix("| "): f"{line}\n" for line in table.splitlines()}
+            rows[faults[patch]] = f"| {faults[patch]} {row}\n"
+            readme.write_text(text + TABLE + "".join(rows[fault] for fault in faults.values() if fault in rows))
 
 
 main()
