@@ -38,6 +38,8 @@ pub(super) struct Plan {
     pub(super) narrow: Option<usize>,
     /// Microseconds that pass in a turn between two looks at the clock.
     pub(super) look: Option<u64>,
+    /// Seconds in which nobody speaks, once all has been said.
+    pub(super) quiet: Option<u64>,
 }
 
 impl Plan {
@@ -57,6 +59,7 @@ impl Plan {
             redis_trouble: random.once_in(2).then(|| 50 + random.below(500)),
             narrow: random.once_in(2).then(|| 1 + random.below(3) as usize),
             look: random.once_in(3).then(|| 100 + random.below(900)),
+            quiet: random.once_in(2).then(|| random.below(600)),
         }
     }
 

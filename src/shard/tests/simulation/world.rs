@@ -13,6 +13,9 @@ use super::reckoning;
 use crate::chance::simulated::{Random, Seeded, seed};
 use crate::clock::simulated::{Stopped, advance, stop};
 
+/// The longest time that passes at once.
+const LONGEST: Duration = Duration::from_secs(30);
+
 /// What a history was.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Lived {
@@ -73,6 +76,7 @@ impl World {
             self.step();
         }
         self.settle();
+        self.be_quiet();
         self.exchange_last_words();
         self.say_farewell();
         self.check_nothing_is_left();
@@ -200,6 +204,16 @@ impl World {
         self.people.iter_mut().for_each(Person::find_the_dead_links);
         self.cluster.recover();
         self.come_to_rest();
+    }
+
+    /// Nobody speaks for a while. Time goes from timer to timer, heartbeats come and are answered.
+    fn be_quiet(&mut self) {
+        let until = self.lived.time + Duration::from_secs(self.plan.quiet.unwrap_or(0));
+        while self.lived.time < until {
+            let due = self.instances.iter().filter_map(Instance::sleeps_for).min();
+            self.pass(due.unwrap_or(LONGEST).clamp(Duration::from_millis(1), LONGEST));
+            self.come_to_rest();
+        }
     }
 
     /// Whatever has happened, from now on everybody hears everything.
