@@ -38,8 +38,10 @@ pub(super) struct Plan {
     pub(super) narrow: Option<usize>,
     /// Microseconds that pass in a turn between two looks at the clock.
     pub(super) look: Option<u64>,
-    /// Seconds in which nobody speaks, once all has been said.
+    /// How often time goes on to the next timer while nobody speaks, once all has been said.
     pub(super) quiet: Option<u64>,
+    /// Milliseconds between heartbeats.
+    pub(super) ping_interval: u64,
 }
 
 impl Plan {
@@ -60,6 +62,7 @@ impl Plan {
             narrow: random.once_in(2).then(|| 1 + random.below(3) as usize),
             look: random.once_in(3).then(|| 100 + random.below(900)),
             quiet: random.once_in(2).then(|| random.below(600)),
+            ping_interval: [50, 1000, 25_000, 25_000][random.below(4) as usize],
         }
     }
 
@@ -81,8 +84,14 @@ impl Plan {
         if let Some(few) = self.narrow {
             (limits.accepts_per_turn, limits.writes_per_turn) = (few, few);
         }
-        let upgrade_timeout = Duration::from_millis(self.upgrade_timeout);
-        Config { path: "/socket.io/".to_owned(), upgrade_timeout, limits, redis, ..Config::default() }
+        Config {
+            path: "/socket.io/".to_owned(),
+            upgrade_timeout: Duration::from_millis(self.upgrade_timeout),
+            ping_interval: Duration::from_millis(self.ping_interval),
+            limits,
+            redis,
+            ..Config::default()
+        }
     }
 }
 

@@ -208,8 +208,7 @@ impl World {
 
     /// Nobody speaks for a while. Time goes from timer to timer, heartbeats come and are answered.
     fn be_quiet(&mut self) {
-        let until = self.lived.time + Duration::from_secs(self.plan.quiet.unwrap_or(0));
-        while self.lived.time < until {
+        for _ in 0..self.plan.quiet.unwrap_or(0) {
             let due = self.instances.iter().filter_map(Instance::sleeps_for).min();
             self.pass(due.unwrap_or(LONGEST).clamp(Duration::from_millis(1), LONGEST));
             self.come_to_rest();
