@@ -15,8 +15,9 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).resolve()
-COPY = TARGET / "mutations"
+COPY = ROOT / "target/mutations/source"
+# Not that of the source itself: cargo would take what it built of one for what it would build of the other.
+TARGET = ROOT / "target/mutations/target"
 SECONDS = os.environ.get("SECONDS", "60")
 FAILED = re.compile(r"seed (\d+) failed in step (\d+), at (\S+?): (.*)")
 TABLE = "| fault | found by seed | in step | after | as |\n|---|---|---|---|---|\n"
@@ -49,7 +50,7 @@ def build():
     )
     if built.returncode != 0:
         sys.exit(built.stderr)
-    return TARGET.parent / re.findall(r"Executable .*\((.*)\)", built.stderr)[-1]
+    return COPY / re.findall(r"Executable .*\((.*)\)", built.stderr)[-1]
 
 
 def search(program):
