@@ -233,10 +233,11 @@ impl World {
             self.people_act();
             self.cluster.move_all();
             self.instances.iter_mut().for_each(Instance::turn_until_rest);
-            if self.may_miss {
+            let is_at_rest = self.is_at_rest();
+            if is_at_rest && self.may_miss {
                 self.forgiven = self.guestbook.entries().relayed.clone();
             }
-            if self.is_at_rest() && self.unheard().is_none() {
+            if is_at_rest && self.unheard().is_none() {
                 return;
             }
             self.pass(Duration::from_millis(1));
