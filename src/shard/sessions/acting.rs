@@ -73,9 +73,12 @@ impl Sessions {
         if client.armed > self.net.now() {
             return;
         }
-        client.armed = NEVER;
+        // While it counts as armed, what the look does arms no timer for a deadline that has passed.
         if client.session.is_missed(self.net.now()) {
             self.look_for_life(key);
+        }
+        if let Some(client) = self.clients.get_mut(key.0) {
+            client.armed = NEVER;
         }
         let overdue = self.act(key, |session, now, settings, effects| session.tick(now, settings, effects));
         match overdue.flatten() {

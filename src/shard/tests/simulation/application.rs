@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde_json::Value;
 
 use super::client::speech::Kind;
+use super::survey::{self, Survey};
 use crate::app::{Event, Handlers, Namespace, Socket};
 
 /// What a handler may fail with.
-type Outcome = Result<(), Box<dyn std::error::Error>>;
+pub(super) type Outcome = Result<(), Box<dyn std::error::Error>>;
 
 /// Where the program notes what happens.
 #[derive(Debug, Clone, Default)]
@@ -24,6 +25,7 @@ pub(super) struct Entries {
     pub(super) visits: BTreeMap<u64, Visit>,
     /// How many sayings of a kind of each socket the program has passed on.
     pub(super) relayed: Relayed,
+    pub(super) survey: Survey,
     /// What is wrong.
     pub(super) complaints: Vec<String>,
 }
@@ -39,6 +41,8 @@ pub(super) struct Visit {
     pub(super) namespace: String,
     /// The number of its server.
     pub(super) server: u8,
+    /// The tag with which it came when it was new.
+    pub(super) first: u64,
 }
 
 impl Guestbook {
@@ -54,6 +58,10 @@ impl Guestbook {
         visit.before = before;
         visit.server = server;
         visit.namespace = socket.namespace().to_owned();
+        if !socket.recovered() {
+            let _ = socket.set_data(&tag(socket));
+        }
+        visit.first = socket.data().unwrap_or_default();
     }
 
     fn went(&self, socket: &Socket, reason: &'static str) {
@@ -80,14 +88,14 @@ fn tag(socket: &Socket) -> u64 {
 }
 
 /// The program of the server with this number.
-pub(super) fn handlers(guestbook: &Guestbook, server: u8) -> Handlers {
+pub(super) fn handlers(guestbook: &Guestbook, server: u8, may_miss: bool) -> Handlers {
     let mut handlers = Handlers::default();
-    declare(handlers.namespace_mut("/"), guestbook, server);
-    declare(handlers.dynamic_mut(|name| name.starts_with("/side/")), guestbook, server);
+    declare(handlers.namespace_mut("/"), guestbook, server, may_miss);
+    declare(handlers.dynamic_mut(|name| name.starts_with("/side/")), guestbook, server, may_miss);
     handlers
 }
 
-fn declare(namespace: &mut Namespace, guestbook: &Guestbook, server: u8) {
+fn declare(namespace: &mut Namespace, guestbook: &Guestbook, server: u8, may_miss: bool) {
     let (came, went) = (guestbook.clone(), guestbook.clone());
     namespace.on_connect(move |socket| came.came(socket, server));
     namespace.on_disconnect(move |socket, reason| went.went(socket, reason.as_str()));
@@ -95,7 +103,7 @@ fn declare(namespace: &mut Namespace, guestbook: &Guestbook, server: u8) {
         let guestbook = guestbook.clone();
         namespace.on(kind.name(), move |socket, event| {
             guestbook.relays(kind, socket, event)?;
-            say(kind, socket, event)
+            if kind == Kind::Who { survey::ask(&guestbook, socket, event, may_miss) } else { say(kind, socket, event) }
         });
     }
     namespace.on("join", |socket, event| -> Outcome {
@@ -116,7 +124,7 @@ fn say(kind: Kind, socket: &Socket, event: &Event) -> Outcome {
         Kind::Room => socket.to("room").relay(event)?,
         Kind::Except => socket.except("room").relay(event)?,
         Kind::Echo => socket.emit(event.name(), event.arguments().clone())?,
-        Kind::Ask => event.ack(event.arguments().clone())?,
+        Kind::Ask | Kind::Who => event.ack(event.arguments().clone())?,
     }
     Ok(())
 }

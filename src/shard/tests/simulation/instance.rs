@@ -7,10 +7,10 @@ use std::time::Duration;
 use super::application::{Guestbook, handlers};
 use super::cluster::Threads;
 use super::invariants::Watched;
+use super::plan::Plan;
 use crate::app::Handle;
 use crate::cluster::redis::State;
 use crate::cluster::redis::simulated::Network;
-use crate::config::Config;
 use crate::shard::event_loop::turn::EventLoop;
 use crate::shard::kernel::listener::Listener;
 use crate::shard::kernel::poll::Poll;
@@ -26,12 +26,14 @@ pub(super) struct Instance {
     /// How much time a look at the clock takes in a turn.
     look: Duration,
     pub(super) threads: Threads,
+    pub(super) handle: Handle,
 }
 
 impl Instance {
     /// A server with this number; `network` leads to Redis.
-    pub(super) fn new(number: u8, shards: usize, config: Config, guestbook: &Guestbook, network: &Network) -> Self {
-        let (handlers, handle) = (handlers(guestbook, number), Handle::early());
+    pub(super) fn new(number: u8, plan: &Plan, guestbook: &Guestbook, network: &Network) -> Self {
+        let (shards, config) = (plan.shards, plan.config());
+        let (handlers, handle) = (handlers(guestbook, number, plan.may_miss()), Handle::early());
         let (cluster, threads) = Threads::join(&config, &handle, &handlers, network);
         let handlers = Arc::new(handlers);
         let polls: Vec<Poll> = (0..shards).map(|_| Poll::simulated(simulated::Poll::default())).collect();
@@ -56,13 +58,8 @@ impl Instance {
             let listener = Listener::Simulated(listener.clone());
             EventLoop::new(Arc::clone(&shared), callbacks, index, poll, inbox, listener, None).unwrap()
         });
-        Self { loops: loops.collect(), listeners, connections: 0, look: Duration::ZERO, threads }
-    }
-
-    /// From now on a look at the clock takes so much time in a turn.
-    pub(super) const fn make_looks_take(mut self, time: Duration) -> Self {
-        self.look = time;
-        self
+        let look = Duration::from_micros(plan.look.unwrap_or(0));
+        Self { loops: loops.collect(), listeners, connections: 0, look, threads, handle }
     }
 
     pub(super) fn shards(&self) -> usize {

@@ -22,6 +22,7 @@ mod reckoning;
 mod redis;
 mod regressions;
 mod shrinking;
+mod survey;
 mod world;
 
 use self::failure::live;

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::cluster;
 use crate::chance::simulated::Random;
-use crate::config::{Config, Limits};
+use crate::config::{Config, Limits, Recovery};
 
 /// What a seed's history is like. A field that is an `Option` or a `bool` is a kind of trouble, and is none at `null` or `false`.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -40,8 +40,21 @@ pub(super) struct Plan {
     pub(super) look: Option<u64>,
     /// How often time goes on to the next timer while nobody speaks, once all has been said.
     pub(super) quiet: Option<u64>,
-    /// Milliseconds between heartbeats.
+    /// Milliseconds between a pong and the next ping, and for the pong.
     pub(super) ping_interval: u64,
+    pub(super) ping_timeout: u64,
+    /// Whether some pongs are late or missing.
+    pub(super) late_pongs: bool,
+    /// Whether at the end everybody falls silent, instead of leaving.
+    pub(super) silent_end: bool,
+    /// Milliseconds that a lost client may be away and still come back as what it was, if that is possible at all.
+    pub(super) recovery: Option<u64>,
+    /// Whether some sayings have binary attachments.
+    pub(super) attachments: bool,
+    /// Some sayings have a text of less than so many bytes.
+    pub(super) long_texts: Option<u64>,
+    /// Bytes of the longest body and message.
+    pub(super) max_payload: usize,
 }
 
 impl Plan {
@@ -62,7 +75,14 @@ impl Plan {
             narrow: random.once_in(2).then(|| 1 + random.below(3) as usize),
             look: random.once_in(3).then(|| 100 + random.below(900)),
             quiet: random.once_in(2).then(|| random.below(600)),
-            ping_interval: [50, 1000, 25_000, 25_000][random.below(4) as usize],
+            ping_interval: [300, 2000, 25_000][random.below(3) as usize],
+            ping_timeout: [500, 3000, 20_000][random.below(3) as usize],
+            late_pongs: random.once_in(3),
+            silent_end: random.once_in(2),
+            recovery: random.once_in(2).then(|| [1000, 10_000, 120_000][random.below(3) as usize]),
+            attachments: random.once_in(2),
+            long_texts: random.once_in(3).then_some(1500),
+            max_payload: [2000, 1_000_000][random.below(2) as usize],
         }
     }
 
@@ -88,10 +108,26 @@ impl Plan {
             path: "/socket.io/".to_owned(),
             upgrade_timeout: Duration::from_millis(self.upgrade_timeout),
             ping_interval: Duration::from_millis(self.ping_interval),
+            ping_timeout: Duration::from_millis(self.ping_timeout),
+            max_http_buffer_size: self.max_payload,
+            recovery: self.recovery.map(|away| Recovery {
+                max_disconnection_duration: Duration::from_millis(away),
+                ..Recovery::default()
+            }),
             limits,
             redis,
             ..Config::default()
         }
+    }
+}
+
+impl Plan {
+    /// How long a session may last after its client fell silent. Its pong is waited for three times more if something shows that
+    /// the ping may be under way, or that the client takes bytes; who is not read because it does not take what waits for it
+    /// is cut off for that instead.
+    pub(super) fn silence(&self) -> Duration {
+        let stall = Limits::default().write_stall * 2;
+        Duration::from_millis(self.ping_interval + 4 * self.ping_timeout) + stall
     }
 }
 

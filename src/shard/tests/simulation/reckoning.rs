@@ -16,21 +16,22 @@ pub(super) fn unheard(people: &[Person], guestbook: &Guestbook, forgiven: &Relay
 }
 
 fn unheard_by(person: &Person, socket: &Socket, entries: &Entries, forgiven: &Relayed) -> Option<String> {
-    let visit = entries.visits.get(&socket.tag)?;
+    let (first, tag) = (socket.tags[0], socket.tag());
+    let (begun, visit) = (entries.visits.get(&first)?, entries.visits.get(&tag)?);
+    assert_eq!(visit.first, first, "the data of {tag}, which was {:?}", socket.tags);
     entries.relayed.iter().find_map(|((kind, sender), passed_on)| {
-        let from = entries.visits.get(sender).filter(|from| from.namespace == visit.namespace)?;
+        let from = entries.visits.get(sender).filter(|from| from.namespace == begun.namespace)?;
         let is_own = Person::of_tag(*sender) == person.number;
-        let begin = match kind {
+        let is_elsewhere = from.server != visit.server;
+        let due = match kind {
             Kind::All if is_own => return None,
-            Kind::All if from.server != visit.server && is_forgiven(forgiven, (*kind, *sender), *passed_on) => {
-                return None;
-            }
-            Kind::All => first_due(visit, (*kind, *sender)),
-            Kind::Echo if *sender == socket.tag => 0,
+            Kind::All if is_elsewhere && is_forgiven(forgiven, (*kind, *sender), *passed_on) => return None,
+            Kind::All => first_due(begun, (*kind, *sender)),
+            Kind::Echo if socket.tags.contains(sender) => 0,
             _ => return None,
         };
-        let heard = socket.next_of(*kind, *sender).unwrap_or(begin);
-        let what = || format!("{} has heard {heard} of {passed_on} of {sender} ({kind:?}), {from:?}", socket.tag);
+        let heard = socket.next_of(*kind, *sender).unwrap_or(due);
+        let what = || format!("{tag} has heard {heard} of {passed_on} of {sender} ({kind:?}), {from:?}");
         (heard < *passed_on).then(what)
     })
 }

@@ -10,11 +10,15 @@ use super::journal::{self, tell};
 use super::network::{Balancer, Network};
 use super::plan::Plan;
 use super::reckoning;
+use super::survey;
 use crate::chance::simulated::{Random, Seeded, seed};
 use crate::clock::simulated::{Stopped, advance, stop};
 
 /// The longest time that passes at once.
 const LONGEST: Duration = Duration::from_secs(30);
+
+/// When the last session has ended, everything else ends within this time.
+const REST: Duration = Duration::from_secs(200);
 
 /// What a history was.
 #[derive(Debug, Clone, Copy, Default)]
@@ -48,10 +52,7 @@ impl World {
         let (time, chance) = (stop(), seed(number));
         let guestbook = Guestbook::default();
         let cluster = Cluster::new();
-        let look = Duration::from_micros(plan.look.unwrap_or(0));
-        let instance = |number| {
-            Instance::new(number as u8, plan.shards, plan.config(), &guestbook, &cluster.network).make_looks_take(look)
-        };
+        let instance = |number| Instance::new(number as u8, &plan, &guestbook, &cluster.network);
         let instances = (0..plan.instances).map(instance).collect();
         Self {
             random: Random::new(number),
@@ -71,17 +72,30 @@ impl World {
 
     /// Lives through the history, and checks its end.
     pub(super) fn run(mut self) -> Lived {
+        self.have_the_servers_meet();
         for _ in 0..self.plan.steps {
             self.begin_step();
             self.step();
         }
+        // Clients whose pongs are late have times of their own.
+        let quiet = self.plan.quiet.filter(|_| !self.plan.late_pongs);
         self.settle();
-        self.be_quiet();
+        self.be_quiet(quiet.unwrap_or(0));
         self.exchange_last_words();
         self.say_farewell();
+        assert!(self.guestbook.entries().survey.is_done(), "a question was not answered");
         self.check_nothing_is_left();
         reckoning::check_visits(&self.people, &self.guestbook);
         self.lived
+    }
+
+    /// All servers connect to Redis, and count each other: only a server that was counted can be missed.
+    fn have_the_servers_meet(&mut self) {
+        self.come_to_rest();
+        for instance in self.instances.iter().filter(|_| self.plan.is_cluster()) {
+            survey::ask_of(&self.guestbook, &instance.handle, "/", true, || {});
+        }
+        self.come_to_rest();
     }
 
     fn begin_step(&mut self) {
@@ -161,6 +175,7 @@ impl World {
         let due = self.instances.iter().filter_map(Instance::sleeps_for).min();
         let by = match due {
             Some(due) if self.random.once_in(8) => due.min(Duration::from_secs(1)),
+            Some(due) if self.random.once_in(64) => due.min(Duration::from_secs(30)),
             _ => few,
         };
         tell(|| format!("{} ms pass", by.as_millis()));
@@ -182,7 +197,7 @@ impl World {
 
     fn have_somebody_speak(&mut self) {
         let Some(index) = self.some_person() else { return };
-        self.people[index].speak(&mut self.random);
+        self.people[index].speak(&self.plan, &mut self.random);
     }
 
     fn break_some_connection(&mut self) {
@@ -201,14 +216,15 @@ impl World {
 
     /// Nothing happens to anybody any more.
     fn settle(&mut self) {
+        self.plan.late_pongs = false;
         self.people.iter_mut().for_each(Person::find_the_dead_links);
         self.cluster.recover();
         self.come_to_rest();
     }
 
-    /// Nobody speaks for a while. Time goes from timer to timer, heartbeats come and are answered.
-    fn be_quiet(&mut self) {
-        for _ in 0..self.plan.quiet.unwrap_or(0) {
+    /// Nobody speaks while time goes on to the servers' next timer, so many times: heartbeats come and are answered.
+    fn be_quiet(&mut self, times: u64) {
+        for _ in 0..times {
             let due = self.instances.iter().filter_map(Instance::sleeps_for).min();
             self.pass(due.unwrap_or(LONGEST).clamp(Duration::from_millis(1), LONGEST));
             self.come_to_rest();
@@ -249,22 +265,39 @@ impl World {
     /// Whether nothing is on its way, and everybody is where it wants to be.
     fn is_at_rest(&self) -> bool {
         let is_joined = self.instances.iter().all(Instance::is_in_its_cluster);
-        is_joined && self.cluster.is_idle() && self.people.iter().all(Person::is_quiet)
+        is_joined
+            && self.guestbook.entries().survey.is_done()
+            && self.cluster.is_idle()
+            && self.people.iter().all(Person::is_quiet)
     }
 
     fn unheard(&self) -> Option<String> {
         reckoning::unheard(&self.people, &self.guestbook, &self.forgiven)
     }
 
-    /// Everybody goes; what the server keeps time for comes to its end.
+    /// Everybody goes, or falls silent; what the server keeps time for comes to its end.
     fn say_farewell(&mut self) {
-        self.people.iter_mut().for_each(Person::quit);
-        for _ in 0..200 {
+        let is_silent = self.plan.silent_end;
+        self.people.iter_mut().for_each(if is_silent { Person::fall_silent } else { Person::quit });
+        let silence = if is_silent { self.plan.silence() } else { Duration::ZERO };
+        self.let_pass(silence);
+        let has_sessions = self.instances.iter().any(Instance::has_sessions);
+        assert!(!is_silent || !has_sessions, "{silence:?} after the last sign of life there are sessions");
+        self.let_pass(REST);
+    }
+
+    /// So much time passes, from timer to timer.
+    fn let_pass(&mut self, mut time: Duration) {
+        while !time.is_zero() {
             self.begin_step();
             self.cluster.move_all();
             self.instances.iter_mut().for_each(Instance::turn_all);
-            self.pass(Duration::from_secs(1));
+            let due = self.instances.iter().filter_map(Instance::sleeps_for).min().unwrap_or(time);
+            let by = due.max(Duration::from_millis(1)).min(time);
+            self.pass(by);
+            time -= by;
         }
+        self.instances.iter_mut().for_each(Instance::turn_all);
     }
 
     fn check_nothing_is_left(&self) {

@@ -7,9 +7,6 @@ use std::time::{Duration, Instant};
 use crate::clock;
 use crate::shard::kernel::simulated::Socket;
 
-/// What a peer must take within the server's patience, unless less waits for it.
-const PROGRESS: usize = 4096;
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Whole,
@@ -27,15 +24,13 @@ pub(in super::super) struct Link {
     /// What has come of the server, and was not understood yet.
     pub(super) received: Vec<u8>,
     state: State,
-    /// Since when something waits to be carried up, and down.
-    waits: [Option<Instant>; 2],
-    /// What was carried down since then.
-    progress: usize,
+    /// Since when something has been on its way up, and down.
+    under_way: [Option<Instant>; 2],
 }
 
 impl Link {
     pub(in super::super) const fn new(socket: Socket) -> Self {
-        Self { socket, up: VecDeque::new(), received: Vec::new(), state: State::Whole, waits: [None; 2], progress: 0 }
+        Self { socket, up: VecDeque::new(), received: Vec::new(), state: State::Whole, under_way: [None; 2] }
     }
 
     pub(super) fn send(&mut self, bytes: impl AsRef<[u8]>) {
@@ -50,7 +45,6 @@ impl Link {
         let bytes: Vec<u8> = self.up.drain(..most.min(self.up.len())).collect();
         if !bytes.is_empty() {
             self.socket.comes(&bytes);
-            self.waits[0] = None;
         }
     }
 
@@ -63,21 +57,17 @@ impl Link {
         self.received.extend_from_slice(&sent);
         if !sent.is_empty() {
             self.socket.make_room(sent.len());
-            self.progress += sent.len();
-            if self.progress >= PROGRESS || self.socket.unacknowledged() == 0 {
-                (self.waits[1], self.progress) = (None, 0);
-            }
         }
     }
 
-    /// Notes what waits now. Gives how long something has waited to be carried, either way; `None` if nothing does.
-    pub(super) fn waits(&mut self) -> Option<Duration> {
+    /// Notes what is on its way, once the client has acted. Gives for how long something has been; `None` if nothing is.
+    pub(super) fn under_way(&mut self) -> Option<Duration> {
         let now = clock::now();
-        let waiting = [!self.up.is_empty(), self.socket.unacknowledged() > 0];
-        for (since, is_waiting) in self.waits.iter_mut().zip(waiting) {
-            *since = is_waiting.then(|| since.unwrap_or(now));
+        let down = self.socket.unacknowledged() > 0 || !self.received.is_empty();
+        for (since, is_under_way) in self.under_way.iter_mut().zip([!self.up.is_empty(), down]) {
+            *since = is_under_way.then(|| since.unwrap_or(now));
         }
-        self.waits.iter().flatten().map(|since| now - *since).max()
+        self.under_way.iter().flatten().map(|since| now - *since).max()
     }
 
     /// The connection breaks.

@@ -82,6 +82,10 @@ impl Message {
         (message, count.parse().expect("a count"))
     }
 
+    pub(super) fn value(&self) -> Value {
+        serde_json::from_str(&self.data).unwrap_or_else(|error| panic!("{self:?}: {error}"))
+    }
+
     /// The list that an event or an acknowledgement carries.
     pub(super) fn list(&self) -> Vec<Value> {
         serde_json::from_str(&self.data).unwrap_or_else(|error| panic!("{self:?}: {error}"))

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::super::journal::tell;
 use super::super::network::Network;
+use super::super::plan::Plan;
 use super::excuses::Excuses;
 use super::link::Link;
 use super::message::Assembly;
@@ -75,9 +76,10 @@ impl Person {
         for packet in session.act(network) {
             let Some(message) = self.assembly.take(packet) else { continue };
             let socket = self.sockets.iter_mut().find(|socket| socket.namespace == message.namespace);
-            socket.unwrap_or_else(|| panic!("person {}: {message:?}", self.number)).take(&message);
+            socket.unwrap_or_else(|| panic!("person {}: {message:?}", self.number)).take(message);
         }
         if session.is_over() {
+            session.links_mut().for_each(Link::break_off);
             self.part();
         } else if session.is_open() {
             self.attempts = 0;
@@ -113,11 +115,10 @@ impl Person {
 
     /// Its session is over.
     fn part(&mut self) {
-        let Some(mut session) = self.session.take() else { return };
+        let Some(session) = self.session.take() else { return };
         tell(|| format!("{}: its session is over: {:?}", self.number, session.describe()));
-        session.links_mut().for_each(Link::break_off);
         for socket in self.sockets.iter_mut().filter(|socket| socket.phase != Phase::Out) {
-            let excuses = self.partings.entry(socket.tag).or_default();
+            let excuses = self.partings.entry(socket.tag()).or_default();
             excuses.add(&session.excuses);
             excuses.add(&socket.excuses);
             socket.part();
@@ -127,7 +128,7 @@ impl Person {
     }
 
     /// Says something, or changes its room, in one of the namespaces that it is in.
-    pub(in super::super) fn speak(&mut self, random: &mut Random) {
+    pub(in super::super) fn speak(&mut self, plan: &Plan, random: &mut Random) {
         let Some(session) = self.session.as_mut().filter(|session| session.is_open()) else { return };
         let place = random.below(self.sockets.len() as u64) as usize;
         let socket = &mut self.sockets[place];
@@ -139,11 +140,12 @@ impl Person {
             9..=12 => Kind::Room,
             13 | 14 => Kind::Except,
             15..=18 => Kind::Echo,
-            19..=21 => Kind::Ask,
+            19 => Kind::Who,
+            20 | 21 => Kind::Ask,
             22 => Kind::Volatile,
             _ => return session.send(socket.move_in_or_out().into_iter().flat_map(|message| message.packets())),
         };
-        session.send(socket.say(kind, Bulk::default()).packets());
+        session.send(socket.say(kind, some_bulk(plan, random)).packets());
     }
 
     /// Says something to everybody in each of its namespaces.
@@ -191,9 +193,31 @@ impl Person {
         self.part();
     }
 
+    /// Goes away for good, and nobody is told.
+    pub(in super::super) fn fall_silent(&mut self) {
+        if let Some(session) = &mut self.session {
+            session.lose(Link::die);
+        }
+        self.part();
+    }
+
     pub(in super::super) fn describe(&self) -> String {
         let session = self.session.as_ref().map(Session::describe);
         let sockets: Vec<_> = self.sockets.iter().map(Socket::describe).collect();
         format!("person {}: {sockets:?}, {session:?}", self.number)
     }
+}
+
+/// Mostly none.
+fn some_bulk(plan: &Plan, random: &mut Random) -> Bulk {
+    let mut bulk = Bulk::default();
+    if plan.attachments && random.once_in(3) {
+        bulk.attachments = 1 + random.below(4);
+    }
+    if let Some(most) = plan.long_texts
+        && random.once_in(4)
+    {
+        bulk.text = random.below(most) as usize;
+    }
+    bulk
 }

@@ -34,7 +34,7 @@ impl Polling {
     }
 
     /// Fetches, if it does not already. A connection that the server has closed meanwhile is replaced.
-    pub(super) fn fetch(&mut self, target: &str, home: usize, network: &mut Network<'_>) {
+    pub(super) fn fetch(&mut self, target: impl Fn() -> String, home: usize, network: &mut Network<'_>) {
         if self.is_fetching {
             return;
         }
@@ -42,7 +42,7 @@ impl Polling {
             let Some(link) = network.connect(home) else { return };
             self.gets = link;
         }
-        self.gets.send(http::get(target));
+        self.gets.send(http::get(&target()));
         self.is_fetching = true;
     }
 
@@ -67,7 +67,7 @@ impl Polling {
         &mut self,
         packets: &mut VecDeque<Packet>,
         most: usize,
-        target: &str,
+        target: impl Fn() -> String,
         home: usize,
         network: &mut Network<'_>,
     ) {
@@ -78,7 +78,7 @@ impl Polling {
             self.posts = network.connect(home);
         }
         let Some(posts) = &mut self.posts else { return };
-        posts.send(http::post(target, &packet::payload(packets, most)));
+        posts.send(http::post(&target(), &packet::payload(packets, most)));
         self.is_posting = true;
     }
 

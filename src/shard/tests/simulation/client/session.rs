@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use super::super::journal::tell;
 use super::super::network::Network;
 use super::excuses::Excuses;
 use super::http;
@@ -71,6 +72,8 @@ pub(super) struct Session {
     packets: VecDeque<Packet>,
     /// When the last ping came, or the session was opened.
     pinged: Instant,
+    /// When it answers the ping.
+    pong_at: Option<Instant>,
     end: Option<End>,
     upgrade: Option<Upgrade>,
     /// Whether an upgrade has failed for no known reason, and whether the session has gone on since.
@@ -98,6 +101,7 @@ impl Session {
             open: None,
             packets: VecDeque::new(),
             pinged: clock::now(),
+            pong_at: None,
             end: None,
             upgrade: None,
             suspicion: Suspicion::None,
@@ -144,12 +148,12 @@ impl Session {
 
     /// Does what its links have brought, and sends what is to be sent. Gives the messages that have come.
     pub(super) fn act(&mut self, network: &mut Network<'_>) -> Vec<Packet> {
-        self.find_excuses();
         let packets = match self.transport {
             Transport::Polling(_) => self.fetch(),
             Transport::WebSocket(..) => self.read(),
         };
-        let messages = packets.into_iter().filter_map(|packet| self.packet(packet)).collect();
+        let messages = packets.into_iter().filter_map(|packet| self.packet(packet, network)).collect();
+        self.find_excuses();
         self.give_up_after_silence();
         if self.end.is_none() {
             self.go_on_with_upgrade(network);
@@ -158,10 +162,10 @@ impl Session {
         messages
     }
 
-    /// Where something waits on its way for long, the server may take the client for dead.
+    /// Where something is on its way for long, the server may take the client for dead.
     fn find_excuses(&mut self) {
         let patience = self.open.as_ref().map_or(Duration::from_secs(5), |open| open.ping_timeout) / 3;
-        let longest = self.links_mut().map(Link::waits).max().flatten();
+        let longest = self.links_mut().map(Link::under_way).max().flatten();
         if longest.is_some_and(|longest| longest >= patience) {
             self.excuses.silent();
             self.excuses.lost();
@@ -221,20 +225,35 @@ impl Session {
     }
 
     /// Acts on a packet. Gives the message, if it is one.
-    fn packet(&mut self, packet: Packet) -> Option<Packet> {
+    fn packet(&mut self, packet: Packet, network: &mut Network<'_>) -> Option<Packet> {
         let Packet::Text(text) = packet else { return Some(packet) };
         match text.split_at(1) {
             ("0", open) => self.opened(open),
             ("1", _) => self.end = Some(End::Closed),
             ("2", _) => {
                 self.pinged = clock::now();
-                self.packets.push_back(Packet::text("3"));
+                self.pong_at = Some(self.pinged + self.delay_of_pong(network));
             }
             ("4", message) => return Some(Packet::text(message)),
             ("6", _) => {}
             other => panic!("a packet {other:?}"),
         }
         None
+    }
+
+    /// How late it answers a ping: some pongs come so late that the server may give up waiting, and some never.
+    fn delay_of_pong(&mut self, network: &mut Network<'_>) -> Duration {
+        let timeout = network.plan.ping_timeout;
+        let delay = match network.random.below(8) {
+            _ if !network.plan.late_pongs => 0,
+            0 => timeout * 100,
+            1 | 2 => network.random.below(2 * timeout),
+            _ => 0,
+        };
+        if delay >= timeout / 3 {
+            self.excuses.silent();
+        }
+        Duration::from_millis(delay)
     }
 
     fn opened(&mut self, open: &str) {
@@ -255,23 +274,19 @@ impl Session {
         let Some(open) = &self.open else { return };
         if self.end.is_none() && clock::now() - self.pinged >= open.ping_interval + open.ping_timeout {
             assert!(self.excuses.allow("ping timeout"), "the server does not ping: {}", self.describe());
+            self.excuses.lost();
             self.end = Some(End::GaveUp);
         }
-    }
-
-    fn target(&self) -> String {
-        let sid = self.open.as_ref().map(|open| open.sid.as_str()).unwrap_or_default();
-        format!("{PATH}polling&sid={sid}")
     }
 
     /// Tries to change from polling to WebSocket, and does it.
     fn go_on_with_upgrade(&mut self, network: &mut Network<'_>) {
         let (Transport::Polling(polling), Some(open)) = (&mut self.transport, &self.open) else { return };
-        let target = format!("{PATH}websocket&sid={}", open.sid);
+        let target = || format!("{PATH}websocket&sid={}", open.sid);
         let Some(upgrade) = &mut self.upgrade else {
             if network.plan.upgrades && open.offers_upgrade && network.random.once_in(30) {
                 let is_forgotten = network.random.once_in(8);
-                self.upgrade = network.connect(self.home).map(|link| Upgrade::begin(link, &target, is_forgotten));
+                self.upgrade = network.connect(self.home).map(|link| Upgrade::begin(link, &target(), is_forgotten));
             }
             return;
         };
@@ -279,7 +294,7 @@ impl Session {
             && network.random.once_in(30)
             && let Some(link) = network.connect(self.home)
         {
-            upgrade.meets(link, &target);
+            upgrade.meets(link, &target());
         }
         let may_fail = upgrade.may_fail(Duration::from_millis(network.plan.upgrade_timeout));
         match upgrade.act(polling.is_paused()) {
@@ -293,16 +308,20 @@ impl Session {
                 self.transport = Transport::WebSocket(self.upgrade.take().expect("an upgrade").finish(), true);
             }
             Step::Failed => {
+                tell(|| format!("an upgrade fails, and may: {may_fail}; {}", upgrade.describe()));
                 if !may_fail && !self.excuses.allow("transport close") {
                     self.suspicion = Suspicion::Failed;
                 }
+                upgrade.links_mut().for_each(Link::end);
                 self.upgrade = None;
             }
         }
     }
 
     fn flush(&mut self, network: &mut Network<'_>) {
-        let target = self.target();
+        if self.pong_at.take_if(|at| *at <= clock::now()).is_some() {
+            self.packets.push_back(Packet::text("3"));
+        }
         let Some(open) = &self.open else { return };
         if self.upgrade.as_ref().is_some_and(Upgrade::pauses) {
             return;
@@ -315,8 +334,9 @@ impl Session {
         }
         match &mut self.transport {
             Transport::Polling(polling) => {
-                polling.fetch(&target, self.home, network);
-                polling.post(&mut self.packets, open.max_payload, &target, self.home, network);
+                let target = || format!("{PATH}polling&sid={}", open.sid);
+                polling.fetch(target, self.home, network);
+                polling.post(&mut self.packets, open.max_payload, target, self.home, network);
             }
             Transport::WebSocket(link, _) => {
                 mem::take(&mut self.packets).iter().for_each(|packet| link.send(websocket::frame(packet)));

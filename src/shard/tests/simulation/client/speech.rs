@@ -17,11 +17,13 @@ pub(in super::super) enum Kind {
     Echo,
     /// The server: a question, which it answers with the same words.
     Ask,
+    /// The server: who is here? It answers with the same words, once it knows.
+    Who,
 }
 
 impl Kind {
-    pub(in super::super) const ALL: [Self; 6] =
-        [Self::All, Self::Volatile, Self::Room, Self::Except, Self::Echo, Self::Ask];
+    pub(in super::super) const ALL: [Self; 7] =
+        [Self::All, Self::Volatile, Self::Room, Self::Except, Self::Echo, Self::Ask, Self::Who];
 
     pub(in super::super) const fn name(self) -> &'static str {
         match self {
@@ -31,6 +33,7 @@ impl Kind {
             Self::Except => "except",
             Self::Echo => "echo",
             Self::Ask => "ask",
+            Self::Who => "who",
         }
     }
 

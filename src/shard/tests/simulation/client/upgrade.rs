@@ -111,6 +111,10 @@ impl Upgrade {
         Step::Goes
     }
 
+    pub(super) fn describe(&self) -> String {
+        format!("{:?} after {:?} on the way, {}", self.stage, self.delayed, self.link.describe())
+    }
+
     /// Gives up all but the WebSocket, on which the session goes on.
     pub(super) fn finish(mut self) -> Link {
         if let Some(rival) = &mut self.rival {
