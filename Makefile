@@ -10,7 +10,7 @@ test-node: export KINGLET_EXAMPLES ?= $(TARGET)/debug/examples
 
 heading = @printf '\n=== %s ===\n' '$(1)'
 
-.PHONY: test test-rust test-perf test-node test-cluster test-python test-image test-stacktape setup servers check doc simulate
+.PHONY: test test-rust test-perf test-node test-cluster test-python test-image test-stacktape setup servers check doc simulate mutations
 .NOTPARALLEL:
 
 test: test-rust test-node test-cluster test-python test-image test-stacktape test-perf
@@ -57,6 +57,10 @@ servers:
 simulate: export SECONDS := $(or $(SECONDS),$(if $(SEEDS)$(SEED),,60))
 simulate:
 	cargo test --profile simulation --lib simulation::whatever -- --nocapture
+
+# Whether the simulation finds the faults of tests/mutations, which takes some 10 minutes.
+mutations:
+	tests/mutations/run.py
 
 check:
 	cargo fmt --all --check

@@ -33,6 +33,8 @@ pub(crate) mod simulated {
     thread_local! {
         /// When the simulation began, and how much time has passed in it.
         static TIME: Cell<Option<(Instant, Duration)>> = const { Cell::new(None) };
+        /// How much time a look at the clock takes.
+        static LOOK: Cell<Duration> = const { Cell::new(Duration::ZERO) };
     }
 
     /// From now on this thread's time stands still until it is [moved](advance), as long as the guard lives.
@@ -47,6 +49,7 @@ pub(crate) mod simulated {
     impl Drop for Stopped {
         fn drop(&mut self) {
             TIME.set(None);
+            LOOK.set(Duration::ZERO);
         }
     }
 
@@ -62,7 +65,16 @@ pub(crate) mod simulated {
         TIME.get().is_some()
     }
 
+    /// From now on each look at the clock takes so much of this thread's time, as if work was done between two looks.
+    pub(crate) fn make_looks_take(time: Duration) {
+        LOOK.set(time);
+    }
+
     pub(super) fn now() -> Option<Instant> {
+        let look = LOOK.get();
+        if !look.is_zero() {
+            advance(look);
+        }
         TIME.get().map(|(began, passed)| began + passed)
     }
 

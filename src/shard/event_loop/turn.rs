@@ -174,9 +174,9 @@ impl EventLoop {
         &self.shard
     }
 
-    /// Whether letters wait for it.
-    pub(in crate::shard) fn has_letters(&self) -> bool {
-        !self.inbox.is_empty()
+    /// How many letters wait for it.
+    pub(in crate::shard) fn letters(&self) -> usize {
+        self.inbox.len()
     }
 }
 

@@ -209,6 +209,12 @@ impl Inbox {
         self.receiver.is_empty()
     }
 
+    /// How many letters wait.
+    #[cfg(test)]
+    pub(in crate::shard) fn len(&self) -> usize {
+        self.receiver.len()
+    }
+
     /// Whether the letters that wait exceed the limit.
     pub(in crate::shard) fn is_full(&self) -> bool {
         self.state.is_full()

@@ -23,6 +23,8 @@ pub(super) struct Instance {
     loops: Vec<EventLoop>,
     listeners: Vec<simulated::Listener>,
     connections: usize,
+    /// How much time a look at the clock takes in a turn.
+    look: Duration,
     pub(super) threads: Threads,
     pub(super) handle: Handle,
 }
@@ -56,7 +58,8 @@ impl Instance {
             let listener = Listener::Simulated(listener.clone());
             EventLoop::new(Arc::clone(&shared), callbacks, index, poll, inbox, listener, None).unwrap()
         });
-        Self { loops: loops.collect(), listeners, connections: 0, threads, handle }
+        let look = Duration::from_micros(plan.look.unwrap_or(0));
+        Self { loops: loops.collect(), listeners, connections: 0, look, threads, handle }
     }
 
     pub(super) fn shards(&self) -> usize {
@@ -78,7 +81,7 @@ impl Instance {
     }
 
     pub(super) fn turn(&mut self, shard: usize) {
-        let watched = Watched::begin(&self.loops[shard]);
+        let watched = Watched::begin(&self.loops[shard], self.look);
         self.loops[shard].turn_once();
         watched.end(&self.loops[shard], &self.loops);
     }

@@ -34,6 +34,12 @@ pub(super) struct Plan {
     pub(super) instances: usize,
     /// Something happens to Redis once in so many steps, if it ever does.
     pub(super) redis_trouble: Option<u64>,
+    /// Connections that a turn accepts, and as many that a fan-out writes to, if these are few.
+    pub(super) narrow: Option<usize>,
+    /// Microseconds that pass in a turn between two looks at the clock.
+    pub(super) look: Option<u64>,
+    /// How often time goes on to the next timer while nobody speaks, once all has been said.
+    pub(super) quiet: Option<u64>,
     /// Milliseconds between a pong and the next ping, and for the pong.
     pub(super) ping_interval: u64,
     pub(super) ping_timeout: u64,
@@ -66,6 +72,9 @@ impl Plan {
             upgrade_timeout: [1000, 10_000][random.below(2) as usize],
             instances: [1, 1, 2, 4][random.below(4) as usize],
             redis_trouble: random.once_in(2).then(|| 50 + random.below(500)),
+            narrow: random.once_in(2).then(|| 1 + random.below(3) as usize),
+            look: random.once_in(3).then(|| 100 + random.below(900)),
+            quiet: random.once_in(2).then(|| random.below(600)),
             ping_interval: [300, 2000, 25_000][random.below(3) as usize],
             ping_timeout: [500, 3000, 20_000][random.below(3) as usize],
             late_pongs: random.once_in(3),
@@ -90,8 +99,11 @@ impl Plan {
     /// The settings of its servers.
     pub(super) fn config(&self) -> Config {
         let Self { hold_up, message_rate, .. } = *self;
-        let limits = Limits { hold_up, message_rate, ..Limits::default() };
         let redis = self.is_cluster().then(cluster::address);
+        let mut limits = Limits { hold_up, message_rate, ..Limits::default() };
+        if let Some(few) = self.narrow {
+            (limits.accepts_per_turn, limits.writes_per_turn) = (few, few);
+        }
         Config {
             path: "/socket.io/".to_owned(),
             upgrade_timeout: Duration::from_millis(self.upgrade_timeout),

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use foldhash::fast::FixedState;
+
 use crate::engineio::Millis;
 use crate::shard::event_loop::core::Core;
 use crate::shard::net::connection::{Connection, HttpState, ReadState, Role, Stage};
@@ -12,11 +14,11 @@ use crate::shard::store::timers::NEVER;
 const SLACK: u64 = 256;
 
 /// When each timer comes up first.
-struct Timers(HashMap<TimerKey, Millis>);
+struct Timers(HashMap<TimerKey, Millis, FixedState>);
 
 impl Timers {
     fn of(core: &Core) -> Self {
-        let mut first = HashMap::new();
+        let mut first = HashMap::default();
         for (at, key) in core.armed_timers() {
             first.entry(key).and_modify(|first: &mut Millis| *first = at.min(*first)).or_insert(at);
         }

@@ -10,23 +10,32 @@ mod queues;
 mod sums;
 mod wakes;
 
+use std::time::Duration;
+
+use crate::clock::simulated::make_looks_take;
 use crate::shard::event_loop::turn::EventLoop;
 
 /// A turn that is watched.
 pub(super) struct Watched {
     before: bounds::Done,
+    /// How much time a look at the clock takes in it.
+    look: Duration,
 }
 
 impl Watched {
-    /// A shard is about to turn.
-    pub(super) fn begin(event_loop: &EventLoop) -> Self {
-        Self { before: event_loop.shard().with(|core| bounds::Done::by(core)) }
+    /// A shard is about to turn, in which a look at the clock takes so much time.
+    pub(super) fn begin(event_loop: &EventLoop, look: Duration) -> Self {
+        let before = bounds::Done::by(event_loop);
+        make_looks_take(look);
+        Self { before, look }
     }
 
     /// It has turned; these are all shards of its server.
     pub(super) fn end(self, turned: &EventLoop, all: &[EventLoop]) {
+        make_looks_take(Duration::ZERO);
+        bounds::check_turn(&self.before, turned, self.look);
         turned.shard().with(|core| {
-            bounds::check(&self.before, core);
+            bounds::check(core);
             sums::check(core);
             queues::check(core);
             ledger::check(core);

@@ -1,0 +1,102 @@
+#!/usr/bin/env python3
+"""Makes each fault of this folder in a copy of the source, and looks how long the simulation takes to find it.
+
+Arguments name the faults that are tried; without any, all are. Their rows in the table of README.md are written anew. SECONDS
+bounds each search.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+COPY = ROOT / "target/mutations/source"
+# Not that of the source itself: cargo would take what it built of one for what it would build of the other.
+TARGET = ROOT / "target/mutations/target"
+SECONDS = os.environ.get("SECONDS", "60")
+FAILED = re.compile(r"seed (\d+) failed in step (\d+), at (\S+?): (.*)")
+TABLE = "| fault | found by seed | in step | after | as |\n|---|---|---|---|---|\n"
+
+
+def copy():
+    """Copies the source. Files that have not changed keep their times, so that cargo need not build everything again."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, check=True, capture_output=True
+    )
+    names = [name for name in listed.stdout.decode().split("\0") if name and (ROOT / name).is_file()]
+    for old in COPY.rglob("*.rs"):
+        if str(old.relative_to(COPY)) not in names:
+            old.unlink()
+    for name in names:
+        source, to = ROOT / name, COPY / name
+        to.parent.mkdir(parents=True, exist_ok=True)
+        if not to.exists() or to.read_bytes() != source.read_bytes():
+            shutil.copyfile(source, to)
+
+
+def build():
+    """Builds the simulation of the copy; gives its program."""
+    built = subprocess.run(
+        ["cargo", "test", "--lib", "--no-run"],
+        cwd=COPY,
+        env={**os.environ, "CARGO_TARGET_DIR": str(TARGET)},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    if built.returncode != 0:
+        sys.exit(built.stderr)
+    return COPY / re.findall(r"Executable .*\((.*)\)", built.stderr)[-1]
+
+
+def search(program):
+    """Runs seeds until one fails: gives the row of the table, without the fault."""
+    began = time.monotonic()
+    running = subprocess.Popen(
+        [program, "simulation::whatever", "--nocapture"],
+        cwd=COPY,
+        env={**os.environ, "SECONDS": SECONDS},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    for line in running.stdout:
+        if found := FAILED.search(line):
+            seed, step, place, message = found.groups()
+            running.kill()
+            message = message.replace("|", "\\|")
+            message = message if len(message) <= 90 else message[:90] + " …"
+            return f"| {seed} | {step} | {time.monotonic() - began:.1f} s | {message} |"
+    return f"| **not found** | | {SECONDS} s | |"
+
+
+def try_fault(patch):
+    """Makes a fault, searches it, and takes it back."""
+    subprocess.run(["git", "apply", "--unsafe-paths", f"--directory={COPY}", patch], cwd="/", check=True)
+    try:
+        row = search(build())
+    finally:
+        copy()
+    print(patch.stem, row, flush=True)
+    return row
+
+
+def main():
+    patches = sorted(HERE.glob("*.patch"))
+    faults = {patch: patch.read_text().splitlines()[0] for patch in patches}
+    readme = HERE / "README.md"
+    copy()
+    for patch in patches:
+        if not sys.argv[1:] or patch.stem in sys.argv[1:]:
+            row = try_fault(patch)
+            text, table = readme.read_text().split(TABLE)
+            rows = {line.split(" | ")[0].removeprefix("| "): f"{line}\n" for line in table.splitlines()}
+            rows[faults[patch]] = f"| {faults[patch]} {row}\n"
+            readme.write_text(text + TABLE + "".join(rows[fault] for fault in faults.values() if fault in rows))
+
+
+main()
