@@ -77,6 +77,7 @@ impl World {
         self.say_farewell();
         self.check_nothing_is_left();
         reckoning::check_visits(&self.people, &self.guestbook);
+        reckoning::check_questions(&self.people, &self.guestbook, self.plan.is_cluster());
         self.lived
     }
 
