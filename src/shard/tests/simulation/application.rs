@@ -1,20 +1,30 @@
 //! The program that the simulated servers run: it relays what clients say, and notes who came and went.
 
 use std::collections::BTreeMap;
+use std::panic::resume_unwind;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use serde_json::Value;
 
 use super::client::speech::Kind;
+use super::questions::Questions;
 use super::survey::{self, Survey};
 use crate::app::{Event, Handlers, Namespace, Socket};
+use crate::shard::Refusal;
+
+/// How long the server waits for answers.
+const ANSWER_TIME: Duration = Duration::from_secs(1);
 
 /// What a handler may fail with.
 pub(super) type Outcome = Result<(), Box<dyn std::error::Error>>;
 
 /// Where the program notes what happens.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Guestbook(Arc<Mutex<Entries>>);
+pub(super) struct Guestbook {
+    entries: Arc<Mutex<Entries>>,
+    pub(super) questions: Questions,
+}
 
 /// How many sayings of a kind of each socket were passed on.
 pub(super) type Relayed = BTreeMap<(Kind, u64), u64>;
@@ -47,7 +57,7 @@ pub(super) struct Visit {
 
 impl Guestbook {
     pub(super) fn entries(&self) -> MutexGuard<'_, Entries> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn came(&self, socket: &Socket, server: u8) {
@@ -113,6 +123,30 @@ fn declare(namespace: &mut Namespace, guestbook: &Guestbook, server: u8, may_mis
     namespace.on("leave", |socket, event| {
         socket.leave("room");
         event.ack(())
+    });
+    namespace.middleware(|socket| {
+        let auth: Option<Value> = socket.auth();
+        if auth.is_some_and(|auth| auth["is_welcome"] == true) { Ok(()) } else { Err(Refusal::new("not welcome")) }
+    });
+    namespace.on("out", |socket, _| socket.disconnect(false));
+    namespace.on("bye", |socket, _| socket.disconnect(true));
+    // Without a line on standard error.
+    namespace.on("panic", |_, _| -> Outcome { resume_unwind(Box::new("a handler panics")) });
+    ask(namespace, &guestbook.questions);
+}
+
+/// The server asks the client, or everybody else in the namespace.
+fn ask(namespace: &mut Namespace, questions: &Questions) {
+    let ours = questions.clone();
+    namespace.on("ask me", move |socket, _| {
+        let (number, questions) = (ours.begin(ANSWER_TIME), ours.clone());
+        socket.emit_with_ack("question", number, ANSWER_TIME, move |_, answer| questions.end(number, answer))
+    });
+    let ours = questions.clone();
+    namespace.on("ask all", move |socket, _| {
+        let (number, questions) = (ours.begin(ANSWER_TIME), ours.clone());
+        let end = move |answers| questions.end_of_all(number, answers);
+        socket.broadcast().emit_with_ack("question", number, ANSWER_TIME, end)
     });
 }
 

@@ -18,6 +18,7 @@ mod invariants;
 mod journal;
 mod network;
 mod plan;
+mod questions;
 mod reckoning;
 mod redis;
 mod regressions;

@@ -53,6 +53,14 @@ pub(super) struct Plan {
     pub(super) attachments: bool,
     /// Some sayings have a text of less than so many bytes.
     pub(super) long_texts: Option<u64>,
+    /// Whether the server asks clients questions.
+    pub(super) questions: bool,
+    /// Whether clients leave their namespaces, or have the program let them go.
+    pub(super) partings: bool,
+    /// Whether the program refuses some sockets.
+    pub(super) refusals: bool,
+    /// Whether some handlers panic.
+    pub(super) panics: bool,
     /// Bytes of the longest body and message.
     pub(super) max_payload: usize,
 }
@@ -82,6 +90,10 @@ impl Plan {
             recovery: random.once_in(2).then(|| [1000, 10_000, 120_000][random.below(3) as usize]),
             attachments: random.once_in(2),
             long_texts: random.once_in(3).then_some(1500),
+            questions: random.once_in(2),
+            partings: random.once_in(2),
+            refusals: random.once_in(4),
+            panics: random.once_in(4),
             max_payload: [2000, 1_000_000][random.below(2) as usize],
         }
     }

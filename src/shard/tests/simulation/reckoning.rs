@@ -55,6 +55,12 @@ pub(super) fn check_visits(people: &[Person], guestbook: &Guestbook) {
     }
 }
 
+/// Each question of the servers has ended as it must.
+pub(super) fn check_questions(people: &[Person], guestbook: &Guestbook, is_cluster: bool) {
+    let sockets = people.iter().flat_map(Person::sockets);
+    guestbook.questions.check(&sockets.flat_map(|socket| socket.got.clone()).collect(), is_cluster);
+}
+
 /// The program has found nothing wrong.
 pub(super) fn check_complaints(guestbook: &Guestbook) {
     assert!(guestbook.entries().complaints.is_empty(), "{:?}", guestbook.entries().complaints);

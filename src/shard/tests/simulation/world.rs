@@ -86,6 +86,7 @@ impl World {
         assert!(self.guestbook.entries().survey.is_done(), "a question was not answered");
         self.check_nothing_is_left();
         reckoning::check_visits(&self.people, &self.guestbook);
+        reckoning::check_questions(&self.people, &self.guestbook, self.plan.is_cluster());
         self.people.clear();
         self.have_the_servers_part();
         self.lived
@@ -313,8 +314,8 @@ impl World {
     fn let_pass(&mut self, mut time: Duration) {
         while !time.is_zero() {
             self.begin_step();
-            self.have_the_servers_exchange();
             self.instances.iter_mut().for_each(Instance::turn_all);
+            self.have_the_servers_exchange();
             let due = self.instances.iter().filter_map(Instance::sleeps_for).min().unwrap_or(time);
             let by = due.max(Duration::from_millis(1)).min(time);
             self.pass(by);

@@ -17,6 +17,21 @@ impl Excuses {
         self.0.insert("ping timeout");
     }
 
+    /// The client left the namespace.
+    pub(super) fn left(&mut self) {
+        self.0.insert("client namespace disconnect");
+    }
+
+    /// The client asked the program to let it go.
+    pub(super) fn let_go(&mut self) {
+        self.0.insert("server namespace disconnect");
+    }
+
+    /// The client may say something where the program has let it go, before it knows: that is out of place.
+    pub(super) fn out_of_place(&mut self) {
+        self.0.extend(["forced close", "forced server close"]);
+    }
+
     pub(super) fn add(&mut self, other: &Self) {
         self.0.extend(&other.0);
     }

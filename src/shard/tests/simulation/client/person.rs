@@ -8,7 +8,7 @@ use super::super::network::Network;
 use super::super::plan::Plan;
 use super::excuses::Excuses;
 use super::link::Link;
-use super::message::Assembly;
+use super::message::{Assembly, Message};
 use super::session::{Session, Way};
 use super::socket::{Phase, Socket};
 use super::speech::{Bulk, Kind};
@@ -32,7 +32,9 @@ pub(in super::super) struct Person {
     /// When it tries to come back, and how often it has tried in vain.
     back_at: Instant,
     attempts: u32,
-    tags: u64,
+    joins: u64,
+    /// The tags that its sockets have had in this session.
+    tags: Vec<u64>,
     /// What the server may say of each of its sockets that are gone.
     pub(in super::super) partings: BTreeMap<u64, Excuses>,
 }
@@ -47,7 +49,8 @@ impl Person {
             sockets: namespaces.iter().map(|name| Socket::new(name, may_miss)).collect(),
             back_at: clock::now(),
             attempts: 0,
-            tags: 0,
+            joins: 0,
+            tags: Vec::new(),
             partings: BTreeMap::new(),
         }
     }
@@ -76,14 +79,16 @@ impl Person {
         for packet in session.act(network) {
             let Some(message) = self.assembly.take(packet) else { continue };
             let socket = self.sockets.iter_mut().find(|socket| socket.namespace == message.namespace);
-            socket.unwrap_or_else(|| panic!("person {}: {message:?}", self.number)).take(message);
+            let socket = socket.unwrap_or_else(|| panic!("person {}: {message:?}", self.number));
+            let answer = socket.take(message, !network.random.once_in(5));
+            session.send(answer.into_iter().flat_map(Message::packets));
         }
         if session.is_over() {
             session.links_mut().for_each(Link::break_off);
             self.part();
         } else if session.is_open() {
             self.attempts = 0;
-            self.join();
+            self.join(network);
         }
     }
 
@@ -105,23 +110,27 @@ impl Person {
     }
 
     /// Joins the namespaces that it is not in.
-    fn join(&mut self) {
+    fn join(&mut self, network: &mut Network<'_>) {
         let Some(session) = &mut self.session else { return };
         for socket in self.sockets.iter_mut().filter(|socket| socket.phase == Phase::Out) {
-            self.tags += 1;
-            session.send(socket.join(self.number * TAGS + self.tags).packets());
+            self.joins += 1;
+            self.tags.push(self.number * TAGS + self.joins);
+            self.partings.entry(socket.tag()).or_default().add(&socket.excuses);
+            let is_welcome = !(network.plan.refusals && network.random.once_in(4));
+            session.send(socket.join(self.number * TAGS + self.joins, is_welcome).packets());
         }
     }
 
     /// Its session is over.
     fn part(&mut self) {
         let Some(session) = self.session.take() else { return };
-        tell(|| format!("{}: its session is over: {:?}", self.number, session.describe()));
-        for socket in self.sockets.iter_mut().filter(|socket| socket.phase != Phase::Out) {
-            let excuses = self.partings.entry(socket.tag()).or_default();
-            excuses.add(&session.excuses);
-            excuses.add(&socket.excuses);
+        tell(|| format!("{}: its session is over: {}", self.number, session.describe()));
+        for socket in &mut self.sockets {
+            self.partings.entry(socket.tag()).or_default().add(&socket.excuses);
             socket.part();
+        }
+        for tag in self.tags.drain(..) {
+            self.partings.entry(tag).or_default().add(&session.excuses);
         }
         self.assembly = Assembly::default();
         self.come_later();
@@ -135,7 +144,7 @@ impl Person {
         if socket.phase != Phase::Joined {
             return;
         }
-        let kind = match random.below(26) {
+        let kind = match random.below(30) {
             0..=8 => Kind::All,
             9..=12 => Kind::Room,
             13 | 14 => Kind::Except,
@@ -143,7 +152,27 @@ impl Person {
             19 => Kind::Who,
             20 | 21 => Kind::Ask,
             22 => Kind::Volatile,
-            _ => return session.send(socket.move_in_or_out().into_iter().flat_map(|message| message.packets())),
+            23 if plan.partings => {
+                let message = match random.below(3) {
+                    0 => socket.leave(),
+                    1 => {
+                        session.excuses.out_of_place();
+                        socket.excuses.let_go();
+                        socket.ask_for("out")
+                    }
+                    _ => {
+                        self.sockets.iter_mut().for_each(|socket| socket.excuses.let_go());
+                        self.sockets[place].ask_for("bye")
+                    }
+                };
+                return session.send(message.packets());
+            }
+            24 | 25 if plan.questions => {
+                let event = if random.once_in(2) { "ask me" } else { "ask all" };
+                return session.send(socket.ask_for(event).packets());
+            }
+            26 if plan.panics => return session.send(socket.ask_for("panic").packets()),
+            _ => return session.send(socket.move_in_or_out().into_iter().flat_map(Message::packets)),
         };
         session.send(socket.say(kind, some_bulk(plan, random)).packets());
     }

@@ -1,9 +1,11 @@
 //! A client's socket in one namespace: its way in, its way back after a loss, and what it says and hears.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::mem;
 
 use serde_json::{Value, json};
 
+use super::super::questions::Got;
 use super::excuses::Excuses;
 use super::hearing::{Hearing, Place};
 use super::message::{self, Message};
@@ -46,6 +48,12 @@ pub(in super::super) struct Socket {
     offset: Option<String>,
     /// What came after the CONNECT and before its answer.
     early: Vec<Message>,
+    /// Questions of the server that came to it, with its tag, and whether it has answered.
+    pub(in super::super) got: Got,
+    /// Whether the program is to let it in.
+    is_welcome: bool,
+    /// Whether it has left, so that what comes is for the one it was before.
+    has_left: bool,
     /// Besides those of its session.
     pub(super) excuses: Excuses,
 }
@@ -63,6 +71,9 @@ impl Socket {
             pid: None,
             offset: None,
             early: Vec::new(),
+            got: Got::new(),
+            is_welcome: true,
+            has_left: false,
             excuses: Excuses::default(),
         }
     }
@@ -72,9 +83,10 @@ impl Socket {
         self.tags.last().copied().unwrap_or_default()
     }
 
-    /// Asks to join under a new tag, and to be what it was if it can be.
-    pub(super) fn join(&mut self, tag: u64) -> Message {
-        let mut auth = json!({ "tag": tag });
+    /// Asks to join under a new tag, and to be what it was if it can be. `is_welcome`: whether the program is to let it in.
+    pub(super) fn join(&mut self, tag: u64, is_welcome: bool) -> Message {
+        let mut auth = json!({ "tag": tag, "is_welcome": is_welcome });
+        self.is_welcome = is_welcome;
         if let (Some(pid), Some(offset)) = (&self.pid, &self.offset) {
             auth["pid"] = pid.as_str().into();
             auth["offset"] = offset.as_str().into();
@@ -87,10 +99,24 @@ impl Socket {
         Message::new(message::Kind::Connect, &self.namespace, auth.to_string())
     }
 
-    /// It is out of the namespace. What came of it before the answer to its CONNECT will come again.
+    /// Its session is over. What came of it before the answer to its CONNECT will come again.
     pub(super) fn part(&mut self) {
         self.phase = Phase::Out;
+        self.has_left = false;
         self.early.clear();
+    }
+
+    /// Leaves the namespace.
+    pub(super) fn leave(&mut self) -> Message {
+        self.phase = Phase::Out;
+        self.has_left = true;
+        self.excuses.left();
+        Message::new(message::Kind::Disconnect, &self.namespace, "")
+    }
+
+    /// Asks the program for something.
+    pub(super) fn ask_for(&self, event: &str) -> Message {
+        Message::new(message::Kind::Event, &self.namespace, format!("[\"{event}\"]"))
     }
 
     /// Whether it is in, and nothing is awaited.
@@ -128,16 +154,39 @@ impl Socket {
         Message { id: Some(self.ids), ..message }
     }
 
-    /// A message has come.
-    pub(super) fn take(&mut self, message: Message) {
-        let phase = self.phase;
+    /// A message has come. Gives the answer, if it is a question and `answers`.
+    pub(super) fn take(&mut self, message: Message, answers: bool) -> Option<Message> {
+        let (tag, phase) = (self.tag(), self.phase);
         match message.kind {
             message::Kind::Connect => self.joined(&message.value()),
             message::Kind::Event if phase == Phase::Joining => self.early.push(message),
+            message::Kind::ConnectError => {
+                assert!(!self.is_welcome && phase == Phase::Joining, "client {tag} is refused: {message:?}");
+                self.phase = Phase::Out;
+            }
+            _ if phase != Phase::Joined && self.has_left => {}
+            message::Kind::Disconnect => {
+                assert!(self.excuses.allow("server namespace disconnect"), "client {tag} is let go: {message:?}");
+                self.phase = Phase::Out;
+            }
+            message::Kind::Event if message.id.is_some() => {
+                let Some(number) = message.list()[1].as_u64() else { panic!("a question {message:?}") };
+                self.got.insert((number, tag), answers);
+                return answers.then(|| self.answer(&message, number));
+            }
             message::Kind::Event => self.take_event(&message),
             message::Kind::Ack => self.take_ack(&message),
-            message::Kind::Disconnect | message::Kind::ConnectError => panic!("client {}: {message:?}", self.tag()),
         }
+        None
+    }
+
+    /// Answers a question with its tag and the attachment that belongs to both.
+    fn answer(&self, message: &Message, number: u64) -> Message {
+        let tag = self.tag();
+        // One argument: from another server no more would come.
+        let list = json!([{ "tag": tag, "data": { "_placeholder": true, "num": 0 } }]).to_string();
+        let attachments = vec![speech::attachment(tag, number, 0)];
+        Message { id: message.id, attachments, ..Message::new(message::Kind::Ack, &self.namespace, list) }
     }
 
     /// The server has let it in, as what it was or as a new one.
@@ -148,12 +197,14 @@ impl Socket {
         if pid.is_some() && pid == self.pid {
             self.hearing.go_on();
         } else {
-            assert!(self.early.is_empty(), "client {} hears before it has joined: {:?}", self.tag(), self.early);
+            let early = mem::take(&mut self.early);
+            assert!(self.has_left || early.is_empty(), "client {} hears before it has joined: {early:?}", self.tag());
             self.tags.drain(..self.tags.len() - 1);
             (self.hearing, self.offset) = (Hearing::new(self.hearing.may_miss), None);
         }
         self.pid = pid;
-        std::mem::take(&mut self.early).iter().for_each(|message| self.take_event(message));
+        self.has_left = false;
+        mem::take(&mut self.early).iter().for_each(|message| self.take_event(message));
     }
 
     fn take_ack(&mut self, message: &Message) {

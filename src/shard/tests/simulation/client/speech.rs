@@ -76,7 +76,7 @@ pub(super) fn heard(arguments: &[Value], attachments: &[Vec<u8>]) -> (u64, u64) 
 }
 
 /// The attachment in a place of a saying. No two are alike.
-fn attachment(tag: u64, number: u64, place: u64) -> Vec<u8> {
+pub(in super::super) fn attachment(tag: u64, number: u64, place: u64) -> Vec<u8> {
     let seed = tag.wrapping_mul(31).wrapping_add(number).wrapping_mul(31).wrapping_add(place);
     let begin = [tag, number, place].into_iter().flat_map(u64::to_be_bytes);
     begin.chain((0..seed % 90).map(|byte| (seed.wrapping_mul(byte + 7) >> 3) as u8)).collect()
