@@ -170,6 +170,11 @@ impl EventLoop {
         CURRENT.set(None);
     }
 
+    /// Whether its thread would have ended.
+    pub(in crate::shard) fn is_over(&self) -> bool {
+        self.shard.life.get() == Life::Over
+    }
+
     pub(in crate::shard) fn shard(&self) -> &Rc<Shard> {
         &self.shard
     }

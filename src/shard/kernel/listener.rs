@@ -73,6 +73,15 @@ impl Listener {
     }
 }
 
+#[cfg(test)]
+impl Drop for Listener {
+    fn drop(&mut self) {
+        if let Self::Simulated(listener) = self {
+            listener.close();
+        }
+    }
+}
+
 /// Fails if somebody else listens on the address: listeners that share it would not notice.
 ///
 /// # Errors

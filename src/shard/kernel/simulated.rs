@@ -73,25 +73,60 @@ pub(crate) struct Listener(Arc<Mutex<ListenerState>>);
 #[derive(Debug, Default)]
 struct ListenerState {
     backlog: VecDeque<(Socket, SocketAddr)>,
+    /// How many may wait there.
+    most: usize,
+    /// How many of the next attempts to accept fail.
+    failures: usize,
+    is_closed: bool,
     poll: Option<Poll>,
 }
 
+/// What a test does with a listener.
 impl Listener {
-    /// A client connects.
-    pub(in crate::shard) fn connect(&self, socket: Socket, peer: SocketAddr) {
+    /// A listener with which so many connections may wait.
+    pub(in crate::shard) fn with_backlog(most: usize) -> Self {
+        Self(Arc::new(Mutex::new(ListenerState { most, ..ListenerState::default() })))
+    }
+
+    /// A client connects. False if that is refused: the backlog is full, or nobody listens any more.
+    pub(in crate::shard) fn connect(&self, socket: Socket, peer: SocketAddr) -> bool {
         let mut state = lock(&self.0);
+        if state.is_closed || state.backlog.len() >= state.most {
+            return false;
+        }
         state.backlog.push_back((socket, peer));
         if let Some(poll) = &state.poll {
             lock(&poll.0).ready.push_back(Ready::Listener);
         }
+        true
     }
 
+    /// So many of the next attempts to accept fail.
+    pub(in crate::shard) fn fail(&self, times: usize) {
+        lock(&self.0).failures += times;
+    }
+}
+
+/// What the shard does with it.
+impl Listener {
     pub(super) fn watch(&self, poll: &Poll) {
         lock(&self.0).poll = Some(poll.clone());
     }
 
     pub(super) fn accept(&self) -> io::Result<(Socket, SocketAddr)> {
-        lock(&self.0).backlog.pop_front().ok_or_else(|| io::ErrorKind::WouldBlock.into())
+        let mut state = lock(&self.0);
+        if state.failures > 0 && !state.backlog.is_empty() {
+            state.failures -= 1;
+            return Err(io::Error::other("no descriptor is left"));
+        }
+        state.backlog.pop_front().ok_or_else(|| io::ErrorKind::WouldBlock.into())
+    }
+
+    /// Nobody listens any more, and who waits there is reset.
+    pub(super) fn close(&self) {
+        let mut state = lock(&self.0);
+        state.is_closed = true;
+        state.backlog.drain(..).for_each(|(socket, _)| socket.close());
     }
 }
 

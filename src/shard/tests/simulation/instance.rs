@@ -27,12 +27,16 @@ pub(super) struct Instance {
     look: Duration,
     pub(super) threads: Threads,
     pub(super) handle: Handle,
+    shared: Arc<Shared>,
+    /// Its number: no other server has it, not even the one that takes its place.
+    pub(super) number: u8,
 }
 
 impl Instance {
     /// A server with this number; `network` leads to Redis.
     pub(super) fn new(number: u8, plan: &Plan, guestbook: &Guestbook, network: &Network) -> Self {
         let (shards, config) = (plan.shards, plan.config());
+        let backlog = usize::try_from(config.limits.backlog).unwrap();
         let (handlers, handle) = (handlers(guestbook, number, plan.may_miss()), Handle::early());
         let (cluster, threads) = Threads::join(&config, &handle, &handlers, network);
         let handlers = Arc::new(handlers);
@@ -51,7 +55,7 @@ impl Instance {
         let directory = Arc::clone(&handlers) as _;
         let shared = Arc::new(Shared::new(config, [1, 2, number], directory, cluster, mailboxes, budget));
         handle.start(&shared);
-        let listeners: Vec<_> = (0..shards).map(|_| simulated::Listener::default()).collect();
+        let listeners: Vec<_> = (0..shards).map(|_| simulated::Listener::with_backlog(backlog)).collect();
         let stands = polls.into_iter().zip(inboxes).zip(&listeners).enumerate();
         let loops = stands.map(|(index, ((poll, inbox), listener))| {
             let callbacks = Arc::clone(&handlers) as _;
@@ -59,7 +63,7 @@ impl Instance {
             EventLoop::new(Arc::clone(&shared), callbacks, index, poll, inbox, listener, None).unwrap()
         });
         let look = Duration::from_micros(plan.look.unwrap_or(0));
-        Self { loops: loops.collect(), listeners, connections: 0, look, threads, handle }
+        Self { loops: loops.collect(), listeners, connections: 0, look, threads, handle, shared, number }
     }
 
     pub(super) fn shards(&self) -> usize {
@@ -71,16 +75,39 @@ impl Instance {
         let socket = simulated::Socket::with_room(room);
         self.connections += 1;
         let port = u16::try_from(self.connections % 60_000).unwrap() + 1;
-        self.listeners[shard].connect(socket.clone(), SocketAddr::from(([10, 0, 0, 1], port)));
-        Some(socket)
+        let peer = SocketAddr::from(([10, 0, 0, 1], port));
+        self.listeners[shard].connect(socket.clone(), peer).then_some(socket)
     }
 
-    /// How long a shard would sleep.
+    /// A shard cannot accept, so many times.
+    pub(super) fn fail_to_accept(&mut self, shard: usize, times: usize) {
+        self.listeners[shard].fail(times);
+    }
+
+    /// Tells it to drain, as SIGTERM does.
+    pub(super) fn drain(&mut self) {
+        self.shared.drain_all();
+    }
+
+    /// Whether it is about to end.
+    pub(super) fn is_leaving(&self) -> bool {
+        self.shared.is_leaving()
+    }
+
+    /// Whether it has ended.
+    pub(super) fn is_over(&self) -> bool {
+        self.loops.iter().all(EventLoop::is_over)
+    }
+
+    /// How long a shard would sleep; `None` if nothing will wake it.
     pub(super) fn sleeps(&self, shard: usize) -> Option<Duration> {
-        self.loops[shard].sleeps()
+        self.loops[shard].sleeps().filter(|_| !self.loops[shard].is_over())
     }
 
     pub(super) fn turn(&mut self, shard: usize) {
+        if self.loops[shard].is_over() {
+            return;
+        }
         let watched = Watched::begin(&self.loops[shard], self.look);
         self.loops[shard].turn_once();
         watched.end(&self.loops[shard], &self.loops);

@@ -11,6 +11,7 @@
 mod application;
 mod client;
 mod cluster;
+mod drains;
 mod driver;
 mod failure;
 mod instance;

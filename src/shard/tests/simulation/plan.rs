@@ -61,6 +61,14 @@ pub(super) struct Plan {
     pub(super) refusals: bool,
     /// Whether some handlers panic.
     pub(super) panics: bool,
+    /// A server is told to drain once in so many steps, if that is ever done, and another one takes its place. Not in a cluster.
+    pub(super) drains: Option<u64>,
+    /// Milliseconds of the window of a drain.
+    pub(super) drain: u64,
+    /// A shard cannot accept once in so many steps, if that ever happens.
+    pub(super) failed_accepts: Option<u64>,
+    /// Connections that may wait to be accepted.
+    pub(super) backlog: i32,
     /// Bytes of the longest body and message.
     pub(super) max_payload: usize,
 }
@@ -94,6 +102,10 @@ impl Plan {
             partings: random.once_in(2),
             refusals: random.once_in(4),
             panics: random.once_in(4),
+            drains: random.once_in(3).then(|| 300 + random.below(1500)),
+            drain: [0, 500, 5000][random.below(3) as usize],
+            failed_accepts: random.once_in(4).then(|| 50 + random.below(200)),
+            backlog: [1, 3, 4096][random.below(3) as usize],
             max_payload: [2000, 1_000_000][random.below(2) as usize],
         }
     }
@@ -110,9 +122,9 @@ impl Plan {
 
     /// The settings of its servers.
     pub(super) fn config(&self) -> Config {
-        let Self { hold_up, message_rate, .. } = *self;
+        let Self { hold_up, message_rate, backlog, .. } = *self;
         let redis = self.is_cluster().then(cluster::address);
-        let mut limits = Limits { hold_up, message_rate, ..Limits::default() };
+        let mut limits = Limits { hold_up, message_rate, backlog, ..Limits::default() };
         if let Some(few) = self.narrow {
             (limits.accepts_per_turn, limits.writes_per_turn) = (few, few);
         }
@@ -122,6 +134,7 @@ impl Plan {
             ping_interval: Duration::from_millis(self.ping_interval),
             ping_timeout: Duration::from_millis(self.ping_timeout),
             max_http_buffer_size: self.max_payload,
+            drain: Duration::from_millis(self.drain),
             recovery: self.recovery.map(|away| Recovery {
                 max_disconnection_duration: Duration::from_millis(away),
                 ..Recovery::default()

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::application::{Guestbook, Relayed};
 use super::client::Person;
 use super::cluster::Cluster;
+use super::drains::Drains;
 use super::instance::Instance;
 use super::journal::{self, tell};
 use super::network::{Balancer, Network};
@@ -35,6 +36,7 @@ pub(super) struct World {
     plan: Plan,
     lived: Lived,
     instances: Vec<Instance>,
+    drains: Drains,
     cluster: Cluster,
     balancer: Balancer,
     guestbook: Guestbook,
@@ -53,11 +55,12 @@ impl World {
         let guestbook = Guestbook::default();
         let cluster = Cluster::new();
         let instance = |number| Instance::new(number as u8, &plan, &guestbook, &cluster.network);
-        let instances = (0..plan.instances).map(instance).collect();
+        let instances: Vec<_> = (0..plan.instances).map(instance).collect();
         Self {
             random: Random::new(number),
             plan,
             lived: Lived::default(),
+            drains: Drains::new(instances.len()),
             instances,
             cluster,
             balancer: Balancer::Sticky,
@@ -85,8 +88,8 @@ impl World {
         self.say_farewell();
         assert!(self.guestbook.entries().survey.is_done(), "a question was not answered");
         self.check_nothing_is_left();
-        reckoning::check_visits(&self.people, &self.guestbook);
-        reckoning::check_questions(&self.people, &self.guestbook, self.plan.is_cluster());
+        reckoning::check_visits(&self.people, &self.guestbook, &self.drains);
+        reckoning::check_questions(&self.people, &self.guestbook, &self.plan);
         self.people.clear();
         self.have_the_servers_part();
         self.lived
@@ -123,6 +126,9 @@ impl World {
     }
 
     fn begin_step(&mut self) {
+        let Self { plan, guestbook, cluster, .. } = self;
+        let start = |number| Instance::new(number, plan, guestbook, &cluster.network);
+        self.drains.replace_ended(&mut self.instances, plan, start);
         self.lived.steps += 1;
         journal::step();
         if let Some(error) = journal::error() {
@@ -158,6 +164,7 @@ impl World {
             self.break_some_connection();
         }
         self.cluster.make_trouble(&self.plan, &mut self.random);
+        self.make_trouble_for_servers();
         self.people_act();
     }
 
@@ -229,6 +236,21 @@ impl World {
         let person = &mut self.people[index];
         let how = person.suffer_loss(&mut self.random);
         tell(|| format!("{}: {how}", person.number));
+    }
+
+    /// Servers cannot accept, or are told to drain.
+    fn make_trouble_for_servers(&mut self) {
+        let Self { plan, random, .. } = self;
+        let place = random.below(self.instances.len() as u64) as usize;
+        let instance = &mut self.instances[place];
+        if plan.failed_accepts.is_some_and(|steps| random.once_in(steps)) {
+            let shard = random.below(instance.shards() as u64) as usize;
+            tell(|| format!("shard {shard} of server {place} cannot accept"));
+            instance.fail_to_accept(shard, 1 + random.below(3) as usize);
+        }
+        if plan.drains.is_some_and(|steps| !plan.is_cluster() && random.once_in(steps)) {
+            self.drains.begin(instance);
+        }
     }
 
     /// People do what has come to them.

@@ -32,6 +32,11 @@ impl Excuses {
         self.0.extend(["forced close", "forced server close"]);
     }
 
+    /// The server is about to end.
+    pub(super) fn shut_down(&mut self) {
+        self.0.insert("server shutting down");
+    }
+
     pub(super) fn add(&mut self, other: &Self) {
         self.0.extend(&other.0);
     }

@@ -33,17 +33,19 @@ impl Polling {
         Self { gets: link, is_fetching: true, posts: None, is_posting: false }
     }
 
-    /// Fetches, if it does not already. A connection that the server has closed meanwhile is replaced.
-    pub(super) fn fetch(&mut self, target: impl Fn() -> String, home: usize, network: &mut Network<'_>) {
+    /// Fetches, if it does not already. A connection that the server has closed meanwhile is replaced;
+    /// false if the new one is refused.
+    pub(super) fn fetch(&mut self, target: impl Fn() -> String, home: usize, network: &mut Network<'_>) -> bool {
         if self.is_fetching {
-            return;
+            return true;
         }
         if self.gets.is_closed() {
-            let Some(link) = network.connect(home) else { return };
+            let Some(link) = network.connect(home) else { return false };
             self.gets = link;
         }
         self.gets.send(http::get(&target()));
         self.is_fetching = true;
+        true
     }
 
     /// What a GET has brought.
@@ -62,7 +64,8 @@ impl Polling {
         }
     }
 
-    /// Posts as many packets as one body may carry, if no POST is under way.
+    /// Posts as many packets as one body may carry, if no POST is under way. False if its connection is
+    /// refused.
     pub(super) fn post(
         &mut self,
         packets: &mut VecDeque<Packet>,
@@ -70,16 +73,17 @@ impl Polling {
         target: impl Fn() -> String,
         home: usize,
         network: &mut Network<'_>,
-    ) {
+    ) -> bool {
         if self.is_posting || packets.is_empty() {
-            return;
+            return true;
         }
         if self.posts.as_ref().is_none_or(Link::is_closed) {
             self.posts = network.connect(home);
         }
-        let Some(posts) = &mut self.posts else { return };
+        let Some(posts) = &mut self.posts else { return false };
         posts.send(http::post(&target(), &packet::payload(packets, most)));
         self.is_posting = true;
+        true
     }
 
     /// What has become of the POST under way.

@@ -153,6 +153,9 @@ impl Session {
             Transport::WebSocket(..) => self.read(),
         };
         let messages = packets.into_iter().filter_map(|packet| self.packet(packet, network)).collect();
+        if network.instances[self.home].is_leaving() {
+            self.excuses.shut_down();
+        }
         self.find_excuses();
         self.give_up_after_silence();
         if self.end.is_none() {
@@ -335,8 +338,13 @@ impl Session {
         match &mut self.transport {
             Transport::Polling(polling) => {
                 let target = || format!("{PATH}polling&sid={}", open.sid);
-                polling.fetch(target, self.home, network);
-                polling.post(&mut self.packets, open.max_payload, target, self.home, network);
+                let is_connected = polling.fetch(target, self.home, network)
+                    && polling.post(&mut self.packets, open.max_payload, target, self.home, network);
+                if !is_connected {
+                    self.excuses.silent();
+                    self.excuses.lost();
+                    self.end = Some(End::Lost);
+                }
             }
             Transport::WebSocket(link, _) => {
                 mem::take(&mut self.packets).iter().for_each(|packet| link.send(websocket::frame(packet)));
