@@ -77,6 +77,8 @@ struct ListenerState {
     most: usize,
     /// How many of the next attempts to accept fail.
     failures: usize,
+    /// Whether the last attempt failed.
+    has_failed: bool,
     is_closed: bool,
     poll: Option<Poll>,
 }
@@ -103,7 +105,13 @@ impl Listener {
 
     /// So many of the next attempts to accept fail.
     pub(in crate::shard) fn fail(&self, times: usize) {
-        lock(&self.0).failures += times;
+        lock(&self.0).failures = times;
+    }
+
+    /// Whether somebody waits because it cannot accept.
+    pub(in crate::shard) fn is_failing(&self) -> bool {
+        let state = lock(&self.0);
+        !state.backlog.is_empty() && (state.failures > 0 || state.has_failed)
     }
 }
 
@@ -117,8 +125,10 @@ impl Listener {
         let mut state = lock(&self.0);
         if state.failures > 0 && !state.backlog.is_empty() {
             state.failures -= 1;
+            state.has_failed = true;
             return Err(io::Error::other("no descriptor is left"));
         }
+        state.has_failed = false;
         state.backlog.pop_front().ok_or_else(|| io::ErrorKind::WouldBlock.into())
     }
 

@@ -113,7 +113,11 @@ fn declare(namespace: &mut Namespace, guestbook: &Guestbook, server: u8, may_mis
         let guestbook = guestbook.clone();
         namespace.on(kind.name(), move |socket, event| {
             guestbook.relays(kind, socket, event)?;
-            if kind == Kind::Who { survey::ask(&guestbook, socket, event, may_miss) } else { say(kind, socket, event) }
+            if kind == Kind::Who {
+                survey::ask(&guestbook, server, socket, event, may_miss)
+            } else {
+                say(kind, socket, event)
+            }
         });
     }
     namespace.on("join", |socket, event| -> Outcome {

@@ -112,6 +112,7 @@ pub(super) struct Threads {
     all: Vec<Thread>,
     /// The connections that are to end: the subscriber's first.
     leaving: Option<redis::Handle>,
+    is_leaving: bool,
 }
 
 impl Threads {
@@ -125,7 +126,7 @@ impl Threads {
         let (server, deserted) = (handle.clone(), handle.clone());
         let sink = move |incoming| receive(&server, incoming);
         let joined = Membership::start(config, handlers.declared(), sink, move |loss| lost(&deserted, loss)).unwrap();
-        (joined, Self { all: network.take_threads(), leaving: None })
+        (joined, Self { all: network.take_threads(), leaving: None, is_leaving: false })
     }
 
     /// How long all of them would sleep; `None` if they have ended.
@@ -134,10 +135,13 @@ impl Threads {
         running.map(|thread| thread.sleeps().map_or(Duration::ZERO, from_now)).min()
     }
 
-    /// Leaves the cluster, as a server does that stops.
+    /// Leaves the cluster, as a server does that stops. A second time changes nothing.
     pub(super) fn leave(&mut self, redis: &redis::Handle) {
-        redis.part();
-        self.leaving = Some(redis.clone());
+        if !self.is_leaving {
+            self.is_leaving = true;
+            redis.part();
+            self.leaving = Some(redis.clone());
+        }
     }
 
     /// Whether all of them have ended.
@@ -156,15 +160,15 @@ impl Threads {
 
     /// Turns those that are awake.
     pub(super) fn turn(&mut self) {
-        self.go_on_leaving();
         self.all.iter_mut().filter(|thread| thread.is_awake()).for_each(Thread::turn);
+        self.go_on_leaving();
     }
 
     /// Turns one of them, if it is awake.
     pub(super) fn turn_some(&mut self, random: &mut Random) {
-        self.go_on_leaving();
         let thread = random.below(2) as usize;
         self.all.iter_mut().skip(thread).take(1).filter(|thread| thread.is_awake()).for_each(Thread::turn);
+        self.go_on_leaving();
     }
 }
 

@@ -40,14 +40,19 @@ impl Drains {
         self.begun.entry(instance.number).or_insert_with(clock::now);
     }
 
-    /// Starts new servers in the place of those that have ended. None takes longer than it may.
-    pub(super) fn replace_ended(&mut self, instances: &mut [Instance], plan: &Plan, start: impl Fn(u8) -> Instance) {
+    /// Has new servers take the place of those that have ended: `replace` gets the old one, and the new one's number. None takes longer than it may.
+    pub(super) fn replace_ended(
+        &mut self,
+        instances: &mut [Instance],
+        plan: &Plan,
+        replace: impl Fn(&mut Instance, u8),
+    ) {
         for instance in instances.iter_mut() {
             let Some(begun) = self.begun.get(&instance.number) else { continue };
             let (took, most) = (clock::now() - *begun, Duration::from_millis(plan.drain) + REST + TURN);
-            if instance.is_over() {
+            if instance.has_ended() {
                 tell(|| format!("server {} has ended, and {} starts", instance.number, self.next));
-                *instance = start(self.next);
+                replace(instance, self.next);
                 self.next += 1;
             } else {
                 assert!(took <= most, "server {} drains for {took:?}", instance.number);

@@ -84,6 +84,11 @@ impl Instance {
         self.listeners[shard].fail(times);
     }
 
+    /// Whether somebody waits because a shard cannot accept.
+    pub(super) fn is_failing_to_accept(&self) -> bool {
+        self.listeners.iter().any(simulated::Listener::is_failing)
+    }
+
     /// Tells it to drain, as SIGTERM does.
     pub(super) fn drain(&mut self) {
         self.shared.drain_all();
@@ -94,8 +99,12 @@ impl Instance {
         self.shared.is_leaving()
     }
 
-    /// Whether it has ended.
-    pub(super) fn is_over(&self) -> bool {
+    /// Whether it has ended: its shards, then its threads.
+    pub(super) fn has_ended(&self) -> bool {
+        self.have_shards_ended() && self.threads.have_ended()
+    }
+
+    fn have_shards_ended(&self) -> bool {
         self.loops.iter().all(EventLoop::is_over)
     }
 
@@ -111,6 +120,9 @@ impl Instance {
         let watched = Watched::begin(&self.loops[shard], self.look);
         self.loops[shard].turn_once();
         watched.end(&self.loops[shard], &self.loops);
+        if self.have_shards_ended() {
+            self.leave_its_cluster();
+        }
     }
 
     /// How long all of it would sleep.

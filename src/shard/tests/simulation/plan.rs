@@ -61,7 +61,7 @@ pub(super) struct Plan {
     pub(super) refusals: bool,
     /// Whether some handlers panic.
     pub(super) panics: bool,
-    /// A server is told to drain once in so many steps, if that is ever done, and another one takes its place. Not in a cluster.
+    /// A server is told to drain once in so many steps, if that is ever done, and another one takes its place.
     pub(super) drains: Option<u64>,
     /// Milliseconds of the window of a drain.
     pub(super) drain: u64,

@@ -1,7 +1,7 @@
 //! A question to the whole cluster: who is here? An answer that calls itself complete names everybody who was here all the time,
 //! and no answer names anybody who was not here at all.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -13,18 +13,33 @@ use crate::clock;
 /// How long an answer may take: as long as the servers wait for each other, and a little.
 const PATIENCE: Duration = Duration::from_secs(8);
 
-/// Questions under way.
+/// How many questions of each server are under way, by its number.
 #[derive(Debug, Default)]
-pub(super) struct Survey {
-    asked: u64,
-    answered: u64,
-}
+pub(super) struct Survey(BTreeMap<u8, u64>);
 
 impl Survey {
-    pub(super) const fn is_done(&self) -> bool {
-        self.asked == self.answered
+    pub(super) fn is_done(&self) -> bool {
+        self.0.values().all(|questions| *questions == 0)
+    }
+
+    /// A server has ended: nobody waits for its answers.
+    pub(super) fn forget(&mut self, server: u8) {
+        self.0.remove(&server);
+    }
+
+    fn asks(&mut self, server: u8) {
+        *self.0.entry(server).or_default() += 1;
+    }
+
+    fn has_answer(&mut self, server: u8) {
+        if let Some(questions) = self.0.get_mut(&server) {
+            *questions -= 1;
+        }
     }
 }
+
+/// A server that asks: its handle and its number.
+pub(super) type Asker<'a> = (&'a Handle, u8);
 
 /// What is sure of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,11 +55,11 @@ pub(super) enum Sure {
 type Answer = Result<Vec<RemoteSocket>, MissingServers<Vec<RemoteSocket>>>;
 
 /// A client asks; its words come back with the answer. `may_miss`: Redis is in trouble.
-pub(super) fn ask(guestbook: &Guestbook, socket: &Socket, event: &Event, may_miss: bool) -> Outcome {
+pub(super) fn ask(guestbook: &Guestbook, server: u8, socket: &Socket, event: &Event, may_miss: bool) -> Outcome {
     let (ack, words) = (event.take_ack().ok_or("a question without an id")?, event.arguments().clone());
     // In the other namespaces the servers do not count each other at the beginning.
     let sure = if !may_miss || socket.namespace() == "/" { Sure::Right } else { Sure::Nothing };
-    ask_of(guestbook, &socket.server(), socket.namespace(), sure, move || {
+    ask_of(guestbook, (&socket.server(), server), socket.namespace(), sure, move || {
         // The client may have left.
         let _ = ack.send(words);
     });
@@ -54,18 +69,18 @@ pub(super) fn ask(guestbook: &Guestbook, socket: &Socket, event: &Event, may_mis
 /// A server asks. `then` is called with the answer.
 pub(super) fn ask_of(
     guestbook: &Guestbook,
-    server: &Handle,
+    (handle, server): Asker<'_>,
     namespace: &str,
     sure: Sure,
     then: impl FnOnce() + Send + 'static,
 ) {
     let (guestbook, namespace, asked) = (guestbook.clone(), namespace.to_owned(), clock::now());
     let before = present(&guestbook, &namespace);
-    guestbook.entries().survey.asked += 1;
-    server.of(&namespace.clone()).fetch_sockets(move |answer| {
+    guestbook.entries().survey.asks(server);
+    handle.of(&namespace.clone()).fetch_sockets(move |answer| {
         let complaint = complaint(&guestbook, &namespace, &before, asked, &answer, sure);
         let mut entries = guestbook.entries();
-        entries.survey.answered += 1;
+        entries.survey.has_answer(server);
         entries.complaints.extend(complaint);
         drop(entries);
         then();

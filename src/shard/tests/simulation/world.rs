@@ -104,7 +104,7 @@ impl World {
     /// Each server asks who is there, and nothing keeps it from a complete answer.
     fn have_the_servers_ask(&mut self) {
         for instance in &self.instances {
-            survey::ask_of(&self.guestbook, &instance.handle, "/", Sure::Complete, || {});
+            survey::ask_of(&self.guestbook, (&instance.handle, instance.number), "/", Sure::Complete, || {});
         }
         self.come_to_rest();
     }
@@ -127,8 +127,11 @@ impl World {
 
     fn begin_step(&mut self) {
         let Self { plan, guestbook, cluster, .. } = self;
-        let start = |number| Instance::new(number, plan, guestbook, &cluster.network);
-        self.drains.replace_ended(&mut self.instances, plan, start);
+        let replace = |old: &mut Instance, number| {
+            guestbook.entries().survey.forget(old.number);
+            *old = Instance::new(number, plan, guestbook, &cluster.network);
+        };
+        self.drains.replace_ended(&mut self.instances, plan, replace);
         self.lived.steps += 1;
         journal::step();
         if let Some(error) = journal::error() {
@@ -248,7 +251,7 @@ impl World {
             tell(|| format!("shard {shard} of server {place} cannot accept"));
             instance.fail_to_accept(shard, 1 + random.below(3) as usize);
         }
-        if plan.drains.is_some_and(|steps| !plan.is_cluster() && random.once_in(steps)) {
+        if plan.drains.is_some_and(|steps| random.once_in(steps)) {
             self.drains.begin(instance);
         }
     }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use super::super::instance::Instance;
 use super::super::journal::tell;
 use super::super::network::Network;
 use super::excuses::Excuses;
@@ -153,9 +154,7 @@ impl Session {
             Transport::WebSocket(..) => self.read(),
         };
         let messages = packets.into_iter().filter_map(|packet| self.packet(packet, network)).collect();
-        if network.instances[self.home].is_leaving() {
-            self.excuses.shut_down();
-        }
+        self.find_excuses_at_home(&network.instances[self.home]);
         self.find_excuses();
         self.give_up_after_silence();
         if self.end.is_none() {
@@ -163,6 +162,16 @@ impl Session {
             self.flush(network);
         }
         messages
+    }
+
+    /// Where its server ends, or cannot accept, it is not the client's fault.
+    fn find_excuses_at_home(&mut self, home: &Instance) {
+        if home.is_leaving() {
+            self.excuses.shut_down();
+        }
+        if home.is_failing_to_accept() {
+            self.excuses.silent();
+        }
     }
 
     /// Where something is on its way for long, the server may take the client for dead.
