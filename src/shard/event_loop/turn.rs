@@ -170,6 +170,13 @@ impl EventLoop {
         CURRENT.set(None);
     }
 
+    /// Lets go of everything, as the system does when a process ends. Alarms may hold the shard that holds them.
+    pub(in crate::shard) fn kill(self) {
+        let Shard { shared, index, core, .. } = &*self.shard;
+        let watch = self.poll.watch().expect("a simulated poll is watched");
+        drop(core.replace(Core::new(Arc::clone(shared), *index, watch)));
+    }
+
     /// Whether its thread would have ended.
     pub(in crate::shard) fn is_over(&self) -> bool {
         self.shard.life.get() == Life::Over

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::client::speech::Kind;
+use super::ends::KILLED;
 use super::questions::Questions;
 use super::survey::{self, Survey};
 use crate::app::{Event, Handlers, Namespace, Socket};
@@ -76,6 +77,16 @@ impl Guestbook {
 
     fn went(&self, socket: &Socket, reason: &'static str) {
         self.entries().visits.entry(tag(socket)).or_default().went.push(reason);
+    }
+
+    /// A server is killed: who was there is gone. Gives what they had said.
+    pub(super) fn is_killed(&self, server: u8) -> Relayed {
+        let mut entries = self.entries();
+        let here = entries.visits.values_mut().filter(|visit| visit.server == server && visit.went.is_empty());
+        here.for_each(|visit| visit.went.push(KILLED));
+        let Entries { visits, relayed, .. } = &*entries;
+        let said = relayed.iter().filter(|((_, sender), _)| visits.get(sender).is_some_and(|it| it.server == server));
+        said.map(|(saying, count)| (*saying, *count)).collect()
     }
 
     /// A saying is passed on: the next of its kind of that client.

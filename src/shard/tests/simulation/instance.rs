@@ -108,6 +108,11 @@ impl Instance {
         self.loops.iter().all(EventLoop::is_over)
     }
 
+    /// Its process ends.
+    pub(super) fn kill(self) {
+        self.loops.into_iter().for_each(EventLoop::kill);
+    }
+
     /// How long a shard would sleep; `None` if nothing will wake it.
     pub(super) fn sleeps(&self, shard: usize) -> Option<Duration> {
         self.loops[shard].sleeps().filter(|_| !self.loops[shard].is_over())

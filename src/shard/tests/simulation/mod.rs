@@ -11,8 +11,8 @@
 mod application;
 mod client;
 mod cluster;
-mod drains;
 mod driver;
+mod ends;
 mod failure;
 mod instance;
 mod invariants;

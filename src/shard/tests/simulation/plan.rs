@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use super::cluster;
 use crate::chance::simulated::Random;
 use crate::config::{Config, Limits, Recovery};
+use crate::engineio::CLOSE_WAIT;
 
 /// What a seed's history is like. A field that is an `Option` or a `bool` is a kind of trouble, and is none at `null` or `false`.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -63,6 +64,8 @@ pub(super) struct Plan {
     pub(super) panics: bool,
     /// A server is told to drain once in so many steps, if that is ever done, and another one takes its place.
     pub(super) drains: Option<u64>,
+    /// A server is killed once in so many steps, if that ever happens, and another one takes its place.
+    pub(super) kills: Option<u64>,
     /// Milliseconds of the window of a drain.
     pub(super) drain: u64,
     /// A shard cannot accept once in so many steps, if that ever happens.
@@ -103,11 +106,17 @@ impl Plan {
             refusals: random.once_in(4),
             panics: random.once_in(4),
             drains: random.once_in(3).then(|| 300 + random.below(1500)),
+            kills: random.once_in(4).then(|| 300 + random.below(1500)),
             drain: [0, 500, 5000][random.below(3) as usize],
             failed_accepts: random.once_in(4).then(|| 50 + random.below(200)),
             backlog: [1, 3, 4096][random.below(3) as usize],
             max_payload: [2000, 1_000_000][random.below(2) as usize],
         }
+    }
+
+    /// Whether servers end while the history goes on.
+    pub(super) const fn has_ends(&self) -> bool {
+        self.drains.is_some() || self.kills.is_some()
     }
 
     /// Whether Redis joins the servers.
@@ -149,10 +158,11 @@ impl Plan {
 impl Plan {
     /// How long a session may last after its client fell silent. Its pong is waited for three times more if something shows that
     /// the ping may be under way, or that the client takes bytes; who is not read because it does not take what waits for it
-    /// is cut off for that instead.
+    /// is cut off for that instead. Who polls and is let go may fetch that for a while.
     pub(super) fn silence(&self) -> Duration {
         let stall = Limits::default().write_stall * 2;
-        Duration::from_millis(self.ping_interval + 4 * self.ping_timeout) + stall
+        let fetch = if self.partings { CLOSE_WAIT } else { Duration::ZERO };
+        Duration::from_millis(self.ping_interval + 4 * self.ping_timeout) + stall.max(fetch)
     }
 }
 

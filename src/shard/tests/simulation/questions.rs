@@ -75,7 +75,7 @@ impl Questions {
     pub(super) fn check(&self, got: &Got, plan: &Plan) {
         for (number, question) in self.lock().iter().enumerate() {
             let Question { until, endings } = question;
-            if plan.drains.is_some() && endings.is_empty() {
+            if plan.has_ends() && endings.is_empty() {
                 continue;
             }
             let [Ending { at, answers, missing }] = endings.as_slice() else {

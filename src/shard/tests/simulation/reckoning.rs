@@ -4,7 +4,7 @@
 use super::application::{Entries, Guestbook, Relayed, Visit};
 use super::client::speech::Kind;
 use super::client::{Person, Phase, Socket};
-use super::drains::Drains;
+use super::ends::Ends;
 use super::plan::Plan;
 
 /// What somebody has not heard of what was passed on while it was there. Nothing is under way.
@@ -48,17 +48,13 @@ fn first_due(visit: &Visit, saying: (Kind, u64)) -> u64 {
 }
 
 /// Each socket that came has gone, once and for a reason that is explained.
-pub(super) fn check_visits(people: &[Person], guestbook: &Guestbook, drains: &Drains) {
+pub(super) fn check_visits(people: &[Person], guestbook: &Guestbook, ends: &Ends) {
     for (tag, visit) in &guestbook.entries().visits {
         assert_eq!((visit.came, visit.went.len()), (1, 1), "the visit of {tag}: {:?}", visit.went);
         let person = people.iter().find(|person| person.number == Person::of_tag(*tag)).expect("somebody came");
         let excuses = person.partings.get(tag).expect("who has come has parted");
-        let is_let_go = visit.went[0] == "server shutting down" && drains.contain(visit.server);
-        assert!(
-            is_let_go || excuses.allow(visit.went[0]),
-            "{tag} was let go for no reason: {:?}, {excuses:?}",
-            visit.went[0]
-        );
+        let is_explained = ends.explain(visit.server, visit.went[0]) || excuses.allow(visit.went[0]);
+        assert!(is_explained, "{tag} was let go for no reason: {:?}, {excuses:?}", visit.went[0]);
     }
 }
 

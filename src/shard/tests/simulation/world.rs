@@ -1,11 +1,12 @@
 //! The world: who acts next, and what must hold.
 
+use std::mem;
 use std::time::Duration;
 
 use super::application::{Guestbook, Relayed};
 use super::client::Person;
 use super::cluster::Cluster;
-use super::drains::Drains;
+use super::ends::Ends;
 use super::instance::Instance;
 use super::journal::{self, tell};
 use super::network::{Balancer, Network};
@@ -36,7 +37,7 @@ pub(super) struct World {
     plan: Plan,
     lived: Lived,
     instances: Vec<Instance>,
-    drains: Drains,
+    ends: Ends,
     cluster: Cluster,
     balancer: Balancer,
     guestbook: Guestbook,
@@ -60,7 +61,7 @@ impl World {
             random: Random::new(number),
             plan,
             lived: Lived::default(),
-            drains: Drains::new(instances.len()),
+            ends: Ends::new(instances.len()),
             instances,
             cluster,
             balancer: Balancer::Sticky,
@@ -88,7 +89,7 @@ impl World {
         self.say_farewell();
         assert!(self.guestbook.entries().survey.is_done(), "a question was not answered");
         self.check_nothing_is_left();
-        reckoning::check_visits(&self.people, &self.guestbook, &self.drains);
+        reckoning::check_visits(&self.people, &self.guestbook, &self.ends);
         reckoning::check_questions(&self.people, &self.guestbook, &self.plan);
         self.people.clear();
         self.have_the_servers_part();
@@ -126,18 +127,37 @@ impl World {
     }
 
     fn begin_step(&mut self) {
-        let Self { plan, guestbook, cluster, .. } = self;
-        let replace = |old: &mut Instance, number| {
-            guestbook.entries().survey.forget(old.number);
-            *old = Instance::new(number, plan, guestbook, &cluster.network);
-        };
-        self.drains.replace_ended(&mut self.instances, plan, replace);
+        self.replace_the_drained();
         self.lived.steps += 1;
         journal::step();
         if let Some(error) = journal::error() {
             panic!("the server logs an error: {error}");
         }
         reckoning::check_complaints(&self.guestbook);
+    }
+
+    fn replace_the_drained(&mut self) {
+        for place in 0..self.instances.len() {
+            if let Some(number) = self.ends.replacement(&self.instances[place], &self.plan) {
+                self.replace(place, number);
+            }
+        }
+    }
+
+    /// A new server takes the place of another one. Nobody waits for the old one's answers any more.
+    fn replace(&mut self, place: usize, number: u8) {
+        tell(|| format!("server {number} starts"));
+        self.guestbook.entries().survey.forget(self.instances[place].number);
+        let new = Instance::new(number, &self.plan, &self.guestbook, &self.cluster.network);
+        mem::replace(&mut self.instances[place], new).kill();
+    }
+
+    /// A server ends without a word, and what its clients have said may not have left it.
+    fn kill(&mut self, place: usize) {
+        let server = self.instances[place].number;
+        let number = self.ends.kill(server);
+        self.forgiven.extend(self.guestbook.is_killed(server));
+        self.replace(place, number);
     }
 
     /// Time passes.
@@ -241,7 +261,7 @@ impl World {
         tell(|| format!("{}: {how}", person.number));
     }
 
-    /// Servers cannot accept, or are told to drain.
+    /// Servers cannot accept, are told to drain, or are killed.
     fn make_trouble_for_servers(&mut self) {
         let Self { plan, random, .. } = self;
         let place = random.below(self.instances.len() as u64) as usize;
@@ -252,7 +272,10 @@ impl World {
             instance.fail_to_accept(shard, 1 + random.below(3) as usize);
         }
         if plan.drains.is_some_and(|steps| random.once_in(steps)) {
-            self.drains.begin(instance);
+            self.ends.drain(instance);
+        }
+        if plan.kills.is_some_and(|steps| random.once_in(steps)) {
+            self.kill(place);
         }
     }
 
