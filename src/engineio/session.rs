@@ -258,14 +258,16 @@ impl<T: Copy + Eq> Session<T> {
     }
 
     /// The client is alive, as the caller knows from other signs than packets: it takes queued bytes, or the caller
-    /// does not read it. The wait for its heartbeat or its next GET begins anew. On a WebSocket it is pinged again: its
-    /// pong may wait to be read, and it must not believe the server dead meanwhile.
+    /// does not read it. The wait for its heartbeat or its next GET begins anew. The client must not believe the server
+    /// dead meanwhile, because its pong or ping waits to be read: [`Session::tick`] pings it again, and a client that
+    /// pings gets a packet, as any packet counts for it.
     pub fn sign_of_life(&mut self, now: Millis, settings: &Settings, effects: &mut Vec<Effect<T>>) {
         self.heartbeat.sign_of_life(now, settings);
-        match &mut self.state {
-            State::WebSocket(_) if self.encoding.protocol() == Protocol::V4 => self.ping(now, settings, effects),
-            State::Polling(polling) => polling.expect_fetch(now, settings),
-            State::WebSocket(_) | State::Closed => {}
+        if let State::Polling(polling) = &mut self.state {
+            polling.expect_fetch(now, settings);
+        }
+        if self.encoding.protocol() == Protocol::V3 {
+            self.beat(Frames::NOOP, now, settings, effects);
         }
     }
 
@@ -325,7 +327,7 @@ impl<T: Copy + Eq> Session<T> {
         match packet {
             Packet::Text(data) => return Some(Inbound::Text(data)),
             Packet::Binary(data) => return Some(Inbound::Binary(data)),
-            Packet::Ping(_) if protocol == Protocol::V3 => self.pong(now, settings, effects),
+            Packet::Ping(_) if protocol == Protocol::V3 => self.beat(Frames::PONG, now, settings, effects),
             // The wrong direction: on protocol 4 clients do not ping, and on protocol 3 the server does not.
             Packet::Ping(_) => self.end(Reason::TransportError, Frames::CLOSE, effects),
             Packet::Pong(_) if protocol == Protocol::V3 => self.end(Reason::TransportError, Frames::CLOSE, effects),
@@ -434,7 +436,7 @@ impl<T: Copy + Eq> Session<T> {
             return Some(Overdue::Connect);
         }
         match self.heartbeat.tick(now, settings) {
-            Some(Beat::Ping) => self.ping(now, settings, effects),
+            Some(Beat::Ping) => self.beat(Frames::PING, now, settings, effects),
             Some(Beat::Timeout) => {
                 overdue = Some(Overdue::Pong);
                 self.end(Reason::PingTimeout, Frames::CLOSE, effects);
@@ -444,25 +446,14 @@ impl<T: Copy + Eq> Session<T> {
         overdue
     }
 
-    fn ping(&mut self, now: Millis, settings: &Settings, effects: &mut Vec<Effect<T>>) {
-        match &mut self.state {
-            State::WebSocket(websocket) => effects.push(Effect::Beat(*websocket, Frames::PING)),
-            State::Polling(polling) => {
-                polling.enqueue_beat(now, Frames::PING, settings);
-                polling.flush(now, settings, effects);
-            }
-            State::Closed => {}
-        }
-    }
-
-    /// Answers a client's ping. While a pong waits for a GET, a second one would tell the client nothing, and a client
+    /// Sends a packet of the heartbeat. While one waits for a GET, a second one would tell the client nothing, and a client
     /// that only pings must not fill its queue.
-    fn pong(&mut self, now: Millis, settings: &Settings, effects: &mut Vec<Effect<T>>) {
+    fn beat(&mut self, frames: Frames, now: Millis, settings: &Settings, effects: &mut Vec<Effect<T>>) {
         match &mut self.state {
-            State::WebSocket(websocket) => effects.push(Effect::Beat(*websocket, Frames::PONG)),
+            State::WebSocket(websocket) => effects.push(Effect::Beat(*websocket, frames)),
             State::Polling(polling) => {
-                if !polling.has_queued(&Frames::PONG) {
-                    polling.enqueue_beat(now, Frames::PONG, settings);
+                if !polling.has_queued(&frames) {
+                    polling.enqueue_beat(now, frames, settings);
                 }
                 polling.flush(now, settings, effects);
             }

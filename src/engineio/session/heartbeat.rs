@@ -1,6 +1,8 @@
 //! The heartbeat. On protocol 4 the server pings and the client must answer in time; on protocol 3 the client must ping
 //! in time.
 
+use std::time::Duration;
+
 use super::super::millis::Millis;
 use super::super::protocol::Protocol;
 use super::super::settings::Settings;
@@ -19,9 +21,12 @@ pub(super) struct Heartbeat {
 enum Phase {
     /// `due` is when the next ping leaves.
     Resting,
-    /// `due` is the deadline of the pong; any other packet may move it once.
+    /// `due` is the deadline of the pong; any other packet may extend the wait once.
     Awaiting,
-    /// `due` is the deadline of the pong, and was moved already.
+    /// The client has shown life otherwise. At `due` it is pinged again, lest it believe the server dead, and its pong is
+    /// waited for so many milliseconds longer.
+    Alive(u32),
+    /// `due` is the deadline of the pong, for which the wait was extended.
     Extended,
     /// The same, moved because the ping may not have arrived: this many bytes, the ping included, were undelivered.
     UnderWay(u32),
@@ -58,19 +63,23 @@ impl Heartbeat {
     /// A packet that is not a heartbeat came. It extends the wait for a pong, once for each ping.
     pub(super) fn packet(&mut self, now: Millis, settings: &Settings) {
         if self.phase == Phase::Awaiting {
-            *self = Self { due: now + settings.ping_timeout, phase: Phase::Extended };
+            self.extend(now, settings);
         }
     }
 
     /// The client has shown life other than by a packet: it takes bytes, or the server does not read it. The wait for
     /// its heartbeat begins anew.
     pub(super) fn sign_of_life(&mut self, now: Millis, settings: &Settings) {
-        if self.phase != Phase::Resting {
-            self.due = self.due.max(now + settings.ping_timeout);
+        match self.phase {
+            Phase::Resting => {}
+            Phase::Listening => self.due = self.due.max(now + settings.ping_timeout),
+            _ => self.extend(now, settings),
         }
-        if matches!(self.phase, Phase::UnderWay(_) | Phase::Delivered) {
-            self.phase = Phase::Extended;
-        }
+    }
+
+    fn extend(&mut self, now: Millis, settings: &Settings) {
+        let longer = ((now + settings.ping_timeout) - self.due).as_millis();
+        self.phase = Phase::Alive(u32::try_from(longer).unwrap_or(u32::MAX));
     }
 
     /// This many written bytes may not have reached the client, the ping among them. Its pong is waited for once more,
@@ -78,7 +87,7 @@ impl Heartbeat {
     pub(super) fn may_be_under_way(&mut self, now: Millis, left: usize, settings: &Settings) {
         let left = u32::try_from(left).unwrap_or(u32::MAX);
         let phase = match self.phase {
-            Phase::Awaiting | Phase::Extended if left > DELIVERED => Phase::UnderWay(left),
+            Phase::Awaiting | Phase::Alive(_) | Phase::Extended if left > DELIVERED => Phase::UnderWay(left),
             Phase::UnderWay(before) if left < before && left > DELIVERED => Phase::UnderWay(left),
             Phase::UnderWay(before) if left < before => Phase::Delivered,
             _ => return,
@@ -88,7 +97,7 @@ impl Heartbeat {
 
     /// Whether the client's heartbeat would be missing at `now`.
     pub(super) fn is_missing(&self, now: Millis) -> bool {
-        self.phase != Phase::Resting && self.due <= now
+        !matches!(self.phase, Phase::Resting | Phase::Alive(_)) && self.due <= now
     }
 
     /// What is due at `now`. A ping's deadline counts from when it is really sent.
@@ -96,10 +105,11 @@ impl Heartbeat {
         if now < self.due {
             return None;
         }
-        if self.phase != Phase::Resting {
-            return Some(Beat::Timeout);
-        }
-        *self = Self { due: now + settings.ping_timeout, phase: Phase::Awaiting };
+        *self = match self.phase {
+            Phase::Resting => Self { due: now + settings.ping_timeout, phase: Phase::Awaiting },
+            Phase::Alive(longer) => Self { due: now + Duration::from_millis(longer.into()), phase: Phase::Extended },
+            _ => return Some(Beat::Timeout),
+        };
         Some(Beat::Ping)
     }
 }

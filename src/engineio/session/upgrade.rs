@@ -25,10 +25,15 @@ impl<T: Copy + Eq> Polling<T> {
         settings: &Settings,
         effects: &mut Vec<Effect<T>>,
     ) -> Option<Overdue> {
+        // The client cannot go on before its POST is answered, and that is the server's time.
+        let waits_for_server = self.handled_post().is_some();
         let attempt = self.attempt.as_mut()?;
         if attempt.expires <= now {
-            self.abandon(effects);
-            return Some(Overdue::Upgrade);
+            if !waits_for_server {
+                self.abandon(effects);
+                return Some(Overdue::Upgrade);
+            }
+            attempt.expires = now + NOOP_INTERVAL;
         }
         if attempt.relief.is_some_and(|relief| relief <= now) {
             attempt.relief = Some(now + NOOP_INTERVAL);

@@ -76,13 +76,18 @@ fn a_get_that_fetches_nothing_is_no_sign_of_life() {
 }
 
 #[test]
-fn another_packet_extends_the_deadline_once() {
+fn another_packet_extends_the_deadline_once_and_the_client_is_pinged_again() {
     let mut bench = Bench::websocket();
     bench.wait_until(30_000);
     bench.receive(WEBSOCKET, Packet::Noop);
     bench.wait_until(40_000);
     bench.receive(WEBSOCKET, Packet::Text("2[]"));
     bench.take();
+    bench.wait_until(44_999);
+    assert_eq!(bench.take(), []);
+    bench.wait_until(45_000);
+    assert!(!bench.session.is_missed(bench.now));
+    assert_eq!(bench.take(), [Beat(WEBSOCKET, Frames::PING)]);
     bench.wait_until(49_999);
     assert_eq!(bench.take(), []);
     bench.wait_until(50_000);
@@ -161,6 +166,8 @@ fn a_ping_that_an_upgrade_takes_along_gives_the_whole_timeout() {
     bench.now = Millis(30_000);
     bench.receive(WEBSOCKET, Packet::Upgrade);
     assert_eq!(bench.take(), [Send(WEBSOCKET, Frames::PING)]);
+    bench.wait_until(45_000);
+    assert_eq!(bench.take(), [Beat(WEBSOCKET, Frames::PING)]);
     assert_eq!(bench.session.deadline(), Some(Millis(50_000)));
 }
 
@@ -172,11 +179,28 @@ fn a_sign_of_life_begins_the_wait_anew_and_pings_again() {
     bench.now = Millis(45_000);
     assert!(bench.session.is_missed(bench.now));
     bench.session.sign_of_life(bench.now, &bench.settings, &mut bench.effects);
+    bench.wait_until(45_000);
     assert_eq!(bench.take(), [Beat(WEBSOCKET, Frames::PING)]);
     bench.wait_until(64_999);
     assert!(bench.is_open());
     bench.wait_until(65_000);
     assert!(!bench.is_open());
+}
+
+#[test]
+fn a_sign_of_life_of_a_polling_client_pings_again_where_a_get_is_held() {
+    let mut bench = Bench::polling();
+    bench.poll(GET);
+    bench.wait_until(25_000);
+    bench.poll(GET_2);
+    bench.take();
+    for (at, pings) in [(45_000, vec![answer(GET_2, &["2"])]), (65_000, vec![])] {
+        bench.now = Millis(at);
+        assert!(bench.session.is_missed(bench.now));
+        bench.session.sign_of_life(bench.now, &bench.settings, &mut bench.effects);
+        bench.wait_until(at);
+        assert_eq!(bench.take(), pings);
+    }
 }
 
 #[test]

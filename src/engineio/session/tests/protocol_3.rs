@@ -109,3 +109,12 @@ fn an_upgrade_translates_what_was_queued() {
     bench.receive(WEBSOCKET, Packet::Ping("probe"));
     assert_eq!(bench.take(), [Beat(WEBSOCKET, Frames::PONG)]);
 }
+
+#[test]
+fn a_sign_of_life_of_a_2x_client_is_answered_by_a_packet() {
+    let mut bench = Bench::websocket_v3();
+    bench.now = Millis(45_000);
+    assert!(bench.session.is_missed(bench.now));
+    bench.session.sign_of_life(bench.now, &bench.settings, &mut bench.effects);
+    assert_eq!(bench.take(), [Beat(WEBSOCKET, Frames::NOOP)]);
+}

@@ -162,6 +162,19 @@ fn an_unfinished_attempt_times_out() {
 }
 
 #[test]
+fn an_attempt_does_not_time_out_while_the_server_holds_a_post_up() {
+    let mut bench = Bench::probing();
+    bench.session.post_begin(POST, &mut bench.effects);
+    bench.session.post_read(POST);
+    bench.wait_until(12_000);
+    assert_eq!(bench.take(), []);
+    bench.session.post_accept(POST, &mut bench.effects);
+    bench.receive(WEBSOCKET, Packet::Upgrade);
+    assert_eq!(bench.take(), [Accept(POST)]);
+    assert_eq!(bench.session.route(), Route::WebSocket(WEBSOCKET));
+}
+
+#[test]
 fn a_probing_websocket_is_shut_with_its_session() {
     let mut bench = Bench::probing();
     bench.post(POST, [Packet::Close]);

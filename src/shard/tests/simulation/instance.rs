@@ -135,9 +135,14 @@ impl Instance {
         (0..self.shards()).filter_map(|shard| self.sleeps(shard)).chain(self.threads.sleep_for()).min()
     }
 
+    /// Turns all that are awake.
     pub(super) fn turn_all(&mut self) {
         self.threads.turn();
-        (0..self.shards()).for_each(|shard| self.turn(shard));
+        for shard in 0..self.shards() {
+            if self.sleeps(shard) == Some(Duration::ZERO) {
+                self.turn(shard);
+            }
+        }
     }
 
     /// Turns until nothing is left to do now.

@@ -1,4 +1,17 @@
 //! Histories that failed once. They are lived through first.
 
 /// Each one's seed, what of its plan the seed did not choose (empty for nothing), what it found, and when that was mended.
-pub(super) const FAILED: &[(u64, &str, &str, &str)] = &[];
+pub(super) const FAILED: &[(u64, &str, &str, &str)] = &[
+    (
+        1431,
+        r#"{"look":null,"panics":false,"silent_end":false,"steps":1299}"#,
+        "a client whose POST is held up hears no ping, and believes the server dead",
+        "2026-11-30",
+    ),
+    (
+        2930,
+        r#"{"attachments":false,"clients":1,"instances":1,"look":null,"quiet":null,"shards":1,"steps":520}"#,
+        "an upgrade times out while the server holds the client's POST up",
+        "2026-11-30",
+    ),
+];

@@ -19,6 +19,9 @@ use crate::clock::simulated::{Stopped, advance, stop};
 /// The longest time that passes at once.
 const LONGEST: Duration = Duration::from_secs(30);
 
+/// The longest time that passes at once while people are about to do something.
+const WHILE: Duration = Duration::from_millis(20);
+
 /// When the last session has ended, everything else ends within this time.
 const REST: Duration = Duration::from_secs(200);
 
@@ -119,6 +122,9 @@ impl World {
                 leaving.turn_until_rest();
                 self.have_the_servers_exchange();
                 self.instances.iter_mut().for_each(Instance::turn_until_rest);
+                if leaving.threads.have_ended() {
+                    break;
+                }
                 self.pass(Duration::from_millis(1));
             }
             assert!(leaving.threads.have_ended(), "a server stops for more than three seconds");
@@ -321,26 +327,32 @@ impl World {
             self.people_act();
             self.cluster.move_all();
             self.instances.iter_mut().for_each(Instance::turn_until_rest);
-            let is_at_rest = self.is_at_rest();
+            let is_at_rest = self.restless().is_none();
             if is_at_rest && self.may_miss {
                 self.forgiven = self.guestbook.entries().relayed.clone();
             }
             if is_at_rest && self.unheard().is_none() {
                 return;
             }
-            self.pass(Duration::from_millis(1));
+            let is_still = self.cluster.is_idle() && self.people.iter().all(Person::hears_nothing);
+            let due = self.instances.iter().filter_map(Instance::sleeps_for).min().filter(|_| is_still);
+            self.pass(due.unwrap_or_default().clamp(Duration::from_millis(1), WHILE));
         }
         let states: Vec<_> = self.people.iter().map(Person::describe).collect();
-        panic!("the world does not come to rest: {:?}\n{}", self.unheard(), states.join("\n"));
+        let why = self.restless().map(str::to_owned).or_else(|| self.unheard());
+        panic!("the world does not come to rest: {why:?}\n{}", states.join("\n"));
     }
 
-    /// Whether nothing is on its way, and everybody is where it wants to be.
-    fn is_at_rest(&self) -> bool {
+    /// What is on its way, or who is not where it wants to be.
+    fn restless(&self) -> Option<&'static str> {
         let is_joined = self.instances.iter().all(Instance::is_in_its_cluster);
-        is_joined
-            && self.guestbook.entries().survey.is_done()
-            && self.cluster.is_idle()
-            && self.people.iter().all(Person::is_quiet)
+        let rests = [
+            (is_joined, "a server is not in its cluster"),
+            (self.guestbook.entries().survey.is_done(), "a question is open"),
+            (self.cluster.is_idle(), "something is on its way to or from Redis"),
+            (self.people.iter().all(Person::is_quiet), "somebody is not quiet"),
+        ];
+        rests.into_iter().find_map(|(rests, what)| (!rests).then_some(what))
     }
 
     fn unheard(&self) -> Option<String> {

@@ -69,6 +69,11 @@ impl Person {
         self.session.as_ref().is_some_and(Session::is_quiet) && self.sockets.iter().all(Socket::is_quiet)
     }
 
+    /// Whether nothing is on its way from or to it.
+    pub(in super::super) fn hears_nothing(&self) -> bool {
+        self.session.iter().flat_map(Session::links).all(Link::is_idle)
+    }
+
     pub(in super::super) fn links_mut(&mut self) -> impl Iterator<Item = &mut Link> {
         self.session.iter_mut().flat_map(Session::links_mut)
     }

@@ -79,7 +79,7 @@ pub(super) struct Session {
     upgrade: Option<Upgrade>,
     /// Whether an upgrade has failed for no known reason, and whether the session has gone on since.
     suspicion: Suspicion,
-    /// When it acted last, and whether something was on its way then.
+    /// When it acted last, and whether something was on its way then, or could not be.
     acted: (Instant, bool),
     pub(super) excuses: Excuses,
 }
@@ -154,8 +154,7 @@ impl Session {
             Transport::WebSocket(..) => self.read(),
         };
         let messages = packets.into_iter().filter_map(|packet| self.packet(packet, network)).collect();
-        self.find_excuses_at_home(&network.instances[self.home]);
-        self.find_excuses();
+        self.find_excuses(&network.instances[self.home]);
         self.give_up_after_silence();
         if self.end.is_none() {
             self.go_on_with_upgrade(network);
@@ -164,26 +163,24 @@ impl Session {
         messages
     }
 
-    /// Where its server ends, or cannot accept, it is not the client's fault.
-    fn find_excuses_at_home(&mut self, home: &Instance) {
+    /// Where something is on its way for long, the server may take the client for dead. Where the server ends, or cannot accept, it
+    /// is not the client's fault.
+    fn find_excuses(&mut self, home: &Instance) {
         if home.is_leaving() {
             self.excuses.shut_down();
         }
-        if home.is_failing_to_accept() {
-            self.excuses.silent();
-        }
-    }
-
-    /// Where something is on its way for long, the server may take the client for dead.
-    fn find_excuses(&mut self) {
         let patience = self.open.as_ref().map_or(Duration::from_secs(5), |open| open.ping_timeout) / 3;
         let longest = self.links_mut().map(Link::under_way).max().flatten();
         if longest.is_some_and(|longest| longest >= patience) {
             self.excuses.silent();
             self.excuses.lost();
         }
-        let (since, was_under_way) = mem::replace(&mut self.acted, (clock::now(), longest.is_some()));
-        if let Some(upgrade) = self.upgrade.as_mut().filter(|_| was_under_way) {
+        if home.is_failing_to_accept() {
+            self.excuses.silent();
+        }
+        let is_delayed = longest.is_some() || home.is_failing_to_accept();
+        let (since, was_delayed) = mem::replace(&mut self.acted, (clock::now(), is_delayed));
+        if let Some(upgrade) = self.upgrade.as_mut().filter(|_| was_delayed) {
             upgrade.was_delayed(clock::now() - since);
         }
     }
