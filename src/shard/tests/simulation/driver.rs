@@ -14,7 +14,7 @@ use super::shrinking::shrink;
 use super::world::Lived;
 
 /// Seeds in a run that asks for no number of them: `cargo test`.
-const SEEDS: u64 = 80;
+const SEEDS: u64 = 120;
 
 /// What the environment asks for.
 pub(super) fn run() {

@@ -134,6 +134,10 @@ impl Plan {
         let Self { hold_up, message_rate, backlog, .. } = *self;
         let redis = self.is_cluster().then(cluster::address);
         let mut limits = Limits { hold_up, message_rate, backlog, ..Limits::default() };
+        if !self.may_miss() {
+            // Whoever is let in before Redis has confirmed the subscriptions may miss something.
+            limits.subscribe_wait = Duration::from_secs(3600);
+        }
         if let Some(few) = self.narrow {
             (limits.accepts_per_turn, limits.writes_per_turn) = (few, few);
         }
