@@ -345,6 +345,9 @@
 //! the repository describes how the parts fit together. `docs/migrating-from-node.md` maps each name of Node's server
 //! to one here, and `docs/compatibility.md` says what is supported.
 
+#[cfg(not(unix))]
+compile_error!("kinglet runs on Linux, and on macOS for development; it does not run on this system");
+
 mod app;
 mod chance;
 mod clock;
