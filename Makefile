@@ -19,7 +19,7 @@ test: test-rust test-node test-cluster test-python test-image test-stacktape tes
 
 test-rust: setup
 	$(call heading,Rust tests)
-	cargo test
+	cargo test --features testing
 
 test-node: setup servers
 	$(call heading,The official JavaScript client)
@@ -66,16 +66,16 @@ mutations:
 
 check:
 	cargo fmt --all --check
-	cargo clippy --workspace --all-targets -- -D warnings
+	cargo clippy --workspace --all-targets --features kinglet/testing -- -D warnings
 
 # Lints need no objects, so nothing need compile C for macOS: `true` passes for a compiler.
 macos: export CC_aarch64_apple_darwin := true
 macos: export AR_aarch64_apple_darwin := true
 macos:
 	rustup target add aarch64-apple-darwin
-	cargo clippy --target aarch64-apple-darwin --all-targets -- -D warnings
+	cargo clippy --target aarch64-apple-darwin --all-targets --features testing -- -D warnings
 
 # The private items are documented for their warnings alone.
 doc:
-	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --document-private-items
+	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --features testing --document-private-items
 	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps
