@@ -316,6 +316,7 @@
 //! let answer = client.emit_with_ack("double", 21, Duration::from_secs(5))?;
 //! assert_eq!(answer.args::<(i64,)>()?, (42,));
 //!
+//! client.disconnect()?;
 //! running.handle().close();
 //! running.join()?;
 //! # }

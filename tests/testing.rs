@@ -21,6 +21,7 @@ fn serve(config: Config, declare: impl FnOnce(&mut Server)) -> Running {
     server.start().expect("the server starts")
 }
 
+/// Ends a server, which would wait for clients that are still there.
 fn stop(server: Running) {
     server.handle().close();
     server.join().expect("the server ran well");
@@ -65,6 +66,7 @@ fn a_handshake_has_what_it_was_given() {
         .expect("let in");
     let you = client.next("you", PATIENCE).expect("an event").args::<[Value; 4]>().expect("args");
     assert_eq!(you, [json!(client.id()), json!({ "token": "x" }), json!("c=d"), json!(["a b", "1&2"])]);
+    drop(client);
     stop(server);
 }
 
@@ -109,6 +111,7 @@ fn events_and_answers_carry_attachments() {
     let echoed = client.next("echoed", Duration::ZERO).expect("it came before the answer");
     assert_eq!(echoed.args::<(Binary, Value, [Binary; 1])>().expect("args"), sent);
     assert!(!echoed.wants_answer());
+    drop(client);
     stop(server);
 }
 
@@ -130,6 +133,7 @@ fn events_are_taken_by_name_in_the_order_in_which_they_came() {
             assert_eq!((received.name(), received.args().expect("args")), (name, (number,)));
         }
     }
+    drop(client);
     stop(server);
 }
 
@@ -147,6 +151,7 @@ fn what_does_not_come_is_told_with_what_has_come() {
     client.emit_with_ack("echo", 1, Duration::ZERO).expect_err("no time");
     assert_eq!(client.emit_with_ack("echo", 2, PATIENCE).expect("an answer").args::<(u8,)>().expect("args"), (2,));
     assert!(matches!(client.emit("disconnect", ()), Err(ClientError::Emit(EmitError::Reserved(_)))));
+    drop(client);
     stop(server);
 }
 
@@ -168,6 +173,7 @@ fn the_server_gets_its_answers() {
     client.answer(&question, ("ada", Binary::from("picture"))).expect("it is sent");
     let answer = answers.recv_timeout(PATIENCE).expect("the answer has come");
     assert_eq!(answer, ("ada".to_owned(), Binary::from("picture")));
+    drop(client);
     stop(server);
 }
 
@@ -248,6 +254,7 @@ fn a_server_without_recovery_has_a_new_client() {
     client.reconnect().expect("it comes back");
     assert!(!client.recovered() && client.id() != before);
     client.next("echoed", Duration::ZERO).expect("it came before");
+    drop(client);
     stop(server);
 }
 

@@ -47,7 +47,10 @@ impl Client {
         let mut way_back = WayBack::default();
         let Entry { connection, id, pid, missed } = enter(&plan, &way_back)?;
         way_back.pid = pid;
-        Ok(Self { plan, connection, id, recovered: false, way_back, received: missed.into(), next_ack: 0, end: None })
+        let received = VecDeque::new();
+        let mut client = Self { plan, connection, id, recovered: false, way_back, received, next_ack: 0, end: None };
+        missed.into_iter().for_each(|event| client.keep(event));
+        Ok(client)
     }
 
     /// The socket's id.
@@ -230,7 +233,7 @@ struct Entry {
     connection: Connection,
     id: String,
     pid: Option<String>,
-    /// What it has missed, if it comes back. That is sent before the answer to CONNECT.
+    /// What came before the answer to CONNECT: what it has missed, if it comes back.
     missed: Vec<Received>,
 }
 

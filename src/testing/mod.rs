@@ -47,6 +47,8 @@
 //! // Whatever the server sent to Ada before its answer has come with it.
 //! assert!(ada.next("say", Duration::ZERO).is_err());
 //!
+//! // A server that ends waits for its clients, for two seconds at most.
+//! drop((ada, bob));
 //! server.handle().close();
 //! server.join()?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
