@@ -294,25 +294,32 @@
 //!
 //! # Testing
 //!
+//! With the feature `testing` there is a client, `kinglet::testing::Client`, to test an application by what its users see.
 //! [`Server::start`] runs the server on threads of its own, and port 0 lets the system choose a free port:
 //!
 //! ```
-//! use std::io::{Read, Write};
-//! use std::net::{Ipv4Addr, TcpStream};
+//! # #[cfg(feature = "testing")] {
+//! use std::time::Duration;
 //!
-//! use kinglet::{Config, Server};
+//! use kinglet::testing::{self, Client};
+//! use kinglet::Server;
 //!
-//! let config = Config { address: Ipv4Addr::LOCALHOST.into(), port: 0, ..Config::default() };
-//! let running = Server::new(config)?.start()?;
+//! let mut server = Server::new(testing::config())?;
+//! server.of("/").on("double", |_, event| {
+//!     let (number,): (i64,) = event.args()?;
+//!     event.ack(2 * number)?;
+//!     Ok::<(), Box<dyn std::error::Error>>(())
+//! });
+//! let running = server.start()?;
 //!
-//! let mut connection = TcpStream::connect(running.address())?;
-//! connection.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
-//! let mut answer = String::new();
-//! connection.read_to_string(&mut answer)?;
-//! assert!(answer.starts_with("HTTP/1.1 200 OK") && answer.ends_with("all good"));
+//! let mut client = Client::connect(running.address())?;
+//! let answer = client.emit_with_ack("double", 21, Duration::from_secs(5))?;
+//! assert_eq!(answer.args::<(i64,)>()?, (42,));
 //!
+//! client.disconnect()?;
 //! running.handle().close();
 //! running.join()?;
+//! # }
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
@@ -345,6 +352,9 @@
 //! the repository describes how the parts fit together. `docs/migrating-from-node.md` maps each name of Node's server
 //! to one here, and `docs/compatibility.md` says what is supported.
 
+#[cfg(not(unix))]
+compile_error!("kinglet runs on Linux, and on macOS for development; it does not run on this system");
+
 mod app;
 mod chance;
 mod clock;
@@ -365,6 +375,8 @@ mod pieces;
 mod server;
 mod shard;
 pub mod socketio;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod websocket;
 
 pub use app::{

@@ -159,6 +159,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg(target_os = "linux")]
     fn there_is_a_bound_without_a_container_too() {
         let memory = Memory::granted(None).expect("every Linux says how much memory it has");
         assert!(memory.limit > 0 && memory.limit <= machine_memory().expect("MemTotal"));

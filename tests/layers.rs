@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[&[&str]] = &[
     &["main", "cli", "logging", "stderr", "health"],
     &["lib", "fuzz"],
+    &["testing"],
     &["server"],
     &["ops"],
     &["app"],

@@ -12,6 +12,9 @@ mod report;
 mod wire;
 mod workers;
 
+#[cfg(not(target_os = "linux"))]
+compile_error!("perf measures by what Linux alone has: its timers, its control groups, /proc");
+
 use std::process::ExitCode;
 
 use lexopt::{Arg, Parser, ValueExt};

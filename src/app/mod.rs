@@ -9,6 +9,8 @@ mod declare;
 mod dispatch;
 mod send;
 
+#[cfg(feature = "testing")]
+pub(crate) use self::base::written;
 pub use self::base::{Answers, Args, MissingAnswers, MissingServers, Outcome, Writer};
 pub(crate) use self::cluster::{lost, receive};
 pub(crate) use self::declare::Pool;

@@ -43,7 +43,7 @@ pub struct Config {
     pub port: u16,
     /// Path of the Engine.IO endpoint, default `/socket.io/`. A trailing slash is added if it lacks one.
     pub path: String,
-    /// Event loops, each on its own thread. Default `None`: one for each granted core.
+    /// Event loops, each on its own thread. Default `None`: one for each granted core on Linux, else one.
     pub shards: Option<usize>,
     /// Transports a client may use. Default both.
     pub transports: Transports,

@@ -16,9 +16,17 @@ const QUEUED_PER_CLIENT: usize = 8 * 1024 * 1024;
 /// Memory estimated for each connection, including the kernel's share.
 const MEMORY_PER_CONNECTION: usize = 6 * 1024;
 
-/// Event loops to run: one per granted core. A cgroup's quota counts.
+/// Open files that Apple's systems grant at most, though they call the hard limit endless (`OPEN_MAX` of their headers).
+const APPLE: libc::rlim_t = 10_240;
+
+/// Event loops to run: one per granted core. A cgroup's quota counts. Other kernels than Linux give all connections of an
+/// address to one listener, so one loop is all that would work there.
 pub(super) fn shards(config: &Config) -> usize {
-    config.shards.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from)).min(256)
+    let granted = || match cfg!(target_os = "linux") {
+        true => thread::available_parallelism().map_or(1, usize::from),
+        false => 1,
+    };
+    config.shards.unwrap_or_else(granted).min(256)
 }
 
 /// The limits that follow from what the machine grants.
@@ -59,7 +67,8 @@ fn raise_descriptors() -> usize {
             return 1024;
         }
         let before = limit.rlim_cur;
-        limit.rlim_cur = limit.rlim_max;
+        let most = if cfg!(target_vendor = "apple") { limit.rlim_max.min(APPLE) } else { limit.rlim_max };
+        limit.rlim_cur = most.max(before);
         if libc::setrlimit(libc::RLIMIT_NOFILE, &limit) == 0 { limit.rlim_cur } else { before }
     };
     usize::try_from(raised).unwrap_or(usize::MAX)

@@ -105,6 +105,12 @@ pub(in crate::app) fn write(name: Option<&str>, args: &impl Args) -> Result<Writ
     Ok(Written { json: json.map_err(EmitError::Json)?, attachments })
 }
 
+/// The event, or the answer without a name, as a client of a test sends it: the text of a JSON array, and the attachments.
+#[cfg(feature = "testing")]
+pub(crate) fn written(name: Option<&str>, args: &impl Args) -> Result<(String, Vec<Bytes>), EmitError> {
+    write(name, args).map(|written| (written.json, written.attachments))
+}
+
 impl Args for () {
     fn write(&self, _: &mut Writer) -> Result<(), EmitError> {
         Ok(())

@@ -9,6 +9,8 @@ mod shards;
 mod subject;
 
 pub use self::answers::{Answers, MissingAnswers};
+#[cfg(feature = "testing")]
+pub(crate) use self::args::written;
 pub use self::args::{Args, Writer};
 pub(in crate::app) use self::guard::{Caught, guard, panicked, record};
 pub use self::missing::MissingServers;

@@ -28,12 +28,15 @@ impl Tcp {
             return network.connect().map(Self::Simulated);
         }
         let (domain, protocol) = (Domain::for_address(address), Some(Protocol::TCP));
-        let socket = Socket::new(domain, Type::STREAM.nonblocking().cloexec(), protocol)?;
+        let socket = Socket::new(domain, Type::STREAM, protocol)?;
+        socket.set_nonblocking(true)?;
         socket.set_tcp_nodelay(true)?;
         // The kernel counts whole seconds.
         let second = Duration::from_secs(1);
         let keepalive = TcpKeepalive::new().with_time(interval.max(second)).with_interval((limit / 2).max(second));
         socket.set_tcp_keepalive(&keepalive.with_retries(2))?;
+        // Elsewhere the probes alone tell that a peer is gone.
+        #[cfg(target_os = "linux")]
         socket.set_tcp_user_timeout(Some(limit))?;
         match socket.connect(&address.into()) {
             Err(error) if error.raw_os_error() != Some(libc::EINPROGRESS) => Err(error),

@@ -4,6 +4,12 @@
 use std::cell::Cell;
 use std::time::Duration;
 
+/// The coarse clock; where there is none, the precise one.
+#[cfg(target_os = "linux")]
+const CLOCK: libc::clockid_t = libc::CLOCK_MONOTONIC_COARSE;
+#[cfg(not(target_os = "linux"))]
+const CLOCK: libc::clockid_t = libc::CLOCK_MONOTONIC;
+
 /// Measures a shard's handlers.
 #[derive(Debug)]
 pub(crate) struct Stopwatch {
@@ -33,7 +39,7 @@ fn now() -> Duration {
     // SAFETY: the call writes to a live `timespec`. The standard library has no coarse clock, and asking the precise one with
     // each handler costs twice as much; rustix's way to it ends the process under valgrind, which counts our instructions.
     unsafe {
-        libc::clock_gettime(libc::CLOCK_MONOTONIC_COARSE, &raw mut time);
+        libc::clock_gettime(CLOCK, &raw mut time);
     }
     // The time since the machine started is never negative.
     Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))

@@ -22,6 +22,19 @@ const PIECES_PER_WRITE: usize = 64;
 /// Once this many bytes are sent, no more pieces are sent in this turn, however fast the peer takes them.
 pub(in crate::shard) const MOST_AT_ONCE: usize = 1024 * 1024;
 
+/// A broken connection is an error, not a signal. Apple's kernels have no flag for that; there it is the signal that Rust's
+/// programs ignore from their start.
+#[cfg(not(target_vendor = "apple"))]
+const NO_SIGNAL: SendFlags = SendFlags::NOSIGNAL;
+#[cfg(target_vendor = "apple")]
+const NO_SIGNAL: SendFlags = SendFlags::empty();
+
+/// More follows at once. Where the kernel takes no such hint, the FIN leaves in a segment of its own.
+#[cfg(target_os = "linux")]
+const MORE: SendFlags = SendFlags::MORE;
+#[cfg(not(target_os = "linux"))]
+const MORE: SendFlags = SendFlags::empty();
+
 /// A socket of a connection.
 #[derive(Debug)]
 pub(in crate::shard) enum Socket {
@@ -39,7 +52,7 @@ impl Socket {
     #[inline]
     pub(in crate::shard) fn send(&self, bytes: &[u8]) -> io::Result<usize> {
         match self {
-            Self::Tcp(stream) => send_with(stream, bytes, SendFlags::NOSIGNAL),
+            Self::Tcp(stream) => send_with(stream, bytes, NO_SIGNAL),
             #[cfg(test)]
             Self::Simulated(socket) => socket.send(bytes),
         }
@@ -51,7 +64,7 @@ impl Socket {
     /// The same as of [`send`](Self::send).
     pub(in crate::shard) fn send_last(&self, bytes: &[u8]) -> io::Result<usize> {
         match self {
-            Self::Tcp(stream) => send_with(stream, bytes, SendFlags::NOSIGNAL | SendFlags::MORE),
+            Self::Tcp(stream) => send_with(stream, bytes, NO_SIGNAL.union(MORE)),
             #[cfg(test)]
             Self::Simulated(socket) => socket.send(bytes),
         }
@@ -176,6 +189,7 @@ fn write_pieces<'a>(socket: &mut impl Write, mut pieces: impl Iterator<Item = &'
 }
 
 /// As [`Socket::unacknowledged`].
+#[cfg(target_os = "linux")]
 fn unacknowledged(socket: &TcpStream) -> io::Result<usize> {
     use std::os::fd::AsRawFd;
 
@@ -185,4 +199,10 @@ fn unacknowledged(socket: &TcpStream) -> io::Result<usize> {
     // looks like one that takes none.
     let done = unsafe { libc::ioctl(socket.as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) };
     if done == 0 { Ok(usize::try_from(bytes).unwrap_or(0)) } else { Err(io::Error::last_os_error()) }
+}
+
+/// As [`Socket::unacknowledged`]. Elsewhere the call answers for terminals only.
+#[cfg(not(target_os = "linux"))]
+fn unacknowledged(_: &TcpStream) -> io::Result<usize> {
+    Err(io::ErrorKind::Unsupported.into())
 }
