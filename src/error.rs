@@ -146,3 +146,17 @@ pub enum AckError {
     #[error("dropped: too many unanswered acknowledgements")]
     Dropped,
 }
+
+/// Why a handle cannot ask for the state of its socket on this thread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum StateError {
+    /// This thread serves other sockets, and must not wait for the thread that serves this one.
+    #[error(
+        "the thread of an event loop must not wait for the event loop that serves the socket: ask in a blocking handler or on \
+         a thread of your own, or use fetch_sockets"
+    )]
+    EventLoop,
+    /// The socket is on another server of the cluster.
+    #[error("the socket is on another server, which only fetch_sockets can ask")]
+    Elsewhere,
+}

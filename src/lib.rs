@@ -376,7 +376,7 @@ pub use config::{
     Config, HandshakeHeaders, Limits, LogFormat, Password, Recovery, RedisSecurity, RedisServer, RedisServerError,
     ResponseChannel, SETTINGS, Setting, SettingGroup,
 };
-pub use error::{AckError, DataError, EmitError, Error, JoinError, Result, TooLarge};
+pub use error::{AckError, DataError, EmitError, Error, JoinError, Result, StateError, TooLarge};
 pub use http::{Cookie, Cors, Origin, SameSite};
 pub use metrics::Metrics;
 pub use server::{Running, Server};

@@ -6,6 +6,7 @@ mod blocking;
 mod client;
 mod dynamic_namespaces;
 mod events;
+mod handles;
 mod handshakes;
 mod many_sockets;
 mod room_events;

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 
 use crate::app::base::args::{self, Args, Written};
 use crate::app::base::{Subject, guard};
-use crate::app::send::{Broadcast, Handle, SocketHandle};
+use crate::app::send::{Broadcast, Handle, Known, Snapshot, SocketHandle};
 use crate::engineio::{Sid, Transport};
 use crate::error::{AckError, DataError, EmitError, JoinError};
 use crate::metrics::Limit;
@@ -101,7 +101,23 @@ impl Socket {
 
     /// A handle to this socket, for any thread.
     pub fn handle(&self) -> SocketHandle {
-        SocketHandle::new(&self.shard.shared, self.location(), self.sid(), self.id(), self.namespace.clone())
+        self.handle_that_knows(None)
+    }
+
+    /// A handle for a blocking handler: it has the socket's data with it.
+    pub(super) fn handle_with_data(&self) -> SocketHandle {
+        let data = self.shard.with(|core| core.data(self.socket));
+        self.handle_that_knows(Some(Snapshot::new(data)))
+    }
+
+    fn handle_that_knows(&self, data: Option<Snapshot>) -> SocketHandle {
+        let (socket, namespace) = (self.socket, self.namespace.clone());
+        let (id, known) = self.shard.with(|core| {
+            let (location, sid) = (core.location(socket), core.socket_sid(socket));
+            let (handshake, auth) = (core.handshake(socket), core.auth(socket));
+            (core.socket_id(socket), Known { location, sid, namespace, handshake, auth, data })
+        });
+        SocketHandle::new(&self.shard.shared, id, known)
     }
 
     /// Sends an event to the client.

@@ -8,15 +8,18 @@ mod collect;
 mod event;
 mod everyone;
 mod handle;
+mod known;
 mod remote_socket;
 mod servers;
 mod socket_handle;
+mod socket_state;
 mod sockets;
 
 pub use self::broadcast::Broadcast;
 pub use self::event::{Ack, Event};
 pub(in crate::app) use self::handle::full_name;
 pub use self::handle::{Emitter, Handle};
+pub(in crate::app) use self::known::{Known, Snapshot};
 pub use self::remote_socket::RemoteSocket;
 pub use self::socket_handle::SocketHandle;
 pub(in crate::app) use self::sockets::join;

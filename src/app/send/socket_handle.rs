@@ -10,10 +10,11 @@ use serde::Serialize;
 
 use super::broadcast::{Broadcast, Reach};
 use super::handle::Handle;
+use super::known::Known;
 use super::sockets::join;
 use crate::app::base::args::{self, Args};
 use crate::app::base::{Answers, Caught, MissingAnswers, Subject, guard, on_shard, record};
-use crate::engineio::{Frames, Sid};
+use crate::engineio::Frames;
 use crate::error::{AckError, EmitError};
 use crate::log_line::LineKind;
 use crate::shard::{NamespaceRef, Shard, Shared, SocketRef, Urgency};
@@ -41,7 +42,7 @@ static UNKEPT_DATA: LineKind = LineKind::new(Level::Warn, module_path!(), "data 
 /// ```
 #[derive(Clone)]
 pub struct SocketHandle {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     whereabouts: Whereabouts,
     id: SocketId,
 }
@@ -49,21 +50,15 @@ pub struct SocketHandle {
 /// The place of a socket.
 #[derive(Debug, Clone)]
 enum Whereabouts {
-    /// On this server: the sid of its place, and the sid by which it is known. They differ if it has come back.
-    Here { location: Sid, sid: Sid, namespace: NamespaceRef },
+    /// On this server.
+    Here(Arc<Known>),
     /// On another server of the cluster, in a namespace that this server may not have.
     Elsewhere { namespace: Result<NamespaceRef, String> },
 }
 
 impl SocketHandle {
-    pub(in crate::app) fn new(
-        shared: &Arc<Shared>,
-        location: Sid,
-        sid: Sid,
-        id: SocketId,
-        namespace: NamespaceRef,
-    ) -> Self {
-        Self { shared: Arc::clone(shared), whereabouts: Whereabouts::Here { location, sid, namespace }, id }
+    pub(in crate::app) fn new(shared: &Arc<Shared>, id: SocketId, known: Known) -> Self {
+        Self { shared: Arc::clone(shared), whereabouts: Whereabouts::Here(Arc::new(known)), id }
     }
 
     /// A handle to a socket of another server.
@@ -79,9 +74,8 @@ impl SocketHandle {
     /// The name of its namespace.
     pub fn namespace(&self) -> &str {
         match &self.whereabouts {
-            Whereabouts::Here { namespace, .. } | Whereabouts::Elsewhere { namespace: Ok(namespace) } => {
-                namespace.name(&self.shared)
-            }
+            Whereabouts::Here(known) => known.namespace.name(&self.shared),
+            Whereabouts::Elsewhere { namespace: Ok(namespace) } => namespace.name(&self.shared),
             Whereabouts::Elsewhere { namespace: Err(name) } => name,
         }
     }
@@ -92,7 +86,7 @@ impl SocketHandle {
     /// If the name is reserved or the arguments cannot be written as JSON.
     pub fn emit(&self, event: &str, args: impl Args) -> Result<(), EmitError> {
         let namespace = match &self.whereabouts {
-            Whereabouts::Here { namespace, .. } if self.shared.recovery.is_none() => namespace,
+            Whereabouts::Here(known) if self.shared.recovery.is_none() => &known.namespace,
             _ => return self.own_room().emit(event, args),
         };
         let (frames, heard) = self.encode(namespace, event, None, &args)?;
@@ -114,7 +108,7 @@ impl SocketHandle {
         timeout: Duration,
         callback: impl FnOnce(Result<Arguments, AckError>) + Send + 'static,
     ) -> Result<(), EmitError> {
-        let Whereabouts::Here { namespace, .. } = &self.whereabouts else {
+        let Some(Known { namespace, .. }) = self.known() else {
             return self.own_room().emit_with_ack(event, args, timeout, |answers| callback(first(answers)));
         };
         let id = namespace.next_ack_id(&self.shared);
@@ -132,39 +126,6 @@ impl SocketHandle {
             });
         });
         Ok(())
-    }
-
-    /// Bytes that wait for its client ([`Socket::queued_bytes`](crate::Socket::queued_bytes)), including earlier sends of this
-    /// thread. It waits for the answer of the thread that serves the socket, so a program that streams can pace itself.
-    ///
-    /// `None` if the socket has left or is on another server, and on a thread that serves other sockets, which must not wait.
-    ///
-    /// ```no_run
-    /// # fn chunks() -> Vec<String> { Vec::new() }
-    /// # let mut server = kinglet::Server::new(kinglet::Config::default())?;
-    /// server.of("/").on_blocking("download", |socket, _| {
-    ///     for chunk in chunks() {
-    ///         while socket.queued_bytes().is_some_and(|bytes| bytes > 1 << 20) {
-    ///             std::thread::sleep(std::time::Duration::from_millis(10));
-    ///         }
-    ///         socket.emit("chunk", chunk)?;
-    ///     }
-    ///     Ok::<(), kinglet::EmitError>(())
-    /// });
-    /// # Ok::<(), kinglet::Error>(())
-    /// ```
-    pub fn queued_bytes(&self) -> Option<usize> {
-        let Whereabouts::Here { location, .. } = self.whereabouts else { return None };
-        let here = Shard::current(&self.shared).is_some_and(|shard| shard.index() == usize::from(location.shard));
-        if Shard::runs_here() && !here {
-            return None;
-        }
-        let (sender, receiver) = crossbeam_channel::bounded(1);
-        self.run(0, move |shard, socket| {
-            // The caller waits for it.
-            let _ = sender.send(shard.with(|core| core.queued_for(socket)));
-        });
-        receiver.recv().ok()
     }
 
     /// Makes the socket join a room. A join that meets a limit of rooms fails and is counted.
@@ -192,6 +153,9 @@ impl SocketHandle {
     /// If it cannot be written as JSON.
     pub fn set_data(&self, data: &(impl Serialize + ?Sized)) -> Result<(), serde_json::Error> {
         let data = serde_json::value::to_raw_value(data)?;
+        if let Some(snapshot) = self.known().and_then(|known| known.data.as_ref()) {
+            snapshot.outdate();
+        }
         self.run(data.get().len(), move |shard, socket| {
             if let Err(error) = shard.with(|core| core.set_data(socket, data)) {
                 let socket_id = shard.with(|core| core.socket_sid(socket));
@@ -217,14 +181,22 @@ impl SocketHandle {
         Broadcast { reach, ..everybody }.to(&*self.id)
     }
 
+    /// What is known of it. `None` for a socket of another server.
+    pub(super) fn known(&self) -> Option<&Known> {
+        match &self.whereabouts {
+            Whereabouts::Here(known) => Some(known),
+            Whereabouts::Elsewhere { .. } => None,
+        }
+    }
+
     fn is_elsewhere(&self) -> bool {
-        matches!(self.whereabouts, Whereabouts::Elsewhere { .. })
+        self.known().is_none()
     }
 
     /// The namespace, or its name if this server does not have it.
     fn found_namespace(&self) -> Result<NamespaceRef, String> {
         match &self.whereabouts {
-            Whereabouts::Here { namespace, .. } => Ok(namespace.clone()),
+            Whereabouts::Here(known) => Ok(known.namespace.clone()),
             Whereabouts::Elsewhere { namespace } => namespace.clone(),
         }
     }
@@ -232,9 +204,9 @@ impl SocketHandle {
     /// Everybody else in the namespace.
     pub fn broadcast(&self) -> Broadcast {
         let everybody = |sender| Broadcast::new(Some(Arc::clone(&self.shared)), self.found_namespace(), sender);
-        match self.whereabouts {
-            Whereabouts::Here { sid, .. } => everybody(Some(sid)),
-            Whereabouts::Elsewhere { .. } => everybody(None).except(&*self.id),
+        match self.known() {
+            Some(known) => everybody(Some(known.sid)),
+            None => everybody(None).except(&*self.id),
         }
     }
 
@@ -272,7 +244,7 @@ impl SocketHandle {
 
     /// Counts and logs how a handler of the socket ended, on the thread that serves it.
     pub(in crate::app) fn record(&self, what: String, caught: Caught) {
-        if let Whereabouts::Here { location, .. } = self.whereabouts {
+        if let Some(&Known { location, .. }) = self.known() {
             let (this, carried) = (self.clone(), what.len());
             on_shard(&self.shared, location.shard, carried, move |shard| {
                 let gone = Subject::Gone { id: &this.id, namespace: this.namespace() };
@@ -284,13 +256,13 @@ impl SocketHandle {
 
     /// The socket, if this shard has it and it is not gone.
     fn find(&self, shard: &Shard) -> Option<SocketRef> {
-        let Whereabouts::Here { location, .. } = self.whereabouts else { return None };
+        let location = self.known()?.location;
         shard.with(|core| core.socket_at(location))
     }
 
     /// Acts on the socket on the thread that serves it, if it is not gone. `carried`: bytes that `act` holds beside itself.
-    fn run(&self, carried: usize, act: impl FnOnce(&Rc<Shard>, SocketRef) + Send + 'static) {
-        let Whereabouts::Here { location, .. } = self.whereabouts else { return };
+    pub(super) fn run(&self, carried: usize, act: impl FnOnce(&Rc<Shard>, SocketRef) + Send + 'static) {
+        let Some(&Known { location, .. }) = self.known() else { return };
         on_shard(&self.shared, location.shard, carried, move |shard| {
             let socket = shard.with(|core| core.socket_at(location));
             if let Some(socket) = socket {

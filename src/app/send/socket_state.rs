@@ -1,0 +1,108 @@
+//! What a handle tells of its socket: what it knows, and what it asks the thread that serves the socket.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use serde::de::DeserializeOwned;
+
+use super::socket_handle::SocketHandle;
+use crate::error::StateError;
+use crate::shard::{Core, Handshake, Shard, SocketRef};
+
+/// What the handle knows. Nothing is asked, so this works on any thread, and also when the socket has left.
+impl SocketHandle {
+    /// The request that opened the session. `None` if the session was forgotten when the handle was made, and for a socket of
+    /// another server, whose [`RemoteSocket`](crate::RemoteSocket) has it. It is kept in memory as long as the handle.
+    pub fn handshake(&self) -> Option<Arc<Handshake>> {
+        self.known()?.handshake.clone()
+    }
+
+    /// The client's address: the TCP connection's, or the one that trusted proxies tell
+    /// ([`Config::trusted_proxies`](crate::Config::trusted_proxies)). `None` if there is no [`handshake`](Self::handshake).
+    pub fn client_address(&self) -> Option<IpAddr> {
+        Some(self.known()?.handshake.as_ref()?.address().ip())
+    }
+
+    /// The client's authentication data for the namespace (`auth` of the JavaScript client). `None` if it sent none, or data of
+    /// another type than `T`, and for a socket of another server, whose [`RemoteSocket`](crate::RemoteSocket) has it.
+    pub fn auth<T: DeserializeOwned>(&self) -> Option<T> {
+        serde_json::from_str(self.known()?.auth.as_ref()?).ok()
+    }
+
+    /// Whether the client came back after its connection was lost ([`Socket::recovered`](crate::Socket::recovered)).
+    pub fn recovered(&self) -> bool {
+        self.known().is_some_and(|known| known.location != known.sid)
+    }
+
+    /// Bytes that the handle keeps for a blocking handler.
+    pub(in crate::app) fn bytes(&self) -> usize {
+        self.known().and_then(|known| known.data.as_ref()).map_or(0, |data| data.bytes())
+    }
+}
+
+/// What the handle asks the thread that serves the socket.
+///
+/// The question goes the way of every call, so the answer is right for all earlier calls of the same thread. The caller waits
+/// until the event loop has come to it: some microseconds if the loop sleeps, else as long as its turn takes.
+///
+/// A thread that serves sockets must not wait for another one, or both might wait for ever. There, a question about a socket of
+/// another thread is [`StateError::EventLoop`].
+impl SocketHandle {
+    /// The data stored with the socket ([`Socket::data`](crate::Socket::data)). `None` if there is none, if it is of another
+    /// type than `T`, or if the socket has left.
+    ///
+    /// A blocking handler is not kept waiting: its handle has a snapshot of the data, taken when the handler was called for.
+    /// Once the handler has called [`set_data`](Self::set_data), this asks.
+    ///
+    /// # Errors
+    /// If the socket cannot be asked from here.
+    pub fn data<T: DeserializeOwned>(&self) -> Result<Option<T>, StateError> {
+        let known = self.known().and_then(|known| known.data.as_ref()).and_then(|data| data.current());
+        if let Some(data) = known {
+            return Ok(data.and_then(|data| serde_json::from_str(data.get()).ok()));
+        }
+        let data = self.ask(|core, socket| core.data(socket))?.flatten();
+        Ok(data.and_then(|data| serde_json::from_str(data.get()).ok()))
+    }
+
+    /// Bytes that wait for its client ([`Socket::queued_bytes`](crate::Socket::queued_bytes)), including earlier sends of this
+    /// thread. It waits for the answer of the thread that serves the socket, so a program that streams can pace itself.
+    ///
+    /// `None` if the socket has left or is on another server, and on a thread that serves other sockets, which must not wait.
+    ///
+    /// ```no_run
+    /// # fn chunks() -> Vec<String> { Vec::new() }
+    /// # let mut server = kinglet::Server::new(kinglet::Config::default())?;
+    /// server.of("/").on_blocking("download", |socket, _| {
+    ///     for chunk in chunks() {
+    ///         while socket.queued_bytes().is_some_and(|bytes| bytes > 1 << 20) {
+    ///             std::thread::sleep(std::time::Duration::from_millis(10));
+    ///         }
+    ///         socket.emit("chunk", chunk)?;
+    ///     }
+    ///     Ok::<(), kinglet::EmitError>(())
+    /// });
+    /// # Ok::<(), kinglet::Error>(())
+    /// ```
+    pub fn queued_bytes(&self) -> Option<usize> {
+        self.ask(|core, socket| core.queued_for(socket)).ok().flatten()
+    }
+
+    /// Asks the thread that serves the socket. `None` if the socket has left.
+    pub(super) fn ask<R: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Core, SocketRef) -> R + Send + 'static,
+    ) -> Result<Option<R>, StateError> {
+        let location = self.known().ok_or(StateError::Elsewhere)?.location;
+        let here = Shard::current(&self.shared).is_some_and(|shard| shard.index() == usize::from(location.shard));
+        if Shard::runs_here() && !here {
+            return Err(StateError::EventLoop);
+        }
+        let (sender, receiver) = crossbeam_channel::bounded(1);
+        self.run(0, move |shard, socket| {
+            // The caller waits for it.
+            let _ = sender.send(shard.with(|core| read(core, socket)));
+        });
+        Ok(receiver.recv().ok())
+    }
+}
