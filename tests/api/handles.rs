@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, channel};
 
-use kinglet::engineio::Sid;
+use kinglet::engineio::{Sid, Transport};
 use kinglet::{Server, SocketHandle, StateError};
 use serde_json::{Value, json};
 
@@ -106,6 +106,24 @@ fn any_thread_may_ask_for_data_also_when_the_socket_has_left() {
     goes.recv_timeout(PATIENCE).unwrap();
     assert_eq!(handle.data::<u32>(), Ok(None));
     assert!(handle.handshake().is_some(), "that stays with the handle");
+}
+
+#[test]
+fn any_thread_may_ask_what_has_become_of_a_socket() {
+    let (gone, goes) = channel();
+    let (server, handles) = served(|server| {
+        server.of("/").on_disconnect(move |_, _| gone.send(()));
+    });
+    let client = server.client();
+    let handle = handles.recv_timeout(PATIENCE).unwrap();
+    handle.join("a");
+    assert_eq!(handle.rooms(), Ok(vec![handle.id().to_string(), "a".to_owned()]), "what this thread did is done");
+    assert_eq!((handle.is_connected(), handle.transport()), (Ok(true), Ok(Some(Transport::WebSocket))));
+    drop(client);
+    goes.recv_timeout(PATIENCE).unwrap();
+    assert_eq!((handle.is_connected(), handle.transport(), handle.rooms()), (Ok(false), Ok(None), Ok(Vec::new())));
+    drop(server);
+    assert_eq!(handle.is_connected(), Ok(false), "no server, no socket");
 }
 
 #[test]

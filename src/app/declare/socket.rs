@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 
 use crate::app::base::args::{self, Args, Written};
 use crate::app::base::{Subject, guard};
-use crate::app::send::{Broadcast, Handle, Known, Snapshot, SocketHandle};
+use crate::app::send::{Broadcast, Flags, Handle, Known, Snapshot, SocketHandle};
 use crate::engineio::{Sid, Transport};
 use crate::error::{AckError, DataError, EmitError, JoinError};
 use crate::metrics::Limit;
@@ -31,18 +31,10 @@ pub struct Socket {
     flags: Flags,
 }
 
-/// How the next event is sent.
-#[derive(Debug, Clone, Copy)]
-struct Flags {
-    urgency: Urgency,
-    compress: bool,
-}
-
 impl Socket {
     pub(in crate::app) fn new(shard: &Rc<Shard>, socket: SocketRef) -> Option<Self> {
         let namespace = shard.with(|core| core.namespace_of(socket))?;
-        let flags = Flags { urgency: Urgency::Reliable, compress: true };
-        Some(Self { shard: Rc::clone(shard), socket, namespace, flags })
+        Some(Self { shard: Rc::clone(shard), socket, namespace, flags: Flags::NONE })
     }
 
     pub(super) fn sid(&self) -> Sid {
@@ -83,7 +75,7 @@ impl Socket {
     /// Whether the client came back after its connection was lost, so that the socket has its earlier id, rooms and data
     /// ([`Config::recovery`](crate::Config::recovery)).
     pub fn recovered(&self) -> bool {
-        self.shard.with(|core| core.restored_sid(self.socket)).is_some()
+        self.sid() != self.location()
     }
 
     /// The socket, as the log names it.
@@ -117,7 +109,7 @@ impl Socket {
             let (handshake, auth) = (core.handshake(socket), core.auth(socket));
             (core.socket_id(socket), Known { location, sid, namespace, handshake, auth, data })
         });
-        SocketHandle::new(&self.shard.shared, id, known)
+        SocketHandle::new(&self.shard.shared, id, known, self.flags)
     }
 
     /// Sends an event to the client.
@@ -176,22 +168,19 @@ impl Socket {
     /// The socket, with events that are dropped if the client is not ready to receive.
     #[must_use = "the flag holds for what is emitted through the returned socket"]
     pub fn volatile(&self) -> Self {
-        Self { flags: Flags { urgency: Urgency::Volatile, ..self.flags }, ..self.clone() }
+        Self { flags: self.flags.volatile(), ..self.clone() }
     }
 
     /// The socket, with events that may (the default) or may not be compressed on a polling transport.
     #[must_use = "the flag holds for what is emitted through the returned socket"]
     pub fn compress(&self, compress: bool) -> Self {
-        Self { flags: Flags { compress, ..self.flags }, ..self.clone() }
+        Self { flags: self.flags.compress(compress), ..self.clone() }
     }
 
     /// Everybody else in the namespace.
     pub fn broadcast(&self) -> Broadcast {
         let server = Some(Arc::clone(&self.shard.shared));
-        let mut everybody = Broadcast::new(server, Ok(self.namespace.clone()), Some(self.sid()));
-        everybody.urgency = self.flags.urgency;
-        everybody.compress = self.flags.compress;
-        everybody
+        self.flags.of(Broadcast::new(server, Ok(self.namespace.clone()), Some(self.sid())))
     }
 
     /// Everybody else in a room.

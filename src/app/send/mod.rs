@@ -7,6 +7,7 @@ mod broadcast;
 mod collect;
 mod event;
 mod everyone;
+mod flags;
 mod handle;
 mod known;
 mod remote_socket;
@@ -17,6 +18,7 @@ mod sockets;
 
 pub use self::broadcast::Broadcast;
 pub use self::event::{Ack, Event};
+pub(in crate::app) use self::flags::Flags;
 pub(in crate::app) use self::handle::full_name;
 pub use self::handle::{Emitter, Handle};
 pub(in crate::app) use self::known::{Known, Snapshot};

@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 use super::broadcast::Broadcast;
+use super::flags::Flags;
 use super::known::Known;
 use super::socket_handle::SocketHandle;
 use crate::app::ask::{Question, collect_all};
@@ -124,7 +125,7 @@ impl RemoteSocket {
                 let text = auth.as_ref().and_then(|auth| RawValue::from_string(auth.to_string()).ok());
                 let known =
                     Known { location, sid, namespace, handshake: Some(Arc::clone(&handshake)), auth, data: None };
-                Self { handle: SocketHandle::new(shared, id, known), rooms, handshake, auth: text, data }
+                Self { handle: SocketHandle::new(shared, id, known, Flags::NONE), rooms, handshake, auth: text, data }
             }
             Fetched::Elsewhere(Described { id, handshake, rooms, auth, data }) => Self {
                 handle: SocketHandle::elsewhere(shared, id.into(), namespace.clone()),

@@ -9,6 +9,7 @@ use log::Level;
 use serde::Serialize;
 
 use super::broadcast::{Broadcast, Reach};
+use super::flags::Flags;
 use super::handle::Handle;
 use super::known::Known;
 use super::sockets::join;
@@ -17,13 +18,20 @@ use crate::app::base::{Answers, Caught, MissingAnswers, Subject, guard, on_shard
 use crate::engineio::Frames;
 use crate::error::{AckError, EmitError};
 use crate::log_line::LineKind;
-use crate::shard::{NamespaceRef, Shard, Shared, SocketRef, Urgency};
+use crate::shard::{NamespaceRef, Shard, Shared, SocketRef};
 use crate::socketio::{self, Arguments, SocketId};
 
 /// Data that was not stored with its socket.
 static UNKEPT_DATA: LineKind = LineKind::new(Level::Warn, module_path!(), "data that was not kept");
 
-/// A handle to one socket, for any thread and any time ([`Socket::handle`](crate::Socket::handle)).
+/// A handle to one socket, for any thread and any time ([`Socket::handle`](crate::Socket::handle)). It can do what the socket
+/// can, and knows what the socket knows:
+///
+/// - What stays the same it has with it: [`id`](Self::id), [`namespace`](Self::namespace), [`handshake`](Self::handshake),
+///   [`auth`](Self::auth), [`recovered`](Self::recovered).
+/// - What changes it asks the thread that serves the socket: [`is_connected`](Self::is_connected), [`rooms`](Self::rooms),
+///   [`data`](Self::data), [`transport`](Self::transport), [`queued_bytes`](Self::queued_bytes). The answer is right when it is
+///   given, for all earlier calls of this thread. A blocking handler has a snapshot of the data with it.
 ///
 /// The thread that serves the socket carries out its calls, those of one thread in order. For a socket that has left, nothing
 /// happens. But if clients may come back ([`Config::recovery`](crate::Config::recovery)), events of [`emit`](Self::emit) are
@@ -45,6 +53,7 @@ pub struct SocketHandle {
     pub(super) shared: Arc<Shared>,
     whereabouts: Whereabouts,
     id: SocketId,
+    flags: Flags,
 }
 
 /// The place of a socket.
@@ -57,13 +66,13 @@ enum Whereabouts {
 }
 
 impl SocketHandle {
-    pub(in crate::app) fn new(shared: &Arc<Shared>, id: SocketId, known: Known) -> Self {
-        Self { shared: Arc::clone(shared), whereabouts: Whereabouts::Here(Arc::new(known)), id }
+    pub(in crate::app) fn new(shared: &Arc<Shared>, id: SocketId, known: Known, flags: Flags) -> Self {
+        Self { shared: Arc::clone(shared), whereabouts: Whereabouts::Here(Arc::new(known)), id, flags }
     }
 
     /// A handle to a socket of another server.
     pub(super) fn elsewhere(shared: &Arc<Shared>, id: SocketId, namespace: Result<NamespaceRef, String>) -> Self {
-        Self { shared: Arc::clone(shared), whereabouts: Whereabouts::Elsewhere { namespace }, id }
+        Self { shared: Arc::clone(shared), whereabouts: Whereabouts::Elsewhere { namespace }, id, flags: Flags::NONE }
     }
 
     /// The socket's id, as [`Socket::id`](crate::Socket::id) gives it.
@@ -89,11 +98,19 @@ impl SocketHandle {
             Whereabouts::Here(known) if self.shared.recovery.is_none() => &known.namespace,
             _ => return self.own_room().emit(event, args),
         };
-        let (frames, heard) = self.encode(namespace, event, None, &args)?;
+        let ((frames, heard), urgency) = (self.encode(namespace, event, None, &args)?, self.flags.urgency);
         self.run(carried(&frames, heard.as_ref()), move |shard, socket| {
-            shard.with(|core| core.send_event(socket.key, &frames, Urgency::Reliable, heard.as_ref()));
+            shard.with(|core| core.send_event(socket.key, &frames, urgency, heard.as_ref()));
         });
         Ok(())
+    }
+
+    /// Sends an event `message`, as [`emit`](Self::emit) does.
+    ///
+    /// # Errors
+    /// As [`emit`](Self::emit).
+    pub fn send(&self, args: impl Args) -> Result<(), EmitError> {
+        self.emit("message", args)
     }
 
     /// Sends an event and waits at most `timeout` for its acknowledgement. `callback` gets it, or the reason why there is none,
@@ -112,7 +129,7 @@ impl SocketHandle {
             return self.own_room().emit_with_ack(event, args, timeout, |answers| callback(first(answers)));
         };
         let id = namespace.next_ack_id(&self.shared);
-        let (frames, heard) = self.encode(namespace, event, Some(id), &args)?;
+        let ((frames, heard), urgency) = (self.encode(namespace, event, Some(id), &args)?, self.flags.urgency);
         self.run(carried(&frames, heard.as_ref()), move |shard, socket| {
             let callback = |shard: &Rc<Shard>, socket: SocketRef, result| {
                 guard(shard, Subject::Socket(socket), "acknowledgement", || {
@@ -121,11 +138,23 @@ impl SocketHandle {
                 });
             };
             shard.with(|core| {
-                core.send_event(socket.key, &frames, Urgency::Reliable, heard.as_ref());
+                core.send_event(socket.key, &frames, urgency, heard.as_ref());
                 core.expect_ack(socket, id, timeout, Box::new(callback));
             });
         });
         Ok(())
+    }
+
+    /// The handle, with events that are dropped if the client is not ready to receive.
+    #[must_use = "the flag holds for what is emitted through the returned handle"]
+    pub fn volatile(&self) -> Self {
+        Self { flags: self.flags.volatile(), ..self.clone() }
+    }
+
+    /// The handle, with events that may (the default) or may not be compressed on a polling transport.
+    #[must_use = "the flag holds for what is emitted through the returned handle"]
+    pub fn compress(&self, compress: bool) -> Self {
+        Self { flags: self.flags.compress(compress), ..self.clone() }
     }
 
     /// Makes the socket join a room. A join that meets a limit of rooms fails and is counted.
@@ -178,7 +207,7 @@ impl SocketHandle {
     fn own_room(&self) -> Broadcast {
         let everybody = Broadcast::new(Some(Arc::clone(&self.shared)), self.found_namespace(), None);
         let reach = if self.is_elsewhere() { Reach::RemoteSocket } else { Reach::Server };
-        Broadcast { reach, ..everybody }.to(&*self.id)
+        self.flags.of(Broadcast { reach, ..everybody }).to(&*self.id)
     }
 
     /// What is known of it. `None` for a socket of another server.
@@ -203,11 +232,9 @@ impl SocketHandle {
 
     /// Everybody else in the namespace.
     pub fn broadcast(&self) -> Broadcast {
-        let everybody = |sender| Broadcast::new(Some(Arc::clone(&self.shared)), self.found_namespace(), sender);
-        match self.known() {
-            Some(known) => everybody(Some(known.sid)),
-            None => everybody(None).except(&*self.id),
-        }
+        let (server, sender) = (Some(Arc::clone(&self.shared)), self.known().map(|known| known.sid));
+        let everybody = self.flags.of(Broadcast::new(server, self.found_namespace(), sender));
+        if self.is_elsewhere() { everybody.except(&*self.id) } else { everybody }
     }
 
     /// Everybody else in a room.
@@ -225,6 +252,11 @@ impl SocketHandle {
         self.broadcast().except(room)
     }
 
+    /// Everybody else on this server of a cluster.
+    pub fn local(&self) -> Broadcast {
+        self.broadcast().local()
+    }
+
     /// The server.
     pub fn server(&self) -> Handle {
         Handle::started(&self.shared)
@@ -239,7 +271,7 @@ impl SocketHandle {
     ) -> Result<(Frames, Option<socketio::Event>), EmitError> {
         let written = args::write(Some(event), args)?;
         let frames = socketio::event(self.namespace(), ack, &written.json, &written.attachments);
-        Ok((frames, written.heard(&self.shared, namespace, event)))
+        Ok((frames.compress(self.flags.compress), written.heard(&self.shared, namespace, event)))
     }
 
     /// Counts and logs how a handler of the socket ended, on the thread that serves it.

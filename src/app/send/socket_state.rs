@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 
 use super::socket_handle::SocketHandle;
+use crate::engineio::Transport;
 use crate::error::StateError;
 use crate::shard::{Core, Handshake, Shard, SocketRef};
 
@@ -48,6 +49,46 @@ impl SocketHandle {
 /// A thread that serves sockets must not wait for another one, or both might wait for ever. There, a question about a socket of
 /// another thread is [`StateError::EventLoop`].
 impl SocketHandle {
+    /// Whether the socket is a member of its namespace now ([`Socket::connected`](crate::Socket::connected)). A handler that takes
+    /// long asks this before it does something for a client that may have left meanwhile.
+    ///
+    /// ```no_run
+    /// # fn find_user(name: &str) -> Result<u64, kinglet::StateError> { Ok(1) }
+    /// # let mut server = kinglet::Server::new(kinglet::Config::default())?;
+    /// server.of("/").on_blocking("log-in", |socket, event| {
+    ///     let (name,): (String,) = event.args()?;
+    ///     let user = find_user(&name)?;
+    ///     if socket.is_connected()? {
+    ///         socket.to("everybody").emit("online", user)?;
+    ///     }
+    ///     Ok::<(), Box<dyn std::error::Error>>(())
+    /// });
+    /// # Ok::<(), kinglet::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If the socket cannot be asked from here.
+    #[doc(alias = "connected")]
+    pub fn is_connected(&self) -> Result<bool, StateError> {
+        Ok(self.ask(|core, socket| core.is_connected(socket))?.unwrap_or(false))
+    }
+
+    /// The rooms that it is in, its own first. None if it has left.
+    ///
+    /// # Errors
+    /// If the socket cannot be asked from here.
+    pub fn rooms(&self) -> Result<Vec<String>, StateError> {
+        Ok(self.ask(|core, socket| core.rooms(socket))?.unwrap_or_default())
+    }
+
+    /// The transport that its client is on. `None` if it has left.
+    ///
+    /// # Errors
+    /// If the socket cannot be asked from here.
+    pub fn transport(&self) -> Result<Option<Transport>, StateError> {
+        Ok(self.ask(|core, socket| core.transport(socket))?.flatten())
+    }
+
     /// The data stored with the socket ([`Socket::data`](crate::Socket::data)). `None` if there is none, if it is of another
     /// type than `T`, or if the socket has left.
     ///
