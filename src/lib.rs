@@ -192,9 +192,9 @@
 //! # Clients that come back
 //!
 //! With [`Config::recovery`] a client that lost its connection and comes back in time is who it was: its socket has the
-//! same id, is in the same rooms, has the same data, and gets the events that it missed. Middlewares are not asked
-//! again; the handlers of [`Namespace::on_connect`] are called, and [`Socket::recovered`] tells them. What a program keeps
-//! for a socket elsewhere it has forgotten when the socket left, so it is the program's to restore.
+//! same id, is in the same rooms, has the same data and the same values ([`Socket::insert`]), and gets the events that it missed.
+//! Middlewares are not asked again; the handlers of [`Namespace::on_connect`] are called, and [`Socket::recovered`] tells them.
+//! What a program keeps for a socket elsewhere it has forgotten when the socket left, so it is the program's to restore.
 //!
 //! ```no_run
 //! use kinglet::{Config, Recovery, Server};
@@ -216,28 +216,44 @@
 //!
 //! # What handlers share
 //!
-//! What belongs to one socket is kept with it, as JSON: [`Socket::set_data`]. For all else there is what Rust has: handlers
+//! What belongs to one socket is kept with it, by its type: [`Socket::insert`] and [`Socket::get`]. All its handlers find it, also
+//! those of [`Namespace::on_blocking`] and every [`SocketHandle`], on any thread. It ends with the socket, so there is nothing
+//! to clean up.
+//!
+//! ```no_run
+//! use std::sync::{Mutex, PoisonError};
+//!
+//! struct Upload(Mutex<Vec<u8>>);
+//!
+//! # let mut server = kinglet::Server::new(kinglet::Config::default())?;
+//! server
+//!     .of("/")
+//!     .on_connect(|socket| {
+//!         socket.insert(Upload(Mutex::default()));
+//!     })
+//!     .on("chunk", |socket, event| {
+//!         let (chunk,): (kinglet::Binary,) = event.args()?;
+//!         let upload = socket.get::<Upload>().ok_or("nothing was begun")?;
+//!         let mut bytes = upload.0.lock().unwrap_or_else(PoisonError::into_inner);
+//!         bytes.extend_from_slice(&chunk);
+//!         Ok::<(), Box<dyn std::error::Error>>(event.ack(bytes.len())?)
+//!     });
+//! # Ok::<(), kinglet::Error>(())
+//! ```
+//!
+//! What other servers of a cluster are to see is kept as JSON: [`Socket::set_data`]. For all else there is what Rust has: handlers
 //! are called by the threads of several event loops, so they share what is behind an `Arc` and a lock, which is held for
 //! moments only.
 //!
 //! ```no_run
-//! use std::collections::HashMap;
-//! use std::sync::{Arc, Mutex, PoisonError};
+//! use std::sync::Arc;
+//! use std::sync::atomic::{AtomicU64, Ordering};
 //!
 //! # let mut server = kinglet::Server::new(kinglet::Config::default())?;
-//! let names = Arc::new(Mutex::new(HashMap::new()));
-//! let names_of_leavers = Arc::clone(&names);
-//! server
-//!     .of("/")
-//!     .on("name", move |socket, event| -> Result<(), serde_json::Error> {
-//!         let (name,): (String,) = event.args()?;
-//!         names.lock().unwrap_or_else(PoisonError::into_inner).insert(socket.id(), name);
-//!         Ok(())
-//!     })
-//!     .on_disconnect(move |socket, reason| {
-//!         let name = names_of_leavers.lock().unwrap_or_else(PoisonError::into_inner).remove(&socket.id());
-//!         log::info!("{name:?} left: {reason}");
-//!     });
+//! let messages = Arc::new(AtomicU64::new(0));
+//! server.of("/").on("message", move |_, event| {
+//!     event.ack(messages.fetch_add(1, Ordering::Relaxed))
+//! });
 //! # Ok::<(), kinglet::Error>(())
 //! ```
 //!
@@ -245,7 +261,7 @@
 //!
 //! A [`Socket`] belongs to the thread that serves it. A [`Handle`] goes anywhere: it can be cloned, sent and shared,
 //! and is there before the server starts. What is sent before the start reaches nobody. To reach one socket, keep its
-//! [`handle`](Socket::handle), or its id: an id is a room.
+//! [`handle`](Socket::handle), or its id: an id is a room. A [`SocketHandle`] does and knows what the socket does and knows.
 //!
 //! ```no_run
 //! use std::{thread, time::Duration};
@@ -365,6 +381,7 @@ mod pieces;
 mod server;
 mod shard;
 pub mod socketio;
+mod values;
 mod websocket;
 
 pub use app::{

@@ -10,6 +10,7 @@ mod handles;
 mod handshakes;
 mod many_sockets;
 mod room_events;
+mod values;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};

@@ -273,6 +273,55 @@ impl Socket {
         self.shard.with(|core| core.set_data(self.socket, data))
     }
 
+    /// Keeps a value with the socket, in place of an earlier one of the same type, which is returned. It stays in this process,
+    /// where all handlers of the socket find it, and every [`handle`](Self::handle) to it. Unlike [`data`](Self::data) it is
+    /// neither written as JSON nor seen by other servers, and `session_memory` does not count it.
+    ///
+    /// It goes with the socket: soon after the handlers of [`on_disconnect`](crate::Namespace::on_disconnect) were called it is
+    /// dropped on the thread of an event loop, unless the program has it elsewhere, too. Its destructor may do what a handler
+    /// may do.
+    ///
+    /// If the client may come back ([`Config::recovery`](crate::Config::recovery)), it is kept as long as that, and the socket that
+    /// comes back has it: the values that there were when the handlers of `on_disconnect` were called. It is dropped once the
+    /// client may not come back any more.
+    ///
+    /// ```no_run
+    /// # struct User { name: String }
+    /// # let mut server = kinglet::Server::new(kinglet::Config::default())?;
+    /// server
+    ///     .of("/")
+    ///     .middleware(|socket| {
+    ///         socket.insert(User { name: "Ada".into() });
+    ///         Ok(())
+    ///     })
+    ///     .on("message", |socket, event| {
+    ///         let user = socket.get::<User>().ok_or("nobody has logged in")?;
+    ///         let (text,): (String,) = event.args()?;
+    ///         socket.broadcast().emit("message", (&user.name, text))?;
+    ///         Ok::<(), Box<dyn std::error::Error>>(())
+    ///     });
+    /// # Ok::<(), kinglet::Error>(())
+    /// ```
+    ///
+    /// A value that changes is behind a lock or atomic, as everything that threads share: `socket.insert(Mutex::new(upload))`.
+    /// For a socket that has left, nothing is kept.
+    pub fn insert<T: Send + Sync + 'static>(&self, value: T) -> Option<Arc<T>> {
+        let location = self.shard.with(|core| core.is_there(self.socket).then(|| core.location(self.socket)))?;
+        self.shard.shared.values(location.shard)?.insert(location, value).0
+    }
+
+    /// The value of that type that was kept with the socket by [`insert`](Self::insert).
+    pub fn get<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
+        let location = self.location();
+        self.shard.shared.values(location.shard)?.get(&location)
+    }
+
+    /// Takes the value of that type away.
+    pub fn remove<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
+        let location = self.location();
+        self.shard.shared.values(location.shard)?.remove(&location)
+    }
+
     /// The server.
     pub fn server(&self) -> Handle {
         Handle::started(&self.shard.shared)

@@ -32,6 +32,7 @@ static UNKEPT_DATA: LineKind = LineKind::new(Level::Warn, module_path!(), "data 
 /// - What changes it asks the thread that serves the socket: [`is_connected`](Self::is_connected), [`rooms`](Self::rooms),
 ///   [`data`](Self::data), [`transport`](Self::transport), [`queued_bytes`](Self::queued_bytes). The answer is right when it is
 ///   given, for all earlier calls of this thread. A blocking handler has a snapshot of the data with it.
+/// - What the program keeps with the socket ([`insert`](Self::insert), [`get`](Self::get)) all threads share.
 ///
 /// The thread that serves the socket carries out its calls, those of one thread in order. For a socket that has left, nothing
 /// happens. But if clients may come back ([`Config::recovery`](crate::Config::recovery)), events of [`emit`](Self::emit) are

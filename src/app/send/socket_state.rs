@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 
 use super::socket_handle::SocketHandle;
+use crate::app::base::on_shard;
 use crate::engineio::Transport;
 use crate::error::StateError;
 use crate::shard::{Core, Handshake, Shard, SocketRef};
@@ -38,6 +39,39 @@ impl SocketHandle {
     /// Bytes that the handle keeps for a blocking handler.
     pub(in crate::app) fn bytes(&self) -> usize {
         self.known().and_then(|known| known.data.as_ref()).map_or(0, |data| data.bytes())
+    }
+}
+
+/// What the program keeps with the socket. It is shared by all threads, so nothing is asked, and what one thread does the others
+/// see at once.
+impl SocketHandle {
+    /// Keeps a value with the socket, in place of an earlier one of the same type, which is returned: see
+    /// [`Socket::insert`](crate::Socket::insert). Nothing is kept for a socket that has left, or is on another server.
+    pub fn insert<T: Send + Sync + 'static>(&self, value: T) -> Option<Arc<T>> {
+        let location = self.known()?.location;
+        let (before, is_first) = self.shared.values(location.shard)?.insert(location, value);
+        if is_first {
+            // The socket may have left, and would never take it along.
+            on_shard(&self.shared, location.shard, 0, move |shard| {
+                let has_left = shard.with(|core| core.socket_at(location)).is_none();
+                if let Some(values) = shard.shared.values(location.shard).filter(|_| has_left) {
+                    values.forget(&location);
+                }
+            });
+        }
+        before
+    }
+
+    /// The value of that type that was kept with the socket. `None` also if the socket has left, or is on another server.
+    pub fn get<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
+        let location = self.known()?.location;
+        self.shared.values(location.shard)?.get(&location)
+    }
+
+    /// Takes the value of that type away.
+    pub fn remove<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
+        let location = self.known()?.location;
+        self.shared.values(location.shard)?.remove(&location)
     }
 }
 
