@@ -160,3 +160,23 @@ pub enum StateError {
     #[error("the socket is on another server, which only fetch_sockets can ask")]
     Elsewhere,
 }
+
+/// Why a thread did not get an answer that it waited for ([`Pending`](crate::Pending)).
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum WaitError<E> {
+    /// There is no answer, for this reason.
+    #[error(transparent)]
+    NoAnswer(E),
+    /// It has not come yet. It may be waited for again.
+    #[error("the answer has not come yet")]
+    NotYet,
+    /// None comes any more: the server has stopped, or the answer was received before.
+    #[error("no answer comes any more: the server has stopped, or it was received before")]
+    Closed,
+    /// This thread serves sockets, and must not wait.
+    #[error(
+        "the thread of an event loop must not wait for an answer: wait in a blocking handler or on a thread of your own, or \
+         have emit_with_ack call a callback"
+    )]
+    EventLoop,
+}

@@ -102,6 +102,20 @@
 //! # Ok::<(), kinglet::Error>(())
 //! ```
 //!
+//! A thread that may wait needs no callback: [`SocketHandle::ask`] and [`Broadcast::ask`] give a [`Pending`] answer.
+//!
+//! ```no_run
+//! use std::time::Duration;
+//!
+//! # let mut server = kinglet::Server::new(kinglet::Config::default())?;
+//! server.of("/").on_blocking("order", |socket, event| {
+//!     let (dish,): (String,) = event.args()?;
+//!     let (count,): (u32,) = socket.ask("how-many", &dish, Duration::from_secs(30))?.recv()?.args()?;
+//!     Ok::<(), Box<dyn std::error::Error>>(event.ack(count)?)
+//! });
+//! # Ok::<(), kinglet::Error>(())
+//! ```
+//!
 //! # Rooms and broadcasts
 //!
 //! A socket joins and leaves rooms; it is always in the room named by its id. A [`Broadcast`] first names its target,
@@ -385,7 +399,7 @@ mod values;
 mod websocket;
 
 pub use app::{
-    Ack, Answers, Args, Broadcast, Emitter, Event, Handle, MissingAnswers, MissingServers, Namespace, Outcome,
+    Ack, Answers, Args, Broadcast, Emitter, Event, Handle, MissingAnswers, MissingServers, Namespace, Outcome, Pending,
     RemoteSocket, Room, Session, Socket, SocketHandle, Writer,
 };
 pub use cluster::ClusterMetrics;
@@ -393,7 +407,7 @@ pub use config::{
     Config, HandshakeHeaders, Limits, LogFormat, Password, Recovery, RedisSecurity, RedisServer, RedisServerError,
     ResponseChannel, SETTINGS, Setting, SettingGroup,
 };
-pub use error::{AckError, DataError, EmitError, Error, JoinError, Result, StateError, TooLarge};
+pub use error::{AckError, DataError, EmitError, Error, JoinError, Result, StateError, TooLarge, WaitError};
 pub use http::{Cookie, Cors, Origin, SameSite};
 pub use metrics::Metrics;
 pub use server::{Running, Server};

@@ -9,7 +9,7 @@ mod declare;
 mod dispatch;
 mod send;
 
-pub use self::base::{Answers, Args, MissingAnswers, MissingServers, Outcome, Writer};
+pub use self::base::{Answers, Args, MissingAnswers, MissingServers, Outcome, Pending, Writer};
 pub(crate) use self::cluster::{lost, receive};
 pub(crate) use self::declare::Pool;
 pub use self::declare::{Namespace, Room, Session, Socket};

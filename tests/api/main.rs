@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where something fails; handlers of tests, too")]
 
+mod asking;
 mod blocking;
 mod client;
 mod dynamic_namespaces;

@@ -14,7 +14,7 @@ use super::handle::Handle;
 use super::known::Known;
 use super::sockets::join;
 use crate::app::base::args::{self, Args};
-use crate::app::base::{Answers, Caught, MissingAnswers, Subject, guard, on_shard, record};
+use crate::app::base::{Answers, Caught, MissingAnswers, Pending, Subject, guard, on_shard, record};
 use crate::engineio::Frames;
 use crate::error::{AckError, EmitError};
 use crate::log_line::LineKind;
@@ -115,7 +115,8 @@ impl SocketHandle {
     }
 
     /// Sends an event and waits at most `timeout` for its acknowledgement. `callback` gets it, or the reason why there is none,
-    /// on the thread that serves the socket. It is not called if the socket had left already.
+    /// on the thread that serves the socket. It is not called if the socket had left already. A thread that may wait can
+    /// [`ask`](Self::ask) instead.
     ///
     /// # Errors
     /// As [`emit`](Self::emit); then `callback` is not called.
@@ -144,6 +145,36 @@ impl SocketHandle {
             });
         });
         Ok(())
+    }
+
+    /// Sends an event and gives something to wait on for its acknowledgement, which comes within `timeout`, or not at all. Where
+    /// nobody can wait, [`emit_with_ack`](Self::emit_with_ack) calls a callback.
+    ///
+    /// ```no_run
+    /// # use std::time::Duration;
+    /// # let mut server = kinglet::Server::new(kinglet::Config::default())?;
+    /// server.of("/").on_blocking("order", |socket, event| {
+    ///     let (dish,): (String,) = event.args()?;
+    ///     let answer = socket.ask("how-many", &dish, Duration::from_secs(30))?;
+    ///     log::info!("{} wants {dish}", socket.id());
+    ///     let (count,): (u32,) = answer.recv()?.args()?;
+    ///     Ok::<(), Box<dyn std::error::Error>>(event.ack(count)?)
+    /// });
+    /// # Ok::<(), kinglet::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`emit`](Self::emit). If the socket has left, the pending answer says so.
+    #[doc(alias = "emit_with_ack")]
+    pub fn ask(
+        &self,
+        event: &str,
+        args: impl Args,
+        timeout: Duration,
+    ) -> Result<Pending<Arguments, AckError>, EmitError> {
+        let (answerer, pending) = Pending::new(Some(AckError::Disconnected));
+        self.emit_with_ack(event, args, timeout, |answer| answerer.give(answer))?;
+        Ok(pending)
     }
 
     /// The handle, with events that are dropped if the client is not ready to receive.

@@ -104,7 +104,7 @@ impl SocketHandle {
     /// If the socket cannot be asked from here.
     #[doc(alias = "connected")]
     pub fn is_connected(&self) -> Result<bool, StateError> {
-        Ok(self.ask(|core, socket| core.is_connected(socket))?.unwrap_or(false))
+        Ok(self.learn(|core, socket| core.is_connected(socket))?.unwrap_or(false))
     }
 
     /// The rooms that it is in, its own first. None if it has left.
@@ -112,7 +112,7 @@ impl SocketHandle {
     /// # Errors
     /// If the socket cannot be asked from here.
     pub fn rooms(&self) -> Result<Vec<String>, StateError> {
-        Ok(self.ask(|core, socket| core.rooms(socket))?.unwrap_or_default())
+        Ok(self.learn(|core, socket| core.rooms(socket))?.unwrap_or_default())
     }
 
     /// The transport that its client is on. `None` if it has left.
@@ -120,7 +120,7 @@ impl SocketHandle {
     /// # Errors
     /// If the socket cannot be asked from here.
     pub fn transport(&self) -> Result<Option<Transport>, StateError> {
-        Ok(self.ask(|core, socket| core.transport(socket))?.flatten())
+        Ok(self.learn(|core, socket| core.transport(socket))?.flatten())
     }
 
     /// The data stored with the socket ([`Socket::data`](crate::Socket::data)). `None` if there is none, if it is of another
@@ -136,7 +136,7 @@ impl SocketHandle {
         if let Some(data) = known {
             return Ok(data.and_then(|data| serde_json::from_str(data.get()).ok()));
         }
-        let data = self.ask(|core, socket| core.data(socket))?.flatten();
+        let data = self.learn(|core, socket| core.data(socket))?.flatten();
         Ok(data.and_then(|data| serde_json::from_str(data.get()).ok()))
     }
 
@@ -160,11 +160,11 @@ impl SocketHandle {
     /// # Ok::<(), kinglet::Error>(())
     /// ```
     pub fn queued_bytes(&self) -> Option<usize> {
-        self.ask(|core, socket| core.queued_for(socket)).ok().flatten()
+        self.learn(|core, socket| core.queued_for(socket)).ok().flatten()
     }
 
     /// Asks the thread that serves the socket. `None` if the socket has left.
-    pub(super) fn ask<R: Send + 'static>(
+    fn learn<R: Send + 'static>(
         &self,
         read: impl FnOnce(&Core, SocketRef) -> R + Send + 'static,
     ) -> Result<Option<R>, StateError> {
