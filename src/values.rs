@@ -129,6 +129,12 @@ impl<K: Hash + Eq> Store<K> {
         }
     }
 
+    /// How many keys have values.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.lock().len()
+    }
+
     fn is_used(&self) -> bool {
         self.used.load(Ordering::Relaxed)
     }
