@@ -308,6 +308,10 @@
 //! # Ok::<(), kinglet::Error>(())
 //! ```
 //!
+//! Its [`SocketHandle`] knows who asks, by [`auth`](SocketHandle::auth), [`data`](SocketHandle::data) and
+//! [`get`](SocketHandle::get). [`is_connected`](SocketHandle::is_connected) tells whether the client is still there when the work
+//! is done.
+//!
 //! Or take what the work needs ([`Socket::handle`], [`Event::arguments`], [`Event::take_ack`]) to a thread of your own. What
 //! streams from such threads paces itself by [`SocketHandle::queued_bytes`], as `examples/download.rs` does.
 //!

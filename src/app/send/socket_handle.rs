@@ -36,7 +36,8 @@ static UNKEPT_DATA: LineKind = LineKind::new(Level::Warn, module_path!(), "data 
 ///
 /// The thread that serves the socket carries out its calls, those of one thread in order. For a socket that has left, nothing
 /// happens. But if clients may come back ([`Config::recovery`](crate::Config::recovery)), events of [`emit`](Self::emit) are
-/// kept for the socket until it comes back, and reach it afterwards, too: they go to the room of its id.
+/// kept for the socket until it comes back, and reach it afterwards, too: they go to the room of its id. For all else the socket
+/// that is back has a handle of its own.
 ///
 /// ```no_run
 /// # let mut server = kinglet::Server::new(kinglet::Config::default())?;

@@ -77,8 +77,8 @@ impl SocketHandle {
 
 /// What the handle asks the thread that serves the socket.
 ///
-/// The question goes the way of every call, so the answer is right for all earlier calls of the same thread. The caller waits
-/// until the event loop has come to it: some microseconds if the loop sleeps, else as long as its turn takes.
+/// The question goes the way of every call, as a letter, so the answer is right for all earlier calls of the same thread. The
+/// caller waits until the event loop reads the letter: at once if the loop sleeps, else after its turn and earlier letters.
 ///
 /// A thread that serves sockets must not wait for another one, or both might wait for ever. There, a question about a socket of
 /// another thread is [`StateError::EventLoop`].
