@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use kinglet::{
     Ack, AckError, Answers, Arguments, Binary, Broadcast, Config, Cors, Emitter, Event, Limits, MissingAnswers,
-    MissingServers, Namespace, Origin, Recovery, Refusal, RemoteSocket, ResponseChannel, Server, Socket,
+    MissingServers, Namespace, Origin, Recovery, Refusal, RemoteSocket, ResponseChannel, Server, Socket, SocketHandle,
+    StateError,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -123,6 +124,7 @@ impl App {
         self.echoes(namespace);
         self.rooms(namespace);
         self.life(namespace);
+        state(namespace);
         broadcasts(namespace);
         self.servers(namespace);
         payloads(namespace);
@@ -290,6 +292,21 @@ impl App {
     }
 }
 
+/// What is kept with a socket, and what a blocking handler knows of it.
+fn state(namespace: &mut Namespace) {
+    struct Note(String);
+    on(namespace, "note", |socket, event| {
+        let (text,): (String,) = event.args()?;
+        socket.insert(Note(text));
+        Ok(event.ack("ok")?)
+    });
+    on(namespace, "noted", |socket, event| Ok(event.ack(socket.get::<Note>().map(|note| note.0.clone()))?));
+    namespace.on_blocking("who-blocking", |socket, event| {
+        std::thread::sleep(Duration::from_millis(100));
+        Ok::<(), Box<dyn Error>>(event.ack(known(socket)?)?)
+    });
+}
+
 fn broadcasts(namespace: &mut Namespace) {
     on(namespace, "broadcast", |socket, event| {
         let (name,): (String,) = event.args()?;
@@ -411,6 +428,20 @@ fn burst(socket: &Socket, event: &Event) -> Outcome {
 
 fn auth(socket: &Socket) -> Value {
     socket.auth().unwrap_or_else(|| json!({}))
+}
+
+/// What a handle knows of its socket.
+fn known(socket: &SocketHandle) -> Result<Value, StateError> {
+    let mut rooms = socket.rooms()?;
+    rooms.sort();
+    Ok(json!({
+        "id": &**socket.id(),
+        "nsp": socket.namespace(),
+        "data": socket.data()?.unwrap_or_else(|| json!({})),
+        "auth": socket.auth().unwrap_or_else(|| json!({})),
+        "rooms": rooms,
+        "connected": socket.is_connected()?,
+    }))
 }
 
 fn handshake(socket: &Socket) -> Value {

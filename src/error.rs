@@ -146,3 +146,37 @@ pub enum AckError {
     #[error("dropped: too many unanswered acknowledgements")]
     Dropped,
 }
+
+/// Why a handle cannot ask for the state of its socket on this thread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum StateError {
+    /// This thread serves other sockets, and must not wait for the thread that serves this one.
+    #[error(
+        "the thread of an event loop must not wait for the event loop that serves the socket: ask in a blocking handler or on \
+         a thread of your own, or use fetch_sockets"
+    )]
+    EventLoop,
+    /// The socket is on another server of the cluster.
+    #[error("the socket is on another server, which only fetch_sockets can ask")]
+    Elsewhere,
+}
+
+/// Why a thread did not get an answer that it waited for ([`Pending`](crate::Pending)).
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum WaitError<E> {
+    /// There is no answer, for this reason.
+    #[error(transparent)]
+    NoAnswer(E),
+    /// It has not come yet. It may be waited for again.
+    #[error("the answer has not come yet")]
+    NotYet,
+    /// None comes any more: the server has stopped, or the answer was received before.
+    #[error("no answer comes any more: the server has stopped, or it was received before")]
+    Closed,
+    /// This thread serves sockets, and must not wait.
+    #[error(
+        "the thread of an event loop must not wait for an answer: wait in a blocking handler or on a thread of your own, or \
+         have emit_with_ack call a callback"
+    )]
+    EventLoop,
+}

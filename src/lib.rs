@@ -102,6 +102,20 @@
 //! # Ok::<(), kinglet::Error>(())
 //! ```
 //!
+//! A thread that may wait needs no callback: [`SocketHandle::ask`] and [`Broadcast::ask`] give a [`Pending`] answer.
+//!
+//! ```no_run
+//! use std::time::Duration;
+//!
+//! # let mut server = kinglet::Server::new(kinglet::Config::default())?;
+//! server.of("/").on_blocking("order", |socket, event| {
+//!     let (dish,): (String,) = event.args()?;
+//!     let (count,): (u32,) = socket.ask("how-many", &dish, Duration::from_secs(30))?.recv()?.args()?;
+//!     Ok::<(), Box<dyn std::error::Error>>(event.ack(count)?)
+//! });
+//! # Ok::<(), kinglet::Error>(())
+//! ```
+//!
 //! # Rooms and broadcasts
 //!
 //! A socket joins and leaves rooms; it is always in the room named by its id. A [`Broadcast`] first names its target,
@@ -192,9 +206,9 @@
 //! # Clients that come back
 //!
 //! With [`Config::recovery`] a client that lost its connection and comes back in time is who it was: its socket has the
-//! same id, is in the same rooms, has the same data, and gets the events that it missed. Middlewares are not asked
-//! again; the handlers of [`Namespace::on_connect`] are called, and [`Socket::recovered`] tells them. What a program keeps
-//! for a socket elsewhere it has forgotten when the socket left, so it is the program's to restore.
+//! same id, is in the same rooms, has the same data and the same values ([`Socket::insert`]), and gets the events that it missed.
+//! Middlewares are not asked again; the handlers of [`Namespace::on_connect`] are called, and [`Socket::recovered`] tells them.
+//! What a program keeps for a socket elsewhere it has forgotten when the socket left, so it is the program's to restore.
 //!
 //! ```no_run
 //! use kinglet::{Config, Recovery, Server};
@@ -216,28 +230,44 @@
 //!
 //! # What handlers share
 //!
-//! What belongs to one socket is kept with it, as JSON: [`Socket::set_data`]. For all else there is what Rust has: handlers
+//! What belongs to one socket is kept with it, by its type: [`Socket::insert`] and [`Socket::get`]. All its handlers find it, also
+//! those of [`Namespace::on_blocking`] and every [`SocketHandle`], on any thread. It ends with the socket, so there is nothing
+//! to clean up.
+//!
+//! ```no_run
+//! use std::sync::{Mutex, PoisonError};
+//!
+//! struct Upload(Mutex<Vec<u8>>);
+//!
+//! # let mut server = kinglet::Server::new(kinglet::Config::default())?;
+//! server
+//!     .of("/")
+//!     .on_connect(|socket| {
+//!         socket.insert(Upload(Mutex::default()));
+//!     })
+//!     .on("chunk", |socket, event| {
+//!         let (chunk,): (kinglet::Binary,) = event.args()?;
+//!         let upload = socket.get::<Upload>().ok_or("nothing was begun")?;
+//!         let mut bytes = upload.0.lock().unwrap_or_else(PoisonError::into_inner);
+//!         bytes.extend_from_slice(&chunk);
+//!         Ok::<(), Box<dyn std::error::Error>>(event.ack(bytes.len())?)
+//!     });
+//! # Ok::<(), kinglet::Error>(())
+//! ```
+//!
+//! What other servers of a cluster are to see is kept as JSON: [`Socket::set_data`]. For all else there is what Rust has: handlers
 //! are called by the threads of several event loops, so they share what is behind an `Arc` and a lock, which is held for
 //! moments only.
 //!
 //! ```no_run
-//! use std::collections::HashMap;
-//! use std::sync::{Arc, Mutex, PoisonError};
+//! use std::sync::Arc;
+//! use std::sync::atomic::{AtomicU64, Ordering};
 //!
 //! # let mut server = kinglet::Server::new(kinglet::Config::default())?;
-//! let names = Arc::new(Mutex::new(HashMap::new()));
-//! let names_of_leavers = Arc::clone(&names);
-//! server
-//!     .of("/")
-//!     .on("name", move |socket, event| -> Result<(), serde_json::Error> {
-//!         let (name,): (String,) = event.args()?;
-//!         names.lock().unwrap_or_else(PoisonError::into_inner).insert(socket.id(), name);
-//!         Ok(())
-//!     })
-//!     .on_disconnect(move |socket, reason| {
-//!         let name = names_of_leavers.lock().unwrap_or_else(PoisonError::into_inner).remove(&socket.id());
-//!         log::info!("{name:?} left: {reason}");
-//!     });
+//! let messages = Arc::new(AtomicU64::new(0));
+//! server.of("/").on("message", move |_, event| {
+//!     event.ack(messages.fetch_add(1, Ordering::Relaxed))
+//! });
 //! # Ok::<(), kinglet::Error>(())
 //! ```
 //!
@@ -245,7 +275,7 @@
 //!
 //! A [`Socket`] belongs to the thread that serves it. A [`Handle`] goes anywhere: it can be cloned, sent and shared,
 //! and is there before the server starts. What is sent before the start reaches nobody. To reach one socket, keep its
-//! [`handle`](Socket::handle), or its id: an id is a room.
+//! [`handle`](Socket::handle), or its id: an id is a room. A [`SocketHandle`] does and knows what the socket does and knows.
 //!
 //! ```no_run
 //! use std::{thread, time::Duration};
@@ -277,6 +307,10 @@
 //! });
 //! # Ok::<(), kinglet::Error>(())
 //! ```
+//!
+//! Its [`SocketHandle`] knows who asks, by [`auth`](SocketHandle::auth), [`data`](SocketHandle::data) and
+//! [`get`](SocketHandle::get). [`is_connected`](SocketHandle::is_connected) tells whether the client is still there when the work
+//! is done.
 //!
 //! Or take what the work needs ([`Socket::handle`], [`Event::arguments`], [`Event::take_ack`]) to a thread of your own. What
 //! streams from such threads paces itself by [`SocketHandle::queued_bytes`], as `examples/download.rs` does.
@@ -377,10 +411,11 @@ mod shard;
 pub mod socketio;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod values;
 mod websocket;
 
 pub use app::{
-    Ack, Answers, Args, Broadcast, Emitter, Event, Handle, MissingAnswers, MissingServers, Namespace, Outcome,
+    Ack, Answers, Args, Broadcast, Emitter, Event, Handle, MissingAnswers, MissingServers, Namespace, Outcome, Pending,
     RemoteSocket, Room, Session, Socket, SocketHandle, Writer,
 };
 pub use cluster::ClusterMetrics;
@@ -388,7 +423,7 @@ pub use config::{
     Config, HandshakeHeaders, Limits, LogFormat, Password, Recovery, RedisSecurity, RedisServer, RedisServerError,
     ResponseChannel, SETTINGS, Setting, SettingGroup,
 };
-pub use error::{AckError, DataError, EmitError, Error, JoinError, Result, TooLarge};
+pub use error::{AckError, DataError, EmitError, Error, JoinError, Result, StateError, TooLarge, WaitError};
 pub use http::{Cookie, Cors, Origin, SameSite};
 pub use metrics::Metrics;
 pub use server::{Running, Server};

@@ -20,7 +20,7 @@ const LAYERS: &[&[&str]] = &[
     &["socketio"],
     &["engineio"],
     &["websocket"],
-    &["log_line", "metrics", "error", "memory", "clock", "chance", "pieces"],
+    &["log_line", "metrics", "error", "values", "memory", "clock", "chance", "pieces"],
 ];
 
 /// The rooms of `app`, from the bottom up. Its own file is their roof, which gives their items to the modules above.

@@ -17,6 +17,7 @@ use crate::shard::{
     ServerReply, SessionRef, Shard, Shared, SocketRef,
 };
 use crate::socketio::{self, DisconnectReason};
+use crate::values::Ended;
 use foldhash::fast::FixedState;
 
 type Permission = Box<dyn Fn(&Handshake) -> Result<(), String> + Send + Sync>;
@@ -267,6 +268,13 @@ impl Callbacks for Handlers {
         for handler in &self.of(&socket).disconnect {
             guard(shard, subject, "disconnect", || handler(&socket, reason));
         }
+    }
+
+    fn forget(&self, shard: &Rc<Shard>, values: Ended) {
+        guard(shard, Subject::Nobody, "the end of values kept with a socket", || {
+            drop(values);
+            None
+        });
     }
 }
 

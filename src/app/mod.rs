@@ -11,7 +11,7 @@ mod send;
 
 #[cfg(feature = "testing")]
 pub(crate) use self::base::written;
-pub use self::base::{Answers, Args, MissingAnswers, MissingServers, Outcome, Writer};
+pub use self::base::{Answers, Args, MissingAnswers, MissingServers, Outcome, Pending, Writer};
 pub(crate) use self::cluster::{lost, receive};
 pub(crate) use self::declare::Pool;
 pub use self::declare::{Namespace, Room, Session, Socket};

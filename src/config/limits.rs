@@ -153,8 +153,9 @@ pub struct Limits {
     /// ones. Events for one socket alone may take a sixteenth. Beyond: its oldest are dropped.
     pub recovery_packets: usize,
     /// Bytes of sockets kept for clients that may come back, with their rooms and data, 16 MiB by default; each counts
-    /// some 300 bytes more. Beyond: the oldest are dropped, and their clients connect as new ones. A socket that takes
-    /// more than a sixteenth is not kept.
+    /// some 300 bytes more. What the program keeps with a socket ([`Socket::insert`](crate::Socket::insert)) counts with its
+    /// size, without what that points to. Beyond: the oldest are dropped, and their clients connect as new ones. A socket
+    /// that takes more than a sixteenth is not kept.
     pub recovery_sessions: usize,
     /// Writes of one turn of the loop; the rest follow in the next turns. Default 1024.
     pub writes_per_turn: usize,

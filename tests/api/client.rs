@@ -42,8 +42,13 @@ impl Client {
 
     /// Asks for a namespace and gives the answer's payload: `{"sid":…}` or `{"message":…}`.
     pub fn connect(&mut self, namespace: &str) -> String {
+        self.connect_with(namespace, "")
+    }
+
+    /// The same, with authentication data.
+    pub fn connect_with(&mut self, namespace: &str, auth: &str) -> String {
         let prefix = prefix(namespace);
-        self.send(&format!("40{prefix}"));
+        self.send(&format!("40{prefix}{auth}"));
         let answer = self.text();
         let payload = answer.strip_prefix("40").or_else(|| answer.strip_prefix("44")).expect("an answer to CONNECT");
         payload.strip_prefix(&prefix).expect("of that namespace").to_owned()

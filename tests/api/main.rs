@@ -2,13 +2,16 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where something fails; handlers of tests, too")]
 
+mod asking;
 mod blocking;
 mod client;
 mod dynamic_namespaces;
 mod events;
+mod handles;
 mod handshakes;
 mod many_sockets;
 mod room_events;
+mod values;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};

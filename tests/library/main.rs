@@ -8,6 +8,7 @@ mod broadcasts;
 mod drain;
 mod flow;
 mod handlers;
+mod handles;
 mod handoff;
 mod handshakes;
 mod limits;

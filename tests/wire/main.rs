@@ -17,6 +17,7 @@ mod protocol_3;
 mod proxies;
 mod segments;
 mod settings;
+mod state;
 mod support;
 mod upgrade;
 mod websocket;

@@ -1,10 +1,11 @@
-//! The base of `app`: arguments and answers, the guard around the program's handlers, work for shards.
+//! The base of `app`: arguments and answers, also those that are awaited, the guard around the program's handlers, work for shards.
 
 mod answers;
 pub(in crate::app) mod args;
 mod guard;
 mod missing;
 mod outcome;
+mod pending;
 mod shards;
 mod subject;
 
@@ -16,5 +17,6 @@ pub(in crate::app) use self::guard::{Caught, guard, panicked, record};
 pub use self::missing::MissingServers;
 pub(in crate::app) use self::outcome::Failure;
 pub use self::outcome::Outcome;
+pub use self::pending::Pending;
 pub(in crate::app) use self::shards::{everywhere, for_each_socket, on_any_shard, on_shard};
 pub(in crate::app) use self::subject::Subject;

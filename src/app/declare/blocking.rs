@@ -123,9 +123,11 @@ impl Pool {
 
     /// Hands an event to a thread, or refuses it, so that its handler never hears it.
     pub(super) fn dispatch(&self, socket: &Socket, event: &Event, handler: &Arc<BlockingHandler>) {
-        let (handle, event, handler) = (socket.handle(), event.to_owned(), Arc::clone(handler));
-        let size =
-            event.name().len() + event.raw().len() + event.attachments().iter().map(bytes::Bytes::len).sum::<usize>();
+        let (handle, event, handler) = (socket.handle_with_data(), event.to_owned(), Arc::clone(handler));
+        let size = event.name().len()
+            + event.raw().len()
+            + event.attachments().iter().map(bytes::Bytes::len).sum::<usize>()
+            + handle.bytes();
         let job = move || {
             let caught: Caught = catch_unwind(AssertUnwindSafe(|| handler(&handle, &event)));
             if !matches!(caught, Ok(None)) {

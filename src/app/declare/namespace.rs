@@ -105,8 +105,9 @@ impl Namespace {
 
     /// Adds a handler that may block, for an event: it runs on one of a few threads that the server has for this
     /// ([`Config::blocking_threads`](crate::Config::blocking_threads)). Its emits and acknowledgements go back to the thread
-    /// that serves the socket, in order. It takes the acknowledgement, so handlers added after it have none. Several events of
-    /// one client may be handled at the same time, and in any order.
+    /// that serves the socket, in order. It takes the acknowledgement, so handlers added after it have none. Its
+    /// [`SocketHandle`] knows who sent the event, and the handler may wait for that client ([`SocketHandle::ask`]). Several
+    /// events of one client may be handled at the same time, and in any order.
     ///
     /// While the threads are busy, events wait, up to a limit ([`Limits::blocking_queue`](crate::Limits::blocking_queue)).
     /// Events beyond it are refused: the handler does not hear them, a client that asked for an acknowledgement gets none, and

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 
 use crate::app::base::args::{self, Args, Written};
 use crate::app::base::{Subject, guard};
-use crate::app::send::{Broadcast, Handle, SocketHandle};
+use crate::app::send::{Broadcast, Flags, Handle, Known, Snapshot, SocketHandle};
 use crate::engineio::{Sid, Transport};
 use crate::error::{AckError, DataError, EmitError, JoinError};
 use crate::metrics::Limit;
@@ -31,18 +31,10 @@ pub struct Socket {
     flags: Flags,
 }
 
-/// How the next event is sent.
-#[derive(Debug, Clone, Copy)]
-struct Flags {
-    urgency: Urgency,
-    compress: bool,
-}
-
 impl Socket {
     pub(in crate::app) fn new(shard: &Rc<Shard>, socket: SocketRef) -> Option<Self> {
         let namespace = shard.with(|core| core.namespace_of(socket))?;
-        let flags = Flags { urgency: Urgency::Reliable, compress: true };
-        Some(Self { shard: Rc::clone(shard), socket, namespace, flags })
+        Some(Self { shard: Rc::clone(shard), socket, namespace, flags: Flags::NONE })
     }
 
     pub(super) fn sid(&self) -> Sid {
@@ -83,7 +75,7 @@ impl Socket {
     /// Whether the client came back after its connection was lost, so that the socket has its earlier id, rooms and data
     /// ([`Config::recovery`](crate::Config::recovery)).
     pub fn recovered(&self) -> bool {
-        self.shard.with(|core| core.restored_sid(self.socket)).is_some()
+        self.sid() != self.location()
     }
 
     /// The socket, as the log names it.
@@ -101,7 +93,23 @@ impl Socket {
 
     /// A handle to this socket, for any thread.
     pub fn handle(&self) -> SocketHandle {
-        SocketHandle::new(&self.shard.shared, self.location(), self.sid(), self.id(), self.namespace.clone())
+        self.handle_that_knows(None)
+    }
+
+    /// A handle for a blocking handler: it has the socket's data with it.
+    pub(super) fn handle_with_data(&self) -> SocketHandle {
+        let data = self.shard.with(|core| core.data(self.socket));
+        self.handle_that_knows(Some(Snapshot::new(data)))
+    }
+
+    fn handle_that_knows(&self, data: Option<Snapshot>) -> SocketHandle {
+        let (socket, namespace) = (self.socket, self.namespace.clone());
+        let (id, known) = self.shard.with(|core| {
+            let (location, sid) = (core.location(socket), core.socket_sid(socket));
+            let (handshake, auth) = (core.handshake(socket), core.auth(socket));
+            (core.socket_id(socket), Known { location, sid, namespace, handshake, auth, data })
+        });
+        SocketHandle::new(&self.shard.shared, id, known, self.flags)
     }
 
     /// Sends an event to the client.
@@ -160,22 +168,19 @@ impl Socket {
     /// The socket, with events that are dropped if the client is not ready to receive.
     #[must_use = "the flag holds for what is emitted through the returned socket"]
     pub fn volatile(&self) -> Self {
-        Self { flags: Flags { urgency: Urgency::Volatile, ..self.flags }, ..self.clone() }
+        Self { flags: self.flags.volatile(), ..self.clone() }
     }
 
     /// The socket, with events that may (the default) or may not be compressed on a polling transport.
     #[must_use = "the flag holds for what is emitted through the returned socket"]
     pub fn compress(&self, compress: bool) -> Self {
-        Self { flags: Flags { compress, ..self.flags }, ..self.clone() }
+        Self { flags: self.flags.compress(compress), ..self.clone() }
     }
 
     /// Everybody else in the namespace.
     pub fn broadcast(&self) -> Broadcast {
         let server = Some(Arc::clone(&self.shard.shared));
-        let mut everybody = Broadcast::new(server, Ok(self.namespace.clone()), Some(self.sid()));
-        everybody.urgency = self.flags.urgency;
-        everybody.compress = self.flags.compress;
-        everybody
+        self.flags.of(Broadcast::new(server, Ok(self.namespace.clone()), Some(self.sid())))
     }
 
     /// Everybody else in a room.
@@ -266,6 +271,55 @@ impl Socket {
     pub fn set_data(&self, data: &(impl Serialize + ?Sized)) -> Result<(), DataError> {
         let data = serde_json::value::to_raw_value(data)?;
         self.shard.with(|core| core.set_data(self.socket, data))
+    }
+
+    /// Keeps a value with the socket, in place of an earlier one of the same type, which is returned. It stays in this process,
+    /// where all handlers of the socket find it, and every [`handle`](Self::handle) to it. Unlike [`data`](Self::data) it is
+    /// neither written as JSON nor seen by other servers, and `session_memory` does not count it.
+    ///
+    /// It goes with the socket: soon after the handlers of [`on_disconnect`](crate::Namespace::on_disconnect) were called it is
+    /// dropped on the thread of an event loop, unless the program has it elsewhere, too. Its destructor may do what a handler
+    /// may do.
+    ///
+    /// If the client may come back ([`Config::recovery`](crate::Config::recovery)), it is kept as long as that, and the socket that
+    /// comes back has it: the values that there were when the handlers of `on_disconnect` were called. It is dropped once the
+    /// client may not come back any more.
+    ///
+    /// ```no_run
+    /// # struct User { name: String }
+    /// # let mut server = kinglet::Server::new(kinglet::Config::default())?;
+    /// server
+    ///     .of("/")
+    ///     .middleware(|socket| {
+    ///         socket.insert(User { name: "Ada".into() });
+    ///         Ok(())
+    ///     })
+    ///     .on("message", |socket, event| {
+    ///         let user = socket.get::<User>().ok_or("nobody has logged in")?;
+    ///         let (text,): (String,) = event.args()?;
+    ///         socket.broadcast().emit("message", (&user.name, text))?;
+    ///         Ok::<(), Box<dyn std::error::Error>>(())
+    ///     });
+    /// # Ok::<(), kinglet::Error>(())
+    /// ```
+    ///
+    /// A value that changes is behind a lock or atomic, as everything that threads share: `socket.insert(Mutex::new(upload))`.
+    /// For a socket that has left, nothing is kept.
+    pub fn insert<T: Send + Sync + 'static>(&self, value: T) -> Option<Arc<T>> {
+        let location = self.shard.with(|core| core.is_there(self.socket).then(|| core.location(self.socket)))?;
+        self.shard.shared.values(location.shard)?.insert(location, value).0
+    }
+
+    /// The value of that type that was kept with the socket by [`insert`](Self::insert).
+    pub fn get<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
+        let location = self.location();
+        self.shard.shared.values(location.shard)?.get(&location)
+    }
+
+    /// Takes the value of that type away.
+    pub fn remove<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
+        let location = self.location();
+        self.shard.shared.values(location.shard)?.remove(&location)
     }
 
     /// The server.

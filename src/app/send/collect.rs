@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::broadcast::Broadcast;
 use crate::app::ask::{ask_for_acks, end_after};
 use crate::app::base::args::{self, Args, Written};
-use crate::app::base::{Answers, MissingAnswers, Subject, everywhere, guard};
+use crate::app::base::{Answers, MissingAnswers, Pending, Subject, everywhere, guard};
 use crate::cluster::message::{Ask, Emission};
 use crate::error::EmitError;
 use crate::shard::{self, Asker, Collection, Others};
@@ -75,6 +75,34 @@ impl Broadcast {
             shard.with(|core| core.broadcast_with_ack(&broadcast, id, timeout, &asker));
         });
         Ok(())
+    }
+
+    /// Sends an event and gives something to wait on for the acknowledgements: as [`emit_with_ack`](Self::emit_with_ack), without
+    /// a callback.
+    ///
+    /// ```no_run
+    /// # use std::time::Duration;
+    /// # let handle = kinglet::Server::new(kinglet::Config::default())?.handle();
+    /// std::thread::spawn(move || {
+    ///     let votes = handle.to("voters").ask("vote", "tea?", Duration::from_secs(10))?.recv()?;
+    ///     log::info!("all have voted: {:?}", votes.values::<bool>());
+    ///     Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// });
+    /// # Ok::<(), kinglet::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`emit`](Self::emit).
+    #[doc(alias = "emit_with_ack")]
+    pub fn ask(
+        self,
+        event: &str,
+        args: impl Args,
+        timeout: Duration,
+    ) -> Result<Pending<Answers, MissingAnswers>, EmitError> {
+        let (answerer, pending) = Pending::new(None);
+        self.emit_with_ack(event, args, timeout, |answers| answerer.give(answers))?;
+        Ok(pending)
     }
 
     /// Sends an event to the sockets of other servers, and collects their acknowledgements.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::broadcast::Broadcast;
 use super::handle::{Emitter, Handle};
 use super::remote_socket::RemoteSocket;
-use crate::app::base::{Answers, Args, MissingAnswers, MissingServers};
+use crate::app::base::{Answers, Args, MissingAnswers, MissingServers, Pending};
 use crate::error::EmitError;
 
 /// Operators that apply to everybody.
@@ -71,6 +71,20 @@ macro_rules! everyone {
                 callback: impl FnOnce(Result<Answers, MissingAnswers>) + Send + 'static,
             ) -> Result<(), EmitError> {
                 self.everybody().emit_with_ack(event, args, timeout, callback)
+            }
+
+            #[doc = concat!("Sends an event to everybody in ", $whose, " and gives something to wait on for the")]
+            /// acknowledgements: see [`Broadcast::ask`].
+            ///
+            /// # Errors
+            /// As [`Broadcast::emit`].
+            pub fn ask(
+                &self,
+                event: &str,
+                args: impl Args,
+                timeout: Duration,
+            ) -> Result<Pending<Answers, MissingAnswers>, EmitError> {
+                self.everybody().ask(event, args, timeout)
             }
 
             #[doc = concat!("Collects what is known of the sockets of ", $whose, ": see [`Broadcast::fetch_sockets`].")]

@@ -8,6 +8,8 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 use super::broadcast::Broadcast;
+use super::flags::Flags;
+use super::known::Known;
 use super::socket_handle::SocketHandle;
 use crate::app::ask::{Question, collect_all};
 use crate::app::base::MissingServers;
@@ -119,10 +121,11 @@ impl RemoteSocket {
     fn new(shared: &Arc<Shared>, namespace: &Result<NamespaceRef, String>, found: Fetched) -> Option<Self> {
         Some(match found {
             Fetched::Here(Description { sid, location, id, rooms, handshake, auth, data }) => {
-                let namespace = namespace.as_ref().ok()?;
-                let auth = auth.and_then(|auth| RawValue::from_string(auth.to_string()).ok());
-                let handle = SocketHandle::new(shared, location, sid, id, namespace.clone());
-                Self { handle, rooms, handshake, auth, data }
+                let namespace = namespace.as_ref().ok()?.clone();
+                let text = auth.as_ref().and_then(|auth| RawValue::from_string(auth.to_string()).ok());
+                let known =
+                    Known { location, sid, namespace, handshake: Some(Arc::clone(&handshake)), auth, data: None };
+                Self { handle: SocketHandle::new(shared, id, known, Flags::NONE), rooms, handshake, auth: text, data }
             }
             Fetched::Elsewhere(Described { id, handshake, rooms, auth, data }) => Self {
                 handle: SocketHandle::elsewhere(shared, id.into(), namespace.clone()),

@@ -14,6 +14,7 @@ use crate::shard::shared::namespaces::{Child, NamespaceRef, NoNamespace};
 use crate::shard::sockets::calls::{Message, RoomChange};
 use crate::shard::store::keys::{SessionRef, SocketRef};
 use crate::socketio::{DisconnectReason, Event};
+use crate::values::Ended;
 
 /// Answers an event of another server. If it is dropped instead, that server gets no answer.
 pub(crate) type ServerReply = Box<dyn FnOnce(Answer) + Send + Sync>;
@@ -56,4 +57,7 @@ pub(crate) trait Callbacks: Send + Sync {
 
     /// A socket has left.
     fn disconnected(&self, shard: &Rc<Shard>, socket: SocketRef, reason: DisconnectReason);
+
+    /// Drops what the program has kept with a socket that is gone.
+    fn forget(&self, shard: &Rc<Shard>, values: Ended);
 }

@@ -198,6 +198,11 @@ impl Shard {
         CURRENT.with_borrow(Option::is_some)
     }
 
+    /// The shard of this thread, of any server.
+    pub(in crate::shard) fn here() -> Option<Rc<Self>> {
+        CURRENT.with_borrow(Clone::clone)
+    }
+
     /// The shard of this thread, if it belongs to the server of `shared`.
     pub(crate) fn current(shared: &Arc<Shared>) -> Option<Rc<Self>> {
         CURRENT

@@ -186,12 +186,15 @@ impl Recovering {
         ready.for_each(|pending| self.sockets.call(Call::Connect(pending.socket)));
     }
 
-    /// Gives a socket that has come back its rooms and data.
+    /// Gives a socket that has come back its rooms and data, and what the program has kept with it.
     fn restore(&mut self, socket: SocketRef, pending: &CatchingUp) {
         let lost = &pending.restoration.lost;
         self.identify_again(socket, pending.pid, lost.sid);
         if let Some(data) = &lost.data {
             self.put_data(socket, data.clone());
+        }
+        if let Some((values, lost)) = self.values().zip(lost.values.as_ref()) {
+            values.put(self.location(socket), lost.clone());
         }
         for room in &lost.rooms {
             if let Err(error) = self.join(socket, room) {

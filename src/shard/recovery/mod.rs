@@ -114,6 +114,7 @@ impl Recovering {
             sid: self.socket_sid(socket),
             rooms: self.rooms(socket).into_iter().map(String::into_boxed_str).collect(),
             data: state.extra.as_ref().and_then(|extra| extra.data.clone()),
+            values: self.values().and_then(|values| values.copy(&self.location(socket))),
             shard: self.index(),
             at: recovery.now(),
         };

@@ -17,10 +17,11 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use crate::cluster::Membership;
 use crate::config::Config;
-use crate::engineio::Settings;
+use crate::engineio::{Settings, Sid};
 use crate::http::HeadLimits;
 use crate::memory::Memory;
 use crate::metrics::ShardMetrics;
+use crate::shard::Shard;
 use crate::shard::shared::addresses::Addresses;
 use crate::shard::shared::answer_budget::AnswerBudget;
 use crate::shard::shared::cuts::Cuts;
@@ -33,6 +34,7 @@ use crate::shard::shared::recovery::RecoveryLogs;
 use crate::shard::store::keys::NamespaceKey;
 use crate::shard::store::rate::Rate;
 use crate::socketio::DecodeLimits;
+use crate::values::{Ended, Store};
 
 /// The state that all shards and handles share. It contains no client.
 pub(crate) struct Shared {
@@ -73,6 +75,8 @@ pub(crate) struct Shared {
     pub(crate) memory: MemoryGuard,
     /// Cut off clients that were not logged yet.
     pub(in crate::shard) cuts: Cuts,
+    /// What the program keeps with sockets, by the sids of their places, for each shard.
+    values: Box<[Store<Sid>]>,
     /// Acknowledgements that the program will give later.
     pub(in crate::shard) due_acks: DueAcks,
     /// Whether the server is about to end and takes no new sessions.
@@ -128,6 +132,7 @@ impl Shared {
             directory,
             cluster,
             metrics: (0..mailboxes.len() + usize::from(config.ops_port.is_some())).map(|_| Arc::default()).collect(),
+            values: mailboxes.iter().map(|_| Store::new(end)).collect(),
             mailboxes,
             max_connections: budget.max_connections,
             queued_per_client: budget.queued_per_client,
@@ -199,6 +204,11 @@ impl Shared {
         self.serving.fetch_sub(1, Ordering::AcqRel) == 1
     }
 
+    /// What the program keeps with the sockets of a shard.
+    pub(crate) fn values(&self, shard: u8) -> Option<&Store<Sid>> {
+        self.values.get(usize::from(shard))
+    }
+
     /// The next id of an event that wants an acknowledgement, in a declared namespace.
     fn next_ack_id(&self, namespace: NamespaceKey) -> u64 {
         self.ack_ids.get(namespace.0 as usize).map_or(0, |id| id.fetch_add(1, Ordering::Relaxed) as u64)
@@ -208,5 +218,15 @@ impl Shared {
     /// room.
     pub(crate) fn send_all(&self, letter: impl Fn() -> Letter) {
         self.mailboxes.iter().for_each(|mailbox| mailbox.hand_over(letter()));
+    }
+}
+
+/// Drops what the program has kept with a socket, on this shard while nothing is borrowed or locked: the destructors may call
+/// anything in the library. A thread that runs no shard has nothing borrowed.
+fn end(values: Ended) {
+    if let Some(shard) = Shard::here()
+        && let Some(mailbox) = shard.shared.mailboxes.get(shard.index())
+    {
+        mailbox.hand_over(Letter::run(0, move |shard| shard.callbacks.forget(shard, values)));
     }
 }

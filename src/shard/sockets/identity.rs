@@ -56,7 +56,7 @@ impl Sockets {
     }
 
     /// The earlier id of a socket that has come back.
-    pub(crate) fn restored_sid(&self, socket: SocketRef) -> Option<Sid> {
+    pub(in crate::shard) fn restored_sid(&self, socket: SocketRef) -> Option<Sid> {
         // Without restored sockets in the shard, the socket is not even looked up.
         if self.restored.is_empty() {
             return None;

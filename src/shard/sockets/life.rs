@@ -18,6 +18,7 @@ use crate::shard::sockets::state::SocketPhase;
 use crate::shard::sockets::state::SocketState;
 use crate::shard::store::keys::{NamespaceKey, SessionKey, SocketKey, SocketRef};
 use crate::socketio::{self, DisconnectReason};
+use crate::values::Store;
 
 impl Sockets {
     /// The socket of a reference, if it is not gone.
@@ -74,6 +75,11 @@ impl Sockets {
     /// The data kept with a socket.
     pub(crate) fn data(&self, socket: SocketRef) -> Option<Box<RawValue>> {
         self.socket(socket)?.extra.as_ref()?.data.clone()
+    }
+
+    /// What the program keeps with the shard's sockets.
+    pub(in crate::shard) fn values(&self) -> Option<&Store<Sid>> {
+        self.shared().values(self.shard_of_sids())
     }
 
     /// Stores data with a socket, if its session has room for it.
@@ -290,6 +296,9 @@ impl Sockets {
                     client.sockets.set(next);
                 }
             }
+        }
+        if let Some(values) = self.values() {
+            values.forget(&self.location(socket));
         }
         self.forget_identity(socket);
         self.let_go_of_socket(socket);

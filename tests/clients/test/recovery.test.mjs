@@ -20,6 +20,7 @@ describe("connection state recovery", () => {
       assert.equal(socket.recovered, false);
       const id = socket.id;
       const rooms = await ask(socket, "join", "room");
+      await ask(socket, "note", "kept");
       const news = collect(socket, "news");
       let sent = 0;
       const emit = (sel) => observer.emit("in", sel, "news", sent++);
@@ -51,6 +52,7 @@ describe("connection state recovery", () => {
         await settle(observer, [socket]);
         assert.deepEqual(news.map(([number]) => number), [...Array(sent).keys()], `round ${round}`);
         assert.deepEqual(await ask(socket, "rooms"), rooms);
+        assert.equal(await ask(socket, "noted"), "kept");
       }
       assert.equal(server.stderr, "");
     });
@@ -80,6 +82,7 @@ describe("connection state recovery", () => {
       const socket = await connected(t, proxy, way, RECONNECTING);
       const id = socket.id;
       await ask(socket, "track", "late");
+      await ask(socket, "note", "kept");
       const gone = farewell(observer, "late");
       await proxy.cut(way.settled === "polling" ? 1 : 0);
       await gone;
@@ -89,6 +92,7 @@ describe("connection state recovery", () => {
       assert.equal(socket.recovered, false);
       assert.notEqual(socket.id, id);
       assert.deepEqual(await ask(socket, "rooms"), [socket.id]);
+      assert.equal(await ask(socket, "noted"), null);
     });
   });
 

@@ -3,6 +3,7 @@
 mod captured;
 mod claims;
 mod shards;
+mod values;
 
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;

@@ -12,6 +12,7 @@ use crate::shard::shared::recovery::SHARE;
 use crate::shard::shared::recovery::recipient::Recipient;
 use crate::shard::shared::target::Broadcast;
 use crate::shard::store::keys::NamespaceKey;
+use crate::values::Values;
 
 /// The cost of a socket beside its data and the names of its rooms: its state, its places in the two indexes, and the overhead
 /// of allocator and indexes.
@@ -25,6 +26,8 @@ pub(in crate::shard) struct Lost {
     /// Its rooms, including its own.
     pub(in crate::shard) rooms: Box<[Box<str>]>,
     pub(in crate::shard) data: Option<Box<RawValue>>,
+    /// What the program has kept with it.
+    pub(in crate::shard) values: Option<Values>,
     /// The shard that lost it. That shard's log contains what it was sent.
     pub(in crate::shard) shard: usize,
     /// When it was lost.
@@ -45,7 +48,8 @@ impl Lost {
 
     fn bytes(&self) -> usize {
         let rooms: usize = self.rooms.iter().map(|room| size_of::<Box<str>>() + allocated(room.len())).sum();
-        ENTRY + rooms + self.data.as_ref().map_or(0, |data| allocated(data.get().len()))
+        let data = self.data.as_ref().map_or(0, |data| allocated(data.get().len()));
+        ENTRY + rooms + data + self.values.as_ref().map_or(0, Values::bytes)
     }
 }
 

@@ -32,7 +32,7 @@ fn lost(slot: u32, rooms: &[&str]) -> Lost {
 fn lost_at(at: Millis, slot: u32, rooms: &[&str]) -> Lost {
     let own = sid(slot).to_string();
     let rooms = [&*own].iter().chain(rooms).map(|&room| room.into()).collect();
-    Lost { namespace: NAMESPACE, sid: sid(slot), rooms, data: None, shard: 0, at }
+    Lost { namespace: NAMESPACE, sid: sid(slot), rooms, data: None, values: None, shard: 0, at }
 }
 
 fn broadcast(rooms: &[&str], except: &[&str], sender: Option<Sid>) -> Arc<Broadcast> {

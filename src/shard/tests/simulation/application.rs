@@ -56,6 +56,9 @@ pub(super) struct Visit {
     pub(super) first: u64,
 }
 
+/// The tag with which a socket came when it was new, which the program keeps with it.
+struct FirstTag(u64);
+
 impl Guestbook {
     pub(super) fn entries(&self) -> MutexGuard<'_, Entries> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
@@ -71,8 +74,14 @@ impl Guestbook {
         visit.namespace = socket.namespace().to_owned();
         if !socket.recovered() {
             let _ = socket.set_data(&tag(socket));
+            socket.insert(FirstTag(tag(socket)));
         }
         visit.first = socket.data().unwrap_or_default();
+        let kept = socket.get::<FirstTag>().map(|first| first.0);
+        if kept != Some(visit.first) {
+            let complaint = format!("{} was {}, and keeps {kept:?}", tag(socket), visit.first);
+            entries.complaints.push(complaint);
+        }
     }
 
     fn went(&self, socket: &Socket, reason: &'static str) {

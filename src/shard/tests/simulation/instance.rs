@@ -17,6 +17,7 @@ use crate::shard::kernel::poll::Poll;
 use crate::shard::kernel::simulated;
 use crate::shard::shared::mailbox::mailbox;
 use crate::shard::shared::{Budget, Shared};
+use crate::values::Store;
 
 /// A server.
 pub(super) struct Instance {
@@ -182,6 +183,7 @@ impl Instance {
                     ("sockets", core.socket_count()),
                     ("rooms", core.namespaces().rooms),
                     ("waits", core.waits().len()),
+                    ("sockets' values", core.values().map_or(0, Store::len)),
                 ];
                 let what = left.iter().find(|(_, count)| *count > 0);
                 what.map(|(what, count)| format!("shard {index} still has {count} {what}"))
