@@ -36,7 +36,7 @@ pub(crate) use self::kernel::{
 };
 pub(crate) use self::recovery::broadcast as broadcast_recoverable;
 pub use self::sessions::handshake::Handshake;
-pub use self::shared::directory::Refusal;
+pub use self::shared::refusal::Refusal;
 pub(crate) use self::shared::{
     Budget, Shared,
     directory::Directory,

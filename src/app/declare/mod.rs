@@ -3,7 +3,6 @@
 mod blocking;
 mod children;
 mod namespace;
-mod refusal;
 mod rooms;
 mod session;
 mod socket;

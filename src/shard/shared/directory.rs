@@ -39,10 +39,3 @@ pub(crate) trait Directory: Send + Sync {
     /// Whether the program hears of the rooms of a namespace.
     fn hears_rooms(&self, namespace: &NamespaceRef) -> bool;
 }
-
-/// Why a socket may not join a namespace, as its client is told: the members of the CONNECT_ERROR packet.
-#[derive(Debug, Clone)]
-pub struct Refusal {
-    pub(crate) message: String,
-    pub(crate) data: Option<Box<serde_json::value::RawValue>>,
-}

@@ -10,6 +10,7 @@ pub(in crate::shard) mod memory;
 pub(in crate::shard) mod namespaces;
 pub(in crate::shard) mod rates;
 pub(in crate::shard) mod recovery;
+pub(in crate::shard) mod refusal;
 pub(in crate::shard) mod target;
 
 use std::sync::Arc;

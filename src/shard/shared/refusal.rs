@@ -1,8 +1,14 @@
-//! Why a middleware refuses a socket.
+//! Why the program refuses a client.
 
 use serde::Serialize;
+use serde_json::value::RawValue;
 
-use crate::shard::Refusal;
+/// Why a socket may not join a namespace, as its client is told: the members of the CONNECT_ERROR packet.
+#[derive(Debug, Clone)]
+pub struct Refusal {
+    pub(in crate::shard) message: String,
+    pub(in crate::shard) data: Option<Box<RawValue>>,
+}
 
 impl Refusal {
     /// A refusal with a message, which the client gets as the message of its `connect_error`.
