@@ -427,7 +427,7 @@ pub use error::{AckError, DataError, EmitError, Error, JoinError, Result, StateE
 pub use http::{Cookie, Cors, Origin, SameSite};
 pub use metrics::Metrics;
 pub use server::{Running, Server};
-pub use shard::{Handshake, Message, Refusal};
+pub use shard::{Admission, Handshake, Message, Refusal};
 pub use socketio::binary::Binary;
 pub use socketio::{Arguments, DisconnectReason, SocketId};
 

@@ -104,6 +104,8 @@ metrics! {
     kept_bytes;
     /// Handshakes that wait now until other work is done.
     handshakes_waiting;
+    /// Clients that wait now until the program decides whether to let them in.
+    admissions_waiting;
     /// Broadcasts and questions to other servers whose answers are being collected now.
     collections;
     /// TCP connections accepted.
@@ -192,6 +194,7 @@ pub(crate) enum Limit {
     Collections,
     BlockingQueue,
     BlockingQueueBytes,
+    PendingAdmissions,
     QueuedPerClient,
     Queued,
     Unfinished,
@@ -209,7 +212,7 @@ pub(crate) enum Limit {
 }
 
 impl Limit {
-    pub(crate) const ALL: [Self; 46] = [
+    pub(crate) const ALL: [Self; 47] = [
         Self::MaxConnections,
         Self::MemoryRefuse,
         Self::MemoryShed,
@@ -242,6 +245,7 @@ impl Limit {
         Self::Collections,
         Self::BlockingQueue,
         Self::BlockingQueueBytes,
+        Self::PendingAdmissions,
         Self::QueuedPerClient,
         Self::Queued,
         Self::Unfinished,
@@ -293,6 +297,7 @@ impl Limit {
             Self::Collections => "collections",
             Self::BlockingQueue => "blocking_queue",
             Self::BlockingQueueBytes => "blocking_queue_bytes",
+            Self::PendingAdmissions => "pending_admissions",
             Self::QueuedPerClient => "queued_per_client",
             Self::Queued => "queued",
             Self::Unfinished => "unfinished",

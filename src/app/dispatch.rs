@@ -7,14 +7,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::base::{Failure, Outcome, Subject, guard, panicked, record};
-use super::declare::{Bounds, Change, Children, Namespace, Pool, Session, Socket};
+use super::declare::{Bounds, Change, Children, Middleware, Namespace, Pool, Session, Socket};
 use super::send::{Ack, Event, Handle, full_name};
 use crate::config::Config;
 use crate::log_line::Excerpt;
 use crate::metrics::Limit;
 use crate::shard::{
-    Callbacks, Child, Directory, Handshake, Message, NamespaceKey, NamespaceRef, NoNamespace, Refusal, RoomChange,
-    ServerReply, SessionRef, Shard, Shared, SocketRef,
+    Asked, Callbacks, Child, Directory, Handshake, Message, NamespaceKey, NamespaceRef, NoNamespace, Refusal,
+    RoomChange, ServerReply, SessionRef, Shard, Shared, SocketRef, Verdict,
 };
 use crate::socketio::{self, DisconnectReason};
 use crate::values::Ended;
@@ -178,28 +178,44 @@ impl Callbacks for Handlers {
         }
     }
 
-    fn admit(&self, shard: &Rc<Shard>, socket: SocketRef) -> Result<(), Refusal> {
+    fn admit<'a>(&'a self, shard: &'a Rc<Shard>, socket: SocketRef, first: usize) -> Verdict<'a> {
         let subject = Subject::Socket(socket);
-        let Some(socket) = Socket::new(shard, socket) else { return Ok(()) };
-        for middleware in &self.of(&socket).middlewares {
-            match catch_unwind(AssertUnwindSafe(|| middleware(&socket))) {
-                Ok(decision) => decision?,
-                Err(_) => {
-                    let line = || format!("a middleware panicked: the socket is refused{}", subject.describe(shard));
-                    panicked(shard, line);
-                    return Err(Refusal::new("internal error"));
+        let Some(socket) = Socket::new(shard, socket) else { return Verdict::Admitted };
+        let panicked = move || {
+            panicked(shard, || format!("a middleware panicked: the socket is refused{}", subject.describe(shard)));
+        };
+        for (place, middleware) in self.of(&socket).middlewares.iter().enumerate().skip(first) {
+            match middleware {
+                Middleware::Now(decide) => match catch_unwind(AssertUnwindSafe(|| decide(&socket))) {
+                    Ok(Ok(())) => {}
+                    Ok(Err(refusal)) => return Verdict::Refused(refusal),
+                    Err(_) => {
+                        panicked();
+                        return Verdict::Refused(Refusal::new("internal error"));
+                    }
+                },
+                Middleware::Later(ask) => {
+                    let question = move |admission| {
+                        let asked = catch_unwind(AssertUnwindSafe(|| ask(&socket, admission)));
+                        asked.unwrap_or_else(|_| {
+                            panicked();
+                            Asked::Yes
+                        })
+                    };
+                    return Verdict::Asks { next: place + 1, question: Box::new(question) };
                 }
             }
         }
-        Ok(())
+        Verdict::Admitted
     }
 
-    fn connected(&self, shard: &Rc<Shard>, socket: SocketRef) {
+    fn connected(&self, shard: &Rc<Shard>, socket: SocketRef) -> Asked {
         let subject = Subject::Socket(socket);
-        let Some(socket) = Socket::new(shard, socket) else { return };
+        let Some(socket) = Socket::new(shard, socket) else { return Asked::Yes };
         for handler in &self.of(&socket).connect {
             guard(shard, subject, "connect", || handler(&socket));
         }
+        Asked::Yes
     }
 
     fn event(&self, shard: &Rc<Shard>, socket: SocketRef, event: socketio::Event, ack: Option<u64>) {

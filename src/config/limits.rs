@@ -117,6 +117,11 @@ pub struct Limits {
     pub blocking_queue: usize,
     /// Bytes of those events, 16 MiB by default; a single event may be longer. Beyond: they are refused.
     pub blocking_queue_bytes: usize,
+    /// Clients about which the program has yet to decide
+    /// ([`Namespace::middleware_deferred`](crate::Namespace::middleware_deferred)), 10 000 by default. One that has left
+    /// counts until the program drops its [`Admission`](crate::Admission) or decides. Beyond: the client's connection is
+    /// closed; it comes back by itself.
+    pub pending_admissions: usize,
     /// Bytes queued for one client. Each message counts 64 bytes more than its length, and a single message may be
     /// longer. Default `None`: a sixteenth of the memory budget, at least 8 MiB. Beyond: the client is cut off as a
     /// slow consumer.
@@ -228,6 +233,7 @@ impl Default for Limits {
             collections: 10_000,
             blocking_queue: 1024,
             blocking_queue_bytes: 16 * 1024 * 1024,
+            pending_admissions: 10_000,
             queued_per_client: None,
             hold_up: 256 * 1024,
             queued: None,

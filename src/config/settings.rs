@@ -499,6 +499,14 @@ pub const SETTINGS: &[Setting] = &[
     ),
     setting!(
         Limits,
+        "KINGLET_PENDING_ADMISSIONS",
+        "10000",
+        limits.pending_admissions,
+        count,
+        "clients that the program has yet to admit or refuse; then new ones are closed, and come back"
+    ),
+    setting!(
+        Limits,
         "KINGLET_QUEUED_PER_CLIENT",
         "memory / 16",
         limits.queued_per_client,

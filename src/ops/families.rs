@@ -61,7 +61,7 @@ fn counters(metrics: &Metrics, to: &mut Exposition) {
             return;
         }
         match name {
-            "sockets" | "queued_bytes" | "kept_bytes" | "handshakes_waiting" | "collections" => {
+            "sockets" | "queued_bytes" | "kept_bytes" | "handshakes_waiting" | "admissions_waiting" | "collections" => {
                 to.single(&format!("kinglet_{name}"), Kind::Gauge, help, value)
             }
             _ => to.single(&format!("kinglet_{name}_total"), Kind::Counter, help, value),

@@ -36,9 +36,11 @@ pub(crate) use self::kernel::{
 };
 pub(crate) use self::recovery::broadcast as broadcast_recoverable;
 pub use self::sessions::handshake::Handshake;
+pub use self::shared::admissions::Admission;
 pub use self::shared::refusal::Refusal;
 pub(crate) use self::shared::{
     Budget, Shared,
+    admissions::{Asked, Verdict},
     directory::Directory,
     due_acks::DueAck,
     mailbox::{Inbox, Left, Letter, Mailbox, Wake, mailbox},

@@ -3,6 +3,7 @@
 //! Nothing waits for a time to pass: a test waits for bytes, for what a handler sends it, or for a metric.
 
 mod acks;
+mod admissions;
 mod bookkeeping;
 mod broadcasts;
 mod drain;

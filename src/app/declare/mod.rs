@@ -9,6 +9,7 @@ mod socket;
 
 pub(crate) use self::blocking::Pool;
 pub(in crate::app) use self::children::{Bounds, Change, Children};
+pub(in crate::app) use self::namespace::Middleware;
 pub use self::namespace::Namespace;
 pub use self::rooms::Room;
 pub use self::session::Session;

@@ -11,14 +11,24 @@ use super::rooms::{Room, RoomHandlers};
 use super::socket::Socket;
 use crate::app::base::{Failure, Outcome};
 use crate::app::send::{Emitter, Event, SocketHandle};
-use crate::shard::Refusal;
+use crate::shard::{Admission, Asked, Refusal};
 use crate::socketio::DisconnectReason;
 
-type Middleware = Box<dyn Fn(&Socket) -> Result<(), Refusal> + Send + Sync>;
 type ConnectHandler = Box<dyn Fn(&Socket) -> Failure + Send + Sync>;
 type EventHandler = Box<dyn Fn(&Socket, &Event) -> Failure + Send + Sync>;
 type ServerEventHandler = Box<dyn Fn(&Emitter, &Event) -> Failure + Send + Sync>;
 type DisconnectHandler = Box<dyn Fn(&Socket, DisconnectReason) -> Failure + Send + Sync>;
+
+type Decide = dyn Fn(&Socket) -> Result<(), Refusal> + Send + Sync;
+type Ask = dyn Fn(&Socket, Admission) -> Asked + Send + Sync;
+
+/// A middleware: it decides whether a socket is let in.
+pub(in crate::app) enum Middleware {
+    /// At once.
+    Now(Box<Decide>),
+    /// Later, by the admission.
+    Later(Box<Ask>),
+}
 
 /// A namespace and its handlers. They belong to the namespace, not to its sockets, so they cost nothing for each client.
 ///
@@ -82,7 +92,39 @@ impl Namespace {
         &mut self,
         middleware: impl Fn(&Socket) -> Result<(), Refusal> + Send + Sync + 'static,
     ) -> &mut Self {
-        self.middlewares.push(Box::new(middleware));
+        self.middlewares.push(Middleware::Now(Box::new(middleware)));
+        self
+    }
+
+    /// Adds a middleware that decides later, by its [`Admission`], on any thread: after it has asked a service, for example.
+    /// It runs on the thread that serves the socket, so it must not block itself. What may block belongs into
+    /// [`middleware_blocking`](Self::middleware_blocking).
+    ///
+    /// The client waits: its CONNECT is not answered, no handler hears of it, and the middlewares added after this one run
+    /// when it is admitted. If it sends anything to the namespace meanwhile, its session is closed, as on Node. It waits for
+    /// [`Config::connect_timeout`](crate::Config::connect_timeout) at most, and
+    /// [`Limits::pending_admissions`](crate::Limits::pending_admissions) may be undecided. Beyond either its connection is
+    /// closed, so that the client comes back by itself, which it would not after a refusal.
+    ///
+    /// ```no_run
+    /// # fn ask_somebody(question: String, answer: impl FnOnce(bool) + Send + 'static) {}
+    /// # let mut server = kinglet::Server::new(kinglet::Config::default())?;
+    /// server.of("/").middleware_deferred(|socket, admission| {
+    ///     ask_somebody(socket.id().to_string(), |may_come| match may_come {
+    ///         true => admission.admit(),
+    ///         false => admission.refuse(kinglet::Refusal::new("not today")),
+    ///     });
+    /// });
+    /// # Ok::<(), kinglet::Error>(())
+    /// ```
+    pub fn middleware_deferred(
+        &mut self,
+        middleware: impl Fn(SocketHandle, Admission) + Send + Sync + 'static,
+    ) -> &mut Self {
+        self.middlewares.push(Middleware::Later(Box::new(move |socket, admission| {
+            middleware(socket.handle(), admission);
+            Asked::Yes
+        })));
         self
     }
 

@@ -3,8 +3,8 @@
 //!
 //! Health checks and handshakes are answered `503` from the first moment. Existing sessions are served until they are
 //! disconnected. That happens when nothing is under way: no upgrade, no half-read request, nothing queued, no
-//! acknowledgement due. A session that is never at rest is closed at the end of the window. The plan of a drain takes
-//! four bytes per session, and travels with the drain's alarm.
+//! acknowledgement due, no decision about one of its sockets. A session that is never at rest is closed at the end of the
+//! window. The plan of a drain takes four bytes per session, and travels with the drain's alarm.
 
 use std::hash::BuildHasher;
 use std::rc::Rc;
@@ -137,7 +137,11 @@ impl Intake {
     /// Whether nothing would be lost if the session were closed now. A session that is gone is at rest.
     fn is_at_rest(&self, key: SessionKey) -> bool {
         let Some(client) = self.client(key) else { return true };
-        client.session.is_at_rest() && client.decoder.held() == 0 && self.is_written(client) && !self.has_due_acks(key)
+        client.session.is_at_rest()
+            && client.decoder.held() == 0
+            && self.is_written(client)
+            && !self.has_applicants(key)
+            && !self.has_due_acks(key)
     }
 
     /// Whether the client's WebSocket has taken all its output, and has no half-sent message.

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use crate::cluster::message::Answer;
 use crate::shard::Shard;
 use crate::shard::sessions::handshake::Handshake;
+use crate::shard::shared::admissions::{Asked, Verdict};
 use crate::shard::shared::namespaces::{Child, NamespaceRef, NoNamespace};
-use crate::shard::shared::refusal::Refusal;
 use crate::shard::sockets::calls::{Message, RoomChange};
 use crate::shard::store::keys::{SessionRef, SocketRef};
 use crate::socketio::{DisconnectReason, Event};
@@ -34,11 +34,11 @@ pub(crate) trait Callbacks: Send + Sync {
     /// A message of a bare Engine.IO session.
     fn message(&self, shard: &Rc<Shard>, session: SessionRef, message: Message);
 
-    /// Whether a socket may join its namespace.
-    fn admit(&self, shard: &Rc<Shard>, socket: SocketRef) -> Result<(), Refusal>;
+    /// Whether a socket may join its namespace, as the middlewares from number `first` on say.
+    fn admit<'a>(&'a self, shard: &'a Rc<Shard>, socket: SocketRef, first: usize) -> Verdict<'a>;
 
-    /// A socket has joined its namespace.
-    fn connected(&self, shard: &Rc<Shard>, socket: SocketRef);
+    /// A socket has joined its namespace. Says whether there was room for the program to hear it.
+    fn connected(&self, shard: &Rc<Shard>, socket: SocketRef) -> Asked;
 
     /// A socket received an event; `ack` is the id to acknowledge it with.
     fn event(&self, shard: &Rc<Shard>, socket: SocketRef, event: Event, ack: Option<u64>);

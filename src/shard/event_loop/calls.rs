@@ -57,17 +57,4 @@ impl Shard {
             None => self.admit(socket),
         }
     }
-
-    /// Asks the middlewares whether a socket may join its namespace.
-    pub(in crate::shard) fn admit(self: &Rc<Self>, socket: SocketRef) {
-        let application = &self.callbacks;
-        match application.admit(self, socket) {
-            Ok(()) => {
-                if self.core.borrow_mut().admit_socket(socket) {
-                    application.connected(self, socket);
-                }
-            }
-            Err(refusal) => self.core.borrow_mut().refuse_socket(socket, &refusal),
-        }
-    }
 }

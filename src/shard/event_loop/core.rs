@@ -46,6 +46,7 @@ impl Core {
     pub(super) fn rest_if_alone(&mut self) {
         if self.connection_count() == 0 && self.session_count() == 0 {
             self.timers().retain(|_, key| key.outlives_clients());
+            self.applicants_disarmed();
         }
     }
 
@@ -70,6 +71,7 @@ impl Core {
                 self.state(key).and_then(|state| state.extra.as_deref()).is_some_and(|extra| extra.armed == at)
             }
             TimerKey::Wait => self.waits().armed() == at,
+            TimerKey::Admission => self.applicants().deadlines().armed() == at,
             TimerKey::Alarm(_)
             | TimerKey::Cuts
             | TimerKey::Turn

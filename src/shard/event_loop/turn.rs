@@ -307,6 +307,7 @@ impl Shard {
                 TimerKey::Cuts => self.shared.cuts.tell(clock::now()),
                 TimerKey::Turn => {}
                 TimerKey::Wait => self.core.borrow_mut().waits_due(),
+                TimerKey::Admission => self.core.borrow_mut().applicants_due(),
                 TimerKey::Accept => self.accepting.set(self.accepting.get().rested()),
                 TimerKey::Recovery => self.core.borrow_mut().recovery_due(),
                 TimerKey::Trim => self.core.borrow_mut().trim(),

@@ -115,6 +115,11 @@ impl Net {
         &self.metrics
     }
 
+    /// The same, to be kept.
+    pub(in crate::shard) fn own_metrics(&self) -> &Arc<ShardMetrics> {
+        &self.metrics
+    }
+
     /// What all shards share.
     pub(in crate::shard) fn shared(&self) -> &Arc<Shared> {
         &self.shared

@@ -84,20 +84,8 @@ impl Shard {
     }
 
     fn bring_back(self: &Rc<Self>, recovery: &RecoveryLogs, socket: SocketRef, pending: CatchingUp) {
-        let application = &self.callbacks;
-        self.core.borrow_mut().restore(socket, &pending);
-        if !recovery.settings.skip_middlewares
-            && let Err(refusal) = application.admit(self, socket)
-        {
-            let mut core = self.core.borrow_mut();
-            core.refuse_socket(socket, &refusal);
-            core.keep(pending.pid, pending.restoration.lost);
-            return;
-        }
-        let admitted = self.core.borrow_mut().admit_restored(recovery, socket, pending.restoration);
-        if admitted {
-            application.connected(self, socket);
-        }
+        self.core.borrow_mut().restore(socket, pending);
+        if recovery.settings.skip_middlewares { self.let_in(socket) } else { self.admit(socket) }
     }
 }
 
@@ -186,8 +174,9 @@ impl Recovering {
         ready.for_each(|pending| self.sockets.call(Call::Connect(pending.socket)));
     }
 
-    /// Gives a socket that has come back its rooms and data, and what the program has kept with it.
-    fn restore(&mut self, socket: SocketRef, pending: &CatchingUp) {
+    /// Gives a socket that has come back its rooms and data, and what the program has kept with it. What it missed is kept until
+    /// it is let in.
+    fn restore(&mut self, socket: SocketRef, pending: CatchingUp) {
         let lost = &pending.restoration.lost;
         self.identify_again(socket, pending.pid, lost.sid);
         if let Some(data) = &lost.data {
@@ -202,6 +191,26 @@ impl Recovering {
                     format!("a room is lost with the connection: {error} ({})", self.describe_socket(socket))
                 });
             }
+        }
+        if let Some(session) = self.socket(socket).map(|state| state.session) {
+            self.note_kept(session, pending.restoration.bytes(MESSAGE_OVERHEAD));
+            self.returning.insert(socket.key, (session, pending));
+        }
+    }
+
+    /// Takes out a socket that was to be let in again.
+    pub(super) fn take_returning(&mut self, socket: SocketRef) -> Option<CatchingUp> {
+        self.returning.get(&socket.key).filter(|(_, pending)| pending.socket == socket)?;
+        let (session, pending) = self.returning.remove(&socket.key)?;
+        self.let_go_of(session, pending.restoration.bytes(MESSAGE_OVERHEAD));
+        Some(pending)
+    }
+
+    /// A socket joins, with what it missed if it has come back. Returns false if it is gone.
+    pub(in crate::shard) fn admit_recoverable(&mut self, recovery: &RecoveryLogs, socket: SocketRef) -> bool {
+        match self.take_returning(socket) {
+            Some(CatchingUp { restoration, .. }) => self.admit_restored(recovery, socket, restoration),
+            None => self.admit_socket(socket),
         }
     }
 

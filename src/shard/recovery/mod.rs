@@ -6,8 +6,11 @@
 //! sockets are behind locks: a shard's log is locked by others only while a client comes back, the lost sockets only when one
 //! is lost or comes back.
 
+use std::collections::HashMap;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
+
+use foldhash::fast::FixedState;
 
 use crate::engineio::{Frames, Millis, Sid};
 use crate::metrics::Limit;
@@ -21,7 +24,7 @@ use crate::shard::shared::recovery::{Lost, Recipient, RecoveryLogs};
 use crate::shard::shared::target::{Broadcast, Stamp, Urgency};
 use crate::shard::sockets::Sockets;
 use crate::shard::sockets::state::SocketPhase;
-use crate::shard::store::keys::{SocketRef, TimerKey};
+use crate::shard::store::keys::{SessionKey, SocketKey, SocketRef, TimerKey};
 use crate::socketio::{DisconnectReason, Event, Offset};
 
 mod connect;
@@ -32,6 +35,9 @@ pub(crate) struct Recovering {
     sockets: Sockets,
     /// Sockets that have come back from another shard, and wait for this shard to catch up with it.
     pending: Vec<CatchingUp>,
+    /// Sockets that have come back, and that the middlewares have yet to let in, with the sessions that are charged for what
+    /// they missed.
+    returning: HashMap<SocketKey, (SessionKey, CatchingUp), FixedState>,
     /// Whether a timer is armed for forgetting what is too old.
     armed: bool,
 }
@@ -52,7 +58,12 @@ impl DerefMut for Recovering {
 
 impl Recovering {
     pub(in crate::shard) fn new(shared: Arc<Shared>, index: usize, watch: Watch) -> Self {
-        Self { sockets: Sockets::new(shared, index, watch), pending: Vec::new(), armed: false }
+        Self {
+            sockets: Sockets::new(shared, index, watch),
+            pending: Vec::new(),
+            returning: HashMap::default(),
+            armed: false,
+        }
     }
 }
 
@@ -130,7 +141,8 @@ impl Recovering {
 
     /// A socket is gone. If it was on its way back, the lost socket is kept for the next time.
     pub(in crate::shard) fn keep_pending(&mut self, socket: SocketRef) {
-        if let Some(CatchingUp { pid, restoration, .. }) = self.take_pending(socket) {
+        let on_its_way = self.take_pending(socket).or_else(|| self.take_returning(socket));
+        if let Some(CatchingUp { pid, restoration, .. }) = on_its_way {
             self.keep(pid, restoration.lost);
         }
     }

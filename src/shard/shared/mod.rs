@@ -1,6 +1,7 @@
 //! The state that all shards and handles share. While the server runs, only numbers in it change.
 
 pub(in crate::shard) mod addresses;
+pub(in crate::shard) mod admissions;
 pub(in crate::shard) mod answer_budget;
 pub(in crate::shard) mod cuts;
 pub(in crate::shard) mod directory;
@@ -80,6 +81,8 @@ pub(crate) struct Shared {
     values: Box<[Store<Sid>]>,
     /// Acknowledgements that the program will give later.
     pub(in crate::shard) due_acks: DueAcks,
+    /// How many clients the program has yet to decide about, those that have left included.
+    admissions: AtomicUsize,
     /// Whether the server is about to end and takes no new sessions.
     leaving: AtomicBool,
     /// Shards with clients that have yet to be drained.
@@ -150,6 +153,7 @@ impl Shared {
             memory: MemoryGuard::new(budget.memory, &config.limits),
             cuts: Cuts::default(),
             due_acks: DueAcks::default(),
+            admissions: AtomicUsize::new(0),
             leaving: AtomicBool::new(false),
             serving: AtomicUsize::new(shards),
             answer_budget: AnswerBudget::new(config.limits.collected_answers),

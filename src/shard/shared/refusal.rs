@@ -24,4 +24,9 @@ impl Refusal {
         self.data = Some(serde_json::value::to_raw_value(data)?);
         Ok(self)
     }
+
+    /// Bytes that it holds.
+    pub(in crate::shard) fn bytes(&self) -> usize {
+        self.message.len() + self.data.as_ref().map_or(0, |data| data.get().len())
+    }
 }

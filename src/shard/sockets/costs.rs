@@ -16,6 +16,9 @@ const MEMBERSHIP: usize = 192;
 /// The cost of a socket's identity for recovery.
 pub(super) const IDENTITY: usize = 192;
 
+/// The cost of waiting for the program's decision: the place among the applicants, and what the program keeps.
+pub(super) const ADMISSION: usize = 512;
+
 /// The cost of a pending acknowledgement.
 pub(super) const PENDING_ACK: usize = 128;
 

@@ -55,10 +55,14 @@ impl Sockets {
         }
     }
 
-    /// Ends a session for a packet that is out of place. Its sockets hear at once, even if the client has yet to fetch the
-    /// news.
+    /// Ends a session for a packet that is out of place.
     pub(in crate::shard) fn violation(&mut self, session: SessionKey, what: &str) {
         log::debug!("{}: {what}", self.name_session(session));
+        self.close_and_leave(session);
+    }
+
+    /// Closes a session. Its sockets hear at once, even if the client has yet to fetch the news.
+    pub(super) fn close_and_leave(&mut self, session: SessionKey) {
         self.session(session, |session, now, settings, effects| session.close(now, settings, effects));
         self.leave_all(session, DisconnectReason::ForcedServerClose);
     }

@@ -191,6 +191,7 @@ impl Sockets {
         };
         let (session, namespace) = (state.session, state.namespace);
         state.phase = SocketPhase::Connected;
+        self.withdraw(socket);
         let place = self.members(namespace).map_or(u32::MAX, |members| members.add(socket.key));
         if let Some(state) = self.socket_mut(socket) {
             state.place = place;
@@ -297,6 +298,7 @@ impl Sockets {
                 }
             }
         }
+        self.withdraw(socket);
         if let Some(values) = self.values() {
             values.forget(&self.location(socket));
         }

@@ -11,15 +11,17 @@ use slab::Slab;
 use crate::engineio::Sid;
 use crate::shard::sessions::Sessions;
 use crate::shard::shared::Shared;
+use crate::shard::sockets::applicants::Applicants;
 use crate::shard::sockets::calls::{Alarm, Call};
 use crate::shard::sockets::namespaces::Namespaces;
 use crate::shard::sockets::state::SocketState;
-use crate::shard::store::keys::{SocketKey, SocketRef};
+use crate::shard::store::keys::{SocketKey, SocketRef, TimerKey};
 use crate::shard::store::pages::{MAX_KEYS, Pages};
 use crate::shard::store::waits::Waits;
 
 pub(in crate::shard) mod acks;
 pub(in crate::shard) mod alarms;
+pub(in crate::shard) mod applicants;
 pub(in crate::shard) mod asker;
 pub(in crate::shard) mod calls;
 pub(in crate::shard) mod collection;
@@ -56,6 +58,8 @@ pub(crate) struct Sockets {
     alarms: Slab<Alarm>,
     /// The waits for answers.
     waits: Waits<Alarm>,
+    /// The sockets that wait for the program's decision.
+    applicants: Applicants,
 }
 
 impl Deref for Sockets {
@@ -80,7 +84,8 @@ impl Sockets {
             restored: HashMap::default(),
             calls: VecDeque::new(),
             alarms: Slab::new(),
-            waits: Waits::new(),
+            waits: Waits::new(TimerKey::Wait),
+            applicants: Applicants::new(),
             sessions: Sessions::new(shared, index, watch),
         }
     }

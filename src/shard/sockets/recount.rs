@@ -2,7 +2,7 @@
 
 use crate::engineio::Millis;
 use crate::shard::sockets::Sockets;
-use crate::shard::sockets::costs::{IDENTITY, PENDING_ACK};
+use crate::shard::sockets::costs::{ADMISSION, IDENTITY, PENDING_ACK};
 use crate::shard::sockets::namespaces::Namespaces;
 use crate::shard::sockets::state::{SocketPhase, SocketState};
 use crate::shard::store::keys::{NamespaceKey, SessionKey, SocketKey};
@@ -11,7 +11,8 @@ impl Sockets {
     /// Bytes that a session's sockets keep.
     pub(in crate::shard) fn bytes_of_sockets(&self, session: SessionKey) -> usize {
         let sockets = self.states.iter().filter(|(_, state)| state.session == session);
-        sockets.map(|(_, state)| self.socket_cost(state.namespace) + bytes_of(state)).sum()
+        let waiting = |key| if self.applicants.has(SocketKey(key)) { ADMISSION } else { 0 };
+        sockets.map(|(key, state)| self.socket_cost(state.namespace) + bytes_of(state) + waiting(key)).sum()
     }
 
     /// What is wrong with the sockets, their places among the members and their rooms.
@@ -26,6 +27,9 @@ impl Sockets {
     }
 
     fn wrong_with(&self, key: SocketKey, state: &SocketState) -> Option<String> {
+        if self.applicants.has(key) && state.phase != SocketPhase::Joining {
+            return Some(format!("{key:?} ({:?}) waits to be let in", state.phase));
+        }
         let members = self.namespaces.get(state.namespace);
         let Some(members) = members else { return Some(format!("{key:?} is in no namespace")) };
         let place = members.everyone().get(state.place as usize);

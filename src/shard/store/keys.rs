@@ -63,6 +63,8 @@ pub(in crate::shard) enum TimerKey {
     Turn,
     /// A wait for answers times out.
     Wait,
+    /// A socket has waited for the program's decision for as long as it may.
+    Admission,
     /// Accepting goes on after the process ran out of descriptors.
     Accept,
     /// The shard stops, with or without clients left.
@@ -85,6 +87,7 @@ impl TimerKey {
                 | Self::Post(_)
                 | Self::Release(_)
                 | Self::Turn
+                | Self::Admission
         )
     }
 }

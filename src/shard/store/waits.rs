@@ -11,7 +11,9 @@ pub(in crate::shard) struct Waits<A> {
     by_deadline: BTreeMap<Ticket, A>,
     /// How many have begun.
     begun: u64,
-    /// When the timer comes up.
+    /// What the timer wakes.
+    timer: TimerKey,
+    /// When it comes up.
     armed: Millis,
 }
 
@@ -31,8 +33,9 @@ pub(in crate::shard) struct Wait {
 }
 
 impl<A> Waits<A> {
-    pub(in crate::shard) const fn new() -> Self {
-        Self { by_deadline: BTreeMap::new(), begun: 0, armed: NEVER }
+    /// None so far. The timer for them will be this one.
+    pub(in crate::shard) const fn new(timer: TimerKey) -> Self {
+        Self { by_deadline: BTreeMap::new(), begun: 0, timer, armed: NEVER }
     }
 
     /// How many there are.
@@ -89,8 +92,13 @@ impl<A> Waits<A> {
         let at = timers.rounded(first.deadline);
         if at < self.armed {
             self.armed = at;
-            timers.insert(at, TimerKey::Wait);
+            timers.insert(at, self.timer);
         }
+    }
+
+    /// The timer is not armed any more.
+    pub(in crate::shard) fn disarmed(&mut self) {
+        self.armed = NEVER;
     }
 }
 
@@ -106,7 +114,7 @@ mod tests {
 
     #[test]
     fn waits_time_out_in_the_order_of_their_deadlines() {
-        let (mut waits, mut timers) = (Waits::new(), Timers::new());
+        let (mut waits, mut timers) = (Waits::new(TimerKey::Wait), Timers::new());
         for deadline in [300, 100, 200, 100] {
             begin(&mut waits, &mut timers, deadline);
         }
@@ -119,7 +127,7 @@ mod tests {
 
     #[test]
     fn waits_that_end_early_leave_no_alarm_and_few_timers() {
-        let (mut waits, mut timers) = (Waits::new(), Timers::new());
+        let (mut waits, mut timers) = (Waits::new(TimerKey::Wait), Timers::new());
         let mut most = 0;
         for round in 0..100u64 {
             for step in 0..10_000 {

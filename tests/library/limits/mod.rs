@@ -81,6 +81,7 @@ limits! {
     collections: sockets::a_collection_beyond_the_limit_ends_the_one_with_the_most_time_left;
     blocking_queue: names::an_event_beyond_the_queue_of_the_threads_is_refused;
     blocking_queue_bytes: names::an_event_too_long_for_the_threads_is_refused;
+    pending_admissions: names::a_client_that_waits_beyond_the_limit_is_closed;
     queued_per_client: slow::a_websocket_that_does_not_read_is_cut_off, slow::a_polling_client_that_does_not_fetch_is_cut_off;
     queued: slow::the_longest_of_all_queues_is_cut_off;
     unfinished: unfinished::clients_with_the_most_half_sent_are_cut_off,

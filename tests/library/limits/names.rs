@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use kinglet::{Config, Limits};
 
-use crate::support::{Client, Server, one_shard, receive, socket_id};
+use crate::support::{Client, Server, WebSocket, one_shard, receive, socket_id};
 
 fn with_any_namespace(limits: Limits) -> Server {
     Server::start(Config { limits, ..one_shard() }, |server| {
@@ -61,4 +61,15 @@ pub fn an_event_beyond_the_queue_of_the_threads_is_refused() -> Server {
 
 pub fn an_event_too_long_for_the_threads_is_refused() -> Server {
     busy(Limits { blocking_queue_bytes: 100, ..Limits::default() }, 64)
+}
+
+pub fn a_client_that_waits_beyond_the_limit_is_closed() -> Server {
+    let limits = Limits { pending_admissions: 0, ..Limits::default() };
+    let server = Server::start(Config { limits, ..one_shard() }, |server| {
+        server.of("/").middleware_deferred(|_, admission| admission.admit());
+    });
+    let (mut ws, _) = WebSocket::open(&server);
+    ws.send_text("40");
+    ws.expect_close();
+    server
 }
