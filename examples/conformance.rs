@@ -8,6 +8,7 @@ use std::error::Error;
 use std::net::Ipv4Addr;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::Duration;
 
 use kinglet::{
@@ -19,6 +20,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 type Outcome = Result<(), Box<dyn Error>>;
+
+/// How long the decisions of `/blocking` and `/deferred` take.
+const DECISION: Duration = Duration::from_millis(300);
 
 /// What the handlers of all namespaces share.
 #[derive(Clone)]
@@ -109,14 +113,25 @@ fn contract(server: &mut Server) -> kinglet::Result<()> {
         let digits = name.strip_prefix("/dynamic-").unwrap_or_default();
         !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
     }));
-    server.of("/auth").middleware(|socket| match socket.auth::<Value>() {
+    server.of("/auth").middleware(|socket| judge(socket.auth().as_ref()));
+    app.decisions(server);
+    Ok(())
+}
+
+/// Who may come in: those with the right token.
+fn judge(auth: Option<&Value>) -> Result<(), Refusal> {
+    match auth {
         Some(auth) if auth["token"] == "secret" => Ok(()),
         _ => {
             let refusal = Refusal::new("not authorized").data(&json!({"code": "E_AUTH", "retry": false}));
             Err(refusal.unwrap_or_else(|error| Refusal::new(error.to_string())))
         }
-    });
-    Ok(())
+    }
+}
+
+/// Whether a client wants no decision.
+fn wants_none(auth: Option<&Value>) -> bool {
+    auth.is_some_and(|auth| auth["token"] == "drop")
 }
 
 impl App {
@@ -128,6 +143,30 @@ impl App {
         broadcasts(namespace);
         self.servers(namespace);
         payloads(namespace);
+    }
+
+    /// Namespaces behind decisions that take time.
+    fn decisions(&self, server: &mut Server) {
+        let blocking = server.of("/blocking");
+        blocking.middleware_blocking(|socket| {
+            thread::sleep(DECISION);
+            let auth = socket.auth();
+            if wants_none(auth.as_ref()) { Err(Refusal::new("internal error")) } else { judge(auth.as_ref()) }
+        });
+        self.serve_dynamic(blocking);
+        let deferred = server.of("/deferred");
+        deferred.middleware_deferred(|socket, admission| {
+            thread::spawn(move || {
+                thread::sleep(DECISION);
+                let auth = socket.auth();
+                match judge(auth.as_ref()) {
+                    Ok(()) => admission.admit(),
+                    Err(_) if wants_none(auth.as_ref()) => drop(admission),
+                    Err(refusal) => admission.refuse(refusal),
+                }
+            });
+        });
+        self.serve_dynamic(deferred);
     }
 
     fn serve_dynamic(&self, namespace: &mut Namespace) {

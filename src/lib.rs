@@ -190,6 +190,32 @@
 //! # Ok::<(), kinglet::Error>(())
 //! ```
 //!
+//! A middleware that takes its time must not hold up the others. [`Namespace::middleware_blocking`] runs on a thread that
+//! may wait for a database, and [`Namespace::middleware_deferred`] decides by an [`Admission`], from any thread. The
+//! client waits meanwhile, and middlewares are asked in the order in which they were added, whatever their kind. So a client
+//! that is not let in never sees `connect`.
+//!
+//! ```no_run
+//! use kinglet::Refusal;
+//!
+//! # fn user_of(session: &str) -> Option<u64> { None }
+//! # let mut server = kinglet::Server::new(kinglet::Config::default())?;
+//! server
+//!     .of("/")
+//!     .middleware_blocking(|socket| {
+//!         #[derive(serde::Deserialize)]
+//!         struct Auth { session: String }
+//!         let user = socket.auth::<Auth>().and_then(|auth| user_of(&auth.session));
+//!         socket.join(format!("user-{}", user.ok_or_else(|| Refusal::new("log in first"))?));
+//!         Ok(())
+//!     })
+//!     .on_connect_blocking(|socket| -> Result<(), Box<dyn std::error::Error>> {
+//!         let history = std::fs::read_to_string("history.txt")?;
+//!         Ok(socket.emit("history", history)?)
+//!     });
+//! # Ok::<(), kinglet::Error>(())
+//! ```
+//!
 //! [`Namespace::event_middleware`] lets each event through to its handlers, or refuses it.
 //!
 //! [`Server::of_dynamic`] declares all namespaces whose names fit a predicate: each comes into being with its first client.

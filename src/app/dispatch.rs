@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::base::{Failure, Outcome, Subject, guard, panicked, record};
-use super::declare::{Bounds, Change, Children, Middleware, Namespace, Pool, Session, Socket};
+use super::declare::{Bounds, Change, Children, ConnectHandler, Middleware, Namespace, Pool, Session, Socket};
 use super::send::{Ack, Event, Handle, full_name};
 use crate::config::Config;
 use crate::log_line::Excerpt;
@@ -213,7 +213,13 @@ impl Callbacks for Handlers {
         let subject = Subject::Socket(socket);
         let Some(socket) = Socket::new(shard, socket) else { return Asked::Yes };
         for handler in &self.of(&socket).connect {
-            guard(shard, subject, "connect", || handler(&socket));
+            match handler {
+                ConnectHandler::Here(handler) => guard(shard, subject, "connect", || handler(&socket)),
+                ConnectHandler::Blocking(handler) => match self.pool.greet(&socket, handler) {
+                    Asked::Yes => {}
+                    Asked::NoRoom => return Asked::NoRoom,
+                },
+            }
         }
         Asked::Yes
     }

@@ -112,13 +112,16 @@ pub struct Limits {
     /// default, divided among the shards. Beyond: of a shard's, the one with the most time left ends as if its time
     /// were up.
     pub collections: usize,
-    /// Events that wait for a thread of the blocking handlers
-    /// ([`Namespace::on_blocking`](crate::Namespace::on_blocking)), 1024 by default. Beyond: they are refused.
+    /// Events, and clients that wait to be let in, for which no thread of the blocking handlers is free
+    /// ([`Namespace::on_blocking`](crate::Namespace::on_blocking),
+    /// [`middleware_blocking`](crate::Namespace::middleware_blocking)), 1024 by default. Beyond: events are refused, and
+    /// clients closed, so that they come back by themselves.
     pub blocking_queue: usize,
-    /// Bytes of those events, 16 MiB by default; a single event may be longer. Beyond: they are refused.
+    /// Bytes of those, 16 MiB by default; a single one may be longer. Beyond: the same.
     pub blocking_queue_bytes: usize,
     /// Clients about which the program has yet to decide
-    /// ([`Namespace::middleware_deferred`](crate::Namespace::middleware_deferred)), 10 000 by default. One that has left
+    /// ([`Namespace::middleware_deferred`](crate::Namespace::middleware_deferred),
+    /// [`middleware_blocking`](crate::Namespace::middleware_blocking)), 10 000 by default. One that has left
     /// counts until the program drops its [`Admission`](crate::Admission) or decides. Beyond: the client's connection is
     /// closed; it comes back by itself.
     pub pending_admissions: usize,

@@ -84,8 +84,9 @@ pub struct Config {
     /// [`Handshake::url`](crate::Handshake::url) and [`Handshake::headers`](crate::Handshake::headers). Default
     /// [`Keep`](HandshakeHeaders::Keep). A browser's headers take about a kilobyte for each client.
     pub handshake_headers: HandshakeHeaders,
-    /// Threads that run blocking handlers ([`Namespace::on_blocking`](crate::Namespace::on_blocking)), 1 to 1024,
-    /// default 4. They are started only if such a handler is declared.
+    /// Threads that run blocking handlers and middlewares ([`Namespace::on_blocking`](crate::Namespace::on_blocking),
+    /// [`Namespace::middleware_blocking`](crate::Namespace::middleware_blocking)), 1 to 1024, default 4. They are started
+    /// only if one of these is declared.
     pub blocking_threads: usize,
     /// Whether a namespace that a client created ([`Server::of_dynamic`](crate::Server::of_dynamic)) ends with its last
     /// socket, or, with [`recovery`](Self::recovery), when that socket may not come back any more. Default yes; Node's

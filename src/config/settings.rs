@@ -144,7 +144,7 @@ pub const SETTINGS: &[Setting] = &[
         "4",
         blocking_threads,
         count,
-        "threads for blocking handlers; started only if there are such handlers"
+        "threads for blocking handlers and middlewares; started only if there are such"
     ),
     setting!(
         Protocol,
@@ -487,7 +487,7 @@ pub const SETTINGS: &[Setting] = &[
         "1024",
         limits.blocking_queue,
         count,
-        "events waiting for a thread of blocking handlers; then new ones are refused"
+        "events and clients waiting for a thread of blocking handlers; then new events are refused, and new clients closed"
     ),
     setting!(
         Limits,
@@ -495,7 +495,7 @@ pub const SETTINGS: &[Setting] = &[
         "16MiB",
         limits.blocking_queue_bytes,
         parse::size,
-        "bytes of those events; then new ones are refused"
+        "bytes of those; then the same"
     ),
     setting!(
         Limits,

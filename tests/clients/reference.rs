@@ -4,12 +4,16 @@
 
 use std::error::Error;
 use std::net::Ipv4Addr;
+use std::thread;
 use std::time::Duration;
 
 use kinglet::{Ack, Config, Cookie, Event, Namespace, RemoteSocket, Server, Socket};
 use serde_json::json;
 
 type Outcome = Result<(), Box<dyn Error>>;
+
+/// How long the look-up of a client takes.
+const LOOK_UP: Duration = Duration::from_millis(20);
 
 fn main() -> Outcome {
     env_logger::init();
@@ -21,6 +25,10 @@ fn main() -> Outcome {
     rooms(server.of("/"));
     server.of_dynamic(|name| name.starts_with("/child-")).on("namespace.emit", |socket, event| {
         socket.server().of(socket.namespace()).emit("emitted", event.arguments().clone())
+    });
+    server.of("/look-up").middleware_blocking(|_| {
+        thread::sleep(LOOK_UP);
+        Ok(())
     });
     Ok(server.run()?)
 }

@@ -1,5 +1,6 @@
 //! The declarations of a program, and the arguments of its handlers: namespaces, sockets, rooms, bare sessions.
 
+mod admission;
 mod blocking;
 mod children;
 mod namespace;
@@ -9,8 +10,8 @@ mod socket;
 
 pub(crate) use self::blocking::Pool;
 pub(in crate::app) use self::children::{Bounds, Change, Children};
-pub(in crate::app) use self::namespace::Middleware;
 pub use self::namespace::Namespace;
+pub(in crate::app) use self::namespace::{ConnectHandler, Middleware};
 pub use self::rooms::Room;
 pub use self::session::Session;
 pub use self::socket::Socket;

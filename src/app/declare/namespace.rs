@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 
+use super::admission::{BlockingConnect, BlockingMiddleware};
 use super::blocking::{BlockingHandler, Pool};
 use super::rooms::{Room, RoomHandlers};
 use super::socket::Socket;
@@ -14,13 +15,13 @@ use crate::app::send::{Emitter, Event, SocketHandle};
 use crate::shard::{Admission, Asked, Refusal};
 use crate::socketio::DisconnectReason;
 
-type ConnectHandler = Box<dyn Fn(&Socket) -> Failure + Send + Sync>;
 type EventHandler = Box<dyn Fn(&Socket, &Event) -> Failure + Send + Sync>;
 type ServerEventHandler = Box<dyn Fn(&Emitter, &Event) -> Failure + Send + Sync>;
 type DisconnectHandler = Box<dyn Fn(&Socket, DisconnectReason) -> Failure + Send + Sync>;
 
 type Decide = dyn Fn(&Socket) -> Result<(), Refusal> + Send + Sync;
 type Ask = dyn Fn(&Socket, Admission) -> Asked + Send + Sync;
+type Greet = dyn Fn(&Socket) -> Failure + Send + Sync;
 
 /// A middleware: it decides whether a socket is let in.
 pub(in crate::app) enum Middleware {
@@ -28,6 +29,14 @@ pub(in crate::app) enum Middleware {
     Now(Box<Decide>),
     /// Later, by the admission.
     Later(Box<Ask>),
+}
+
+/// A handler of new sockets.
+pub(in crate::app) enum ConnectHandler {
+    /// On the thread that serves the socket.
+    Here(Box<Greet>),
+    /// On one that may block.
+    Blocking(Arc<BlockingConnect>),
 }
 
 /// A namespace and its handlers. They belong to the namespace, not to its sockets, so they cost nothing for each client.
@@ -128,9 +137,65 @@ impl Namespace {
         self
     }
 
+    /// Adds a middleware that may block, such as for a look-up in a database: it runs on one of a few threads that the server
+    /// has for this ([`Config::blocking_threads`](crate::Config::blocking_threads)), and lets the socket in or refuses it as
+    /// [`middleware`](Self::middleware) does. A panic refuses with `internal error`.
+    ///
+    /// Meanwhile the client waits, as for [`middleware_deferred`](Self::middleware_deferred). A client that has left before
+    /// its turn is not asked about. Clients that wait for a thread and blocking events share one queue
+    /// ([`Limits::blocking_queue`](crate::Limits::blocking_queue)). If it is full, the client's connection is closed, so
+    /// that it comes back by itself, which it would not after a refusal.
+    ///
+    /// ```no_run
+    /// # fn user_of(session: &str) -> Option<u64> { None }
+    /// # let mut server = kinglet::Server::new(kinglet::Config::default())?;
+    /// #[derive(serde::Deserialize)]
+    /// struct Auth { session: String }
+    ///
+    /// server.of("/").middleware_blocking(|socket| {
+    ///     let user = socket.auth::<Auth>().and_then(|auth| user_of(&auth.session));
+    ///     let user = user.ok_or_else(|| kinglet::Refusal::new("log in first"))?;
+    ///     socket.join(format!("user-{user}"));
+    ///     Ok(())
+    /// });
+    /// # Ok::<(), kinglet::Error>(())
+    /// ```
+    pub fn middleware_blocking(
+        &mut self,
+        middleware: impl Fn(&SocketHandle) -> Result<(), Refusal> + Send + Sync + 'static,
+    ) -> &mut Self {
+        self.pool.want();
+        let (pool, middleware): (_, Arc<BlockingMiddleware>) = (Arc::clone(&self.pool), Arc::new(middleware));
+        let ask = move |socket: &Socket, admission| pool.decide(socket, admission, &middleware);
+        self.middlewares.push(Middleware::Later(Box::new(ask)));
+        self
+    }
+
     /// Adds a handler for each socket that has joined the namespace.
     pub fn on_connect<R: Outcome>(&mut self, handler: impl Fn(&Socket) -> R + Send + Sync + 'static) -> &mut Self {
-        self.connect.push(Box::new(move |socket| handler(socket).failure()));
+        self.connect.push(ConnectHandler::Here(Box::new(move |socket| handler(socket).failure())));
+        self
+    }
+
+    /// Adds a handler that may block, for each socket that has joined the namespace: it runs on one of the threads of
+    /// [`on_blocking`](Self::on_blocking). Events of the client may be handled before it has ended, and the client may have
+    /// left before it begins. If too many wait for a thread already, the client's connection is closed, so that it comes
+    /// back by itself: it would miss what the handler does.
+    ///
+    /// ```no_run
+    /// # let mut server = kinglet::Server::new(kinglet::Config::default())?;
+    /// server.of("/").on_connect_blocking(|socket| -> Result<(), Box<dyn std::error::Error>> {
+    ///     let history = std::fs::read_to_string("history.txt")?;
+    ///     Ok(socket.emit("history", history)?)
+    /// });
+    /// # Ok::<(), kinglet::Error>(())
+    /// ```
+    pub fn on_connect_blocking<R: Outcome>(
+        &mut self,
+        handler: impl Fn(&SocketHandle) -> R + Send + Sync + 'static,
+    ) -> &mut Self {
+        self.pool.want();
+        self.connect.push(ConnectHandler::Blocking(Arc::new(move |socket: &SocketHandle| handler(socket).failure())));
         self
     }
 

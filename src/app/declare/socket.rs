@@ -85,10 +85,13 @@ impl Socket {
 
     /// Counts an event that was refused at a limit.
     pub(super) fn count_refused(&self, limit: Limit) {
-        self.shard.with(|core| {
-            core.metrics().handler_errors.one();
-            core.metrics().hit(limit);
-        });
+        self.shard.with(|core| core.metrics().handler_errors.one());
+        self.hit(limit);
+    }
+
+    /// Counts a limit that was met.
+    pub(super) fn hit(&self, limit: Limit) {
+        self.shard.with(|core| core.metrics().hit(limit));
     }
 
     /// A handle to this socket, for any thread.

@@ -1,5 +1,6 @@
 //! Decisions that take time: clients wait until the program lets them in, on whatever thread.
 
+mod blocking;
 mod ends;
 mod recovery;
 
