@@ -193,7 +193,8 @@
 //! A middleware that takes its time must not hold up the others. [`Namespace::middleware_blocking`] runs on a thread that
 //! may wait for a database, and [`Namespace::middleware_deferred`] decides by an [`Admission`], from any thread. The
 //! client waits meanwhile, and middlewares are asked in the order in which they were added, whatever their kind. So a client
-//! that is not let in never sees `connect`.
+//! that is not let in never sees `connect`. [`Server::allow_request_blocking`] and [`Server::allow_request_deferred`] are the
+//! same for handshakes.
 //!
 //! ```no_run
 //! use kinglet::Refusal;

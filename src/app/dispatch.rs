@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::base::{Failure, Outcome, Subject, guard, panicked, record};
-use super::declare::{Bounds, Change, Children, ConnectHandler, Middleware, Namespace, Pool, Session, Socket};
+use super::declare::{
+    Bounds, Change, Children, ConnectHandler, Middleware, Namespace, Permission, Pool, Session, Socket,
+};
 use super::send::{Ack, Event, Handle, full_name};
 use crate::config::Config;
 use crate::log_line::Excerpt;
@@ -20,7 +22,6 @@ use crate::socketio::{self, DisconnectReason};
 use crate::values::Ended;
 use foldhash::fast::FixedState;
 
-type Permission = Box<dyn Fn(&Handshake) -> Result<(), String> + Send + Sync>;
 type MessageHandler = Box<dyn Fn(&Session, Message) -> Failure + Send + Sync>;
 
 /// Every handler of a server.
@@ -30,7 +31,7 @@ pub(crate) struct Handlers {
     by_name: HashMap<String, NamespaceKey, FixedState>,
     children: Children,
     pool: Arc<Pool>,
-    permission: Option<Permission>,
+    permissions: Vec<Permission>,
     message: Option<MessageHandler>,
 }
 
@@ -67,8 +68,9 @@ impl Handlers {
         Arc::clone(&self.pool)
     }
 
-    pub(crate) fn set_permission(&mut self, permission: Permission) {
-        self.permission = Some(permission);
+    /// Adds a hook that decides about handshakes.
+    pub(crate) fn add_permission(&mut self, permission: Permission) {
+        self.permissions.push(permission);
     }
 
     pub(crate) fn set_message<R: Outcome>(&mut self, handler: impl Fn(&Session, Message) -> R + Send + Sync + 'static) {
@@ -118,7 +120,7 @@ impl Directory for Handlers {
     }
 
     fn asks_permission(&self) -> bool {
-        self.permission.is_some()
+        !self.permissions.is_empty()
     }
 
     fn is_bare(&self) -> bool {
@@ -154,16 +156,34 @@ impl Callbacks for Handlers {
         })
     }
 
-    fn allow(&self, shard: &Rc<Shard>, handshake: &Handshake) -> Result<(), Option<String>> {
-        let Some(permission) = &self.permission else { return Ok(()) };
-        match catch_unwind(AssertUnwindSafe(|| permission(handshake))) {
-            Ok(decision) => decision.map_err(|message| Some(message).filter(|message| !message.is_empty())),
-            Err(_) => {
-                let from = handshake.address().ip();
-                panicked(shard, || format!("allow_request panicked: the handshake is refused (from {from})"));
-                Err(None)
+    fn allow<'a>(&'a self, shard: &'a Rc<Shard>, handshake: &Arc<Handshake>, first: usize) -> Verdict<'a> {
+        let from = handshake.address().ip();
+        let panicked =
+            move || panicked(shard, || format!("allow_request panicked: the handshake is refused (from {from})"));
+        for (place, hook) in self.permissions.iter().enumerate().skip(first) {
+            match hook {
+                Permission::Now(decide) => match catch_unwind(AssertUnwindSafe(|| decide(handshake))) {
+                    Ok(Ok(())) => {}
+                    Ok(Err(message)) => return Verdict::Refused(Refusal::new(message)),
+                    Err(_) => {
+                        panicked();
+                        return Verdict::Refused(Refusal::new(""));
+                    }
+                },
+                Permission::Later(ask) => {
+                    let handshake = Arc::clone(handshake);
+                    let question = move |admission| {
+                        let asked = catch_unwind(AssertUnwindSafe(|| ask(shard, handshake, admission)));
+                        asked.unwrap_or_else(|_| {
+                            panicked();
+                            Asked::Yes
+                        })
+                    };
+                    return Verdict::Asks { next: place + 1, question: Box::new(question) };
+                }
             }
         }
+        Verdict::Admitted
     }
 
     fn stopping(&self) {

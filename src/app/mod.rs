@@ -13,7 +13,7 @@ mod send;
 pub(crate) use self::base::written;
 pub use self::base::{Answers, Args, MissingAnswers, MissingServers, Outcome, Pending, Writer};
 pub(crate) use self::cluster::{lost, receive};
-pub(crate) use self::declare::Pool;
 pub use self::declare::{Namespace, Room, Session, Socket};
+pub(crate) use self::declare::{Permission, Pool};
 pub(crate) use self::dispatch::Handlers;
 pub use self::send::{Ack, Broadcast, Emitter, Event, Handle, RemoteSocket, SocketHandle};

@@ -123,7 +123,7 @@ pub struct Limits {
     /// ([`Namespace::middleware_deferred`](crate::Namespace::middleware_deferred),
     /// [`middleware_blocking`](crate::Namespace::middleware_blocking)), 10 000 by default. One that has left
     /// counts until the program drops its [`Admission`](crate::Admission) or decides. Beyond: the client's connection is
-    /// closed; it comes back by itself.
+    /// closed, and it comes back by itself; a handshake is answered `503` with `Retry-After`.
     pub pending_admissions: usize,
     /// Bytes queued for one client. Each message counts 64 bytes more than its length, and a single message may be
     /// longer. Default `None`: a sixteenth of the memory budget, at least 8 MiB. Beyond: the client is cut off as a

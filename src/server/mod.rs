@@ -7,11 +7,12 @@ mod signals;
 pub use running::Running;
 
 use std::fmt;
+use std::sync::Arc;
 
-use crate::app::{Handle, Handlers, Namespace, Outcome, Session};
+use crate::app::{Handle, Handlers, Namespace, Outcome, Permission, Session};
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::shard::{Handshake, Message};
+use crate::shard::{Admission, Handshake, Message};
 use running::Prepared;
 
 /// A Socket.IO server that is being declared: its settings, its namespaces, their handlers.
@@ -78,12 +79,52 @@ impl Server {
         self.handlers.dynamic_mut(fits)
     }
 
-    /// Sets the hook that accepts handshakes, or refuses them with a message (an empty one means `Forbidden`).
+    /// Adds a hook that accepts handshakes, or refuses them with a message (an empty one means `Forbidden`). Hooks are asked in
+    /// the order in which they were added; a handshake goes on if all accept it.
     pub fn allow_request(
         &mut self,
         hook: impl Fn(&Handshake) -> Result<(), String> + Send + Sync + 'static,
     ) -> &mut Self {
-        self.handlers.set_permission(Box::new(hook));
+        self.handlers.add_permission(Permission::now(hook));
+        self
+    }
+
+    /// Adds a hook that may block, such as for a look-up in a database: it runs on one of the threads of blocking handlers
+    /// ([`Namespace::middleware_blocking`]). A panic refuses with `internal error`.
+    ///
+    /// Meanwhile the client waits for the answer to its handshake, as for
+    /// [`allow_request_deferred`](Self::allow_request_deferred).
+    pub fn allow_request_blocking(
+        &mut self,
+        hook: impl Fn(&Handshake) -> Result<(), String> + Send + Sync + 'static,
+    ) -> &mut Self {
+        let pool = self.handlers.pool();
+        self.handlers.add_permission(Permission::blocking(pool, hook));
+        self
+    }
+
+    /// Adds a hook that decides later, by its [`Admission`], on any thread. It must not block itself.
+    ///
+    /// Meanwhile the client waits for the answer to its handshake. At the limits of
+    /// [`Namespace::middleware_deferred`] it is answered `503` with `Retry-After`, as a server without room does, and not
+    /// refused.
+    ///
+    /// ```no_run
+    /// # fn ask_somebody(question: String, answer: impl FnOnce(bool) + Send + 'static) {}
+    /// # let mut server = kinglet::Server::new(kinglet::Config::default())?;
+    /// server.allow_request_deferred(|handshake, admission| {
+    ///     ask_somebody(handshake.address().to_string(), |may_come| match may_come {
+    ///         true => admission.admit(),
+    ///         false => admission.refuse(kinglet::Refusal::new("not from there")),
+    ///     });
+    /// });
+    /// # Ok::<(), kinglet::Error>(())
+    /// ```
+    pub fn allow_request_deferred(
+        &mut self,
+        hook: impl Fn(Arc<Handshake>, Admission) + Send + Sync + 'static,
+    ) -> &mut Self {
+        self.handlers.add_permission(Permission::deferred(hook));
         self
     }
 

@@ -7,6 +7,7 @@ use super::blocking::{Pool, Refused};
 use super::socket::Socket;
 use crate::app::base::{Caught, Failure};
 use crate::app::send::SocketHandle;
+use crate::metrics::Limit;
 use crate::shard::{Admission, Asked, Refusal};
 
 /// A middleware that may block.
@@ -45,13 +46,18 @@ impl Pool {
 
     /// Runs a job about a socket, if there is room for what it holds.
     fn run_for(&self, socket: &Socket, size: usize, job: impl FnOnce() + Send + 'static) -> Asked {
-        match self.submit(size, job) {
-            Ok(()) => Asked::Yes,
-            Err(Refused::Closed) => Asked::NoRoom,
-            Err(Refused::Full { limit, .. }) => {
-                socket.hit(limit);
-                Asked::NoRoom
-            }
+        taken(self.submit(size, job), |limit| socket.hit(limit))
+    }
+}
+
+/// Whether the pool has taken a job. `hit` counts the limit that the job met.
+pub(super) fn taken(result: Result<(), Refused>, hit: impl FnOnce(Limit)) -> Asked {
+    match result {
+        Ok(()) => Asked::Yes,
+        Err(Refused::Closed) => Asked::NoRoom,
+        Err(Refused::Full { limit, .. }) => {
+            hit(limit);
+            Asked::NoRoom
         }
     }
 }

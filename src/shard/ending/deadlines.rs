@@ -63,7 +63,11 @@ impl Intake {
                     self.metrics().hit(Limit::BodyTimeout);
                     return self.finish(key, Then::Linger);
                 }
-                HttpState::Deferred | HttpState::Held(_) | HttpState::Waiting(_) => return,
+                HttpState::Asked(_) => {
+                    self.metrics().hit(Limit::ConnectTimeout);
+                    return self.turn_away(key);
+                }
+                HttpState::Deferred(_) | HttpState::Held(_) | HttpState::Waiting(_) => return,
             },
             Stage::WebSocket(_) => {
                 self.metrics().hit(Limit::CloseTimeout);

@@ -42,6 +42,7 @@ impl Shard {
             self.core.borrow_mut().session(session, |session, _, _, effects| session.terminate(effects));
         }
         let mut core = self.core.borrow_mut();
+        core.turn_away_all();
         let end = core.now() + STOP_TIMEOUT;
         core.timers().arm(end, TimerKey::Stop);
     }

@@ -28,8 +28,8 @@ pub(crate) trait Callbacks: Send + Sync {
     /// The server stops.
     fn stopping(&self);
 
-    /// Whether a handshake may go on. The error has the message of the refusal, if it is not the usual one.
-    fn allow(&self, shard: &Rc<Shard>, handshake: &Handshake) -> Result<(), Option<String>>;
+    /// Whether a handshake may go on, as the hooks from number `first` on say. A refusal without a message has the usual one.
+    fn allow<'a>(&'a self, shard: &'a Rc<Shard>, handshake: &Arc<Handshake>, first: usize) -> Verdict<'a>;
 
     /// A message of a bare Engine.IO session.
     fn message(&self, shard: &Rc<Shard>, session: SessionRef, message: Message);

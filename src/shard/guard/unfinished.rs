@@ -95,7 +95,9 @@ impl Connection {
                 let body = match &http.state {
                     HttpState::Post(post) => post.body.capacity(),
                     HttpState::Waiting(waiting) => waiting.rest.as_ref().map_or(0, |rest| rest.len()),
-                    HttpState::Head | HttpState::Deferred | HttpState::Discard(_) | HttpState::Held(_) => 0,
+                    // The program has the same in another form.
+                    HttpState::Asked(_) => http.unread.capacity(),
+                    HttpState::Head | HttpState::Deferred(_) | HttpState::Discard(_) | HttpState::Held(_) => 0,
                 };
                 http.unread.capacity() + body
             }

@@ -7,6 +7,7 @@ use crate::http::{BodyReader, Coding, Delivery, HeaderLines};
 use crate::shard::kernel::socket::Socket;
 use crate::shard::net::outbox::Outbox;
 use crate::shard::net::packets::Packets;
+use crate::shard::shared::admissions::{Applicant, Decided};
 use crate::shard::store::batches::BatchId;
 use crate::shard::store::keys::{SessionKey, SessionRef};
 use crate::shard::store::timers::NEVER;
@@ -70,8 +71,10 @@ pub(in crate::shard) struct Answer {
 pub(in crate::shard) enum HttpState {
     /// A head is expected.
     Head,
-    /// The head of a handshake has come, and the handshake waits for its turn.
-    Deferred,
+    /// The head of a handshake has come, and the handshake waits for its turn; with the program's decision, if that was asked.
+    Deferred(Option<Box<Decided>>),
+    /// The program has yet to decide about a handshake.
+    Asked(Applicant),
     /// The POST of a session is being read.
     Post(Box<Post>),
     /// An unwanted body is read and dropped, up to a limit.

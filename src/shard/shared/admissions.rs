@@ -17,6 +17,13 @@ use crate::shard::shared::refusal::Refusal;
 /// Whether a client is let in.
 pub(in crate::shard) type Decision = Result<(), Refusal>;
 
+/// A decision about a handshake. If it may go on, the program's hook with the number `next` is asked then.
+#[derive(Debug)]
+pub(in crate::shard) struct Decided {
+    pub(in crate::shard) decision: Decision,
+    pub(in crate::shard) next: usize,
+}
+
 /// What the program says about a client.
 pub(crate) enum Verdict<'a> {
     /// It is let in.

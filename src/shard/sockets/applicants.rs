@@ -112,14 +112,11 @@ impl Sockets {
         self.applicants.deadlines.arm(self.sessions.timers());
     }
 
-    /// Closes the session of a socket about which the program does not decide in time. Official clients come back by themselves
-    /// after that, and never after a refusal.
+    /// Closes the session of a socket that the program has no time for. Official clients come back by themselves after that, and
+    /// never after a refusal.
     pub(in crate::shard) fn shut_out(&mut self, socket: SocketRef) {
         if let Some(session) = self.socket(socket).map(|state| state.session) {
-            log::debug!(
-                "{}: closed, as the program does not decide about a socket in time",
-                self.name_session(session)
-            );
+            log::debug!("{}: closed, as the program has no time for it", self.name_session(session));
             self.close_and_leave(session);
         }
     }

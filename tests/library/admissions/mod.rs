@@ -2,6 +2,7 @@
 
 mod blocking;
 mod ends;
+mod handshakes;
 mod recovery;
 
 use std::sync::mpsc::{Receiver, Sender, channel};

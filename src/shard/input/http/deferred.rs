@@ -12,6 +12,7 @@ use crate::shard::Shard;
 use crate::shard::input::Intake;
 use crate::shard::input::http::Step;
 use crate::shard::net::connection::{Connection, HttpState};
+use crate::shard::shared::admissions::Decided;
 use crate::shard::store::keys::ConnectionKey;
 use crate::shard::store::timers::NEVER;
 
@@ -25,6 +26,8 @@ pub(in crate::shard::input) struct Handshakes {
     waiting: VecDeque<ConnectionKey>,
     /// How many more this turn may do.
     left: usize,
+    /// The program's decision about the next one, if that was asked.
+    decided: Option<Box<Decided>>,
 }
 
 impl Handshakes {
@@ -36,6 +39,11 @@ impl Handshakes {
     /// A turn begins. While handshakes wait, new ones go behind them.
     pub(in crate::shard::input) fn begin_turn(&mut self) {
         self.left = if self.waiting.is_empty() { PER_TURN } else { 0 };
+    }
+
+    /// The program's decision about the handshake that is done now, if that was asked.
+    pub(in crate::shard::input) fn take_decided(&mut self) -> Option<Box<Decided>> {
+        self.decided.take()
     }
 
     /// Whether one more handshake may be done now.
@@ -60,11 +68,18 @@ impl Intake {
     /// Defers a handshake. Its request is kept as it came.
     pub(in crate::shard::input) fn defer_handshake(&mut self, key: ConnectionKey) -> Step {
         if let Some(http) = self.connection_mut(key).and_then(Connection::http) {
-            http.state = HttpState::Deferred;
+            http.state = HttpState::Deferred(None);
             self.set_deadline(key, NEVER);
             self.handshakes.waiting.push_back(key);
         }
         Step::Wait
+    }
+
+    /// Has a handshake that the program has decided about wait for its turn.
+    pub(in crate::shard::input) fn defer_decided(&mut self, key: ConnectionKey, decided: Decided) {
+        self.set_state(key, HttpState::Deferred(Some(Box::new(decided))));
+        self.set_deadline(key, NEVER);
+        self.handshakes.waiting.push_back(key);
     }
 
     /// The next connection with a waiting handshake, if one more may be done now.
@@ -72,8 +87,12 @@ impl Intake {
         loop {
             let key = self.handshakes.waiting.pop_front()?;
             let http = self.connection_mut(key).and_then(Connection::http);
-            if let Some(http) = http.filter(|http| matches!(http.state, HttpState::Deferred)) {
+            if let Some(http) = http
+                && let HttpState::Deferred(decided) = &mut http.state
+            {
+                let decided = decided.take();
                 http.state = HttpState::Head;
+                self.handshakes.decided = decided;
                 self.handshakes.left = 1;
                 return Some(key);
             }

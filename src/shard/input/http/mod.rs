@@ -8,6 +8,7 @@ pub(in crate::shard) mod deferred;
 pub(in crate::shard) mod fuzz;
 pub(in crate::shard) mod handshakes;
 pub(in crate::shard) mod mistaken;
+pub(in crate::shard) mod permission;
 pub(in crate::shard) mod posts;
 pub(in crate::shard) mod requests;
 

@@ -21,6 +21,7 @@ use crate::shard::input::http::mistaken::is_socket_io;
 use crate::shard::net::connection::{Answer, CloseCause, Connection, HttpState, Post, Stage};
 use crate::shard::sessions::client::Lookup;
 use crate::shard::sessions::handshake::Handshake;
+use crate::shard::shared::admissions::Decided;
 use crate::shard::shared::mailbox::Letter;
 use crate::shard::store::keys::{ConnectionKey, SessionKey};
 use crate::shard::store::timers::NEVER;
@@ -66,7 +67,7 @@ impl Shard {
         let Some(http) = connection.http() else { return Step::Over };
         match &mut http.state {
             HttpState::Head if bytes.is_empty() => Step::Wait,
-            HttpState::Deferred | HttpState::Held(_) | HttpState::Waiting(_) => Step::Wait,
+            HttpState::Deferred(_) | HttpState::Asked(_) | HttpState::Held(_) | HttpState::Waiting(_) => Step::Wait,
             HttpState::Discard(reader) => {
                 let result = reader.read(bytes, &mut Vec::new());
                 core.discarded(key, result)
@@ -158,11 +159,12 @@ impl Shard {
     }
 
     fn handshake(self: &Rc<Self>, key: ConnectionKey, head: &Head<'_>, encoding: Encoding) -> Step {
+        let decided = self.core.borrow_mut().handshakes.take_decided();
         if self.shared.is_leaving() {
             self.core.borrow_mut().last_answer(key, &Bytes::from_static(http::BUSY));
             return Step::Over;
         }
-        let exceeded = self.core.borrow_mut().no_room_for_a_session();
+        let exceeded = self.core.borrow_mut().no_room_for_a_session(decided.as_deref());
         if let Some(limit) = exceeded {
             let mut core = self.core.borrow_mut();
             core.metrics().hit(limit);
@@ -177,11 +179,11 @@ impl Shard {
             return self.core.borrow_mut().refuse(key, head, Code::Forbidden, None);
         }
         let asked = self.shared.directory.asks_permission();
-        let full = asked.then(|| Handshake::new(head, peer, HandshakeHeaders::Keep));
+        let full = asked.then(|| Arc::new(Handshake::new(head, peer, HandshakeHeaders::Keep)));
         if let Some(full) = &full
-            && let Err(message) = self.callbacks.allow(self, full)
+            && let Err(step) = self.permission(key, head, full, decided)
         {
-            return self.core.borrow_mut().refuse(key, head, Code::Forbidden, message.as_deref());
+            return step;
         }
         let mut core = self.core.borrow_mut();
         if let Err(code) = engineio::check_protocol(encoding.protocol(), &self.shared.settings) {
@@ -189,7 +191,7 @@ impl Shard {
         }
         let kept = self.shared.config.handshake_headers;
         let full = full.filter(|_| kept == HandshakeHeaders::Keep);
-        let handshake = Arc::new(full.unwrap_or_else(|| Handshake::new(head, peer, kept)));
+        let handshake = full.unwrap_or_else(|| Arc::new(Handshake::new(head, peer, kept)));
         if head.upgrade {
             core.open_on_websocket(key, head, encoding, handshake)
         } else {
@@ -319,8 +321,9 @@ impl Intake {
         Step::Used(head.length)
     }
 
-    /// The limit that a new session would exceed now, other than those of connections.
-    fn no_room_for_a_session(&mut self) -> Option<Limit> {
+    /// The limit that a new session would exceed now, other than those of connections. One that the program has `decided` about
+    /// has been counted for the rate.
+    fn no_room_for_a_session(&mut self, decided: Option<&Decided>) -> Option<Limit> {
         if self.shared().is_crowded() {
             return Some(Limit::MaxConnections);
         }
@@ -330,7 +333,7 @@ impl Intake {
         if self.keeps_all_it_may() {
             return Some(Limit::SessionsMemory);
         }
-        let rate = self.shared().accept_rate_per_shard?;
+        let rate = self.shared().accept_rate_per_shard.filter(|_| decided.is_none())?;
         (!self.may_begin(rate)).then_some(Limit::AcceptRate)
     }
 
@@ -349,7 +352,9 @@ impl Intake {
         match http.state {
             HttpState::Held(_) | HttpState::Waiting(_) if rest.len() > most => self.mark_closed(key, CloseCause::Error),
             // The bytes include its own head.
-            HttpState::Deferred if rest.len() > 2 * most => self.mark_closed(key, CloseCause::Error),
+            HttpState::Deferred(_) | HttpState::Asked(_) if rest.len() > 2 * most => {
+                self.mark_closed(key, CloseCause::Error);
+            }
             HttpState::Head if begins && !rest.is_empty() => self.set_deadline(key, now + timeout),
             _ => {}
         }

@@ -75,7 +75,8 @@ fn check_connection(core: &Core, timers: &Timers, key: ConnectionKey, connection
                 assert!(is_timed || !is_written, "{key:?} awaits a request, and has no deadline");
             }
             HttpState::Post(_) => assert!(is_timed, "{key:?} is read, and has no deadline"),
-            HttpState::Deferred => assert!(core.handshakes_waiting() > 0, "{key:?} is deferred, and in no line"),
+            HttpState::Deferred(_) => assert!(core.handshakes_waiting() > 0, "{key:?} is deferred, and in no line"),
+            HttpState::Asked(_) => assert!(is_timed, "{key:?} is asked about, and has no deadline"),
             HttpState::Held(session) => assert!(core.client(*session).is_some(), "{key:?} is held for nobody"),
             HttpState::Waiting(waiting) => {
                 let is_asked = waiting.until == NEVER && core.client(waiting.session.key).is_some();
