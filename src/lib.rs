@@ -415,8 +415,8 @@ mod values;
 mod websocket;
 
 pub use app::{
-    Ack, Answers, Args, Broadcast, Emitter, Event, Handle, MissingAnswers, MissingServers, Namespace, Outcome, Pending,
-    RemoteSocket, Room, Session, Socket, SocketHandle, Writer,
+    Ack, Answers, Args, Broadcast, Emitter, Event, Handle, IntoResponse, MissingAnswers, MissingServers, Namespace,
+    Outcome, Pending, RemoteSocket, Room, Session, Socket, SocketHandle, Writer,
 };
 pub use cluster::ClusterMetrics;
 pub use config::{
@@ -424,7 +424,7 @@ pub use config::{
     ResponseChannel, SETTINGS, Setting, SettingGroup,
 };
 pub use error::{AckError, DataError, EmitError, Error, JoinError, Result, StateError, TooLarge, WaitError};
-pub use http::{Cookie, Cors, Origin, SameSite};
+pub use http::{Cookie, Cors, Method, Origin, Request, Response, SameSite};
 pub use metrics::Metrics;
 pub use server::{Running, Server};
 pub use shard::{Handshake, Message, Refusal};

@@ -110,6 +110,8 @@ metrics! {
     accepted;
     /// HTTP requests answered or being answered.
     requests;
+    /// HTTP requests that routes of the program were asked to answer.
+    routed;
     /// Handshakes that opened a session.
     handshakes;
     /// Handshakes and requests refused with an Engine.IO error.
@@ -174,6 +176,8 @@ pub(crate) enum Limit {
     BodyTimeout,
     KeepAlive,
     MaxHttpBufferSize,
+    RouteBody,
+    RouteTimeout,
     Fragments,
     Attachments,
     JsonDepth,
@@ -209,7 +213,7 @@ pub(crate) enum Limit {
 }
 
 impl Limit {
-    pub(crate) const ALL: [Self; 46] = [
+    pub(crate) const ALL: [Self; 48] = [
         Self::MaxConnections,
         Self::MemoryRefuse,
         Self::MemoryShed,
@@ -224,6 +228,8 @@ impl Limit {
         Self::BodyTimeout,
         Self::KeepAlive,
         Self::MaxHttpBufferSize,
+        Self::RouteBody,
+        Self::RouteTimeout,
         Self::Fragments,
         Self::Attachments,
         Self::JsonDepth,
@@ -275,6 +281,8 @@ impl Limit {
             Self::BodyTimeout => "body_timeout",
             Self::KeepAlive => "keep_alive",
             Self::MaxHttpBufferSize => "max_http_buffer_size",
+            Self::RouteBody => "route_body",
+            Self::RouteTimeout => "route_timeout",
             Self::Fragments => "fragments",
             Self::Attachments => "attachments",
             Self::JsonDepth => "json_depth",

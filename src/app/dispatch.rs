@@ -8,8 +8,10 @@ use std::time::Duration;
 
 use super::base::{Failure, Outcome, Subject, guard, panicked, record};
 use super::declare::{Bounds, Change, Children, Namespace, Pool, Session, Socket};
+use super::routes::Routes;
 use super::send::{Ack, Event, Handle, full_name};
 use crate::config::Config;
+use crate::http::{GiveResponse, LongResponse, Method, Request, RouteKey, Served};
 use crate::log_line::Excerpt;
 use crate::metrics::Limit;
 use crate::shard::{
@@ -24,14 +26,29 @@ type Permission = Box<dyn Fn(&Handshake) -> Result<(), String> + Send + Sync>;
 type MessageHandler = Box<dyn Fn(&Session, Message) -> Failure + Send + Sync>;
 
 /// Every handler of a server.
-#[derive(Default)]
 pub(crate) struct Handlers {
     namespaces: Vec<Namespace>,
     by_name: HashMap<String, NamespaceKey, FixedState>,
     children: Children,
     pool: Arc<Pool>,
+    routes: Routes,
     permission: Option<Permission>,
     message: Option<MessageHandler>,
+}
+
+impl Default for Handlers {
+    fn default() -> Self {
+        let pool = Arc::default();
+        Self {
+            namespaces: Vec::new(),
+            by_name: HashMap::default(),
+            children: Children::default(),
+            routes: Routes::new(&pool),
+            pool,
+            permission: None,
+            message: None,
+        }
+    }
 }
 
 impl Handlers {
@@ -65,6 +82,11 @@ impl Handlers {
     /// The threads for blocking handlers.
     pub(crate) fn pool(&self) -> Arc<Pool> {
         Arc::clone(&self.pool)
+    }
+
+    /// The routes, to declare more.
+    pub(crate) fn routes_mut(&mut self) -> &mut Routes {
+        &mut self.routes
     }
 
     pub(crate) fn set_permission(&mut self, permission: Permission) {
@@ -121,6 +143,10 @@ impl Directory for Handlers {
         self.permission.is_some()
     }
 
+    fn route(&self, method: Option<Method>, path: &str) -> Served {
+        self.routes.find(method, path)
+    }
+
     fn is_bare(&self) -> bool {
         self.message.is_some()
     }
@@ -168,6 +194,16 @@ impl Callbacks for Handlers {
 
     fn stopping(&self) {
         self.pool.close();
+    }
+
+    fn request(
+        &self,
+        shard: &Rc<Shard>,
+        route: RouteKey,
+        request: Request,
+        give: GiveResponse,
+    ) -> Option<LongResponse> {
+        self.routes.call(shard, route, request, give)
     }
 
     fn message(&self, shard: &Rc<Shard>, session: SessionRef, message: Message) {

@@ -362,6 +362,22 @@ pub const SETTINGS: &[Setting] = &[
     ),
     setting!(
         Limits,
+        "KINGLET_ROUTE_BODY",
+        "64KiB",
+        limits.route_body,
+        parse::size,
+        "longest body of a request for a route of the program; then 413"
+    ),
+    setting!(
+        Limits,
+        "KINGLET_ROUTE_TIMEOUT",
+        "30s",
+        limits.route_timeout,
+        parse::duration,
+        "time a blocking route has to answer, and a file for each of its pieces; then 503, or the end of the connection"
+    ),
+    setting!(
+        Limits,
         "KINGLET_FRAGMENTS",
         "131072",
         limits.fragments,

@@ -122,7 +122,8 @@ struct Stand {
 }
 
 impl Prepared {
-    pub(super) fn new(config: Config, handlers: Handlers, handle: Handle) -> Result<Self> {
+    pub(super) fn new(config: Config, mut handlers: Handlers, handle: Handle) -> Result<Self> {
+        handlers.routes_mut().check(&config.path)?;
         let budget = budget::budget(&config);
         let memory = budget.memory.as_ref().map(|memory| memory.limit);
         let (mut mailboxes, mut shards) = (Vec::new(), Vec::new());

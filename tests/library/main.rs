@@ -14,5 +14,6 @@ mod handshakes;
 mod limits;
 mod polls;
 mod recovery;
+mod routes;
 mod stop;
 mod support;

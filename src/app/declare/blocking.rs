@@ -87,7 +87,7 @@ impl Pool {
     }
 
     /// A blocking handler was declared.
-    pub(super) fn want(&self) {
+    pub(in crate::app) fn want(&self) {
         self.wanted.store(true, Ordering::Relaxed);
     }
 

@@ -95,7 +95,13 @@ impl Connection {
                 let body = match &http.state {
                     HttpState::Post(post) => post.body.capacity(),
                     HttpState::Waiting(waiting) => waiting.rest.as_ref().map_or(0, |rest| rest.len()),
-                    HttpState::Head | HttpState::Deferred | HttpState::Discard(_) | HttpState::Held(_) => 0,
+                    HttpState::RouteBody(route) => route.request.bytes() + route.body.capacity(),
+                    HttpState::Head
+                    | HttpState::Deferred
+                    | HttpState::Discard(_)
+                    | HttpState::Held(_)
+                    | HttpState::Routed(_)
+                    | HttpState::Sending(_) => 0,
                 };
                 http.unread.capacity() + body
             }
