@@ -326,6 +326,28 @@
 //! # Ok::<(), kinglet::Error>(())
 //! ```
 //!
+//! # Requests beside Socket.IO
+//!
+//! [`Server::route`] answers HTTP requests on the same port, by method and path. Its handler gets the [`Request`] and returns
+//! a [`Response`], or a `Result` with one. A [`Handle`] works from any thread, so it sends to clients from there, too.
+//! [`Server::route_blocking`] runs on a thread that may block, and [`Server::files`] serves a folder.
+//!
+//! ```no_run
+//! use kinglet::{EmitError, Method, Response};
+//!
+//! # let mut server = kinglet::Server::new(kinglet::Config::default())?;
+//! let handle = server.handle();
+//! server
+//!     .route(Method::Get, "/health", |_| Response::text("well"))
+//!     .route(Method::Post, "/rooms/*", move |request| {
+//!         let Ok(text) = request.text() else { return Ok(Response::new(400)) };
+//!         handle.to(request.rest()).emit("notice", text)?;
+//!         Ok::<_, EmitError>(Response::new(202))
+//!     })
+//!     .files("/", "public");
+//! # Ok::<(), kinglet::Error>(())
+//! ```
+//!
 //! # Testing
 //!
 //! With the feature `testing` there is a client, `kinglet::testing::Client`, to test an application by what its users see.

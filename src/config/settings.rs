@@ -97,6 +97,14 @@ pub const SETTINGS: &[Setting] = &[
         "address to listen on"
     ),
     setting!(Server, "KINGLET_PATH", "/socket.io/", path, parse::text, "path of the Engine.IO endpoint"),
+    setting!(
+        Server,
+        "KINGLET_CLIENT",
+        "none",
+        client,
+        unless("none", |t| Ok(t.into())),
+        "socket.io-client's folder `dist`, or a file of it, to serve as `<path>socket.io.js` and the like"
+    ),
     setting!(Server, "KINGLET_SHARDS", "granted cores", shards, given(count), "event loops, each on its own thread"),
     setting!(
         Server,

@@ -36,7 +36,7 @@ pub use request::Request;
 pub(crate) use response::{
     AnswerWriter, BUSY, CONTINUE, CROWD, Connection, Delivery, all_good, leaving, misdirected, not_found,
 };
-pub(crate) use route::{GivePiece, GiveResponse, LongResponse, Piece, Rest, RouteKey, Served};
+pub(crate) use route::{GivePiece, GiveResponse, LongResponse, Piece, Rest, RouteKey, Served, Source};
 pub use route_response::Response;
 pub(crate) use status::Status;
 pub(crate) use upgrade::Accept;

@@ -87,6 +87,11 @@ impl Response {
         self
     }
 
+    /// The response with this body.
+    pub(crate) fn with(self, body: Bytes) -> Self {
+        Self { body, ..self }
+    }
+
     /// Bytes that it takes.
     pub(crate) fn size(&self) -> usize {
         let headers: usize = self.headers.iter().map(|(name, value)| name.len() + value.len()).sum();

@@ -7,6 +7,7 @@ mod signals;
 pub use running::Running;
 
 use std::fmt;
+use std::path::Path;
 
 use crate::app::{Handle, Handlers, IntoResponse, Namespace, Outcome, Session};
 use crate::config::Config;
@@ -158,6 +159,27 @@ impl Server {
         handler: impl Fn(&Request) -> R + Send + Sync + 'static,
     ) -> &mut Self {
         self.handlers.routes_mut().add_blocking(method, path, handler);
+        self
+    }
+
+    /// Adds routes to the files of a folder: `files("/assets", "public")` answers `/assets/app.js` with `public/app.js`,
+    /// and `/assets/` with `public/index.html`. A route with a longer path, or an exact one, comes first.
+    ///
+    /// The media type is that of the file's extension. `ETag` and `If-None-Match` spare a client what it has, and a file
+    /// whose name ends with `.gz` more is sent in its place to clients that accept gzip. Symbolic links lead nowhere
+    /// outside of the folder, and nothing whose name begins with a dot is served. The threads of
+    /// [`Namespace::on_blocking`] read the files, long ones piece by piece (64 KiB) as the client takes them, each piece
+    /// within [`Limits::route_timeout`](crate::Limits::route_timeout). Parts of files (ranges) are not served.
+    ///
+    /// ```no_run
+    /// # let mut server = kinglet::Server::new(kinglet::Config::default())?;
+    /// server.files("/", "public");
+    /// # Ok::<(), kinglet::Error>(())
+    /// ```
+    ///
+    /// The server does not start if the folder cannot be read.
+    pub fn files(&mut self, path: &str, folder: impl AsRef<Path>) -> &mut Self {
+        self.handlers.routes_mut().add_files(path, folder.as_ref());
         self
     }
 

@@ -6,6 +6,7 @@ mod acks;
 mod bookkeeping;
 mod broadcasts;
 mod drain;
+mod files;
 mod flow;
 mod handlers;
 mod handles;

@@ -151,6 +151,13 @@ impl Pool {
         Ok(())
     }
 
+    /// Hands a job to a thread that goes on with an earlier one. It is never refused, since there is one at most for each
+    /// connection.
+    pub(in crate::app) fn go_on(&self, job: impl FnOnce() + Send + 'static) {
+        self.lock_queue().jobs.push_back((Box::new(job), 0));
+        self.work.notify_one();
+    }
+
     /// Hands an event to a thread, or refuses it, so that its handler never hears it.
     pub(super) fn dispatch(&self, socket: &Socket, event: &Event, handler: &Arc<BlockingHandler>) {
         let (handle, event, handler) = (socket.handle_with_data(), event.to_owned(), Arc::clone(handler));

@@ -31,7 +31,8 @@ impl Routes {
         match &route.runs {
             Runs::Here(handler) => {
                 let result = caught(shard, Subject::Client(from), &route.name, || handler(&request));
-                Some(judged(result, |failed| record(shard, Subject::Client(from), &route.name, failed)).into())
+                let result = result.map(|result| result.map(LongResponse::from));
+                Some(judged(result, |failed| record(shard, Subject::Client(from), &route.name, failed)))
             }
             Runs::OnPool(handler) => {
                 let (handler, shared) = (Arc::clone(handler), Arc::clone(&shard.shared));
@@ -44,7 +45,7 @@ impl Routes {
                             record(shard, Subject::Client(from), &what, failed);
                         });
                     });
-                    give(response.into());
+                    give(response);
                 });
                 result.err().map(|refused| busy(shard, refused, from).into())
             }
@@ -54,20 +55,15 @@ impl Routes {
 
 /// The response of a handler. One that failed has none: that is told, and the client gets a 500.
 fn judged(
-    result: std::thread::Result<Result<Response, String>>,
+    result: std::thread::Result<Result<LongResponse, String>>,
     tell: impl FnOnce(std::thread::Result<Option<String>>),
-) -> Response {
+) -> LongResponse {
     match result {
-        Ok(Ok(response)) => response,
-        Ok(Err(error)) => {
-            tell(Ok(Some(error)));
-            Response::text("internal error").status(500)
-        }
-        Err(panic) => {
-            tell(Err(panic));
-            Response::text("internal error").status(500)
-        }
+        Ok(Ok(response)) => return response,
+        Ok(Err(error)) => tell(Ok(Some(error))),
+        Err(panic) => tell(Err(panic)),
     }
+    Response::text("internal error").status(500).into()
 }
 
 /// The response to a request for which there is no thread.

@@ -3,13 +3,13 @@
 use std::fmt::Display;
 use std::sync::Arc;
 
-use crate::http::{Request, Response};
+use crate::http::{LongResponse, Request, Response};
 
 /// A handler that runs on the event loop.
 type RouteHandler = Box<dyn Fn(&Request) -> Result<Response, String> + Send + Sync>;
 
 /// A handler that may block.
-pub(super) type BlockingRoute = dyn Fn(&Request) -> Result<Response, String> + Send + Sync;
+pub(super) type BlockingRoute = dyn Fn(&Request) -> Result<LongResponse, String> + Send + Sync;
 
 /// Where a route's handler runs.
 pub(super) enum Runs {

@@ -1,6 +1,7 @@
 //! Routes: requests beside Socket.IO that the program answers.
 
 mod call;
+mod files;
 mod handler;
 mod table;
 

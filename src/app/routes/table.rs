@@ -8,7 +8,7 @@ use foldhash::fast::FixedState;
 use super::handler::{BlockingRoute, IntoResponse, Runs};
 use crate::app::declare::Pool;
 use crate::error::{Error, Result};
-use crate::http::{Method, Request, RouteKey, Served};
+use crate::http::{LongResponse, Method, Request, RouteKey, Served};
 
 const PATH: &str = "expected a path that begins with a slash, as requests write it, without a query; `*` stands for the rest \
                     of a path, and only at the end, behind a slash: /users/*";
@@ -64,7 +64,8 @@ impl Routes {
         handler: impl Fn(&Request) -> R + Send + Sync + 'static,
     ) {
         self.pool.want();
-        let handler: Arc<BlockingRoute> = Arc::new(move |request| handler(request).into_response());
+        let handler: Arc<BlockingRoute> =
+            Arc::new(move |request| handler(request).into_response().map(LongResponse::from));
         self.declare(method, path, Runs::OnPool(handler));
     }
 

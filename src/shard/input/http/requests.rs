@@ -139,10 +139,15 @@ impl Shard {
             return step;
         }
         let is_at_endpoint = head.path.starts_with(&self.shared.config.path);
-        if !is_at_endpoint {
+        if !is_at_endpoint || self.shared.config.client.is_some() {
             drop(core);
-            let routed = self.serve_route(key, head, bytes);
-            return routed.unwrap_or_else(|| self.core.borrow_mut().answer_elsewhere(key, head));
+            if let Some(step) = self.serve_route(key, head, bytes) {
+                return step;
+            }
+            core = self.core.borrow_mut();
+        }
+        if !is_at_endpoint {
+            return core.answer_elsewhere(key, head);
         }
         if let Some(step) = core.answer_preflight(key, head) {
             return step;
