@@ -18,4 +18,6 @@ pub(crate) use self::declare::Pool;
 pub use self::declare::{Namespace, Room, Session, Socket};
 pub(crate) use self::dispatch::Handlers;
 pub use self::routes::IntoResponse;
+#[cfg(any(test, fuzzing))]
+pub use self::routes::file_path;
 pub use self::send::{Ack, Broadcast, Emitter, Event, Handle, RemoteSocket, SocketHandle};

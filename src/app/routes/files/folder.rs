@@ -38,6 +38,12 @@ impl Folder {
         Ok(Self { root })
     }
 
+    /// The same without a look at it.
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn at(root: &Path) -> Self {
+        Self { root: root.to_owned() }
+    }
+
     /// The file that a request means.
     pub(super) fn find(&self, request: &Request) -> Meant {
         let has_slash = request.path().ends_with('/');
@@ -55,7 +61,7 @@ impl Folder {
     }
 
     /// The path that a request's path means, if each of its parts may be a name.
-    fn path(&self, encoded: &str) -> Option<PathBuf> {
+    pub(super) fn path(&self, encoded: &str) -> Option<PathBuf> {
         let mut path = self.root.clone();
         let parts = encoded.strip_suffix('/').unwrap_or(encoded);
         if !parts.is_empty() {
@@ -87,7 +93,7 @@ mod tests {
 
     #[test]
     fn a_part_of_a_path_is_a_name_or_nothing() {
-        let folder = Folder { root: "/r".into() };
+        let folder = Folder::at(Path::new("/r"));
         let path = |encoded: &str| folder.path(encoded).map(|path| path.to_string_lossy().into_owned());
         for (encoded, found) in [
             ("", "/r"),

@@ -3,6 +3,8 @@
 mod client;
 mod file;
 mod folder;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod kinds;
 
 use std::io;
