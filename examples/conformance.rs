@@ -12,9 +12,9 @@ use std::thread;
 use std::time::Duration;
 
 use kinglet::{
-    Ack, AckError, Answers, Arguments, Binary, Broadcast, Config, Cors, Emitter, Event, Limits, MissingAnswers,
-    MissingServers, Namespace, Origin, Recovery, Refusal, RemoteSocket, ResponseChannel, Server, Socket, SocketHandle,
-    StateError,
+    Ack, AckError, Answers, Arguments, Binary, Broadcast, Config, Cors, Emitter, Event, Limits, Method, MissingAnswers,
+    MissingServers, Namespace, Origin, Recovery, Refusal, RemoteSocket, Response, ResponseChannel, Server, Socket,
+    SocketHandle, StateError,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -113,6 +113,7 @@ fn contract(server: &mut Server) -> kinglet::Result<()> {
         let digits = name.strip_prefix("/dynamic-").unwrap_or_default();
         !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
     }));
+    routes(server);
     server.of("/auth").middleware(|socket| judge(socket.auth().as_ref()));
     app.decisions(server);
     Ok(())
@@ -132,6 +133,22 @@ fn judge(auth: Option<&Value>) -> Result<(), Refusal> {
 /// Whether a client wants no decision.
 fn wants_none(auth: Option<&Value>) -> bool {
     auth.is_some_and(|auth| auth["token"] == "drop")
+}
+
+/// Requests beside Socket.IO.
+fn routes(server: &mut Server) {
+    server
+        .route(Method::Get, "/hello", |request| {
+            Response::text(format!("hello {}", request.parameter("name").unwrap_or_default()))
+        })
+        .route(Method::Post, "/echo", |request| {
+            let content_type = request.header("content-type").unwrap_or("application/octet-stream");
+            Response::bytes(content_type, request.body().clone())
+        })
+        .route_blocking(Method::Get, "/slow", |_| {
+            std::thread::sleep(Duration::from_millis(300));
+            Response::text("slow")
+        });
 }
 
 impl App {

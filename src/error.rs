@@ -15,6 +15,14 @@ pub enum Error {
         /// What is accepted.
         expected: String,
     },
+    /// A route that cannot be served.
+    #[error("the route {path:?} cannot be served: {why}")]
+    Route {
+        /// The path that it was declared for.
+        path: String,
+        /// What is wrong, and what to do.
+        why: String,
+    },
     /// The server cannot listen on the address.
     #[error("cannot listen on {address}: {source}{}", advice(source))]
     Listen {

@@ -2,6 +2,7 @@
 //! modules say it. `fuzz/` runs these functions with the inputs that libFuzzer invents, and `cargo test` with those in
 //! `tests/corpus` and with mutations of them. Other builds contain none of it.
 
+pub use crate::app::file_path;
 pub use crate::cluster::fuzz::{broadcast, json_to_msgpack, msgpack_to_json, request, response};
 pub use crate::cluster::redis::fuzz::replies;
 pub use crate::config::fuzz::{redis_address, setting};

@@ -353,6 +353,28 @@
 //! # Ok::<(), kinglet::Error>(())
 //! ```
 //!
+//! # Requests beside Socket.IO
+//!
+//! [`Server::route`] answers HTTP requests on the same port, by method and path. Its handler gets the [`Request`] and returns
+//! a [`Response`], or a `Result` with one. A [`Handle`] works from any thread, so it sends to clients from there, too.
+//! [`Server::route_blocking`] runs on a thread that may block, and [`Server::files`] serves a folder.
+//!
+//! ```no_run
+//! use kinglet::{EmitError, Method, Response};
+//!
+//! # let mut server = kinglet::Server::new(kinglet::Config::default())?;
+//! let handle = server.handle();
+//! server
+//!     .route(Method::Get, "/health", |_| Response::text("well"))
+//!     .route(Method::Post, "/rooms/*", move |request| {
+//!         let Ok(text) = request.text() else { return Ok(Response::new(400)) };
+//!         handle.to(request.rest()).emit("notice", text)?;
+//!         Ok::<_, EmitError>(Response::new(202))
+//!     })
+//!     .files("/", "public");
+//! # Ok::<(), kinglet::Error>(())
+//! ```
+//!
 //! # Testing
 //!
 //! With the feature `testing` there is a client, `kinglet::testing::Client`, to test an application by what its users see.
@@ -442,8 +464,8 @@ mod values;
 mod websocket;
 
 pub use app::{
-    Ack, Answers, Args, Broadcast, Emitter, Event, Handle, MissingAnswers, MissingServers, Namespace, Outcome, Pending,
-    RemoteSocket, Room, Session, Socket, SocketHandle, Writer,
+    Ack, Answers, Args, Broadcast, Emitter, Event, Handle, IntoResponse, MissingAnswers, MissingServers, Namespace,
+    Outcome, Pending, RemoteSocket, Room, Session, Socket, SocketHandle, Writer,
 };
 pub use cluster::ClusterMetrics;
 pub use config::{
@@ -451,7 +473,7 @@ pub use config::{
     ResponseChannel, SETTINGS, Setting, SettingGroup,
 };
 pub use error::{AckError, DataError, EmitError, Error, JoinError, Result, StateError, TooLarge, WaitError};
-pub use http::{Cookie, Cors, Origin, SameSite};
+pub use http::{Cookie, Cors, Method, Origin, Request, Response, SameSite};
 pub use metrics::Metrics;
 pub use server::{Running, Server};
 pub use shard::{Admission, Handshake, Message, Refusal};

@@ -112,6 +112,8 @@ metrics! {
     accepted;
     /// HTTP requests answered or being answered.
     requests;
+    /// HTTP requests that routes of the program were asked to answer.
+    routed;
     /// Handshakes that opened a session.
     handshakes;
     /// Handshakes and requests refused with an Engine.IO error.
@@ -176,6 +178,8 @@ pub(crate) enum Limit {
     BodyTimeout,
     KeepAlive,
     MaxHttpBufferSize,
+    RouteBody,
+    RouteTimeout,
     Fragments,
     Attachments,
     JsonDepth,
@@ -212,7 +216,7 @@ pub(crate) enum Limit {
 }
 
 impl Limit {
-    pub(crate) const ALL: [Self; 47] = [
+    pub(crate) const ALL: [Self; 49] = [
         Self::MaxConnections,
         Self::MemoryRefuse,
         Self::MemoryShed,
@@ -227,6 +231,8 @@ impl Limit {
         Self::BodyTimeout,
         Self::KeepAlive,
         Self::MaxHttpBufferSize,
+        Self::RouteBody,
+        Self::RouteTimeout,
         Self::Fragments,
         Self::Attachments,
         Self::JsonDepth,
@@ -279,6 +285,8 @@ impl Limit {
             Self::BodyTimeout => "body_timeout",
             Self::KeepAlive => "keep_alive",
             Self::MaxHttpBufferSize => "max_http_buffer_size",
+            Self::RouteBody => "route_body",
+            Self::RouteTimeout => "route_timeout",
             Self::Fragments => "fragments",
             Self::Attachments => "attachments",
             Self::JsonDepth => "json_depth",

@@ -24,7 +24,7 @@ const LAYERS: &[&[&str]] = &[
 ];
 
 /// The rooms of `app`, from the bottom up. Its own file is their roof, which gives their items to the modules above.
-const APP: &[&str] = &["base", "ask", "send", "cluster", "declare", "dispatch"];
+const APP: &[&str] = &["base", "ask", "send", "cluster", "declare", "routes", "dispatch"];
 
 /// What stands in `cluster`, from the bottom up. Its own file is the roof: it gives what they have to those above.
 const CLUSTER: &[&str] = &[

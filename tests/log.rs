@@ -4,12 +4,13 @@
 #[expect(dead_code, reason = "other tests need more of it")]
 mod client;
 
-use std::net::Ipv4Addr;
+use std::io::Write;
+use std::net::{Ipv4Addr, TcpStream};
 use std::sync::{Condvar, Mutex, MutexGuard, Once, PoisonError};
 use std::time::{Duration, Instant};
 
 use client::Client;
-use kinglet::{Config, Running, Server};
+use kinglet::{Config, Method, Response, Running, Server};
 use log::{LevelFilter, Log, Metadata, Record};
 
 /// Bound on every wait: no correct answer takes as long, however loaded the machine.
@@ -192,5 +193,21 @@ fn a_handler_that_holds_its_event_loop_up_is_named() {
     client.send(&format!("42{}", event("dawdle")));
     let told = lines_with("the handler of \"dawdle\" took", |lines| !lines.is_empty());
     assert!(told[0].starts_with("WARN ") && told[0].contains("on_blocking"), "{told:?}");
+    end(running);
+}
+
+#[test]
+fn a_route_that_holds_its_event_loop_up_is_named() {
+    let _alone = alone();
+    let running = serve(|server| {
+        server.route(Method::Get, "/dawdle", |_| {
+            std::thread::sleep(Duration::from_millis(150));
+            Response::new(204)
+        });
+    });
+    let mut connection = TcpStream::connect(running.address()).expect("the server accepts");
+    connection.write_all(b"GET /dawdle HTTP/1.1\r\nHost: h\r\n\r\n").expect("the server reads");
+    let told = lines_with("the handler of \"GET /dawdle\" took", |lines| !lines.is_empty());
+    assert!(told[0].contains("route_blocking") && told[0].contains("(from 127.0.0.1)"), "{told:?}");
     end(running);
 }

@@ -10,8 +10,10 @@ use super::base::{Failure, Outcome, Subject, guard, panicked, record};
 use super::declare::{
     Bounds, Change, Children, ConnectHandler, Middleware, Namespace, Permission, Pool, Session, Socket,
 };
+use super::routes::Routes;
 use super::send::{Ack, Event, Handle, full_name};
 use crate::config::Config;
+use crate::http::{GiveResponse, LongResponse, Method, Request, RouteKey, Served};
 use crate::log_line::Excerpt;
 use crate::metrics::Limit;
 use crate::shard::{
@@ -25,14 +27,29 @@ use foldhash::fast::FixedState;
 type MessageHandler = Box<dyn Fn(&Session, Message) -> Failure + Send + Sync>;
 
 /// Every handler of a server.
-#[derive(Default)]
 pub(crate) struct Handlers {
     namespaces: Vec<Namespace>,
     by_name: HashMap<String, NamespaceKey, FixedState>,
     children: Children,
     pool: Arc<Pool>,
+    routes: Routes,
     permissions: Vec<Permission>,
     message: Option<MessageHandler>,
+}
+
+impl Default for Handlers {
+    fn default() -> Self {
+        let pool = Arc::default();
+        Self {
+            namespaces: Vec::new(),
+            by_name: HashMap::default(),
+            children: Children::default(),
+            routes: Routes::new(&pool),
+            pool,
+            permissions: Vec::new(),
+            message: None,
+        }
+    }
 }
 
 impl Handlers {
@@ -66,6 +83,11 @@ impl Handlers {
     /// The threads for blocking handlers.
     pub(crate) fn pool(&self) -> Arc<Pool> {
         Arc::clone(&self.pool)
+    }
+
+    /// The routes, to declare more.
+    pub(crate) fn routes_mut(&mut self) -> &mut Routes {
+        &mut self.routes
     }
 
     /// Adds a hook that decides about handshakes.
@@ -121,6 +143,10 @@ impl Directory for Handlers {
 
     fn asks_permission(&self) -> bool {
         !self.permissions.is_empty()
+    }
+
+    fn route(&self, method: Option<Method>, path: &str) -> Served {
+        self.routes.find(method, path)
     }
 
     fn is_bare(&self) -> bool {
@@ -188,6 +214,16 @@ impl Callbacks for Handlers {
 
     fn stopping(&self) {
         self.pool.close();
+    }
+
+    fn request(
+        &self,
+        shard: &Rc<Shard>,
+        route: RouteKey,
+        request: Request,
+        give: GiveResponse,
+    ) -> Option<LongResponse> {
+        self.routes.call(shard, route, request, give)
     }
 
     fn message(&self, shard: &Rc<Shard>, session: SessionRef, message: Message) {

@@ -79,6 +79,7 @@ impl Config {
             ("KINGLET_REDIS_PING_INTERVAL", Some(self.limits.redis_ping_interval), TIME),
             ("KINGLET_REDIS_PING_TIMEOUT", Some(self.limits.redis_ping_timeout), TIME),
             ("KINGLET_REDIS_BACKOFF", Some(self.limits.redis_backoff), TIME),
+            ("KINGLET_ROUTE_TIMEOUT", Some(self.limits.route_timeout), TIME),
             ("KINGLET_RECOVERY", recovery, "a time above zero, or off"),
         ] {
             if time.is_some_and(|time| time.is_zero()) {

@@ -69,6 +69,12 @@ pub struct Limits {
     pub body_timeout: Duration,
     /// Time a connection may idle between requests. Default 75 s: longer than a load balancer's 60 s. Beyond: close.
     pub keep_alive: Duration,
+    /// Longest body of a request for a route ([`Server::route`](crate::Server::route)), in bytes, 64 KiB by default.
+    /// Beyond: `413`.
+    pub route_body: usize,
+    /// Time a blocking route has for its answer, from the request on, and a file for each of its pieces. Default 30 s.
+    /// Beyond: `503`; an answer that has begun is cut off. The handler is not stopped; its answer is dropped.
+    pub route_timeout: Duration,
     /// Fragments of one WebSocket message, 131072 by default; they take no memory beyond their bytes. Beyond: close
     /// with code 1008.
     pub fragments: u32,
@@ -218,6 +224,8 @@ impl Default for Limits {
             header_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(20),
             keep_alive: Duration::from_secs(75),
+            route_body: 64 * 1024,
+            route_timeout: Duration::from_secs(30),
             fragments: 131_072,
             attachments: 10,
             json_depth: 128,

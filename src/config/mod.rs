@@ -43,6 +43,10 @@ pub struct Config {
     pub port: u16,
     /// Path of the Engine.IO endpoint, default `/socket.io/`. A trailing slash is added if it lacks one.
     pub path: String,
+    /// The browser's client to serve below [`path`](Self::path) (`serveClient` in JavaScript): the folder `dist` of
+    /// `socket.io-client`, or one file of it. Pages then load `/socket.io/socket.io.js`, or its variants. Default
+    /// `None`: none.
+    pub client: Option<PathBuf>,
     /// Event loops, each on its own thread. Default `None`: one for each granted core on Linux, else one.
     pub shards: Option<usize>,
     /// Transports a client may use. Default both.
@@ -148,6 +152,7 @@ impl Default for Config {
             address: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
             port: 3000,
             path: "/socket.io/".to_owned(),
+            client: None,
             shards: None,
             transports: Transports::ALL,
             allow_upgrades: true,

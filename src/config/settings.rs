@@ -97,6 +97,14 @@ pub const SETTINGS: &[Setting] = &[
         "address to listen on"
     ),
     setting!(Server, "KINGLET_PATH", "/socket.io/", path, parse::text, "path of the Engine.IO endpoint"),
+    setting!(
+        Server,
+        "KINGLET_CLIENT",
+        "none",
+        client,
+        unless("none", |t| Ok(t.into())),
+        "socket.io-client's folder `dist`, or a file of it, to serve as `<path>socket.io.js` and the like"
+    ),
     setting!(Server, "KINGLET_SHARDS", "granted cores", shards, given(count), "event loops, each on its own thread"),
     setting!(
         Server,
@@ -359,6 +367,22 @@ pub const SETTINGS: &[Setting] = &[
         limits.keep_alive,
         parse::duration,
         "idle time between two requests; then the connection is closed"
+    ),
+    setting!(
+        Limits,
+        "KINGLET_ROUTE_BODY",
+        "64KiB",
+        limits.route_body,
+        parse::size,
+        "longest body of a request for a route of the program; then 413"
+    ),
+    setting!(
+        Limits,
+        "KINGLET_ROUTE_TIMEOUT",
+        "30s",
+        limits.route_timeout,
+        parse::duration,
+        "time a blocking route has to answer, and a file for each of its pieces; then 503, or the end of the connection"
     ),
     setting!(
         Limits,

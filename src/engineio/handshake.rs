@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use memchr::memchr2;
+use memchr::memchr;
 
 use super::encoding::Encoding;
 use super::protocol::Protocol;
@@ -59,10 +59,17 @@ pub fn query_pairs(query: &str) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, s
     })
 }
 
-/// Decodes one name or value of a form: `+` is a space, and `%` with two hexadecimal digits is a byte; any other `%`
-/// stays.
+/// Decodes one name or value of a form: `+` is a space, and the rest is as in [`percent_decode`].
 fn form_decode(text: &str) -> Cow<'_, str> {
-    if memchr2(b'%', b'+', text.as_bytes()).is_none() {
+    if text.contains('+') {
+        return Cow::Owned(percent_decode(&text.replace('+', " ")).into_owned());
+    }
+    percent_decode(text)
+}
+
+/// Decodes a part of a request's target: `%` with two hexadecimal digits is a byte; any other `%` stays.
+pub(crate) fn percent_decode(text: &str) -> Cow<'_, str> {
+    if memchr(b'%', text.as_bytes()).is_none() {
         return Cow::Borrowed(text);
     }
     let mut decoded = Vec::with_capacity(text.len());
@@ -70,7 +77,6 @@ fn form_decode(text: &str) -> Cow<'_, str> {
     while let Some((&first, behind)) = rest.split_first() {
         rest = behind;
         decoded.push(match first {
-            b'+' => b' ',
             b'%' => match behind {
                 [high, low, behind @ ..] => match (hex_digit(*high), hex_digit(*low)) {
                     (Some(high), Some(low)) => {

@@ -22,6 +22,7 @@ pub mod v3;
 pub use charge::Charge;
 pub use encoding::{Encoding, PayloadKind};
 pub use frames::{Frames, FramesBuilder, Part};
+pub(crate) use handshake::percent_decode;
 pub use handshake::{
     Code, Found, Kind, Method, Purpose, Query, Request, check, check_protocol, open_packet, query_pairs,
 };

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::compress::Coding;
 use super::field::HeaderLines;
-use super::response::{Agent, Content, Delivery, Response};
+use super::response::{Agent, AnswerWriter, Content, Delivery};
 use super::status::Status;
 use crate::engineio::{Code, PayloadKind};
 
@@ -33,7 +33,7 @@ impl PollAnswer<'_> {
             PayloadKind::Binary => b"application/octet-stream",
         };
         let mut answer =
-            Response::new(Status::Ok, delivery, self.payload).lines(self.cors).header("Content-Type", content_type);
+            AnswerWriter::new(Status::Ok, delivery, self.payload).lines(self.cors).header("Content-Type", content_type);
         if let Some(coding) = self.coding {
             answer = answer.header("Content-Encoding", coding.as_str().as_bytes());
         }
@@ -47,7 +47,8 @@ impl PollAnswer<'_> {
 
 /// Answer to a polling POST that was read completely, whatever it contained.
 pub(crate) fn post_ok(delivery: Delivery, cors: &HeaderLines) -> Bytes {
-    let answer = Response::new(Status::Ok, delivery, b"ok").lines(cors).header("Content-Type", b"text/html").length();
+    let answer =
+        AnswerWriter::new(Status::Ok, delivery, b"ok").lines(cors).header("Content-Type", b"text/html").length();
     session_headers(answer, delivery.agent).finish()
 }
 
@@ -56,13 +57,24 @@ pub(crate) fn post_ok(delivery: Delivery, cors: &HeaderLines) -> Bytes {
 pub(crate) fn error(delivery: Delivery, cors: &HeaderLines, code: Code, message: Option<&str>) -> Bytes {
     let status = if code == Code::Forbidden { Status::Forbidden } else { Status::BadRequest };
     let body = code.json_body(message);
-    let answer = Response::new(status, delivery, body.as_bytes()).lines(cors);
+    let answer = AnswerWriter::new(status, delivery, body.as_bytes()).lines(cors);
     answer.header("Content-Type", b"application/json").length().finish()
 }
 
 /// Answer without a body: to overlaps, unknown methods, bodies too large.
 pub(crate) fn empty(status: Status, delivery: Delivery, cors: &HeaderLines) -> Bytes {
-    Response::new(status, delivery, b"").lines(cors).length().finish()
+    AnswerWriter::new(status, delivery, b"").lines(cors).length().finish()
+}
+
+/// Answer to OPTIONS for a path that has these methods. `cors` is for browsers that ask whether a page may send a request.
+pub(crate) fn options(delivery: Delivery, allow: &str, cors: &HeaderLines) -> Bytes {
+    AnswerWriter::new(Status::NoContent, delivery, b"").header("Allow", allow.as_bytes()).lines(cors).length().finish()
+}
+
+/// Answer to a method that a path does not have.
+pub(crate) fn not_allowed(delivery: Delivery, allow: &str, cors: &HeaderLines) -> Bytes {
+    let answer = AnswerWriter::new(Status::MethodNotAllowed, delivery, b"").lines(cors);
+    answer.header("Allow", allow.as_bytes()).length().finish()
 }
 
 /// Answer to a WebSocket upgrade request that Engine.IO refuses: always 400, the last on its connection, with only the
@@ -77,7 +89,7 @@ pub(crate) fn refusal(message: &str) -> Bytes {
     .into()
 }
 
-fn session_headers(answer: Response<'_>, agent: Agent) -> Response<'_> {
+fn session_headers(answer: AnswerWriter<'_>, agent: Agent) -> AnswerWriter<'_> {
     let answer = match agent {
         Agent::Modern => answer,
         Agent::InternetExplorer => answer.header("X-XSS-Protection", b"0"),

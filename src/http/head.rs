@@ -4,6 +4,7 @@ use std::mem::MaybeUninit;
 
 use memchr::memchr_iter;
 
+use super::method::Method;
 use super::status::Status;
 
 /// Most headers that a setting can allow: the size of the array that a head is parsed into.
@@ -39,17 +40,6 @@ pub(crate) enum Parsed<'h> {
     Complete(Head<'h>),
     /// The beginning of a head: more bytes are needed.
     Partial,
-}
-
-/// The methods that matter here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Method {
-    Get,
-    Post,
-    Head,
-    Options,
-    /// Any other token.
-    Other,
 }
 
 /// The HTTP version of a request.
@@ -121,7 +111,8 @@ impl HeadError {
 /// A request head. It borrows the buffer it was parsed from.
 #[derive(Debug, Clone)]
 pub(crate) struct Head<'h> {
-    pub(crate) method: Method,
+    /// `None` for a method that nothing here serves.
+    pub(crate) method: Option<Method>,
     /// The request target as it was sent.
     pub(crate) target: &'h str,
     /// The target's path, not decoded; `*` for `OPTIONS *`.
@@ -204,13 +195,7 @@ fn names_a_version(head: &[u8]) -> bool {
 /// Checks the rules that depend on what the headers of a well-formed head mean.
 fn judge<'h, 'b: 'h>(request: httparse::Request<'h, 'b>, length: usize) -> Result<Head<'h>, HeadError> {
     let version = if request.version == Some(0) { Version::Http10 } else { Version::Http11 };
-    let method = match request.method {
-        Some("GET") => Method::Get,
-        Some("POST") => Method::Post,
-        Some("HEAD") => Method::Head,
-        Some("OPTIONS") => Method::Options,
-        _ => Method::Other,
-    };
+    let method = request.method.and_then(Method::from_token);
     let target = request.path.unwrap_or_default();
     let (path, query) = split(target, method)?;
     let fields = Fields::survey(request.headers)?;
@@ -242,11 +227,11 @@ fn judge<'h, 'b: 'h>(request: httparse::Request<'h, 'b>, length: usize) -> Resul
 }
 
 /// Path and query of a target in origin form, absolute form, or, for OPTIONS, asterisk form (RFC 9112 §3.2).
-fn split(target: &str, method: Method) -> Result<(&str, &str), HeadError> {
+fn split(target: &str, method: Option<Method>) -> Result<(&str, &str), HeadError> {
     if !target.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(HeadError::Target);
     }
-    let local = if target.starts_with('/') || (target == "*" && method == Method::Options) {
+    let local = if target.starts_with('/') || (target == "*" && method == Some(Method::Options)) {
         target
     } else {
         let (scheme, rest) = target.split_once("://").ok_or(HeadError::Target)?;

@@ -9,8 +9,9 @@ use bytes::Bytes;
 use memchr::memmem;
 
 use super::field::{HeaderLines, push_line};
-use super::head::{Head, Method, Version};
-use super::status::Status;
+use super::head::{Head, Version};
+use super::method::Method;
+use super::status::{Status, status_line};
 
 /// Answer to `Expect: 100-continue`, before the final answer.
 pub(crate) const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
@@ -66,6 +67,11 @@ impl Delivery {
     /// For an answer to a request that cannot be read any further: it is complete, and the last one on its connection.
     pub(crate) const LAST: Self = Self { connection: Connection::Close, content: Content::Sent, agent: Agent::Modern };
 
+    /// Whether the body is sent.
+    pub(crate) fn has_body(self) -> bool {
+        self.content == Content::Sent
+    }
+
     /// As the request wants it.
     pub(crate) fn of(head: &Head<'_>) -> Self {
         let connection = match head.version {
@@ -73,7 +79,7 @@ impl Delivery {
             Version::Http10 => Connection::KeepAlive,
             Version::Http11 => Connection::Persistent,
         };
-        let content = if head.method == Method::Head { Content::Omitted } else { Content::Sent };
+        let content = if head.method == Some(Method::Head) { Content::Omitted } else { Content::Sent };
         let explorer = head
             .header("user-agent")
             .is_some_and(|agent| memmem::find(agent, b";MSIE").is_some() || memmem::find(agent, b"Trident/").is_some());
@@ -84,19 +90,26 @@ impl Delivery {
 
 /// Writes one answer, headers in the order of the calls.
 #[derive(Debug)]
-pub(crate) struct Response<'a> {
+pub(crate) struct AnswerWriter<'a> {
     bytes: Vec<u8>,
     delivery: Delivery,
     body: &'a [u8],
 }
 
-impl<'a> Response<'a> {
+impl<'a> AnswerWriter<'a> {
     /// An answer with its status line.
     pub(crate) fn new(status: Status, delivery: Delivery, body: &'a [u8]) -> Self {
         let mut bytes = Vec::with_capacity(256 + body.len());
         bytes.extend_from_slice(b"HTTP/1.1 ");
         bytes.extend_from_slice(status.as_str().as_bytes());
         bytes.extend_from_slice(b"\r\n");
+        Self { bytes, delivery, body }
+    }
+
+    /// The same with any status.
+    pub(super) fn with_code(code: u16, delivery: Delivery, body: &'a [u8]) -> Self {
+        let mut bytes = Vec::with_capacity(256 + body.len());
+        status_line(&mut bytes, code);
         Self { bytes, delivery, body }
     }
 
@@ -113,9 +126,15 @@ impl<'a> Response<'a> {
     }
 
     /// Appends the `Content-Length`. Every answer needs it, once.
-    pub(crate) fn length(mut self) -> Self {
+    pub(crate) fn length(self) -> Self {
+        let length = self.body.len() as u64;
+        self.length_of(length)
+    }
+
+    /// The same for a body of which only the beginning is here.
+    pub(super) fn length_of(mut self, length: u64) -> Self {
         // Writing to a vector cannot fail.
-        let _ = write!(self.bytes, "Content-Length: {}\r\n", self.body.len());
+        let _ = write!(self.bytes, "Content-Length: {length}\r\n");
         self
     }
 
@@ -138,7 +157,7 @@ pub(crate) fn all_good(delivery: Delivery) -> Bytes {
     if (delivery.connection, delivery.content) == (Connection::Persistent, Content::Sent) {
         return Bytes::from_static(ALL_GOOD);
     }
-    Response::new(Status::Ok, delivery, b"all good")
+    AnswerWriter::new(Status::Ok, delivery, b"all good")
         .header("Content-Type", b"text/plain; charset=utf-8")
         .length()
         .finish()
@@ -146,7 +165,7 @@ pub(crate) fn all_good(delivery: Delivery) -> Bytes {
 
 /// The same while the server is shutting down.
 pub(crate) fn leaving(delivery: Delivery) -> Bytes {
-    Response::new(Status::ServiceUnavailable, delivery, b"leaving")
+    AnswerWriter::new(Status::ServiceUnavailable, delivery, b"leaving")
         .header("Content-Type", b"text/plain; charset=utf-8")
         .length()
         .finish()
@@ -157,13 +176,13 @@ pub(crate) fn not_found(delivery: Delivery) -> Bytes {
     if delivery.connection == Connection::Persistent {
         return Bytes::from_static(NOT_FOUND);
     }
-    Response::new(Status::NotFound, delivery, b"").length().finish()
+    AnswerWriter::new(Status::NotFound, delivery, b"").length().finish()
 }
 
 /// Answer to a Socket.IO client that uses another path.
 pub(crate) fn misdirected(delivery: Delivery, cors: &HeaderLines, path: &str) -> Bytes {
     let body = format!("Socket.IO is at {path} here: set the client's option `path`");
-    Response::new(Status::NotFound, delivery, body.as_bytes())
+    AnswerWriter::new(Status::NotFound, delivery, body.as_bytes())
         .lines(cors)
         .header("Content-Type", b"text/plain; charset=utf-8")
         .length()
@@ -211,9 +230,10 @@ mod tests {
             let at = memmem::find(&closing, tail).expect("the close is told");
             assert_eq!([&closing[..at], &closing[at + tail.len()..]].concat(), ready(plain));
         }
-        let busy = Response::new(Status::ServiceUnavailable, Delivery::LAST, b"").header("Retry-After", b"5").length();
+        let busy =
+            AnswerWriter::new(Status::ServiceUnavailable, Delivery::LAST, b"").header("Retry-After", b"5").length();
         assert_eq!(busy.finish(), BUSY);
-        let crowd = Response::new(Status::TooManyRequests, Delivery::LAST, b"").length();
+        let crowd = AnswerWriter::new(Status::TooManyRequests, Delivery::LAST, b"").length();
         assert_eq!(crowd.finish(), CROWD);
     }
 

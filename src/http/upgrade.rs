@@ -5,7 +5,8 @@ use bytes::Bytes;
 use tungstenite::handshake::derive_accept_key;
 
 use super::field::{HeaderLines, is_token};
-use super::head::{BodyLength, Head, Method};
+use super::head::{BodyLength, Head};
+use super::method::Method;
 use super::status::Status;
 
 /// Why an upgrade request is not a WebSocket handshake. `Display` is the body of the answer.
@@ -51,7 +52,7 @@ pub(crate) struct Accept<'h> {
 impl<'h> Accept<'h> {
     /// Checks an upgrade request.
     pub(crate) fn check(head: &Head<'h>) -> Result<Self, HandshakeError> {
-        if head.method != Method::Get {
+        if head.method != Some(Method::Get) {
             return Err(HandshakeError::Method);
         }
         if !only(head, "upgrade").is_some_and(|value| value.eq_ignore_ascii_case(b"websocket")) {

@@ -139,8 +139,8 @@ impl Guest {
             match http::parse(&bytes, &self.gate.subject.shared.head_limits, &mut scratch) {
                 Ok(Parsed::Complete(head)) => {
                     let method = match head.method {
-                        Method::Get => "GET",
-                        Method::Post => "POST",
+                        Some(Method::Get) => "GET",
+                        Some(Method::Post) => "POST",
                         _ => return Err(refused(Status::MethodNotAllowed, "only GET and POST are answered here")),
                     };
                     match head.expectation {
@@ -235,6 +235,6 @@ fn refused(status: Status, why: impl ToString) -> Refusal {
 /// An answer with the reason why there is no better one.
 fn refusal(status: Status, why: &str) -> Vec<u8> {
     let body = serde_json::json!({ "error": why }).to_string();
-    let answer = http::Response::new(status, Delivery::LAST, body.as_bytes());
+    let answer = http::AnswerWriter::new(status, Delivery::LAST, body.as_bytes());
     answer.header("Content-Type", b"application/json").length().finish().to_vec()
 }

@@ -7,11 +7,13 @@ mod signals;
 pub use running::Running;
 
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 
-use crate::app::{Handle, Handlers, Namespace, Outcome, Permission, Session};
+use crate::app::{Handle, Handlers, IntoResponse, Namespace, Outcome, Permission, Session};
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::http::{Method, Request};
 use crate::shard::{Admission, Handshake, Message};
 use running::Prepared;
 
@@ -125,6 +127,100 @@ impl Server {
         hook: impl Fn(Arc<Handshake>, Admission) + Send + Sync + 'static,
     ) -> &mut Self {
         self.handlers.add_permission(Permission::deferred(hook));
+        self
+    }
+
+    /// Adds a route: a handler for HTTP requests beside Socket.IO, on the same port.
+    ///
+    /// The path is compared with that of the request as it was sent, without its query. A `*` at the end stands for the
+    /// rest of a path: `/users/*` answers `/users/42` and `/users/`, and [`Request::rest`] is `42` and nothing. Of the
+    /// routes that fit, and that have the method, the exact one answers, then the one with the longest path before its
+    /// `*`. Below [`Config::path`] there is Socket.IO, so no route can be there.
+    ///
+    /// The handler runs on the event loop and must not block: see [`route_blocking`](Self::route_blocking). It returns a
+    /// [`Response`](crate::Response), or a `Result` with one. Its error or its panic is logged and counted, and the client
+    /// gets a `500`. A [`Handle`] reaches the clients from it:
+    ///
+    /// ```no_run
+    /// use kinglet::{Method, Response, Server};
+    ///
+    /// # let mut server = Server::new(kinglet::Config::default())?;
+    /// #[derive(serde::Deserialize)]
+    /// struct Notice {
+    ///     room: String,
+    ///     text: String,
+    /// }
+    ///
+    /// let handle = server.handle();
+    /// server.route(Method::Post, "/notices", move |request| {
+    ///     let Ok(notice) = request.json::<Notice>() else { return Ok(Response::text("no notice").status(400)) };
+    ///     handle.to(&notice.room).emit("notice", &notice.text)?;
+    ///     Ok::<_, kinglet::EmitError>(Response::new(202))
+    /// });
+    /// # Ok::<(), kinglet::Error>(())
+    /// ```
+    ///
+    /// The server answers `HEAD` for routes of `GET`, and `OPTIONS` with the methods of the path. A method that the path
+    /// does not have is answered `405`, a path that nobody has `404`. [`Config::cors`] holds for routes, too. A body may
+    /// have [`Limits::route_body`](crate::Limits::route_body) bytes.
+    ///
+    /// A route for `/` takes the place of the health check `all good`. While the server drains, `GET /` is answered `503`
+    /// all the same.
+    pub fn route<R: IntoResponse>(
+        &mut self,
+        method: Method,
+        path: &str,
+        handler: impl Fn(&Request) -> R + Send + Sync + 'static,
+    ) -> &mut Self {
+        self.handlers.routes_mut().add(method, path, handler);
+        self
+    }
+
+    /// Adds a route whose handler may block: it runs on one of the threads of
+    /// [`Namespace::on_blocking`]. While they are busy, requests wait; beyond
+    /// [`Limits::blocking_queue`](crate::Limits::blocking_queue) they are answered `503`, and so is one that has no answer
+    /// within [`Limits::route_timeout`](crate::Limits::route_timeout). If the client leaves, the handler is called all
+    /// the same, and its answer is dropped. A server that stops answers what is under way, for two seconds at most.
+    ///
+    /// ```no_run
+    /// use kinglet::{Method, Response, Server};
+    ///
+    /// # let mut server = Server::new(kinglet::Config::default())?;
+    /// server.route_blocking(Method::Get, "/reports/*", |request| {
+    ///     let number: u32 = request.rest().parse()?;
+    ///     let report = std::fs::read_to_string(format!("reports/{number}.txt"))?;
+    ///     Ok::<_, Box<dyn std::error::Error>>(Response::text(report))
+    /// });
+    /// # Ok::<(), kinglet::Error>(())
+    /// ```
+    pub fn route_blocking<R: IntoResponse>(
+        &mut self,
+        method: Method,
+        path: &str,
+        handler: impl Fn(&Request) -> R + Send + Sync + 'static,
+    ) -> &mut Self {
+        self.handlers.routes_mut().add_blocking(method, path, handler);
+        self
+    }
+
+    /// Adds routes to the files of a folder: `files("/assets", "public")` answers `/assets/app.js` with `public/app.js`,
+    /// and `/assets/` with `public/index.html`. A route with a longer path, or an exact one, comes first.
+    ///
+    /// The media type is that of the file's extension. `ETag` and `If-None-Match` spare a client what it has, and a file
+    /// whose name ends with `.gz` more is sent in its place to clients that accept gzip. Symbolic links lead nowhere
+    /// outside of the folder, and nothing whose name begins with a dot is served. The threads of
+    /// [`Namespace::on_blocking`] read the files, long ones piece by piece (64 KiB) as the client takes them, each piece
+    /// within [`Limits::route_timeout`](crate::Limits::route_timeout). Parts of files (ranges) are not served.
+    ///
+    /// ```no_run
+    /// # let mut server = kinglet::Server::new(kinglet::Config::default())?;
+    /// server.files("/", "public");
+    /// # Ok::<(), kinglet::Error>(())
+    /// ```
+    ///
+    /// The server does not start if the folder cannot be read.
+    pub fn files(&mut self, path: &str, folder: impl AsRef<Path>) -> &mut Self {
+        self.handlers.routes_mut().add_files(path, folder.as_ref());
         self
     }
 

@@ -122,7 +122,11 @@ struct Stand {
 }
 
 impl Prepared {
-    pub(super) fn new(config: Config, handlers: Handlers, handle: Handle) -> Result<Self> {
+    pub(super) fn new(config: Config, mut handlers: Handlers, handle: Handle) -> Result<Self> {
+        handlers.routes_mut().check(&config.path)?;
+        if let Some(client) = &config.client {
+            handlers.routes_mut().add_client(&config.path, client)?;
+        }
         let budget = budget::budget(&config);
         let memory = budget.memory.as_ref().map(|memory| memory.limit);
         let (mut mailboxes, mut shards) = (Vec::new(), Vec::new());

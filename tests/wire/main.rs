@@ -15,6 +15,7 @@ mod limits;
 mod packets;
 mod protocol_3;
 mod proxies;
+mod routes;
 mod segments;
 mod settings;
 mod state;

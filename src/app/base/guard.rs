@@ -23,14 +23,26 @@ pub(in crate::app) type Caught = std::thread::Result<Failure>;
 
 /// Calls a handler; its failure or panic is counted and logged, and goes no further.
 pub(in crate::app) fn guard(shard: &Rc<Shard>, subject: Subject<'_>, what: &str, handler: impl FnOnce() -> Failure) {
+    let caught = caught(shard, subject, what, handler);
+    if !matches!(caught, Ok(None)) {
+        record(shard, subject, what, caught);
+    }
+}
+
+/// Calls a handler, and gives what it returned, or its panic. One that takes long is logged.
+#[inline]
+pub(in crate::app) fn caught<T>(
+    shard: &Rc<Shard>,
+    subject: Subject<'_>,
+    what: &str,
+    handler: impl FnOnce() -> T,
+) -> std::thread::Result<T> {
     let caught = catch_unwind(AssertUnwindSafe(handler));
     let took = shard.stopwatch.lap();
     if took >= LONG {
         tell_long(shard, subject, what, took);
     }
-    if !matches!(caught, Ok(None)) {
-        record(shard, subject, what, caught);
-    }
+    caught
 }
 
 /// Logs that a handler held its event loop up.
@@ -38,7 +50,7 @@ pub(in crate::app) fn guard(shard: &Rc<Shard>, subject: Subject<'_>, what: &str,
 fn tell_long(shard: &Rc<Shard>, subject: Subject<'_>, what: &str, took: Duration) {
     TOOK_LONG.write(|| {
         format!(
-            "the handler of {:?} took {} ms{}: nobody else was served meanwhile; what takes long belongs into on_blocking",
+            "the handler of {:?} took {} ms{}: nobody else was served meanwhile; what takes long belongs into on_blocking or route_blocking",
             Excerpt(what),
             took.as_millis(),
             subject.describe(shard),

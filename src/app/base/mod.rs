@@ -13,7 +13,7 @@ pub use self::answers::{Answers, MissingAnswers};
 #[cfg(feature = "testing")]
 pub(crate) use self::args::written;
 pub use self::args::{Args, Writer};
-pub(in crate::app) use self::guard::{Caught, guard, panicked, record};
+pub(in crate::app) use self::guard::{Caught, caught, guard, panicked, record};
 pub use self::missing::MissingServers;
 pub(in crate::app) use self::outcome::Failure;
 pub use self::outcome::Outcome;

@@ -1,5 +1,7 @@
 //! The socket or session that a handler was called for, as named in the log.
 
+use std::net::IpAddr;
+
 use crate::log_line::Excerpt;
 use crate::shard::{NamespaceRef, SessionRef, Shard, SocketRef};
 use crate::socketio::SocketId;
@@ -25,6 +27,8 @@ pub(in crate::app) enum Subject<'a> {
     },
     Session(SessionRef),
     Namespace(&'a NamespaceRef),
+    /// A client that sent a request, by its address.
+    Client(IpAddr),
     /// No socket or session that is still known.
     Nobody,
 }
@@ -42,6 +46,7 @@ impl Subject<'_> {
             Self::Room { room, namespace } => format!(" (room {:?} of {})", Excerpt(room), name(namespace)),
             Self::Session(session) => format!(" ({})", shard.with(|core| core.describe_session(session.key))),
             Self::Namespace(namespace) => format!(" (of {})", name(namespace)),
+            Self::Client(address) => format!(" (from {address})"),
             Self::Nobody => String::new(),
         }
     }

@@ -87,7 +87,7 @@ impl Pool {
     }
 
     /// A blocking handler was declared.
-    pub(super) fn want(&self) {
+    pub(in crate::app) fn want(&self) {
         self.wanted.store(true, Ordering::Relaxed);
     }
 
@@ -149,6 +149,13 @@ impl Pool {
         drop(queue);
         self.work.notify_one();
         Ok(())
+    }
+
+    /// Hands a job to a thread that goes on with an earlier one. It is never refused, since there is one at most for each
+    /// connection.
+    pub(in crate::app) fn go_on(&self, job: impl FnOnce() + Send + 'static) {
+        self.lock_queue().jobs.push_back((Box::new(job), 0));
+        self.work.notify_one();
     }
 
     /// Hands an event to a thread, or refuses it, so that its handler never hears it.

@@ -10,6 +10,7 @@ mod session;
 mod socket;
 
 pub(crate) use self::blocking::Pool;
+pub(in crate::app) use self::blocking::Refused;
 pub(in crate::app) use self::children::{Bounds, Change, Children};
 pub use self::namespace::Namespace;
 pub(in crate::app) use self::namespace::{ConnectHandler, Middleware};

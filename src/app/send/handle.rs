@@ -67,7 +67,7 @@ impl Handle {
     /// Shuts the server down gracefully, as SIGTERM does: disconnects the clients, spread over
     /// [`Config::drain`](crate::Config::drain), and then stops. From now on new sessions and `GET /` are answered `503`. Each
     /// client is served until it is disconnected, in a way that makes it connect elsewhere. The sockets' reason is `server
-    /// shutting down`. The server stops sooner if no client is left.
+    /// shutting down`. The server stops sooner if no client is left, and no request for a route is under way.
     pub fn drain(&self) {
         if let Some(shared) = self.shared() {
             shared.drain_all();

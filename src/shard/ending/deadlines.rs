@@ -4,7 +4,7 @@ use crate::engineio::Lost;
 use crate::http::{self, Delivery, HeaderLines, Status};
 use crate::metrics::Limit;
 use crate::shard::input::Intake;
-use crate::shard::net::connection::{CloseCause, HttpState, Stage, Then};
+use crate::shard::net::connection::{CloseCause, Connection, HttpState, Stage, Then};
 use crate::shard::store::keys::ConnectionKey;
 use crate::shard::store::timers::NEVER;
 
@@ -13,6 +13,7 @@ impl Intake {
     pub(in crate::shard) fn peer_closed(&mut self, key: ConnectionKey) {
         let Some(connection) = self.connection_mut(key) else { return };
         let role = match &connection.stage {
+            Stage::Http(_) if connection.awaits_answer() => return self.deliver_last(key),
             Stage::Http(http) if !matches!(http.state, HttpState::Head) => {
                 return self.mark_closed(key, CloseCause::Closed);
             }
@@ -43,7 +44,8 @@ impl Intake {
         if !self.is_writable(key) && (self.idle(key) || self.await_close(key)) {
             return;
         }
-        if self.is_unread(key) && self.posting(key).is_some() {
+        let is_read_for_route = self.connection(key).is_some_and(Connection::reads_for_route);
+        if self.is_unread(key) && (is_read_for_route || self.posting(key).is_some()) {
             // It was not read, so its time begins anew.
             let deadline = now + self.shared().config.limits.body_timeout;
             return self.set_deadline(key, deadline);
@@ -57,7 +59,8 @@ impl Intake {
                     return;
                 }
                 HttpState::Head => Limit::HeaderTimeout,
-                HttpState::Post(_) => Limit::BodyTimeout,
+                HttpState::Post(_) | HttpState::RouteBody(_) => Limit::BodyTimeout,
+                HttpState::Routed(_) | HttpState::Sending(_) => return self.route_due(key),
                 HttpState::Discard(_) => {
                     // The request that the body belongs to is answered already.
                     self.metrics().hit(Limit::BodyTimeout);

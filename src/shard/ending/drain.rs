@@ -111,9 +111,11 @@ impl Shard {
         true
     }
 
-    /// Stops all shards, if this one has drained its clients and is the last to do so.
+    /// Stops all shards, if this one has drained its clients, has answered the requests for routes, and is the last to do so.
     pub(in crate::shard) fn end_drain_if_alone(&self) {
-        if self.life.get() == Life::Draining && self.core.borrow().session_count() == 0 {
+        let core = self.core.borrow();
+        if self.life.get() == Life::Draining && core.session_count() == 0 && !core.has_routed() {
+            drop(core);
             self.life.set(Life::Drained);
             if self.shared.drained() {
                 self.shared.send_all(|| Letter::Stop);

@@ -55,8 +55,10 @@ impl Intake {
             .connections()
             .filter(|(_, connection)| match &connection.stage {
                 Stage::Http(http) => {
-                    matches!(http.state, HttpState::Head | HttpState::Post(_) | HttpState::Discard(_))
-                        && connection.batch.is_none()
+                    matches!(
+                        http.state,
+                        HttpState::Head | HttpState::Post(_) | HttpState::Discard(_) | HttpState::RouteBody(_)
+                    ) && connection.batch.is_none()
                         && connection.outbox.is_none()
                 }
                 Stage::WebSocket(_) => false,

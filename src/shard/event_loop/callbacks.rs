@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::cluster::message::Answer;
+use crate::http::{GiveResponse, LongResponse, Request, RouteKey};
 use crate::shard::Shard;
 use crate::shard::sessions::handshake::Handshake;
 use crate::shard::shared::admissions::{Asked, Verdict};
@@ -30,6 +31,10 @@ pub(crate) trait Callbacks: Send + Sync {
 
     /// Whether a handshake may go on, as the hooks from number `first` on say. A refusal without a message has the usual one.
     fn allow<'a>(&'a self, shard: &'a Rc<Shard>, handshake: &Arc<Handshake>, first: usize) -> Verdict<'a>;
+
+    /// A request came for a route. `None` if `give` answers it later.
+    fn request(&self, shard: &Rc<Shard>, route: RouteKey, request: Request, give: GiveResponse)
+    -> Option<LongResponse>;
 
     /// A message of a bare Engine.IO session.
     fn message(&self, shard: &Rc<Shard>, session: SessionRef, message: Message);

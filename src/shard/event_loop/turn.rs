@@ -243,12 +243,12 @@ impl Shard {
     }
 
     /// The time, if timings are measured.
-    pub(super) fn clock(&self) -> Option<Instant> {
+    pub(in crate::shard) fn clock(&self) -> Option<Instant> {
         self.shared.config.ops_port.map(|_| clock::now())
     }
 
     /// Notes how long something took since [`clock`](Self::clock).
-    pub(super) fn took(&self, since: Option<Instant>, of: impl FnOnce(&ShardMetrics) -> &Histogram) {
+    pub(in crate::shard) fn took(&self, since: Option<Instant>, of: impl FnOnce(&ShardMetrics) -> &Histogram) {
         if let Some(since) = since {
             of(self.core.borrow().metrics()).record(clock::now() - since);
         }
@@ -373,6 +373,7 @@ impl Shard {
             let mut core = self.core.borrow_mut();
             core.answer_polls();
             core.flush_turn();
+            core.read_pieces();
             core.forget_common();
             core.check_queued();
             core.check_unfinished();

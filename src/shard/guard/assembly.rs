@@ -155,6 +155,7 @@ impl Guard {
             Stage::WebSocket(websocket) => websocket.incoming.missing(),
             Stage::Http(http) => match &http.state {
                 HttpState::Post(post) => post.reader.missing(),
+                HttpState::RouteBody(route) => route.reader.missing(),
                 _ => None,
             },
             Stage::Lingering => None,
@@ -239,6 +240,7 @@ impl Guard {
             },
             Stage::Http(http) => match &http.state {
                 HttpState::Post(post) => (Some(post.session), post.body.capacity()),
+                HttpState::RouteBody(route) => (None, route.body.capacity()),
                 // A head is short, and may be a health check's.
                 _ => return 0,
             },

@@ -54,6 +54,7 @@ impl Guard {
         while let Some(key) = self.next_eased() {
             if self.is_writable(key) {
                 self.taken(key);
+                self.read_piece(key);
             }
             self.let_go_on(key);
         }

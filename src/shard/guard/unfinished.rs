@@ -97,7 +97,13 @@ impl Connection {
                     HttpState::Waiting(waiting) => waiting.rest.as_ref().map_or(0, |rest| rest.len()),
                     // The program has the same in another form.
                     HttpState::Asked(_) => http.unread.capacity(),
-                    HttpState::Head | HttpState::Deferred(_) | HttpState::Discard(_) | HttpState::Held(_) => 0,
+                    HttpState::RouteBody(route) => route.request.bytes() + route.body.capacity(),
+                    HttpState::Head
+                    | HttpState::Deferred(_)
+                    | HttpState::Discard(_)
+                    | HttpState::Held(_)
+                    | HttpState::Routed(_)
+                    | HttpState::Sending(_) => 0,
                 };
                 http.unread.capacity() + body
             }

@@ -261,7 +261,10 @@ impl Intake {
         let lined: std::collections::HashSet<_> = self.line().keys().collect();
         for (key, connection) in self.connections().filter(|(_, it)| it.close_cause.is_none()) {
             // An outbox checks this whenever a part of it is written. A timer may be a little late.
-            let waits = connection.outbox.is_some() || self.shared().rates.is_some() || self.waits_for_room(key);
+            let waits = connection.outbox.is_some()
+                || self.shared().rates.is_some()
+                || self.waits_for_room(key)
+                || connection.awaits_answer();
             match connection.input {
                 ReadState::Awaited => {}
                 ReadState::InLine => assert!(lined.contains(&key), "{key:?} is not in the line"),

@@ -41,6 +41,7 @@ impl Net {
         let answer = http::empty(status, http.answer.delivery, &http.answer.cors);
         http.state = match std::mem::replace(&mut http.state, HttpState::Head) {
             HttpState::Post(post) => HttpState::Discard(Box::new(post.reader)),
+            HttpState::RouteBody(body) => HttpState::Discard(Box::new(body.reader)),
             _ => HttpState::Head,
         };
         self.push(key, &answer);

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use crate::engineio::{Millis, PayloadKind};
-use crate::http::{BodyReader, Coding, Delivery, HeaderLines};
+use crate::http::{BodyReader, Coding, Delivery, HeaderLines, Request, Rest, RouteKey};
 use crate::shard::kernel::socket::Socket;
 use crate::shard::net::outbox::Outbox;
 use crate::shard::net::packets::Packets;
@@ -83,6 +83,30 @@ pub(in crate::shard) enum HttpState {
     Held(SessionKey),
     /// A POST is answered later.
     Waiting(Box<DelayedPost>),
+    /// The body of a request for a route is being read.
+    RouteBody(Box<RouteBody>),
+    /// A route's answer to the request with this number is awaited.
+    Routed(u64),
+    /// A route's answer is sent piece by piece.
+    Sending(Box<Sending>),
+}
+
+/// The body of a request for a route, which is being read.
+#[derive(Debug)]
+pub(in crate::shard) struct RouteBody {
+    pub(in crate::shard) route: RouteKey,
+    pub(in crate::shard) request: Request,
+    pub(in crate::shard) reader: BodyReader,
+    pub(in crate::shard) body: Vec<u8>,
+}
+
+/// An answer whose beginning was sent.
+#[derive(Debug)]
+pub(in crate::shard) struct Sending {
+    /// The number of the request.
+    pub(super) number: u64,
+    /// What follows. `None` while the next piece is being read.
+    pub(super) rest: Option<Rest>,
 }
 
 /// A POST that was read and is answered later.
@@ -187,6 +211,18 @@ impl Connection {
             Stage::Http(http) => Some(&http.answer),
             Stage::WebSocket(_) | Stage::Lingering => None,
         }
+    }
+
+    /// Whether a route's answer is awaited, or being sent.
+    pub(in crate::shard) const fn awaits_answer(&self) -> bool {
+        let Stage::Http(http) = &self.stage else { return false };
+        matches!(http.state, HttpState::Routed(_) | HttpState::Sending(_))
+    }
+
+    /// Whether the body of a request for a route is being read.
+    pub(in crate::shard) const fn reads_for_route(&self) -> bool {
+        let Stage::Http(http) = &self.stage else { return false };
+        matches!(http.state, HttpState::RouteBody(_))
     }
 
     /// When something must happen: the state must have ended, or the peer's progress is checked.

@@ -14,6 +14,7 @@ pub(in crate::shard) mod packets;
 pub(in crate::shard) mod progress;
 #[cfg(test)]
 mod recount;
+pub(in crate::shard) mod routed;
 pub(in crate::shard) mod shut;
 pub(in crate::shard) mod slow;
 pub(in crate::shard) mod spares;
@@ -44,6 +45,8 @@ use crate::shard::store::timers::Timers;
 /// The connections of a shard: when they are read, what waits for them, and what is written.
 pub(crate) struct Net {
     shared: Arc<Shared>,
+    /// The shard's number.
+    index: usize,
     metrics: Arc<ShardMetrics>,
     watch: Watch,
     /// The instant at which this turn began.
@@ -66,6 +69,10 @@ pub(crate) struct Net {
     fanout: VecDeque<ConnectionKey>,
     /// Whether a fan-out has fallen far behind. Until it is done, nothing is read that could start more.
     behind: bool,
+    /// The number of the last request that was handed to a route.
+    routed: u64,
+    /// Connections that were sent a piece of a route's answer.
+    sending: Vec<ConnectionKey>,
     /// Connections that have taken a part of their waiting output.
     eased: Vec<ConnectionKey>,
     /// Closed connections, which are removed at the end of the turn.
@@ -82,6 +89,7 @@ pub(crate) struct Net {
 impl Net {
     pub(in crate::shard) fn new(shared: Arc<Shared>, index: usize, watch: Watch) -> Self {
         Self {
+            index,
             metrics: Arc::clone(&shared.metrics[index]),
             watch,
             now: Millis(0),
@@ -95,6 +103,8 @@ impl Net {
             replies: Vec::new(),
             fanout: VecDeque::new(),
             behind: false,
+            routed: 0,
+            sending: Vec::new(),
             eased: Vec::new(),
             marked: Vec::new(),
             departed: 0,

@@ -108,7 +108,13 @@ impl Sessions {
                 HttpState::Waiting(waiting) => {
                     self.act(waiting.session.key, |session, _, _, effects| session.post_lost(key, effects));
                 }
-                HttpState::Head | HttpState::Deferred(_) | HttpState::Asked(_) | HttpState::Discard(_) => {}
+                HttpState::Head
+                | HttpState::Deferred(_)
+                | HttpState::Asked(_)
+                | HttpState::Discard(_)
+                | HttpState::RouteBody(_)
+                | HttpState::Routed(_)
+                | HttpState::Sending(_) => {}
             },
             Stage::WebSocket(websocket) => {
                 if let Role::Session(session) = websocket.role {

@@ -6,13 +6,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use crate::clock;
 use crate::cluster::message::DescribedHandshake;
 use crate::config::HandshakeHeaders;
-use crate::http::Head;
+use crate::http::{Head, HeadText};
 
 /// The request that opened a session (`socket.handshake` of the Node server, without what each namespace adds).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Handshake {
-    /// The request's target, then names and values of headers, each ended by a line feed, which none can contain.
-    text: Box<str>,
+    text: HeadText,
     address: SocketAddr,
     issued: Duration,
     cross_origin: bool,
@@ -21,36 +20,20 @@ pub struct Handshake {
 
 impl Handshake {
     pub(in crate::shard) fn new(head: &Head<'_>, address: SocketAddr, headers: HandshakeHeaders) -> Self {
-        let keeps = headers == HandshakeHeaders::Keep;
-        let kept = || head.headers().filter(|_| keeps);
-        let target = if keeps { head.target } else { "" };
-        let length: usize = kept().map(|(name, value)| name.len() + value.len() + 2).sum();
-        let mut text = String::with_capacity(target.len() + 1 + length);
-        text.push_str(target);
-        text.push('\n');
-        for (name, value) in kept() {
-            let start = text.len();
-            text.push_str(name);
-            if let Some(name) = text.get_mut(start..) {
-                name.make_ascii_lowercase();
-            }
-            text.push('\n');
-            text.push_str(&String::from_utf8_lossy(value));
-            text.push('\n');
-        }
+        let text = match headers {
+            HandshakeHeaders::Keep => HeadText::of(head),
+            HandshakeHeaders::Forget => HeadText::nothing(),
+        };
         let issued = clock::since_epoch();
         let cross_origin = head.header("origin").is_some();
-        Self { text: text.into_boxed_str(), address, issued, cross_origin, secure: false }
+        Self { text, address, issued, cross_origin, secure: false }
     }
 
     /// A handshake as another server describes it.
     pub(crate) fn elsewhere(told: &DescribedHandshake) -> Self {
-        // No line feed can stand in a request or a header.
-        let line = |text: &str| text.replace('\n', " ") + "\n";
-        let headers = told.headers.iter().map(|(name, value)| line(name) + &line(value));
-        let text: String = std::iter::once(line(&told.url)).chain(headers).collect();
+        let headers = told.headers.iter().map(|(name, value)| (&**name, &**value));
         Self {
-            text: text.into_boxed_str(),
+            text: HeadText::told(&told.url, headers),
             address: SocketAddr::new(told.address, 0),
             issued: told.issued,
             cross_origin: told.cross_origin,
@@ -66,20 +49,18 @@ impl Handshake {
     /// The request's target: path and query. Empty if the server forgets it
     /// ([`Config::handshake_headers`](crate::Config::handshake_headers)).
     pub fn url(&self) -> &str {
-        self.text.split('\n').next().unwrap_or_default()
+        self.text.target()
     }
 
     /// The parameters of the query, decoded, in order; `EIO` and `transport` are among them.
     pub fn query(&self) -> Vec<(String, String)> {
-        let query = self.url().split_once('?').map_or("", |(_, query)| query);
-        crate::engineio::query_pairs(query).map(|(name, value)| (name.into_owned(), value.into_owned())).collect()
+        self.text.query()
     }
 
     /// The headers, names in lower case, in order. Empty if the server forgets them
     /// ([`Config::handshake_headers`](crate::Config::handshake_headers)).
     pub fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
-        let mut lines = self.text.split_terminator('\n').skip(1);
-        std::iter::from_fn(move || Some((lines.next()?, lines.next()?)))
+        self.text.headers()
     }
 
     /// The first header of that name, which is written in lower case.

@@ -1,5 +1,6 @@
 //! The program's declarations for the shards: plain data, which any code may ask at any time.
 
+use crate::http::{Method, Served};
 use crate::shard::shared::Shared;
 use crate::shard::shared::namespaces::{Child, NamespaceRef};
 use crate::shard::store::keys::NamespaceKey;
@@ -29,6 +30,9 @@ pub(crate) trait Directory: Send + Sync {
 
     /// Whether the program decides about handshakes.
     fn asks_permission(&self) -> bool;
+
+    /// What serves requests with that method and path.
+    fn route(&self, method: Option<Method>, path: &str) -> Served;
 
     /// Whether messages go to the program as they are, rather than to Socket.IO.
     fn is_bare(&self) -> bool;

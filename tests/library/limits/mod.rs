@@ -8,6 +8,7 @@ mod operations;
 mod rates;
 mod recovery;
 mod requests;
+mod routes;
 mod sessions;
 mod slow;
 mod sockets;
@@ -63,6 +64,8 @@ limits! {
         unfinished::attachments_that_do_not_come_end_the_session;
     keep_alive: requests::an_idle_connection_is_closed, requests::a_connection_without_a_request_is_closed;
     max_http_buffer_size: requests::a_body_too_long_gets_413, sockets::a_message_too_long_closes_with_1009;
+    route_body: routes::a_body_beyond_the_limit_gets_413_and_the_connection_goes_on;
+    route_timeout: routes::a_route_that_takes_too_long_is_answered_for_and_its_answer_is_dropped;
     fragments: sockets::a_message_of_too_many_fragments_closes_with_1008;
     attachments: sockets::too_many_attachments_end_the_session;
     json_depth: sockets::json_too_deep_ends_the_session;
@@ -79,7 +82,8 @@ limits! {
     unanswered_acks: sockets::the_oldest_question_is_given_up;
     collected_answers: sockets::an_answer_too_many_to_a_broadcast_is_missing;
     collections: sockets::a_collection_beyond_the_limit_ends_the_one_with_the_most_time_left;
-    blocking_queue: names::an_event_beyond_the_queue_of_the_threads_is_refused;
+    blocking_queue: names::an_event_beyond_the_queue_of_the_threads_is_refused,
+        routes::beyond_the_queue_of_the_threads_requests_are_refused;
     blocking_queue_bytes: names::an_event_too_long_for_the_threads_is_refused;
     pending_admissions: names::a_client_that_waits_beyond_the_limit_is_closed;
     queued_per_client: slow::a_websocket_that_does_not_read_is_cut_off, slow::a_polling_client_that_does_not_fetch_is_cut_off;

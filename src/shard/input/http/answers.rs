@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use crate::engineio::Code;
-use crate::http::{self, BodyLength, BodyReader, Head, Status};
+use crate::http::{self, BodyLength, BodyReader, Expectation, Head, Status};
 use crate::log_line::Excerpt;
 use crate::shard::input::Intake;
 use crate::shard::input::http::Step;
@@ -48,6 +48,10 @@ impl Intake {
         if !matches!(head.body, BodyLength::None | BodyLength::Length(0)) {
             let reader = BodyReader::new(head.body, self.shared().config.max_http_buffer_size);
             self.set_state(key, HttpState::Discard(Box::new(reader)));
+            if head.expectation == Expectation::Continue {
+                // Otherwise the client might leave the body out, and its next request would be taken for it.
+                self.push(key, &Bytes::from_static(http::CONTINUE));
+            }
         }
         self.push(key, answer);
         self.answered(key);

@@ -23,8 +23,22 @@ const USUAL: [&str; 2] = ["/socket.io", "/websockets"];
 
 /// Whether the request is of a Socket.IO client, by its parameters or its path.
 pub(in crate::shard::input) fn is_socket_io(head: &Head<'_>) -> bool {
+    has_transport(head) || has_usual_path(head)
+}
+
+/// Whether the request is of a Socket.IO client by both.
+pub(in crate::shard::input) fn is_mistaken(head: &Head<'_>) -> bool {
+    has_usual_path(head) && has_transport(head)
+}
+
+fn has_transport(head: &Head<'_>) -> bool {
+    Query::parse(head.query).transport.is_some()
+}
+
+/// Whether the request's path is one that Socket.IO servers usually have.
+fn has_usual_path(head: &Head<'_>) -> bool {
     let usual = |usual| head.path.strip_prefix(usual).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-    Query::parse(head.query).transport.is_some() || USUAL.into_iter().any(usual)
+    USUAL.into_iter().any(usual)
 }
 
 impl Intake {

@@ -11,6 +11,7 @@ pub(in crate::shard) mod mistaken;
 pub(in crate::shard) mod permission;
 pub(in crate::shard) mod posts;
 pub(in crate::shard) mod requests;
+pub(in crate::shard) mod routes;
 
 /// The result of handling a part of a connection's bytes.
 pub(in crate::shard::input) enum Step {

@@ -67,7 +67,12 @@ impl Shard {
         let Some(http) = connection.http() else { return Step::Over };
         match &mut http.state {
             HttpState::Head if bytes.is_empty() => Step::Wait,
-            HttpState::Deferred(_) | HttpState::Asked(_) | HttpState::Held(_) | HttpState::Waiting(_) => Step::Wait,
+            HttpState::Deferred(_)
+            | HttpState::Asked(_)
+            | HttpState::Held(_)
+            | HttpState::Waiting(_)
+            | HttpState::Routed(_)
+            | HttpState::Sending(_) => Step::Wait,
             HttpState::Discard(reader) => {
                 let result = reader.read(bytes, &mut Vec::new());
                 core.discarded(key, result)
@@ -86,6 +91,16 @@ impl Shard {
                         core.post_went_on(key, result)
                     }
                 }
+            }
+            HttpState::RouteBody(route) => {
+                let result = route.reader.read(bytes, &mut route.body);
+                if let Ok((used, BodyStep::Done)) = result {
+                    drop(core);
+                    self.route_body(key);
+                    return Step::Used(used);
+                }
+                core.note_unfinished(bytes.len());
+                core.route_body_went_on(key, result)
             }
             HttpState::Head => {
                 drop(core);
@@ -122,7 +137,21 @@ impl Shard {
     fn request(self: &Rc<Self>, key: ConnectionKey, head: &Head<'_>, bytes: &[u8]) -> Step {
         let mut core = self.core.borrow_mut();
         let asked = core.begin_answer(key, head);
-        if let Some(step) = core.answer_without_session(key, head) {
+        if let Some(step) = core.answer_expectation(key, head) {
+            return step;
+        }
+        let is_at_endpoint = head.path.starts_with(&self.shared.config.path);
+        if !is_at_endpoint || self.shared.config.client.is_some() {
+            drop(core);
+            if let Some(step) = self.serve_route(key, head, bytes) {
+                return step;
+            }
+            core = self.core.borrow_mut();
+        }
+        if !is_at_endpoint {
+            return core.answer_elsewhere(key, head);
+        }
+        if let Some(step) = core.answer_preflight(key, head) {
             return step;
         }
         let query = Query::parse(head.query);
@@ -245,18 +274,25 @@ impl Intake {
         asked
     }
 
-    /// Answers a request that is not for a session.
-    fn answer_without_session(&mut self, key: ConnectionKey, head: &Head<'_>) -> Option<Step> {
+    /// Answers a request that expects what nobody can fulfil.
+    fn answer_expectation(&mut self, key: ConnectionKey, head: &Head<'_>) -> Option<Step> {
+        if head.expectation != Expectation::Unknown || head.upgrade {
+            return None;
+        }
         let delivery = self.connection(key).and_then(Connection::wanted)?.delivery;
-        if head.expectation == Expectation::Unknown && !head.upgrade {
-            let answer = http::empty(Status::ExpectationFailed, delivery, &HeaderLines::EMPTY);
-            return Some(self.answer(key, head, &answer));
-        }
-        if !head.path.starts_with(&self.shared().config.path) {
-            let is_misdirected = is_socket_io(head);
-            return Some(if is_misdirected { self.misdirected(key, head) } else { self.foreign_request(key, head) });
-        }
-        let cors = self.shared().config.cors.as_ref().filter(|_| head.method == Method::Options)?;
+        let answer = http::empty(Status::ExpectationFailed, delivery, &HeaderLines::EMPTY);
+        Some(self.answer(key, head, &answer))
+    }
+
+    /// Answers a request for a path that nobody serves but the server itself.
+    fn answer_elsewhere(&mut self, key: ConnectionKey, head: &Head<'_>) -> Step {
+        if is_socket_io(head) { self.misdirected(key, head) } else { self.foreign_request(key, head) }
+    }
+
+    /// Answers a browser that asks whether its page may send a request to the endpoint.
+    fn answer_preflight(&mut self, key: ConnectionKey, head: &Head<'_>) -> Option<Step> {
+        let cors = self.shared().config.cors.as_ref().filter(|_| head.method == Some(Method::Options))?;
+        let delivery = self.connection(key).and_then(Connection::wanted)?.delivery;
         let preflight = cors.preflight(delivery, head);
         Some(self.answer(key, head, &preflight))
     }
@@ -266,9 +302,9 @@ impl Intake {
         let found = session.and_then(|session| self.client(session)?.session.found());
         let request = Request {
             method: match head.method {
-                Method::Get => engineio::Method::Get,
-                Method::Post => engineio::Method::Post,
-                Method::Head | Method::Options | Method::Other => engineio::Method::Other,
+                Some(Method::Get) => engineio::Method::Get,
+                Some(Method::Post) => engineio::Method::Post,
+                _ => engineio::Method::Other,
             },
             kind: if head.upgrade { Kind::Upgrade } else { Kind::Plain },
             query,
@@ -302,10 +338,10 @@ impl Intake {
         let Some(http) = self.connection_mut(key).and_then(Connection::http) else { return Step::Over };
         let delivery = http.answer.delivery;
         match (head.path, head.method) {
-            ("/", Method::Get | Method::Head) if self.shared().is_leaving() => {
+            ("/", Some(Method::Get | Method::Head)) if self.shared().is_leaving() => {
                 self.answer(key, head, &http::leaving(delivery))
             }
-            ("/", Method::Get | Method::Head) => self.answer(key, head, &http::all_good(delivery)),
+            ("/", Some(Method::Get | Method::Head)) => self.answer(key, head, &http::all_good(delivery)),
             _ => self.answer(key, head, &http::not_found(delivery)),
         }
     }
@@ -355,6 +391,7 @@ impl Intake {
             HttpState::Deferred(_) | HttpState::Asked(_) if rest.len() > 2 * most => {
                 self.mark_closed(key, CloseCause::Error);
             }
+            HttpState::Routed(_) | HttpState::Sending(_) if rest.len() > most => self.hold_up_behind_route(key),
             HttpState::Head if begins && !rest.is_empty() => self.set_deadline(key, now + timeout),
             _ => {}
         }

@@ -74,7 +74,10 @@ fn check_connection(core: &Core, timers: &Timers, key: ConnectionKey, connection
             HttpState::Head | HttpState::Discard(_) => {
                 assert!(is_timed || !is_written, "{key:?} awaits a request, and has no deadline");
             }
-            HttpState::Post(_) => assert!(is_timed, "{key:?} is read, and has no deadline"),
+            HttpState::Post(_) | HttpState::RouteBody(_) => assert!(is_timed, "{key:?} is read, and has no deadline"),
+            HttpState::Routed(_) | HttpState::Sending(_) => {
+                assert!(is_timed || !is_written, "{key:?} awaits an answer, and has no deadline");
+            }
             HttpState::Deferred(_) => assert!(core.handshakes_waiting() > 0, "{key:?} is deferred, and in no line"),
             HttpState::Asked(_) => assert!(is_timed, "{key:?} is asked about, and has no deadline"),
             HttpState::Held(session) => assert!(core.client(*session).is_some(), "{key:?} is held for nobody"),
@@ -91,6 +94,9 @@ fn check_connection(core: &Core, timers: &Timers, key: ConnectionKey, connection
     }
     if connection.input == ReadState::HeldUp {
         let waits = connection.outbox.is_some() || timers.0.contains_key(&TimerKey::GoOn(key));
-        assert!(waits || core.waits_for_room(key), "{key:?} is held up, and nothing lets it go on");
+        assert!(
+            waits || core.waits_for_room(key) || connection.awaits_answer(),
+            "{key:?} is held up, and nothing lets it go on"
+        );
     }
 }
