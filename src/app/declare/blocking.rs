@@ -27,6 +27,15 @@ pub(super) type BlockingHandler = dyn Fn(&SocketHandle, &Event) -> Failure + Sen
 
 type Job = Box<dyn FnOnce() + Send>;
 
+/// Why the pool does not take a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::app) enum Refused {
+    /// The server stops.
+    Closed,
+    /// Too many jobs wait. The `first` of a burst is worth a line in the log.
+    Full { limit: Limit, first: bool },
+}
+
 /// The threads that run blocking handlers, and the events that wait for one.
 #[derive(Default)]
 pub(crate) struct Pool {
@@ -121,6 +130,27 @@ impl Pool {
         self.ended.notify_all();
     }
 
+    /// Hands a job that holds so many bytes to a thread.
+    ///
+    /// # Errors
+    /// If the pool takes no more jobs. The job is dropped.
+    pub(in crate::app) fn submit(&self, size: usize, job: impl FnOnce() + Send + 'static) -> Result<(), Refused> {
+        let mut queue = self.lock_queue();
+        if queue.until.is_some() {
+            return Err(Refused::Closed);
+        }
+        if let Some(limit) = queue.exceeded(size) {
+            let first = !std::mem::replace(&mut queue.refusing, true);
+            return Err(Refused::Full { limit, first });
+        }
+        queue.bytes += size;
+        queue.jobs.push_back((Box::new(job), size));
+        queue.refusing = false;
+        drop(queue);
+        self.work.notify_one();
+        Ok(())
+    }
+
     /// Hands an event to a thread, or refuses it, so that its handler never hears it.
     pub(super) fn dispatch(&self, socket: &Socket, event: &Event, handler: &Arc<BlockingHandler>) {
         let (handle, event, handler) = (socket.handle_with_data(), event.to_owned(), Arc::clone(handler));
@@ -128,26 +158,13 @@ impl Pool {
             + event.raw().len()
             + event.attachments().iter().map(bytes::Bytes::len).sum::<usize>()
             + handle.bytes();
-        let job = move || {
+        let result = self.submit(size, move || {
             let caught: Caught = catch_unwind(AssertUnwindSafe(|| handler(&handle, &event)));
             if !matches!(caught, Ok(None)) {
                 handle.record(event.name().to_owned(), caught);
             }
-        };
-        let mut queue = self.lock_queue();
-        if queue.until.is_some() {
-            return;
-        }
-        let Some(limit) = queue.exceeded(size) else {
-            queue.bytes += size;
-            queue.jobs.push_back((Box::new(job), size));
-            queue.refusing = false;
-            drop(queue);
-            self.work.notify_one();
-            return;
-        };
-        let first = !std::mem::replace(&mut queue.refusing, true);
-        drop(queue);
+        });
+        let Err(Refused::Full { limit, first }) = result else { return };
         socket.count_refused(limit);
         if first {
             REFUSED.write(|| {
