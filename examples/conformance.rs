@@ -145,6 +145,8 @@ impl App {
         namespace.on_connect(|socket| socket.emit("auth", auth(socket)));
         namespace.on("message", |socket, event| socket.emit("message-back", event.arguments().clone()));
         namespace.on("message-with-ack", |_, event| event.ack(event.arguments().clone()));
+        namespace.on("give", |_, event| event.arguments().clone());
+        namespace.handle("fail", |_, message: String| Err::<(), _>(message));
         on(namespace, "whoami", move |socket, event| {
             let who = json!({"id": &*socket.id(), "nsp": socket.namespace(), "server": &*name});
             Ok(event.ack(who)?)
@@ -375,17 +377,9 @@ fn payloads(namespace: &mut Namespace) {
     });
 }
 
-/// Registers a handler whose failure the client gets in the acknowledgement, if it asked for one, and else the log.
+/// Registers a handler whose failures are of any type.
 fn on(namespace: &mut Namespace, event: &str, handler: impl Fn(&Socket, &Event) -> Outcome + Send + Sync + 'static) {
-    namespace.on(event, move |socket, event| match handler(socket, event) {
-        Err(error) if event.wants_ack() => Ok(event.ack(failure(&*error))?),
-        outcome => outcome,
-    });
-}
-
-/// What a client gets in place of an answer.
-fn failure(error: &dyn Error) -> Value {
-    json!({"error": error.to_string()})
+    namespace.on(event, handler);
 }
 
 /// An acknowledgement for later that two hold, of whom one gives it: the callback of a question, or who could not ask it and
@@ -406,7 +400,7 @@ impl Later {
     fn unless(self, asked: Result<(), impl Error + 'static>) -> Outcome {
         let Err(error) = asked else { return Ok(()) };
         match lock(&self.0).take() {
-            Some(ack) => Ok(ack.send(failure(&error))?),
+            Some(ack) => Ok(ack.send(json!({"error": error.to_string()}))?),
             None => Err(error.into()),
         }
     }

@@ -92,6 +92,16 @@ pub struct TooLarge {
     pub most: usize,
 }
 
+/// Why the arguments of an event do not fit its handler's parameter ([`Namespace::handle`](crate::Namespace::handle)).
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("argument {argument}: {reason}")]
+pub struct ArgsError {
+    /// The argument's number; the first is 1.
+    pub argument: usize,
+    /// What it is, and what was expected: one line, cut after 200 characters.
+    pub reason: String,
+}
+
 /// Why a socket could not join a room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum JoinError {

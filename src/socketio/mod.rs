@@ -14,6 +14,7 @@ pub(crate) mod json;
 mod message_pack;
 mod offset;
 mod packet;
+mod parameter;
 mod placeholders;
 mod reason;
 mod rooms;

@@ -10,6 +10,7 @@ mod events;
 mod handles;
 mod handshakes;
 mod many_sockets;
+mod results;
 mod room_events;
 mod values;
 

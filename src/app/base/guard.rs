@@ -1,12 +1,11 @@
 //! Calls the program's handlers. Failures and panics are counted and logged, and go no further.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::time::Duration;
 
 use log::Level;
 
-use super::outcome::Failure;
+use super::failure::{Failure, Fault, HandlerError, catch};
 use super::subject::Subject;
 use crate::log_line::{Excerpt, LineKind};
 use crate::shard::Shard;
@@ -18,19 +17,32 @@ static PANICKED: LineKind = LineKind::new(Level::Error, module_path!(), "handler
 /// A handler that takes this long holds its event loop up for too long.
 const LONG: Duration = Duration::from_millis(100);
 
-/// How a handler ended.
-pub(in crate::app) type Caught = std::thread::Result<Failure>;
-
 /// Calls a handler; its failure or panic is counted and logged, and goes no further.
 pub(in crate::app) fn guard(shard: &Rc<Shard>, subject: Subject<'_>, what: &str, handler: impl FnOnce() -> Failure) {
-    let caught = catch_unwind(AssertUnwindSafe(handler));
+    attempt(shard, subject, what, handler);
+}
+
+/// The same; returns the failure.
+pub(in crate::app) fn attempt(
+    shard: &Rc<Shard>,
+    subject: Subject<'_>,
+    what: &str,
+    handler: impl FnOnce() -> Failure,
+) -> Failure {
+    let failure = catch(handler);
     let took = shard.stopwatch.lap();
     if took >= LONG {
         tell_long(shard, subject, what, took);
     }
-    if !matches!(caught, Ok(None)) {
-        record(shard, subject, what, caught);
+    if let Some(error) = &failure {
+        failed(shard, subject, what, error);
     }
+    failure
+}
+
+#[cold]
+fn failed(shard: &Rc<Shard>, subject: Subject<'_>, what: &str, error: &HandlerError) {
+    record(shard, subject, what, error.into());
 }
 
 /// Logs that a handler held its event loop up.
@@ -48,15 +60,14 @@ fn tell_long(shard: &Rc<Shard>, subject: Subject<'_>, what: &str, took: Duration
 
 /// Counts and logs a handler's failure or panic.
 #[cold]
-pub(in crate::app) fn record(shard: &Rc<Shard>, subject: Subject<'_>, what: &str, caught: Caught) {
+pub(in crate::app) fn record(shard: &Rc<Shard>, subject: Subject<'_>, what: &str, fault: Fault) {
     let handler = || format!("the handler of {:?}", Excerpt(what));
-    match caught {
-        Ok(None) => {}
-        Ok(Some(error)) => {
+    match fault {
+        Fault::Error(error) => {
             shard.with(|core| core.metrics().handler_errors.one());
             FAILED.write(|| format!("{} failed: {}{}", handler(), Excerpt(error), subject.describe(shard)));
         }
-        Err(_) => panicked(shard, || format!("{} panicked{}", handler(), subject.describe(shard))),
+        Fault::Panic => panicked(shard, || format!("{} panicked{}", handler(), subject.describe(shard))),
     }
 }
 

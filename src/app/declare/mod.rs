@@ -2,6 +2,7 @@
 
 mod blocking;
 mod children;
+mod failures;
 mod namespace;
 mod refusal;
 mod rooms;

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 
 use crate::app::base::args::{self, Args, Written};
 use crate::app::base::{Subject, guard};
-use crate::app::send::{Broadcast, Flags, Handle, Known, Snapshot, SocketHandle};
+use crate::app::send::{Ack, Broadcast, Flags, Handle, Known, Snapshot, SocketHandle};
 use crate::engineio::{Sid, Transport};
 use crate::error::{AckError, DataError, EmitError, JoinError};
 use crate::metrics::Limit;
@@ -76,6 +76,11 @@ impl Socket {
     /// ([`Config::recovery`](crate::Config::recovery)).
     pub fn recovered(&self) -> bool {
         self.sid() != self.location()
+    }
+
+    /// An acknowledgement that nobody asked for.
+    pub(super) fn ack_to_nobody(&self) -> Ack {
+        Ack::to_nobody(&self.shard.shared, self.namespace.clone())
     }
 
     /// The socket, as the log names it.
