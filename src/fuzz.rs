@@ -2,11 +2,12 @@
 //! modules say it. `fuzz/` runs these functions with the inputs that libFuzzer invents, and `cargo test` with those in
 //! `tests/corpus` and with mutations of them. Other builds contain none of it.
 
-pub use crate::cluster::fuzz::{broadcast, json_to_msgpack, msgpack_to_json, request, response};
+pub use crate::cluster::fuzz::{broadcast, request, response};
 pub use crate::cluster::redis::fuzz::replies;
 pub use crate::config::fuzz::{redis_address, setting};
 pub use crate::engineio::fuzz::{payload_v3_binary, payload_v3_text, payload_v4, query};
 pub use crate::http::fuzz::{body, head};
+pub use crate::msgpack::fuzz::{json_to_msgpack, msgpack_to_json};
 pub use crate::shard::forwarded_for;
 pub use crate::socketio::fuzz::{json_text, packets};
 pub use crate::websocket::fuzz::frames;

@@ -401,6 +401,7 @@ mod http;
 mod log_line;
 mod memory;
 mod metrics;
+pub mod msgpack;
 mod ops;
 #[cfg(any(test, fuzzing))]
 mod pieces;

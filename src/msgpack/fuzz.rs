@@ -6,9 +6,7 @@ use super::error::{MsgpackError, PackError};
 use super::from_json::Packed;
 use super::reader::Reader;
 use super::to_json::Transcoder;
-use super::{Head, MAX_DEPTH};
-use crate::cluster::classic::cost::{MAX_COST, PIECE};
-use crate::cluster::data::Data;
+use super::{Head, MAX_COST, MAX_DEPTH, PIECE};
 use crate::socketio::{is_within_depth, json};
 
 /// Most bytes of JSON for each byte of a message: an empty map as a name is `[object Object],`.
@@ -82,7 +80,7 @@ fn to_json(message: &Bytes) -> Result<(String, Vec<Bytes>), MsgpackError> {
 }
 
 fn from_json(json: &str, attachments: &[Bytes]) -> Result<Vec<u8>, PackError> {
-    let packed = Packed::pack(Data { json, attachments })?;
+    let packed = Packed::pack(json, attachments)?;
     let mut out = Vec::new();
     packed.write(&mut out);
     assert!(out.len() <= packed.capacity());

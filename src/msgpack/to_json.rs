@@ -4,11 +4,9 @@ use std::fmt::Write;
 
 use bytes::Bytes;
 
-use super::MAX_DEPTH;
 use super::error::MsgpackError;
 use super::reader::{Head, Reader, unexpected};
-use crate::cluster::classic::cost::{MAX_COST, PIECE};
-use crate::cluster::classic::{date, number};
+use super::{MAX_COST, MAX_DEPTH, PIECE, date, number};
 
 /// Writes values of a message as JSON, and collects binary data.
 #[derive(Debug)]

@@ -9,7 +9,6 @@ use bytes::Bytes;
 use super::error::PackError;
 use super::scanner::{Form, Scanner};
 use super::{MAX_DEPTH, writer};
-use crate::cluster::data::Data;
 
 /// A packed JSON value without the heads that have lengths.
 #[derive(Debug)]
@@ -32,9 +31,8 @@ enum Lengthy {
 }
 
 impl<'a> Packed<'a> {
-    /// Packs the value of a whole JSON text.
-    pub fn pack(data: Data<'a>) -> Result<Self, PackError> {
-        let Data { json, attachments } = data;
+    /// Packs the value of a whole JSON text, whose placeholders stand for the attachments. Not every attachment need be used.
+    pub fn pack(json: &'a str, attachments: &'a [Bytes]) -> Result<Self, PackError> {
         let packed = Self { body: Vec::with_capacity(json.len()), heads: Vec::new(), attachments };
         let budget = attachments.iter().map(Bytes::len).sum();
         let mut packer = Packer { scanner: Scanner::new(json), budget, packed };
@@ -237,7 +235,7 @@ mod tests {
     use super::*;
 
     fn packed(json: &str, attachments: &[Bytes]) -> Result<Vec<u8>, PackError> {
-        let packed = Packed::pack(Data { json, attachments })?;
+        let packed = Packed::pack(json, attachments)?;
         let mut out = Vec::new();
         packed.write(&mut out);
         assert!(out.len() <= packed.capacity());
