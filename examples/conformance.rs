@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use kinglet::{
     Ack, AckError, Answers, Arguments, Binary, Broadcast, Config, Cors, Emitter, Event, Limits, MissingAnswers,
-    MissingServers, Namespace, Origin, Recovery, Refusal, RemoteSocket, ResponseChannel, Server, Socket, SocketHandle,
-    StateError,
+    MissingServers, Namespace, Origin, Parser, Recovery, Refusal, RemoteSocket, ResponseChannel, Server, Socket,
+    SocketHandle, StateError,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -78,6 +78,11 @@ fn config() -> kinglet::Result<Config> {
     set(&mut config.max_http_buffer_size, "CONFORMANCE_MAX_PAYLOAD", "a whole number", |text| text.parse().ok())?;
     set(&mut config.cors, "CONFORMANCE_CORS", "* or origins separated by commas", |text| cors(text).map(Some))?;
     set(&mut config.allow_eio3, "CONFORMANCE_EIO3", SWITCH, switch)?;
+    set(&mut config.parser, "CONFORMANCE_PARSER", "json or msgpack", |text| match text {
+        "json" => Some(Parser::Json),
+        "msgpack" => Some(Parser::MessagePack),
+        _ => None,
+    })?;
     set(&mut config.drain, "CONFORMANCE_DRAIN_MS", MILLIS, millis)?;
     set(&mut config.redis_key, "CONFORMANCE_REDIS_KEY", "text", |text| Some(text.to_owned()))?;
     set(&mut config.limits.requests_timeout, "CONFORMANCE_REQUESTS_TIMEOUT", MILLIS, millis)?;

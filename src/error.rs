@@ -64,6 +64,10 @@ pub enum EmitError {
     /// The arguments cannot be written as JSON.
     #[error("the arguments cannot be written as JSON: {0}")]
     Json(#[from] serde_json::Error),
+    /// The server's parser is MessagePack, which cannot hold the arguments ([`Config::parser`](crate::Config::parser)): they
+    /// nest deeper than 128 levels, or hold an object that looks like the placeholder of an attachment beside binary data.
+    #[error("the arguments cannot be written as MessagePack: {0}")]
+    MessagePack(String),
     /// The event is for other servers and contains binary data.
     #[error("binary data cannot travel in an event for servers: send it to sockets, or as text")]
     Binary,

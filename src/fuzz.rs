@@ -9,7 +9,7 @@ pub use crate::engineio::fuzz::{payload_v3_binary, payload_v3_text, payload_v4, 
 pub use crate::http::fuzz::{body, head};
 pub use crate::msgpack::fuzz::{json_to_msgpack, msgpack_to_json};
 pub use crate::shard::forwarded_for;
-pub use crate::socketio::fuzz::{json_text, packets};
+pub use crate::socketio::fuzz::{json_text, message_pack, packets};
 pub use crate::websocket::fuzz::frames;
 
 #[cfg(test)]

@@ -324,6 +324,19 @@
 //! # Ok::<(), kinglet::Error>(())
 //! ```
 //!
+//! # Clients with the MessagePack parser
+//!
+//! If the clients' option `parser` is `socket.io-msgpack-parser`, the server needs [`Config::parser`]. It holds for a server
+//! and all of its clients, and changes nothing for handlers.
+//!
+//! ```no_run
+//! use kinglet::{Config, Parser, Server};
+//!
+//! let server = Server::new(Config { parser: Parser::MessagePack, ..Config::default() })?;
+//! # server.run()?;
+//! # Ok::<(), kinglet::Error>(())
+//! ```
+//!
 //! # Testing
 //!
 //! With the feature `testing` there is a client, `kinglet::testing::Client`, to test an application by what its users see.
@@ -428,7 +441,7 @@ pub use metrics::Metrics;
 pub use server::{Running, Server};
 pub use shard::{Handshake, Message, Refusal};
 pub use socketio::binary::Binary;
-pub use socketio::{Arguments, DisconnectReason, SocketId};
+pub use socketio::{Arguments, DisconnectReason, Parser, SocketId};
 
 /// The snippets of the page for those who come from Node.
 #[cfg(doctest)]

@@ -4,6 +4,8 @@
 //! once, in order, without those heads, and the heads are noted. Writing the whole puts each head in its place. Binary
 //! data is also a head, so it is copied only once.
 
+use std::mem;
+
 use bytes::Bytes;
 
 use super::error::PackError;
@@ -62,6 +64,11 @@ impl<'a> Packed<'a> {
 
     /// Writes the value.
     pub fn write(&self, out: &mut Vec<u8>) {
+        self.write_longer(0, out);
+    }
+
+    /// Writes the value, an array, as one that has so many elements more. They must follow.
+    pub fn write_longer(&self, mut more: u32, out: &mut Vec<u8>) {
         let mut rest = self.body.as_slice();
         let mut written = 0;
         for &(place, head) in &self.heads {
@@ -69,7 +76,7 @@ impl<'a> Packed<'a> {
             out.extend_from_slice(before);
             (rest, written) = (behind, place);
             match head {
-                Lengthy::Array(length) => writer::array(out, length),
+                Lengthy::Array(length) => writer::array(out, length.saturating_add(mem::take(&mut more))),
                 Lengthy::Map(length) => writer::map(out, length),
                 Lengthy::Bin(_) => {
                     let data = self.data(head);

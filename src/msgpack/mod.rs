@@ -54,7 +54,7 @@ pub(crate) use writer::{array, boolean, map, text, uint};
 pub use error::{MsgpackError, PackError};
 
 /// Most levels of arrays and objects in the arguments of a message, both ways: the default of
-/// [`DecodeLimits::max_depth`](crate::socketio::DecodeLimits::max_depth).
+/// `DecodeLimits::max_depth`.
 pub const MAX_DEPTH: usize = 128;
 
 /// Bytes that the pieces of a message may take beside those of the message.

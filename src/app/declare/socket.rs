@@ -16,7 +16,7 @@ use crate::engineio::{Sid, Transport};
 use crate::error::{AckError, DataError, EmitError, JoinError};
 use crate::metrics::Limit;
 use crate::shard::{Core, Handshake, NamespaceRef, Shard, SocketRef, Urgency};
-use crate::socketio::{self, Arguments, SocketId};
+use crate::socketio::{Arguments, Payload, SocketId};
 
 /// A client's place in a namespace.
 ///
@@ -334,11 +334,12 @@ impl Socket {
 
     fn emit_frames(&self, event: &str, ack: Option<u64>, args: &impl Args) -> Result<(), EmitError> {
         let written = args::write(Some(event), args)?;
-        self.shard.with(|core| self.send_written(core, event, ack, &written));
+        let payload = self.shard.shared.config.parser.arguments(&written.json, &written.attachments)?;
+        self.shard.with(|core| self.send_written(core, event, ack, &written, &payload));
         Ok(())
     }
 
-    fn send_written(&self, core: &mut Core, event: &str, ack: Option<u64>, written: &Written) {
+    fn send_written(&self, core: &mut Core, event: &str, ack: Option<u64>, written: &Written, payload: &Payload<'_>) {
         let (shared, Flags { urgency, compress }) = (&self.shard.shared, self.flags);
         if !core.is_there(self.socket) {
             return;
@@ -347,10 +348,10 @@ impl Socket {
         let is_kept = ack.is_none() && urgency == Urgency::Reliable;
         if let Some(recovery) = shared.recovery.as_ref().filter(|_| is_kept && core.pid(self.socket).is_some()) {
             let offset = recovery.next_offset();
-            let frames = socketio::event_at(self.namespace(), &offset.to_text(), &written.json, &written.attachments);
+            let frames = payload.event_at(self.namespace(), &offset.to_text());
             core.emit_logged(self.socket, offset, &frames.compress(compress), heard.as_ref());
         } else {
-            let frames = socketio::event(self.namespace(), ack, &written.json, &written.attachments);
+            let frames = payload.event(self.namespace(), ack);
             core.send_event(self.socket.key, &frames.compress(compress), urgency, heard.as_ref());
         }
     }

@@ -11,7 +11,7 @@ use bytestring::ByteString;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::app::base::args::{self, Args, Written};
+use crate::app::base::args::{self, Args};
 use crate::app::base::on_shard;
 use crate::cluster::message::Answer;
 use crate::engineio::{Frames, Sid};
@@ -95,9 +95,9 @@ impl Event {
     /// If the arguments cannot be written as JSON. Then the event is still to be acknowledged.
     pub fn ack(&self, args: impl Args) -> Result<(), EmitError> {
         let Some(ack) = self.ack.take() else { return Ok(()) };
-        match ack.write(&args) {
-            Ok(written) => {
-                ack.give(written);
+        match ack.encode(&args) {
+            Ok(answer) => {
+                ack.give(answer);
                 Ok(())
             }
             Err(error) => {
@@ -203,39 +203,47 @@ impl Ack {
     /// # Errors
     /// If the arguments cannot be written as JSON, or hold binary data for another server.
     pub fn send(self, args: impl Args) -> Result<(), EmitError> {
-        let written = self.write(&args)?;
-        self.give(written);
+        let answer = self.encode(&args)?;
+        self.give(answer);
         Ok(())
     }
 
-    fn write(&self, args: &impl Args) -> Result<Written, EmitError> {
+    fn encode(&self, args: &impl Args) -> Result<Encoded, EmitError> {
         let written = args::write(None, args)?;
         match self.to {
-            AckTo::Server(_) if !written.attachments.is_empty() => Err(EmitError::Binary),
-            _ => Ok(written),
+            AckTo::Client { id, .. } => {
+                let payload = self.shared.config.parser.arguments(&written.json, &written.attachments)?;
+                Ok(Encoded::Frames(payload.ack(self.namespace.name(&self.shared), id)))
+            }
+            AckTo::Server(_) => Ok(Encoded::Json(written.without_binary()?)),
+            AckTo::Nobody => Ok(Encoded::Json(written.json)),
         }
     }
 
-    fn give(self, written: Written) {
+    fn give(self, answer: Encoded) {
         if self.given.is_some_and(|given| given.swap(true, Ordering::Relaxed)) {
             return;
         }
-        let namespace = self.namespace.name(&self.shared);
-        match self.to {
-            AckTo::Client { socket, id, owed } => {
-                let frames = socketio::ack(namespace, id, &written.json, &written.attachments);
+        match (self.to, answer) {
+            (AckTo::Client { socket, owed, .. }, Encoded::Frames(frames)) => {
                 on_shard(&self.shared, socket.shard, frames.len(), move |shard| {
                     send_to(shard, socket, frames);
                     drop(owed);
                 });
             }
-            AckTo::Server(reply) => {
-                let arguments = Arguments::unnamed(written.json.into(), Box::default());
+            (AckTo::Server(reply), Encoded::Json(json)) => {
+                let arguments = Arguments::unnamed(json.into(), Box::default());
                 reply(Answer::Value(arguments.elements().first().map(|&first| first.to_owned())));
             }
-            AckTo::Nobody => {}
+            _ => {}
         }
     }
+}
+
+/// An acknowledgement as it is sent: to a client, or to another server.
+enum Encoded {
+    Frames(Frames),
+    Json(String),
 }
 
 fn send_to(shard: &Rc<Shard>, socket: Sid, frames: Frames) {

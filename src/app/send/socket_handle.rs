@@ -303,8 +303,9 @@ impl SocketHandle {
         args: &impl Args,
     ) -> Result<(Frames, Option<socketio::Event>), EmitError> {
         let written = args::write(Some(event), args)?;
-        let frames = socketio::event(self.namespace(), ack, &written.json, &written.attachments);
-        Ok((frames.compress(self.flags.compress), written.heard(&self.shared, namespace, event)))
+        let payload = self.shared.config.parser.arguments(&written.json, &written.attachments)?;
+        let frames = payload.event(self.namespace(), ack).compress(self.flags.compress);
+        Ok((frames, written.heard(&self.shared, namespace, event)))
     }
 
     /// Counts and logs how a handler of the socket ended, on the thread that serves it.
