@@ -81,7 +81,8 @@ pub fn message_pack(bytes: &[u8]) {
         }
         Packet::Ack { namespace, id: Some(id), arguments: Some(arguments) } => {
             check_arguments(arguments, 0);
-            packed(arguments).ack(namespace, *id)
+            let ack = Parser::MessagePack.ack(namespace, *id, arguments.json(), arguments.attachments());
+            ack.expect("what was read can be written")
         }
         Packet::Connect { auth: Some(auth), .. } => return assert!(json::is_valid(auth) && auth.starts_with('{')),
         _ => return,

@@ -26,10 +26,18 @@ impl Parser {
     pub(crate) fn arguments<'a>(self, json: &'a str, attachments: &'a [Bytes]) -> Result<Payload<'a>, EmitError> {
         match self {
             Self::Json => Ok(Payload::Json { json, attachments }),
-            Self::MessagePack => match Packed::pack(json, attachments) {
-                Ok(packed) => Ok(Payload::MessagePack(packed)),
-                Err(error) => Err(EmitError::MessagePack(error.to_string())),
-            },
+            Self::MessagePack => packed(json, attachments).map(Payload::MessagePack),
+        }
+    }
+
+    /// ACK with arguments as for [`arguments`](Self::arguments).
+    ///
+    /// # Errors
+    /// As for [`arguments`](Self::arguments).
+    pub(crate) fn ack(self, namespace: &str, id: u64, json: &str, attachments: &[Bytes]) -> Result<Frames, EmitError> {
+        match self {
+            Self::Json => Ok(encode::ack(namespace, id, json, attachments)),
+            Self::MessagePack => Ok(message_pack::ack(namespace, id, &packed(json, attachments)?)),
         }
     }
 
@@ -71,7 +79,11 @@ impl Parser {
     }
 }
 
-/// Arguments in the form of a parser, for a packet.
+fn packed<'a>(json: &'a str, attachments: &'a [Bytes]) -> Result<Packed<'a>, EmitError> {
+    Packed::pack(json, attachments).map_err(|error| EmitError::MessagePack(error.to_string()))
+}
+
+/// Arguments in the form of a parser, for an event.
 pub(crate) enum Payload<'a> {
     Json { json: &'a str, attachments: &'a [Bytes] },
     MessagePack(Packed<'a>),
@@ -91,14 +103,6 @@ impl Payload<'_> {
         match self {
             Self::Json { json, attachments } => encode::event_at(namespace, offset, json, attachments),
             Self::MessagePack(packed) => message_pack::event_at(namespace, offset, packed),
-        }
-    }
-
-    /// See [`socketio::ack`](encode::ack).
-    pub(crate) fn ack(&self, namespace: &str, id: u64) -> Frames {
-        match self {
-            Self::Json { json, attachments } => encode::ack(namespace, id, json, attachments),
-            Self::MessagePack(packed) => message_pack::ack(namespace, id, packed),
         }
     }
 }

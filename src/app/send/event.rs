@@ -212,8 +212,8 @@ impl Ack {
         let written = args::write(None, args)?;
         match self.to {
             AckTo::Client { id, .. } => {
-                let payload = self.shared.config.parser.arguments(&written.json, &written.attachments)?;
-                Ok(Encoded::Frames(payload.ack(self.namespace.name(&self.shared), id)))
+                let (parser, namespace) = (self.shared.config.parser, self.namespace.name(&self.shared));
+                parser.ack(namespace, id, &written.json, &written.attachments).map(Encoded::Frames)
             }
             AckTo::Server(_) => Ok(Encoded::Json(written.without_binary()?)),
             AckTo::Nobody => Ok(Encoded::Json(written.json)),
@@ -224,18 +224,20 @@ impl Ack {
         if self.given.is_some_and(|given| given.swap(true, Ordering::Relaxed)) {
             return;
         }
-        match (self.to, answer) {
-            (AckTo::Client { socket, owed, .. }, Encoded::Frames(frames)) => {
+        match self.to {
+            AckTo::Client { socket, owed, .. } => {
+                let Encoded::Frames(frames) = answer else { return };
                 on_shard(&self.shared, socket.shard, frames.len(), move |shard| {
                     send_to(shard, socket, frames);
                     drop(owed);
                 });
             }
-            (AckTo::Server(reply), Encoded::Json(json)) => {
+            AckTo::Server(reply) => {
+                let Encoded::Json(json) = answer else { return };
                 let arguments = Arguments::unnamed(json.into(), Box::default());
                 reply(Answer::Value(arguments.elements().first().map(|&first| first.to_owned())));
             }
-            _ => {}
+            AckTo::Nobody => {}
         }
     }
 }
