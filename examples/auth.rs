@@ -10,9 +10,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use kinglet::{Config, Cors, Event, Handle, Origin, Refusal, Server, Socket};
+use kinglet::{Config, Cors, Handle, Origin, Refusal, Server, Socket};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 type Outcome = Result<(), Box<dyn Error>>;
 
@@ -48,7 +48,7 @@ fn main() -> Outcome {
     let config = Config { cors: Some(Cors::new(Origin::Any)), ..Config::default() };
     let mut server = Server::new(config.with_env()?)?;
     // Whoever has no token yet may join this namespace, which knows nothing but how to log in.
-    server.of("/login").on("login", move |_, event| login(&logins, event));
+    server.of("/login").handle("login", move |_, user: (String, String)| login(&logins, user));
     server
         .of("/")
         .middleware(move |socket| handshakes.user(socket).map(drop).ok_or_else(refusal))
@@ -59,15 +59,11 @@ fn main() -> Outcome {
 }
 
 /// `login(name, password)` is acknowledged with `{token}`, or with `{error}`.
-fn login(tokens: &Tokens, event: &Event) -> Outcome {
-    let (name, password): (String, String) = event.args()?;
+fn login(tokens: &Tokens, (name, password): (String, String)) -> Result<Value, Box<dyn Error>> {
     if !USERS.contains(&(&name, &password)) {
-        return Ok(event.ack(json!({ "error": "Wrong name or password." }))?);
+        return Err("Wrong name or password.".into());
     }
-    match tokens.issue(name) {
-        Ok(token) => Ok(event.ack(json!({ "token": token }))?),
-        Err(error) => Ok(event.ack(json!({ "error": error.to_string() }))?),
-    }
+    Ok(json!({ "token": tokens.issue(name)? }))
 }
 
 /// What a client without a good token finds in `connect_error`: a message for people, data for its program.

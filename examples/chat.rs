@@ -5,10 +5,11 @@
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use kinglet::{Config, Cors, Event, Origin, Server, Socket};
-use serde_json::json;
+use kinglet::{Config, Cors, Origin, Server, Socket};
+use serde_json::{Value, json};
 
-type Outcome = Result<(), Box<dyn std::error::Error>>;
+/// What a handler returns: an answer, or an error, which its client gets as `{error}`.
+type Handled<T> = Result<T, Box<dyn std::error::Error>>;
 
 /// The room of those who have a name: the others neither hear nor speak.
 const CHAT: &str = "chat";
@@ -28,53 +29,47 @@ fn main() -> kinglet::Result<()> {
     let names_of_leavers = names.clone();
     server
         .of("/")
-        .on("join", move |socket, event| join(&names, socket, event))
-        .on("say", say)
-        .on("typing", typing)
+        .handle("join", move |socket, name: String| join(&names, socket, name.trim()))
+        .handle("say", say)
+        .handle("typing", typing)
         .on_disconnecting(move |socket, _| leave(&names_of_leavers, socket));
     server.run()
 }
 
 /// `join(name)` is acknowledged with `{users}`, or `{error}` if the name cannot be had.
-fn join(names: &Names, socket: &Socket, event: &Event) -> Outcome {
-    let (name,): (String,) = event.args()?;
-    let name = name.trim();
+fn join(names: &Names, socket: &Socket, name: &str) -> Handled<Value> {
     if name.is_empty() || name.chars().count() > NAME_CHARS {
-        return Ok(event.ack(json!({ "error": format!("A name has 1 to {NAME_CHARS} characters.") }))?);
+        return Err(format!("A name has 1 to {NAME_CHARS} characters.").into());
     }
     if name_of(socket).is_some() {
-        return Ok(event.ack(json!({ "error": "You have a name already." }))?);
+        return Err("You have a name already.".into());
     }
-    let Some(users) = names.take(name) else {
-        return Ok(event.ack(json!({ "error": "This name is taken." }))?);
-    };
+    let users = names.take(name).ok_or("This name is taken.")?;
     socket.set_data(name)?;
     socket.join(CHAT)?;
-    event.ack(json!({ "users": users }))?;
-    Ok(socket.to(CHAT).emit("joined", (name, users))?)
+    socket.to(CHAT).emit("joined", (name, users))?;
+    Ok(json!({ "users": users }))
 }
 
 /// `say(text)` reaches the others as `said(name, text)`; the acknowledgement tells the speaker that it went out.
-fn say(socket: &Socket, event: &Event) -> Outcome {
-    let (text,): (String,) = event.args()?;
-    let Some(name) = name_of(socket) else { return Ok(event.ack(json!({ "error": "Join first." }))?) };
+fn say(socket: &Socket, text: String) -> Handled<Value> {
+    let name = name_of(socket).ok_or("Join first.")?;
     if text.chars().count() > TEXT_CHARS {
-        return Ok(event.ack(json!({ "error": format!("A message has at most {TEXT_CHARS} characters.") }))?);
+        return Err(format!("A message has at most {TEXT_CHARS} characters.").into());
     }
     socket.to(CHAT).emit("said", (name, text))?;
-    Ok(event.ack(json!({}))?)
+    Ok(json!({}))
 }
 
 /// `typing(yes or no)`. Volatile: a client that is slow to read misses nothing by not hearing of it.
-fn typing(socket: &Socket, event: &Event) -> Outcome {
-    let (typing,): (bool,) = event.args()?;
+fn typing(socket: &Socket, typing: bool) -> Handled<()> {
     if let Some(name) = name_of(socket) {
         socket.to(CHAT).volatile().emit("typing", (name, typing))?;
     }
     Ok(())
 }
 
-fn leave(names: &Names, socket: &Socket) -> Outcome {
+fn leave(names: &Names, socket: &Socket) -> Handled<()> {
     if let Some(name) = name_of(socket) {
         let users = names.give_back(&name);
         socket.to(CHAT).emit("left", (name, users))?;

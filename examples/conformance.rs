@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use kinglet::{
     Ack, AckError, Answers, Arguments, Binary, Broadcast, Config, Cors, Emitter, Event, Limits, Method, MissingAnswers,
-    MissingServers, Namespace, Origin, Recovery, Refusal, RemoteSocket, Response, ResponseChannel, Server, Socket,
-    SocketHandle, StateError,
+    MissingServers, Namespace, Origin, Parser, Recovery, Refusal, RemoteSocket, Response, ResponseChannel, Server,
+    Socket, SocketHandle, StateError,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -82,6 +82,11 @@ fn config() -> kinglet::Result<Config> {
     set(&mut config.max_http_buffer_size, "CONFORMANCE_MAX_PAYLOAD", "a whole number", |text| text.parse().ok())?;
     set(&mut config.cors, "CONFORMANCE_CORS", "* or origins separated by commas", |text| cors(text).map(Some))?;
     set(&mut config.allow_eio3, "CONFORMANCE_EIO3", SWITCH, switch)?;
+    set(&mut config.parser, "CONFORMANCE_PARSER", "json or msgpack", |text| match text {
+        "json" => Some(Parser::Json),
+        "msgpack" => Some(Parser::MessagePack),
+        _ => None,
+    })?;
     set(&mut config.drain, "CONFORMANCE_DRAIN_MS", MILLIS, millis)?;
     set(&mut config.redis_key, "CONFORMANCE_REDIS_KEY", "text", |text| Some(text.to_owned()))?;
     set(&mut config.limits.requests_timeout, "CONFORMANCE_REQUESTS_TIMEOUT", MILLIS, millis)?;
@@ -201,6 +206,8 @@ impl App {
         namespace.on_connect(|socket| socket.emit("auth", auth(socket)));
         namespace.on("message", |socket, event| socket.emit("message-back", event.arguments().clone()));
         namespace.on("message-with-ack", |_, event| event.ack(event.arguments().clone()));
+        namespace.on("give", |_, event| event.arguments().clone());
+        namespace.handle("fail", |_, message: String| Err::<(), _>(message));
         on(namespace, "whoami", move |socket, event| {
             let who = json!({"id": &*socket.id(), "nsp": socket.namespace(), "server": &*name});
             Ok(event.ack(who)?)
@@ -431,17 +438,9 @@ fn payloads(namespace: &mut Namespace) {
     });
 }
 
-/// Registers a handler whose failure the client gets in the acknowledgement, if it asked for one, and else the log.
+/// Registers a handler whose failures are of any type.
 fn on(namespace: &mut Namespace, event: &str, handler: impl Fn(&Socket, &Event) -> Outcome + Send + Sync + 'static) {
-    namespace.on(event, move |socket, event| match handler(socket, event) {
-        Err(error) if event.wants_ack() => Ok(event.ack(failure(&*error))?),
-        outcome => outcome,
-    });
-}
-
-/// What a client gets in place of an answer.
-fn failure(error: &dyn Error) -> Value {
-    json!({"error": error.to_string()})
+    namespace.on(event, handler);
 }
 
 /// An acknowledgement for later that two hold, of whom one gives it: the callback of a question, or who could not ask it and
@@ -462,7 +461,7 @@ impl Later {
     fn unless(self, asked: Result<(), impl Error + 'static>) -> Outcome {
         let Err(error) = asked else { return Ok(()) };
         match lock(&self.0).take() {
-            Some(ack) => Ok(ack.send(failure(&error))?),
+            Some(ack) => Ok(ack.send(json!({"error": error.to_string()}))?),
             None => Err(error.into()),
         }
     }

@@ -10,10 +10,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
-use kinglet::{Binary, Config, Cors, Event, Origin, Server, SocketHandle};
-use serde_json::json;
-
-type Outcome = Result<(), Box<dyn Error>>;
+use kinglet::{Binary, Config, Cors, Origin, Server, SocketHandle};
 
 const CHUNK_BYTES: u64 = 64 * 1024;
 /// What may wait for a client: enough that the network is never idle between two looks, and with one chunk more below half of
@@ -23,7 +20,7 @@ const NAP: Duration = Duration::from_millis(10);
 /// Each download has one for itself until it ends; those beyond wait for their turn.
 const THREADS: usize = 32;
 
-fn main() -> Outcome {
+fn main() -> Result<(), Box<dyn Error>> {
     env_logger::init();
     let path = std::env::var_os("DOWNLOAD_FILE").filter(|path| !path.is_empty());
     let path = path.map_or_else(std::env::current_exe, |path| Ok(PathBuf::from(path)))?;
@@ -31,26 +28,28 @@ fn main() -> Outcome {
     let config = Config { cors: Some(Cors::new(Origin::Any)), blocking_threads: THREADS, ..Config::default() };
     let mut server = Server::new(config.with_env()?)?;
     // Blocking: it waits for the disk and the client, on a thread that serves nobody.
-    server.of("/").on_blocking("download", move |socket, event| download(&path, socket, event));
+    server.of("/").handle_blocking("download", move |socket, ()| download(&path, socket));
     Ok(server.run()?)
 }
 
 /// `download()` is answered with `size(bytes)`, then `chunk(number, bytes)` from 0 on. When all are sent it is acknowledged
 /// with `{bytes, checksum}`, an Adler-32, or with `{error}`.
-fn download(path: &Path, socket: &SocketHandle, event: &Event) -> Outcome {
-    match send(path, socket) {
-        Ok(Some((bytes, checksum))) => Ok(event.ack(json!({ "bytes": bytes, "checksum": checksum }))?),
-        // Nobody is there any more to be told.
-        Ok(None) => Ok(()),
-        Err(error) => {
-            log::error!("{}: {error}", path.display());
-            Ok(event.ack(json!({ "error": "The file could not be read." }))?)
-        }
-    }
+fn download(path: &Path, socket: &SocketHandle) -> Result<Option<Sent>, &'static str> {
+    send(path, socket).map_err(|error| {
+        log::error!("{}: {error}", path.display());
+        "The file could not be read."
+    })
 }
 
-/// The length and the checksum of what was sent. `None`: the client left before the end.
-fn send(path: &Path, socket: &SocketHandle) -> Result<Option<(u64, u32)>, Box<dyn Error>> {
+/// What was sent.
+#[derive(serde::Serialize)]
+struct Sent {
+    bytes: u64,
+    checksum: u32,
+}
+
+/// `None`: the client left before the end.
+fn send(path: &Path, socket: &SocketHandle) -> Result<Option<Sent>, Box<dyn Error>> {
     let mut file = File::open(path)?;
     socket.emit("size", file.metadata()?.len())?;
     let (mut bytes, mut checksum) = (0, Adler32::default());
@@ -66,7 +65,7 @@ fn send(path: &Path, socket: &SocketHandle) -> Result<Option<(u64, u32)>, Box<dy
         checksum.add(&chunk);
         socket.emit("chunk", (number, Binary::from(chunk)))?;
     }
-    Ok(Some((bytes, checksum.value())))
+    Ok(Some(Sent { bytes, checksum: checksum.value() }))
 }
 
 /// Waits until little waits for the client: that is the backpressure. False if the client has left; one that takes nothing at

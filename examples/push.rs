@@ -6,14 +6,12 @@ use std::error::Error;
 use std::thread;
 use std::time::Duration;
 
-use kinglet::{Config, Cors, Event, Handle, Origin, Server};
-
-type Outcome = Result<(), Box<dyn Error>>;
+use kinglet::{Config, Cors, Handle, JoinError, Origin, Server};
 
 /// What can be followed, with its lowest price in cents. Who follows it is in the room of that name.
 const GOODS: &[(&str, u32)] = &[("apples", 250), ("pears", 320), ("plums", 480)];
 
-fn main() -> Outcome {
+fn main() -> Result<(), Box<dyn Error>> {
     env_logger::init();
     let interval = std::env::var("PUSH_INTERVAL_MS").ok().filter(|text| !text.is_empty());
     let interval = interval.map_or(Ok(1_000), |text| text.parse())?;
@@ -22,20 +20,13 @@ fn main() -> Outcome {
     let mut server = Server::new(config.with_env()?)?;
     server
         .of("/")
-        .on("follow", |socket, event| -> Outcome {
-            let good = good_named_by(event)?;
-            if let Some(good) = good {
-                socket.join(good)?;
-            }
-            Ok(event.ack(good.is_some())?)
+        // Both are acknowledged with whether there is such a good.
+        .handle("follow", |socket, name: String| -> Result<bool, JoinError> {
+            let good = good_named(&name);
+            good.map_or(Ok(()), |good| socket.join(good))?;
+            Ok(good.is_some())
         })
-        .on("unfollow", |socket, event| -> Outcome {
-            let good = good_named_by(event)?;
-            if let Some(good) = good {
-                socket.leave(good);
-            }
-            Ok(event.ack(good.is_some())?)
-        });
+        .handle("unfollow", |socket, name: String| good_named(&name).map(|good| socket.leave(good)).is_some());
 
     // A handle goes to any thread, and may be cloned and kept. It is there before the server runs; what is sent until then
     // reaches nobody.
@@ -44,10 +35,9 @@ fn main() -> Outcome {
     Ok(server.run()?)
 }
 
-/// What the event's first argument names. Only these are rooms that a client may join: its own id is one, too.
-fn good_named_by(event: &Event) -> Result<Option<&'static str>, serde_json::Error> {
-    let (name,): (String,) = event.args()?;
-    Ok(GOODS.iter().map(|(good, _)| *good).find(|good| *good == name))
+/// What a client names. Only these are rooms that it may join: its own id is one, too.
+fn good_named(name: &str) -> Option<&'static str> {
+    GOODS.iter().map(|(good, _)| *good).find(|good| *good == name)
 }
 
 /// Sends `price(name, cents)` to those who follow it, for ever. This thread serves nobody, so unlike a handler it may sleep,

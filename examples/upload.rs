@@ -13,10 +13,11 @@ use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use kinglet::{Binary, Config, Cors, Event, Origin, Server, Socket, SocketHandle, SocketId};
-use serde_json::json;
+use kinglet::{Binary, Config, Cors, Origin, Server, SocketId};
+use serde_json::{Value, json};
 
-type Outcome = Result<(), Box<dyn Error>>;
+/// What a handler returns: an answer, or an error, which its client gets as `{error}`.
+type Handled<T> = Result<T, Box<dyn Error>>;
 
 const MAX_FILE_BYTES: u64 = 100_000_000;
 
@@ -45,9 +46,9 @@ fn main() -> kinglet::Result<()> {
     thread::spawn(move || abandoned.into_iter().for_each(drop));
     server
         .of("/")
-        .on("begin", move |socket, event| of_begin.begin(&folder, socket, event))
+        .handle("begin", move |socket, size| of_begin.begin(&folder, socket.id(), size))
         // Blocking: it waits for the disk, on a thread that serves nobody.
-        .on_blocking("chunk", move |socket, event| of_chunk.chunk(socket, event))
+        .handle_blocking("chunk", move |socket, (offset, bytes)| of_chunk.chunk(socket.id(), offset, &bytes))
         .on_disconnect(move |socket, _| {
             uploads.all().remove(&socket.id()).map_or(Ok(()), |upload| abandon.send(upload))
         });
@@ -57,36 +58,29 @@ fn main() -> kinglet::Result<()> {
 impl Uploads {
     /// `begin(size)` is acknowledged with `{name}`, what the file is called here, or with `{error}`. The name is never one
     /// that the client chose, which could lead anywhere on the disk.
-    fn begin(&self, folder: &Path, socket: &Socket, event: &Event) -> Outcome {
-        let (size,): (u64,) = event.args()?;
+    fn begin(&self, folder: &Path, socket: SocketId, size: u64) -> Handled<Value> {
         if size == 0 || size > MAX_FILE_BYTES {
-            return Ok(event.ack(json!({ "error": format!("A file has 1 to {MAX_FILE_BYTES} bytes.") }))?);
+            return Err(format!("A file has 1 to {MAX_FILE_BYTES} bytes.").into());
         }
-        if self.all().contains_key(&socket.id()) {
-            return Ok(event.ack(json!({ "error": "Another upload is under way." }))?);
+        if self.all().contains_key(&socket) {
+            return Err("Another upload is under way.".into());
         }
         let name = format!("upload-{:016x}", getrandom::u64()?);
         let upload = Upload { path: folder.join(&name), size, received: 0 };
-        self.all().insert(socket.id(), Arc::new(Mutex::new(upload)));
-        Ok(event.ack(json!({ "name": name }))?)
+        self.all().insert(socket, Arc::new(Mutex::new(upload)));
+        Ok(json!({ "name": name }))
     }
 
     /// `chunk(offset, bytes)` is acknowledged with `{received}`, where the next chunk begins, or with `{error}`. A chunk that
     /// begins elsewhere is not written: so one that comes twice, or before its turn, does no harm.
-    fn chunk(&self, socket: &SocketHandle, event: &Event) -> Outcome {
-        let (offset, bytes): (u64, Binary) = event.args()?;
-        let Some(upload) = self.all().get(socket.id()).cloned() else {
-            return Ok(event.ack(json!({ "error": "Begin first." }))?);
-        };
+    fn chunk(&self, socket: &SocketId, offset: u64, bytes: &Binary) -> Handled<Value> {
+        let upload = self.all().get(socket).cloned().ok_or("Begin first.")?;
         let mut upload = upload.lock().unwrap_or_else(PoisonError::into_inner);
-        let written = upload.write(offset, &bytes);
+        let written = upload.write(offset, bytes);
         if written.is_err() || upload.received == upload.size {
-            self.all().remove(socket.id());
+            self.all().remove(socket);
         }
-        match written {
-            Ok(()) => Ok(event.ack(json!({ "received": upload.received }))?),
-            Err(error) => Ok(event.ack(json!({ "error": error.to_string() }))?),
-        }
+        written.map(|()| json!({ "received": upload.received }))
     }
 
     fn all(&self) -> MutexGuard<'_, HashMap<SocketId, Arc<Mutex<Upload>>>> {
@@ -96,7 +90,7 @@ impl Uploads {
 
 impl Upload {
     /// Writes the chunk if it is the next.
-    fn write(&mut self, offset: u64, bytes: &[u8]) -> Outcome {
+    fn write(&mut self, offset: u64, bytes: &[u8]) -> Handled<()> {
         if offset != self.received {
             return Ok(());
         }

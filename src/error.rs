@@ -72,6 +72,10 @@ pub enum EmitError {
     /// The arguments cannot be written as JSON.
     #[error("the arguments cannot be written as JSON: {0}")]
     Json(#[from] serde_json::Error),
+    /// The server's parser is MessagePack, which cannot hold the arguments ([`Config::parser`](crate::Config::parser)): they
+    /// nest deeper than 128 levels, or hold an object that looks like the placeholder of an attachment beside binary data.
+    #[error("the arguments cannot be written as MessagePack: {0}")]
+    MessagePack(String),
     /// The event is for other servers and contains binary data.
     #[error("binary data cannot travel in an event for servers: send it to sockets, or as text")]
     Binary,
@@ -98,6 +102,16 @@ pub struct TooLarge {
     pub length: usize,
     /// The limit in bytes.
     pub most: usize,
+}
+
+/// Why the arguments of an event do not fit its handler's parameter ([`Namespace::handle`](crate::Namespace::handle)).
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("argument {argument}: {reason}")]
+pub struct ArgsError {
+    /// The argument's number; the first is 1.
+    pub argument: usize,
+    /// What it is, and what was expected: one line, cut after 200 characters.
+    pub reason: String,
 }
 
 /// Why a socket could not join a room.

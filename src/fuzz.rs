@@ -3,13 +3,14 @@
 //! `tests/corpus` and with mutations of them. Other builds contain none of it.
 
 pub use crate::app::file_path;
-pub use crate::cluster::fuzz::{broadcast, json_to_msgpack, msgpack_to_json, request, response};
+pub use crate::cluster::fuzz::{broadcast, request, response};
 pub use crate::cluster::redis::fuzz::replies;
 pub use crate::config::fuzz::{redis_address, setting};
 pub use crate::engineio::fuzz::{payload_v3_binary, payload_v3_text, payload_v4, query};
 pub use crate::http::fuzz::{body, head};
+pub use crate::msgpack::fuzz::{json_to_msgpack, msgpack_to_json};
 pub use crate::shard::forwarded_for;
-pub use crate::socketio::fuzz::{json_text, packets};
+pub use crate::socketio::fuzz::{json_text, message_pack, packets};
 pub use crate::websocket::fuzz::frames;
 
 #[cfg(test)]

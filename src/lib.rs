@@ -36,18 +36,19 @@
 //! several arguments, and a reference to anything that serde serialises is one: see [`Args`]. [`Binary`] is sent as an
 //! attachment, anywhere in the arguments.
 //!
-//! A handler returns nothing, or a `Result` of any error. Its error is logged as a warning and counted, and so is a
-//! panic. The client learns of neither, not even by an acknowledgement, and the server goes on. So if a client waits
-//! for an answer in vain, look at the log (`RUST_LOG=info` for `env_logger`). Clients can cause at most 10 lines a
-//! second of each kind; then one line says how many were left out. Rust's panic hook also reports a panic, without a
-//! limit, unless the program sets another hook. A logger that waits, as most do that write to standard error, holds up
-//! the event loop that logs.
+//! A handler returns nothing, a value, or a `Result` of any error: an [`Outcome`]. The value is the acknowledgement, if
+//! the client waits for one. An error is logged as a warning and counted, and so is a panic; the server goes on. The
+//! client gets `{"error": text}` as its acknowledgement, or what [`Namespace::on_error`] makes of it.
+//!
+//! [`Namespace::handle`] reads the arguments into the parameter of a handler: a tuple is several arguments, `()` is none,
+//! and anything else is one. If they do not fit, the client is told what was expected. [`Namespace::on`] hands out the
+//! whole [`Event`].
 //!
 //! ```no_run
 //! use kinglet::{Binary, Config, Server};
 //! use serde::{Deserialize, Serialize};
 //!
-//! type Outcome = Result<(), Box<dyn std::error::Error>>;
+//! type Handled<T> = Result<T, Box<dyn std::error::Error>>;
 //!
 //! #[derive(Deserialize, Serialize)]
 //! struct Position {
@@ -58,22 +59,31 @@
 //! let mut server = Server::new(Config::default())?;
 //! server
 //!     .of("/")
-//!     .on("move", |socket, event| -> Outcome {
-//!         let (name, position): (String, Position) = event.args()?;
-//!         Ok(socket.broadcast().emit("moved", (name, position))?)
+//!     .handle("add", |_, (a, b): (i64, i64)| a + b)
+//!     .handle("move", |socket, (name, position): (String, Position)| {
+//!         socket.broadcast().emit("moved", (name, position))
 //!     })
-//!     .on("picture", |socket, event| -> Outcome {
+//!     .handle("join", |socket, room: String| -> Handled<_> {
+//!         socket.join(&room)?;
+//!         Ok(socket.rooms())
+//!     })
+//!     .on("picture", |_, event| -> Handled<_> {
 //!         let (picture,): (Binary,) = event.args()?;
-//!         Ok(socket.emit("picture-length", picture.len())?)
+//!         Ok(picture.len())
 //!     });
 //! # Ok::<(), kinglet::Error>(())
 //! ```
 //!
+//! Clients can cause at most 10 lines of the log a second of each kind; then one line says how many were left out. Rust's
+//! panic hook also reports a panic, without a limit, unless the program sets another hook. A logger that waits, as most do
+//! that write to standard error, holds up the event loop that logs.
+//!
 //! # Acknowledgements
 //!
-//! [`Event::ack`] answers a client that asked for an answer, and does nothing for one that did not. [`Event::take_ack`]
-//! takes the acknowledgement along, also to another thread. [`Socket::emit_with_ack`] asks the client; its callback
-//! gets the answer, or an [`AckError`] that says why there is none.
+//! What a handler returns answers a client that asked for an answer. [`Event::ack`] does so within a handler, and does
+//! nothing for a client that did not ask. [`Namespace::handle_with_ack`] and [`Event::take_ack`] give the acknowledgement
+//! away, to answer later and from any thread. [`Socket::emit_with_ack`] asks the client; its callback gets the answer, or
+//! an [`AckError`] that says why there is none.
 //!
 //! ```no_run
 //! use std::time::Duration;
@@ -81,17 +91,9 @@
 //! # let mut server = kinglet::Server::new(kinglet::Config::default())?;
 //! server
 //!     .of("/")
-//!     .on("add", |_, event| {
-//!         let (a, b): (i64, i64) = event.args()?;
-//!         event.ack(a + b)?;
-//!         Ok::<(), Box<dyn std::error::Error>>(())
-//!     })
-//!     .on("report", |_, event| {
-//!         let ack = event.take_ack();
-//!         std::thread::spawn(move || {
-//!             let report = "what took a while to make";
-//!             ack.map(|ack| ack.send(report))
-//!         });
+//!     .on("rooms", |socket, _| socket.rooms())
+//!     .handle_with_ack("report", |_, days: u32, ack| {
+//!         std::thread::spawn(move || ack.send(format!("what happened in {days} days")));
 //!     })
 //!     .on_connect(|socket| {
 //!         socket.emit_with_ack("your-name", (), Duration::from_secs(5), |socket, answer| match answer {
@@ -323,15 +325,11 @@
 //!
 //! Handlers run on the event loop that serves the socket. While one runs, nobody else on that loop is served: no
 //! message is read, no ping is answered. So a handler must not sleep, wait for a lock that is held for long, ask a
-//! database or read a file. [`Namespace::on_blocking`] runs a handler on a thread that may:
+//! database or read a file. [`Namespace::handle_blocking`] and [`on_blocking`](Namespace::on_blocking) run one on a thread that may:
 //!
 //! ```no_run
 //! # let mut server = kinglet::Server::new(kinglet::Config::default())?;
-//! server.of("/").on_blocking("read", |socket, event| {
-//!     let (page,): (u32,) = event.args()?;
-//!     socket.emit("page", std::fs::read_to_string(format!("pages/{page}"))?)?;
-//!     Ok::<(), Box<dyn std::error::Error>>(())
-//! });
+//! server.of("/").handle_blocking("read", |_, page: u32| std::fs::read_to_string(format!("pages/{page}")));
 //! # Ok::<(), kinglet::Error>(())
 //! ```
 //!
@@ -372,6 +370,19 @@
 //!         Ok::<_, EmitError>(Response::new(202))
 //!     })
 //!     .files("/", "public");
+//! # Ok::<(), kinglet::Error>(())
+//! ```
+//!
+//! # Clients with the MessagePack parser
+//!
+//! If the clients' option `parser` is `socket.io-msgpack-parser`, the server needs [`Config::parser`]. It holds for a server
+//! and all of its clients, and changes nothing for handlers.
+//!
+//! ```no_run
+//! use kinglet::{Config, Parser, Server};
+//!
+//! let server = Server::new(Config { parser: Parser::MessagePack, ..Config::default() })?;
+//! # server.run()?;
 //! # Ok::<(), kinglet::Error>(())
 //! ```
 //!
@@ -452,6 +463,7 @@ mod http;
 mod log_line;
 mod memory;
 mod metrics;
+pub mod msgpack;
 mod ops;
 #[cfg(any(test, fuzzing))]
 mod pieces;
@@ -464,21 +476,21 @@ mod values;
 mod websocket;
 
 pub use app::{
-    Ack, Answers, Args, Broadcast, Emitter, Event, Handle, IntoResponse, MissingAnswers, MissingServers, Namespace,
-    Outcome, Pending, RemoteSocket, Room, Session, Socket, SocketHandle, Writer,
+    Ack, Answers, Args, Broadcast, Emitter, Event, Handle, HandlerError, IntoResponse, MissingAnswers, MissingServers,
+    Namespace, Outcome, Pending, RemoteSocket, Room, Session, Socket, SocketHandle, Writer,
 };
 pub use cluster::ClusterMetrics;
 pub use config::{
     Config, HandshakeHeaders, Limits, LogFormat, Password, Recovery, RedisSecurity, RedisServer, RedisServerError,
     ResponseChannel, SETTINGS, Setting, SettingGroup,
 };
-pub use error::{AckError, DataError, EmitError, Error, JoinError, Result, StateError, TooLarge, WaitError};
+pub use error::{AckError, ArgsError, DataError, EmitError, Error, JoinError, Result, StateError, TooLarge, WaitError};
 pub use http::{Cookie, Cors, Method, Origin, Request, Response, SameSite};
 pub use metrics::Metrics;
 pub use server::{Running, Server};
 pub use shard::{Admission, Handshake, Message, Refusal};
 pub use socketio::binary::Binary;
-pub use socketio::{Arguments, DisconnectReason, SocketId};
+pub use socketio::{Arguments, DisconnectReason, Parser, SocketId};
 
 /// The snippets of the page for those who come from Node.
 #[cfg(doctest)]

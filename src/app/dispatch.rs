@@ -6,12 +6,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::base::{Failure, Outcome, Subject, guard, panicked, record};
+use super::base::{Failure, Fault, HandlerError, Subject, attempt, catch, guard, panicked, record};
 use super::declare::{
     Bounds, Change, Children, ConnectHandler, Middleware, Namespace, Permission, Pool, Session, Socket,
 };
 use super::routes::Routes;
-use super::send::{Ack, Event, Handle, full_name};
+use super::send::{Ack, Event, Handle, Outcome, failure, full_name};
 use crate::config::Config;
 use crate::http::{GiveResponse, LongResponse, Method, Request, RouteKey, Served};
 use crate::log_line::Excerpt;
@@ -96,7 +96,7 @@ impl Handlers {
     }
 
     pub(crate) fn set_message<R: Outcome>(&mut self, handler: impl Fn(&Session, Message) -> R + Send + Sync + 'static) {
-        self.message = Some(Box::new(move |session, message| handler(session, message).failure()));
+        self.message = Some(Box::new(move |session, message| failure(handler(session, message))));
     }
 
     fn of(&self, socket: &Socket) -> &Namespace {
@@ -291,15 +291,19 @@ impl Callbacks for Handlers {
         let ack = ack.map(|id| Ack::to_client(shard, socket.location(), socket.namespace_ref().clone(), id));
         let event = Event::new(event, ack);
         for middleware in &namespace.event_middlewares {
-            let caught = catch_unwind(AssertUnwindSafe(|| middleware(&socket, &event)));
-            match caught {
-                Ok(None) => {}
-                Ok(Some(why)) => return refuse(shard, subject, event.name(), &why),
-                caught @ Err(_) => return record(shard, subject, event.name(), caught),
+            if let Some(why) = catch(|| middleware(&socket, &event)) {
+                return refuse(shard, subject, event.name(), &why);
             }
         }
+        let mut failures = Vec::new();
         for handler in namespace.any.iter().chain(own) {
-            guard(shard, subject, event.name(), || handler(&socket, &event));
+            if let Some(error) = attempt(shard, subject, event.name(), || handler(&socket, &event)) {
+                failures.push(error);
+            }
+        }
+        // Only now: another handler may have answered.
+        if !failures.is_empty() {
+            namespace.failures.answer_all(&socket, &event, failures);
         }
     }
 
@@ -371,9 +375,12 @@ fn follow(shared: &Shared, change: Change<'_>) {
     }
 }
 
-/// Counts and logs that a middleware refused an event, which is no error.
+/// Counts and logs that a middleware refused an event, which is no error, or panicked.
 #[cold]
-fn refuse(shard: &Rc<Shard>, subject: Subject<'_>, event: &str, why: &str) {
+fn refuse(shard: &Rc<Shard>, subject: Subject<'_>, event: &str, why: &HandlerError) {
+    if why.is_panic() {
+        return record(shard, subject, event, Fault::Panic);
+    }
     shard.with(|core| core.metrics().events_refused.one());
     log::debug!("the event {:?} is refused: {}{}", Excerpt(event), Excerpt(why), subject.describe(shard));
 }

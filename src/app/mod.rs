@@ -12,7 +12,7 @@ mod send;
 
 #[cfg(feature = "testing")]
 pub(crate) use self::base::written;
-pub use self::base::{Answers, Args, MissingAnswers, MissingServers, Outcome, Pending, Writer};
+pub use self::base::{Answers, Args, HandlerError, MissingAnswers, MissingServers, Pending, Writer};
 pub(crate) use self::cluster::{lost, receive};
 pub use self::declare::{Namespace, Room, Session, Socket};
 pub(crate) use self::declare::{Permission, Pool};
@@ -20,4 +20,4 @@ pub(crate) use self::dispatch::Handlers;
 pub use self::routes::IntoResponse;
 #[cfg(any(test, fuzzing))]
 pub use self::routes::file_path;
-pub use self::send::{Ack, Broadcast, Emitter, Event, Handle, RemoteSocket, SocketHandle};
+pub use self::send::{Ack, Broadcast, Emitter, Event, Handle, Outcome, RemoteSocket, SocketHandle};

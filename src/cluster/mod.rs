@@ -29,10 +29,11 @@ mod room_hints;
 
 #[cfg(any(test, fuzzing))]
 pub use self::classic::fuzz;
-pub use classic::msgpack;
+pub use crate::msgpack;
+pub use crate::msgpack::date_text;
 pub use classic::{
     Answer, Broadcast, Channels, DecodeError, EncodeError, Flags, Incoming, Operation, Opts, RemoteHandshake,
-    RemoteSocket, Request, Response, date_text, is_reserved_server_side,
+    RemoteSocket, Request, Response, is_reserved_server_side,
 };
 pub use data::Data;
 pub use dropped::DropReason;

@@ -28,6 +28,7 @@ use std::time::Duration;
 use crate::engineio::{Settings, Transports};
 use crate::error::Result;
 use crate::http::{Cookie, Cors};
+use crate::socketio::Parser;
 
 /// The settings of one server. Start from [`Config::default`] or [`Config::from_env`] and change what you need.
 ///
@@ -57,6 +58,11 @@ pub struct Config {
     /// code 5. JSONP is left out: its parameter `j` is ignored. The ids of these clients' sockets contain the ids of
     /// their sessions, as on Node, so anyone who learns such an id could take the session over.
     pub allow_eio3: bool,
+    /// How packets are written, by the server and all of its clients. Default [`Json`](Parser::Json). With
+    /// [`MessagePack`](Parser::MessagePack) each client needs `socket.io-msgpack-parser` as its option `parser`; others are
+    /// closed, and the log says so. Such packets are shorter if there are numbers or binary data in them, and take the server
+    /// more time. Redis is not concerned: servers of a cluster may differ.
+    pub parser: Parser,
     /// Time between two pings. Default 25 s. Keep it below a load balancer's idle timeout.
     pub ping_interval: Duration,
     /// Time a client has to answer a ping. Default 20 s.
@@ -157,6 +163,7 @@ impl Default for Config {
             transports: Transports::ALL,
             allow_upgrades: true,
             allow_eio3: false,
+            parser: Parser::Json,
             ping_interval: Duration::from_secs(25),
             ping_timeout: Duration::from_secs(20),
             upgrade_timeout: Duration::from_secs(10),

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{HandshakeHeaders, ResponseChannel};
 use crate::engineio::{Transport, Transports};
 use crate::http::{Cors, Origin};
+use crate::socketio::Parser;
 
 /// What is accepted instead of a refused value.
 pub(super) type Expected = &'static str;
@@ -102,6 +103,14 @@ pub(super) fn headers(text: &str) -> Result<HandshakeHeaders, Expected> {
         "keep" => Ok(HandshakeHeaders::Keep),
         "forget" => Ok(HandshakeHeaders::Forget),
         _ => Err("keep or forget"),
+    }
+}
+
+pub(super) fn parser(text: &str) -> Result<Parser, Expected> {
+    match text.trim() {
+        "json" => Ok(Parser::Json),
+        "msgpack" => Ok(Parser::MessagePack),
+        _ => Err("json or msgpack"),
     }
 }
 

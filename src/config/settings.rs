@@ -178,6 +178,14 @@ pub const SETTINGS: &[Setting] = &[
         parse::switch,
         "serve clients of Socket.IO 2 (Engine.IO 3)"
     ),
+    setting!(
+        Protocol,
+        "KINGLET_PARSER",
+        "json",
+        parser,
+        parse::parser,
+        "how packets are written: `json`, or `msgpack` for clients whose option `parser` is `socket.io-msgpack-parser`"
+    ),
     setting!(Protocol, "KINGLET_PING_INTERVAL", "25s", ping_interval, parse::duration, "time between two pings"),
     setting!(
         Protocol,

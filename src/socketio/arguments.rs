@@ -8,7 +8,7 @@ use std::marker::PhantomData;
 use bytes::Bytes;
 use bytestring::ByteString;
 use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::binary;
@@ -77,8 +77,13 @@ impl Arguments {
     /// # Errors
     /// If there are fewer arguments than `T` has, or one is of another type.
     pub fn parse<'de, T: Deserialize<'de>>(&'de self) -> Result<T, serde_json::Error> {
+        self.read(PhantomData)
+    }
+
+    /// Deserialises the list of the arguments, without the event's name.
+    pub(super) fn read<'de, S: DeserializeSeed<'de>>(&'de self, seed: S) -> Result<S::Value, serde_json::Error> {
         let mut deserializer = serde_json::Deserializer::from_str(&self.json);
-        let value = deserializer.deserialize_seq(ArgumentsVisitor { first: self.first, values: PhantomData })?;
+        let value = deserializer.deserialize_seq(ArgumentsVisitor { first: self.first, seed })?;
         deserializer.end()?;
         Ok(value)
     }
@@ -140,23 +145,23 @@ fn text_length(text: &str) -> usize {
     end.map_or(text.len(), |end| end + 1)
 }
 
-struct ArgumentsVisitor<T> {
+struct ArgumentsVisitor<S> {
     first: First,
-    values: PhantomData<T>,
+    seed: S,
 }
 
-impl<'de, T: Deserialize<'de>> Visitor<'de> for ArgumentsVisitor<T> {
-    type Value = T;
+impl<'de, S: DeserializeSeed<'de>> Visitor<'de> for ArgumentsVisitor<S> {
+    type Value = S::Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a list of arguments")
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<T, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<S::Value, A::Error> {
         if self.first == First::Name {
             elements.next_element::<IgnoredAny>()?;
         }
-        let values = T::deserialize(Rest { elements: &mut elements })?;
+        let values = self.seed.deserialize(Rest { elements: &mut elements })?;
         while elements.next_element::<IgnoredAny>()?.is_some() {}
         Ok(values)
     }

@@ -8,12 +8,13 @@ use bytestring::ByteString;
 use serde_json::value::RawValue;
 
 use super::arguments::Arguments;
-use super::decoder::{DecodeError, DecodeLimits, Decoder};
+use super::decode_error::{DecodeError, DecodeLimits};
+use super::decoder::Decoder;
 use super::encode::{ack, event, event_at};
 use super::offset::Offset;
 use super::packet::{Packet, is_reserved};
 use super::placeholders::{self, Named};
-use super::{json, v4};
+use super::{Parser, Payload, decode_message_pack, json, v4};
 use crate::engineio::{Frames, Part};
 
 const LIMITS: DecodeLimits = DecodeLimits { max_attachments: 4, max_depth: 16, max_bytes: 4096 };
@@ -66,6 +67,44 @@ fn check_packet(packet: &Packet) {
         _ => {}
     }
     check_v4(v4::without_query(packet.clone()));
+}
+
+/// A client's message in MessagePack: its arguments are JSON in proportion, and a packet that is sent on is the same.
+pub fn message_pack(bytes: &[u8]) {
+    let Ok(packet) = unpacked(bytes) else { return };
+    let frames = match &packet {
+        Packet::Event { namespace, id, event: Some(said) } => {
+            assert!(!is_reserved(&said.name));
+            check_arguments(&said.arguments, 1);
+            check_offset(&sent(&packed(&said.arguments).event_at(namespace, "0")), &said.arguments);
+            packed(&said.arguments).event(namespace, *id)
+        }
+        Packet::Ack { namespace, id: Some(id), arguments: Some(arguments) } => {
+            check_arguments(arguments, 0);
+            let ack = Parser::MessagePack.ack(namespace, *id, arguments.json(), arguments.attachments());
+            ack.expect("what was read can be written")
+        }
+        Packet::Connect { auth: Some(auth), .. } => return assert!(json::is_valid(auth) && auth.starts_with('{')),
+        _ => return,
+    };
+    assert_eq!(sent(&frames), packet);
+}
+
+fn unpacked(bytes: &[u8]) -> Result<Packet, DecodeError> {
+    decode_message_pack(&Bytes::copy_from_slice(bytes), &LIMITS)
+}
+
+fn packed(arguments: &Arguments) -> Payload<'_> {
+    let attachments = arguments.attachments();
+    assert!(arguments.json().len() <= LIMITS.max_bytes + 100 && attachments.len() <= LIMITS.max_attachments as usize);
+    Parser::MessagePack.arguments(arguments.json(), attachments).expect("what was read can be written")
+}
+
+fn sent(frames: &Frames) -> Packet {
+    let parts: Vec<_> = frames.parts().collect();
+    let &[Part::Binary(packet)] = &parts[..] else { unreachable!("{parts:?}") };
+    let limits = DecodeLimits { max_bytes: 2 * LIMITS.max_bytes, ..LIMITS };
+    decode_message_pack(&Bytes::copy_from_slice(packet), &limits).expect("a packet")
 }
 
 /// The packet in frames of the server.

@@ -4,6 +4,7 @@
 
 mod arguments;
 pub(crate) mod binary;
+mod decode_error;
 mod decoder;
 mod encode;
 mod forward;
@@ -14,20 +15,25 @@ pub(crate) mod json;
 mod message_pack;
 mod offset;
 mod packet;
+mod parameter;
+mod parser;
 mod placeholders;
 mod reason;
 mod rooms;
 pub mod v4;
 
 pub use arguments::Arguments;
+pub use decode_error::{DecodeError, DecodeLimits};
+pub use decoder::Decoder;
 pub(crate) use decoder::share;
-pub use decoder::{DecodeError, DecodeLimits, Decoder};
 pub use encode::{ack, connect, connect_error, disconnect, event, event_at};
 pub(crate) use forward::FirstArgument;
 pub use id::SocketId;
 pub(crate) use json::is_within_depth;
-pub use message_pack::{is_message_pack, not_message_pack};
+pub use message_pack::{decode as decode_message_pack, is_message_pack, not_message_pack};
 pub use offset::{Offset, OffsetSource, OffsetText};
 pub use packet::{Event, Packet, is_reserved};
+pub use parser::Parser;
+pub(crate) use parser::Payload;
 pub use reason::DisconnectReason;
 pub use rooms::{Member, Memberships, Room, Rooms};

@@ -7,6 +7,9 @@ use kinglet::{Config, Limits, Server};
 
 use crate::{PATIENCE, config, serve};
 
+/// What the client of a refused event is told.
+const BUSY: &str = "[{\"error\":\"the server is busy: try again later\"}]";
+
 /// A server of one blocking thread. Its handler of `wait` blocks until told to go on.
 fn gate() -> (impl FnOnce(&mut Server), Receiver<u32>, Sender<()>) {
     let ((began, begins), (go, goes)) = (channel(), channel());
@@ -62,6 +65,7 @@ fn an_event_too_many_is_refused_and_counted() {
     client.send("421[\"wait\",1]");
     assert_eq!(begins.recv_timeout(PATIENCE), Ok(1));
     (2..=5).for_each(|number| client.send(&format!("42{number}[\"wait\",{number}]")));
+    (4..=5).for_each(|number| client.expect(&format!("43{number}{BUSY}")));
     client.send("429[\"ping\"]");
     client.expect("439[\"pong\"]");
     assert_eq!((server.hit("blocking_queue"), server.handle.metrics().handler_errors), (2, 2));
@@ -79,6 +83,7 @@ fn the_bytes_that_wait_are_bounded() {
     assert_eq!(begins.recv_timeout(PATIENCE), Ok(1));
     let long = "x".repeat(200);
     (2..=3).for_each(|number| client.send(&format!("42{number}[\"wait\",{number},\"{long}\"]")));
+    client.expect(&format!("433{BUSY}"));
     client.send("429[\"ping\"]");
     client.expect("439[\"pong\"]");
     assert_eq!(server.hit("blocking_queue_bytes"), 1);
@@ -99,6 +104,8 @@ fn a_panic_and_an_error_are_counted_and_the_thread_goes_on() {
     for packet in ["421[\"work\",0]", "422[\"work\",\"x\"]", "423[\"work\",3]"] {
         client.send(packet);
     }
+    client.expect("431[{\"error\":\"internal error\"}]");
+    client.expect("432[{\"error\":\"invalid type: string \\\"x\\\", expected u32 at line 1 column 11\"}]");
     client.expect("433[3]");
     let metrics = server.handle.metrics();
     assert_eq!((metrics.handler_panics, metrics.handler_errors), (1, 1));

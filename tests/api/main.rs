@@ -10,6 +10,8 @@ mod events;
 mod handles;
 mod handshakes;
 mod many_sockets;
+mod message_pack;
+mod results;
 mod room_events;
 mod values;
 

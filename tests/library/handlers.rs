@@ -22,7 +22,9 @@ fn a_handler_that_panics_or_fails_is_counted_and_the_server_goes_on() {
     });
     let mut client = Client::connect(&server);
     client.ws.send_text("421[\"panic\"]");
+    client.ws.expect_text("431[{\"error\":\"internal error\"}]");
     client.ws.send_text("422[\"fail\"]");
+    client.ws.expect_text("432[{\"error\":\"a handler that fails\"}]");
     client.ws.send_text("423[\"fail-later\"]");
     client.emit("\"echo\",1");
     client.expect("\"echo\",1");
@@ -151,7 +153,7 @@ fn a_middleware_refuses_by_an_error_or_a_panic() {
 }
 
 #[test]
-fn arguments_of_another_type_are_an_error_and_no_answer() {
+fn arguments_of_another_type_are_an_error_that_the_client_is_told() {
     let server = Server::start(one_shard(), |server| {
         server.of("/").on("add", |_, event| -> Handled {
             let (a, b): (i64, i64) = event.args()?;
@@ -162,6 +164,8 @@ fn arguments_of_another_type_are_an_error_and_no_answer() {
     let mut client = Client::connect(&server);
     for (id, arguments) in ["\"1\",2", "1", "1.5,2", "null,2", "[1],2", "1,9223372036854775808"].iter().enumerate() {
         client.ws.send_text(&format!("42{id}[\"add\",{arguments}]"));
+        let answer = client.ws.text();
+        assert!(answer.starts_with(&format!("43{id}[{{\"error\":\"invalid ")), "{answer}");
     }
     client.ws.send_text("429[\"add\",1,2,\"what is beyond counts for nothing\"]");
     client.ws.expect_text("439[3]");

@@ -12,6 +12,7 @@ mod http;
 mod http_sessions;
 mod lifetime;
 mod limits;
+mod message_pack;
 mod packets;
 mod protocol_3;
 mod proxies;

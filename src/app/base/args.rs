@@ -1,5 +1,7 @@
 //! Arguments of events and acknowledgements, as a program passes them.
 
+use std::collections::{BTreeMap, HashMap};
+
 use bytes::Bytes;
 use serde::Serialize;
 
@@ -11,8 +13,8 @@ use crate::socketio::{self, Arguments, SocketId};
 /// The arguments of an event or an acknowledgement.
 ///
 /// Each member of a tuple is one argument; `()` is none. A reference to anything that serde serialises is one argument,
-/// and so is a value of a common type. Received [`Arguments`] by value are the same arguments again; by reference they
-/// are one list.
+/// and so is a value of a common type: a number, a text, a list, a map, an option, a JSON value. Received [`Arguments`] by
+/// value are the same arguments again; by reference they are one list.
 ///
 /// ```
 /// # fn arguments(_: impl kinglet::Args) {}
@@ -32,6 +34,11 @@ pub trait Args {
     /// # Errors
     /// If one cannot be written as JSON.
     fn write(&self, writer: &mut Writer) -> Result<(), EmitError>;
+
+    /// Whether a handler that returns them acknowledges its event with them. All do but `()`, which is nothing to answer.
+    fn is_answer(&self) -> bool {
+        true
+    }
 }
 
 /// Writes arguments one after the other.
@@ -115,6 +122,10 @@ impl Args for () {
     fn write(&self, _: &mut Writer) -> Result<(), EmitError> {
         Ok(())
     }
+
+    fn is_answer(&self) -> bool {
+        false
+    }
 }
 
 impl<T: Serialize + ?Sized> Args for &T {
@@ -144,17 +155,21 @@ macro_rules! one_argument {
 one_argument!(bool, u8, u16, u32, u64, usize, i8, i16, i32, i64, isize, f32, f64);
 one_argument!(String, Binary, SocketId, serde_json::Value);
 
-impl<T: Serialize> Args for Vec<T> {
-    fn write(&self, writer: &mut Writer) -> Result<(), EmitError> {
-        writer.value(self)
-    }
+/// The same for types with parameters.
+macro_rules! one_argument_of {
+    ($(<$($parameter:ident),+> $type:ty),+) => {
+        $(impl<$($parameter),+> Args for $type
+        where
+            $type: Serialize,
+        {
+            fn write(&self, writer: &mut Writer) -> Result<(), EmitError> {
+                writer.value(self)
+            }
+        })+
+    };
 }
 
-impl<T: Serialize> Args for Option<T> {
-    fn write(&self, writer: &mut Writer) -> Result<(), EmitError> {
-        writer.value(self)
-    }
-}
+one_argument_of!(<T> Vec<T>, <T> Option<T>, <K, V, S> HashMap<K, V, S>, <K, V> BTreeMap<K, V>);
 
 /// Implements [`Args`] for tuples.
 macro_rules! many_arguments {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use log::Level;
 
-use super::outcome::Failure;
+use super::failure::{Failure, Fault, HandlerError, catch};
 use super::subject::Subject;
 use crate::log_line::{Excerpt, LineKind};
 use crate::shard::Shard;
@@ -18,19 +18,27 @@ static PANICKED: LineKind = LineKind::new(Level::Error, module_path!(), "handler
 /// A handler that takes this long holds its event loop up for too long.
 const LONG: Duration = Duration::from_millis(100);
 
-/// How a handler ended.
-pub(in crate::app) type Caught = std::thread::Result<Failure>;
-
 /// Calls a handler; its failure or panic is counted and logged, and goes no further.
 pub(in crate::app) fn guard(shard: &Rc<Shard>, subject: Subject<'_>, what: &str, handler: impl FnOnce() -> Failure) {
-    let caught = caught(shard, subject, what, handler);
-    if !matches!(caught, Ok(None)) {
-        record(shard, subject, what, caught);
+    attempt(shard, subject, what, handler);
+}
+
+/// The same; returns the failure.
+pub(in crate::app) fn attempt(
+    shard: &Rc<Shard>,
+    subject: Subject<'_>,
+    what: &str,
+    handler: impl FnOnce() -> Failure,
+) -> Failure {
+    let failure = catch(handler);
+    look_at_time(shard, subject, what);
+    if let Some(error) = &failure {
+        failed(shard, subject, what, error);
     }
+    failure
 }
 
 /// Calls a handler, and gives what it returned, or its panic. One that takes long is logged.
-#[inline]
 pub(in crate::app) fn caught<T>(
     shard: &Rc<Shard>,
     subject: Subject<'_>,
@@ -38,11 +46,21 @@ pub(in crate::app) fn caught<T>(
     handler: impl FnOnce() -> T,
 ) -> std::thread::Result<T> {
     let caught = catch_unwind(AssertUnwindSafe(handler));
+    look_at_time(shard, subject, what);
+    caught
+}
+
+#[inline]
+fn look_at_time(shard: &Rc<Shard>, subject: Subject<'_>, what: &str) {
     let took = shard.stopwatch.lap();
     if took >= LONG {
         tell_long(shard, subject, what, took);
     }
-    caught
+}
+
+#[cold]
+fn failed(shard: &Rc<Shard>, subject: Subject<'_>, what: &str, error: &HandlerError) {
+    record(shard, subject, what, error.into());
 }
 
 /// Logs that a handler held its event loop up.
@@ -60,15 +78,14 @@ fn tell_long(shard: &Rc<Shard>, subject: Subject<'_>, what: &str, took: Duration
 
 /// Counts and logs a handler's failure or panic.
 #[cold]
-pub(in crate::app) fn record(shard: &Rc<Shard>, subject: Subject<'_>, what: &str, caught: Caught) {
+pub(in crate::app) fn record(shard: &Rc<Shard>, subject: Subject<'_>, what: &str, fault: Fault) {
     let handler = || format!("the handler of {:?}", Excerpt(what));
-    match caught {
-        Ok(None) => {}
-        Ok(Some(error)) => {
+    match fault {
+        Fault::Error(error) => {
             shard.with(|core| core.metrics().handler_errors.one());
             FAILED.write(|| format!("{} failed: {}{}", handler(), Excerpt(error), subject.describe(shard)));
         }
-        Err(_) => panicked(shard, || format!("{} panicked{}", handler(), subject.describe(shard))),
+        Fault::Panic => panicked(shard, || format!("{} panicked{}", handler(), subject.describe(shard))),
     }
 }
 

@@ -2,9 +2,9 @@
 
 mod answers;
 pub(in crate::app) mod args;
+mod failure;
 mod guard;
 mod missing;
-mod outcome;
 mod pending;
 mod shards;
 mod subject;
@@ -13,10 +13,10 @@ pub use self::answers::{Answers, MissingAnswers};
 #[cfg(feature = "testing")]
 pub(crate) use self::args::written;
 pub use self::args::{Args, Writer};
-pub(in crate::app) use self::guard::{Caught, caught, guard, panicked, record};
+pub use self::failure::HandlerError;
+pub(in crate::app) use self::failure::{Failure, Fault, catch};
+pub(in crate::app) use self::guard::{attempt, caught, guard, panicked, record};
 pub use self::missing::MissingServers;
-pub(in crate::app) use self::outcome::Failure;
-pub use self::outcome::Outcome;
 pub use self::pending::Pending;
 pub(in crate::app) use self::shards::{everywhere, for_each_socket, on_any_shard, on_shard};
 pub(in crate::app) use self::subject::Subject;

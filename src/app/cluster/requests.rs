@@ -12,8 +12,9 @@ use crate::app::send::{Broadcast, join};
 use crate::cluster::Reply;
 use crate::cluster::message::{Answer, Ask, Change, Chosen, Described, DescribedHandshake, Emission, Whom};
 use crate::engineio::Sid;
+use crate::log_line::Excerpt;
 use crate::shard::{self, Asker, Description, NamespaceRef, Relay, ServerReply, Shard, Shared};
-use crate::socketio::{self, Event};
+use crate::socketio::Event;
 
 /// The namespace of a question.
 struct Asked {
@@ -108,7 +109,11 @@ impl Asked {
         let timeout = timeout.unwrap_or(shared.config.limits.requests_timeout);
         let arguments = &event.arguments;
         let id = self.namespace.next_ack_id(&shared);
-        let frames = socketio::event(self.namespace.name(&shared), Some(id), arguments.json(), arguments.attachments());
+        let payload = match shared.config.parser.arguments(arguments.json(), arguments.attachments()) {
+            Ok(payload) => payload,
+            Err(error) => return log::debug!("an event of another server: {}", Excerpt(error)),
+        };
+        let frames = payload.event(self.namespace.name(&shared), Some(id));
         let heard = shared.directory.hears_outgoing(&self.namespace).then(|| event.clone());
         // The manner does not count here, as on Node.
         let broadcast = shard::Broadcast::new(

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::blocking::{Pool, Refused};
 use super::socket::Socket;
-use crate::app::base::{Caught, Failure};
+use crate::app::base::{Failure, Fault, catch};
 use crate::app::send::SocketHandle;
 use crate::metrics::Limit;
 use crate::shard::{Admission, Asked, Refusal};
@@ -28,7 +28,7 @@ impl Pool {
                 Ok(Ok(())) => admission.admit(),
                 Ok(Err(refusal)) => admission.refuse(refusal),
                 // The admission is dropped, which refuses.
-                Err(panic) => handle.record("middleware".to_owned(), Err(panic)),
+                Err(_) => handle.record("middleware".to_owned(), Fault::Panic),
             }
         })
     }
@@ -37,9 +37,8 @@ impl Pool {
     pub(in crate::app) fn greet(&self, socket: &Socket, handler: &Arc<BlockingConnect>) -> Asked {
         let (handle, handler) = (socket.handle_with_data(), Arc::clone(handler));
         self.run_for(socket, handle.bytes(), move || {
-            let caught: Caught = catch_unwind(AssertUnwindSafe(|| handler(&handle)));
-            if !matches!(caught, Ok(None)) {
-                handle.record("connect".to_owned(), caught);
+            if let Some(error) = catch(|| handler(&handle)) {
+                handle.record("connect".to_owned(), Fault::from(&error));
             }
         })
     }

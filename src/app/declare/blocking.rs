@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -10,8 +9,9 @@ use std::time::{Duration, Instant};
 
 use log::Level;
 
+use super::failures::Failures;
 use super::socket::Socket;
-use crate::app::base::{Caught, Failure};
+use crate::app::base::{Failure, Fault, HandlerError, catch};
 use crate::app::send::{Event, SocketHandle};
 use crate::config::Config;
 use crate::log_line::LineKind;
@@ -23,7 +23,21 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(2);
 static REFUSED: LineKind = LineKind::new(Level::Warn, module_path!(), "refused events of blocking handlers");
 
 /// A handler that may block.
-pub(super) type BlockingHandler = dyn Fn(&SocketHandle, &Event) -> Failure + Send + Sync;
+pub(super) struct BlockingHandler<H> {
+    pub(super) handler: H,
+    /// What becomes of events for which it fails.
+    pub(super) failures: Arc<Failures>,
+}
+
+impl<H: Fn(&SocketHandle, &Event) -> Failure> BlockingHandler<H> {
+    fn run(&self, socket: &SocketHandle, event: &Event) {
+        if let Some(error) = catch(|| (self.handler)(socket, event)) {
+            let fault = Fault::from(&error);
+            self.failures.answer(socket, event, error);
+            socket.record(event.name().to_owned(), fault);
+        }
+    }
+}
 
 type Job = Box<dyn FnOnce() + Send>;
 
@@ -159,19 +173,22 @@ impl Pool {
     }
 
     /// Hands an event to a thread, or refuses it, so that its handler never hears it.
-    pub(super) fn dispatch(&self, socket: &Socket, event: &Event, handler: &Arc<BlockingHandler>) {
-        let (handle, event, handler) = (socket.handle_with_data(), event.to_owned(), Arc::clone(handler));
-        let size = event.name().len()
-            + event.raw().len()
-            + event.attachments().iter().map(bytes::Bytes::len).sum::<usize>()
+    pub(super) fn dispatch<H: Fn(&SocketHandle, &Event) -> Failure + Send + Sync + 'static>(
+        &self,
+        socket: &Socket,
+        event: &Event,
+        handler: &Arc<BlockingHandler<H>>,
+    ) {
+        let spare = event.spare_ack();
+        let (handle, own, runs) = (socket.handle_with_data(), event.to_owned(), Arc::clone(handler));
+        let size = own.name().len()
+            + own.raw().len()
+            + own.attachments().iter().map(bytes::Bytes::len).sum::<usize>()
             + handle.bytes();
-        let result = self.submit(size, move || {
-            let caught: Caught = catch_unwind(AssertUnwindSafe(|| handler(&handle, &event)));
-            if !matches!(caught, Ok(None)) {
-                handle.record(event.name().to_owned(), caught);
-            }
-        });
+        let result = self.submit(size, move || runs.run(&handle, &own));
         let Err(Refused::Full { limit, first }) = result else { return };
+        event.set_ack(spare);
+        handler.failures.answer(&socket.handle(), event, HandlerError::new("the server is busy: try again later"));
         socket.count_refused(limit);
         if first {
             REFUSED.write(|| {

@@ -3,6 +3,7 @@
 mod admission;
 mod blocking;
 mod children;
+mod failures;
 mod namespace;
 mod permission;
 mod rooms;

@@ -5,13 +5,15 @@ use std::fmt;
 use std::sync::Arc;
 
 use foldhash::fast::FixedState;
+use serde::de::DeserializeOwned;
 
 use super::admission::{BlockingConnect, BlockingMiddleware};
 use super::blocking::{BlockingHandler, Pool};
+use super::failures::Failures;
 use super::rooms::{Room, RoomHandlers};
 use super::socket::Socket;
-use crate::app::base::{Failure, Outcome};
-use crate::app::send::{Emitter, Event, SocketHandle};
+use crate::app::base::{Failure, HandlerError};
+use crate::app::send::{Ack, Emitter, Event, Outcome, SocketHandle, failure};
 use crate::shard::{Admission, Asked, Refusal};
 use crate::socketio::DisconnectReason;
 
@@ -42,7 +44,7 @@ pub(in crate::app) enum ConnectHandler {
 /// A namespace and its handlers. They belong to the namespace, not to its sockets, so they cost nothing for each client.
 ///
 /// Handlers run on the thread that serves the socket and must not block, because all other clients of that thread wait. A
-/// handler may return nothing, or a `Result`. Errors and panics are logged and counted.
+/// handler may return nothing, a value, or a `Result` ([`Outcome`]). Errors and panics are logged and counted.
 pub struct Namespace {
     name: String,
     pool: Arc<Pool>,
@@ -53,6 +55,7 @@ pub struct Namespace {
     pub(in crate::app) any_outgoing: Vec<EventHandler>,
     pub(in crate::app) events: HashMap<Box<str>, Vec<EventHandler>, FixedState>,
     pub(in crate::app) server_events: HashMap<Box<str>, Vec<ServerEventHandler>, FixedState>,
+    pub(in crate::app) failures: Arc<Failures>,
     pub(in crate::app) rooms: RoomHandlers,
     pub(in crate::app) disconnecting: Vec<DisconnectHandler>,
     pub(in crate::app) disconnect: Vec<DisconnectHandler>,
@@ -70,6 +73,7 @@ impl Namespace {
             any_outgoing: Vec::new(),
             events: HashMap::default(),
             server_events: HashMap::default(),
+            failures: Arc::default(),
             rooms: RoomHandlers::default(),
             disconnecting: Vec::new(),
             disconnect: Vec::new(),
@@ -173,7 +177,7 @@ impl Namespace {
 
     /// Adds a handler for each socket that has joined the namespace.
     pub fn on_connect<R: Outcome>(&mut self, handler: impl Fn(&Socket) -> R + Send + Sync + 'static) -> &mut Self {
-        self.connect.push(ConnectHandler::Here(Box::new(move |socket| handler(socket).failure())));
+        self.connect.push(ConnectHandler::Here(Box::new(move |socket| failure(handler(socket)))));
         self
     }
 
@@ -195,19 +199,78 @@ impl Namespace {
         handler: impl Fn(&SocketHandle) -> R + Send + Sync + 'static,
     ) -> &mut Self {
         self.pool.want();
-        self.connect.push(ConnectHandler::Blocking(Arc::new(move |socket: &SocketHandle| handler(socket).failure())));
+        self.connect.push(ConnectHandler::Blocking(Arc::new(move |socket: &SocketHandle| failure(handler(socket)))));
         self
     }
 
-    /// Adds a handler for an event.
+    /// Adds a handler for an event. What it returns is the acknowledgement, if the client waits for one and no handler has given
+    /// it: see [`Outcome`].
     pub fn on<R: Outcome>(
         &mut self,
         event: &str,
         handler: impl Fn(&Socket, &Event) -> R + Send + Sync + 'static,
     ) -> &mut Self {
-        let handlers = self.events.entry(event.into()).or_default();
-        handlers.push(Box::new(move |socket, event| handler(socket, event).failure()));
+        self.hear(event, move |socket, event| handler(socket, event).answer(event))
+    }
+
+    fn hear(&mut self, event: &str, handler: impl Fn(&Socket, &Event) -> Failure + Send + Sync + 'static) -> &mut Self {
+        self.events.entry(event.into()).or_default().push(Box::new(handler));
         self
+    }
+
+    /// Adds a handler for an event that gets the arguments as its parameter: a tuple is several arguments, `()` is none, and
+    /// anything else that serde deserialises is the first (an array `[T; N]` counts as a tuple). Surplus arguments are ignored;
+    /// an [`Option`] is `None` if its argument is missing. If the arguments do not fit, the handler does not hear the event, and
+    /// its client is told what was expected, as for any other failure: [`ArgsError`](crate::ArgsError).
+    ///
+    /// ```no_run
+    /// # let mut server = kinglet::Server::new(kinglet::Config::default())?;
+    /// #[derive(serde::Deserialize)]
+    /// struct Position { x: f64, y: f64 }
+    ///
+    /// server
+    ///     .of("/")
+    ///     .handle("add", |_, (a, b): (i64, i64)| a + b)
+    ///     .handle("move", |socket, Position { x, y }| socket.broadcast().emit("moved", (x, y)))
+    ///     .handle("rooms", |socket, ()| socket.rooms());
+    /// # Ok::<(), kinglet::Error>(())
+    /// ```
+    pub fn handle<A: DeserializeOwned, R: Outcome>(
+        &mut self,
+        event: &str,
+        handler: impl Fn(&Socket, A) -> R + Send + Sync + 'static,
+    ) -> &mut Self {
+        self.hear(event, move |socket, event| match event.parameter() {
+            Ok(args) => handler(socket, args).answer(event),
+            Err(error) => Some(HandlerError::new(error)),
+        })
+    }
+
+    /// The same for a handler that answers later, from another handler or thread: it also gets the acknowledgement, as
+    /// [`Event::take_ack`] gives it. If the client has not asked for one, sending it does nothing. If the handler fails before
+    /// the acknowledgement is sent, the client is told of the error instead.
+    ///
+    /// ```no_run
+    /// # let mut server = kinglet::Server::new(kinglet::Config::default())?;
+    /// server.of("/").handle_with_ack("report", |_, days: u32, ack| {
+    ///     std::thread::spawn(move || ack.send(format!("what happened in {days} days")));
+    /// });
+    /// # Ok::<(), kinglet::Error>(())
+    /// ```
+    pub fn handle_with_ack<A: DeserializeOwned, R: Outcome>(
+        &mut self,
+        event: &str,
+        handler: impl Fn(&Socket, A, Ack) -> R + Send + Sync + 'static,
+    ) -> &mut Self {
+        self.hear(event, move |socket, event| match event.parameter() {
+            Ok(args) => {
+                let spare = event.spare_ack();
+                let ack = event.take_ack().unwrap_or_else(|| socket.ack_to_nobody());
+                event.set_ack(spare);
+                handler(socket, args, ack).answer(event)
+            }
+            Err(error) => Some(HandlerError::new(error)),
+        })
     }
 
     /// Adds a handler that may block, for an event: it runs on one of a few threads that the server has for this
@@ -217,17 +280,17 @@ impl Namespace {
     /// events of one client may be handled at the same time, and in any order.
     ///
     /// While the threads are busy, events wait, up to a limit ([`Limits::blocking_queue`](crate::Limits::blocking_queue)).
-    /// Events beyond it are refused: the handler does not hear them, a client that asked for an acknowledgement gets none, and
-    /// they are counted as handler errors and under the limit's name. When the server stops, waiting events have two seconds.
+    /// Events beyond it are refused: the handler does not hear them, their clients are told that the server is busy, as of any
+    /// other failure, and they are counted as handler errors and under the limit's name. When the server stops, waiting events
+    /// have two seconds.
     ///
     /// ```no_run
     /// # let mut server = kinglet::Server::new(kinglet::Config::default())?;
-    /// server.of("/").on_blocking("read", |socket, event| {
+    /// server.of("/").on_blocking("read", |socket, event| -> Result<_, Box<dyn std::error::Error>> {
     ///     let (page,): (u32,) = event.args()?;
     ///     let text = std::fs::read_to_string(format!("pages/{page}"))?;
     ///     socket.emit("page", (page, &text))?;
-    ///     event.ack(text.len())?;
-    ///     Ok::<(), Box<dyn std::error::Error>>(())
+    ///     Ok(text.len())
     /// });
     /// # Ok::<(), kinglet::Error>(())
     /// ```
@@ -236,16 +299,71 @@ impl Namespace {
         event: &str,
         handler: impl Fn(&SocketHandle, &Event) -> R + Send + Sync + 'static,
     ) -> &mut Self {
+        self.hear_blocking(event, move |socket, event| handler(socket, event).answer(event))
+    }
+
+    /// Adds a handler that may block and gets the arguments as its parameter: see [`on_blocking`](Self::on_blocking) and
+    /// [`handle`](Self::handle). It answers when it is done.
+    ///
+    /// ```no_run
+    /// # let mut server = kinglet::Server::new(kinglet::Config::default())?;
+    /// server.of("/").handle_blocking("read", |_, page: u32| std::fs::read_to_string(format!("pages/{page}")));
+    /// # Ok::<(), kinglet::Error>(())
+    /// ```
+    pub fn handle_blocking<A: DeserializeOwned, R: Outcome>(
+        &mut self,
+        event: &str,
+        handler: impl Fn(&SocketHandle, A) -> R + Send + Sync + 'static,
+    ) -> &mut Self {
+        self.hear_blocking(event, move |socket, event| match event.parameter() {
+            Ok(args) => handler(socket, args).answer(event),
+            Err(error) => Some(HandlerError::new(error)),
+        })
+    }
+
+    fn hear_blocking(
+        &mut self,
+        event: &str,
+        handler: impl Fn(&SocketHandle, &Event) -> Failure + Send + Sync + 'static,
+    ) -> &mut Self {
         let (pool, handler) =
-            (Arc::clone(&self.pool), move |socket: &SocketHandle, event: &Event| handler(socket, event).failure());
+            (Arc::clone(&self.pool), Arc::new(BlockingHandler { handler, failures: Arc::clone(&self.failures) }));
         pool.want();
-        let handler: Arc<BlockingHandler> = Arc::new(handler);
-        self.on(event, move |socket, event| pool.dispatch(socket, event, &handler))
+        self.hear(event, move |socket, event| {
+            pool.dispatch(socket, event, &handler);
+            None
+        })
+    }
+
+    /// Sets what is told to clients when handlers of their events fail: return an error or panic, do not get their arguments
+    /// ([`ArgsError`](crate::ArgsError)), or are refused by a pool that is busy. The value that it returns is the
+    /// acknowledgement; an error that it returns takes the place of the handler's. Without it, or if it returns `()`, the client
+    /// gets `{"error": text}`, the text of the error. It is called on the thread of the handler, also for clients that wait for
+    /// no acknowledgement, once for each failure; of several such closures the last one counts. Errors are logged and counted
+    /// anyway.
+    ///
+    /// ```no_run
+    /// # #[derive(Debug)] struct AppError { code: u32 }
+    /// # impl std::fmt::Display for AppError { fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result { Ok(()) } }
+    /// # impl std::error::Error for AppError {}
+    /// # let mut server = kinglet::Server::new(kinglet::Config::default())?;
+    /// server.of("/").on_error(|_, _, error| match error.downcast_ref::<AppError>() {
+    ///     Some(AppError { code }) => Ok(serde_json::json!({ "ok": false, "code": code })),
+    ///     None => Err("internal error"),
+    /// });
+    /// # Ok::<(), kinglet::Error>(())
+    /// ```
+    pub fn on_error<R: Outcome>(
+        &mut self,
+        handler: impl Fn(&SocketHandle, &Event, &HandlerError) -> R + Send + Sync + 'static,
+    ) -> &mut Self {
+        self.failures.set(move |socket, event, error| handler(socket, event, error).answer(event));
+        self
     }
 
     /// Adds a handler for every event, called before the event's own handlers.
     pub fn on_any<R: Outcome>(&mut self, handler: impl Fn(&Socket, &Event) -> R + Send + Sync + 'static) -> &mut Self {
-        self.any.push(Box::new(move |socket, event| handler(socket, event).failure()));
+        self.any.push(Box::new(move |socket, event| handler(socket, event).answer(event)));
         self
     }
 
@@ -266,7 +384,8 @@ impl Namespace {
         &mut self,
         middleware: impl Fn(&Socket, &Event) -> Result<(), E> + Send + Sync + 'static,
     ) -> &mut Self {
-        self.event_middlewares.push(Box::new(move |socket, event| middleware(socket, event).failure()));
+        let refusal = |why: E| HandlerError::new(why.to_string());
+        self.event_middlewares.push(Box::new(move |socket, event| middleware(socket, event).err().map(refusal)));
         self
     }
 
@@ -277,20 +396,19 @@ impl Namespace {
         &mut self,
         handler: impl Fn(&Socket, &Event) -> R + Send + Sync + 'static,
     ) -> &mut Self {
-        self.any_outgoing.push(Box::new(move |socket, event| handler(socket, event).failure()));
+        self.any_outgoing.push(Box::new(move |socket, event| failure(handler(socket, event))));
         self
     }
 
     /// Adds a handler for an event that another server of the cluster sends to this one
     /// ([`Emitter::server_side_emit`](crate::Emitter::server_side_emit)). It gets the namespace, to send to, and the event. If
-    /// the sender wants an acknowledgement, it gives one value ([`Event::ack`](crate::Event::ack)). It runs on one of the event
-    /// loops and must not block.
+    /// the sender wants an acknowledgement, it gives one value, by [`Event::ack`](crate::Event::ack) or as its result. If it
+    /// fails, the sender gets no answer. It runs on one of the event loops and must not block.
     ///
     /// ```no_run
     /// # let mut server = kinglet::Server::new(kinglet::Config::default())?;
-    /// server.of("/").on_server_side_emit("reload", |namespace, event| {
-    ///     event.ack("done")?;
-    ///     namespace.local().emit("reload", ())
+    /// server.of("/").on_server_side_emit("reload", |namespace, _| {
+    ///     namespace.local().emit("reload", ()).map(|()| "done")
     /// });
     /// # Ok::<(), kinglet::Error>(())
     /// ```
@@ -300,7 +418,7 @@ impl Namespace {
         handler: impl Fn(&Emitter, &Event) -> R + Send + Sync + 'static,
     ) -> &mut Self {
         let handlers = self.server_events.entry(event.into().into_boxed_str()).or_default();
-        handlers.push(Box::new(move |namespace, event| handler(namespace, event).failure()));
+        handlers.push(Box::new(move |namespace, event| handler(namespace, event).answer(event)));
         self
     }
 
@@ -311,7 +429,7 @@ impl Namespace {
         &mut self,
         handler: impl Fn(&Room<'_>) -> R + Send + Sync + 'static,
     ) -> &mut Self {
-        self.rooms.create.push(Box::new(move |room| handler(room).failure()));
+        self.rooms.create.push(Box::new(move |room| failure(handler(room))));
         self
     }
 
@@ -321,7 +439,7 @@ impl Namespace {
         &mut self,
         handler: impl Fn(&Room<'_>) -> R + Send + Sync + 'static,
     ) -> &mut Self {
-        self.rooms.delete.push(Box::new(move |room| handler(room).failure()));
+        self.rooms.delete.push(Box::new(move |room| failure(handler(room))));
         self
     }
 
@@ -337,7 +455,7 @@ impl Namespace {
         &mut self,
         handler: impl Fn(&Room<'_>, &str) -> R + Send + Sync + 'static,
     ) -> &mut Self {
-        self.rooms.join.push(Box::new(move |room, id| handler(room, id).failure()));
+        self.rooms.join.push(Box::new(move |room, id| failure(handler(room, id))));
         self
     }
 
@@ -346,7 +464,7 @@ impl Namespace {
         &mut self,
         handler: impl Fn(&Room<'_>, &str) -> R + Send + Sync + 'static,
     ) -> &mut Self {
-        self.rooms.leave.push(Box::new(move |room, id| handler(room, id).failure()));
+        self.rooms.leave.push(Box::new(move |room, id| failure(handler(room, id))));
         self
     }
 
@@ -355,7 +473,7 @@ impl Namespace {
         &mut self,
         handler: impl Fn(&Socket, DisconnectReason) -> R + Send + Sync + 'static,
     ) -> &mut Self {
-        self.disconnecting.push(Box::new(move |socket, reason| handler(socket, reason).failure()));
+        self.disconnecting.push(Box::new(move |socket, reason| failure(handler(socket, reason))));
         self
     }
 
@@ -364,7 +482,7 @@ impl Namespace {
         &mut self,
         handler: impl Fn(&Socket, DisconnectReason) -> R + Send + Sync + 'static,
     ) -> &mut Self {
-        self.disconnect.push(Box::new(move |socket, reason| handler(socket, reason).failure()));
+        self.disconnect.push(Box::new(move |socket, reason| failure(handler(socket, reason))));
         self
     }
 }

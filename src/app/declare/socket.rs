@@ -11,12 +11,12 @@ use serde::de::DeserializeOwned;
 
 use crate::app::base::args::{self, Args, Written};
 use crate::app::base::{Subject, guard};
-use crate::app::send::{Broadcast, Flags, Handle, Known, Snapshot, SocketHandle};
+use crate::app::send::{Ack, Broadcast, Flags, Handle, Known, Snapshot, SocketHandle};
 use crate::engineio::{Sid, Transport};
 use crate::error::{AckError, DataError, EmitError, JoinError};
 use crate::metrics::Limit;
 use crate::shard::{Core, Handshake, NamespaceRef, Shard, SocketRef, Urgency};
-use crate::socketio::{self, Arguments, SocketId};
+use crate::socketio::{Arguments, Payload, SocketId};
 
 /// A client's place in a namespace.
 ///
@@ -76,6 +76,11 @@ impl Socket {
     /// ([`Config::recovery`](crate::Config::recovery)).
     pub fn recovered(&self) -> bool {
         self.sid() != self.location()
+    }
+
+    /// An acknowledgement that nobody asked for.
+    pub(super) fn ack_to_nobody(&self) -> Ack {
+        Ack::to_nobody(&self.shard.shared, self.namespace.clone())
     }
 
     /// The socket, as the log names it.
@@ -332,11 +337,12 @@ impl Socket {
 
     fn emit_frames(&self, event: &str, ack: Option<u64>, args: &impl Args) -> Result<(), EmitError> {
         let written = args::write(Some(event), args)?;
-        self.shard.with(|core| self.send_written(core, event, ack, &written));
+        let payload = self.shard.shared.config.parser.arguments(&written.json, &written.attachments)?;
+        self.shard.with(|core| self.send_written(core, event, ack, &written, &payload));
         Ok(())
     }
 
-    fn send_written(&self, core: &mut Core, event: &str, ack: Option<u64>, written: &Written) {
+    fn send_written(&self, core: &mut Core, event: &str, ack: Option<u64>, written: &Written, payload: &Payload<'_>) {
         let (shared, Flags { urgency, compress }) = (&self.shard.shared, self.flags);
         if !core.is_there(self.socket) {
             return;
@@ -345,10 +351,10 @@ impl Socket {
         let is_kept = ack.is_none() && urgency == Urgency::Reliable;
         if let Some(recovery) = shared.recovery.as_ref().filter(|_| is_kept && core.pid(self.socket).is_some()) {
             let offset = recovery.next_offset();
-            let frames = socketio::event_at(self.namespace(), &offset.to_text(), &written.json, &written.attachments);
+            let frames = payload.event_at(self.namespace(), &offset.to_text());
             core.emit_logged(self.socket, offset, &frames.compress(compress), heard.as_ref());
         } else {
-            let frames = socketio::event(self.namespace(), ack, &written.json, &written.attachments);
+            let frames = payload.event(self.namespace(), ack);
             core.send_event(self.socket.key, &frames.compress(compress), urgency, heard.as_ref());
         }
     }

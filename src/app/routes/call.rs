@@ -9,7 +9,7 @@ use log::Level;
 
 use super::handler::Runs;
 use super::table::Routes;
-use crate::app::base::{Subject, caught, on_any_shard, record};
+use crate::app::base::{Fault, Subject, caught, on_any_shard, record};
 use crate::app::declare::Refused;
 use crate::http::{GiveResponse, LongResponse, Request, Response, RouteKey};
 use crate::log_line::LineKind;
@@ -54,14 +54,11 @@ impl Routes {
 }
 
 /// The response of a handler. One that failed has none: that is told, and the client gets a 500.
-fn judged(
-    result: std::thread::Result<Result<LongResponse, String>>,
-    tell: impl FnOnce(std::thread::Result<Option<String>>),
-) -> LongResponse {
+fn judged(result: std::thread::Result<Result<LongResponse, String>>, tell: impl FnOnce(Fault)) -> LongResponse {
     match result {
         Ok(Ok(response)) => return response,
-        Ok(Err(error)) => tell(Ok(Some(error))),
-        Err(panic) => tell(Err(panic)),
+        Ok(Err(error)) => tell(Fault::Error(error)),
+        Err(_) => tell(Fault::Panic),
     }
     Response::text("internal error").status(500).into()
 }

@@ -12,7 +12,7 @@ use crate::engineio::{Frames, Sid};
 use crate::error::{EmitError, TooLarge};
 use crate::log_line::Excerpt;
 use crate::shard::{self, Letter, NamespaceRef, Shard, Shared, Target, Urgency, Wake, broadcast_recoverable};
-use crate::socketio;
+use crate::socketio::{self, Parser};
 
 /// A message for many sockets of one namespace: first its target, then its content.
 ///
@@ -135,6 +135,8 @@ impl Broadcast {
         attachments: &[Bytes],
         heard: impl FnOnce(&Shared, &NamespaceRef) -> Option<socketio::Event>,
     ) -> Result<(), EmitError> {
+        let parser = self.shared.as_ref().map_or_else(Parser::default, |shared| shared.config.parser);
+        let payload = parser.arguments(json, attachments)?;
         self.publish(Data { json, attachments })?;
         let Some(shared) = self.shared else { return Ok(()) };
         let namespace = match self.namespace {
@@ -150,9 +152,9 @@ impl Broadcast {
         };
         match shared.recovery.as_ref().filter(|_| urgency == Urgency::Reliable) {
             Some(recovery) => broadcast_recoverable(&shared, recovery, self.reach.wake(), |offset| {
-                broadcast(socketio::event_at(name, offset, json, attachments))
+                broadcast(payload.event_at(name, offset))
             }),
-            None => deliver(&shared, broadcast(socketio::event(name, None, json, attachments)), self.reach.wake()),
+            None => deliver(&shared, broadcast(payload.event(name, None)), self.reach.wake()),
         }
         Ok(())
     }

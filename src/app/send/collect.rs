@@ -52,6 +52,7 @@ impl Broadcast {
             Err(_) if self.cluster().is_some() => None,
             namespace => Some(namespace.map_err(EmitError::UnknownNamespace)?),
         };
+        let payload = shared.config.parser.arguments(&written.json, &written.attachments)?;
         let shards = namespace.as_ref().map_or(0, |_| shared.mailboxes.len());
         let others = if self.cluster().is_some() { Others::Awaited } else { Others::NONE };
         let collection = Collection::new(&shared, shards, others, |shard, answers, shortfall| {
@@ -65,8 +66,7 @@ impl Broadcast {
         end_after(&shared, timeout, &collection);
         let Some(namespace) = namespace else { return Ok(()) };
         let id = namespace.next_ack_id(&shared);
-        let frames = socketio::event(namespace.name(&shared), Some(id), &written.json, &written.attachments);
-        let frames = frames.compress(self.compress);
+        let frames = payload.event(namespace.name(&shared), Some(id)).compress(self.compress);
         let heard = written.heard(&shared, &namespace, event);
         let (target, urgency) = (self.target, self.urgency);
         let broadcast = shard::Broadcast::new(namespace.key(), target, frames, urgency, heard);

@@ -4,16 +4,18 @@ use std::cell::Cell;
 use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use bytestring::ByteString;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use crate::app::base::args::{self, Args};
 use crate::app::base::on_shard;
 use crate::cluster::message::Answer;
 use crate::engineio::{Frames, Sid};
-use crate::error::EmitError;
+use crate::error::{ArgsError, EmitError};
 use crate::shard::{DueAck, NamespaceRef, ServerReply, Shard, Shared, SocketRef};
 use crate::socketio::{self, Arguments};
 
@@ -58,6 +60,11 @@ impl Event {
         self.inner.arguments.args()
     }
 
+    /// The arguments as the parameter of a handler: a tuple is several, anything else is the first.
+    pub(in crate::app) fn parameter<A: DeserializeOwned>(&self) -> Result<A, ArgsError> {
+        self.inner.arguments.parameter()
+    }
+
     /// The untouched JSON: an array that begins with the event's name. Binary data is replaced by placeholders; see
     /// [`attachments`](Self::attachments).
     pub fn raw(&self) -> &str {
@@ -85,19 +92,43 @@ impl Event {
     /// Acknowledges the event. Nothing happens if the client asked for no acknowledgement, or has got one.
     ///
     /// # Errors
-    /// If the arguments cannot be written as JSON.
+    /// If the arguments cannot be written as JSON. Then the event is still to be acknowledged.
     pub fn ack(&self, args: impl Args) -> Result<(), EmitError> {
-        self.ack.take().map_or(Ok(()), |ack| ack.send(args))
+        let Some(ack) = self.ack.take() else { return Ok(()) };
+        match ack.encode(&args) {
+            Ok(answer) => {
+                ack.give(answer);
+                Ok(())
+            }
+            Err(error) => {
+                self.ack.set(Some(ack));
+                Err(error)
+            }
+        }
     }
 
     /// Takes the acknowledgement, to give it later or from another thread. `None` if the client asked for none. A draining
     /// server ([`Handle::drain`](crate::Handle::drain)) does not disconnect the client before it is given or dropped.
     ///
-    /// From then on [`ack`](Self::ack) does nothing. A handler that fails after this returns its error, which is logged and
-    /// counted. If the taken acknowledgement is dropped without being sent, the client gets no answer. That also happens when a
-    /// callback owns it and the callback's emit fails.
+    /// From then on [`ack`](Self::ack) does nothing, and neither the handler's result nor its error is told to the client. If the
+    /// taken acknowledgement is dropped without being sent, the client gets no answer. That also happens when a callback owns it
+    /// and the callback's emit fails. A handler that gets its acknowledgement by
+    /// [`Namespace::handle_with_ack`](crate::Namespace::handle_with_ack) may fail nevertheless.
     pub fn take_ack(&self) -> Option<Ack> {
         self.ack.take().map(Ack::later)
+    }
+
+    /// A second right to the acknowledgement, if a client waits for it: the one that is given first counts.
+    pub(in crate::app) fn spare_ack(&self) -> Option<Ack> {
+        let mut ack = self.ack.take();
+        let spare = ack.as_mut().and_then(Ack::spare);
+        self.ack.set(ack);
+        spare
+    }
+
+    /// Gives it back when the first right is gone.
+    pub(in crate::app) fn set_ack(&self, spare: Option<Ack>) {
+        self.ack.set(spare);
     }
 }
 
@@ -112,6 +143,8 @@ pub struct Ack {
     shared: Arc<Shared>,
     namespace: NamespaceRef,
     to: AckTo,
+    /// Whether it was given, if two have the right to it.
+    given: Option<Arc<AtomicBool>>,
 }
 
 /// The client or server that waits for the acknowledgement.
@@ -120,15 +153,26 @@ enum AckTo {
     Client { socket: Sid, id: u64, owed: Option<DueAck> },
     /// Another server of the cluster.
     Server(ServerReply),
+    /// Nobody asked for it.
+    Nobody,
 }
 
 impl Ack {
     pub(in crate::app) fn to_client(shard: &Rc<Shard>, socket: Sid, namespace: NamespaceRef, id: u64) -> Self {
-        Self { shared: Arc::clone(&shard.shared), namespace, to: AckTo::Client { socket, id, owed: None } }
+        Self::new(&shard.shared, namespace, AckTo::Client { socket, id, owed: None })
     }
 
     pub(in crate::app) fn to_server(shard: &Rc<Shard>, namespace: NamespaceRef, reply: ServerReply) -> Self {
-        Self { shared: Arc::clone(&shard.shared), namespace, to: AckTo::Server(reply) }
+        Self::new(&shard.shared, namespace, AckTo::Server(reply))
+    }
+
+    /// What a handler gets whose client asked for nothing.
+    pub(in crate::app) fn to_nobody(shared: &Arc<Shared>, namespace: NamespaceRef) -> Self {
+        Self::new(shared, namespace, AckTo::Nobody)
+    }
+
+    fn new(shared: &Arc<Shared>, namespace: NamespaceRef, to: AckTo) -> Self {
+        Self { shared: Arc::clone(shared), namespace, to, given: None }
     }
 
     /// The acknowledgement, noted as due, so that a drain waits for it.
@@ -139,29 +183,69 @@ impl Ack {
         self
     }
 
+    fn spare(&mut self) -> Option<Self> {
+        let AckTo::Client { socket, id, .. } = self.to else { return None };
+        let given = Arc::clone(self.given.get_or_insert_default());
+        let to = AckTo::Client { socket, id, owed: None };
+        Some(Self { shared: Arc::clone(&self.shared), namespace: self.namespace.clone(), to, given: Some(given) })
+    }
+
+    /// Whether the client waits for it. It does not if it has not asked ([`Namespace::handle_with_ack`]).
+    ///
+    /// [`Namespace::handle_with_ack`]: crate::Namespace::handle_with_ack
+    pub const fn is_wanted(&self) -> bool {
+        !matches!(self.to, AckTo::Nobody)
+    }
+
     /// Sends the acknowledgement. It is dropped if the socket has left, because its client would not know what to do with it.
     /// Another server gets only the first argument.
     ///
     /// # Errors
     /// If the arguments cannot be written as JSON, or hold binary data for another server.
     pub fn send(self, args: impl Args) -> Result<(), EmitError> {
-        let written = args::write(None, &args)?;
-        let namespace = self.namespace.name(&self.shared);
+        let answer = self.encode(&args)?;
+        self.give(answer);
+        Ok(())
+    }
+
+    fn encode(&self, args: &impl Args) -> Result<Encoded, EmitError> {
+        let written = args::write(None, args)?;
         match self.to {
-            AckTo::Client { socket, id, owed } => {
-                let frames = socketio::ack(namespace, id, &written.json, &written.attachments);
+            AckTo::Client { id, .. } => {
+                let (parser, namespace) = (self.shared.config.parser, self.namespace.name(&self.shared));
+                parser.ack(namespace, id, &written.json, &written.attachments).map(Encoded::Frames)
+            }
+            AckTo::Server(_) => Ok(Encoded::Json(written.without_binary()?)),
+            AckTo::Nobody => Ok(Encoded::Json(written.json)),
+        }
+    }
+
+    fn give(self, answer: Encoded) {
+        if self.given.is_some_and(|given| given.swap(true, Ordering::Relaxed)) {
+            return;
+        }
+        match self.to {
+            AckTo::Client { socket, owed, .. } => {
+                let Encoded::Frames(frames) = answer else { return };
                 on_shard(&self.shared, socket.shard, frames.len(), move |shard| {
                     send_to(shard, socket, frames);
                     drop(owed);
                 });
             }
             AckTo::Server(reply) => {
-                let arguments = Arguments::unnamed(written.without_binary()?.into(), Box::default());
+                let Encoded::Json(json) = answer else { return };
+                let arguments = Arguments::unnamed(json.into(), Box::default());
                 reply(Answer::Value(arguments.elements().first().map(|&first| first.to_owned())));
             }
+            AckTo::Nobody => {}
         }
-        Ok(())
     }
+}
+
+/// An acknowledgement as it is sent: to a client, or to another server.
+enum Encoded {
+    Frames(Frames),
+    Json(String),
 }
 
 fn send_to(shard: &Rc<Shard>, socket: Sid, frames: Frames) {
@@ -178,7 +262,7 @@ impl fmt::Debug for Ack {
             AckTo::Client { socket, id, .. } => {
                 f.debug_struct("Ack").field("socket", socket).field("id", id).finish_non_exhaustive()
             }
-            AckTo::Server(_) => f.debug_struct("Ack").finish_non_exhaustive(),
+            AckTo::Server(_) | AckTo::Nobody => f.debug_struct("Ack").finish_non_exhaustive(),
         }
     }
 }

@@ -14,7 +14,7 @@ use super::handle::Handle;
 use super::known::Known;
 use super::sockets::join;
 use crate::app::base::args::{self, Args};
-use crate::app::base::{Answers, Caught, MissingAnswers, Pending, Subject, guard, on_shard, record};
+use crate::app::base::{Answers, Fault, MissingAnswers, Pending, Subject, guard, on_shard, record};
 use crate::engineio::Frames;
 use crate::error::{AckError, EmitError};
 use crate::log_line::LineKind;
@@ -303,18 +303,19 @@ impl SocketHandle {
         args: &impl Args,
     ) -> Result<(Frames, Option<socketio::Event>), EmitError> {
         let written = args::write(Some(event), args)?;
-        let frames = socketio::event(self.namespace(), ack, &written.json, &written.attachments);
-        Ok((frames.compress(self.flags.compress), written.heard(&self.shared, namespace, event)))
+        let payload = self.shared.config.parser.arguments(&written.json, &written.attachments)?;
+        let frames = payload.event(self.namespace(), ack).compress(self.flags.compress);
+        Ok((frames, written.heard(&self.shared, namespace, event)))
     }
 
     /// Counts and logs how a handler of the socket ended, on the thread that serves it.
-    pub(in crate::app) fn record(&self, what: String, caught: Caught) {
+    pub(in crate::app) fn record(&self, what: String, fault: Fault) {
         if let Some(&Known { location, .. }) = self.known() {
             let (this, carried) = (self.clone(), what.len());
             on_shard(&self.shared, location.shard, carried, move |shard| {
                 let gone = Subject::Gone { id: &this.id, namespace: this.namespace() };
                 let subject = this.find(shard).map_or(gone, Subject::Socket);
-                record(shard, subject, &what, caught);
+                record(shard, subject, &what, fault);
             });
         }
     }

@@ -6,10 +6,10 @@ use bytes::Bytes;
 use bytestring::ByteString;
 
 use super::coerce::msgpack::{is_undefined, packet_type, pass};
-use super::msgpack::{self, Head, Packed, Reader, Transcoder, unexpected};
 use super::opts::{self, Flags, Opts};
 use super::{DecodeError, EncodeError, coerce};
 use crate::cluster::data::Data;
+use crate::msgpack::{self, Head, Packed, Reader, Transcoder, unexpected};
 use crate::socketio::{Arguments, Event, is_reserved};
 
 /// A broadcast of another server.
@@ -156,7 +156,7 @@ fn read_event<'a>(reader: &mut Reader<'a>, message: &'a Bytes) -> Result<Event, 
 
 /// Packs the data of an event.
 pub(super) fn pack_event(data: Data<'_>) -> Result<Packed<'_>, EncodeError> {
-    let packed = Packed::pack(data)?;
+    let packed = Packed::pack(data.json, data.attachments)?;
     if packed.is_filled_array() { Ok(packed) } else { Err(EncodeError::NoEvent) }
 }
 

@@ -5,13 +5,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::DecodeError;
+pub(super) use crate::msgpack::{MAX_COST, PIECE};
 use crate::socketio::json;
-
-/// Bytes that the pieces of a message may take.
-pub const MAX_COST: usize = 32 * 1024 * 1024;
-
-/// What a piece takes beside its bytes: a room's name, an attachment, an element or a member of JSON.
-pub const PIECE: usize = 64;
 
 /// Whether a message may have this many pieces.
 pub const fn allows(pieces: usize) -> bool {

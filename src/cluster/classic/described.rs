@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use serde_json::value::RawValue;
 
-use super::{RemoteHandshake, RemoteSocket, date_text};
+use super::{RemoteHandshake, RemoteSocket};
 use crate::cluster::message::{Described, DescribedHandshake};
 use crate::engineio::query_pairs;
+use crate::msgpack::date_text;
 
 /// A socket of this server, described for Node.
 pub(super) fn written(socket: Described) -> RemoteSocket {

@@ -2,8 +2,8 @@
 
 use thiserror::Error;
 
-use super::msgpack::{MsgpackError, PackError};
 use crate::cluster::dropped::DropReason;
+use crate::msgpack::{MsgpackError, PackError};
 
 /// Why a message from Redis does not fit its channel. It is dropped, without further consequences.
 #[derive(Debug, Error)]
@@ -52,8 +52,8 @@ pub enum DecodeError {
         /// What a message may have.
         most: usize,
     },
-    /// Arguments nest deeper than [`MAX_DEPTH`](super::msgpack::MAX_DEPTH).
-    #[error("the data nests deeper than {} levels", super::msgpack::MAX_DEPTH)]
+    /// Arguments nest deeper than [`MAX_DEPTH`](crate::msgpack::MAX_DEPTH).
+    #[error("the data nests deeper than {} levels", crate::msgpack::MAX_DEPTH)]
     TooDeep,
     /// Its many pieces, such as rooms or attachments, would take too much memory.
     #[error("its pieces would take more than {} bytes", super::cost::MAX_COST)]

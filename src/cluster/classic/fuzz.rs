@@ -3,7 +3,6 @@
 
 use bytes::Bytes;
 
-pub use super::msgpack::fuzz::{json_to_msgpack, msgpack_to_json};
 use super::{Answer, Broadcast, Operation, Request, Response};
 use crate::cluster::data::Data;
 use crate::socketio::{Arguments, is_reserved, json};

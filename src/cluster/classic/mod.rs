@@ -7,20 +7,19 @@
 //! | `channels`, `uid` | names of channels; the uids of kinglets |
 //! | `broadcast`, `request`, `response`, `opts`, `remote_socket` | the messages, byte for byte |
 //! | `coerce` | what Node accepts for each field |
-//! | `msgpack`, `number`, `date`, `cost` | MessagePack to JSON text and back; JavaScript's numbers and dates; the memory that decoding may take |
+//! | `cost` | the memory that decoding may take |
+//!
+//! [`msgpack`](crate::msgpack) converts arguments from MessagePack to JSON text and back.
 
 mod adapter;
 mod broadcast;
 mod channels;
 mod coerce;
 mod cost;
-mod date;
 mod described;
 mod error;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
-pub mod msgpack;
-mod number;
 mod opts;
 mod questions;
 mod remote_socket;
@@ -31,7 +30,6 @@ mod uid;
 pub(super) use adapter::Classic;
 pub use broadcast::Broadcast;
 pub use channels::{Channels, Incoming};
-pub use date::date_text;
 pub use error::{DecodeError, EncodeError};
 pub use opts::{Flags, Opts};
 pub use remote_socket::{RemoteHandshake, RemoteSocket};

@@ -6,8 +6,7 @@ use std::time::Duration;
 use serde::de::{Deserializer, Error, Visitor};
 use serde::{Deserialize, Serialize};
 
-use super::msgpack::{self, PackError};
-use super::number;
+use crate::msgpack::{self, PackError, number};
 
 /// The target sockets of the namespace.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -120,7 +119,7 @@ pub fn rooms<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Box<str>>
 mod tests {
     use super::*;
     use crate::cluster::classic::coerce;
-    use crate::cluster::classic::msgpack::Reader;
+    use crate::msgpack::Reader;
 
     fn read_all(message: &[u8]) -> (Opts, Flags) {
         let mut reader = Reader::new(message);

@@ -49,7 +49,7 @@ pub struct RemoteHandshake {
     /// The headers, names in lower case. Those of one name are written as one.
     #[serde(serialize_with = "headers", deserialize_with = "pairs")]
     pub headers: Vec<(String, String)>,
-    /// When the session was opened, as a text for people: [`date_text`](super::date_text).
+    /// When the session was opened, as a text for people: [`date_text`](crate::msgpack::date_text).
     #[serde(deserialize_with = "or_default")]
     pub time: String,
     /// The client's IP address.

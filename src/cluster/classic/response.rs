@@ -6,13 +6,12 @@ use bytestring::ByteString;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
-use super::msgpack::{self, Packed, Reader, Transcoder};
 use super::opts::RoomName;
 use super::remote_socket::RemoteSocket;
 use super::request::within_depth;
 use super::{DecodeError, EncodeError, cost};
-use crate::cluster::data::Data;
 use crate::cluster::message::Extent;
+use crate::msgpack::{self, Packed, Reader, Transcoder};
 use crate::socketio::Arguments;
 
 /// A response and its request.
@@ -225,7 +224,7 @@ fn decode_msgpack(message: &Bytes) -> Result<Response, DecodeError> {
 
 fn encode_ack(request_id: &str, arguments: &Arguments) -> Result<Vec<u8>, EncodeError> {
     let json = arguments.elements().first().map_or("null", |value| value.get());
-    let packed = Packed::pack(Data { json, attachments: arguments.attachments() })?;
+    let packed = Packed::pack(json, arguments.attachments())?;
     let mut out = Vec::with_capacity(packed.capacity() + request_id.len() + 40);
     msgpack::map(&mut out, 3);
     msgpack::text(&mut out, "type")?;

@@ -14,7 +14,7 @@ use crate::shard::sockets::calls::Call;
 use crate::shard::sockets::calls::Message;
 use crate::shard::sockets::state::SocketPhase;
 use crate::shard::store::keys::{ConnectionKey, SessionKey, SocketRef};
-use crate::socketio::{self, DecodeError, DisconnectReason, Packet, v4};
+use crate::socketio::{self, DecodeError, DisconnectReason, Packet, Parser, v4};
 
 impl Shard {
     /// Handles a text packet of a session, and runs the calls that follow from it.
@@ -84,12 +84,16 @@ impl Intake {
             self.bare_message(key, inbound, whole);
             return;
         }
-        let limits = self.shared().decode_limits;
+        let (limits, parser) = (self.shared().decode_limits, self.shared().config.parser);
         let Some(client) = self.client_mut(key) else { return };
         let length = inbound.len();
         let decoded = match inbound {
             // The decoder would take it for a CONNECT. The Node server ignores it.
             Inbound::Text("") => Err(DecodeError::InvalidPayload),
+            Inbound::Text(_) if parser == Parser::MessagePack => Err(DecodeError::Json),
+            Inbound::Binary(data) if parser == Parser::MessagePack => {
+                socketio::decode_message_pack(&data, &limits).map(Some)
+            }
             Inbound::Text(text) => client.decoder.text(text, whole, &limits),
             Inbound::Binary(data) => client.decoder.binary(data, &limits),
         };
@@ -167,6 +171,7 @@ impl Intake {
             DecodeError::TooManyAttachments => self.metrics().hit(Limit::Attachments),
             DecodeError::TooDeep => self.metrics().hit(Limit::JsonDepth),
             DecodeError::MessagePack => self.refuse_message_pack(session),
+            DecodeError::Json => self.refuse_json(),
             _ => {}
         }
         self.session(session, |session, now, settings, effects| session.close(now, settings, effects));

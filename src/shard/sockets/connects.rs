@@ -11,7 +11,7 @@ use crate::shard::sockets::Sockets;
 use crate::shard::sockets::calls::Call;
 use crate::shard::sockets::state::SocketPhase;
 use crate::shard::store::keys::{NamespaceKey, SessionKey};
-use crate::socketio::{self, SocketId, v4};
+use crate::socketio::SocketId;
 
 impl Sockets {
     /// Joins a new session to `/`, if its client expects that of the server. Without namespaces, a session need not join one in
@@ -34,16 +34,19 @@ impl Sockets {
     ) {
         let name = self.namespace_name(namespace);
         let pid = pid.map(Sid::to_text);
-        let answer = if self.is_v3(session) { v4::connect(name) } else { socketio::connect(name, id, pid.as_deref()) };
+        let parser = self.shared().config.parser;
+        let answer =
+            if self.is_v3(session) { parser.connect_v4(name) } else { parser.connect(name, id, pid.as_deref()) };
         self.send_to_session(session, &answer, Urgency::Reliable);
     }
 
     /// Refuses a client a namespace that exists. `data` is the text of a JSON value.
     pub(super) fn send_connect_error(&mut self, session: SessionKey, name: &str, message: &str, data: Option<&str>) {
+        let parser = self.shared().config.parser;
         let error = if self.is_v3(session) {
-            v4::connect_error(name, message, data)
+            parser.connect_error_v4(name, message, data)
         } else {
-            socketio::connect_error(name, message, data)
+            parser.connect_error(name, message, data)
         };
         self.send_to_session(session, &error, Urgency::Reliable);
     }

@@ -11,7 +11,6 @@ use crate::shard::sockets::Sockets;
 use crate::shard::sockets::calls::Call;
 use crate::shard::sockets::costs::SOCKET_OF_CHILD;
 use crate::shard::store::keys::{NamespaceKey, SessionKey, SessionRef};
-use crate::socketio;
 
 impl Sockets {
     /// The namespace with that name, if it was declared or this shard has sockets in it.
@@ -87,7 +86,7 @@ impl Sockets {
             NoNamespace::TooMany => self.metrics().hit(Limit::DynamicNamespaces),
             NoNamespace::TooLong => self.metrics().hit(Limit::NamespaceLength),
         }
-        let error = socketio::connect_error(name, reason.message(), None);
+        let error = self.shared().config.parser.connect_error(name, reason.message(), None);
         self.send_to_session(session, &error, Urgency::Reliable);
     }
 }

@@ -17,7 +17,7 @@ use crate::shard::sockets::calls::Call;
 use crate::shard::sockets::state::SocketPhase;
 use crate::shard::sockets::state::SocketState;
 use crate::shard::store::keys::{NamespaceKey, SessionKey, SocketKey, SocketRef};
-use crate::socketio::{self, DisconnectReason};
+use crate::socketio::DisconnectReason;
 use crate::values::Store;
 
 impl Sockets {
@@ -221,7 +221,7 @@ impl Sockets {
         let leaving = if close { self.sockets_of(session) } else { vec![socket] };
         for socket in leaving {
             let Some(state) = self.socket(socket).filter(|state| state.phase != SocketPhase::Leaving) else { continue };
-            let packet = socketio::disconnect(self.namespace_name(state.namespace));
+            let packet = self.shared().config.parser.disconnect(self.namespace_name(state.namespace));
             self.send_to_session(session, &packet, Urgency::Reliable);
             self.leave(socket, DisconnectReason::ServerNamespaceDisconnect);
         }

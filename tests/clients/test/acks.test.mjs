@@ -31,6 +31,24 @@ describe("acknowledgements", async () => {
       assert.deepEqual(await askAll(socket, "message-with-ack", ...args), args);
     });
 
+    test("what a handler returns is the acknowledgement", async (t) => {
+      const socket = await connected(t, server, way);
+      for (const args of [[], ["one"], [1, { two: [Buffer.from([3])] }, null]]) {
+        assert.deepEqual(await askAll(socket, "give", ...args), args);
+      }
+      socket.emit("give", "quiet");
+      assert.deepEqual(await askAll(socket, "give", "loud"), ["loud"]);
+    });
+
+    test("an error of a handler is told to its client", async (t) => {
+      const socket = await connected(t, server, way);
+      assert.deepEqual(await askAll(socket, "fail", "no \"room\"\nleft"), [{ error: "no \"room\"\nleft" }]);
+      assert.deepEqual(await askAll(socket, "fail"), [{ error: "argument 1: invalid type: nothing, expected a string" }]);
+      assert.match((await ask(socket, "join", 7)).error, /OneOrMany/);
+      socket.emit("fail", "quiet");
+      assert.deepEqual(await askAll(socket, "give", "alive"), ["alive"]);
+    });
+
     test("many acknowledgements at once find their callers", async (t) => {
       const socket = await connected(t, server, way);
       const numbers = Array.from({ length: 300 }, (_, index) => index);

@@ -2,27 +2,11 @@
 
 import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
-import { Emitter } from "@socket.io/component-emitter";
-import notepack from "notepack.io";
+import messagePack from "socket.io-msgpack-parser";
 import { client, next, overEachWay } from "../clients.mjs";
 import { startStarter } from "../server.mjs";
 
 const POLLING = "EIO=4&transport=polling";
-
-/** A parser like `socket.io-msgpack-parser`: each packet is one binary message in MessagePack. */
-const messagePack = {
-  Encoder: class {
-    encode(packet) {
-      return [notepack.encode(packet)];
-    }
-  },
-  Decoder: class extends Emitter {
-    add(message) {
-      this.emit("decoded", notepack.decode(message));
-    }
-    destroy() {}
-  },
-};
 
 describe("clients for another server", async () => {
   const server = await startStarter();

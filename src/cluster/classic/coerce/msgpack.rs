@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::{Names, selection};
 use crate::cluster::classic::cost;
-use crate::cluster::classic::msgpack::{Head, MsgpackError, Reader, unexpected};
 use crate::cluster::classic::opts::{self, Flags, Opts, decimal};
+use crate::msgpack::{Head, MsgpackError, Reader, unexpected};
 
 /// `undefined`, as old senders write it.
 pub const fn is_undefined(head: &Head<'_>) -> bool {

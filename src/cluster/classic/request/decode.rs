@@ -12,8 +12,8 @@ use crate::cluster::classic::broadcast::{self, Broadcast};
 use crate::cluster::classic::coerce::json::{is_truthy, members, packet_type, read_opts, room, rooms, text, whole};
 use crate::cluster::classic::coerce::json::{rooms_to_join, rooms_to_leave};
 use crate::cluster::classic::coerce::msgpack::{self, pass};
-use crate::cluster::classic::msgpack::{Head, MAX_DEPTH, Reader, Transcoder};
 use crate::cluster::classic::uid::is_kinglet_uid;
+use crate::msgpack::{Head, MAX_DEPTH, Reader, Transcoder};
 use crate::socketio::{self, Arguments, Event, json};
 
 /// The type of an event for servers. Only this request and a broadcast carry a program's data.

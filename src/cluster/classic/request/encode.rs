@@ -4,10 +4,11 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::{GOODBYE, Operation, Request, is_reserved_server_side};
+use crate::cluster::classic::EncodeError;
 use crate::cluster::classic::broadcast::{self, Broadcast};
 use crate::cluster::classic::opts::{self, Opts};
-use crate::cluster::classic::{EncodeError, msgpack};
 use crate::cluster::data::Data;
+use crate::msgpack;
 use crate::socketio::{Event, json};
 
 /// A JSON request, with its members in Node's order.

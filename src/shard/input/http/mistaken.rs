@@ -16,6 +16,7 @@ use crate::shard::store::keys::{ConnectionKey, SessionKey};
 use crate::socketio;
 
 static ELSEWHERE: LineKind = LineKind::each_minute(Level::Warn, module_path!(), "clients with another path");
+static JSON: LineKind = LineKind::each_minute(Level::Warn, module_path!(), "clients that speak JSON");
 static MESSAGE_PACK: LineKind = LineKind::each_minute(Level::Warn, module_path!(), "clients that speak MessagePack");
 
 /// The usual paths of Socket.IO servers.
@@ -58,10 +59,21 @@ impl Intake {
         self.answer(key, head, &answer)
     }
 
-    /// Tells a client that MessagePack is not supported.
+    /// Tells the log of a client whose parser is JSON, at a server whose parser is not. The client is closed without a word, as
+    /// on Node.
+    pub(in crate::shard::input) fn refuse_json(&mut self) {
+        JSON.write(|| {
+            "a client speaks JSON, this server MessagePack (KINGLET_PARSER=msgpack): the client is closed; its option `parser` \
+             must be socket.io-msgpack-parser"
+                .to_owned()
+        });
+    }
+
+    /// Tells a client that its parser is MessagePack, and the server's is not.
     pub(in crate::shard::input) fn refuse_message_pack(&mut self, session: SessionKey) {
         MESSAGE_PACK.write(|| {
-            "a client speaks MessagePack (socket.io-msgpack-parser), this server JSON: the client is closed; leave out its option `parser`"
+            "a client speaks MessagePack (socket.io-msgpack-parser), this server JSON: the client is closed; leave out its option \
+             `parser`, or set KINGLET_PARSER=msgpack for all clients"
                 .to_owned()
         });
         self.send_to_session(session, &socketio::not_message_pack(), Urgency::Reliable);

@@ -2,8 +2,7 @@
 
 use thiserror::Error;
 
-use super::MAX_DEPTH;
-use crate::cluster::classic::cost::MAX_COST;
+use super::{MAX_COST, MAX_DEPTH};
 
 /// Why bytes are not the MessagePack that was expected. `at` counts bytes from the message's start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]

@@ -1,5 +1,5 @@
-//! Packets of clients with the MessagePack parser (`socket.io-msgpack-parser`). They are recognised and answered with a
-//! refusal that such a client can read; nothing else of this parser is supported.
+//! Packets in MessagePack at a server whose parser is JSON. They are recognised and answered with a refusal that such a client
+//! can read. The other way round Node's server closes the session without a word, and so does this one.
 
 use memchr::memmem;
 

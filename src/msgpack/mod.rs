@@ -1,4 +1,4 @@
-//! MessagePack as Node's adapter writes and reads it, and JSON text with attachments, the form of arguments everywhere
+//! MessagePack as Node's packages write and read it, and JSON text with attachments, the form of arguments everywhere
 //! else. Both conversions go directly from bytes to bytes, without a tree of values.
 //!
 //! | MessagePack | JSON |
@@ -31,22 +31,34 @@
 //! other direction the result is at most three times as long, and attachments are not multiplied: repeated placeholders
 //! may not stand for more bytes than there are.
 
+#![forbid(unsafe_code)]
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+
+mod date;
 mod error;
 mod from_json;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
+pub(crate) mod number;
 mod reader;
 mod scanner;
 mod to_json;
 mod writer;
 
-pub(super) use from_json::Packed;
-pub(super) use reader::{Head, Reader, unexpected};
-pub(super) use to_json::Transcoder;
-pub(super) use writer::{array, boolean, map, text, uint};
+pub use date::date_text;
+pub(crate) use from_json::Packed;
+pub(crate) use reader::{Head, Reader, unexpected};
+pub(crate) use to_json::Transcoder;
+pub(crate) use writer::{array, boolean, map, text, uint};
 
 pub use error::{MsgpackError, PackError};
 
 /// Most levels of arrays and objects in the arguments of a message, both ways: the default of
-/// [`DecodeLimits::max_depth`](crate::socketio::DecodeLimits::max_depth).
+/// `DecodeLimits::max_depth`.
 pub const MAX_DEPTH: usize = 128;
+
+/// Bytes that the pieces of a message may take beside those of the message.
+pub(crate) const MAX_COST: usize = 32 * 1024 * 1024;
+
+/// What a piece takes beside its bytes: a room's name, an attachment, an element or a member of JSON.
+pub(crate) const PIECE: usize = 64;

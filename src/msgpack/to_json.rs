@@ -4,11 +4,9 @@ use std::fmt::Write;
 
 use bytes::Bytes;
 
-use super::MAX_DEPTH;
 use super::error::MsgpackError;
 use super::reader::{Head, Reader, unexpected};
-use crate::cluster::classic::cost::{MAX_COST, PIECE};
-use crate::cluster::classic::{date, number};
+use super::{MAX_COST, MAX_DEPTH, PIECE, date, number};
 
 /// Writes values of a message as JSON, and collects binary data.
 #[derive(Debug)]
@@ -17,6 +15,8 @@ pub struct Transcoder<'a> {
     message: &'a Bytes,
     json: String,
     attachments: Vec<Bytes>,
+    /// Most levels of arrays and objects.
+    levels: usize,
     /// Most bytes of both.
     most: usize,
     /// The place of the first map that looks like a placeholder.
@@ -40,7 +40,14 @@ impl<'a> Transcoder<'a> {
     /// A transcoder for values of `message`, about `length` bytes long.
     pub fn new(message: &'a Bytes, length: usize) -> Self {
         let json = String::with_capacity(length + length / 4);
-        Self { message, json, attachments: Vec::new(), most: message.len() + MAX_COST, lookalike: None, truth: false }
+        let most = message.len() + MAX_COST;
+        Self { message, json, attachments: Vec::new(), levels: MAX_DEPTH, most, lookalike: None, truth: false }
+    }
+
+    /// Bounds the levels of arrays and objects, and the bytes of the JSON text with those for attachments.
+    pub const fn within(mut self, levels: usize, most: usize) -> Self {
+        (self.levels, self.most) = (levels, most);
+        self
     }
 
     /// Writes numbers that JSON lacks not as `null`, as JavaScript does, but as a value with the same truth. So they
@@ -52,7 +59,7 @@ impl<'a> Transcoder<'a> {
 
     /// Writes the value at the place of a reader of the message.
     pub fn value(&mut self, reader: &mut Reader<'a>) -> Result<(), MsgpackError> {
-        self.value_or_null(reader, MAX_DEPTH)
+        self.value_or_null(reader, self.levels)
     }
 
     /// The JSON text, and the attachments of its placeholders.

@@ -4,12 +4,13 @@
 //! once, in order, without those heads, and the heads are noted. Writing the whole puts each head in its place. Binary
 //! data is also a head, so it is copied only once.
 
+use std::mem;
+
 use bytes::Bytes;
 
 use super::error::PackError;
 use super::scanner::{Form, Scanner};
 use super::{MAX_DEPTH, writer};
-use crate::cluster::data::Data;
 
 /// A packed JSON value without the heads that have lengths.
 #[derive(Debug)]
@@ -32,9 +33,8 @@ enum Lengthy {
 }
 
 impl<'a> Packed<'a> {
-    /// Packs the value of a whole JSON text.
-    pub fn pack(data: Data<'a>) -> Result<Self, PackError> {
-        let Data { json, attachments } = data;
+    /// Packs the value of a whole JSON text, whose placeholders stand for the attachments. Not every attachment need be used.
+    pub fn pack(json: &'a str, attachments: &'a [Bytes]) -> Result<Self, PackError> {
         let packed = Self { body: Vec::with_capacity(json.len()), heads: Vec::new(), attachments };
         let budget = attachments.iter().map(Bytes::len).sum();
         let mut packer = Packer { scanner: Scanner::new(json), budget, packed };
@@ -64,6 +64,11 @@ impl<'a> Packed<'a> {
 
     /// Writes the value.
     pub fn write(&self, out: &mut Vec<u8>) {
+        self.write_longer(0, out);
+    }
+
+    /// Writes the value, an array, as one that has so many elements more. They must follow.
+    pub fn write_longer(&self, mut more: u32, out: &mut Vec<u8>) {
         let mut rest = self.body.as_slice();
         let mut written = 0;
         for &(place, head) in &self.heads {
@@ -71,7 +76,7 @@ impl<'a> Packed<'a> {
             out.extend_from_slice(before);
             (rest, written) = (behind, place);
             match head {
-                Lengthy::Array(length) => writer::array(out, length),
+                Lengthy::Array(length) => writer::array(out, length.saturating_add(mem::take(&mut more))),
                 Lengthy::Map(length) => writer::map(out, length),
                 Lengthy::Bin(_) => {
                     let data = self.data(head);
@@ -237,7 +242,7 @@ mod tests {
     use super::*;
 
     fn packed(json: &str, attachments: &[Bytes]) -> Result<Vec<u8>, PackError> {
-        let packed = Packed::pack(Data { json, attachments })?;
+        let packed = Packed::pack(json, attachments)?;
         let mut out = Vec::new();
         packed.write(&mut out);
         assert!(out.len() <= packed.capacity());
