@@ -318,7 +318,8 @@ impl Session {
             }
             Step::Failed => {
                 tell(|| format!("an upgrade fails, and may: {may_fail}; {}", upgrade.describe()));
-                if !may_fail && !self.excuses.allow("transport close") {
+                let is_excused = ["transport close", "server shutting down"].iter().any(|it| self.excuses.allow(it));
+                if !may_fail && !is_excused {
                     self.suspicion = Suspicion::Failed;
                 }
                 upgrade.links_mut().for_each(Link::end);
