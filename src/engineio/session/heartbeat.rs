@@ -23,6 +23,8 @@ enum Phase {
     Resting,
     /// `due` is the deadline of the pong; any other packet may extend the wait once.
     Awaiting,
+    /// The same, and another packet came. At `due` the wait is extended by so many milliseconds.
+    Spoken(u32),
     /// The client has shown life otherwise. At `due` it is pinged again, lest it believe the server dead, and its pong is
     /// waited for so many milliseconds longer.
     Alive(u32),
@@ -63,7 +65,7 @@ impl Heartbeat {
     /// A packet that is not a heartbeat came. It extends the wait for a pong, once for each ping.
     pub(super) fn packet(&mut self, now: Millis, settings: &Settings) {
         if self.phase == Phase::Awaiting {
-            self.extend(now, settings);
+            self.phase = Phase::Spoken(self.longer(now, settings));
         }
     }
 
@@ -73,13 +75,13 @@ impl Heartbeat {
         match self.phase {
             Phase::Resting => {}
             Phase::Listening => self.due = self.due.max(now + settings.ping_timeout),
-            _ => self.extend(now, settings),
+            _ => self.phase = Phase::Alive(self.longer(now, settings)),
         }
     }
 
-    fn extend(&mut self, now: Millis, settings: &Settings) {
-        let longer = ((now + settings.ping_timeout) - self.due).as_millis();
-        self.phase = Phase::Alive(u32::try_from(longer).unwrap_or(u32::MAX));
+    /// How much later than `due` a wait ends that begins now.
+    fn longer(&self, now: Millis, settings: &Settings) -> u32 {
+        u32::try_from(((now + settings.ping_timeout) - self.due).as_millis()).unwrap_or(u32::MAX)
     }
 
     /// This many written bytes may not have reached the client, the ping among them. Its pong is waited for once more,
@@ -87,7 +89,9 @@ impl Heartbeat {
     pub(super) fn may_be_under_way(&mut self, now: Millis, left: usize, settings: &Settings) {
         let left = u32::try_from(left).unwrap_or(u32::MAX);
         let phase = match self.phase {
-            Phase::Awaiting | Phase::Alive(_) | Phase::Extended if left > DELIVERED => Phase::UnderWay(left),
+            Phase::Awaiting | Phase::Spoken(_) | Phase::Alive(_) | Phase::Extended if left > DELIVERED => {
+                Phase::UnderWay(left)
+            }
             Phase::UnderWay(before) if left < before && left > DELIVERED => Phase::UnderWay(left),
             Phase::UnderWay(before) if left < before => Phase::Delivered,
             _ => return,
@@ -105,11 +109,15 @@ impl Heartbeat {
         if now < self.due {
             return None;
         }
-        *self = match self.phase {
-            Phase::Resting => Self { due: now + settings.ping_timeout, phase: Phase::Awaiting },
-            Phase::Alive(longer) => Self { due: now + Duration::from_millis(longer.into()), phase: Phase::Extended },
+        let (due, phase, beat) = match self.phase {
+            Phase::Resting => (now + settings.ping_timeout, Phase::Awaiting, Some(Beat::Ping)),
+            Phase::Spoken(longer) => (self.due + Duration::from_millis(longer.into()), Phase::Extended, None),
+            Phase::Alive(longer) => {
+                (self.due + Duration::from_millis(longer.into()), Phase::Extended, Some(Beat::Ping))
+            }
             _ => return Some(Beat::Timeout),
         };
-        Some(Beat::Ping)
+        *self = Self { due, phase };
+        beat
     }
 }
