@@ -16,7 +16,7 @@ use super::data::Data;
 use super::id::ClusterId;
 use super::message::{Answer, Ask, Chosen, Extent, Manner};
 use super::metrics::{ClusterMetrics, Counters};
-use super::places::{Census, Heard, Place, Places};
+use super::places::{Census, Heard, Left, Place, Places};
 use super::redis::{self, AskError, Connection, Kind, Loss, Standing, Topic, Uncounted};
 use super::room_hints::RoomHints;
 use crate::clock;
@@ -143,13 +143,14 @@ impl<A: Adapter> Membership<A> {
         self.redis.subscribe(topics);
     }
 
-    /// Leaves a namespace.
-    pub(crate) fn leave(&self, namespace: &str) {
+    /// Leaves a namespace. Whoever waits for its subscriptions is told when what this returns is dropped: where nothing is
+    /// borrowed or locked.
+    #[must_use]
+    pub(crate) fn leave(&self, namespace: &str) -> Option<Left<A>> {
         let mut places = self.places_mut();
-        let Some((left, topics)) = places.leave(namespace) else { return };
+        let (left, topics) = places.leave(namespace)?;
         self.redis.unsubscribe(topics);
-        drop(places);
-        drop(left);
+        Some(left)
     }
 
     fn places(&self) -> RwLockReadGuard<'_, Places<A>> {
@@ -499,8 +500,8 @@ mod tests {
         let pattern = Topic::pattern("socket.io#/chat#*".to_owned());
         let (place, _) = member.recognise(&pattern, "socket.io#/chat#room#").expect("a broadcast");
         assert_eq!(&*place.namespace, "/chat");
-        member.leave("/chat");
-        member.leave("/never entered");
+        drop(member.leave("/chat"));
+        assert!(member.leave("/never entered").is_none());
         assert_eq!(namespace_of(&member, request), None);
         assert!(member.recognise(&pattern, "socket.io#/chat#room#").is_none());
         assert!(namespace_of(&member, "socket.io-request#/#").is_some());
@@ -568,7 +569,7 @@ mod tests {
             let heard = move |standing| sender.send(standing).expect("the test listens");
             // Whether Redis is known to be absent by now does not matter here.
             member.when_in_effect(&place, Box::new(heard));
-            member.leave("/");
+            drop(member.leave("/"));
             assert_eq!(told.recv(), Ok(Standing::Away));
         }
     }

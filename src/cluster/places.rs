@@ -247,7 +247,7 @@ impl<A: Adapter> Places<A> {
 }
 
 /// A place that the server left. Waiting callbacks are called when it is dropped, and nothing may be locked then.
-pub(super) struct Left<A: Adapter>(Arc<Place<A>>);
+pub(crate) struct Left<A: Adapter>(Arc<Place<A>>);
 
 impl<A: Adapter> Drop for Left<A> {
     fn drop(&mut self) {

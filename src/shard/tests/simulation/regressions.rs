@@ -14,4 +14,10 @@ pub(super) const FAILED: &[(u64, &str, &str, &str)] = &[
         "an upgrade times out while the server holds the client's POST up",
         "2026-11-30",
     ),
+    (
+        6225,
+        r#"{"look":null,"steps":1131}"#,
+        "a shard panics: a question waits for subscriptions of a namespace that the last socket leaves",
+        "2026-11-30",
+    ),
 ];
