@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 type Outcome = Result<(), Box<dyn Error>>;
 
-/// Who may come in. A real server keeps hashes of passwords in a database, and asks it in an `on_blocking` handler.
+/// Who may come in. A real server keeps hashes of passwords in a database, and asks it in a `handle_blocking` handler.
 const USERS: &[(&str, &str)] = &[("ada", "engine"), ("grace", "compiler")];
 /// Tokens that may be good at one time; beyond, nobody can log in.
 const MAX_TOKENS: usize = 10_000;

@@ -513,7 +513,7 @@ fn handshake(socket: &Socket) -> Value {
 }
 
 fn everybody(socket: &Socket) -> Broadcast {
-    emitter(socket).compress(true)
+    emitter(socket).everybody()
 }
 
 fn emitter(socket: &Socket) -> Emitter {

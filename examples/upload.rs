@@ -4,16 +4,15 @@
 //!
 //! `cargo run --example upload`, then open `examples/upload.html`. Files go to `UPLOAD_FOLDER`, or the temporary folder.
 
-use std::collections::HashMap;
 use std::error::Error;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::channel;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-use kinglet::{Binary, Config, Cors, Origin, Server, SocketId};
+use kinglet::{Binary, Config, Cors, Origin, Server, Socket, SocketHandle};
 use serde_json::{Value, json};
 
 /// What a handler returns: an answer, or an error, which its client gets as `{error}`.
@@ -21,16 +20,13 @@ type Handled<T> = Result<T, Box<dyn Error>>;
 
 const MAX_FILE_BYTES: u64 = 100_000_000;
 
-/// A file on its way. If it is not whole when this is dropped, what there is of it is removed.
+/// A file on its way, kept with its socket behind a lock, which is held while the disk is written to. If it is not whole when
+/// this is dropped, what there is of it is removed.
 struct Upload {
     path: PathBuf,
     size: u64,
     received: u64,
 }
-
-/// The upload of each socket, by the socket's id. Each has a lock of its own, which is held while the disk is written to.
-#[derive(Clone, Default)]
-struct Uploads(Arc<Mutex<HashMap<SocketId, Arc<Mutex<Upload>>>>>);
 
 fn main() -> kinglet::Result<()> {
     env_logger::init();
@@ -39,53 +35,42 @@ fn main() -> kinglet::Result<()> {
     // Pages that are opened from disk come from another origin; `KINGLET_CORS` may let in fewer.
     let config = Config { cors: Some(Cors::new(Origin::Any)), ..Config::default() };
     let mut server = Server::new(config.with_env()?)?;
-    let uploads = Uploads::default();
-    let (of_begin, of_chunk) = (uploads.clone(), uploads.clone());
     // To remove a file may take a while, so what a client has abandoned is dropped by a thread of its own.
     let (abandon, abandoned) = channel::<Arc<Mutex<Upload>>>();
     thread::spawn(move || abandoned.into_iter().for_each(drop));
     server
         .of("/")
-        .handle("begin", move |socket, size| of_begin.begin(&folder, socket.id(), size))
+        .handle("begin", move |socket, size| begin(&folder, socket, size))
         // Blocking: it waits for the disk, on a thread that serves nobody.
-        .handle_blocking("chunk", move |socket, (offset, bytes)| of_chunk.chunk(socket.id(), offset, &bytes))
-        .on_disconnect(move |socket, _| {
-            uploads.all().remove(&socket.id()).map_or(Ok(()), |upload| abandon.send(upload))
-        });
+        .handle_blocking("chunk", |socket, (offset, bytes): (u64, Binary)| chunk(socket, offset, &bytes))
+        .on_disconnect(move |socket, _| socket.remove::<Mutex<Upload>>().map_or(Ok(()), |upload| abandon.send(upload)));
     server.run()
 }
 
-impl Uploads {
-    /// `begin(size)` is acknowledged with `{name}`, what the file is called here, or with `{error}`. The name is never one
-    /// that the client chose, which could lead anywhere on the disk.
-    fn begin(&self, folder: &Path, socket: SocketId, size: u64) -> Handled<Value> {
-        if size == 0 || size > MAX_FILE_BYTES {
-            return Err(format!("A file has 1 to {MAX_FILE_BYTES} bytes.").into());
-        }
-        if self.all().contains_key(&socket) {
-            return Err("Another upload is under way.".into());
-        }
-        let name = format!("upload-{:016x}", getrandom::u64()?);
-        let upload = Upload { path: folder.join(&name), size, received: 0 };
-        self.all().insert(socket, Arc::new(Mutex::new(upload)));
-        Ok(json!({ "name": name }))
+/// `begin(size)` is acknowledged with `{name}`, what the file is called here, or with `{error}`. The name is never one that the
+/// client chose, which could lead anywhere on the disk.
+fn begin(folder: &Path, socket: &Socket, size: u64) -> Handled<Value> {
+    if size == 0 || size > MAX_FILE_BYTES {
+        return Err(format!("A file has 1 to {MAX_FILE_BYTES} bytes.").into());
     }
+    if socket.get::<Mutex<Upload>>().is_some() {
+        return Err("Another upload is under way.".into());
+    }
+    let name = format!("upload-{:016x}", getrandom::u64()?);
+    socket.insert(Mutex::new(Upload { path: folder.join(&name), size, received: 0 }));
+    Ok(json!({ "name": name }))
+}
 
-    /// `chunk(offset, bytes)` is acknowledged with `{received}`, where the next chunk begins, or with `{error}`. A chunk that
-    /// begins elsewhere is not written: so one that comes twice, or before its turn, does no harm.
-    fn chunk(&self, socket: &SocketId, offset: u64, bytes: &Binary) -> Handled<Value> {
-        let upload = self.all().get(socket).cloned().ok_or("Begin first.")?;
-        let mut upload = upload.lock().unwrap_or_else(PoisonError::into_inner);
-        let written = upload.write(offset, bytes);
-        if written.is_err() || upload.received == upload.size {
-            self.all().remove(socket);
-        }
-        written.map(|()| json!({ "received": upload.received }))
+/// `chunk(offset, bytes)` is acknowledged with `{received}`, where the next chunk begins, or with `{error}`. A chunk that begins
+/// elsewhere is not written: so one that comes twice, or before its turn, does no harm.
+fn chunk(socket: &SocketHandle, offset: u64, bytes: &[u8]) -> Handled<Value> {
+    let upload = socket.get::<Mutex<Upload>>().ok_or("Begin first.")?;
+    let mut upload = upload.lock().unwrap_or_else(PoisonError::into_inner);
+    let written = upload.write(offset, bytes);
+    if written.is_err() || upload.received == upload.size {
+        socket.remove::<Mutex<Upload>>();
     }
-
-    fn all(&self) -> MutexGuard<'_, HashMap<SocketId, Arc<Mutex<Upload>>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+    written.map(|()| json!({ "received": upload.received }))
 }
 
 impl Upload {

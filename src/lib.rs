@@ -110,10 +110,9 @@
 //! use std::time::Duration;
 //!
 //! # let mut server = kinglet::Server::new(kinglet::Config::default())?;
-//! server.of("/").on_blocking("order", |socket, event| {
-//!     let (dish,): (String,) = event.args()?;
+//! server.of("/").handle_blocking("order", |socket, dish: String| -> Result<_, Box<dyn std::error::Error>> {
 //!     let (count,): (u32,) = socket.ask("how-many", &dish, Duration::from_secs(30))?.recv()?.args()?;
-//!     Ok::<(), Box<dyn std::error::Error>>(event.ack(count)?)
+//!     Ok(format!("{count} of {dish}"))
 //! });
 //! # Ok::<(), kinglet::Error>(())
 //! ```
@@ -129,11 +128,9 @@
 //! # let mut server = kinglet::Server::new(kinglet::Config::default())?;
 //! server
 //!     .of("/")
-//!     .on("join", |socket, event| {
-//!         let (room,): (String,) = event.args()?;
+//!     .handle("join", |socket, room: String| -> Result<(), Box<dyn std::error::Error>> {
 //!         socket.join(&room)?;
-//!         socket.to(&room).except("muted").emit("joined", socket.id())?;
-//!         Ok::<(), Box<dyn std::error::Error>>(())
+//!         Ok(socket.to(&room).except("muted").emit("joined", socket.id())?)
 //!     })
 //!     .on("cursor", |socket, event| socket.to("editors").volatile().relay(event));
 //! # Ok::<(), kinglet::Error>(())
@@ -274,12 +271,11 @@
 //!     .on_connect(|socket| {
 //!         socket.insert(Upload(Mutex::default()));
 //!     })
-//!     .on("chunk", |socket, event| {
-//!         let (chunk,): (kinglet::Binary,) = event.args()?;
+//!     .handle("chunk", |socket, chunk: kinglet::Binary| {
 //!         let upload = socket.get::<Upload>().ok_or("nothing was begun")?;
 //!         let mut bytes = upload.0.lock().unwrap_or_else(PoisonError::into_inner);
 //!         bytes.extend_from_slice(&chunk);
-//!         Ok::<(), Box<dyn std::error::Error>>(event.ack(bytes.len())?)
+//!         Ok::<_, &str>(bytes.len())
 //!     });
 //! # Ok::<(), kinglet::Error>(())
 //! ```
@@ -294,9 +290,7 @@
 //!
 //! # let mut server = kinglet::Server::new(kinglet::Config::default())?;
 //! let messages = Arc::new(AtomicU64::new(0));
-//! server.of("/").on("message", move |_, event| {
-//!     event.ack(messages.fetch_add(1, Ordering::Relaxed))
-//! });
+//! server.of("/").on("message", move |_, _| messages.fetch_add(1, Ordering::Relaxed));
 //! # Ok::<(), kinglet::Error>(())
 //! ```
 //!
@@ -355,7 +349,8 @@
 //!
 //! [`Server::route`] answers HTTP requests on the same port, by method and path. Its handler gets the [`Request`] and returns
 //! a [`Response`], or a `Result` with one. A [`Handle`] works from any thread, so it sends to clients from there, too.
-//! [`Server::route_blocking`] runs on a thread that may block, and [`Server::files`] serves a folder.
+//! [`Server::route_blocking`] runs on a thread that may block, [`Server::files`] serves a folder, and [`Config::client`] the
+//! client for browsers, at the address at which Node's server has it.
 //!
 //! ```no_run
 //! use kinglet::{EmitError, Method, Response};
@@ -399,11 +394,7 @@
 //! use kinglet::Server;
 //!
 //! let mut server = Server::new(testing::config())?;
-//! server.of("/").on("double", |_, event| {
-//!     let (number,): (i64,) = event.args()?;
-//!     event.ack(2 * number)?;
-//!     Ok::<(), Box<dyn std::error::Error>>(())
-//! });
+//! server.of("/").handle("double", |_, number: i64| 2 * number);
 //! let running = server.start()?;
 //!
 //! let mut client = Client::connect(running.address())?;
@@ -416,6 +407,8 @@
 //! # }
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! `examples/messenger.rs` is an application with most of this, and `tests/messenger.rs` tests it.
 //!
 //! # Several servers
 //!

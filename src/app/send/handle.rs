@@ -59,8 +59,8 @@ impl Handle {
         Emitter { handle: self.clone(), namespace: full_name(namespace) }
     }
 
-    /// Everybody in the namespace `/`.
-    pub(super) fn everybody(&self) -> Broadcast {
+    /// Everybody in the namespace `/`: a target, as of [`to`](Self::to), that no room narrows yet.
+    pub fn everybody(&self) -> Broadcast {
         self.of("/").everybody()
     }
 
@@ -122,8 +122,8 @@ pub struct Emitter {
 }
 
 impl Emitter {
-    /// Everybody in the namespace.
-    pub(super) fn everybody(&self) -> Broadcast {
+    /// Everybody in the namespace: a target, as of [`to`](Self::to), that no room narrows yet.
+    pub fn everybody(&self) -> Broadcast {
         let shared = self.handle.shared().map(Arc::clone);
         let key = shared.as_ref().and_then(|shared| shared.directory.find_namespace(&self.namespace));
         Broadcast::new(shared, key.ok_or_else(|| self.namespace.clone()), None)

@@ -301,3 +301,30 @@ describe("push", () => {
     assert.equal(await ask(socket, "unfollow", "coffee"), false);
   });
 });
+
+describe("messenger", () => {
+  overEachWay((way) => {
+    test("users are let in after a look-up, and get the history", async (t) => {
+      const server = await started(t, "messenger");
+      const stranger = client(t, server, way, { auth: { token: "unknown" } });
+      assert.equal((await next(stranger, "connect_error"))[0].message, "unknown token");
+      const ada = client(t, server, way, { auth: { token: "t-ada", history: "many" } });
+      const history = collect(ada, "message");
+      const ready = next(ada, "ready");
+      await next(ada, "connect");
+      assert.deepEqual(await ready, [{ id: 1, name: "ada" }]);
+      while (history.length < 300) await next(ada, "message");
+      assert.deepEqual(history.map(([{ id }]) => id), Array.from({ length: 300 }, (_, id) => id));
+    });
+
+    test("what other programs post reaches a user's sockets", async (t) => {
+      const server = await started(t, "messenger");
+      const bob = client(t, server, way, { auth: { token: "t-bob" } });
+      await next(bob, "ready");
+      const news = next(bob, "news");
+      const body = JSON.stringify({ room: "user:2", event: "news", data: { x: 1 } });
+      assert.equal((await fetch(`${server.url}/emit`, { method: "POST", body })).status, 202);
+      assert.deepEqual(await news, [{ x: 1 }]);
+    });
+  });
+});
