@@ -60,7 +60,7 @@ simulate: export SECONDS := $(or $(SECONDS),$(if $(SEEDS)$(SEED),,60))
 simulate:
 	cargo test --profile simulation --lib simulation::whatever -- --nocapture
 
-# Whether the simulation finds the faults of tests/mutations, which takes some 10 minutes.
+# Whether the simulation finds the faults of tests/mutations: half an hour. It fails if it does not.
 mutations:
 	tests/mutations/run.py
 

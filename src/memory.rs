@@ -5,6 +5,10 @@ use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+#[cfg(test)]
+use std::sync::Arc;
+#[cfg(test)]
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Most bytes that are read of a kernel file; the wanted value is near its beginning.
 const FILE: usize = 4096;
@@ -35,6 +39,9 @@ enum Gauge {
     Group { usage: File, statistics: File, reclaimable: &'static str },
     /// Of this process only: no group has a limit.
     Process { status: File },
+    /// As much as a test says.
+    #[cfg(test)]
+    Simulated(Arc<AtomicUsize>),
 }
 
 impl Memory {
@@ -62,7 +69,15 @@ impl Memory {
                 Some(used.saturating_sub(field(&read(statistics).ok()?, reclaimable)?))
             }
             Gauge::Process { status } => field(&read(status).ok()?, "VmRSS:").map(|kibibytes| kibibytes * 1024),
+            #[cfg(test)]
+            Gauge::Simulated(used) => Some(used.load(Ordering::Relaxed)),
         }
+    }
+
+    /// A limit, and a use that a test sets.
+    #[cfg(test)]
+    pub(crate) const fn simulated(limit: usize, used: Arc<AtomicUsize>) -> Self {
+        Self { limit, gauge: Gauge::Simulated(used) }
     }
 }
 

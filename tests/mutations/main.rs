@@ -1,5 +1,6 @@
 //! The faults that the simulation must find still apply to the source.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
@@ -37,11 +38,17 @@ fn each_fault_can_be_made() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let entries = fs::read_dir(root.join("tests/mutations")).unwrap().map(|entry| entry.unwrap().path());
     let patches: Vec<_> = entries.filter(|path| path.extension().is_some_and(|it| it == "patch")).collect();
-    assert!(patches.len() >= 25, "{}", patches.len());
+    assert!(patches.len() >= 60, "{}", patches.len());
+    let mut broken = BTreeSet::new();
     for path in patches {
         let name = path.file_name().unwrap().display();
         let patch = fs::read_to_string(&path).unwrap();
-        assert!(!patch.starts_with("---"), "{name} does not say what it breaks");
+        let mut lines = patch.lines();
+        assert!(lines.next().is_some_and(|fault| !fault.starts_with("---")), "{name} does not say what its fault is");
+        let breaks = lines.next().and_then(|line| line.strip_prefix("breaks "));
+        broken.extend(
+            breaks.unwrap_or_else(|| panic!("{name} does not say what it breaks")).split(' ').map(str::to_owned),
+        );
         let (file, hunks) = parse(&patch);
         let source = fs::read_to_string(root.join(file)).unwrap();
         for Hunk { before, after } in hunks {
@@ -49,4 +56,6 @@ fn each_fault_can_be_made() {
             assert_ne!(before, after, "{name}");
         }
     }
+    let invariants: Vec<_> = (1..=9).map(|number| number.to_string()).collect();
+    assert!(broken.iter().eq(&invariants), "the faults break the invariants {broken:?}");
 }

@@ -2,7 +2,7 @@
 """Makes each fault of this folder in a copy of the source, and looks how long the simulation takes to find it.
 
 Arguments name the faults that are tried; without any, all are. Their rows in the table of README.md are written anew. SECONDS
-bounds each search.
+bounds each search. The exit code is 1 if a fault is not found, or an invariant has no fault that is.
 """
 
 import os
@@ -20,7 +20,10 @@ COPY = ROOT / "target/mutations/source"
 TARGET = ROOT / "target/mutations/target"
 SECONDS = os.environ.get("SECONDS", "60")
 FAILED = re.compile(r"seed (\d+) failed in step (\d+), at (\S+?): (.*)")
-TABLE = "| fault | found by seed | in step | after | as |\n|---|---|---|---|---|\n"
+TABLE = "| fault | breaks | found by seed | in step | after | as |\n|---|---|---|---|---|---|\n"
+NOT_FOUND = "**not found**"
+# Those of README.md.
+INVARIANTS = set("123456789")
 
 
 def copy():
@@ -42,7 +45,7 @@ def copy():
 def build():
     """Builds the simulation of the copy; gives its program."""
     built = subprocess.run(
-        ["cargo", "test", "--lib", "--no-run"],
+        ["cargo", "test", "--profile", "simulation", "--lib", "--no-run"],
         cwd=COPY,
         env={**os.environ, "CARGO_TARGET_DIR": str(TARGET)},
         stderr=subprocess.PIPE,
@@ -71,7 +74,7 @@ def search(program):
             message = message.replace("|", "\\|")
             message = message if len(message) <= 90 else message[:90] + " …"
             return f"| {seed} | {step} | {time.monotonic() - began:.1f} s | {message} |"
-    return f"| **not found** | | {SECONDS} s | |"
+    return f"| {NOT_FOUND} | | {SECONDS} s | |"
 
 
 def try_fault(patch):
@@ -85,18 +88,46 @@ def try_fault(patch):
     return row
 
 
+def read(patch):
+    """What a patch says of itself: its fault, and the numbers of the invariants that this breaks."""
+    fault, breaks = patch.read_text().splitlines()[:2]
+    return fault, breaks.removeprefix("breaks ")
+
+
+def judge(rows):
+    """Says what the table shows: how many faults are found, and what is not. Gives the exit code."""
+    lost = [fault for fault, row in rows.items() if NOT_FOUND in row]
+    broken = {number for row in rows.values() if NOT_FOUND not in row for number in row.split(" | ")[1].split()}
+    untested = sorted(INVARIANTS - broken)
+    print(f"\n{len(rows) - len(lost)} of {len(rows)} faults are found.")
+    for fault in lost:
+        print(f"Not found: {fault}.")
+    for number in untested:
+        print(f"No fault that is found breaks invariant {number}.")
+    return 1 if lost or untested else 0
+
+
 def main():
     patches = sorted(HERE.glob("*.patch"))
-    faults = {patch: patch.read_text().splitlines()[0] for patch in patches}
+    faults = {patch: read(patch) for patch in patches}
     readme = HERE / "README.md"
     copy()
     for patch in patches:
         if not sys.argv[1:] or patch.stem in sys.argv[1:]:
             row = try_fault(patch)
-            text, table = readme.read_text().split(TABLE)
-            rows = {line.split(" | ")[0].removeprefix("| "): f"{line}\n" for line in table.splitlines()}
-            rows[faults[patch]] = f"| {faults[patch]} {row}\n"
-            readme.write_text(text + TABLE + "".join(rows[fault] for fault in faults.values() if fault in rows))
+            fault, breaks = faults[patch]
+            rows = known(readme)
+            rows[fault] = f"| {fault} | {breaks} {row}"
+            text = readme.read_text().split(TABLE)[0]
+            listed = "".join(f"{rows[fault]}\n" for fault, _ in faults.values() if fault in rows)
+            readme.write_text(text + TABLE + listed)
+    sys.exit(judge(known(readme)))
+
+
+def known(readme):
+    """The rows of the table, by their faults."""
+    lines = readme.read_text().split(TABLE)[1].splitlines()
+    return {line.split(" | ")[0].removeprefix("| "): line for line in lines}
 
 
 main()

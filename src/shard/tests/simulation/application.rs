@@ -9,10 +9,12 @@ use serde_json::Value;
 
 use super::client::speech::Kind;
 use super::ends::KILLED;
+use super::plan::Plan;
 use super::questions::Questions;
-use super::survey::{self, Survey};
-use crate::app::{Event, Handlers, Namespace, Socket};
+use super::survey::{self, Sure, Survey};
+use crate::app::{Ack, Event, Handlers, Namespace, Socket};
 use crate::shard::Refusal;
+use crate::socketio::Arguments;
 
 /// How long the server waits for answers.
 const ANSWER_TIME: Duration = Duration::from_secs(1);
@@ -37,8 +39,18 @@ pub(super) struct Entries {
     /// How many sayings of a kind of each socket the program has passed on.
     pub(super) relayed: Relayed,
     pub(super) survey: Survey,
+    /// Answers that the program has yet to give.
+    pub(super) late: Vec<LateAnswer>,
     /// What is wrong.
     pub(super) complaints: Vec<String>,
+}
+
+/// An answer that the program gives some time.
+#[derive(Debug)]
+pub(super) struct LateAnswer {
+    server: u8,
+    ack: Ack,
+    words: Arguments,
 }
 
 /// A socket's time in its namespace.
@@ -88,6 +100,25 @@ impl Guestbook {
         self.entries().visits.entry(tag(socket)).or_default().went.push(reason);
     }
 
+    /// Whether the socket with this tag has come and has not gone.
+    pub(super) fn is_there(&self, tag: u64) -> bool {
+        self.entries().visits.get(&tag).is_some_and(|visit| visit.went.is_empty())
+    }
+
+    /// The program gives one of its late answers.
+    pub(super) fn answer_late(&self, place: usize) {
+        let LateAnswer { ack, words, .. } = self.entries().late.swap_remove(place);
+        // The client may have left.
+        let _ = ack.send(words);
+    }
+
+    /// A server has ended: nobody waits for its answers.
+    pub(super) fn forget(&self, server: u8) {
+        let mut entries = self.entries();
+        entries.survey.forget(server);
+        entries.late.retain(|answer| answer.server != server);
+    }
+
     /// A server is killed: who was there is gone. Gives what they had said.
     pub(super) fn is_killed(&self, server: u8) -> Relayed {
         let mut entries = self.entries();
@@ -118,14 +149,17 @@ fn tag(socket: &Socket) -> u64 {
 }
 
 /// The program of the server with this number.
-pub(super) fn handlers(guestbook: &Guestbook, server: u8, may_miss: bool) -> Handlers {
+pub(super) fn handlers(guestbook: &Guestbook, server: u8, plan: &Plan) -> Handlers {
+    // The servers count each other at the beginning, and only in that namespace. One that takes the place of another has not
+    // counted those that are away, and hides them from the others.
+    let sure = |has_counted: bool| if has_counted || !plan.may_miss() { Sure::Right } else { Sure::Nothing };
     let mut handlers = Handlers::default();
-    declare(handlers.namespace_mut("/"), guestbook, server, may_miss);
-    declare(handlers.dynamic_mut(|name| name.starts_with("/side/")), guestbook, server, may_miss);
+    declare(handlers.namespace_mut("/"), guestbook, server, sure(!plan.has_ends()));
+    declare(handlers.dynamic_mut(|name| name.starts_with("/side/")), guestbook, server, sure(false));
     handlers
 }
 
-fn declare(namespace: &mut Namespace, guestbook: &Guestbook, server: u8, may_miss: bool) {
+fn declare(namespace: &mut Namespace, guestbook: &Guestbook, server: u8, sure: Sure) {
     let (came, went) = (guestbook.clone(), guestbook.clone());
     namespace.on_connect(move |socket| came.came(socket, server));
     namespace.on_disconnect(move |socket, reason| went.went(socket, reason.as_str()));
@@ -133,10 +167,14 @@ fn declare(namespace: &mut Namespace, guestbook: &Guestbook, server: u8, may_mis
         let guestbook = guestbook.clone();
         namespace.on(kind.name(), move |socket, event| {
             guestbook.relays(kind, socket, event)?;
-            if kind == Kind::Who {
-                survey::ask(&guestbook, server, socket, event, may_miss)
-            } else {
-                say(kind, socket, event)
+            match kind {
+                Kind::Who => survey::ask(&guestbook, server, socket, event, sure),
+                Kind::Late => {
+                    let (ack, words) = (event.take_ack().ok_or("a question without an id")?, event.arguments().clone());
+                    guestbook.entries().late.push(LateAnswer { server, ack, words });
+                    Ok(())
+                }
+                _ => say(kind, socket, event),
             }
         });
     }
@@ -182,7 +220,7 @@ fn say(kind: Kind, socket: &Socket, event: &Event) -> Outcome {
         Kind::Room => socket.to("room").relay(event)?,
         Kind::Except => socket.except("room").relay(event)?,
         Kind::Echo => socket.emit(event.name(), event.arguments().clone())?,
-        Kind::Ask | Kind::Who => event.ack(event.arguments().clone())?,
+        Kind::Ask | Kind::Who | Kind::Late => event.ack(event.arguments().clone())?,
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::application::{Guestbook, handlers};
@@ -11,6 +12,7 @@ use super::plan::Plan;
 use crate::app::Handle;
 use crate::cluster::redis::State;
 use crate::cluster::redis::simulated::Network;
+use crate::memory::Memory;
 use crate::shard::event_loop::turn::EventLoop;
 use crate::shard::kernel::listener::Listener;
 use crate::shard::kernel::poll::Poll;
@@ -18,6 +20,12 @@ use crate::shard::kernel::simulated;
 use crate::shard::shared::mailbox::mailbox;
 use crate::shard::shared::{Budget, Shared};
 use crate::values::Store;
+
+/// Bytes of memory that a server is granted.
+const MEMORY: usize = 1 << 30;
+
+/// Percent of it from which clients may be closed.
+const SHORT: usize = 90;
 
 /// A server.
 pub(super) struct Instance {
@@ -29,6 +37,8 @@ pub(super) struct Instance {
     pub(super) threads: Threads,
     pub(super) handle: Handle,
     shared: Arc<Shared>,
+    /// Bytes of its memory that are in use.
+    memory: Arc<AtomicUsize>,
     /// Its number: no other server has it, not even the one that takes its place.
     pub(super) number: u8,
 }
@@ -38,15 +48,16 @@ impl Instance {
     pub(super) fn new(number: u8, plan: &Plan, guestbook: &Guestbook, network: &Network) -> Self {
         let (shards, config) = (plan.shards, plan.config());
         let backlog = usize::try_from(config.limits.backlog).unwrap();
-        let (handlers, handle) = (handlers(guestbook, number, plan.may_miss()), Handle::early());
+        let (handlers, handle) = (handlers(guestbook, number, plan), Handle::early());
         let (cluster, threads) = Threads::join(&config, &handle, &handlers, network);
         let handlers = Arc::new(handlers);
         let polls: Vec<Poll> = (0..shards).map(|_| Poll::simulated(simulated::Poll::default())).collect();
         let (mailboxes, inboxes): (Vec<_>, Vec<_>) =
             polls.iter().map(|poll| mailbox(poll.waker().unwrap(), 1 << 20)).unzip();
         let all = 64 << 20;
+        let memory = Arc::new(AtomicUsize::new(0));
         let budget = Budget {
-            memory: None,
+            memory: Some(Memory::simulated(MEMORY, Arc::clone(&memory))),
             max_connections: 10_000,
             queued_per_client: config.limits.queued_per_client.unwrap_or(1 << 20),
             queued: all,
@@ -64,7 +75,12 @@ impl Instance {
             EventLoop::new(Arc::clone(&shared), callbacks, index, poll, inbox, listener, None).unwrap()
         });
         let look = Duration::from_micros(plan.look.unwrap_or(0));
-        Self { loops: loops.collect(), listeners, connections: 0, look, threads, handle, shared, number }
+        Self { loops: loops.collect(), listeners, connections: 0, look, threads, handle, shared, memory, number }
+    }
+
+    /// The time in which clients must take something.
+    pub(super) fn write_stall(&self) -> Duration {
+        self.shared.config.limits.write_stall
     }
 
     pub(super) fn shards(&self) -> usize {
@@ -88,6 +104,21 @@ impl Instance {
     /// Whether somebody waits because a shard cannot accept.
     pub(super) fn is_failing_to_accept(&self) -> bool {
         self.listeners.iter().any(simulated::Listener::is_failing)
+    }
+
+    /// So many percent of its memory are in use.
+    pub(super) fn use_memory(&self, percent: usize) {
+        self.memory.store(MEMORY / 100 * percent, Ordering::Relaxed);
+    }
+
+    /// Whether its memory is so short that it may close clients.
+    pub(super) fn is_short_of_memory(&self) -> bool {
+        self.memory.load(Ordering::Relaxed) >= MEMORY / 100 * SHORT
+    }
+
+    /// How many clients it has cut off because they did not take what was sent to them.
+    pub(super) fn slow_consumers(&self) -> u64 {
+        self.loops.iter().map(|it| it.shard().with(|core| core.metrics().slow_consumers.get())).sum()
     }
 
     /// Tells it to drain, as SIGTERM does.

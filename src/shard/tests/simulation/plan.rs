@@ -74,6 +74,20 @@ pub(super) struct Plan {
     pub(super) backlog: i32,
     /// Bytes of the longest body and message.
     pub(super) max_payload: usize,
+    /// A client stops reading for a while once in so many steps, if that ever happens.
+    pub(super) deaf: Option<u64>,
+    /// Whether at the end everybody speaks and nobody reads, if they do not fall silent.
+    pub(super) deaf_end: bool,
+    /// Milliseconds in which a client must take something.
+    pub(super) write_stall: u64,
+    /// The memory in use changes once in so many steps, if it ever does.
+    pub(super) memory: Option<u64>,
+    /// Whether the program gives some answers late, and from elsewhere.
+    pub(super) late_answers: bool,
+    /// The program has many join or leave, or disconnects them, once in so many steps, if it ever does.
+    pub(super) crowds: Option<u64>,
+    /// Whether clients of a server that is killed may not notice.
+    pub(super) half_open: bool,
 }
 
 impl Plan {
@@ -111,6 +125,13 @@ impl Plan {
             failed_accepts: random.once_in(4).then(|| 50 + random.below(200)),
             backlog: [1, 3, 4096][random.below(3) as usize],
             max_payload: [2000, 1_000_000][random.below(2) as usize],
+            deaf: random.once_in(3).then(|| 100 + random.below(500)),
+            deaf_end: random.once_in(2),
+            write_stall: [1000, 10_000, 10_000][random.below(3) as usize],
+            memory: random.once_in(4).then(|| 50 + random.below(300)),
+            late_answers: random.once_in(3),
+            crowds: random.once_in(4).then(|| 100 + random.below(500)),
+            half_open: random.once_in(2),
         }
     }
 
@@ -133,7 +154,8 @@ impl Plan {
     pub(super) fn config(&self) -> Config {
         let Self { hold_up, message_rate, backlog, .. } = *self;
         let redis = self.is_cluster().then(cluster::address);
-        let mut limits = Limits { hold_up, message_rate, backlog, ..Limits::default() };
+        let write_stall = Duration::from_millis(self.write_stall);
+        let mut limits = Limits { hold_up, message_rate, backlog, write_stall, ..Limits::default() };
         if !self.may_miss() {
             // Whoever is let in before Redis has confirmed the subscriptions may miss something.
             limits.subscribe_wait = Duration::from_secs(3600);
@@ -164,8 +186,9 @@ impl Plan {
     /// the ping may be under way, or that the client takes bytes; who is not read because it does not take what waits for it
     /// is cut off for that instead. Who polls and is let go may fetch that for a while.
     pub(super) fn silence(&self) -> Duration {
-        let stall = Limits::default().write_stall * 2;
-        let fetch = if self.partings { CLOSE_WAIT } else { Duration::ZERO };
+        let stall = Duration::from_millis(2 * self.write_stall);
+        let may_be_let_go = self.partings || self.crowds.is_some();
+        let fetch = if may_be_let_go { CLOSE_WAIT } else { Duration::ZERO };
         Duration::from_millis(self.ping_interval + 4 * self.ping_timeout) + stall.max(fetch)
     }
 }

@@ -4,13 +4,13 @@
 pub(super) const FAILED: &[(u64, &str, &str, &str)] = &[
     (
         1431,
-        r#"{"look":null,"panics":false,"silent_end":false,"steps":1299}"#,
+        r#"{"crowds":null,"deaf":null,"late_answers":false,"look":null,"memory":null,"panics":false,"silent_end":false,"steps":1299,"write_stall":10000}"#,
         "a client whose POST is held up hears no ping, and believes the server dead",
         "2026-11-30",
     ),
     (
         2930,
-        r#"{"attachments":false,"clients":1,"instances":1,"look":null,"quiet":null,"shards":1,"steps":520}"#,
+        r#"{"attachments":false,"clients":1,"crowds":null,"deaf":null,"late_answers":false,"memory":null,"write_stall":10000,"instances":1,"look":null,"quiet":null,"shards":1,"steps":520}"#,
         "an upgrade times out while the server holds the client's POST up",
         "2026-11-30",
     ),

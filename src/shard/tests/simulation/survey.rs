@@ -54,11 +54,9 @@ pub(super) enum Sure {
 
 type Answer = Result<Vec<RemoteSocket>, MissingServers<Vec<RemoteSocket>>>;
 
-/// A client asks; its words come back with the answer. `may_miss`: Redis is in trouble.
-pub(super) fn ask(guestbook: &Guestbook, server: u8, socket: &Socket, event: &Event, may_miss: bool) -> Outcome {
+/// A client asks; its words come back with the answer.
+pub(super) fn ask(guestbook: &Guestbook, server: u8, socket: &Socket, event: &Event, sure: Sure) -> Outcome {
     let (ack, words) = (event.take_ack().ok_or("a question without an id")?, event.arguments().clone());
-    // In the other namespaces the servers do not count each other at the beginning.
-    let sure = if !may_miss || socket.namespace() == "/" { Sure::Right } else { Sure::Nothing };
     ask_of(guestbook, (&socket.server(), server), socket.namespace(), sure, move || {
         // The client may have left.
         let _ = ack.send(words);

@@ -4,7 +4,7 @@ use std::mem;
 use std::time::Duration;
 
 use super::application::{Guestbook, Relayed};
-use super::client::Person;
+use super::client::{Person, Socket};
 use super::cluster::Cluster;
 use super::ends::Ends;
 use super::instance::Instance;
@@ -18,6 +18,9 @@ use crate::clock::simulated::{Stopped, advance, stop};
 
 /// The longest time that passes at once.
 const LONGEST: Duration = Duration::from_secs(30);
+
+/// How late it may be seen that somebody was let go.
+const SLACK: Duration = Duration::from_secs(1);
 
 /// The longest time that passes at once while people are about to do something.
 const WHILE: Duration = Duration::from_millis(20);
@@ -153,7 +156,7 @@ impl World {
     /// A new server takes the place of another one. Nobody waits for the old one's answers any more.
     fn replace(&mut self, place: usize, number: u8) {
         tell(|| format!("server {number} starts"));
-        self.guestbook.entries().survey.forget(self.instances[place].number);
+        self.guestbook.forget(self.instances[place].number);
         let new = Instance::new(number, &self.plan, &self.guestbook, &self.cluster.network);
         mem::replace(&mut self.instances[place], new).kill();
     }
@@ -161,6 +164,11 @@ impl World {
     /// A server ends without a word, and what its clients have said may not have left it.
     fn kill(&mut self, place: usize) {
         let server = self.instances[place].number;
+        for person in &mut self.people {
+            if self.plan.half_open && self.random.once_in(2) && person.lose_home(place) {
+                tell(|| format!("{} does not notice", person.number));
+            }
+        }
         let number = self.ends.kill(server);
         self.forgiven.extend(self.guestbook.is_killed(server));
         self.replace(place, number);
@@ -194,7 +202,10 @@ impl World {
         }
         self.cluster.make_trouble(&self.plan, &mut self.random);
         self.make_trouble_for_servers();
+        self.stop_somebody_reading();
+        self.have_the_program_act();
         self.people_act();
+        self.check_who_does_not_read();
     }
 
     fn turn_some_shard(&mut self) {
@@ -224,9 +235,10 @@ impl World {
         let person = &mut self.people[index];
         let number = person.number;
         tell(|| if down { format!("{number} reads") } else { format!("at most {most} bytes come of {number}") });
-        for link in person.links_mut() {
-            if down { link.carry_down(usize::MAX) } else { link.carry_up(most) }
+        if down {
+            return person.read();
         }
+        person.links_mut().for_each(|link| link.carry_up(most));
     }
 
     /// Some milliseconds, or until a timer is due.
@@ -252,7 +264,7 @@ impl World {
             _ => &["/"],
         };
         tell(|| format!("{number} comes to {namespaces:?}"));
-        self.people.push(Person::new(number, namespaces, self.plan.may_miss()));
+        self.people.push(Person::new(number, namespaces, &self.plan));
     }
 
     fn have_somebody_speak(&mut self) {
@@ -267,11 +279,62 @@ impl World {
         tell(|| format!("{}: {how}", person.number));
     }
 
-    /// Servers cannot accept, are told to drain, or are killed.
+    /// Somebody stops reading, perhaps for as long as nobody may.
+    fn stop_somebody_reading(&mut self) {
+        if !self.plan.deaf.is_some_and(|steps| self.random.once_in(steps)) {
+            return;
+        }
+        let Some(index) = self.some_person() else { return };
+        let longest = 2 * self.plan.silence().as_millis() as u64;
+        let time = Duration::from_millis(self.random.below(longest));
+        let person = &mut self.people[index];
+        tell(|| format!("{} stops reading for {time:?}", person.number));
+        person.stop_reading(time);
+    }
+
+    /// Who does not read is let go in the time that is documented.
+    fn check_who_does_not_read(&self) {
+        let most = self.plan.silence() + SLACK;
+        for person in &self.people {
+            let Some(time) = person.is_deaf_for().filter(|time| *time > most) else { continue };
+            let is_there = |socket: &&Socket| self.guestbook.is_there(socket.tag());
+            let there = person.sockets().iter().find(is_there).map(Socket::tag);
+            assert_eq!(there, None, "{} has read nothing for {time:?}, and is not cut off", person.number);
+        }
+    }
+
+    /// The program gives a late answer, has many join or leave a room, or lets them go.
+    fn have_the_program_act(&mut self) {
+        let Self { plan, random, .. } = self;
+        let late = self.guestbook.entries().late.len() as u64;
+        if late > 0 && random.once_in(30) {
+            self.guestbook.answer_late(random.below(late) as usize);
+        }
+        if !plan.crowds.is_some_and(|steps| random.once_in(steps)) {
+            return;
+        }
+        let place = random.below(self.instances.len() as u64) as usize;
+        let server = self.instances[place].handle.of("/");
+        match random.below(4) {
+            0 => {
+                tell(|| format!("server {place} has those in the crowd leave the namespace"));
+                server.to("crowd").disconnect_sockets(self.random.once_in(2));
+            }
+            1 => server.sockets_leave(["crowd"]),
+            _ => server.except("room").sockets_join(["crowd", "another crowd"]),
+        }
+    }
+
+    /// Memory becomes short or is free again. Servers cannot accept, are told to drain, or are killed.
     fn make_trouble_for_servers(&mut self) {
         let Self { plan, random, .. } = self;
         let place = random.below(self.instances.len() as u64) as usize;
         let instance = &mut self.instances[place];
+        if plan.memory.is_some_and(|steps| random.once_in(steps)) {
+            let percent = [10, 50, 83, 88, 95][random.below(5) as usize];
+            tell(|| format!("server {place} uses {percent} % of its memory"));
+            instance.use_memory(percent);
+        }
         if plan.failed_accepts.is_some_and(|steps| random.once_in(steps)) {
             let shard = random.below(instance.shards() as u64) as usize;
             tell(|| format!("shard {shard} of server {place} cannot accept"));
@@ -296,6 +359,7 @@ impl World {
     fn settle(&mut self) {
         self.plan.late_pongs = false;
         self.people.iter_mut().for_each(Person::find_the_dead_links);
+        self.instances.iter().for_each(|instance| instance.use_memory(0));
         self.cluster.recover();
         self.come_to_rest();
     }
@@ -320,9 +384,10 @@ impl World {
     fn come_to_rest(&mut self) {
         for _ in 0..20_000 {
             self.begin_step();
-            for link in self.people.iter_mut().flat_map(Person::links_mut) {
-                link.carry_up(usize::MAX);
-                link.carry_down(usize::MAX);
+            self.carry_all_up();
+            self.people.iter_mut().for_each(Person::read);
+            while !self.guestbook.entries().late.is_empty() {
+                self.guestbook.answer_late(0);
             }
             self.people_act();
             self.cluster.move_all();
@@ -343,6 +408,11 @@ impl World {
         panic!("the world does not come to rest: {why:?}\n{}", states.join("\n"));
     }
 
+    /// All that people have sent reaches their servers.
+    fn carry_all_up(&mut self) {
+        self.people.iter_mut().flat_map(Person::links_mut).for_each(|link| link.carry_up(usize::MAX));
+    }
+
     /// What is on its way, or who is not where it wants to be.
     fn restless(&self) -> Option<&'static str> {
         let is_joined = self.instances.iter().all(Instance::is_in_its_cluster);
@@ -359,9 +429,26 @@ impl World {
         reckoning::unheard(&self.people, &self.guestbook, &self.forgiven)
     }
 
+    /// Everybody speaks, and nobody reads any more.
+    fn have_nobody_read(&mut self) {
+        self.people.iter_mut().for_each(|person| person.stop_reading(LONGEST));
+        for _ in 0..30 {
+            self.people.iter_mut().for_each(Person::say_much);
+            self.begin_step();
+            self.people_act();
+            self.carry_all_up();
+            self.instances.iter_mut().for_each(Instance::turn_all);
+            self.have_the_servers_exchange();
+        }
+    }
+
     /// Everybody goes, or falls silent; what the server keeps time for comes to its end.
     fn say_farewell(&mut self) {
-        let is_silent = self.plan.silent_end;
+        self.check_nobody_who_reads_was_cut_off();
+        let is_silent = self.plan.silent_end || self.plan.deaf_end;
+        if self.plan.deaf_end && !self.plan.silent_end {
+            self.have_nobody_read();
+        }
         self.people.iter_mut().for_each(if is_silent { Person::fall_silent } else { Person::quit });
         let silence = if is_silent { self.plan.silence() } else { Duration::ZERO };
         self.let_pass(silence);
@@ -392,6 +479,18 @@ impl World {
             if self.cluster.is_idle() {
                 return;
             }
+        }
+    }
+
+    /// If nobody was slow or lost, nobody was cut off for that.
+    fn check_nobody_who_reads_was_cut_off(&self) {
+        let slowest = self.people.iter().map(Person::slowest).max().unwrap_or_default();
+        let Plan { breaks, kills, memory, upgrades, .. } = self.plan;
+        // Who upgrades leaves a connection that nobody reads.
+        let may_be_lost = breaks.is_some() || kills.is_some() || memory.is_some() || upgrades;
+        if slowest < Duration::from_millis(self.plan.write_stall / 2) && !may_be_lost {
+            let cut: u64 = self.instances.iter().map(Instance::slow_consumers).sum();
+            assert_eq!(cut, 0, "clients were cut off, and the slowest took {slowest:?}");
         }
     }
 

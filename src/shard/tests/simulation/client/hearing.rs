@@ -58,7 +58,7 @@ impl Hearing {
         let Some(last) = self.last.insert((kind, sender), Last { number, stay }) else { return };
         let is_whole = match kind {
             Kind::Echo => true,
-            Kind::Volatile | Kind::Ask | Kind::Who => false,
+            Kind::Volatile | Kind::Ask | Kind::Who | Kind::Late => false,
             _ if self.may_miss => false,
             Kind::All => true,
             Kind::Room => self.place == Place::Inside && last.stay == stay,

@@ -35,13 +35,17 @@ pub(in super::super) struct Person {
     joins: u64,
     /// The tags that its sockets have had in this session.
     tags: Vec<u64>,
+    /// The longest time for which something of it was on its way.
+    slowest: Duration,
+    /// Whether the program may let go of it at any time.
+    is_at_mercy: bool,
     /// What the server may say of each of its sockets that are gone.
     pub(in super::super) partings: BTreeMap<u64, Excuses>,
 }
 
 impl Person {
-    /// `may_miss`: it may miss some of what others say.
-    pub(in super::super) fn new(number: u64, namespaces: &[&str], may_miss: bool) -> Self {
+    pub(in super::super) fn new(number: u64, namespaces: &[&str], plan: &Plan) -> Self {
+        let may_miss = plan.may_miss();
         Self {
             number,
             session: None,
@@ -51,6 +55,8 @@ impl Person {
             attempts: 0,
             joins: 0,
             tags: Vec::new(),
+            slowest: Duration::ZERO,
+            is_at_mercy: plan.crowds.is_some(),
             partings: BTreeMap::new(),
         }
     }
@@ -76,6 +82,36 @@ impl Person {
 
     pub(in super::super) fn links_mut(&mut self) -> impl Iterator<Item = &mut Link> {
         self.session.iter_mut().flat_map(Session::links_mut)
+    }
+
+    /// Reads all that has come, if it reads.
+    pub(in super::super) fn read(&mut self) {
+        self.session.iter_mut().for_each(Session::take_all);
+    }
+
+    /// Stops reading for so long.
+    pub(in super::super) fn stop_reading(&mut self, time: Duration) {
+        self.session.iter_mut().for_each(|session| session.stop_reading(time));
+    }
+
+    /// For how long it has not read, if it does not.
+    pub(in super::super) fn is_deaf_for(&self) -> Option<Duration> {
+        self.session.as_ref().and_then(Session::is_deaf_for)
+    }
+
+    /// The longest time for which it has kept the server waiting.
+    pub(in super::super) fn slowest(&self) -> Duration {
+        self.slowest.max(self.session.as_ref().map_or(Duration::ZERO, |session| session.slowest))
+    }
+
+    /// Whether the program may have let it go for that, or what it said before it knew.
+    pub(in super::super) fn may_be_let_go(&self, reason: &str) -> bool {
+        self.is_at_mercy && ["server namespace disconnect", "forced close", "forced server close"].contains(&reason)
+    }
+
+    /// A server is killed, and it does not notice. Gives whether it was there.
+    pub(in super::super) fn lose_home(&mut self, home: usize) -> bool {
+        self.session.as_mut().is_some_and(|session| session.lose_home(home))
     }
 
     /// Does what has come to it.
@@ -123,12 +159,16 @@ impl Person {
             self.partings.entry(socket.tag()).or_default().add(&socket.excuses);
             let is_welcome = !(network.plan.refusals && network.random.once_in(4));
             session.send(socket.join(self.number * TAGS + self.joins, is_welcome).packets());
+            if self.is_at_mercy {
+                socket.excuses.let_go();
+            }
         }
     }
 
     /// Its session is over.
     fn part(&mut self) {
         let Some(session) = self.session.take() else { return };
+        self.slowest = self.slowest.max(session.slowest);
         tell(|| format!("{}: its session is over: {}", self.number, session.describe()));
         for socket in &mut self.sockets {
             self.partings.entry(socket.tag()).or_default().add(&socket.excuses);
@@ -176,6 +216,7 @@ impl Person {
                 let event = if random.once_in(2) { "ask me" } else { "ask all" };
                 return session.send(socket.ask_for(event).packets());
             }
+            27 if plan.late_answers => Kind::Late,
             26 if plan.panics => return session.send(socket.ask_for("panic").packets()),
             _ => return session.send(socket.move_in_or_out().into_iter().flat_map(Message::packets)),
         };
@@ -214,8 +255,9 @@ impl Person {
         }
     }
 
-    /// Connections over which nothing passes break.
+    /// Connections over which nothing passes break, and it reads.
     pub(in super::super) fn find_the_dead_links(&mut self) {
+        self.session.iter_mut().for_each(Session::read_again);
         self.links_mut().filter(|link| link.is_dead()).for_each(|link| link.break_off());
     }
 
@@ -225,6 +267,14 @@ impl Person {
             session.quit();
         }
         self.part();
+    }
+
+    /// Says much to everybody.
+    pub(in super::super) fn say_much(&mut self) {
+        let Some(session) = &mut self.session else { return };
+        for socket in &mut self.sockets {
+            session.send(socket.say(Kind::All, Bulk { text: 1000, attachments: 0 }).packets());
+        }
     }
 
     /// Goes away for good, and nobody is told.

@@ -81,6 +81,10 @@ pub(super) struct Session {
     suspicion: Suspicion,
     /// When it acted last, and whether something was on its way then, or could not be.
     acted: (Instant, bool),
+    /// Since when it does not read, and until when, if it does not.
+    deaf: Option<(Instant, Instant)>,
+    /// The longest time for which something was on its way.
+    pub(super) slowest: Duration,
     pub(super) excuses: Excuses,
 }
 
@@ -107,6 +111,8 @@ impl Session {
             upgrade: None,
             suspicion: Suspicion::None,
             acted: (clock::now(), false),
+            deaf: None,
+            slowest: Duration::ZERO,
             excuses: Excuses::default(),
         })
     }
@@ -169,8 +175,14 @@ impl Session {
         if home.is_leaving() {
             self.excuses.shut_down();
         }
+        if home.is_short_of_memory() {
+            self.excuses.lost();
+            self.excuses.silent();
+        }
         let patience = self.open.as_ref().map_or(Duration::from_secs(5), |open| open.ping_timeout) / 3;
+        let patience = patience.min(home.write_stall() / 3);
         let longest = self.links_mut().map(Link::under_way).max().flatten();
+        self.slowest = self.slowest.max(longest.unwrap_or_default());
         if longest.is_some_and(|longest| longest >= patience) {
             self.excuses.silent();
             self.excuses.lost();
@@ -182,6 +194,30 @@ impl Session {
         let (since, was_delayed) = mem::replace(&mut self.acted, (clock::now(), is_delayed));
         if let Some(upgrade) = self.upgrade.as_mut().filter(|_| was_delayed) {
             upgrade.was_delayed(clock::now() - since);
+        }
+    }
+
+    /// Stops reading for so long. The server may let it go for that.
+    pub(super) fn stop_reading(&mut self, time: Duration) {
+        self.deaf = Some((clock::now(), clock::now() + time));
+        self.lose(|_| {});
+    }
+
+    /// Reads again.
+    pub(super) const fn read_again(&mut self) {
+        self.deaf = None;
+    }
+
+    /// For how long it has not read, if it does not.
+    pub(super) fn is_deaf_for(&self) -> Option<Duration> {
+        self.deaf.map(|(since, _)| clock::now() - since)
+    }
+
+    /// Reads all that has come, if it reads.
+    pub(super) fn take_all(&mut self) {
+        if self.deaf.is_none_or(|(_, until)| until <= clock::now()) {
+            self.deaf = None;
+            self.links_mut().for_each(|link| link.carry_down(usize::MAX));
         }
     }
 
@@ -281,7 +317,8 @@ impl Session {
     /// Leaves a server that seems dead.
     fn give_up_after_silence(&mut self) {
         let Some(open) = &self.open else { return };
-        if self.end.is_none() && clock::now() - self.pinged >= open.ping_interval + open.ping_timeout {
+        let is_silent = clock::now() - self.pinged >= open.ping_interval + open.ping_timeout;
+        if self.end.is_none() && is_silent && self.deaf.is_none() {
             assert!(self.excuses.allow("ping timeout"), "the server does not ping: {}", self.describe());
             self.excuses.lost();
             self.end = Some(End::GaveUp);
@@ -370,6 +407,15 @@ impl Session {
     pub(super) fn lose_one(&mut self, place: usize) {
         self.links_mut().skip(place).take(1).for_each(|link| link.break_off());
         self.lose(|_| {});
+    }
+
+    /// The server is killed. Gives whether this session was there.
+    pub(super) fn lose_home(&mut self, home: usize) -> bool {
+        let is_lost = self.home == home;
+        if is_lost {
+            self.lose(Link::die);
+        }
+        is_lost
     }
 
     /// The client's program goes away, and the connections with it.

@@ -131,7 +131,7 @@ impl Socket {
         let message = Message { attachments, ..Message::new(message::Kind::Event, &self.namespace, list) };
         match kind {
             Kind::Ask => self.awaits(message, Awaited::Words(number)),
-            Kind::Who => self.awaits(message, Awaited::LateWords(number)),
+            Kind::Who | Kind::Late => self.awaits(message, Awaited::LateWords(number)),
             _ => message,
         }
     }

@@ -19,11 +19,13 @@ pub(in super::super) enum Kind {
     Ask,
     /// The server: who is here? It answers with the same words, once it knows.
     Who,
+    /// The server: a question, which it answers with the same words some time, from elsewhere.
+    Late,
 }
 
 impl Kind {
-    pub(in super::super) const ALL: [Self; 7] =
-        [Self::All, Self::Volatile, Self::Room, Self::Except, Self::Echo, Self::Ask, Self::Who];
+    pub(in super::super) const ALL: [Self; 8] =
+        [Self::All, Self::Volatile, Self::Room, Self::Except, Self::Echo, Self::Ask, Self::Who, Self::Late];
 
     pub(in super::super) const fn name(self) -> &'static str {
         match self {
@@ -34,6 +36,7 @@ impl Kind {
             Self::Echo => "echo",
             Self::Ask => "ask",
             Self::Who => "who",
+            Self::Late => "late",
         }
     }
 

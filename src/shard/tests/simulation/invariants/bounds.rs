@@ -16,6 +16,8 @@ pub(super) struct Done {
     accepted: u64,
     handshakes: u64,
     letters: usize,
+    /// Whether memory is too short for a session.
+    refuses: bool,
 }
 
 impl Done {
@@ -24,6 +26,7 @@ impl Done {
             accepted: core.metrics().accepted.get(),
             handshakes: core.metrics().handshakes.get(),
             letters: event_loop.letters(),
+            refuses: core.shared().memory.refuses(),
         })
     }
 }
@@ -36,6 +39,8 @@ pub(super) fn check_turn(before: &Done, event_loop: &EventLoop, look: Duration) 
     // Those that come while none waits, then those that wait.
     let handshakes = now.handshakes - before.handshakes;
     assert!(handshakes <= 2 * PER_TURN as u64, "{handshakes} sessions began in one turn");
+    let is_short = before.refuses && now.refuses;
+    assert!(!is_short || handshakes == 0, "{handshakes} sessions began while memory was short");
     // It looks at the clock after each letter.
     if let Some(most) = SLICE.as_micros().checked_div(look.as_micros()) {
         let letters = before.letters.saturating_sub(now.letters);
