@@ -64,7 +64,7 @@ impl Heartbeat {
 
     /// A packet that is not a heartbeat came. It extends the wait for a pong, once for each ping.
     pub(super) fn packet(&mut self, now: Millis, settings: &Settings) {
-        if self.phase == Phase::Awaiting {
+        if self.phase == Phase::Awaiting && self.longer(now, settings) > 0 {
             self.phase = Phase::Spoken(self.longer(now, settings));
         }
     }
@@ -72,10 +72,13 @@ impl Heartbeat {
     /// The client has shown life other than by a packet: it takes bytes, or the server does not read it. The wait for
     /// its heartbeat begins anew.
     pub(super) fn sign_of_life(&mut self, now: Millis, settings: &Settings) {
+        let longer = self.longer(now, settings);
         match self.phase {
             Phase::Resting => {}
             Phase::Listening => self.due = self.due.max(now + settings.ping_timeout),
-            _ => self.phase = Phase::Alive(self.longer(now, settings)),
+            Phase::UnderWay(_) | Phase::Delivered if longer == 0 => self.phase = Phase::Extended,
+            _ if longer > 0 => self.phase = Phase::Alive(longer),
+            _ => {}
         }
     }
 
@@ -101,7 +104,11 @@ impl Heartbeat {
 
     /// Whether the client's heartbeat would be missing at `now`.
     pub(super) fn is_missing(&self, now: Millis) -> bool {
-        !matches!(self.phase, Phase::Resting | Phase::Alive(_)) && self.due <= now
+        match self.phase {
+            Phase::Resting => false,
+            Phase::Alive(longer) => self.due + Duration::from_millis(longer.into()) <= now,
+            _ => self.due <= now,
+        }
     }
 
     /// What is due at `now`. A ping's deadline counts from when it is really sent.
@@ -109,12 +116,11 @@ impl Heartbeat {
         if now < self.due {
             return None;
         }
+        let later = |longer: u32| self.due + Duration::from_millis(longer.into());
         let (due, phase, beat) = match self.phase {
             Phase::Resting => (now + settings.ping_timeout, Phase::Awaiting, Some(Beat::Ping)),
-            Phase::Spoken(longer) => (self.due + Duration::from_millis(longer.into()), Phase::Extended, None),
-            Phase::Alive(longer) => {
-                (self.due + Duration::from_millis(longer.into()), Phase::Extended, Some(Beat::Ping))
-            }
+            Phase::Spoken(longer) if later(longer) > now => (later(longer), Phase::Extended, None),
+            Phase::Alive(longer) if later(longer) > now => (later(longer), Phase::Extended, Some(Beat::Ping)),
             _ => return Some(Beat::Timeout),
         };
         *self = Self { due, phase };

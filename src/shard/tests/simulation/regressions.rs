@@ -16,8 +16,14 @@ pub(super) const FAILED: &[(u64, &str, &str, &str)] = &[
     ),
     (
         6225,
-        r#"{"look":null,"steps":1131}"#,
+        r#"{"crowds":null,"deaf":null,"deaf_end":false,"half_open":false,"late_answers":false,"look":null,"memory":null,"steps":1131,"write_stall":10000}"#,
         "a shard panics: a question waits for subscriptions of a namespace that the last socket leaves",
+        "2026-11-30",
+    ),
+    (
+        91,
+        r#"{"deaf_end":false,"half_open":false,"quiet":null,"steps":1163}"#,
+        "a session whose extended wait is over before it is looked at has no timer",
         "2026-11-30",
     ),
 ];
