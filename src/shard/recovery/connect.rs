@@ -12,7 +12,7 @@ use crate::log_line::LineKind;
 use crate::metrics::Limit;
 use crate::shard::Shard;
 use crate::shard::recovery::Recovering;
-use crate::shard::recovery::inquiry::{Asked, Inquiry};
+use crate::shard::recovery::inquiry::{Asked, Inquiry, Wanted};
 use crate::shard::shared::recovery::{RecoveryLogs, Restoration};
 use crate::shard::shared::target::Urgency;
 use crate::shard::sockets::calls::Call;
@@ -50,8 +50,8 @@ pub(super) struct CatchingUp {
 enum Way {
     /// As a new socket.
     New,
-    /// Not known until all shards were asked.
-    Ask,
+    /// Not known until all shards were asked for the socket.
+    Ask(Wanted),
     /// Not now: once its shard has caught up, or not at all because it has joined already.
     Later,
     /// As the lost socket.
@@ -77,7 +77,7 @@ impl Shard {
                     self.admit(socket);
                 }
             }
-            Way::Ask => Inquiry::begin(self, socket),
+            Way::Ask(wanted) => Inquiry::begin(self, socket, wanted),
             Way::Later => {}
             Way::Back(pending) => self.bring_back(recovery, socket, pending),
         }
@@ -101,8 +101,8 @@ impl Recovering {
             None => {
                 let Some(Claim { pid, offset }) = self.claim(socket) else { return Way::New };
                 let Some(lost) = recovery.lost().take(recovery.now(), pid, namespace) else {
-                    if asked == Asked::NotYet && self.may_be_elsewhere(pid) {
-                        return Way::Ask;
+                    if asked == Asked::NotYet && self.may_be_here(pid) {
+                        return Way::Ask(Wanted { namespace, pid });
                     }
                     self.metrics().not_recovered.one();
                     return Way::New;
@@ -136,9 +136,9 @@ impl Recovering {
         Some(Claim { pid: Sid::parse(&pid)?, offset: Offset::parse(&offset)? })
     }
 
-    /// Whether another shard may be about to lose the socket with that private id.
-    fn may_be_elsewhere(&self, pid: Sid) -> bool {
-        pid.instance == self.shared().instance && self.shared().mailboxes.len() > 1
+    /// Whether a shard of this server may have the socket with that private id, or be about to lose it.
+    fn may_be_here(&self, pid: Sid) -> bool {
+        pid.instance == self.shared().instance
     }
 
     /// Whether the missed events fit into the socket's queue. With more, the client would be cut off as a slow consumer.

@@ -1,16 +1,19 @@
-//! Asking all shards whether they have lost a socket.
+//! Asking all shards for a socket that is not among the lost ones, although its client is back.
 //!
-//! A client may be back before the shard that serves it has read that its old connection ended: that shard may have
-//! thousands of others to serve first. So a shard that does not find a lost socket asks every other shard, and each
-//! answers only after its next turn.
+//! Either its shard has yet to read that the old connection ended: that shard may have thousands of others to serve first. Or
+//! nothing will ever tell, because the network dropped the connection without a word; such a connection is *half-open*. So each
+//! shard ends its next turn, and if it still has the socket then, it ends the session as if the connection had closed.
 
 use std::rc::Rc;
 use std::sync::Arc;
 
+use crate::engineio::{Reason, Sid};
 use crate::shard::Shard;
+use crate::shard::recovery::Recovering;
 use crate::shard::shared::Shared;
 use crate::shard::shared::mailbox::Letter;
-use crate::shard::store::keys::SocketRef;
+use crate::shard::sockets::state::SocketPhase;
+use crate::shard::store::keys::{NamespaceKey, SocketRef};
 
 /// Whether all shards were asked for lost sockets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,27 +22,41 @@ pub(super) enum Asked {
     All,
 }
 
-/// A question to all other shards. It is answered when it is dropped, so a shard that ends answers, too.
+/// A socket that a client claims.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wanted {
+    pub(super) namespace: NamespaceKey,
+    pub(super) pid: Sid,
+}
+
+/// A question to all shards. It is answered when it is dropped, so a shard that ends answers, too.
 pub(super) struct Inquiry {
     shared: Arc<Shared>,
+    wanted: Wanted,
     /// The asking shard, and its socket.
     shard: usize,
     socket: SocketRef,
 }
 
 impl Inquiry {
-    /// Asks the other shards; then the socket's CONNECT goes on.
-    pub(super) fn begin(shard: &Rc<Shard>, socket: SocketRef) {
-        let inquiry = Arc::new(Self { shared: Arc::clone(&shard.shared), shard: shard.index(), socket });
-        for (index, mailbox) in shard.shared.mailboxes.iter().enumerate().filter(|(index, _)| *index != shard.index()) {
+    /// Asks all shards; then the socket's CONNECT goes on.
+    pub(super) fn begin(shard: &Rc<Shard>, socket: SocketRef, wanted: Wanted) {
+        let inquiry = Arc::new(Self { shared: Arc::clone(&shard.shared), wanted, shard: shard.index(), socket });
+        for (index, mailbox) in shard.shared.mailboxes.iter().enumerate() {
             let inquiry = Arc::clone(&inquiry);
             // Sessions hear of connections that ended in a turn at its end, so the answer is due in the next turn.
             mailbox.send(Letter::run(0, move |shard| {
                 if let Some(mailbox) = shard.shared.mailboxes.get(index) {
-                    mailbox.send(Letter::run(0, move |_| drop(inquiry)));
+                    mailbox.send(Letter::run(0, move |shard| inquiry.search(shard)));
                 }
             }));
         }
+    }
+
+    /// Lets a shard answer. If it has the socket, that is lost by then.
+    fn search(self: Arc<Self>, shard: &Rc<Shard>) {
+        shard.core.borrow_mut().end_half_open(self.wanted);
+        shard.run_calls();
     }
 }
 
@@ -52,5 +69,18 @@ impl Drop for Inquiry {
                 shard.connect_asked(recovery, socket, Asked::All);
             }
         }));
+    }
+}
+
+impl Recovering {
+    /// Ends the session of a socket whose client is back on another connection: as a member, or on its way back.
+    fn end_half_open(&mut self, wanted: Wanted) {
+        let coming = self.pending.iter().find(|pending| pending.pid == wanted.pid).map(|pending| pending.socket);
+        let socket = coming.or_else(|| self.socket_of_pid(wanted.pid)).and_then(|socket| self.socket(socket));
+        let claimed = |phase, namespace| phase != SocketPhase::Leaving && namespace == wanted.namespace;
+        let Some(state) = socket.filter(|state| claimed(state.phase, state.namespace)) else { return };
+        let session = state.session;
+        log::debug!("{}: its client is back on another connection", self.name_session(session));
+        self.session(session, |session, _, _, effects| session.abort(Reason::TransportClose, effects));
     }
 }

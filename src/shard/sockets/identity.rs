@@ -5,7 +5,7 @@ use crate::log_line::no_random_numbers;
 use crate::shard::sockets::Sockets;
 use crate::shard::sockets::calls::Call;
 use crate::shard::sockets::costs::IDENTITY;
-use crate::shard::store::keys::SocketRef;
+use crate::shard::store::keys::{SocketKey, SocketRef};
 
 /// A socket's identity for recovery.
 #[derive(Debug)]
@@ -43,6 +43,7 @@ impl Sockets {
         let is_there = self.set_identity(socket, Identity { pid, restored: Some(sid) });
         if is_there {
             self.restored.insert(sid, socket);
+            self.restored_pids.insert(pid, socket);
         }
         is_there
     }
@@ -70,10 +71,24 @@ impl Sockets {
         if restored.is_empty() { None } else { restored.get(&sid).copied() }
     }
 
+    /// The socket of this shard with that private id.
+    pub(in crate::shard) fn socket_of_pid(&self, pid: Sid) -> Option<SocketRef> {
+        let made_here = || {
+            // A private id was drawn for its socket's place, as a sid is.
+            let key = SocketKey(pid.slot);
+            self.state(key).map(|state| SocketRef { key, random: state.random })
+        };
+        let socket = self.restored_pids.get(&pid).copied().or_else(made_here)?;
+        (self.pid(socket) == Some(pid)).then_some(socket)
+    }
+
     /// Forgets the identity of a socket that is gone.
     pub(super) fn forget_identity(&mut self, socket: SocketRef) {
         if let Some(sid) = self.restored_sid(socket) {
             self.restored.remove(&sid);
+            if let Some(pid) = self.pid(socket) {
+                self.restored_pids.remove(&pid);
+            }
         }
         if self.shared().recovery.is_some() {
             self.calls.push_back(Call::Gone(socket));

@@ -52,6 +52,8 @@ pub(crate) struct Sockets {
     namespaces: Namespaces,
     /// The sockets that have come back, by the ids they had before. Their places have changed.
     restored: HashMap<Sid, SocketRef, FixedState>,
+    /// The same sockets, by their private ids.
+    restored_pids: HashMap<Sid, SocketRef, FixedState>,
     /// Queued calls: what the application must hear.
     calls: VecDeque<Call>,
     /// The alarms.
@@ -82,6 +84,7 @@ impl Sockets {
             states: Pages::new(MAX_KEYS),
             namespaces: Namespaces::new(shared.directory.namespaces()),
             restored: HashMap::default(),
+            restored_pids: HashMap::default(),
             calls: VecDeque::new(),
             alarms: Slab::new(),
             waits: Waits::new(TimerKey::Wait),

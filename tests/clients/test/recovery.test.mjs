@@ -77,6 +77,31 @@ describe("connection state recovery", () => {
       }
     });
 
+    test("a client takes its socket over while the server believes the old connection alive", async (t) => {
+      const { proxy, observer } = await setUp(t);
+      const socket = await connected(t, proxy, way, RECONNECTING);
+      const id = socket.id;
+      await ask(socket, "join", "room");
+      const news = collect(socket, "news");
+      for (let round = 0; round < ROUNDS; round++) {
+        observer.emit("in", { rooms: "room" }, "news", 2 * round);
+        await news.until(2 * round + 1);
+        await ask(socket, "track", `${round}`);
+        const gone = farewell(observer, `${round}`);
+        proxy.lose();
+        observer.emit("in", { rooms: "room" }, "news", 2 * round + 1);
+        await ask(observer, "message-with-ack");
+        const back = next(socket, "connect");
+        proxy.open();
+        await back;
+        assert.deepEqual([socket.recovered, socket.id], [true, id], `round ${round}`);
+        assert.deepEqual((await gone).reasons, ["transport close"]);
+        await isSettled(socket, way);
+        await settle(observer, [socket]);
+        assert.deepEqual(news.map(([number]) => number), [...Array(2 * round + 2).keys()], `round ${round}`);
+      }
+    });
+
     test("after the window a client begins anew", async (t) => {
       const { proxy, observer } = await setUp(t, "1");
       const socket = await connected(t, proxy, way, RECONNECTING);
@@ -137,18 +162,22 @@ async function setUp(t, keptForMs = "10000") {
 async function startProxy(t, server) {
   const open = new Set();
   const polls = new Set();
+  const clients = new Set();
+  const lost = new Set();
   let closed = false;
   const proxy = new EventEmitter();
   const listener = createServer((client) => {
     if (closed) return client.destroy();
     const upstream = connect(server.port, "127.0.0.1");
+    clients.add(client);
+    client.on("close", () => clients.delete(client));
     for (const [from, to] of [[client, upstream], [upstream, client]]) {
       open.add(from);
       from.setNoDelay(true).on("error", () => {});
       from.on("close", () => {
         open.delete(from);
         polls.delete(client);
-        to.destroy();
+        if (!lost.has(from)) to.destroy();
       });
       from.on("data", (bytes) => {
         polls.delete(client);
@@ -166,6 +195,13 @@ async function startProxy(t, server) {
     closed = true;
     for (const socket of open) socket.destroy();
   };
+  const lose = () => {
+    closed = true;
+    for (const client of clients) {
+      lost.add(client);
+      client.destroy();
+    }
+  };
   t.after(() => {
     cut();
     listener.close();
@@ -178,6 +214,8 @@ async function startProxy(t, server) {
       while (polls.size < waiting) await next(proxy, "poll");
       cut();
     },
+    /** Cuts the clients' connections, and leaves the server believe that they are alive. */
+    lose,
     open() {
       closed = false;
     },

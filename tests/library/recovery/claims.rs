@@ -78,27 +78,6 @@ fn a_socket_is_recovered_in_its_own_namespace_only() {
 }
 
 #[test]
-fn a_socket_with_a_connected_client_is_not_given_away() {
-    let (server, left) = start();
-    let (mut there, first, mut offset) = connect(&server);
-    for _ in 0..2 {
-        let (mut thief, _) = WebSocket::open(&server);
-        thief.send_text(&first.claim(&offset));
-        assert_ne!(Answer::parse(&thief.text()).sid, first.sid);
-        drop(thief);
-        receive(&left);
-        there.expect_nothing_more();
-        // The same holds for one that has come back.
-        drop(there);
-        receive(&left);
-        (there, _) = WebSocket::open(&server);
-        there.send_text(&first.claim(&offset));
-        assert_eq!(Answer::parse(&there.text()).sid, first.sid);
-        offset = event(&mut there, r#"42["welcome",true]"#);
-    }
-}
-
-#[test]
 fn an_unknown_offset_spends_the_claim() {
     let (server, left) = start();
     let (ws, first, offset) = connect(&server);

@@ -2,6 +2,7 @@
 
 mod captured;
 mod claims;
+mod half_open;
 mod shards;
 mod values;
 

@@ -10,13 +10,13 @@ use kinglet::{Config, Limits};
 use super::{Answer, enter, event, on, start};
 use crate::support::{Handled, Server, WebSocket, receive};
 
-fn shard(sid: &str) -> u8 {
+pub(super) fn shard(sid: &str) -> u8 {
     Sid::parse(sid).expect("a sid").shard
 }
 
 /// A server of two shards that a test can block.
-struct Busy {
-    server: Server,
+pub(super) struct Busy {
+    pub(super) server: Server,
     /// Reports that a shard is blocked.
     held: Receiver<()>,
     /// Lets the blocked shard go on.
@@ -24,7 +24,7 @@ struct Busy {
 }
 
 impl Busy {
-    fn start() -> Self {
+    pub(super) fn start() -> Self {
         Self::with(Limits::default())
     }
 
@@ -43,7 +43,7 @@ impl Busy {
     }
 
     /// A session of that shard that has not joined a namespace yet.
-    fn open(&self, on: u8) -> WebSocket {
+    pub(super) fn open(&self, on: u8) -> WebSocket {
         loop {
             // The kernel chooses the shard by the ports.
             let (ws, sid) = WebSocket::open(&self.server);
@@ -54,7 +54,7 @@ impl Busy {
     }
 
     /// A client of that shard; its ids, and the offset of its welcome.
-    fn connect(&self, on: u8) -> (WebSocket, Answer, String) {
+    pub(super) fn connect(&self, on: u8) -> (WebSocket, Answer, String) {
         let mut ws = self.open(on);
         ws.send_text("40");
         let answer = Answer::parse(&ws.text());
@@ -63,12 +63,12 @@ impl Busy {
     }
 
     /// Blocks the shard of that client.
-    fn hold(&self, client: &mut WebSocket) {
+    pub(super) fn hold(&self, client: &mut WebSocket) {
         client.send_text(r#"42["hold"]"#);
         receive(&self.held);
     }
 
-    fn let_go(&self) {
+    pub(super) fn let_go(&self) {
         self.go_on.send(()).expect("a shard that waits");
     }
 }
