@@ -167,7 +167,10 @@ impl Person {
 
     /// Its session is over.
     fn part(&mut self) {
-        let Some(session) = self.session.take() else { return };
+        let Some(mut session) = self.session.take() else { return };
+        if self.sockets.iter().any(Socket::may_come_back) {
+            session.excuses.lost();
+        }
         self.slowest = self.slowest.max(session.slowest);
         tell(|| format!("{}: its session is over: {}", self.number, session.describe()));
         for socket in &mut self.sockets {

@@ -78,6 +78,11 @@ impl Socket {
         }
     }
 
+    /// Whether it may come back as what it was, and take its old connection over.
+    pub(super) const fn may_come_back(&self) -> bool {
+        self.pid.is_some()
+    }
+
     /// Its tag now.
     pub(in super::super) fn tag(&self) -> u64 {
         self.tags.last().copied().unwrap_or_default()
