@@ -29,7 +29,7 @@ describe("questions while connections end", { skip: isNode(SUBJECT) && "Node tak
   before(async () => {
     redis = await Redis.start();
     // A pattern is allowed by its own text alone; there is one for each namespace.
-    const patterns = ["/", "/custom", "/auth"].map((nsp) => `&cluster-1#${nsp}#*`);
+    const patterns = ["/", "/custom", "/auth", "/blocking", "/deferred"].map((nsp) => `&cluster-1#${nsp}#*`);
     await redis.client.sendCommand(["ACL", "SETUSER", "kinglet", ...RIGHTS, ...patterns]);
     const times = { KINGLET_REDIS_BACKOFF: `${BACKOFF_MS}ms`, KINGLET_REDIS_CONNECT_TIMEOUT: `${CONNECT_MS}ms` };
     const own = { REDIS_URL: redis.url.replace("//", "//kinglet:secret@"), ...times };

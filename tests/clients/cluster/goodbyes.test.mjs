@@ -58,7 +58,7 @@ describe("goodbyes", { skip: isNode(SUBJECT) && "Node says none" }, () => {
     assert.ok(three.disconnected && nodes.every((socket) => socket.connected));
     await read();
     // One for `/dynamic-1`, and of those that ended for each namespace.
-    assert.equal(goodbyes().length, 1 + 2 * ["/", "/custom", "/auth"].length);
+    assert.equal(goodbyes().length, 1 + 2 * ["/", "/custom", "/auth", "/blocking", "/deferred"].length);
     // Nobody answers a goodbye: all answers belong to questions.
     const ids = (kind) => published.filter(([, channel]) => channel.startsWith(`${cluster.key}-${kind}#`))
       .map(([, , message]) => JSON.parse(message).requestId);

@@ -237,7 +237,10 @@ impl Socket {
         }
         let (sender, number) = speech::heard(arguments, &message.attachments);
         assert_eq!(self.phase, Phase::Joined, "client {} hears before it has joined", self.tag());
-        self.hearing.hear(Kind::named(name), sender, number);
+        let kind = Kind::named(name);
+        let is_own = self.tags.contains(&sender);
+        assert!(!is_own || kind == Kind::Echo, "{number} of {sender} ({kind:?}) comes back to its sender");
+        self.hearing.hear(kind, sender, number);
     }
 
     /// The number of the next saying of that kind that is to be heard of a sender; `None` if none was heard yet.
