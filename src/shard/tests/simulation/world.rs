@@ -1,6 +1,8 @@
 //! The world: who acts next, and what must hold.
 
-use std::mem;
+mod finish;
+mod trouble;
+
 use std::time::Duration;
 
 use super::application::{Guestbook, Relayed};
@@ -24,9 +26,6 @@ const SLACK: Duration = Duration::from_secs(1);
 
 /// The longest time that passes at once while people are about to do something.
 const WHILE: Duration = Duration::from_millis(20);
-
-/// When the last session has ended, everything else ends within this time.
-const REST: Duration = Duration::from_secs(200);
 
 /// What a history was.
 #[derive(Debug, Clone, Copy, Default)]
@@ -87,18 +86,7 @@ impl World {
             self.begin_step();
             self.step();
         }
-        // Clients whose pongs are late have times of their own.
-        let quiet = self.plan.quiet.filter(|_| !self.plan.late_pongs);
-        self.settle();
-        self.be_quiet(quiet.unwrap_or(0));
-        self.exchange_last_words();
-        self.say_farewell();
-        assert!(self.guestbook.entries().survey.is_done(), "a question was not answered");
-        self.check_nothing_is_left();
-        reckoning::check_visits(&self.people, &self.guestbook, &self.ends);
-        reckoning::check_questions(&self.people, &self.guestbook, &self.plan);
-        self.people.clear();
-        self.have_the_servers_part();
+        self.finish();
         self.lived
     }
 
@@ -116,25 +104,6 @@ impl World {
         self.come_to_rest();
     }
 
-    /// The servers stop, one by one. None of those that are left misses one that has gone.
-    fn have_the_servers_part(&mut self) {
-        self.have_the_servers_ask();
-        while let Some(mut leaving) = self.instances.pop() {
-            leaving.leave_its_cluster();
-            for _ in 0..3000 {
-                leaving.turn_until_rest();
-                self.have_the_servers_exchange();
-                self.instances.iter_mut().for_each(Instance::turn_until_rest);
-                if leaving.threads.have_ended() {
-                    break;
-                }
-                self.pass(Duration::from_millis(1));
-            }
-            assert!(leaving.threads.have_ended(), "a server stops for more than three seconds");
-            self.have_the_servers_ask();
-        }
-    }
-
     fn begin_step(&mut self) {
         self.replace_the_drained();
         self.lived.steps += 1;
@@ -143,35 +112,6 @@ impl World {
             panic!("the server logs an error: {error}");
         }
         reckoning::check_complaints(&self.guestbook);
-    }
-
-    fn replace_the_drained(&mut self) {
-        for place in 0..self.instances.len() {
-            if let Some(number) = self.ends.replacement(&self.instances[place], &self.plan) {
-                self.replace(place, number);
-            }
-        }
-    }
-
-    /// A new server takes the place of another one. Nobody waits for the old one's answers any more.
-    fn replace(&mut self, place: usize, number: u8) {
-        tell(|| format!("server {number} starts"));
-        self.guestbook.forget(self.instances[place].number);
-        let new = Instance::new(number, &self.plan, &self.guestbook, &self.cluster.network);
-        mem::replace(&mut self.instances[place], new).kill();
-    }
-
-    /// A server ends without a word, and what its clients have said may not have left it.
-    fn kill(&mut self, place: usize) {
-        let server = self.instances[place].number;
-        for person in &mut self.people {
-            if self.plan.half_open && self.random.once_in(2) && person.lose_home(place) {
-                tell(|| format!("{} does not notice", person.number));
-            }
-        }
-        let number = self.ends.kill(server);
-        self.forgiven.extend(self.guestbook.is_killed(server));
-        self.replace(place, number);
     }
 
     /// Time passes.
@@ -272,26 +212,6 @@ impl World {
         self.people[index].speak(&self.plan, &mut self.random);
     }
 
-    fn break_some_connection(&mut self) {
-        let Some(index) = self.some_person() else { return };
-        let person = &mut self.people[index];
-        let how = person.suffer_loss(&mut self.random);
-        tell(|| format!("{}: {how}", person.number));
-    }
-
-    /// Somebody stops reading, perhaps for as long as nobody may.
-    fn stop_somebody_reading(&mut self) {
-        if !self.plan.deaf.is_some_and(|steps| self.random.once_in(steps)) {
-            return;
-        }
-        let Some(index) = self.some_person() else { return };
-        let longest = 2 * self.plan.silence().as_millis() as u64;
-        let time = Duration::from_millis(self.random.below(longest));
-        let person = &mut self.people[index];
-        tell(|| format!("{} stops reading for {time:?}", person.number));
-        person.stop_reading(time);
-    }
-
     /// Who does not read is let go in the time that is documented.
     fn check_who_does_not_read(&self) {
         let most = self.plan.silence() + SLACK;
@@ -303,81 +223,11 @@ impl World {
         }
     }
 
-    /// The program gives a late answer, has many join or leave a room, or lets them go.
-    fn have_the_program_act(&mut self) {
-        let Self { plan, random, .. } = self;
-        let late = self.guestbook.entries().late.len() as u64;
-        if late > 0 && random.once_in(30) {
-            self.guestbook.answer_late(random.below(late) as usize);
-        }
-        if !plan.crowds.is_some_and(|steps| random.once_in(steps)) {
-            return;
-        }
-        let place = random.below(self.instances.len() as u64) as usize;
-        let server = self.instances[place].handle.of("/");
-        match random.below(4) {
-            0 => {
-                tell(|| format!("server {place} has those in the crowd leave the namespace"));
-                server.to("crowd").disconnect_sockets(self.random.once_in(2));
-            }
-            1 => server.sockets_leave(["crowd"]),
-            _ => server.except("room").sockets_join(["crowd", "another crowd"]),
-        }
-    }
-
-    /// Memory becomes short or is free again. Servers cannot accept, are told to drain, or are killed.
-    fn make_trouble_for_servers(&mut self) {
-        let Self { plan, random, .. } = self;
-        let place = random.below(self.instances.len() as u64) as usize;
-        let instance = &mut self.instances[place];
-        if plan.memory.is_some_and(|steps| random.once_in(steps)) {
-            let percent = [10, 50, 83, 88, 95][random.below(5) as usize];
-            tell(|| format!("server {place} uses {percent} % of its memory"));
-            instance.use_memory(percent);
-        }
-        if plan.failed_accepts.is_some_and(|steps| random.once_in(steps)) {
-            let shard = random.below(instance.shards() as u64) as usize;
-            tell(|| format!("shard {shard} of server {place} cannot accept"));
-            instance.fail_to_accept(shard, 1 + random.below(3) as usize);
-        }
-        if plan.drains.is_some_and(|steps| random.once_in(steps)) {
-            self.ends.drain(instance);
-        }
-        if plan.kills.is_some_and(|steps| random.once_in(steps)) {
-            self.kill(place);
-        }
-    }
-
     /// People do what has come to them.
     fn people_act(&mut self) {
         let Self { instances, random, balancer, plan, .. } = self;
         let mut network = Network { instances, random, balancer: *balancer, plan };
         self.people.iter_mut().for_each(|person| person.act(&mut network));
-    }
-
-    /// Nothing happens to anybody any more.
-    fn settle(&mut self) {
-        self.plan.late_pongs = false;
-        self.people.iter_mut().for_each(Person::find_the_dead_links);
-        self.instances.iter().for_each(|instance| instance.use_memory(0));
-        self.cluster.recover();
-        self.come_to_rest();
-    }
-
-    /// Nobody speaks while time goes on to the servers' next timer, so many times: heartbeats come and are answered.
-    fn be_quiet(&mut self, times: u64) {
-        for _ in 0..times {
-            let due = self.instances.iter().filter_map(Instance::sleeps_for).min();
-            self.pass(due.unwrap_or(LONGEST).clamp(Duration::from_millis(1), LONGEST));
-            self.come_to_rest();
-        }
-    }
-
-    /// Whatever has happened, from now on everybody hears everything.
-    fn exchange_last_words(&mut self) {
-        self.may_miss = false;
-        self.people.iter_mut().for_each(Person::say_last_words);
-        self.come_to_rest();
     }
 
     /// Nobody says anything more, and everything comes to rest: who was there has heard all that was said.
@@ -429,48 +279,6 @@ impl World {
         reckoning::unheard(&self.people, &self.guestbook, &self.forgiven)
     }
 
-    /// Everybody speaks, and nobody reads any more.
-    fn have_nobody_read(&mut self) {
-        self.people.iter_mut().for_each(|person| person.stop_reading(LONGEST));
-        for _ in 0..30 {
-            self.people.iter_mut().for_each(Person::say_much);
-            self.begin_step();
-            self.people_act();
-            self.carry_all_up();
-            self.instances.iter_mut().for_each(Instance::turn_all);
-            self.have_the_servers_exchange();
-        }
-    }
-
-    /// Everybody goes, or falls silent; what the server keeps time for comes to its end.
-    fn say_farewell(&mut self) {
-        self.check_nobody_who_reads_was_cut_off();
-        let is_silent = self.plan.silent_end || self.plan.deaf_end;
-        if self.plan.deaf_end && !self.plan.silent_end {
-            self.have_nobody_read();
-        }
-        self.people.iter_mut().for_each(if is_silent { Person::fall_silent } else { Person::quit });
-        let silence = if is_silent { self.plan.silence() } else { Duration::ZERO };
-        self.let_pass(silence);
-        let has_sessions = self.instances.iter().any(Instance::has_sessions);
-        assert!(!is_silent || !has_sessions, "{silence:?} after the last sign of life there are sessions");
-        self.let_pass(REST);
-    }
-
-    /// So much time passes, from timer to timer.
-    fn let_pass(&mut self, mut time: Duration) {
-        while !time.is_zero() {
-            self.begin_step();
-            self.instances.iter_mut().for_each(Instance::turn_all);
-            self.have_the_servers_exchange();
-            let due = self.instances.iter().filter_map(Instance::sleeps_for).min().unwrap_or(time);
-            let by = due.max(Duration::from_millis(1)).min(time);
-            self.pass(by);
-            time -= by;
-        }
-        self.instances.iter_mut().for_each(Instance::turn_all);
-    }
-
     /// What is on its way to Redis and back arrives, and so does what follows from that.
     fn have_the_servers_exchange(&mut self) {
         loop {
@@ -479,24 +287,6 @@ impl World {
             if self.cluster.is_idle() {
                 return;
             }
-        }
-    }
-
-    /// If nobody was slow or lost, nobody was cut off for that.
-    fn check_nobody_who_reads_was_cut_off(&self) {
-        let slowest = self.people.iter().map(Person::slowest).max().unwrap_or_default();
-        let Plan { breaks, kills, memory, upgrades, .. } = self.plan;
-        // Who upgrades leaves a connection that nobody reads.
-        let may_be_lost = breaks.is_some() || kills.is_some() || memory.is_some() || upgrades;
-        if slowest < Duration::from_millis(self.plan.write_stall / 2) && !may_be_lost {
-            let cut: u64 = self.instances.iter().map(Instance::slow_consumers).sum();
-            assert_eq!(cut, 0, "clients were cut off, and the slowest took {slowest:?}");
-        }
-    }
-
-    fn check_nothing_is_left(&self) {
-        if let Some(leftovers) = self.instances.iter().find_map(Instance::leftovers) {
-            panic!("{leftovers}");
         }
     }
 }
