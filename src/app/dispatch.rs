@@ -17,8 +17,8 @@ use crate::http::{GiveResponse, LongResponse, Method, Request, RouteKey, Served}
 use crate::log_line::Excerpt;
 use crate::metrics::Limit;
 use crate::shard::{
-    Asked, Callbacks, Child, Directory, Handshake, Letter, Message, NamespaceKey, NamespaceRef, NoNamespace, Refusal,
-    RoomChange, ServerReply, SessionRef, Shard, Shared, SocketRef, Verdict,
+    Asked, Callbacks, Child, Directory, Handshake, Message, NamespaceKey, NamespaceRef, NoNamespace, Refusal,
+    RoomChange, ServerReply, SessionRef, Shard, Shared, SocketRef, Verdict, end_later,
 };
 use crate::socketio::{self, DisconnectReason};
 use crate::values::Ended;
@@ -373,18 +373,10 @@ fn follow(shared: &Shared, change: Change<'_>) {
         Change::Came(name) => cluster.enter(name),
         Change::Went(name) | Change::MadeRoom(name) => {
             if let Some(left) = cluster.leave(name) {
-                drop_later(shared, left);
+                // Whoever waits there is told, which may end questions whose callbacks are code of the program.
+                end_later(left, |_, left| drop(left));
             }
         }
-    }
-}
-
-/// Drops something where nothing of the shard is borrowed: this may end questions to the cluster, whose callbacks are code of
-/// the program.
-fn drop_later(shared: &Shared, what: impl Send + 'static) {
-    let here = Shard::current(shared).map_or(0, |shard| shard.index());
-    if let Some(mailbox) = shared.mailboxes.get(here) {
-        mailbox.send(Letter::run(0, move |_| drop(what)));
     }
 }
 

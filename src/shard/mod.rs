@@ -43,6 +43,7 @@ pub(crate) use self::shared::{
     admissions::{Asked, Verdict},
     directory::Directory,
     due_acks::DueAck,
+    end_later,
     mailbox::{Inbox, Left, Letter, Mailbox, Wake, mailbox},
     namespaces::{Child, NamespaceRef, NoNamespace},
     target::{Broadcast, Target, Urgency},

@@ -2,7 +2,6 @@
 
 use std::cell::{Cell, RefCell};
 use std::io;
-use std::ptr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -205,8 +204,9 @@ impl Shard {
     }
 
     /// The shard of this thread, if it belongs to the server of `shared`.
-    pub(crate) fn current(shared: &Shared) -> Option<Rc<Self>> {
-        CURRENT.with_borrow(|current| current.as_ref().filter(|shard| ptr::eq(&*shard.shared, shared)).map(Rc::clone))
+    pub(crate) fn current(shared: &Arc<Shared>) -> Option<Rc<Self>> {
+        CURRENT
+            .with_borrow(|current| current.as_ref().filter(|shard| Arc::ptr_eq(&shard.shared, shared)).map(Rc::clone))
     }
 
     /// Runs `act` on everything that the shard owns. It must not call code of the program, which may borrow the core, too.

@@ -14,6 +14,7 @@ pub(in crate::shard) mod recovery;
 pub(in crate::shard) mod refusal;
 pub(in crate::shard) mod target;
 
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -226,12 +227,17 @@ impl Shared {
     }
 }
 
-/// Drops what the program has kept with a socket, on this shard while nothing is borrowed or locked: the destructors may call
-/// anything in the library. A thread that runs no shard has nothing borrowed.
+/// Drops what the program has kept with a socket: its destructors may call anything in the library.
 fn end(values: Ended) {
+    end_later(values, |shard, values| shard.callbacks.forget(shard, values));
+}
+
+/// Has `act` end something on this thread's shard while nothing is borrowed or locked, because code of the program runs then. On a
+/// thread that runs no shard nothing is borrowed: it is dropped at once.
+pub(crate) fn end_later<T: Send + 'static>(what: T, act: impl FnOnce(&Rc<Shard>, T) + Send + 'static) {
     if let Some(shard) = Shard::here()
         && let Some(mailbox) = shard.shared.mailboxes.get(shard.index())
     {
-        mailbox.hand_over(Letter::run(0, move |shard| shard.callbacks.forget(shard, values)));
+        mailbox.hand_over(Letter::run(0, move |shard| act(shard, what)));
     }
 }
