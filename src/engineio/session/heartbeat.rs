@@ -64,27 +64,32 @@ impl Heartbeat {
 
     /// A packet that is not a heartbeat came. It extends the wait for a pong, once for each ping.
     pub(super) fn packet(&mut self, now: Millis, settings: &Settings) {
-        if self.phase == Phase::Awaiting && self.longer(now, settings) > 0 {
-            self.phase = Phase::Spoken(self.longer(now, settings));
+        let extended = match self.phase {
+            Phase::Awaiting => Phase::Spoken,
+            Phase::Alive(_) => Phase::Alive,
+            _ => return,
+        };
+        if let Some(longer) = self.longer(now, settings) {
+            self.phase = extended(longer);
         }
     }
 
     /// The client has shown life other than by a packet: it takes bytes, or the server does not read it. The wait for
     /// its heartbeat begins anew.
     pub(super) fn sign_of_life(&mut self, now: Millis, settings: &Settings) {
-        let longer = self.longer(now, settings);
-        match self.phase {
-            Phase::Resting => {}
-            Phase::Listening => self.due = self.due.max(now + settings.ping_timeout),
-            Phase::UnderWay(_) | Phase::Delivered if longer == 0 => self.phase = Phase::Extended,
-            _ if longer > 0 => self.phase = Phase::Alive(longer),
-            _ => {}
+        match (&self.phase, self.longer(now, settings)) {
+            (Phase::Resting, _) => {}
+            (Phase::Listening, _) => self.due = self.due.max(now + settings.ping_timeout),
+            (_, Some(longer)) => self.phase = Phase::Alive(longer),
+            (Phase::UnderWay(_) | Phase::Delivered, None) => self.phase = Phase::Extended,
+            (_, None) => {}
         }
     }
 
-    /// How much later than `due` a wait ends that begins now.
-    fn longer(&self, now: Millis, settings: &Settings) -> u32 {
-        u32::try_from(((now + settings.ping_timeout) - self.due).as_millis()).unwrap_or(u32::MAX)
+    /// By how many milliseconds a wait that begins now ends after `due`, if it does.
+    fn longer(&self, now: Millis, settings: &Settings) -> Option<u32> {
+        let longer = ((now + settings.ping_timeout) - self.due).as_millis();
+        (longer > 0).then(|| u32::try_from(longer).unwrap_or(u32::MAX))
     }
 
     /// This many written bytes may not have reached the client, the ping among them. Its pong is waited for once more,

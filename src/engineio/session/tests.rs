@@ -103,6 +103,14 @@ impl Bench {
     }
 
     /// Lets time pass up to `instant`, waking the session exactly when it asked for it.
+    /// The client's heartbeat is missing at that instant, and it shows life otherwise.
+    fn shows_life(&mut self, instant: u64) {
+        self.now = Millis(instant);
+        assert!(self.session.is_missed(self.now));
+        self.session.sign_of_life(self.now, &self.settings, &mut self.effects);
+        self.wait_until(instant);
+    }
+
     fn wait_until(&mut self, instant: u64) {
         while let Some(deadline) = self.session.deadline().filter(|deadline| deadline.0 <= instant) {
             self.now = self.now.max(deadline);

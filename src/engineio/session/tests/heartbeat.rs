@@ -95,10 +95,7 @@ fn a_client_whose_packets_wait_to_be_read_is_pinged_again_at_the_first_deadline(
     bench.wait_until(30_000);
     bench.receive(WEBSOCKET, Packet::Text("2[]"));
     bench.take();
-    bench.now = Millis(45_000);
-    assert!(bench.session.is_missed(bench.now));
-    bench.session.sign_of_life(bench.now, &bench.settings, &mut bench.effects);
-    bench.wait_until(45_000);
+    bench.shows_life(45_000);
     assert_eq!(bench.take(), [Beat(WEBSOCKET, Frames::PING)]);
     bench.wait_until(64_999);
     assert!(bench.is_open());
@@ -186,14 +183,25 @@ fn a_sign_of_life_begins_the_wait_anew_and_pings_again() {
     let mut bench = Bench::websocket();
     bench.wait_until(25_000);
     bench.take();
-    bench.now = Millis(45_000);
-    assert!(bench.session.is_missed(bench.now));
-    bench.session.sign_of_life(bench.now, &bench.settings, &mut bench.effects);
-    bench.wait_until(45_000);
+    bench.shows_life(45_000);
     assert_eq!(bench.take(), [Beat(WEBSOCKET, Frames::PING)]);
     bench.wait_until(64_999);
     assert!(bench.is_open());
     bench.wait_until(65_000);
+    assert!(!bench.is_open());
+}
+
+#[test]
+fn a_packet_extends_the_wait_for_a_client_that_has_shown_life() {
+    let mut bench = Bench::websocket();
+    bench.wait_until(25_000);
+    bench.now = Millis(30_000);
+    bench.session.sign_of_life(bench.now, &bench.settings, &mut bench.effects);
+    bench.now = Millis(40_000);
+    bench.receive(WEBSOCKET, Packet::Noop);
+    bench.wait_until(59_999);
+    assert!(bench.is_open());
+    bench.wait_until(60_000);
     assert!(!bench.is_open());
 }
 
@@ -205,10 +213,7 @@ fn a_sign_of_life_of_a_polling_client_pings_again_where_a_get_is_held() {
     bench.poll(GET_2);
     bench.take();
     for (at, pings) in [(45_000, vec![answer(GET_2, &["2"])]), (65_000, vec![])] {
-        bench.now = Millis(at);
-        assert!(bench.session.is_missed(bench.now));
-        bench.session.sign_of_life(bench.now, &bench.settings, &mut bench.effects);
-        bench.wait_until(at);
+        bench.shows_life(at);
         assert_eq!(bench.take(), pings);
     }
 }
