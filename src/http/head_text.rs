@@ -64,4 +64,9 @@ impl HeadText {
         let mut lines = self.text.split_terminator('\n').skip(1);
         std::iter::from_fn(move || Some((lines.next()?, lines.next()?)))
     }
+
+    /// The first header of that name, which is written in lower case.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers().find_map(|(found, value)| (found == name).then_some(value))
+    }
 }

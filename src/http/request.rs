@@ -78,7 +78,7 @@ impl Request {
 
     /// The first header of that name, which is written in lower case.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers().find_map(|(found, value)| (found == name).then_some(value))
+        self.text.header(name)
     }
 
     /// The address of the client, as in [`Handshake::address`](crate::Handshake::address): with

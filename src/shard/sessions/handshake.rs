@@ -65,7 +65,7 @@ impl Handshake {
 
     /// The first header of that name, which is written in lower case.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers().find_map(|(found, value)| (found == name).then_some(value))
+        self.text.header(name)
     }
 
     /// The address of the client: the peer of the TCP connection, or the address that trusted proxies tell
