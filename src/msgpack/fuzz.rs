@@ -60,6 +60,11 @@ pub fn json_to_msgpack(bytes: &[u8]) {
 
 /// Whether a text is JSON that nests no deeper than it may.
 fn is_allowed(text: &str) -> bool {
+    depth(text) <= MAX_DEPTH && serde_json::from_str::<IgnoredAny>(text).is_ok()
+}
+
+/// The most levels of arrays and objects of a text, which need not be JSON.
+pub(crate) fn depth(text: &str) -> usize {
     let (mut depth, mut most, mut is_text, mut is_escaped) = (0_usize, 0, false, false);
     for byte in text.bytes() {
         match byte {
@@ -72,7 +77,7 @@ fn is_allowed(text: &str) -> bool {
         }
         most = most.max(depth);
     }
-    most <= MAX_DEPTH && serde_json::from_str::<IgnoredAny>(text).is_ok()
+    most
 }
 
 fn check_packed(packed: Result<Vec<u8>, PackError>, text: &str) {

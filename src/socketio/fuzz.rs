@@ -16,6 +16,7 @@ use super::packet::{Packet, is_reserved};
 use super::placeholders::{self, Named};
 use super::{Parser, Payload, decode_message_pack, json, v4};
 use crate::engineio::{Frames, Part};
+use crate::msgpack::fuzz::depth;
 
 const LIMITS: DecodeLimits = DecodeLimits { max_attachments: 4, max_depth: 16, max_bytes: 4096 };
 
@@ -182,9 +183,9 @@ pub fn json_text(bytes: &[u8]) {
     assert!(list.as_ref().is_none_or(|list| list.len() <= json::pieces(text)));
     check_name(text, list.as_ref().and_then(|list| list.first()).map(|first| first.get()));
     if is_valid {
-        let depth = depth(text);
+        let levels = depth(text);
         for limit in [0, 1, 2, 16, 128] {
-            assert_eq!(json::is_within_depth(text, limit), depth <= limit, "{depth} levels, limit {limit}");
+            assert_eq!(json::is_within_depth(text, limit), levels <= limit, "{levels} levels, limit {limit}");
         }
         for count in [1, 2, 10, 64, 65] {
             check_placeholders(text, count);
@@ -205,23 +206,6 @@ fn check_name(text: &str, first: Option<&str>) {
         }
         _ => assert_eq!(name, None),
     }
-}
-
-/// The levels of arrays and objects of a valid text.
-fn depth(text: &str) -> usize {
-    let (mut depth, mut most, mut is_text, mut is_escaped) = (0_usize, 0, false, false);
-    for byte in text.bytes() {
-        match byte {
-            _ if is_escaped => is_escaped = false,
-            b'\\' => is_escaped = true,
-            b'"' => is_text = !is_text,
-            b'[' | b'{' if !is_text => depth += 1,
-            b']' | b'}' if !is_text => depth -= 1,
-            _ => {}
-        }
-        most = most.max(depth);
-    }
-    most
 }
 
 fn check_placeholders(text: &str, count: usize) {

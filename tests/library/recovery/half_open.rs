@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::shards::{Busy, shard};
+use super::shards::{Behind, shard};
 use super::{Answer, enter, event, offset_of, on, start};
 use crate::support::{Polling, Server, WebSocket, receive};
 
@@ -83,17 +83,8 @@ fn a_claim_in_another_namespace_ends_nothing() {
 
 #[test]
 fn of_two_connections_that_claim_a_socket_the_later_has_it() {
-    let busy = Busy::start();
-    let (lost, first, offset) = busy.connect(0);
-    let (mut witness, ..) = busy.connect(0);
-    let (mut holder, ..) = busy.connect(1);
-    let [mut dead, mut back] = [busy.open(1), busy.open(1)];
-    let sessions = busy.server.metrics().sessions;
-    drop(lost);
-    busy.server.wait_until("lost", |metrics| metrics.sessions < sessions);
-    busy.hold(&mut holder);
-    busy.server.handle().emit("while held up", ()).expect("an event");
-    event(&mut witness, r#"42["while held up"]"#);
+    let Behind { busy, first, offset, sessions, witness: _witness, holder: _holder, unjoined } = Behind::start();
+    let [mut dead, mut back] = unjoined;
     // The kernel tells of them in this order. The first waits for its shard to catch up, or has its answer, when the second comes.
     dead.send_text(&first.claim(&offset));
     back.send_text(&first.claim(&offset));

@@ -73,6 +73,38 @@ impl Busy {
     }
 }
 
+/// A client of shard 0 is lost. Shard 1 is held up, and has yet to hear what was sent since.
+pub(super) struct Behind {
+    pub(super) busy: Busy,
+    /// The ids of the lost client, and the offset of its welcome.
+    pub(super) first: Answer,
+    pub(super) offset: String,
+    /// How many sessions there were with it.
+    pub(super) sessions: u64,
+    /// A client of shard 0, and the one that holds shard 1 up.
+    pub(super) witness: WebSocket,
+    pub(super) holder: WebSocket,
+    /// Sessions of shard 1 that have not joined a namespace yet.
+    pub(super) unjoined: [WebSocket; 2],
+}
+
+impl Behind {
+    pub(super) fn start() -> Self {
+        let busy = Busy::start();
+        let (lost, first, offset) = busy.connect(0);
+        let (mut witness, ..) = busy.connect(0);
+        let (mut holder, ..) = busy.connect(1);
+        let unjoined = [busy.open(1), busy.open(1)];
+        let sessions = busy.server.metrics().sessions;
+        drop(lost);
+        busy.server.wait_until("lost", |metrics| metrics.sessions < sessions);
+        busy.hold(&mut holder);
+        busy.server.handle().emit("while held up", ()).expect("an event");
+        event(&mut witness, r#"42["while held up"]"#);
+        Self { busy, first, offset, sessions, witness, holder, unjoined }
+    }
+}
+
 #[test]
 fn a_client_may_be_back_before_its_shard_notices_the_loss() {
     let busy = Busy::start();
@@ -91,17 +123,8 @@ fn a_client_may_be_back_before_its_shard_notices_the_loss() {
 
 #[test]
 fn a_shard_that_is_behind_catches_up_before_a_client_is_back() {
-    let busy = Busy::start();
-    let (lost, first, offset) = busy.connect(0);
-    let (mut witness, ..) = busy.connect(0);
-    let (mut holder, ..) = busy.connect(1);
-    let [mut gone_again, mut back] = [busy.open(1), busy.open(1)];
-    let sessions = busy.server.metrics().sessions;
-    drop(lost);
-    busy.server.wait_until("lost", |metrics| metrics.sessions < sessions);
-    busy.hold(&mut holder);
-    busy.server.handle().emit("while held up", ()).expect("an event");
-    event(&mut witness, r#"42["while held up"]"#);
+    let Behind { busy, first, offset, sessions, mut witness, mut holder, unjoined } = Behind::start();
+    let [mut gone_again, mut back] = unjoined;
     // A client that comes back leaves again while it waits. Its lost socket stays for its next return.
     gone_again.send_text(&first.claim(&offset));
     drop(gone_again);
