@@ -35,6 +35,8 @@ const CLUSTER: &[&str] = &[
     "dropped",
     "metrics",
     "room_hints",
+    "serial",
+    "gaps",
     "recent",
     "message",
     "adapter",

@@ -14,6 +14,7 @@ use super::data::Data;
 use super::dropped::DropReason;
 use super::message::{Answer, Ask, Chosen, Emission, Extent, Manner};
 use super::redis::Topic;
+use super::serial::Serial;
 use crate::config::Config;
 
 /// A format of messages between servers, and the names of the channels that carry them.
@@ -91,7 +92,11 @@ pub(crate) trait Adapter: Sized + Send + Sync + 'static {
         data: Data<'_>,
         chosen: Chosen,
         manner: Manner,
+        serial: Option<Serial>,
     ) -> Outgoing<'a, Self>;
+
+    /// Writes the number into an encoded event that has a serial.
+    fn number(emission: &mut [u8], number: u64);
 
     /// A question, or something to do. Without an id it has no answer.
     fn ask<'a>(names: &'a Self::Names, from: Sender<'_>, id: Option<Box<str>>, ask: Ask) -> Outgoing<'a, Self>;

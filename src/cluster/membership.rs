@@ -7,7 +7,6 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use foldhash::fast::RandomState;
 use log::Level;
 
@@ -19,6 +18,7 @@ use super::metrics::{ClusterMetrics, Counters};
 use super::places::{Census, Heard, Left, Place, Places};
 use super::redis::{self, AskError, Connection, Kind, Loss, Standing, Topic, Uncounted};
 use super::room_hints::RoomHints;
+use super::serial::Numbering;
 use crate::clock;
 use crate::config::Config;
 use crate::error::{Error, Result, TooLarge};
@@ -69,6 +69,8 @@ pub(crate) struct Membership<A: Adapter> {
     return_time: Duration,
     places: RwLock<Places<A>>,
     listeners: Mutex<HashMap<Box<str>, Listening<A>, RandomState>>,
+    /// Numbers this server's events; `None` while recovery is off.
+    numbering: Option<Numbering>,
     pub(crate) rooms: RoomHints,
     pub(crate) counters: Counters,
 }
@@ -88,8 +90,9 @@ impl<A: Adapter> Membership<A> {
         if config.redis.is_none() {
             return Ok(None);
         }
-        let uid = || A::uid().map_err(std::io::Error::other).map_err(Error::system("cannot draw random numbers"));
-        let (uid, guest, format) = (uid()?, uid()?, A::new(config));
+        let unable = |error| Error::system("cannot draw random numbers")(std::io::Error::other(error));
+        let (uid, guest, format) = (A::uid().map_err(unable)?, A::uid().map_err(unable)?, A::new(config));
+        let numbering = config.recovery.as_ref().map(|_| Numbering::new()).transpose().map_err(unable)?;
         let mut places = Places::default();
         let place = |namespace| Arc::new(Place::member(&format, namespace, &uid));
         let topics: Vec<Topic> = namespaces.into_iter().flat_map(|namespace| places.enter(&place(namespace))).collect();
@@ -103,6 +106,7 @@ impl<A: Adapter> Membership<A> {
             return_time: config.limits.redis_backoff + config.limits.redis_connect_timeout,
             places: RwLock::new(places),
             listeners: Mutex::default(),
+            numbering,
             rooms: RoomHints::default(),
             counters: Counters::default(),
         })))
@@ -240,7 +244,7 @@ impl<A: Adapter> Membership<A> {
         Some((Arc::new(self.place(namespace)), label))
     }
 
-    /// Publishes an event for sockets of other servers.
+    /// Publishes an event for sockets of other servers. `lane`: see [`Serial`](super::Serial); it counts only with recovery.
     ///
     /// # Errors
     /// If the message would be too long. Other errors are logged.
@@ -250,10 +254,27 @@ impl<A: Adapter> Membership<A> {
         data: Data<'_>,
         chosen: Chosen,
         manner: Manner,
+        lane: u8,
     ) -> Result<(), TooLarge> {
         let place = self.place_of(namespace);
-        let kind = if manner.volatile { Kind::Volatile } else { Kind::Lasting };
-        self.publish(A::emission(&place.names, self.sender(namespace), data, chosen, manner), kind)
+        let numbering = self.numbering.as_ref().filter(|_| !manner.volatile);
+        let serial = numbering.map(|numbering| numbering.unnumbered(lane));
+        let emission = A::emission(&place.names, self.sender(namespace), data, chosen, manner, serial);
+        let Some(numbering) = numbering else {
+            let kind = if manner.volatile { Kind::Volatile } else { Kind::Lasting };
+            return self.publish(emission, kind);
+        };
+        let Outgoing { channel, message } = emission;
+        if let Some(message) = self.encoded(&channel, message)? {
+            let number = |message: &mut [u8]| A::number(message, numbering.next(namespace, lane));
+            self.redis.publish_stamped(channel.into_owned(), message, number);
+        }
+        Ok(())
+    }
+
+    /// Whether this server looks for gaps in the numbers of others' events.
+    pub(super) fn is_numbered(&self) -> bool {
+        self.numbering.is_some()
     }
 
     /// Publishes a question without an answer.
@@ -362,11 +383,11 @@ impl<A: Adapter> Membership<A> {
     }
 
     /// The message, unless it could not be encoded, which is logged.
-    fn encoded(&self, channel: &str, message: Result<Vec<u8>, A::EncodeError>) -> Result<Option<Bytes>, TooLarge> {
+    fn encoded(&self, channel: &str, message: Result<Vec<u8>, A::EncodeError>) -> Result<Option<Vec<u8>>, TooLarge> {
         match message {
             Ok(message) => {
                 self.check_length(channel, message.len())?;
-                Ok(Some(message.into()))
+                Ok(Some(message))
             }
             Err(error) => {
                 self.counters.unpublishable.one();

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::value::RawValue;
 
+use super::serial::Serial;
 use crate::socketio::{Arguments, Event};
 
 /// The target sockets of a namespace.
@@ -34,6 +35,8 @@ pub(crate) struct Emission {
     pub(crate) event: Event,
     pub(crate) chosen: Chosen,
     pub(crate) manner: Manner,
+    /// Its number among those of its publisher, if that gives numbers.
+    pub(crate) serial: Option<Serial>,
 }
 
 /// A question to the other servers of a namespace, or something for them to do.

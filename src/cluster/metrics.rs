@@ -25,6 +25,8 @@ pub struct ClusterMetrics {
     pub timeouts: u64,
     /// Sockets connected before other servers could be heard in their namespaces (`subscribe_wait`).
     pub unheard: u64,
+    /// Gaps in the numbers of other servers' events: some were published and did not come. They are seen only with recovery.
+    pub gaps: u64,
 }
 
 /// The counters behind that.
@@ -37,6 +39,7 @@ pub(crate) struct Counters {
     pub(crate) unpublishable: Count,
     pub(crate) timeouts: Count,
     pub(crate) unheard: Count,
+    pub(crate) gaps: Count,
 }
 
 /// A number that any thread may add to.
@@ -75,6 +78,7 @@ impl Counters {
             unpublishable: self.unpublishable.get(),
             timeouts: self.timeouts.get(),
             unheard: self.unheard.get(),
+            gaps: self.gaps.get(),
         }
     }
 }

@@ -16,6 +16,7 @@ mod adapter;
 mod classic;
 mod data;
 mod dropped;
+mod gaps;
 mod id;
 mod membership;
 pub(crate) mod message;
@@ -26,6 +27,7 @@ mod recent;
 pub mod redis;
 mod reply;
 mod room_hints;
+mod serial;
 
 #[cfg(any(test, fuzzing))]
 pub use self::classic::fuzz;
@@ -42,6 +44,7 @@ pub(crate) use membership::Wants;
 pub use message::Extent;
 pub use metrics::ClusterMetrics;
 pub(crate) use places::Census;
+pub use serial::Serial;
 
 /// The format of messages between servers. Nothing else names it.
 type Format = classic::Classic;

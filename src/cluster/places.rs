@@ -12,8 +12,10 @@ use bytes::Bytes;
 use foldhash::fast::RandomState;
 
 use super::adapter::Adapter;
+use super::gaps::Gaps;
 use super::recent::Recent;
 use super::redis::{self, Connection, Standing, Topic};
+use super::serial::Serial;
 use crate::clock;
 
 /// Called when the subscriptions of a place are in effect, or will not be: there is no connection, or the server left
@@ -33,6 +35,7 @@ pub(crate) struct Place<A: Adapter> {
     /// Callbacks that wait for the subscriptions; `None` after the server left the place.
     waiting: Mutex<Option<Vec<Heard>>>,
     recent: Mutex<Recent>,
+    gaps: Mutex<Gaps>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,8 +69,8 @@ impl<A: Adapter> Place<A> {
     }
 
     fn new(namespace: &str, uid: &str, role: Role, names: A::Names, topics: Vec<Topic>, mark: Bytes) -> Self {
-        let (waiting, recent) = (Mutex::new(Some(Vec::new())), Mutex::default());
-        Self { namespace: namespace.into(), names, uid: uid.into(), role, topics, mark, waiting, recent }
+        let (waiting, recent, gaps) = (Mutex::new(Some(Vec::new())), Mutex::default(), Mutex::default());
+        Self { namespace: namespace.into(), names, uid: uid.into(), role, topics, mark, waiting, recent, gaps }
     }
 
     pub(crate) fn is_member(&self) -> bool {
@@ -102,6 +105,11 @@ impl<A: Adapter> Place<A> {
     /// The server `uid` has said goodbye; it was counted without a break for this long.
     pub(crate) fn goodbye(&self, uid: &str, stayed: Duration) {
         self.recent().goodbye(uid, stayed, clock::now());
+    }
+
+    /// An event of another server has come. Returns how many are missing before it: see [`Gaps::note`].
+    pub(super) fn note(&self, serial: Serial) -> u64 {
+        self.gaps.lock().unwrap_or_else(PoisonError::into_inner).note(serial)
     }
 
     fn recent(&self) -> MutexGuard<'_, Recent> {

@@ -19,6 +19,8 @@ static DROPPED: [LineKind; DropReason::ALL.len()] =
     [const { LineKind::each_minute(Level::Warn, module_path!(), "messages of Redis that were dropped") };
         DropReason::ALL.len()];
 
+static GAPS: LineKind = LineKind::each_minute(Level::Warn, module_path!(), "gaps in what other servers sent");
+
 /// A message for the rest of the server.
 pub(crate) enum Received<A: Adapter> {
     /// An event for sockets that this server may have.
@@ -75,6 +77,7 @@ impl<A: Adapter> Membership<A> {
         Ok(match A::decode(label, &place.namespace, message)? {
             Message::Emission(emission) => {
                 self.counters.broadcasts.one();
+                self.look_for_gap(&place, &emission);
                 Some(Received::Emission { place, emission })
             }
             Message::Ask { uid, .. } | Message::Goodbye { uid, .. } if is_own(&uid) => None,
@@ -93,6 +96,18 @@ impl<A: Adapter> Membership<A> {
                 None
             }
         })
+    }
+
+    /// Counts and logs events of another server that did not come, as the number of this one tells.
+    fn look_for_gap(&self, place: &Place<A>, emission: &Emission) {
+        let Some(serial) = emission.serial.filter(|_| self.is_numbered()) else { return };
+        let missing = place.note(serial);
+        if missing > 0 {
+            self.counters.gaps.one();
+            GAPS.write(|| {
+                format!("{missing} event(s) of another server in {:?} did not come: Redis, or a connection to it, was away or overburdened", Excerpt(&place.namespace))
+            });
+        }
     }
 
     /// Counts and logs a dropped message. Its publisher, perhaps in another language, does not notice.

@@ -165,6 +165,7 @@ fn redis(metrics: &ClusterMetrics, to: &mut Exposition) {
         ("cluster_unpublishable", "Events and answers that could not be written for others.", metrics.unpublishable),
         ("cluster_timeouts", "Requests that not all others answered in time.", metrics.timeouts),
         ("cluster_unheard", "Sockets connected before other servers could be heard.", metrics.unheard),
+        ("cluster_gaps", "Gaps in what other servers sent; only seen with recovery.", metrics.gaps),
     ];
     for (name, help, value) in counters {
         to.single(&format!("kinglet_{name}_total"), Kind::Counter, help, value);

@@ -7,6 +7,7 @@ mod dropped;
 mod goodbyes;
 mod hearing;
 mod log_in;
+mod numbers;
 mod outages;
 mod publishing;
 mod questions;

@@ -32,7 +32,7 @@ pub(crate) fn lost(server: &Handle, loss: Loss) {
 
 /// Delivers to the sockets here.
 fn deliver(shared: &Arc<Shared>, namespace: &str, emission: Emission) {
-    let Emission { event, chosen, manner } = emission;
+    let Emission { event, chosen, manner, .. } = emission;
     if let Some(broadcast) = Broadcast::received(shared, namespace, chosen, manner) {
         broadcast.deliver_received(&event);
     }

@@ -231,9 +231,16 @@ impl Broadcast {
 
     fn publish(&self, data: Data<'_>) -> Result<(), TooLarge> {
         match self.cluster() {
-            Some((cluster, namespace)) => cluster.broadcast(namespace, data, self.chosen(), self.manner()),
+            Some((cluster, namespace)) => cluster.broadcast(namespace, data, self.chosen(), self.manner(), self.lane()),
             None => Ok(()),
         }
+    }
+
+    /// The lane of this thread: see [`Serial`](crate::cluster::Serial). It counts only with recovery.
+    fn lane(&self) -> u8 {
+        let shared = self.shared.as_ref().filter(|shared| shared.recovery.is_some());
+        let shard = shared.and_then(|shared| Shard::current(shared)).and_then(|shard| u8::try_from(shard.index()).ok());
+        shard.unwrap_or(u8::MAX)
     }
 }
 

@@ -116,7 +116,7 @@ impl Broadcast {
         let (Some(shared), Some((cluster, namespace))) = (&self.shared, self.cluster()) else { return Ok(()) };
         let arguments = Arguments::named(written.json.as_str().into(), written.attachments.as_slice().into());
         let event = socketio::Event { name: event.into(), arguments };
-        let emission = Emission { event, chosen: self.chosen(), manner: self.manner() };
+        let emission = Emission { event, chosen: self.chosen(), manner: self.manner(), serial: None };
         let ask = Ask::Emit { emission, timeout: Some(timeout) };
         cluster.check(namespace, ask.clone())?;
         ask_for_acks(shared, namespace, timeout, collection, ask);

@@ -5,18 +5,19 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::described;
 use super::questions::{self, Form, ReplyTo};
 use super::uid::{is_kinglet_uid, kinglet_uid};
 use super::{
-    Answer, Broadcast, Channels, DecodeError, EncodeError, Incoming, Operation, Request, Response,
+    Answer, Broadcast, Channels, DecodeError, EncodeError, Flags, Incoming, Operation, Request, Response,
     is_reserved_server_side,
 };
+use super::{described, opts};
 use crate::cluster::adapter::{Adapter, Message, Outgoing, Sender};
 use crate::cluster::data::Data;
 use crate::cluster::dropped::DropReason;
 use crate::cluster::message::{self, Ask, Chosen, Extent, Manner};
 use crate::cluster::redis::Topic;
+use crate::cluster::serial::Serial;
 use crate::config::{Config, ResponseChannel};
 
 /// The format of Node's classic adapter.
@@ -119,10 +120,15 @@ impl Adapter for Classic {
         data: Data<'_>,
         chosen: Chosen,
         manner: Manner,
+        serial: Option<Serial>,
     ) -> Outgoing<'a, Self> {
-        let (opts, flags) = (chosen.into(), questions::flags(manner, None));
+        let (opts, flags) = (chosen.into(), Flags { serial, ..questions::flags(manner, None) });
         let message = Broadcast::encode(from.uid, from.namespace, data, &opts, &flags);
         Outgoing { channel: channels.broadcast_to(&opts.rooms), message }
+    }
+
+    fn number(emission: &mut [u8], number: u64) {
+        opts::number(emission, number);
     }
 
     fn ask<'a>(channels: &'a Channels, from: Sender<'_>, id: Option<Box<str>>, ask: Ask) -> Outgoing<'a, Self> {

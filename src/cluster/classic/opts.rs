@@ -6,7 +6,9 @@ use std::time::Duration;
 use serde::de::{Deserializer, Error, Visitor};
 use serde::{Deserialize, Serialize};
 
-use crate::msgpack::{self, PackError, number};
+use crate::cluster::serial::Serial;
+use crate::msgpack::number::push;
+use crate::msgpack::{self, PackError};
 
 /// The target sockets of the namespace.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -28,7 +30,12 @@ pub struct Flags {
     pub compress: Option<bool>,
     /// Timeout for acknowledgements. It is sent in whole milliseconds.
     pub timeout: Option<Duration>,
+    /// The event's number, which servers of Node ignore. Only broadcasts in MessagePack have one.
+    pub serial: Option<Serial>,
 }
+
+/// Bytes of a serial: the publisher, the lane and the number, most significant byte first.
+const SERIAL: usize = 17;
 
 /// Writes `opts` for MessagePack, in the order of Node's adapter.
 pub fn write(out: &mut Vec<u8>, opts: &Opts, flags: &Flags) -> Result<(), PackError> {
@@ -43,7 +50,8 @@ pub fn write(out: &mut Vec<u8>, opts: &Opts, flags: &Flags) -> Result<(), PackEr
     let set = [("expectSingleResponse", flags.expect_single_response), ("volatile", flags.volatile)];
     let set = set.into_iter().filter_map(|(name, is_set)| is_set.then_some((name, true)));
     let booleans = set.chain(flags.compress.map(|compress| ("compress", compress)));
-    msgpack::map(out, (booleans.clone().count() + usize::from(flags.timeout.is_some())) as u32);
+    let others = usize::from(flags.timeout.is_some()) + usize::from(flags.serial.is_some());
+    msgpack::map(out, (booleans.clone().count() + others) as u32);
     for (name, value) in booleans {
         msgpack::text(out, name)?;
         msgpack::boolean(out, value);
@@ -52,7 +60,30 @@ pub fn write(out: &mut Vec<u8>, opts: &Opts, flags: &Flags) -> Result<(), PackEr
         msgpack::text(out, "timeout")?;
         msgpack::uint(out, u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX));
     }
+    if let Some(Serial { boot, lane, number }) = flags.serial {
+        // It is the last member, so that the message ends with the number.
+        msgpack::text(out, "kl")?;
+        msgpack::bin(out, SERIAL as u32);
+        out.extend_from_slice(&boot.to_be_bytes());
+        out.push(lane);
+        out.extend_from_slice(&number.to_be_bytes());
+    }
     Ok(())
+}
+
+/// Writes the number into a broadcast that has a serial.
+pub fn number(broadcast: &mut [u8], number: u64) {
+    if let Some(place) = broadcast.last_chunk_mut() {
+        *place = number.to_be_bytes();
+    }
+}
+
+/// Reads a serial.
+pub fn serial(bytes: &[u8]) -> Option<Serial> {
+    let bytes: &[u8; SERIAL] = bytes.try_into().ok()?;
+    let [b0, b1, b2, b3, b4, b5, b6, b7, lane, number @ ..] = *bytes;
+    let boot = u64::from_be_bytes([b0, b1, b2, b3, b4, b5, b6, b7]);
+    Some(Serial { boot, lane, number: u64::from_be_bytes(number) })
 }
 
 /// Estimated bytes of `opts` in a message.
@@ -63,7 +94,7 @@ pub fn capacity(opts: &Opts) -> usize {
 /// A number as JavaScript writes it.
 pub fn decimal(float: f64) -> String {
     let mut text = String::new();
-    number::push(&mut text, float);
+    push(&mut text, float);
     text
 }
 
@@ -142,8 +173,19 @@ mod tests {
             volatile: true,
             compress: Some(false),
             timeout: Some(Duration::from_millis(70_000)),
+            serial: Some(Serial { boot: u64::MAX, lane: 3, number: 1 << 40 }),
         };
         assert_eq!(read_all(&written(&opts, &flags)), (opts, flags));
         assert_eq!(read_all(&written(&Opts::default(), &Flags::default())), <_>::default());
+    }
+
+    #[test]
+    fn a_serial_takes_22_bytes_and_its_number_may_be_written_later() {
+        let opts = Opts { rooms: vec!["a".into()], except: Vec::new() };
+        let serial = |number| Flags { serial: Some(Serial { boot: 1, lane: 255, number }), ..Flags::default() };
+        let (without, mut with) = (written(&opts, &Flags::default()), written(&opts, &serial(0)));
+        assert_eq!(with.len() - without.len(), 22);
+        number(&mut with, 7);
+        assert_eq!(read_all(&with), (opts, serial(7)));
     }
 }

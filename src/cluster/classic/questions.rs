@@ -92,7 +92,7 @@ pub(super) fn operation(namespace: &str, id: Option<Box<str>>, ask: Ask) -> Oper
             }
         }
         Ask::Event(event) => Operation::ServerSideEmit { request_id: id, event },
-        Ask::Emit { emission: Emission { event, chosen, manner }, timeout } => {
+        Ask::Emit { emission: Emission { event, chosen, manner, serial: _ }, timeout } => {
             let (opts, flags) = (chosen.into(), flags(manner, timeout));
             let broadcast = Broadcast { namespace: namespace.into(), event, opts, flags };
             Operation::Broadcast { request_id: id_or_none(id), broadcast }
@@ -107,6 +107,7 @@ pub(super) fn flags(manner: Manner, timeout: Option<Duration>) -> Flags {
         volatile: manner.volatile,
         compress: (!manner.compress).then_some(false),
         timeout,
+        serial: None,
     }
 }
 
@@ -117,7 +118,7 @@ impl From<Broadcast> for Emission {
             compress: flags.compress.unwrap_or(true),
             to_one: flags.expect_single_response,
         };
-        Self { event, chosen: opts.into(), manner }
+        Self { event, chosen: opts.into(), manner, serial: flags.serial }
     }
 }
 
@@ -183,7 +184,7 @@ mod tests {
         };
         let event = event(r#"{"type":6,"data":["x",1]}"#);
         let manner = Manner { volatile: true, compress: false, to_one: true };
-        let emission = Emission { event: event.clone(), chosen: chosen(), manner };
+        let emission = Emission { event: event.clone(), chosen: chosen(), manner, serial: None };
         for ask in [
             Ask::Rooms,
             Ask::Describe(chosen()),

@@ -190,6 +190,14 @@ impl Handle {
         self.push(channel.into(), payload.into(), kind, None);
     }
 
+    /// The same for a message of the kind [`Kind::Lasting`] that `stamp` completes at its place in the queue, so that the
+    /// stamps of messages are in the order of publication. Nothing may be published by `stamp`.
+    pub(crate) fn publish_stamped(&self, channel: impl Into<Bytes>, payload: Vec<u8>, stamp: impl FnOnce(&mut [u8])) {
+        if self.0.shared.queue.push_stamped(channel.into(), payload, stamp) == Wake::Needed {
+            wake(&self.0.shared.publisher);
+        }
+    }
+
     /// The same for a message that must not be published later than after `time`.
     pub(crate) fn publish_within(&self, time: Duration, channel: impl Into<Bytes>, payload: impl Into<Bytes>) {
         self.push(channel.into(), payload.into(), Kind::Lasting, Some(until(time)));

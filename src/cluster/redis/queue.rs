@@ -200,6 +200,16 @@ impl Queue {
         self.admit(&mut self.inner(), message).unwrap_or(Wake::Needless)
     }
 
+    /// The same for a lasting message that `stamp` completes while the queue is locked: so stamps are in the order in which
+    /// messages leave. One that is dropped is stamped, too.
+    pub(super) fn push_stamped(&self, channel: Bytes, mut payload: Vec<u8>, stamp: impl FnOnce(&mut [u8])) -> Wake {
+        let mut inner = self.inner();
+        stamp(&mut payload);
+        let (kind, uncounted) = (Kind::Lasting, Uncounted::Published);
+        let message = Waiting { order: 0, channel, payload: payload.into(), kind, until: None, ask: None, uncounted };
+        self.admit(&mut inner, message).unwrap_or(Wake::Needless)
+    }
+
     /// The same for a message whose receivers are counted. The question is returned with the reason if it cannot be
     /// asked.
     pub(super) fn push_counted(
@@ -454,6 +464,20 @@ mod tests {
         fill(&queue, &[("a", Lasting), ("b", Volatile), ("c", Volatile), ("d", Lasting), ("e", Volatile)]);
         assert_eq!(text(&taken(&queue, usize::MAX)), "abcde");
         assert_eq!(queue.bytes(), 0);
+    }
+
+    #[test]
+    fn stamps_are_in_order_and_dropped_messages_have_theirs() {
+        let queue = queue(2);
+        let mut stamps = "abcd".bytes();
+        let mut stamped = || {
+            let stamp = |message: &mut [u8]| message.copy_from_slice(&[stamps.next().unwrap()]);
+            assert_eq!(queue.push_stamped(Bytes::new(), vec![0], stamp), Wake::Needless);
+        };
+        (0..3).for_each(|_| stamped());
+        assert_eq!((text(&taken(&queue, usize::MAX)).as_str(), drops(&queue)), ("ab", (0, 1)));
+        stamped();
+        assert_eq!(text(&taken(&queue, usize::MAX)), "d");
     }
 
     #[test]

@@ -167,6 +167,7 @@ fn read_flags(value: &RawValue) -> Result<Flags, DecodeError> {
         volatile: volatile.is_some_and(is_truthy),
         compress: compress.and_then(|compress| serde_json::from_str(compress.get()).ok()),
         timeout: timeout.and_then(number).and_then(opts::duration),
+        serial: None,
     })
 }
 
@@ -243,7 +244,8 @@ mod tests {
         }
         let flags = r#"{"flags":{"volatile":1,"compress":false,"timeout":2.5,"expectSingleResponse":"x"}}"#;
         let timeout = Some(Duration::from_millis(2));
-        let expected = Flags { expect_single_response: true, volatile: true, compress: Some(false), timeout };
+        let expected =
+            Flags { expect_single_response: true, volatile: true, compress: Some(false), timeout, serial: None };
         assert_eq!(read(flags).unwrap().1, expected);
     }
 

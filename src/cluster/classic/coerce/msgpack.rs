@@ -139,6 +139,7 @@ fn read_flags(reader: &mut Reader<'_>) -> Result<Flags, MsgpackError> {
                     _ => None,
                 }
             }
+            b"kl" => flags.serial = if let Head::Bin(bytes) = head { opts::serial(bytes) } else { None },
             _ => {}
         }
         Ok::<_, MsgpackError>(())
@@ -187,6 +188,13 @@ mod tests {
             b"\x81\xa5flags\x84\xa8volatile\x01\xa8compress\xa1x\xa7timeout\xcb\x40\x04\0\0\0\0\0\0\xa4more\x91\x01";
         let timeout = Some(Duration::from_millis(2));
         assert_eq!(read(message).unwrap().1, Flags { volatile: true, timeout, ..Flags::default() });
+    }
+
+    #[test]
+    fn a_serial_of_another_form_is_none() {
+        for value in [&b"\xc4\x02ab"[..], b"\xc0", b"\x05", b"\xb112345678901234567", b"\x81\xa1a\x01"] {
+            assert_eq!(read(&[b"\x81\xa5flags\x81\xa2kl", value].concat()).unwrap().1.serial, None, "{value:x?}");
+        }
     }
 
     #[test]
