@@ -239,7 +239,7 @@ impl Broadcast {
     /// The lane of this thread: see [`Serial`](crate::cluster::Serial). It counts only with recovery.
     fn lane(&self) -> u8 {
         let shared = self.shared.as_ref().filter(|shared| shared.recovery.is_some());
-        let shard = shared.and_then(|shared| Shard::current(shared)).and_then(|shard| u8::try_from(shard.index()).ok());
+        let shard = shared.and_then(Shard::current).and_then(|shard| u8::try_from(shard.index()).ok());
         shard.unwrap_or(u8::MAX)
     }
 }
