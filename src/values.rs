@@ -7,6 +7,7 @@ use std::any::{Any, TypeId};
 use std::collections::HashMap;
 use std::fmt;
 use std::hash::Hash;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -23,8 +24,26 @@ type Value = Arc<dyn Any + Send + Sync>;
 type End = fn(Ended);
 
 /// Values that nobody keeps any more, unless the program does.
-#[expect(dead_code, reason = "they are there to be dropped")]
 pub(crate) struct Ended(Vec<(TypeId, Value)>);
+
+impl Ended {
+    /// The values, to be dropped one by one: each may panic.
+    pub(crate) fn values(mut self) -> impl Iterator<Item = impl Send> {
+        std::mem::take(&mut self.0).into_iter().map(|(_, value)| value)
+    }
+}
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        // Nobody has asked for them: the server ends.
+        std::mem::take(&mut self.0).into_iter().for_each(|(_, value)| drop_caught(value));
+    }
+}
+
+/// Drops something whose destructor is code of the program, where nothing is prepared for its panic. Rust's hook reports that.
+pub(crate) fn drop_caught<T>(what: T) {
+    let _ = catch_unwind(AssertUnwindSafe(|| drop(what)));
+}
 
 /// Values of different types. A clone shares them.
 #[derive(Clone)]

@@ -353,10 +353,12 @@ impl Callbacks for Handlers {
     }
 
     fn forget(&self, shard: &Rc<Shard>, values: Ended) {
-        guard(shard, Subject::Nobody, "the end of values kept with a socket", || {
-            drop(values);
-            None
-        });
+        for value in values.values() {
+            guard(shard, Subject::Nobody, "the end of values kept with a socket", || {
+                drop(value);
+                None
+            });
+        }
     }
 }
 

@@ -138,6 +138,76 @@ fn an_error_and_a_panic_are_the_acknowledgement() {
     assert_eq!(errors(&server), (7, 1));
 }
 
+/// An error that panics when it is told.
+struct Untellable;
+
+impl fmt::Display for Untellable {
+    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+        panic!("of the text");
+    }
+}
+
+/// An error that panics when it is dropped.
+struct Undroppable;
+
+impl fmt::Display for Undroppable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("told")
+    }
+}
+
+impl Drop for Undroppable {
+    fn drop(&mut self) {
+        panic!("of the destructor");
+    }
+}
+
+/// A value that panics when it is written.
+struct Unspeakable;
+
+impl Serialize for Unspeakable {
+    fn serialize<S: serde::Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+        panic!("of the value");
+    }
+}
+
+#[test]
+fn a_result_that_panics_is_a_panic_of_its_handler() {
+    let server = serve(Config { blocking_threads: 1, ..config() }, |server| {
+        server
+            .of("/")
+            .on("text", |_, _| Err::<(), _>(Untellable))
+            .on("end", |_, _| Err::<(), _>(Undroppable))
+            .on("value", |_, _| (Unspeakable,))
+            .on_blocking("blocking text", |_, _| Err::<(), _>(Untellable))
+            .on_blocking("blocking end", |_, _| Err::<(), _>(Undroppable))
+            .on_blocking("blocking value", |_, _| (Unspeakable,));
+    });
+    let mut client = server.client();
+    let internal = "[{\"error\":\"internal error\"}]";
+    for (kind, answer) in [("text", internal), ("end", "[{\"error\":\"told\"}]"), ("value", internal)] {
+        for event in [format!("[\"{kind}\"]"), format!("[\"blocking {kind}\"]")] {
+            answers(&mut client, &[(&event, answer)]);
+        }
+    }
+    assert_eq!(errors(&server), (2, 4));
+}
+
+#[test]
+fn a_handler_of_all_events_answers_none_by_its_result() {
+    let server = serve(config(), |server| {
+        server
+            .of("/")
+            .on_error(|_, _, error| coded(error))
+            .on_any(|_, event| if event.name() == "three" { Err(Coded(3)) } else { Ok(event.name().len()) })
+            .on("one", |_, _| "answer")
+            .on("two", |_, _| ());
+    });
+    let mut client = server.client();
+    client.send("426[\"two\"]");
+    answers(&mut client, &[("[\"one\"]", "[\"answer\"]"), ("[\"three\"]", "[{\"code\":3}]")]);
+}
+
 #[test]
 fn an_error_is_told_only_if_no_other_handler_answers() {
     let server = serve(config(), |server| {

@@ -6,7 +6,8 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 
 use kinglet::{Handle, Refusal, Server, SocketHandle};
 
-use crate::{PATIENCE, config, serve};
+use crate::client::Client;
+use crate::{PATIENCE, Served, config, serve};
 
 /// Something that tells when it is dropped, after sending an event: destructors may do anything.
 struct Guard {
@@ -121,26 +122,41 @@ fn a_refused_socket_takes_its_values_along() {
     assert_eq!(hear(&drops), "refused");
 }
 
-#[test]
-fn a_destructor_that_panics_is_counted_and_the_event_loop_goes_on() {
-    struct Bomb;
-    impl Drop for Bomb {
-        fn drop(&mut self) {
-            panic!("a destructor");
-        }
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("a destructor");
     }
+}
+
+/// A server whose sockets have two values that panic when they are dropped, and clients of it.
+fn bombs() -> (Served, Vec<Client>) {
     let server = serve(config(), |server| {
         server.of("/").on("set", |socket, event| {
             socket.insert(Bomb);
+            socket.insert([Bomb]);
             event.ack("set")
         });
     });
-    let mut clients = [server.client(), server.client(), server.client()];
+    let mut clients: Vec<_> = (0..3).map(|_| server.client()).collect();
     for client in &mut clients {
         client.send("421[\"set\"]");
         client.expect("431[\"set\"]");
     }
+    (server, clients)
+}
+
+#[test]
+fn destructors_that_panic_are_counted_and_the_event_loop_goes_on() {
+    let (server, clients) = bombs();
     drop(clients);
-    server.until(|handle| handle.metrics().handler_panics == 3);
+    server.until(|handle| handle.metrics().handler_panics == 6);
     server.client();
+}
+
+#[test]
+fn a_server_that_stops_survives_destructors_that_panic() {
+    let (mut server, _clients) = bombs();
+    server.stop();
 }

@@ -5,17 +5,19 @@ use std::error::Error;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use crate::values::drop_caught;
+
 /// Why a handler failed; `None` if it did not.
 pub(in crate::app) type Failure = Option<HandlerError>;
 
 /// Why the handler of an event failed ([`Namespace::on_error`](crate::Namespace::on_error)). Its text is that of the error that
 /// the handler returned, or `internal error` if the handler panicked.
-pub struct HandlerError(Box<dyn Reason>);
-
-/// Anything with a text.
-trait Reason: Any + fmt::Display {}
-
-impl<R: Any + fmt::Display> Reason for R {}
+pub struct HandlerError {
+    /// Written where the handler is called, because writing it is code of the program, too.
+    text: String,
+    /// What the handler returned, until it is dropped.
+    reason: Option<Box<dyn Any>>,
+}
 
 /// The handler panicked.
 struct Panic;
@@ -28,36 +30,42 @@ impl fmt::Display for Panic {
 
 impl HandlerError {
     pub(in crate::app) fn new(reason: impl fmt::Display + 'static) -> Self {
-        Self(Box::new(reason))
+        Self { text: reason.to_string(), reason: Some(Box::new(reason)) }
     }
 
     /// Whether the handler panicked.
     pub fn is_panic(&self) -> bool {
-        self.reason().is::<Panic>()
+        self.reason.as_ref().is_some_and(|reason| reason.is::<Panic>())
     }
 
     /// The error that the handler returned, by itself or in a `Box<dyn Error>`, if it is of this type.
     pub fn downcast_ref<E: Error + 'static>(&self) -> Option<&E> {
-        let reason = self.reason();
-        let boxed = || reason.downcast_ref::<Box<dyn Error>>()?.downcast_ref();
-        let shared = || reason.downcast_ref::<Box<dyn Error + Send + Sync>>()?.downcast_ref();
-        reason.downcast_ref().or_else(boxed).or_else(shared)
+        find_error(&**self.reason.as_ref()?)
     }
+}
 
-    fn reason(&self) -> &dyn Any {
-        &*self.0
+/// An error of this type, by itself or in a `Box<dyn Error>`.
+pub(in crate::app) fn find_error<E: Error + 'static>(reason: &dyn Any) -> Option<&E> {
+    let boxed = || reason.downcast_ref::<Box<dyn Error>>()?.downcast_ref();
+    let shared = || reason.downcast_ref::<Box<dyn Error + Send + Sync>>()?.downcast_ref();
+    reason.downcast_ref().or_else(boxed).or_else(shared)
+}
+
+impl Drop for HandlerError {
+    fn drop(&mut self) {
+        drop_caught(self.reason.take());
     }
 }
 
 impl fmt::Display for HandlerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        f.write_str(&self.text)
     }
 }
 
 impl fmt::Debug for HandlerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("HandlerError").field(&format_args!("{self}")).finish()
+        f.debug_tuple("HandlerError").field(&self.text).finish()
     }
 }
 

@@ -13,7 +13,7 @@ use super::failures::Failures;
 use super::rooms::{Room, RoomHandlers};
 use super::socket::Socket;
 use crate::app::base::{Failure, HandlerError};
-use crate::app::send::{Ack, Emitter, Event, Outcome, SocketHandle, failure};
+use crate::app::send::{Ack, Emitter, Event, Outcome, SocketHandle, failure, overheard};
 use crate::shard::{Admission, Asked, Refusal};
 use crate::socketio::DisconnectReason;
 
@@ -361,9 +361,10 @@ impl Namespace {
         self
     }
 
-    /// Adds a handler for every event, called before the event's own handlers.
+    /// Adds a handler for every event, called before the event's own handlers. It only looks on, so a value that it returns
+    /// answers nobody; [`Event::ack`] does.
     pub fn on_any<R: Outcome>(&mut self, handler: impl Fn(&Socket, &Event) -> R + Send + Sync + 'static) -> &mut Self {
-        self.any.push(Box::new(move |socket, event| handler(socket, event).answer(event)));
+        self.any.push(Box::new(move |socket, event| overheard(handler(socket, event), event)));
         self
     }
 

@@ -1,6 +1,6 @@
 //! An event that was received, and its acknowledgement.
 
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -22,12 +22,12 @@ use crate::socketio::{self, Arguments};
 /// An event that a client sent. For [`on_any_outgoing`](crate::Namespace::on_any_outgoing), an event that is sent to one.
 pub struct Event {
     inner: socketio::Event,
-    ack: Cell<Option<Ack>>,
+    ack: RefCell<Option<Ack>>,
 }
 
 impl Event {
     pub(in crate::app) fn new(inner: socketio::Event, ack: Option<Ack>) -> Self {
-        Self { inner, ack: Cell::new(ack) }
+        Self { inner, ack: RefCell::new(ack) }
     }
 
     pub(super) const fn inner(&self) -> &socketio::Event {
@@ -83,10 +83,7 @@ impl Event {
 
     /// Whether the client waits for an acknowledgement that was not given yet.
     pub fn wants_ack(&self) -> bool {
-        let ack = self.ack.take();
-        let wants = ack.is_some();
-        self.ack.set(ack);
-        wants
+        self.ack.borrow().is_some()
     }
 
     /// Acknowledges the event. Nothing happens if the client asked for no acknowledgement, or has got one.
@@ -94,17 +91,12 @@ impl Event {
     /// # Errors
     /// If the arguments cannot be written as JSON. Then the event is still to be acknowledged.
     pub fn ack(&self, args: impl Args) -> Result<(), EmitError> {
-        let Some(ack) = self.ack.take() else { return Ok(()) };
-        match ack.encode(&args) {
-            Ok(answer) => {
-                ack.give(answer);
-                Ok(())
-            }
-            Err(error) => {
-                self.ack.set(Some(ack));
-                Err(error)
-            }
+        // The arguments are written first: the client must be answered even if that fails, or panics.
+        let encoded = self.ack.borrow().as_ref().map(|ack| ack.encode(&args)).transpose()?;
+        if let Some((ack, answer)) = self.ack.take().zip(encoded) {
+            ack.give(answer);
         }
+        Ok(())
     }
 
     /// Takes the acknowledgement, to give it later or from another thread. `None` if the client asked for none. A draining
@@ -120,15 +112,12 @@ impl Event {
 
     /// A second right to the acknowledgement, if a client waits for it: the one that is given first counts.
     pub(in crate::app) fn spare_ack(&self) -> Option<Ack> {
-        let mut ack = self.ack.take();
-        let spare = ack.as_mut().and_then(Ack::spare);
-        self.ack.set(ack);
-        spare
+        self.ack.borrow_mut().as_mut().and_then(Ack::spare)
     }
 
-    /// Gives it back when the first right is gone.
-    pub(in crate::app) fn set_ack(&self, spare: Option<Ack>) {
-        self.ack.set(spare);
+    /// Gives a right to it back when the other is gone, or takes it for a while. Returns the one that was there.
+    pub(in crate::app) fn set_ack(&self, ack: Option<Ack>) -> Option<Ack> {
+        self.ack.replace(ack)
     }
 }
 

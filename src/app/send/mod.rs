@@ -24,7 +24,7 @@ pub(in crate::app) use self::handle::full_name;
 pub use self::handle::{Emitter, Handle};
 pub(in crate::app) use self::known::{Known, Snapshot};
 pub use self::outcome::Outcome;
-pub(in crate::app) use self::outcome::failure;
+pub(in crate::app) use self::outcome::{failure, overheard};
 pub use self::remote_socket::RemoteSocket;
 pub use self::socket_handle::SocketHandle;
 pub(in crate::app) use self::sockets::join;

@@ -62,6 +62,14 @@ impl<A: Args, E: Display + 'static> Outcome for Result<A, E> {
     }
 }
 
+/// The failure of a handler that only looks on: its value does not acknowledge the event.
+pub(in crate::app) fn overheard(outcome: impl Outcome, event: &Event) -> Failure {
+    let ack = event.set_ack(None);
+    let failure = outcome.answer(event);
+    event.set_ack(ack);
+    failure
+}
+
 /// The failure of a handler that answers nobody.
 pub(in crate::app) fn failure(outcome: impl Outcome) -> Failure {
     outcome.failure().map(HandlerError::new)
