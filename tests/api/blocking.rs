@@ -39,6 +39,49 @@ fn what_a_blocking_handler_sends_comes_back_in_order_while_others_are_served() {
 }
 
 #[test]
+fn events_of_one_client_are_handled_in_order_and_those_of_others_meanwhile() {
+    let (declare, begins, go) = gate();
+    let server = serve(Config { shards: Some(1), ..config() }, declare);
+    let (mut ada, mut bob) = (server.client(), server.client());
+    (1..=3).for_each(|number| ada.send(&format!("42{number}[\"wait\",{number}]")));
+    ada.send("429[\"ping\"]");
+    ada.expect("439[\"pong\"]");
+    bob.send("424[\"wait\",4]");
+    let mut next = || begins.recv_timeout(PATIENCE).unwrap();
+    let mut begun = [next(), next()];
+    begun.sort_unstable();
+    assert_eq!(begun, [1, 4], "the second waits for the first");
+    (0..4).for_each(|_| go.send(()).unwrap());
+    (1..=3).for_each(|number| ada.expect(&format!("43{number}[{number}]")));
+    bob.expect("434[4]");
+    assert_eq!([next(), next()], [2, 3]);
+}
+
+#[test]
+fn a_new_socket_s_handler_has_ended_before_its_events_are_handled() {
+    let (told, hears) = channel();
+    let (go, goes) = channel();
+    let goes = Mutex::new(goes);
+    let server = serve(config(), move |server| {
+        let first = told.clone();
+        server
+            .of("/")
+            .on_connect_blocking(move |_| {
+                goes.lock().unwrap().recv_timeout(PATIENCE).unwrap();
+                first.send("connect").unwrap();
+            })
+            .on_blocking("event", move |_, _| told.send("event").unwrap())
+            .on("ping", |_, event| event.ack("pong"));
+    });
+    let mut client = server.client();
+    client.send("42[\"event\"]");
+    client.send("429[\"ping\"]");
+    client.expect("439[\"pong\"]");
+    go.send(()).unwrap();
+    assert_eq!([hears.recv_timeout(PATIENCE), hears.recv_timeout(PATIENCE)], [Ok("connect"), Ok("event")]);
+}
+
+#[test]
 fn a_blocking_handler_acts_on_its_socket() {
     let server = serve(config(), |server| {
         server.of("/").on_blocking("act", |socket, event| {

@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use super::blocking::{Pool, Refused};
+use super::pool::{Pool, Refused};
 use super::socket::Socket;
 use crate::app::base::{Failure, Fault, catch};
 use crate::app::send::SocketHandle;
@@ -20,7 +20,8 @@ impl Pool {
     /// Has a middleware decide about a socket. A client that has left by then is not looked up.
     pub(super) fn decide(&self, socket: &Socket, admission: Admission, middleware: &Arc<BlockingMiddleware>) -> Asked {
         let (handle, middleware) = (socket.handle_with_data(), Arc::clone(middleware));
-        self.run_for(socket, handle.bytes(), move || {
+        let size = handle.bytes();
+        let job = move || {
             if !admission.is_pending() {
                 return;
             }
@@ -30,22 +31,20 @@ impl Pool {
                 // The admission is dropped, which refuses.
                 Err(_) => handle.record("middleware".to_owned(), Fault::Panic),
             }
-        })
+        };
+        taken(self.submit(size, None, job), |limit| socket.hit(limit))
     }
 
-    /// Has a handler hear of a new socket.
+    /// Has a handler hear of a new socket, before the socket's events are handled here.
     pub(in crate::app) fn greet(&self, socket: &Socket, handler: &Arc<BlockingConnect>) -> Asked {
         let (handle, handler) = (socket.handle_with_data(), Arc::clone(handler));
-        self.run_for(socket, handle.bytes(), move || {
+        let size = handle.bytes();
+        let job = move || {
             if let Some(error) = catch(|| handler(&handle)) {
                 handle.record("connect".to_owned(), Fault::from(&error));
             }
-        })
-    }
-
-    /// Runs a job about a socket, if there is room for what it holds.
-    fn run_for(&self, socket: &Socket, size: usize, job: impl FnOnce() + Send + 'static) -> Asked {
-        taken(self.submit(size, job), |limit| socket.hit(limit))
+        };
+        taken(self.submit(size, Some(socket.location()), job), |limit| socket.hit(limit))
     }
 }
 

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use foldhash::fast::RandomState;
 
-use super::blocking::Pool;
 use super::namespace::Namespace;
+use super::pool::Pool;
 use crate::clock;
 use crate::shard::{Child, NamespaceKey, NoNamespace};
 

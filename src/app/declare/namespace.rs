@@ -8,8 +8,9 @@ use foldhash::fast::FixedState;
 use serde::de::DeserializeOwned;
 
 use super::admission::{BlockingConnect, BlockingMiddleware};
-use super::blocking::{BlockingHandler, Pool};
+use super::blocking::BlockingHandler;
 use super::failures::Failures;
+use super::pool::Pool;
 use super::rooms::{Room, RoomHandlers};
 use super::socket::Socket;
 use crate::app::base::{Failure, HandlerError};
@@ -182,8 +183,8 @@ impl Namespace {
     }
 
     /// Adds a handler that may block, for each socket that has joined the namespace: it runs on one of the threads of
-    /// [`on_blocking`](Self::on_blocking). Events of the client may be handled before it has ended, and the client may have
-    /// left before it begins. If too many wait for a thread already, the client's connection is closed, so that it comes
+    /// [`on_blocking`](Self::on_blocking). Those of the client's events that handlers there get wait until it has ended, others
+    /// do not, and the client may have left before it begins. If too many wait for a thread already, the client's connection is closed, so that it comes
     /// back by itself: it would miss what the handler does.
     ///
     /// ```no_run
@@ -276,8 +277,12 @@ impl Namespace {
     /// Adds a handler that may block, for an event: it runs on one of a few threads that the server has for this
     /// ([`Config::blocking_threads`](crate::Config::blocking_threads)). Its emits and acknowledgements go back to the thread
     /// that serves the socket, in order. It takes the acknowledgement, so handlers added after it have none. Its
-    /// [`SocketHandle`] knows who sent the event, and the handler may wait for that client ([`SocketHandle::ask`]). Several
-    /// events of one client may be handled at the same time, and in any order.
+    /// [`SocketHandle`] knows who sent the event, and the handler may wait for that client ([`SocketHandle::ask`]).
+    ///
+    /// The blocking handlers of one socket run one after the other, in the order of its events, and after those of
+    /// [`on_connect_blocking`](Self::on_connect_blocking). So events do not overtake each other, and no client keeps more than
+    /// one thread busy; a handler that waits for a later event of its own client waits in vain. Handlers of different sockets,
+    /// and those that do not block, run meanwhile.
     ///
     /// While the threads are busy, events wait, up to a limit ([`Limits::blocking_queue`](crate::Limits::blocking_queue)).
     /// Events beyond it are refused: the handler does not hear them, their clients are told that the server is busy, as of any

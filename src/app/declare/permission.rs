@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::admission::taken;
-use super::blocking::Pool;
+use super::pool::Pool;
 use crate::app::base::{on_any_shard, panicked};
 use crate::shard::{Admission, Asked, Handshake, Refusal, Shard};
 
@@ -73,6 +73,6 @@ impl Pool {
                 }),
             }
         };
-        taken(self.submit(size, job), |limit| shard.with(|core| core.metrics().hit(limit)))
+        taken(self.submit(size, None, job), |limit| shard.with(|core| core.metrics().hit(limit)))
     }
 }

@@ -38,7 +38,7 @@ impl Routes {
                 let (handler, shared) = (Arc::clone(handler), Arc::clone(&shard.shared));
                 let what = Arc::clone(&route.name);
                 let size = request.bytes();
-                let result = self.pool.submit(size, move || {
+                let result = self.pool.submit(size, None, move || {
                     let result = catch_unwind(AssertUnwindSafe(|| handler(&request)));
                     let response = judged(result, |failed| {
                         on_any_shard(&shared, what.len(), move |shard| {
