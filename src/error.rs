@@ -114,6 +114,18 @@ pub struct ArgsError {
     pub reason: String,
 }
 
+/// No value of a type is kept with a socket ([`Socket::require`](crate::Socket::require)): the program has not inserted it, or the
+/// socket has left. It has the name of the type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("no {0} is kept with the socket: it was not inserted, or the socket has left")]
+pub struct NoValue(pub &'static str);
+
+impl NoValue {
+    pub(crate) fn of<T>() -> Self {
+        Self(std::any::type_name::<T>())
+    }
+}
+
 /// Why a socket could not join a room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum JoinError {

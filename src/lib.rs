@@ -38,7 +38,8 @@
 //!
 //! A handler returns nothing, a value, or a `Result` of any error: an [`Outcome`]. The value is the acknowledgement, if
 //! the client waits for one. An error is logged as a warning and counted, and so is a panic; the server goes on. The
-//! client gets `{"error": text}` as its acknowledgement, or what [`Namespace::on_error`] makes of it.
+//! client gets `{"error": text}` as its acknowledgement, or what [`Namespace::on_error`] makes of it. A closure that uses `?`
+//! ends with [`kinglet::Ok`](Ok), because its result needs one type of errors.
 //!
 //! [`Namespace::handle`] reads the arguments into the parameter of a handler: a tuple is several arguments, `()` is none,
 //! and anything else is one. If they do not fit, the client is told what was expected. [`Namespace::on`] hands out the
@@ -47,8 +48,6 @@
 //! ```no_run
 //! use kinglet::{Binary, Config, Server};
 //! use serde::{Deserialize, Serialize};
-//!
-//! type Handled<T> = Result<T, Box<dyn std::error::Error>>;
 //!
 //! #[derive(Deserialize, Serialize)]
 //! struct Position {
@@ -63,13 +62,13 @@
 //!     .handle("move", |socket, (name, position): (String, Position)| {
 //!         socket.broadcast().emit("moved", (name, position))
 //!     })
-//!     .handle("join", |socket, room: String| -> Handled<_> {
+//!     .handle("join", |socket, room: String| {
 //!         socket.join(&room)?;
-//!         Ok(socket.rooms())
+//!         kinglet::Ok(socket.rooms())
 //!     })
-//!     .on("picture", |_, event| -> Handled<_> {
+//!     .on("picture", |_, event| {
 //!         let (picture,): (Binary,) = event.args()?;
-//!         Ok(picture.len())
+//!         kinglet::Ok(picture.len())
 //!     });
 //! # Ok::<(), kinglet::Error>(())
 //! ```
@@ -110,9 +109,9 @@
 //! use std::time::Duration;
 //!
 //! # let mut server = kinglet::Server::new(kinglet::Config::default())?;
-//! server.of("/").handle_blocking("order", |socket, dish: String| -> Result<_, Box<dyn std::error::Error>> {
+//! server.of("/").handle_blocking("order", |socket, dish: String| {
 //!     let (count,): (u32,) = socket.ask("how-many", &dish, Duration::from_secs(30))?.recv()?.args()?;
-//!     Ok(format!("{count} of {dish}"))
+//!     kinglet::Ok(format!("{count} of {dish}"))
 //! });
 //! # Ok::<(), kinglet::Error>(())
 //! ```
@@ -128,9 +127,9 @@
 //! # let mut server = kinglet::Server::new(kinglet::Config::default())?;
 //! server
 //!     .of("/")
-//!     .handle("join", |socket, room: String| -> Result<(), Box<dyn std::error::Error>> {
+//!     .handle("join", |socket, room: String| {
 //!         socket.join(&room)?;
-//!         Ok(socket.to(&room).except("muted").emit("joined", socket.id())?)
+//!         kinglet::Ok(socket.to(&room).except("muted").emit("joined", socket.id())?)
 //!     })
 //!     .on("cursor", |socket, event| socket.to("editors").volatile().relay(event));
 //! # Ok::<(), kinglet::Error>(())
@@ -192,12 +191,10 @@
 //! A middleware that takes its time must not hold up the others. [`Namespace::middleware_blocking`] runs on a thread that
 //! may wait for a database, and [`Namespace::middleware_deferred`] decides by an [`Admission`], from any thread. The
 //! client waits meanwhile, and middlewares are asked in the order in which they were added, whatever their kind. So a client
-//! that is not let in never sees `connect`. [`Server::allow_request_blocking`] and [`Server::allow_request_deferred`] are the
-//! same for handshakes.
+//! that is not let in never sees `connect`. What is emitted to it meanwhile is not sent. [`Server::allow_request_blocking`] and
+//! [`Server::allow_request_deferred`] are the same for handshakes.
 //!
 //! ```no_run
-//! use kinglet::Refusal;
-//!
 //! # fn user_of(session: &str) -> Option<u64> { None }
 //! # let mut server = kinglet::Server::new(kinglet::Config::default())?;
 //! server
@@ -206,12 +203,12 @@
 //!         #[derive(serde::Deserialize)]
 //!         struct Auth { session: String }
 //!         let user = socket.auth::<Auth>().and_then(|auth| user_of(&auth.session));
-//!         socket.join(format!("user-{}", user.ok_or_else(|| Refusal::new("log in first"))?));
+//!         socket.join(format!("user-{}", user.ok_or("log in first")?));
 //!         Ok(())
 //!     })
-//!     .on_connect_blocking(|socket| -> Result<(), Box<dyn std::error::Error>> {
+//!     .on_connect_blocking(|socket| {
 //!         let history = std::fs::read_to_string("history.txt")?;
-//!         Ok(socket.emit("history", history)?)
+//!         kinglet::Ok(socket.emit("history", history)?)
 //!     });
 //! # Ok::<(), kinglet::Error>(())
 //! ```
@@ -256,26 +253,33 @@
 //!
 //! # What handlers share
 //!
-//! What belongs to one socket is kept with it, by its type: [`Socket::insert`] and [`Socket::get`]. All its handlers find it, also
+//! What belongs to one socket is kept with it, by its type: [`Socket::insert`] and [`Socket::get`], or [`Socket::require`] where its
+//! lack is an error. What changes is kept behind a lock, and [`Socket::update`] changes it. All handlers of the socket find it, also
 //! those of [`Namespace::on_blocking`] and every [`SocketHandle`], on any thread. It ends with the socket, so there is nothing
 //! to clean up.
 //!
 //! ```no_run
-//! use std::sync::{Mutex, PoisonError};
+//! use std::sync::Mutex;
 //!
-//! struct Upload(Mutex<Vec<u8>>);
+//! struct User(String);
+//! struct Upload(Vec<u8>);
 //!
 //! # let mut server = kinglet::Server::new(kinglet::Config::default())?;
 //! server
 //!     .of("/")
 //!     .on_connect(|socket| {
-//!         socket.insert(Upload(Mutex::default()));
+//!         socket.insert(User("Ada".into()));
+//!         socket.insert(Mutex::new(Upload(Vec::new())));
+//!     })
+//!     .handle("say", |socket, text: String| {
+//!         let user = socket.require::<User>()?;
+//!         kinglet::Ok(socket.broadcast().emit("said", (&user.0, text))?)
 //!     })
 //!     .handle("chunk", |socket, chunk: kinglet::Binary| {
-//!         let upload = socket.get::<Upload>().ok_or("nothing was begun")?;
-//!         let mut bytes = upload.0.lock().unwrap_or_else(PoisonError::into_inner);
-//!         bytes.extend_from_slice(&chunk);
-//!         Ok::<_, &str>(bytes.len())
+//!         socket.update(|Upload(bytes)| {
+//!             bytes.extend_from_slice(&chunk);
+//!             bytes.len()
+//!         })
 //!     });
 //! # Ok::<(), kinglet::Error>(())
 //! ```
@@ -470,14 +474,16 @@ mod websocket;
 
 pub use app::{
     Ack, Answers, Args, Broadcast, Emitter, Event, Handle, HandlerError, IntoResponse, MissingAnswers, MissingServers,
-    Namespace, Outcome, Pending, RemoteSocket, Room, Session, Socket, SocketHandle, Writer,
+    Namespace, Ok, Outcome, Pending, RemoteSocket, Room, Session, Socket, SocketHandle, Writer,
 };
 pub use cluster::ClusterMetrics;
 pub use config::{
     Config, HandshakeHeaders, Limits, LogFormat, Password, Recovery, RedisSecurity, RedisServer, RedisServerError,
     ResponseChannel, SETTINGS, Setting, SettingGroup,
 };
-pub use error::{AckError, ArgsError, DataError, EmitError, Error, JoinError, Result, StateError, TooLarge, WaitError};
+pub use error::{
+    AckError, ArgsError, DataError, EmitError, Error, JoinError, NoValue, Result, StateError, TooLarge, WaitError,
+};
 pub use http::{Cookie, Cors, Method, Origin, Request, Response, SameSite};
 pub use metrics::Metrics;
 pub use server::{Running, Server};

@@ -12,7 +12,7 @@ mod send;
 
 #[cfg(feature = "testing")]
 pub(crate) use self::base::written;
-pub use self::base::{Answers, Args, HandlerError, MissingAnswers, MissingServers, Pending, Writer};
+pub use self::base::{Answers, Args, HandlerError, MissingAnswers, MissingServers, Ok, Pending, Writer};
 pub(crate) use self::cluster::{lost, receive};
 pub use self::declare::{Namespace, Room, Session, Socket};
 pub(crate) use self::declare::{Permission, Pool};

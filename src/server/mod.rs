@@ -26,7 +26,7 @@ use running::Prepared;
 /// server.of("/").on("hello", |socket, event| {
 ///     let (name,): (String,) = event.args()?;
 ///     socket.emit("welcome", format!("hello, {name}"))?;
-///     Ok::<(), Box<dyn std::error::Error>>(())
+///     kinglet::Ok(())
 /// });
 /// server.run()?;
 /// # Ok::<(), kinglet::Error>(())

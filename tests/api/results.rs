@@ -190,7 +190,7 @@ fn a_result_that_panics_is_a_panic_of_its_handler() {
             answers(&mut client, &[(&event, answer)]);
         }
     }
-    assert_eq!(errors(&server), (2, 4));
+    server.until(|_| errors(&server) == (2, 4));
 }
 
 #[test]
@@ -206,6 +206,31 @@ fn a_handler_of_all_events_answers_none_by_its_result() {
     let mut client = server.client();
     client.send("426[\"two\"]");
     answers(&mut client, &[("[\"one\"]", "[\"answer\"]"), ("[\"three\"]", "[{\"code\":3}]")]);
+}
+
+#[test]
+fn an_error_of_a_callback_is_counted() {
+    let server = serve(config(), |server| {
+        server.of("/").on("ask", |socket, _| {
+            let handle = socket.handle();
+            let second = std::time::Duration::from_secs(5);
+            socket.emit_with_ack("q", (), second, |_, answer| Err::<(), _>(format!("{answer:?}")))?;
+            handle.emit_with_ack("q", (), second, |_| Err::<(), _>("no"))?;
+            socket.server().to("nobody").emit_with_ack("q", (), second, |_| Err::<(), _>("no"))?;
+            socket.server().fetch_sockets(|_| Err::<(), _>("no"));
+            socket.server().of("/").all_rooms(|_| Err::<(), _>("no"));
+            kinglet::Ok("asked")
+        });
+    });
+    let mut client = server.client();
+    client.send("421[\"ask\"]");
+    for _ in 0..3 {
+        let text = client.text();
+        if let Some(id) = text.strip_prefix("42").and_then(|rest| rest.strip_suffix("[\"q\"]")) {
+            client.send(&format!("43{id}[]"));
+        }
+    }
+    server.until(|handle| handle.metrics().handler_errors == 5);
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! Values that a program keeps with a socket.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
 
 use kinglet::{Handle, Refusal, Server, SocketHandle};
 
@@ -109,13 +109,62 @@ fn a_thread_keeps_nothing_with_a_socket_that_has_left() {
 }
 
 #[test]
+fn a_value_behind_a_lock_is_changed_by_all_also_after_a_panic_in_it() {
+    struct Sum(u32);
+    let server = serve(config(), |server| {
+        server
+            .of("/")
+            .middleware(|socket| {
+                socket.insert(Mutex::new(Sum(0)));
+                Ok(())
+            })
+            .handle("add", |socket, number: u32| {
+                socket.update(|Sum(sum)| {
+                    *sum = sum.checked_add(number).expect("a sum that fits");
+                    *sum
+                })
+            })
+            .handle_blocking("add there", |socket, number: u32| {
+                socket.update(|Sum(sum)| {
+                    *sum += number;
+                    *sum
+                })
+            });
+    });
+    let mut client = server.client();
+    for (event, number, answer) in
+        [("add", 3, "3"), ("add", u32::MAX, "{\"error\":\"internal error\"}"), ("add there", 4, "7"), ("add", 1, "8")]
+    {
+        client.send(&format!("421[\"{event}\",{number}]"));
+        client.expect(&format!("431[{answer}]"));
+    }
+}
+
+#[test]
+fn the_lack_of_a_value_is_an_error() {
+    let server = serve(config(), |server| {
+        server
+            .of("/")
+            .on("required", |socket, _| socket.require::<u32>().map(drop))
+            .on("updated", |socket, _| socket.update(|value: &mut u8| *value))
+            .on_blocking("required there", |socket, _| socket.require::<u16>().map(drop));
+    });
+    let mut client = server.client();
+    for (event, of) in [("required", "u32"), ("updated", "u8"), ("required there", "u16")] {
+        client.send(&format!("421[\"{event}\"]"));
+        let why = format!("no {of} is kept with the socket: it was not inserted, or the socket has left");
+        client.expect(&format!("431[{{\"error\":\"{why}\"}}]"));
+    }
+}
+
+#[test]
 fn a_refused_socket_takes_its_values_along() {
     let (dropped, drops) = channel();
     let server = serve(config(), |server: &mut Server| {
         let handle = server.handle();
         server.of("/closed").middleware(move |socket| {
             socket.insert(Guard::new("refused", handle.clone(), &dropped));
-            Err(Refusal::new("no"))
+            Err("no".into())
         });
     });
     assert_eq!(server.client().connect("/closed"), "{\"message\":\"no\"}");

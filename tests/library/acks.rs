@@ -236,7 +236,7 @@ fn answers_of_clients_that_left_are_not_waited_for() {
 fn a_callback_that_panics_is_counted() {
     let server = Server::start(one_shard(), |server| {
         server.of("/").on("ask", |socket, _| {
-            socket.emit_with_ack("question", (), PATIENCE, |_, _| panic!("a callback that panics"))
+            socket.emit_with_ack("question", (), PATIENCE, |_, _| -> () { panic!("a callback that panics") })
         });
     });
     let mut client = Client::connect(&server);

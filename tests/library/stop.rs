@@ -76,7 +76,7 @@ fn a_server_without_clients_stops_at_once_and_closing_again_is_harmless() {
     assert!(begin.elapsed() < FEW_SECONDS);
     handle.close();
     handle.emit("late", ()).expect("nobody is no error");
-    handle.of("/").all_rooms(|_| panic!("nobody is there to ask"));
+    handle.of("/").all_rooms(|_| -> () { panic!("nobody is there to ask") });
 }
 
 #[test]

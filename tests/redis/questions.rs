@@ -123,7 +123,7 @@ fn an_answer_that_there_is_no_room_for_is_missing_at_once() {
 #[test]
 fn a_panic_in_the_callback_of_a_count_is_counted_and_contained() {
     let scene = Scene::new(PATIENCE);
-    scene.member.handle.server_count(|_| panic!("of the one who counts"));
+    scene.member.handle.server_count(|_| -> () { panic!("of the one who counts") });
     let (sender, counts) = channel();
     scene.member.handle.server_count(move |count| sender.send(count).unwrap());
     assert_eq!(counts.recv_timeout(PATIENCE), Ok(Ok(2)));

@@ -53,15 +53,16 @@ fn a_broadcast_that_is_too_long_fails_and_the_longest_does_not() {
 
 #[test]
 fn events_that_are_answered_or_for_servers_fail_likewise() {
+    fn unheard<T>(_: T) {
+        panic!("it was not sent");
+    }
     let redis = Server::start(&[]);
     let config = Config { limits: LIMITS[0](Limits::default()), ..Config::default() };
     let member = Member::start(config, redis.address());
     let everybody = member.handle.of("/");
     let mut client = member.client();
-    let unheard = |_| panic!("it was not sent");
     excess(everybody.emit_with_ack("long", text(200_000), Duration::from_millis(1), unheard));
     excess(everybody.server_side_emit("long", text(200_000)));
-    let unheard = |_| panic!("it was not sent");
     let too_much = excess(everybody.server_side_emit_with_ack("long", text(200_000), unheard));
     everybody.server_side_emit_with_ack("long", text(200_000 - too_much), |_| {}).unwrap();
     everybody.emit("end", ()).unwrap();

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::app::base::{MissingServers, Subject, guard, on_any_shard};
+use crate::app::base::{Failure, MissingServers, Subject, guard, on_any_shard};
 use crate::cluster::redis::{Connection, Standing};
 use crate::cluster::{Census, Membership, Place};
 use crate::shard::Shared;
@@ -12,7 +12,7 @@ pub(in crate::app) fn count_servers(
     shared: &Arc<Shared>,
     cluster: &Membership,
     namespace: &str,
-    receive: impl FnOnce(Result<usize, MissingServers<usize>>) + Send + 'static,
+    receive: impl FnOnce(Result<usize, MissingServers<usize>>) -> Failure + Send + 'static,
 ) {
     let place = cluster.outlook(namespace);
     let own = usize::from(place.is_member());
@@ -31,7 +31,7 @@ pub(in crate::app) fn count_servers(
 }
 
 /// What is called with the number of servers.
-type Receive = Box<dyn FnOnce(Result<usize, MissingServers<usize>>) + Send>;
+type Receive = Box<dyn FnOnce(Result<usize, MissingServers<usize>>) -> Failure + Send>;
 
 /// A count that is under way.
 struct Count {
@@ -57,10 +57,7 @@ impl Count {
         let known = self.own + census.map_or(0, |census| census.others);
         let missing = census.and_then(|census| census.absent);
         on_any_shard(&self.shared, 0, move |shard| {
-            guard(shard, Subject::Nobody, "the number of servers", || {
-                receive(MissingServers::check(known, missing));
-                None
-            });
+            guard(shard, Subject::Nobody, "the number of servers", || receive(MissingServers::check(known, missing)));
         });
     }
 

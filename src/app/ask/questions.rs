@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::collecting::{Collecting, end_after};
-use crate::app::base::{Subject, everywhere, guard};
+use crate::app::base::{Failure, Subject, everywhere, guard};
 use crate::cluster::message::{Answer, Ask, Extent};
 use crate::cluster::redis::Uncounted;
 use crate::shard::{Collection, Ended, Others, Shard, Shared, Shortfall};
@@ -23,13 +23,10 @@ pub(in crate::app) fn collect_here<T: Send + 'static>(
     shared: &Arc<Shared>,
     carried: usize,
     ask: impl Fn(&Rc<Shard>) -> Vec<T> + Send + Sync + 'static,
-    finish: impl FnOnce(Vec<T>) + Send + 'static,
+    finish: impl FnOnce(Vec<T>) -> Failure + Send + 'static,
 ) {
     let finish = move |shard: &Rc<Shard>, answers, _| {
-        guard(shard, Subject::Nobody, "what was asked of all shards", || {
-            finish(answers);
-            None
-        });
+        guard(shard, Subject::Nobody, "what was asked of all shards", || finish(answers));
     };
     let collection = Collection::new(shared, shared.mailboxes.len(), Others::NONE, finish);
     ask_shards(shared, carried, ask, collection);
@@ -44,7 +41,7 @@ pub(in crate::app) fn collect_all<T: Send + 'static>(
     carried: usize,
     ask: impl Fn(&Rc<Shard>) -> Vec<T> + Send + Sync + 'static,
     question: Option<Question<T>>,
-    finish: impl FnOnce(Vec<T>, Option<usize>) + Send + 'static,
+    finish: impl FnOnce(Vec<T>, Option<usize>) -> Failure + Send + 'static,
 ) {
     let Some(Question { ask: question, read }) = question.filter(|_| shared.cluster.is_some()) else {
         return collect_here(shared, carried, ask, |answers| finish(answers, Some(0)));
@@ -53,10 +50,7 @@ pub(in crate::app) fn collect_all<T: Send + 'static>(
         if let (Some(cluster), Ended::Overdue) = (&shard.shared.cluster, shortfall.ended) {
             cluster.counters.timeouts.one();
         }
-        guard(shard, Subject::Nobody, "what was asked of all servers", || {
-            finish(answers, shortfall.servers);
-            None
-        });
+        guard(shard, Subject::Nobody, "what was asked of all servers", || finish(answers, shortfall.servers));
     };
     let collection = Collection::new(shared, shared.mailboxes.len(), Others::Awaited, finish);
     ask_shards(shared, carried, ask, Arc::clone(&collection));

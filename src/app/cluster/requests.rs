@@ -51,7 +51,10 @@ impl Asked {
             &self.shared,
             target.bytes(),
             move |shard| shard.with(|core| core.describe(key, &target)),
-            move |sockets| reply.send(Answer::Sockets(sockets.into_iter().map(described).collect())),
+            move |sockets| {
+                reply.send(Answer::Sockets(sockets.into_iter().map(described).collect()));
+                None
+            },
         );
     }
 
@@ -65,6 +68,7 @@ impl Asked {
                 rooms.sort_unstable();
                 rooms.dedup();
                 reply.send(Answer::Rooms(rooms.into_iter().map(Into::into).collect()));
+                None
             },
         );
     }

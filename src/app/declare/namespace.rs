@@ -114,8 +114,8 @@ impl Namespace {
     /// It runs on the thread that serves the socket, so it must not block itself. What may block belongs into
     /// [`middleware_blocking`](Self::middleware_blocking).
     ///
-    /// The client waits: its CONNECT is not answered, no handler hears of it, and the middlewares added after this one run
-    /// when it is admitted. If it sends anything to the namespace meanwhile, its session is closed, as on Node. It waits for
+    /// The client waits: its CONNECT is not answered, no handler hears of it, nothing that is emitted to it is sent, and the
+    /// middlewares added after this one run when it is admitted. If it sends anything to the namespace meanwhile, its session is closed, as on Node. It waits for
     /// [`Config::connect_timeout`](crate::Config::connect_timeout) at most, and
     /// [`Limits::pending_admissions`](crate::Limits::pending_admissions) may be undecided. Beyond either its connection is
     /// closed, so that the client comes back by itself, which it would not after a refusal.
@@ -159,8 +159,7 @@ impl Namespace {
     ///
     /// server.of("/").middleware_blocking(|socket| {
     ///     let user = socket.auth::<Auth>().and_then(|auth| user_of(&auth.session));
-    ///     let user = user.ok_or_else(|| kinglet::Refusal::new("log in first"))?;
-    ///     socket.join(format!("user-{user}"));
+    ///     socket.join(format!("user-{}", user.ok_or("log in first")?));
     ///     Ok(())
     /// });
     /// # Ok::<(), kinglet::Error>(())
@@ -184,14 +183,14 @@ impl Namespace {
 
     /// Adds a handler that may block, for each socket that has joined the namespace: it runs on one of the threads of
     /// [`on_blocking`](Self::on_blocking). Those of the client's events that handlers there get wait until it has ended, others
-    /// do not, and the client may have left before it begins. If too many wait for a thread already, the client's connection is closed, so that it comes
-    /// back by itself: it would miss what the handler does.
+    /// do not, and the client may have left before it begins. If too many wait for a thread already, the client's connection is
+    /// closed, so that it comes back by itself: it would miss what the handler does.
     ///
     /// ```no_run
     /// # let mut server = kinglet::Server::new(kinglet::Config::default())?;
-    /// server.of("/").on_connect_blocking(|socket| -> Result<(), Box<dyn std::error::Error>> {
+    /// server.of("/").on_connect_blocking(|socket| {
     ///     let history = std::fs::read_to_string("history.txt")?;
-    ///     Ok(socket.emit("history", history)?)
+    ///     kinglet::Ok(socket.emit("history", history)?)
     /// });
     /// # Ok::<(), kinglet::Error>(())
     /// ```
@@ -291,11 +290,11 @@ impl Namespace {
     ///
     /// ```no_run
     /// # let mut server = kinglet::Server::new(kinglet::Config::default())?;
-    /// server.of("/").on_blocking("read", |socket, event| -> Result<_, Box<dyn std::error::Error>> {
+    /// server.of("/").on_blocking("read", |socket, event| {
     ///     let (page,): (u32,) = event.args()?;
     ///     let text = std::fs::read_to_string(format!("pages/{page}"))?;
     ///     socket.emit("page", (page, &text))?;
-    ///     Ok(text.len())
+    ///     kinglet::Ok(text.len())
     /// });
     /// # Ok::<(), kinglet::Error>(())
     /// ```

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -11,9 +11,9 @@ use serde::de::DeserializeOwned;
 
 use crate::app::base::args::{self, Args, Written};
 use crate::app::base::{Subject, guard};
-use crate::app::send::{Ack, Broadcast, Flags, Handle, Known, Snapshot, SocketHandle};
+use crate::app::send::{Ack, Broadcast, Flags, Handle, Known, Outcome, Snapshot, SocketHandle, failure};
 use crate::engineio::{Sid, Transport};
-use crate::error::{AckError, DataError, EmitError, JoinError};
+use crate::error::{AckError, DataError, EmitError, JoinError, NoValue};
 use crate::metrics::Limit;
 use crate::shard::{Core, Handshake, NamespaceRef, Shard, SocketRef, Urgency};
 use crate::socketio::{Arguments, Payload, SocketId};
@@ -153,21 +153,18 @@ impl Socket {
     ///
     /// # Errors
     /// As [`emit`](Self::emit); then `callback` is not called.
-    pub fn emit_with_ack(
+    pub fn emit_with_ack<R: Outcome>(
         &self,
         event: &str,
         args: impl Args,
         timeout: Duration,
-        callback: impl FnOnce(&Self, Result<Arguments, AckError>) + 'static,
+        callback: impl FnOnce(&Self, Result<Arguments, AckError>) -> R + 'static,
     ) -> Result<(), EmitError> {
         let id = self.namespace.next_ack_id(&self.shard.shared);
         self.emit_frames(event, Some(id), &args)?;
         let this = self.clone();
         let callback = move |_: &Rc<Shard>, _: SocketRef, result| {
-            guard(&this.shard, Subject::Socket(this.socket), "acknowledgement", || {
-                callback(&this, result);
-                None
-            });
+            guard(&this.shard, Subject::Socket(this.socket), "acknowledgement", || failure(callback(&this, result)));
         };
         self.shard.with(|core| core.expect_ack(self.socket, id, timeout, Box::new(callback)));
         Ok(())
@@ -303,15 +300,15 @@ impl Socket {
     ///         Ok(())
     ///     })
     ///     .on("message", |socket, event| {
-    ///         let user = socket.get::<User>().ok_or("nobody has logged in")?;
+    ///         let user = socket.require::<User>()?;
     ///         let (text,): (String,) = event.args()?;
-    ///         socket.broadcast().emit("message", (&user.name, text))?;
-    ///         Ok::<(), Box<dyn std::error::Error>>(())
+    ///         kinglet::Ok(socket.broadcast().emit("message", (&user.name, text))?)
     ///     });
     /// # Ok::<(), kinglet::Error>(())
     /// ```
     ///
-    /// A value that changes is behind a lock or atomic, as everything that threads share: `socket.insert(Mutex::new(upload))`.
+    /// A value that changes is behind a lock or atomic, as everything that threads share: `socket.insert(Mutex::new(upload))`,
+    /// which [`update`](Self::update) changes.
     /// For a socket that has left, nothing is kept.
     pub fn insert<T: Send + Sync + 'static>(&self, value: T) -> Option<Arc<T>> {
         let location = self.shard.with(|core| core.is_there(self.socket).then(|| core.location(self.socket)))?;
@@ -322,6 +319,43 @@ impl Socket {
     pub fn get<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
         let location = self.location();
         self.shard.shared.values(location.shard)?.get(&location)
+    }
+
+    /// The same, or an error for `?`.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn require<T: Send + Sync + 'static>(&self) -> Result<Arc<T>, NoValue> {
+        self.get().ok_or_else(NoValue::of::<T>)
+    }
+
+    /// Changes the value of that type which is kept behind a [`Mutex`], and gives what `change` returns. Other threads wait for
+    /// the lock meanwhile, so it takes moments, and does not do the same within.
+    ///
+    /// ```no_run
+    /// # use std::sync::Mutex;
+    /// # let mut server = kinglet::Server::new(kinglet::Config::default())?;
+    /// struct Score(u64);
+    ///
+    /// server
+    ///     .of("/")
+    ///     .on_connect(|socket| drop(socket.insert(Mutex::new(Score(0)))))
+    ///     .handle("hit", |socket, points: u64| {
+    ///         socket.update(|Score(sum)| {
+    ///             *sum += points;
+    ///             *sum
+    ///         })
+    ///     });
+    /// # Ok::<(), kinglet::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn update<T: Send + 'static, R>(&self, change: impl FnOnce(&mut T) -> R) -> Result<R, NoValue> {
+        let value = self.get::<Mutex<T>>().ok_or_else(NoValue::of::<T>)?;
+        // A change that has panicked is told by its handler. What it has left is not for others to judge.
+        let mut value = value.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(change(&mut value))
     }
 
     /// Takes the value of that type away.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::broadcast::Broadcast;
+use super::outcome::{Outcome, failure};
 use crate::app::ask::{ask_for_acks, end_after};
 use crate::app::base::args::{self, Args, Written};
 use crate::app::base::{Answers, MissingAnswers, Pending, Subject, everywhere, guard};
@@ -35,16 +36,16 @@ impl Broadcast {
     /// # Errors
     /// As [`emit`](Self::emit); then `callback` is not called.
     #[doc(alias = "timeout")]
-    pub fn emit_with_ack(
+    pub fn emit_with_ack<R: Outcome>(
         self,
         event: &str,
         args: impl Args,
         timeout: Duration,
-        callback: impl FnOnce(Result<Answers, MissingAnswers>) + Send + 'static,
+        callback: impl FnOnce(Result<Answers, MissingAnswers>) -> R + Send + 'static,
     ) -> Result<(), EmitError> {
         let written = args::write(Some(event), &args)?;
         let Some(shared) = self.shared.clone() else {
-            callback(Ok(Answers::default()));
+            drop(callback(Ok(Answers::default())));
             return Ok(());
         };
         let namespace = match self.namespace.clone() {
@@ -57,10 +58,7 @@ impl Broadcast {
         let others = if self.cluster().is_some() { Others::Awaited } else { Others::NONE };
         let collection = Collection::new(&shared, shards, others, |shard, answers, shortfall| {
             let result = MissingAnswers::check(Answers::new(answers), shortfall);
-            guard(shard, Subject::Nobody, "acknowledgements", || {
-                callback(result);
-                None
-            });
+            guard(shard, Subject::Nobody, "acknowledgements", || failure(callback(result)));
         });
         self.ask_others(event, &written, timeout, &collection)?;
         end_after(&shared, timeout, &collection);

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::broadcast::Broadcast;
 use super::handle::{Emitter, Handle};
+use super::outcome::Outcome;
 use super::remote_socket::RemoteSocket;
 use crate::app::base::{Answers, Args, MissingAnswers, MissingServers, Pending};
 use crate::error::EmitError;
@@ -63,12 +64,12 @@ macro_rules! everyone {
             ///
             /// # Errors
             /// As [`Broadcast::emit`].
-            pub fn emit_with_ack(
+            pub fn emit_with_ack<R: Outcome>(
                 &self,
                 event: &str,
                 args: impl Args,
                 timeout: Duration,
-                callback: impl FnOnce(Result<Answers, MissingAnswers>) + Send + 'static,
+                callback: impl FnOnce(Result<Answers, MissingAnswers>) -> R + Send + 'static,
             ) -> Result<(), EmitError> {
                 self.everybody().emit_with_ack(event, args, timeout, callback)
             }
@@ -88,9 +89,9 @@ macro_rules! everyone {
             }
 
             #[doc = concat!("Collects what is known of the sockets of ", $whose, ": see [`Broadcast::fetch_sockets`].")]
-            pub fn fetch_sockets(
+            pub fn fetch_sockets<R: Outcome>(
                 &self,
-                receive: impl FnOnce(Result<Vec<RemoteSocket>, MissingServers<Vec<RemoteSocket>>>) + Send + 'static,
+                receive: impl FnOnce(Result<Vec<RemoteSocket>, MissingServers<Vec<RemoteSocket>>>) -> R + Send + 'static,
             ) {
                 self.everybody().fetch_sockets(receive);
             }
@@ -120,11 +121,11 @@ macro_rules! everyone {
             ///
             /// # Errors
             /// As [`server_side_emit`](Self::server_side_emit); then `callback` is not called.
-            pub fn server_side_emit_with_ack(
+            pub fn server_side_emit_with_ack<R: Outcome>(
                 &self,
                 event: &str,
                 args: impl Args,
-                callback: impl FnOnce(Result<Answers, MissingServers<Answers>>) + Send + 'static,
+                callback: impl FnOnce(Result<Answers, MissingServers<Answers>>) -> R + Send + 'static,
             ) -> Result<(), EmitError> {
                 self.everybody().ask_servers(event, args, callback)
             }
@@ -133,9 +134,9 @@ macro_rules! everyone {
             /// `receive` gets the number on one of the server's threads, perhaps before this returns. It is not called if the
             /// server stops meanwhile. If the servers cannot be counted, as while Redis is away, it gets an error with the
             /// known ones: this one.
-            pub fn server_count(
+            pub fn server_count<R: Outcome>(
                 &self,
-                receive: impl FnOnce(Result<usize, MissingServers<usize>>) + Send + 'static,
+                receive: impl FnOnce(Result<usize, MissingServers<usize>>) -> R + Send + 'static,
             ) {
                 self.everybody().count_servers(receive);
             }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use super::broadcast::Broadcast;
+use super::outcome::{Outcome, failure};
 use crate::app::ask::{Question, collect_all};
 use crate::app::base::MissingServers;
 use crate::cluster::message::{Answer, Ask};
@@ -133,9 +134,12 @@ impl Emitter {
     /// named by its id, is among them. Of a namespace that this server does not have, it collects those of others. `receive` is
     /// called with them on one of the server's threads, perhaps before this returns, and not at all if the server stops
     /// meanwhile. See [`MissingServers`] for when they are all.
-    pub fn all_rooms(&self, receive: impl FnOnce(Result<Vec<String>, MissingServers<Vec<String>>>) + Send + 'static) {
+    pub fn all_rooms<R: Outcome>(
+        &self,
+        receive: impl FnOnce(Result<Vec<String>, MissingServers<Vec<String>>>) -> R + Send + 'static,
+    ) {
         let everybody = self.everybody();
-        let Some(shared) = &everybody.shared else { return receive(Ok(Vec::new())) };
+        let Some(shared) = &everybody.shared else { return drop(receive(Ok(Vec::new()))) };
         let question = everybody.cluster().map(|_| Question {
             ask: Ask::Rooms,
             read: |answer, _| match answer {
@@ -153,7 +157,7 @@ impl Emitter {
             |mut rooms, missing| {
                 rooms.sort_unstable();
                 rooms.dedup();
-                receive(MissingServers::check(rooms, missing));
+                failure(receive(MissingServers::check(rooms, missing)))
             },
         );
     }

@@ -5,12 +5,12 @@ use std::fmt::Display;
 use super::event::Event;
 use crate::app::base::{Args, Failure, HandlerError};
 
-/// The result of a handler: nothing, a value, or a `Result` of either.
+/// The result of a handler, or of a callback: nothing, a value, or a `Result` of either.
 ///
 /// A handler of an event acknowledges it with the value, if the client waits for that: the value is any [`Args`], so a tuple is
 /// several arguments, and a type of the program's own is one in a tuple of one. `()` acknowledges nothing. An error is logged,
-/// counted and told to the client ([`Namespace::on_error`](crate::Namespace::on_error)). Values of handlers of anything else
-/// than events are dropped.
+/// counted and told to the client ([`Namespace::on_error`](crate::Namespace::on_error)). Values of callbacks, and of handlers of
+/// anything else than events, are dropped; their errors are logged and counted, too. A closure that uses `?` ends with [`kinglet::Ok`](crate::Ok).
 ///
 /// ```no_run
 /// # let mut server = kinglet::Server::new(kinglet::Config::default())?;
@@ -18,10 +18,10 @@ use crate::app::base::{Args, Failure, HandlerError};
 ///     .of("/")
 ///     .on("rooms", |socket, _| socket.rooms())
 ///     .on("range", |_, _| (1, 10))
-///     .on("join", |socket, event| -> Result<_, Box<dyn std::error::Error>> {
+///     .on("join", |socket, event| {
 ///         let (room,): (String,) = event.args()?;
 ///         socket.join(&room)?;
-///         Ok(room)
+///         kinglet::Ok(room)
 ///     });
 /// # Ok::<(), kinglet::Error>(())
 /// ```

@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 use super::broadcast::Broadcast;
 use super::flags::Flags;
 use super::known::Known;
+use super::outcome::{Outcome, failure};
 use super::socket_handle::SocketHandle;
 use crate::app::ask::{Question, collect_all};
 use crate::app::base::MissingServers;
@@ -77,11 +78,11 @@ impl Broadcast {
     /// });
     /// # Ok::<(), kinglet::Error>(())
     /// ```
-    pub fn fetch_sockets(
+    pub fn fetch_sockets<R: Outcome>(
         self,
-        receive: impl FnOnce(Result<Vec<RemoteSocket>, MissingServers<Vec<RemoteSocket>>>) + Send + 'static,
+        receive: impl FnOnce(Result<Vec<RemoteSocket>, MissingServers<Vec<RemoteSocket>>>) -> R + Send + 'static,
     ) {
-        let Some(shared) = &self.shared else { return receive(Ok(Vec::new())) };
+        let Some(shared) = &self.shared else { return drop(receive(Ok(Vec::new()))) };
         let question = self.cluster().map(|_| Question {
             ask: Ask::Describe(self.chosen()),
             read: |answer, _| match answer {
@@ -102,7 +103,7 @@ impl Broadcast {
             question,
             move |found, missing| {
                 let sockets = found.into_iter().filter_map(|found| RemoteSocket::new(&server, &place, found)).collect();
-                receive(MissingServers::check(sockets, missing));
+                failure(receive(MissingServers::check(sockets, missing)))
             },
         );
     }

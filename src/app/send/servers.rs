@@ -1,6 +1,7 @@
 //! Events for the other servers of the cluster, and the number of servers.
 
 use super::broadcast::Broadcast;
+use super::outcome::{Outcome, failure};
 use crate::app::ask::{Question, collect_all, count_servers};
 use crate::app::base::args::{self, Args};
 use crate::app::base::{Answers, MissingServers};
@@ -20,15 +21,15 @@ impl Broadcast {
     }
 
     /// The same, and collects their answers.
-    pub(super) fn ask_servers(
+    pub(super) fn ask_servers<R: Outcome>(
         &self,
         event: &str,
         args: impl Args,
-        callback: impl FnOnce(Result<Answers, MissingServers<Answers>>) + Send + 'static,
+        callback: impl FnOnce(Result<Answers, MissingServers<Answers>>) -> R + Send + 'static,
     ) -> Result<(), EmitError> {
         let event = written(event, &args)?;
         let (Some(shared), Some((cluster, namespace))) = (&self.shared, self.cluster()) else {
-            callback(Ok(Answers::default()));
+            drop(callback(Ok(Answers::default())));
             return Ok(());
         };
         let ask = Ask::Event(event);
@@ -50,16 +51,21 @@ impl Broadcast {
             0,
             |_| Vec::new(),
             Some(question),
-            |answers, missing| callback(MissingServers::check(Answers::new(answers), missing)),
+            |answers, missing| failure(callback(MissingServers::check(Answers::new(answers), missing))),
         );
         Ok(())
     }
 
     /// Counts the servers that have the namespace, including this one if it does.
-    pub(super) fn count_servers(&self, receive: impl FnOnce(Result<usize, MissingServers<usize>>) + Send + 'static) {
+    pub(super) fn count_servers<R: Outcome>(
+        &self,
+        receive: impl FnOnce(Result<usize, MissingServers<usize>>) -> R + Send + 'static,
+    ) {
         match (&self.shared, self.cluster()) {
-            (Some(shared), Some((cluster, namespace))) => count_servers(shared, cluster, namespace, receive),
-            _ => receive(Ok(1)),
+            (Some(shared), Some((cluster, namespace))) => {
+                count_servers(shared, cluster, namespace, |count| failure(receive(count)))
+            }
+            _ => drop(receive(Ok(1))),
         }
     }
 }

@@ -12,6 +12,7 @@ use super::broadcast::{Broadcast, Reach};
 use super::flags::Flags;
 use super::handle::Handle;
 use super::known::Known;
+use super::outcome::{Outcome, failure};
 use super::sockets::join;
 use crate::app::base::args::{self, Args};
 use crate::app::base::{Answers, Fault, MissingAnswers, Pending, Subject, guard, on_shard, record};
@@ -121,12 +122,12 @@ impl SocketHandle {
     ///
     /// # Errors
     /// As [`emit`](Self::emit); then `callback` is not called.
-    pub fn emit_with_ack(
+    pub fn emit_with_ack<R: Outcome>(
         &self,
         event: &str,
         args: impl Args,
         timeout: Duration,
-        callback: impl FnOnce(Result<Arguments, AckError>) + Send + 'static,
+        callback: impl FnOnce(Result<Arguments, AckError>) -> R + Send + 'static,
     ) -> Result<(), EmitError> {
         let Some(Known { namespace, .. }) = self.known() else {
             return self.own_room().emit_with_ack(event, args, timeout, |answers| callback(first(answers)));
@@ -135,10 +136,7 @@ impl SocketHandle {
         let ((frames, heard), urgency) = (self.encode(namespace, event, Some(id), &args)?, self.flags.urgency);
         self.run(carried(&frames, heard.as_ref()), move |shard, socket| {
             let callback = |shard: &Rc<Shard>, socket: SocketRef, result| {
-                guard(shard, Subject::Socket(socket), "acknowledgement", || {
-                    callback(result);
-                    None
-                });
+                guard(shard, Subject::Socket(socket), "acknowledgement", || failure(callback(result)));
             };
             shard.with(|core| {
                 core.send_event(socket.key, &frames, urgency, heard.as_ref());
@@ -159,7 +157,7 @@ impl SocketHandle {
     ///     let answer = socket.ask("how-many", &dish, Duration::from_secs(30))?;
     ///     log::info!("{} wants {dish}", socket.id());
     ///     let (count,): (u32,) = answer.recv()?.args()?;
-    ///     Ok::<(), Box<dyn std::error::Error>>(event.ack(count)?)
+    ///     kinglet::Ok(event.ack(count)?)
     /// });
     /// # Ok::<(), kinglet::Error>(())
     /// ```

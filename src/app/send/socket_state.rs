@@ -1,14 +1,14 @@
 //! What a handle tells of its socket: what it knows, and what it asks the thread that serves the socket.
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::de::DeserializeOwned;
 
 use super::socket_handle::SocketHandle;
 use crate::app::base::on_shard;
 use crate::engineio::Transport;
-use crate::error::StateError;
+use crate::error::{NoValue, StateError};
 use crate::shard::{Core, Handshake, Shard, SocketRef};
 
 /// What the handle knows. Nothing is asked, so this works on any thread, and also when the socket has left.
@@ -68,6 +68,28 @@ impl SocketHandle {
         self.shared.values(location.shard)?.get(&location)
     }
 
+    /// The same, or an error for `?`.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn require<T: Send + Sync + 'static>(&self) -> Result<Arc<T>, NoValue> {
+        self.get().ok_or_else(NoValue::of::<T>)
+    }
+
+    /// Changes the value of that type which is kept behind a [`Mutex`], and gives what `change` returns. Other threads wait for
+    /// the lock meanwhile, so it takes moments, and does not do the same within.
+    ///
+    /// See [`Socket::update`](crate::Socket::update).
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn update<T: Send + 'static, R>(&self, change: impl FnOnce(&mut T) -> R) -> Result<R, NoValue> {
+        let value = self.get::<Mutex<T>>().ok_or_else(NoValue::of::<T>)?;
+        // A change that has panicked is told by its handler. What it has left is not for others to judge.
+        let mut value = value.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(change(&mut value))
+    }
+
     /// Takes the value of that type away.
     pub fn remove<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
         let location = self.known()?.location;
@@ -95,7 +117,7 @@ impl SocketHandle {
     ///     if socket.is_connected()? {
     ///         socket.to("everybody").emit("online", user)?;
     ///     }
-    ///     Ok::<(), Box<dyn std::error::Error>>(())
+    ///     kinglet::Ok(())
     /// });
     /// # Ok::<(), kinglet::Error>(())
     /// ```

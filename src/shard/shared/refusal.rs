@@ -3,7 +3,8 @@
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-/// Why a socket may not join a namespace, as its client is told: the members of the CONNECT_ERROR packet.
+/// Why a socket may not join a namespace, as its client is told: the members of the CONNECT_ERROR packet. A text is one without
+/// data, so a middleware may end with `ok_or("no token")?`.
 #[derive(Debug, Clone)]
 pub struct Refusal {
     pub(in crate::shard) message: String,
@@ -28,5 +29,17 @@ impl Refusal {
     /// Bytes that it holds.
     pub(in crate::shard) fn bytes(&self) -> usize {
         self.message.len() + self.data.as_ref().map_or(0, |data| data.get().len())
+    }
+}
+
+impl From<&str> for Refusal {
+    fn from(message: &str) -> Self {
+        Self::new(message)
+    }
+}
+
+impl From<String> for Refusal {
+    fn from(message: String) -> Self {
+        Self::new(message)
     }
 }
