@@ -114,6 +114,18 @@ pub struct ArgsError {
     pub reason: String,
 }
 
+/// Why a request's body is not what its route asked for ([`Request::text`](crate::Request::text),
+/// [`Request::json`](crate::Request::json)). A route's handler that returns it answers `400` with its text.
+#[derive(Debug, thiserror::Error)]
+pub enum RequestError {
+    /// It is not text.
+    #[error("the body is not UTF-8: {0}")]
+    Utf8(#[from] std::str::Utf8Error),
+    /// It is not JSON, or does not fit the type.
+    #[error("the body is not the JSON that is expected: {0}")]
+    Json(#[from] serde_json::Error),
+}
+
 /// No value of a type is kept with a socket ([`Socket::require`](crate::Socket::require)): the program has not inserted it, or the
 /// socket has left. It has the name of the type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

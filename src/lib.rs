@@ -352,21 +352,24 @@
 //! # Requests beside Socket.IO
 //!
 //! [`Server::route`] answers HTTP requests on the same port, by method and path. Its handler gets the [`Request`] and returns
-//! a [`Response`], or a `Result` with one. A [`Handle`] works from any thread, so it sends to clients from there, too.
+//! a [`Response`], or a `Result` with one. An error may be a [`Response`], too; a body that cannot be read is answered `400`, and
+//! any other error is logged and answered `500` ([`IntoResponse`]). A [`Handle`] works from any thread, so it sends to clients from there, too.
 //! [`Server::route_blocking`] runs on a thread that may block, [`Server::files`] serves a folder, and [`Config::client`] the
 //! client for browsers, at the address at which Node's server has it.
 //!
 //! ```no_run
-//! use kinglet::{EmitError, Method, Response};
+//! use kinglet::{Method, Response};
 //!
 //! # let mut server = kinglet::Server::new(kinglet::Config::default())?;
 //! let handle = server.handle();
 //! server
 //!     .route(Method::Get, "/health", |_| Response::text("well"))
 //!     .route(Method::Post, "/rooms/*", move |request| {
-//!         let Ok(text) = request.text() else { return Ok(Response::new(400)) };
-//!         handle.to(request.rest()).emit("notice", text)?;
-//!         Ok::<_, EmitError>(Response::new(202))
+//!         if request.rest().is_empty() {
+//!             return Err(Response::new(404).into());
+//!         }
+//!         handle.to(request.rest()).emit("notice", request.text()?)?;
+//!         kinglet::Ok(Response::new(202))
 //!     })
 //!     .files("/", "public");
 //! # Ok::<(), kinglet::Error>(())
@@ -482,7 +485,8 @@ pub use config::{
     ResponseChannel, SETTINGS, Setting, SettingGroup,
 };
 pub use error::{
-    AckError, ArgsError, DataError, EmitError, Error, JoinError, NoValue, Result, StateError, TooLarge, WaitError,
+    AckError, ArgsError, DataError, EmitError, Error, JoinError, NoValue, RequestError, Result, StateError, TooLarge,
+    WaitError,
 };
 pub use http::{Cookie, Cors, Method, Origin, Request, Response, SameSite};
 pub use metrics::Metrics;

@@ -53,9 +53,14 @@ impl HeadText {
         self.text.split('\n').next().unwrap_or_default()
     }
 
+    /// The query as it was sent, if there is one.
+    pub(crate) fn encoded_query(&self) -> Option<&str> {
+        Some(self.target().split_once('?')?.1)
+    }
+
     /// The parameters of the query, decoded, in order.
     pub(crate) fn query(&self) -> Vec<(String, String)> {
-        let query = self.target().split_once('?').map_or("", |(_, query)| query);
+        let query = self.encoded_query().unwrap_or_default();
         crate::engineio::query_pairs(query).map(|(name, value)| (name.into_owned(), value.into_owned())).collect()
     }
 

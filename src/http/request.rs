@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
-use std::str::Utf8Error;
 
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
@@ -11,6 +10,7 @@ use super::head::Head;
 use super::head_text::HeadText;
 use super::method::Method;
 use crate::engineio::percent_decode;
+use crate::error::RequestError;
 
 /// A request for a route that the program declared ([`Server::route`](crate::Server::route)).
 #[derive(Debug, Clone)]
@@ -61,6 +61,12 @@ impl Request {
         self.path.get(self.own..).unwrap_or_default()
     }
 
+    /// The address below which things of this path are: the path with a slash more, and the query.
+    pub(crate) fn with_slash(&self) -> String {
+        let query = self.text.encoded_query().map(|query| format!("?{query}")).unwrap_or_default();
+        format!("{}/{query}", self.path)
+    }
+
     /// The parameters of the query, decoded, in order.
     pub fn query(&self) -> Vec<(String, String)> {
         self.text.query()
@@ -95,17 +101,17 @@ impl Request {
     /// The body as text.
     ///
     /// # Errors
-    /// If it is not UTF-8.
-    pub fn text(&self) -> Result<&str, Utf8Error> {
-        std::str::from_utf8(&self.body)
+    /// If it is not UTF-8. A handler that returns the error answers `400`.
+    pub fn text(&self) -> Result<&str, RequestError> {
+        Ok(std::str::from_utf8(&self.body)?)
     }
 
     /// The body, read as JSON.
     ///
     /// # Errors
-    /// If it is not JSON, or does not fit the type.
-    pub fn json<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
-        serde_json::from_slice(&self.body)
+    /// If it is not JSON, or does not fit the type. A handler that returns the error answers `400`.
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T, RequestError> {
+        Ok(serde_json::from_slice(&self.body)?)
     }
 }
 
@@ -144,7 +150,7 @@ mod tests {
     #[test]
     fn the_body_is_read_as_what_it_is() {
         let asked = request("/", 1).with(&b"[1]"[..]);
-        assert_eq!((asked.text(), asked.json::<Vec<u8>>().ok()), (Ok("[1]"), Some(vec![1])));
+        assert_eq!((asked.text().ok(), asked.json::<Vec<u8>>().ok()), (Some("[1]"), Some(vec![1])));
         assert!(asked.json::<String>().is_err() && request("/", 1).with(&b"\xff"[..]).text().is_err());
     }
 }

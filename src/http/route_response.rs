@@ -1,5 +1,8 @@
 //! A program's response to a request: its status, its headers, its body.
 
+use std::error::Error;
+use std::fmt;
+
 use bytes::Bytes;
 use log::Level;
 use serde::Serialize;
@@ -25,7 +28,10 @@ const SHORT: usize = 16 * 1024;
 /// # let _ = response;
 /// ```
 ///
-/// The server adds the length, the headers of [`Config::cors`](crate::Config::cors), and those of the connection.
+/// The server adds the length, the headers of [`Config::cors`](crate::Config::cors) unless the response has an
+/// `Access-Control-Allow-Origin` of its own, and those of the connection.
+///
+/// It is an error, too, so that a handler may end with it where it uses `?`.
 #[derive(Debug, Clone)]
 pub struct Response {
     status: u16,
@@ -105,6 +111,8 @@ impl Response {
         let length = self.body.len() as u64 + more;
         let (behind, apart) =
             if self.body.len() < SHORT { (self.body, Bytes::new()) } else { (Bytes::new(), self.body) };
+        let is_own = self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("access-control-allow-origin"));
+        let cors = if is_own { &HeaderLines::EMPTY } else { cors };
         let mut writer = AnswerWriter::with_code(status, delivery, if has_body { &behind } else { b"" }).lines(cors);
         for (name, value) in &self.headers {
             writer = writer.header(name, value.as_bytes());
@@ -116,6 +124,14 @@ impl Response {
         (writer.finish(), apart)
     }
 }
+
+impl fmt::Display for Response {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the response {}", self.status)
+    }
+}
+
+impl Error for Response {}
 
 #[cfg(test)]
 mod tests {
@@ -160,6 +176,16 @@ mod tests {
         assert_eq!(written(response, GET), "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
         let cookies = written(Response::new(200).header("Set-Cookie", "a=1").header("Set-Cookie", "b=2"), GET);
         assert!(cookies.contains("Set-Cookie: a=1\r\nSet-Cookie: b=2\r\n"));
+    }
+
+    #[test]
+    fn a_response_may_say_itself_which_pages_may_read_it() {
+        let mut cors = HeaderLines::EMPTY;
+        cors.push("Access-Control-Allow-Origin", b"http://a");
+        let written = |response: Response| String::from_utf8_lossy(&response.write(GET, &cors, 0).0).into_owned();
+        assert!(written(Response::new(200)).contains("http://a"));
+        let own = written(Response::new(200).header("access-control-allow-origin", "http://b"));
+        assert!(own.contains("http://b") && !own.contains("http://a"), "{own}");
     }
 
     #[test]

@@ -138,8 +138,9 @@ impl Server {
     /// `*`. Below [`Config::path`] there is Socket.IO, so no route can be there.
     ///
     /// The handler runs on the event loop and must not block: see [`route_blocking`](Self::route_blocking). It returns a
-    /// [`Response`](crate::Response), or a `Result` with one. Its error or its panic is logged and counted, and the client
-    /// gets a `500`. A [`Handle`] reaches the clients from it:
+    /// [`Response`](crate::Response), or a `Result` with one. An error may be a response; what a client has sent wrongly is a
+    /// `400` ([`IntoResponse`]). Any other error, and a panic, is logged and counted, and the client gets a `500`. A [`Handle`]
+    /// reaches the clients from it:
     ///
     /// ```no_run
     /// use kinglet::{Method, Response, Server};
@@ -153,9 +154,9 @@ impl Server {
     ///
     /// let handle = server.handle();
     /// server.route(Method::Post, "/notices", move |request| {
-    ///     let Ok(notice) = request.json::<Notice>() else { return Ok(Response::text("no notice").status(400)) };
+    ///     let notice: Notice = request.json()?;
     ///     handle.to(&notice.room).emit("notice", &notice.text)?;
-    ///     Ok::<_, kinglet::EmitError>(Response::new(202))
+    ///     kinglet::Ok(Response::new(202))
     /// });
     /// # Ok::<(), kinglet::Error>(())
     /// ```
@@ -187,9 +188,9 @@ impl Server {
     ///
     /// # let mut server = Server::new(kinglet::Config::default())?;
     /// server.route_blocking(Method::Get, "/reports/*", |request| {
-    ///     let number: u32 = request.rest().parse()?;
+    ///     let number: u32 = request.rest().parse().map_err(|_| Response::new(404))?;
     ///     let report = std::fs::read_to_string(format!("reports/{number}.txt"))?;
-    ///     Ok::<_, Box<dyn std::error::Error>>(Response::text(report))
+    ///     kinglet::Ok(Response::text(report))
     /// });
     /// # Ok::<(), kinglet::Error>(())
     /// ```

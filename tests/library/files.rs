@@ -94,6 +94,8 @@ fn a_folder_has_a_page_at_its_slash() {
         let answer = get(&mut connection, path);
         assert_eq!((answer.status, answer.header("location")), (301, Some(format!("{path}/"))));
     }
+    let answer = get(&mut connection, "/docs?a=%20b&c");
+    assert_eq!(answer.header("location").as_deref(), Some("/docs/?a=%20b&c"));
     for path in ["/bare/", "/index.html/", "/other"] {
         get(&mut connection, path).assert_is(404, "");
     }

@@ -238,6 +238,34 @@ fn a_handler_that_fails_or_panics_answers_500_and_is_counted() {
 }
 
 #[test]
+fn an_error_may_be_the_answer_and_what_a_client_did_wrong_is_told_to_it() {
+    fn number(request: &kinglet::Request) -> Result<Response, Box<dyn std::error::Error>> {
+        let factor: i64 = request.rest().parse().map_err(|_| Response::text("no number").status(404))?;
+        kinglet::Ok(Response::text((factor * request.json::<i64>()?).to_string()))
+    }
+    let server = Server::start(one_shard(), |server| {
+        server.route(Method::Post, "/times/*", number).route_blocking(Method::Post, "/times-there/*", number);
+    });
+    let mut connection = server.connect();
+    for path in ["/times", "/times-there"] {
+        for (factor, body, status, answer) in [
+            ("2", "21", 200, "42"),
+            ("x", "21", 404, "no number"),
+            (
+                "2",
+                "[]",
+                400,
+                "the body is not the JSON that is expected: invalid type: sequence, expected i64 at line 1 column 0",
+            ),
+        ] {
+            connection.send(&post(&format!("{path}/{factor}"), body));
+            connection.response().assert_is(status, answer);
+        }
+    }
+    assert_eq!(server.metrics().handler_errors, 0);
+}
+
+#[test]
 fn a_handler_knows_the_request() {
     let config = Config { trusted_proxies: 1, ..one_shard() };
     let server = Server::start(config, |server| {

@@ -15,7 +15,7 @@ pub use self::answers::{Answers, MissingAnswers};
 pub(crate) use self::args::written;
 pub use self::args::{Args, Writer};
 pub use self::failure::HandlerError;
-pub(in crate::app) use self::failure::{Failure, Fault, catch};
+pub(in crate::app) use self::failure::{Failure, Fault, catch, find_error};
 pub(in crate::app) use self::guard::{attempt, caught, guard, panicked, record};
 pub use self::missing::MissingServers;
 pub use self::ok::Ok;

@@ -54,7 +54,7 @@ impl Routes {
 fn response(folder: &Folder, request: &Request, pool: &Arc<Pool>) -> io::Result<LongResponse> {
     match folder.find(request) {
         Meant::Nothing => Err(io::ErrorKind::NotFound.into()),
-        Meant::FolderWithoutSlash => Ok(Response::new(301).header("Location", &format!("{}/", request.path())).into()),
+        Meant::FolderWithoutSlash => Ok(Response::new(301).header("Location", &request.with_slash()).into()),
         Meant::File(path) => {
             let compressed = folder.within(&file::with_end(&path, ".gz")).filter(|path| path.is_file());
             Found { content_type: kinds::of(&path), path, compressed }.response(request, pool)
