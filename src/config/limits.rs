@@ -120,8 +120,8 @@ pub struct Limits {
     pub collections: usize,
     /// Events, and clients that wait to be let in, for which no thread of the blocking handlers is free
     /// ([`Namespace::on_blocking`](crate::Namespace::on_blocking),
-    /// [`middleware_blocking`](crate::Namespace::middleware_blocking)), 1024 by default. Beyond: events are refused, and
-    /// clients closed, so that they come back by themselves.
+    /// [`middleware_blocking`](crate::Namespace::middleware_blocking)), 1024 by default. The events of one socket may be a
+    /// quarter of it. Beyond: events are refused, and clients closed, so that they come back by themselves.
     pub blocking_queue: usize,
     /// Bytes of those, 16 MiB by default; a single one may be longer. Beyond: the same.
     pub blocking_queue_bytes: usize,

@@ -47,7 +47,7 @@ fn events_of_one_client_are_handled_in_order_and_those_of_others_meanwhile() {
     ada.send("429[\"ping\"]");
     ada.expect("439[\"pong\"]");
     bob.send("424[\"wait\",4]");
-    let mut next = || begins.recv_timeout(PATIENCE).unwrap();
+    let next = || begins.recv_timeout(PATIENCE).unwrap();
     let mut begun = [next(), next()];
     begun.sort_unstable();
     assert_eq!(begun, [1, 4], "the second waits for the first");
@@ -102,7 +102,7 @@ fn a_blocking_handler_acts_on_its_socket() {
 #[test]
 fn an_event_too_many_is_refused_and_counted() {
     let (declare, begins, go) = gate();
-    let limits = Limits { blocking_queue: 2, ..Limits::default() };
+    let limits = Limits { blocking_queue: 8, ..Limits::default() };
     let server = serve(Config { blocking_threads: 1, limits, ..config() }, declare);
     let mut client = server.client();
     client.send("421[\"wait\",1]");

@@ -2,7 +2,8 @@
 
 use std::error::Error;
 
-/// `Ok`, and the error is any. A handler that uses `?` ends with it, because a closure's result needs one type of errors:
+/// `Ok`, and the error is any. A handler that uses `?` ends with it, because a closure's result needs one type of errors. It is
+/// called by its path: an import of it, also by `use kinglet::*`, hides Rust's own `Ok`.
 ///
 /// ```no_run
 /// # let mut server = kinglet::Server::new(kinglet::Config::default())?;

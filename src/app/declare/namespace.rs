@@ -283,10 +283,10 @@ impl Namespace {
     /// one thread busy; a handler that waits for a later event of its own client waits in vain. Handlers of different sockets,
     /// and those that do not block, run meanwhile.
     ///
-    /// While the threads are busy, events wait, up to a limit ([`Limits::blocking_queue`](crate::Limits::blocking_queue)).
-    /// Events beyond it are refused: the handler does not hear them, their clients are told that the server is busy, as of any
-    /// other failure, and they are counted as handler errors and under the limit's name. When the server stops, waiting events
-    /// have two seconds.
+    /// While the threads are busy, events wait, up to a limit ([`Limits::blocking_queue`](crate::Limits::blocking_queue)), of
+    /// which one socket's may take a quarter. Events beyond it are refused: the handler does not hear them, their clients are
+    /// told that the server is busy, as of any other failure, and they are counted as handler errors and under the limit's name.
+    /// When the server stops, waiting events have two seconds.
     ///
     /// ```no_run
     /// # let mut server = kinglet::Server::new(kinglet::Config::default())?;

@@ -109,7 +109,7 @@ impl Pool {
         if state.until.is_some() {
             return Err(Refused::Closed);
         }
-        if let Some(limit) = state.queue.exceeded(size) {
+        if let Some(limit) = state.queue.exceeded(size, socket) {
             let first = !std::mem::replace(&mut state.refusing, true);
             return Err(Refused::Full { limit, first });
         }

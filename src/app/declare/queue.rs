@@ -8,6 +8,9 @@ use foldhash::fast::FixedState;
 use crate::engineio::Sid;
 use crate::metrics::Limit;
 
+/// The part of the queue that the events of one socket may take, so that its client cannot have those of others refused.
+const SHARE: usize = 4;
+
 pub(super) type Job = Box<dyn FnOnce() + Send>;
 
 /// Jobs that wait.
@@ -16,12 +19,19 @@ pub(super) struct Queue {
     /// Those that may begin.
     ready: VecDeque<Waiting>,
     /// For each socket of which one is ready or runs: its later ones.
-    behind: HashMap<Sid, VecDeque<Waiting>, FixedState>,
+    behind: HashMap<Sid, Behind, FixedState>,
     length: usize,
     /// Bytes that they hold.
     bytes: usize,
     pub(super) most: usize,
     pub(super) most_bytes: usize,
+}
+
+/// The later jobs of a socket.
+#[derive(Default)]
+struct Behind {
+    jobs: VecDeque<Waiting>,
+    bytes: usize,
 }
 
 /// A job that waits.
@@ -34,15 +44,20 @@ pub(super) struct Waiting {
 }
 
 impl Queue {
-    /// The limit that a job would exceed. If none waits, one of any size fits.
-    pub(super) fn exceeded(&self, size: usize) -> Option<Limit> {
-        if self.length >= self.most {
-            Some(Limit::BlockingQueue)
-        } else if self.length > 0 && self.bytes + size > self.most_bytes {
-            Some(Limit::BlockingQueueBytes)
-        } else {
-            None
-        }
+    /// The limit that a job would exceed, of all or of its socket. If none waits, one of any size fits.
+    pub(super) fn exceeded(&self, size: usize, socket: Option<Sid>) -> Option<Limit> {
+        let exceeds = |length: usize, bytes: usize, share: usize| {
+            if length >= self.most.div_ceil(share) {
+                Some(Limit::BlockingQueue)
+            } else if length > 0 && bytes + size > self.most_bytes / share {
+                Some(Limit::BlockingQueueBytes)
+            } else {
+                None
+            }
+        };
+        let behind = socket.and_then(|socket| self.behind.get(&socket));
+        let own = || behind.and_then(|behind| exceeds(behind.jobs.len(), behind.bytes, SHARE));
+        exceeds(self.length, self.bytes, 1).or_else(own)
     }
 
     pub(super) fn push(&mut self, job: Job, size: usize, socket: Option<Sid>) {
@@ -50,9 +65,12 @@ impl Queue {
         self.length += 1;
         self.bytes += size;
         match socket.and_then(|socket| self.behind.get_mut(&socket)) {
-            Some(behind) => behind.push_back(waiting),
+            Some(behind) => {
+                behind.bytes += size;
+                behind.jobs.push_back(waiting);
+            }
             None => {
-                self.behind.extend(socket.map(|socket| (socket, VecDeque::new())));
+                self.behind.extend(socket.map(|socket| (socket, Behind::default())));
                 self.ready.push_back(waiting);
             }
         }
@@ -68,9 +86,12 @@ impl Queue {
 
     /// A job of a socket has ended: its next one may begin, behind those that wait already.
     pub(super) fn ended(&mut self, socket: Sid) {
-        match self.behind.get_mut(&socket).and_then(VecDeque::pop_front) {
-            Some(next) => self.ready.push_back(next),
-            None => drop(self.behind.remove(&socket)),
+        let Some(behind) = self.behind.get_mut(&socket) else { return };
+        if let Some(next) = behind.jobs.pop_front() {
+            behind.bytes -= next.size;
+            self.ready.push_back(next);
+        } else {
+            self.behind.remove(&socket);
         }
     }
 
@@ -117,9 +138,22 @@ mod tests {
     fn what_waits_for_its_turn_counts() {
         let mut queue = queue(&[socket(1); 4]);
         assert_eq!(begin(&mut queue), [0]);
-        assert_eq!([queue.exceeded(94), queue.exceeded(95)], [None, Some(Limit::BlockingQueueBytes)]);
+        assert_eq!([94, 95].map(|size| queue.exceeded(size, None)), [None, Some(Limit::BlockingQueueBytes)]);
         queue.most = 3;
-        assert_eq!(queue.exceeded(0), Some(Limit::BlockingQueue));
-        assert_eq!(Queue { most: 1, ..Queue::default() }.exceeded(1000), None, "none waits");
+        assert_eq!(queue.exceeded(0, None), Some(Limit::BlockingQueue));
+        assert_eq!(Queue { most: 1, ..Queue::default() }.exceeded(1000, None), None, "none waits");
+    }
+
+    #[test]
+    fn a_socket_has_a_part_of_the_queue() {
+        let (ada, bob) = (socket(1), socket(2));
+        let mut queue = queue(&[ada, ada, ada]);
+        assert_eq!([22, 23].map(|size| queue.exceeded(size, ada)), [None, Some(Limit::BlockingQueueBytes)]);
+        assert_eq!([queue.exceeded(90, bob), queue.exceeded(90, None)], [None, None]);
+        queue.most = 8;
+        assert_eq!([queue.exceeded(0, ada), queue.exceeded(0, bob)], [Some(Limit::BlockingQueue), None]);
+        assert_eq!(begin(&mut queue), [0]);
+        queue.ended(ada.unwrap());
+        assert_eq!([queue.exceeded(23, ada), queue.exceeded(24, ada)], [None, Some(Limit::BlockingQueueBytes)]);
     }
 }
