@@ -289,3 +289,21 @@ fn a_server_that_says_nothing_is_not_waited_for() {
     let silent = Client::builder(address).timeout(Duration::from_millis(10)).connect().expect_err("it says nothing");
     assert!(silent.to_string().starts_with("no answer to the handshake within 10ms"), "{silent}");
 }
+
+#[test]
+fn a_server_that_does_not_read_is_told_from_one_that_has_gone() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("an address");
+    let server = std::thread::spawn(move || {
+        let (stream, _) = listener.accept().expect("a client");
+        let mut socket = tungstenite::accept(stream).expect("a WebSocket");
+        socket.send("0{}".into()).expect("open");
+        socket.send("40{\"sid\":\"x\"}".into()).expect("a socket");
+        socket
+    });
+    let mut client = Client::builder(address).timeout(Duration::from_secs(1)).connect().expect("let in");
+    let _unread = server.join().expect("a server");
+    let mut send = || client.emit("much", "x".repeat(1 << 20));
+    let error = (0..100).find_map(|_| send().err()).expect("the kernel keeps less");
+    assert!(error.to_string().starts_with("the server did not read within 1s"), "{error}");
+}

@@ -65,7 +65,7 @@ impl Connection {
     pub(super) fn send(&mut self, packet: &str, attachments: Vec<Bytes>) -> Result<(), ClientError> {
         self.write(Message::text(format!("4{packet}")))?;
         attachments.into_iter().try_for_each(|attachment| self.write(Message::binary(attachment)))?;
-        self.socket.flush().map_err(|error| ended(&error))
+        self.flush()
     }
 
     /// What the server says next; nothing if it says nothing until then. Pings are answered meanwhile.
@@ -76,7 +76,7 @@ impl Connection {
                 Message::Text(text) => match text.as_str().split_at_checked(1) {
                     Some(("2", _)) => {
                         self.write(Message::text("3"))?;
-                        self.socket.flush().map_err(|error| ended(&error))?;
+                        self.flush()?;
                         None
                     }
                     Some(("4", text)) if text.starts_with('4') => return refusal(text).map(Some),
@@ -124,7 +124,21 @@ impl Connection {
     }
 
     fn write(&mut self, message: Message) -> Result<(), ClientError> {
-        self.socket.write(message).map_err(|error| ended(&error))
+        self.socket.write(message).map_err(|error| self.unsent(&error))
+    }
+
+    fn flush(&mut self) -> Result<(), ClientError> {
+        self.socket.flush().map_err(|error| self.unsent(&error))
+    }
+
+    /// Why something could not be sent. A server does not read from a client for which much waits.
+    fn unsent(&self, error: &Error) -> ClientError {
+        match error {
+            Error::Io(error) if is_timeout(error) => {
+                ClientError::Unread { after: self.socket.get_ref().write_timeout().ok().flatten().unwrap_or_default() }
+            }
+            error => ended(error),
+        }
     }
 
     /// The next WebSocket message; none if none comes until then.

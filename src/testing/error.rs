@@ -48,6 +48,15 @@ pub enum ClientError {
         /// The names of the events that have come and that nobody has taken.
         waiting: Vec<String>,
     },
+    /// The server did not read what the client sends. It does so while much waits for the client, which must take it
+    /// ([`Client::next`](super::Client::next)).
+    #[error(
+        "the server did not read within {after:?}: while much waits for this client, it does not, so take that first"
+    )]
+    Unread {
+        /// How long the client tried to send.
+        after: Duration,
+    },
     /// The socket is disconnected.
     #[error("the socket is disconnected: {0}")]
     Disconnected(End),
