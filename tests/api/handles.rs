@@ -149,3 +149,20 @@ fn an_event_loop_asks_about_its_own_sockets_only() {
     client.send("422[\"ask\"]");
     client.expect("432[\"the loop\"]");
 }
+
+#[test]
+fn a_handle_outlives_its_server() {
+    let (mut server, handles) = served(|_| {});
+    let _client = server.client();
+    let handle = handles.recv_timeout(PATIENCE).unwrap();
+    handle.insert(1_u8);
+    server.stop();
+    assert_eq!((handle.is_connected(), handle.rooms(), handle.transport()), (Ok(false), Ok(Vec::new()), Ok(None)));
+    assert_eq!((handle.data::<u8>(), handle.queued_bytes(), handle.get::<u8>()), (Ok(None), None, None));
+    handle.emit("event", 1).unwrap();
+    handle.join("room");
+    handle.disconnect(true);
+    assert!(handle.insert(2_u8).is_none());
+    let answer = handle.ask("question", (), PATIENCE).unwrap().recv();
+    assert_eq!(answer.unwrap_err().to_string(), "socket has been disconnected");
+}
