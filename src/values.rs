@@ -40,6 +40,11 @@ impl Drop for Ended {
     }
 }
 
+/// Changes a value behind a lock. A change that has panicked is told by its handler: what it has left is not for others to judge.
+pub(crate) fn change_locked<T, R>(value: &Mutex<T>, change: impl FnOnce(&mut T) -> R) -> R {
+    change(&mut value.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
 /// Drops something whose destructor is code of the program, where nothing is prepared for its panic. Rust's hook reports that.
 pub(crate) fn drop_caught<T>(what: T) {
     let _ = catch_unwind(AssertUnwindSafe(|| drop(what)));

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::rc::Rc;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -17,6 +17,7 @@ use crate::error::{AckError, DataError, EmitError, JoinError, NoValue};
 use crate::metrics::Limit;
 use crate::shard::{Core, Handshake, NamespaceRef, Shard, SocketRef, Urgency};
 use crate::socketio::{Arguments, Payload, SocketId};
+use crate::values::change_locked;
 
 /// A client's place in a namespace.
 ///
@@ -329,8 +330,8 @@ impl Socket {
         self.get().ok_or_else(NoValue::of::<T>)
     }
 
-    /// Changes the value of that type which is kept behind a [`Mutex`], and gives what `change` returns. Other threads wait for
-    /// the lock meanwhile, so it takes moments, and does not do the same within.
+    /// Changes the value of that type which is kept behind a [`Mutex`](std::sync::Mutex), and gives what `change` returns. Other
+    /// threads wait for the lock meanwhile, so it takes moments, and does not do the same within.
     ///
     /// ```no_run
     /// # use std::sync::Mutex;
@@ -352,10 +353,8 @@ impl Socket {
     /// # Errors
     /// If there is none.
     pub fn update<T: Send + 'static, R>(&self, change: impl FnOnce(&mut T) -> R) -> Result<R, NoValue> {
-        let value = self.get::<Mutex<T>>().ok_or_else(NoValue::of::<T>)?;
-        // A change that has panicked is told by its handler. What it has left is not for others to judge.
-        let mut value = value.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(change(&mut value))
+        let value = self.get().ok_or_else(NoValue::of::<T>)?;
+        Ok(change_locked(&value, change))
     }
 
     /// Takes the value of that type away.

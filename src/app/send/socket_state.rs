@@ -1,7 +1,7 @@
 //! What a handle tells of its socket: what it knows, and what it asks the thread that serves the socket.
 
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 
@@ -10,6 +10,7 @@ use crate::app::base::on_shard;
 use crate::engineio::Transport;
 use crate::error::{NoValue, StateError};
 use crate::shard::{Core, Handshake, Shard, SocketRef};
+use crate::values::change_locked;
 
 /// What the handle knows. Nothing is asked, so this works on any thread, and also when the socket has left.
 impl SocketHandle {
@@ -76,18 +77,16 @@ impl SocketHandle {
         self.get().ok_or_else(NoValue::of::<T>)
     }
 
-    /// Changes the value of that type which is kept behind a [`Mutex`], and gives what `change` returns. Other threads wait for
-    /// the lock meanwhile, so it takes moments, and does not do the same within.
+    /// Changes the value of that type which is kept behind a [`Mutex`](std::sync::Mutex), and gives what `change` returns. Other
+    /// threads wait for the lock meanwhile, so it takes moments, and does not do the same within.
     ///
     /// See [`Socket::update`](crate::Socket::update).
     ///
     /// # Errors
     /// If there is none.
     pub fn update<T: Send + 'static, R>(&self, change: impl FnOnce(&mut T) -> R) -> Result<R, NoValue> {
-        let value = self.get::<Mutex<T>>().ok_or_else(NoValue::of::<T>)?;
-        // A change that has panicked is told by its handler. What it has left is not for others to judge.
-        let mut value = value.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(change(&mut value))
+        let value = self.get().ok_or_else(NoValue::of::<T>)?;
+        Ok(change_locked(&value, change))
     }
 
     /// Takes the value of that type away.
