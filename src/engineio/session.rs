@@ -320,7 +320,7 @@ impl<T: Copy + Eq> Session<T> {
         match (&packet, protocol) {
             // A pong, whether asked for or not, and a ping where the client pings.
             (Packet::Pong(_), Protocol::V4) | (Packet::Ping(_), Protocol::V3) => {
-                self.heartbeat = Heartbeat::new(now, protocol, settings);
+                self.heartbeat.restart(now, settings);
             }
             _ => self.heartbeat.packet(now, settings),
         }

@@ -26,10 +26,10 @@ fn pings_follow_pongs_until_one_is_missing() {
     socket.ws.expect_text("2");
     assert_after(opened, INTERVAL);
 
-    let pong = Instant::now();
     socket.ws.send_text("3");
     socket.ws.expect_text("2");
-    assert_after(pong, INTERVAL);
+    // From the first ping on; the pong may have come late.
+    assert_after(opened, 2 * INTERVAL);
 
     let ping = Instant::now();
     socket.ws.expect_close();

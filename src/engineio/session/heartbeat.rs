@@ -28,8 +28,8 @@ enum Phase {
     /// The client has shown life otherwise. At `due` it is pinged again, lest it believe the server dead, and its pong is
     /// waited for so many milliseconds longer.
     Alive(u32),
-    /// `due` is the deadline of the pong, for which the wait was extended.
-    Extended,
+    /// `due` is the deadline of the pong, for which the wait was extended: so many milliseconds after the ping.
+    Extended(u32),
     /// The same, moved because the ping may not have arrived: this many bytes, the ping included, were undelivered.
     UnderWay(u32),
     /// The same, moved for the last time: the undelivered bytes have arrived since.
@@ -57,6 +57,21 @@ impl Heartbeat {
         }
     }
 
+    /// The client's heartbeat has come. The next ping counts from now, but from half a timeout after the last one at most, and a
+    /// pong for which nobody waits does not move it: pongs that waited to be read are late, and the client, which believes the
+    /// server dead an interval and a timeout after the last ping that it heard, does not know that.
+    pub(super) fn restart(&mut self, now: Millis, settings: &Settings) {
+        let whole = match self.phase {
+            Phase::Listening => return *self = Self::new(now, Protocol::V3, settings),
+            Phase::Resting => return,
+            Phase::Extended(whole) => Duration::from_millis(whole.into()),
+            _ => settings.ping_timeout,
+        };
+        let waited = (whole + (now - self.due)).saturating_sub(self.due - now);
+        let late = waited.saturating_sub(settings.ping_timeout / 2);
+        *self = Self { due: now + settings.ping_interval.saturating_sub(late), phase: Phase::Resting };
+    }
+
     /// When [`Heartbeat::tick`] must be called.
     pub(super) const fn deadline(&self) -> Millis {
         self.due
@@ -81,7 +96,9 @@ impl Heartbeat {
             (Phase::Resting, _) => {}
             (Phase::Listening, _) => self.due = self.due.max(now + settings.ping_timeout),
             (_, Some(longer)) => self.phase = Phase::Alive(longer),
-            (Phase::UnderWay(_) | Phase::Delivered, None) => self.phase = Phase::Extended,
+            (Phase::UnderWay(_) | Phase::Delivered, None) => {
+                self.phase = Phase::Extended(millis(settings.ping_timeout))
+            }
             (_, None) => {}
         }
     }
@@ -97,7 +114,7 @@ impl Heartbeat {
     pub(super) fn may_be_under_way(&mut self, now: Millis, left: usize, settings: &Settings) {
         let left = u32::try_from(left).unwrap_or(u32::MAX);
         let phase = match self.phase {
-            Phase::Awaiting | Phase::Spoken(_) | Phase::Alive(_) | Phase::Extended if left > DELIVERED => {
+            Phase::Awaiting | Phase::Spoken(_) | Phase::Alive(_) | Phase::Extended(_) if left > DELIVERED => {
                 Phase::UnderWay(left)
             }
             Phase::UnderWay(before) if left < before && left > DELIVERED => Phase::UnderWay(left),
@@ -122,13 +139,20 @@ impl Heartbeat {
             return None;
         }
         let later = |longer: u32| self.due + Duration::from_millis(longer.into());
+        let whole = |longer: u32| millis(settings.ping_timeout).saturating_add(longer);
+        let rest = |longer: u32| millis(later(longer) - now);
+        let ping = Some(Beat::Ping);
         let (due, phase, beat) = match self.phase {
-            Phase::Resting => (now + settings.ping_timeout, Phase::Awaiting, Some(Beat::Ping)),
-            Phase::Spoken(longer) if later(longer) > now => (later(longer), Phase::Extended, None),
-            Phase::Alive(longer) if later(longer) > now => (later(longer), Phase::Extended, Some(Beat::Ping)),
+            Phase::Resting => (now + settings.ping_timeout, Phase::Awaiting, ping),
+            Phase::Spoken(longer) if later(longer) > now => (later(longer), Phase::Extended(whole(longer)), None),
+            Phase::Alive(longer) if later(longer) > now => (later(longer), Phase::Extended(rest(longer)), ping),
             _ => return Some(Beat::Timeout),
         };
         *self = Self { due, phase };
         beat
     }
+}
+
+fn millis(duration: Duration) -> u32 {
+    u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)
 }

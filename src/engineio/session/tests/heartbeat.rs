@@ -24,6 +24,49 @@ fn the_next_ping_counts_from_the_pong() {
 }
 
 #[test]
+fn a_pong_that_waited_to_be_read_does_not_delay_the_next_ping() {
+    let mut bench = Bench::websocket();
+    bench.wait_until(25_000);
+    bench.take();
+    // It comes five seconds after half of the timeout.
+    bench.wait_until(40_000);
+    bench.receive(WEBSOCKET, Packet::Pong(""));
+    bench.wait_until(59_999);
+    assert_eq!(bench.take(), []);
+    bench.wait_until(60_000);
+    assert_eq!(bench.take(), [Beat(WEBSOCKET, Frames::PING)]);
+}
+
+#[test]
+fn nor_does_one_for_which_the_wait_was_extended() {
+    let mut bench = Bench::websocket();
+    bench.wait_until(30_000);
+    bench.receive(WEBSOCKET, Packet::Text("2[]"));
+    bench.wait_until(49_000);
+    bench.receive(WEBSOCKET, Packet::Pong(""));
+    bench.take();
+    // Half a timeout and an interval after the ping, which was the last one.
+    bench.wait_until(59_999);
+    assert_eq!(bench.take(), []);
+    bench.wait_until(60_000);
+    assert_eq!(bench.take(), [Beat(WEBSOCKET, Frames::PING)]);
+}
+
+#[test]
+fn after_a_second_ping_the_next_one_counts_from_that() {
+    let mut bench = Bench::websocket();
+    bench.wait_until(44_999);
+    bench.shows_life(45_000);
+    bench.take();
+    bench.wait_until(62_000);
+    bench.receive(WEBSOCKET, Packet::Pong(""));
+    bench.wait_until(79_999);
+    assert_eq!(bench.take(), []);
+    bench.wait_until(80_000);
+    assert_eq!(bench.take(), [Beat(WEBSOCKET, Frames::PING)]);
+}
+
+#[test]
 fn no_pong_in_time_ends_the_session() {
     let mut bench = Bench::websocket();
     bench.wait_until(44_999);
@@ -125,13 +168,13 @@ fn packets_do_not_count_before_the_ping() {
 }
 
 #[test]
-fn a_pong_nobody_asked_for_moves_the_next_ping() {
+fn a_pong_nobody_asked_for_does_not_move_the_next_ping() {
     let mut bench = Bench::websocket();
     bench.wait_until(20_000);
     bench.receive(WEBSOCKET, Packet::Pong(""));
-    bench.wait_until(44_999);
+    bench.wait_until(24_999);
     assert_eq!(bench.take(), []);
-    bench.wait_until(45_000);
+    bench.wait_until(25_000);
     assert_eq!(bench.take(), [Beat(WEBSOCKET, Frames::PING)]);
 }
 
