@@ -34,6 +34,7 @@ const CLUSTER: &[&str] = &[
     "id",
     "dropped",
     "metrics",
+    "peers",
     "room_hints",
     "serial",
     "gaps",

@@ -16,11 +16,14 @@ pub enum DropReason {
     Namespace,
     /// It is too long (`redis_message`), nests too deep, or has too many pieces.
     Size,
+    /// It is from another instance, and not signed with this server's key (`KINGLET_PEER_KEY`).
+    Signature,
 }
 
 impl DropReason {
     /// All reasons, in the order of their numbers.
-    pub const ALL: [Self; 6] = [Self::Encoding, Self::Shape, Self::Type, Self::Event, Self::Namespace, Self::Size];
+    pub const ALL: [Self; 7] =
+        [Self::Encoding, Self::Shape, Self::Type, Self::Event, Self::Namespace, Self::Size, Self::Signature];
 
     /// The reason's name, as metrics have it.
     pub const fn as_str(self) -> &'static str {
@@ -31,6 +34,7 @@ impl DropReason {
             Self::Event => "event",
             Self::Namespace => "namespace",
             Self::Size => "size",
+            Self::Signature => "signature",
         }
     }
 }

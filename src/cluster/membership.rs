@@ -15,6 +15,7 @@ use super::data::Data;
 use super::id::ClusterId;
 use super::message::{Answer, Ask, Chosen, Extent, Manner};
 use super::metrics::{ClusterMetrics, Counters};
+use super::peers::{OwnInstance, Peers};
 use super::places::{Census, Heard, Left, Place, Places};
 use super::redis::{self, AskError, Connection, Kind, Loss, Standing, Topic, Uncounted};
 use super::room_hints::RoomHints;
@@ -59,6 +60,7 @@ struct Listening<A: Adapter> {
 /// A member of a cluster.
 pub(crate) struct Membership<A: Adapter> {
     redis: redis::Handle,
+    peers: Option<Peers>,
     format: A,
     uid: Box<str>,
     /// This server's uid where it is a guest.
@@ -76,13 +78,14 @@ pub(crate) struct Membership<A: Adapter> {
 }
 
 impl<A: Adapter> Membership<A> {
-    /// Becomes a member with these namespaces, if the settings name a Redis. `sink` is called with what arrives, `lost`
+    /// Becomes a member with these namespaces, if the settings name a Redis. `own` is this server's name among kinglets. `sink` is called with what arrives, `lost`
     /// with what is not subscribed to any more: see [`redis::start`].
     ///
     /// # Errors
     /// As [`redis::start`], and if the system has no random numbers.
     pub(crate) fn start<'a>(
         config: &Config,
+        own: &Arc<OwnInstance>,
         namespaces: impl IntoIterator<Item = &'a str>,
         sink: impl FnMut(redis::Incoming) + Send + 'static,
         lost: impl FnMut(Loss) + Send + 'static,
@@ -97,8 +100,10 @@ impl<A: Adapter> Membership<A> {
         let place = |namespace| Arc::new(Place::member(&format, namespace, &uid));
         let topics: Vec<Topic> = namespaces.into_iter().flat_map(|namespace| places.enter(&place(namespace))).collect();
         let Some(redis) = redis::start_with(config, topics, sink, lost)? else { return Ok(None) };
+        let peers = Peers::start(config, own, &redis).map_err(unable)?;
         Ok(Some(Arc::new(Self {
             redis,
+            peers,
             format,
             uid,
             guest,
@@ -196,8 +201,14 @@ impl<A: Adapter> Membership<A> {
         place.when_in_effect(&self.redis, heard);
     }
 
+    /// The other kinglets, if this server has anything to do with them.
+    pub(crate) fn peers(&self) -> Option<&Peers> {
+        self.peers.as_ref()
+    }
+
     /// Redis has confirmed a subscription.
     pub(crate) fn subscribed(&self, topic: &Topic) {
+        self.peers.iter().for_each(|peers| peers.subscribed(topic));
         let place = self.places().of(topic).map(Arc::clone);
         if let Some(place) = place {
             place.changed(&self.redis);
@@ -207,15 +218,19 @@ impl<A: Adapter> Membership<A> {
     /// A subscription is not in effect any more.
     pub(crate) fn lost(&self, loss: Loss) {
         match loss {
-            Loss::Deaf => {
+            Loss::Deaf | Loss::Refused(_) => {
+                self.peers.iter().for_each(|peers| peers.lost(&loss));
                 let all = self.places().all();
                 all.iter().for_each(|place| place.changed(&self.redis));
+            }
+            Loss::Ended { topic, .. } if self.peers.as_ref().is_some_and(|peers| peers.hears(&topic)) => {
+                self.peers.iter().for_each(|peers| peers.ended(&topic));
             }
             Loss::Ended { topic: Topic::Channel(channel), since } => {
                 let left = str::from_utf8(&channel).ok().and_then(|channel| self.format.recognise_left(channel));
                 left.into_iter().for_each(|(namespace, _)| self.say_goodbye(namespace, since));
             }
-            Loss::Ended { topic: Topic::Pattern(_), .. } => {}
+            Loss::Ended { topic: Topic::Pattern(_), .. } | Loss::Noted => {}
         }
     }
 
@@ -452,7 +467,7 @@ impl<A: Adapter> Membership<A> {
 
     /// The counters.
     pub(crate) fn metrics(&self) -> ClusterMetrics {
-        self.counters.read(self.redis.metrics())
+        self.counters.read(self.redis.metrics(), self.peers.as_ref().map_or(0, Peers::count))
     }
 
     #[cfg(test)]
@@ -493,12 +508,16 @@ mod tests {
     use crate::cluster::classic::{Classic, Incoming};
     use crate::config::{RedisSecurity, RedisServer};
 
+    fn own() -> Arc<OwnInstance> {
+        Arc::new(OwnInstance::draw().expect("random numbers"))
+    }
+
     /// A member whose Redis is not there.
     fn member() -> Arc<Membership<Classic>> {
         // Nothing listens on the discard port, and what Redis is asked does not show here.
         let redis = Some(RedisServer::new("127.0.0.1", 9, RedisSecurity::Plain));
         let config = Config { redis, ..Config::default() };
-        Membership::start(&config, [], |_| (), |_| ()).expect("threads").expect("a server is named")
+        Membership::start(&config, &own(), [], |_| (), |_| ()).expect("threads").expect("a server is named")
     }
 
     /// The namespace to which a channel belongs that is subscribed to by its own name.

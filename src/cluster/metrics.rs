@@ -11,6 +11,9 @@ use super::redis::RedisMetrics;
 pub struct ClusterMetrics {
     /// What was counted of Redis.
     pub redis: RedisMetrics,
+    /// Other kinglets that this server knows now, because they share the Redis and its settings let them speak to each
+    /// other ([`Config::relay_requests`](crate::Config::relay_requests), or recovery).
+    pub peers: u64,
     /// Broadcasts of other servers and of emitters that were for sockets which may be here.
     pub broadcasts: u64,
     /// Messages dropped unread: this server's own, that Redis sends back, and those for rooms that nobody here is in.
@@ -64,9 +67,10 @@ impl Counters {
         }
     }
 
-    pub(crate) fn read(&self, redis: RedisMetrics) -> ClusterMetrics {
+    pub(crate) fn read(&self, redis: RedisMetrics, peers: usize) -> ClusterMetrics {
         ClusterMetrics {
             redis,
+            peers: peers as u64,
             broadcasts: self.broadcasts.get(),
             passed_over: self.passed_over.get(),
             requests: self.requests.get(),

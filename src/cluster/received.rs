@@ -1,5 +1,6 @@
 //! Messages from other servers and emitters: recognised, decoded, and counted or dropped.
 
+use std::error::Error;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -9,8 +10,9 @@ use super::adapter::{Adapter, Message};
 use super::dropped::DropReason;
 use super::membership::Membership;
 use super::message::{Ask, Emission};
+use super::peers::{Body, Instance, Peers};
 use super::places::Place;
-use super::redis::Incoming;
+use super::redis::{Incoming, Topic};
 use super::reply::Reply;
 use crate::log_line::{Excerpt, LineKind};
 
@@ -27,6 +29,12 @@ pub(crate) enum Received<A: Adapter> {
     Emission { place: Arc<Place<A>>, emission: Emission },
     /// A question of another server, which wants no answer if there is no reply.
     Ask { place: Arc<Place<A>>, ask: Ask, reply: Option<Reply<A>> },
+    /// Another kinglet tells something about clients.
+    #[allow(dead_code, reason = "what instances tell each other comes next")]
+    Peer { from: Instance, body: Body },
+    /// All that was under way with another kinglet is over: it has ended, or something of it is missing.
+    #[allow(dead_code, reason = "what instances tell each other comes next")]
+    PeerGone(Instance),
     /// All messages that arrived together have been received.
     Pause,
 }
@@ -41,7 +49,10 @@ impl<A: Adapter> Membership<A> {
         let (topic, channel, message) = match incoming {
             Incoming::Message { topic, channel, payload } => (topic, channel, payload),
             Incoming::Skipped { channel } => {
-                self.drop_message(&String::from_utf8_lossy(&channel), &A::too_long(self.longest()));
+                let error = A::too_long(self.longest());
+                self.drop_message(&String::from_utf8_lossy(&channel), A::drop_reason(&error), &error);
+                let topic = Topic::Channel(channel);
+                self.peers().filter(|peers| peers.hears(&topic)).into_iter().for_each(Peers::missed);
                 return None;
             }
             Incoming::Pause => return Some(Received::Pause),
@@ -49,14 +60,36 @@ impl<A: Adapter> Membership<A> {
                 self.subscribed(&topic);
                 return None;
             }
-            Incoming::Up | Incoming::Down(_) => return None,
+            Incoming::Up => {
+                self.peers().into_iter().for_each(Peers::up);
+                return None;
+            }
+            Incoming::Down(_) => return None,
         };
+        if let Some(peers) = self.peers().filter(|peers| peers.hears(&topic)) {
+            return self.hear_peer(peers, &channel, &message);
+        }
         let channel = String::from_utf8_lossy(&channel);
         let (place, label) = self.recognise(&topic, &channel).or_else(|| self.recognise_left(&channel))?;
         self.read(place, label, &message, may_be_here).unwrap_or_else(|error| {
-            self.drop_message(&channel, &error);
+            self.drop_message(&channel, A::drop_reason(&error), &error);
             None
         })
+    }
+
+    /// Handles a message of another kinglet.
+    fn hear_peer(&self, peers: &Peers, channel: &[u8], message: &Bytes) -> Option<Received<A>> {
+        let heard = peers.receive(message).inspect_err(|error| {
+            self.drop_message(&String::from_utf8_lossy(channel), error.drop_reason(), error);
+        });
+        let (from, body) = heard.ok()??;
+        Some(Received::Peer { from, body })
+    }
+
+    /// Another kinglet with which all is over, if there is one that this has not told yet. It is to be asked before what was
+    /// received is handled, because that may be from the same one.
+    pub(crate) fn next_gone(&self) -> Option<Received<A>> {
+        self.peers()?.next_gone().map(Received::PeerGone)
     }
 
     /// Decodes a message, unless it is for nobody here or came from here.
@@ -111,8 +144,7 @@ impl<A: Adapter> Membership<A> {
     }
 
     /// Counts and logs a dropped message. Its publisher, perhaps in another language, does not notice.
-    fn drop_message(&self, channel: &str, error: &A::DecodeError) {
-        let reason = A::drop_reason(error);
+    fn drop_message(&self, channel: &str, reason: DropReason, error: &dyn Error) {
         self.counters.dropped(reason);
         if let Some(kind) = DROPPED.get(reason as usize) {
             kind.write(|| {
@@ -126,6 +158,7 @@ impl<A: Adapter> Membership<A> {
 mod tests {
     use super::*;
     use crate::cluster::classic::Classic;
+    use crate::cluster::peers::OwnInstance;
     use crate::cluster::redis::Topic;
     use crate::config::{Config, RedisSecurity, RedisServer};
 
@@ -133,7 +166,8 @@ mod tests {
     fn member() -> Arc<Membership<Classic>> {
         let redis = Some(RedisServer::new("127.0.0.1", 9, RedisSecurity::Plain));
         let config = Config { redis, ..Config::default() };
-        Membership::start(&config, ["/"], |_| (), |_| ()).unwrap().unwrap()
+        let own = Arc::new(OwnInstance::draw().unwrap());
+        Membership::start(&config, &own, ["/"], |_| (), |_| ()).unwrap().unwrap()
     }
 
     /// Receives a message on a channel of `/`, where only the room `here` may have members.

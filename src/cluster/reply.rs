@@ -66,6 +66,7 @@ mod tests {
     use super::*;
     use crate::cluster::adapter::Message;
     use crate::cluster::classic::{Classic, Incoming};
+    use crate::cluster::peers::OwnInstance;
     use crate::config::{Config, Limits, RedisSecurity, RedisServer};
 
     /// Whether something is published when `act` uses the right to answer this asker.
@@ -73,7 +74,8 @@ mod tests {
         let redis = Some(RedisServer::new("127.0.0.1", 9, RedisSecurity::Plain));
         let limits = Limits { redis_message: 1000, ..Limits::default() };
         let config = Config { redis, limits, ..Config::default() };
-        let membership = Membership::start(&config, ["/"], |_| (), |_| ()).unwrap().unwrap();
+        let own = Arc::new(OwnInstance::draw().unwrap());
+        let membership = Membership::start(&config, &own, ["/"], |_| (), |_| ()).unwrap().unwrap();
         let place = membership.member_place("/").unwrap();
         let request = format!(r#"{{{uid}"requestId":"request","type":1}}"#);
         let message = Classic::decode(Incoming::Request, "/", &request.into()).unwrap();

@@ -8,6 +8,12 @@ use crate::http::Cors;
 const LEAST_FOR_REDIS: usize = 1024;
 const FOR_REDIS: &str = "1KiB or more, because no message to other servers fits into less";
 
+/// What is accepted as the instances' common secret.
+const PEER_KEY: &str = "at least 32 characters, such as the output of `openssl rand -hex 32`";
+
+/// Least characters of the instances' common secret.
+const PEER_KEY_LENGTH: usize = 32;
+
 /// What is accepted as the token of the port for operations.
 const OPS_TOKEN: &str = "at least 16 visible ASCII characters, such as the output of `openssl rand -hex 32`";
 
@@ -17,6 +23,7 @@ impl Config {
         self.normalize_path()?;
         self.normalize_origins()?;
         self.check_ops_token()?;
+        self.check_peer_key()?;
         self.check_ops_port()?;
         self.check_times()?;
         self.check_counts()?;
@@ -54,6 +61,13 @@ impl Config {
         }
     }
 
+    fn check_peer_key(&self) -> Result<()> {
+        match self.peer_key.as_ref().map(|key| key.expose().chars().count()) {
+            Some(..PEER_KEY_LENGTH) => Err(refused("KINGLET_PEER_KEY", redis::NOT_SHOWN, PEER_KEY)),
+            _ => Ok(()),
+        }
+    }
+
     fn check_ops_port(&self) -> Result<()> {
         match self.ops_port {
             Some(port) if port != 0 && self.meets(port) => {
@@ -79,6 +93,7 @@ impl Config {
             ("KINGLET_REDIS_PING_INTERVAL", Some(self.limits.redis_ping_interval), TIME),
             ("KINGLET_REDIS_PING_TIMEOUT", Some(self.limits.redis_ping_timeout), TIME),
             ("KINGLET_REDIS_BACKOFF", Some(self.limits.redis_backoff), TIME),
+            ("KINGLET_RELAY_TIMEOUT", Some(self.limits.relay_timeout), TIME),
             ("KINGLET_ROUTE_TIMEOUT", Some(self.limits.route_timeout), TIME),
             ("KINGLET_RECOVERY", recovery, "a time above zero, or off"),
         ] {
@@ -117,6 +132,7 @@ impl Config {
             ),
             ("KINGLET_REDIS_QUEUE", Some(self.limits.redis_queue), LEAST_FOR_REDIS, FOR_REDIS),
             ("KINGLET_REDIS_MESSAGE", Some(self.limits.redis_message), LEAST_FOR_REDIS, FOR_REDIS),
+            ("KINGLET_RELAY_QUEUE", Some(self.limits.relay_queue), LEAST_FOR_REDIS, FOR_REDIS),
         ] {
             if let Some(bytes) = bytes.filter(|bytes| *bytes < least) {
                 return Err(refused(name, &bytes.to_string(), expected));

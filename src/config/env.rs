@@ -30,7 +30,7 @@ pub(super) fn apply(mut config: Config, vars: impl Iterator<Item = (OsString, Os
         result.map_err(|expected| Error::Setting {
             name: setting.name,
             value: match setting.name {
-                "KINGLET_OPS_TOKEN" => redis::NOT_SHOWN.to_owned(),
+                "KINGLET_OPS_TOKEN" | "KINGLET_PEER_KEY" => redis::NOT_SHOWN.to_owned(),
                 _ => value.to_string_lossy().into_owned(),
             },
             expected: expected.to_owned(),

@@ -198,6 +198,18 @@ pub struct Limits {
     /// shorter message whose pieces, such as rooms or attachments, would take more than 32 MiB is skipped, too. Both
     /// are counted as dropped for their size. Longer messages are not published, either.
     pub redis_message: usize,
+    /// How long another instance has to answer a request of a client whose session it has, beside the time in which it would
+    /// answer its own client. Default 500 ms. Then the client is told that its session is unknown, and begins a new one. Above
+    /// zero.
+    pub relay_timeout: Duration,
+    /// Bytes of messages to single instances that may wait for Redis, 4 MiB by default, beside
+    /// [`redis_queue`](Self::redis_queue); each counts 64 more than it is long. Beyond: GETs stay held, POSTs get `503`, and
+    /// tunnels wait.
+    pub relay_queue: usize,
+    /// How long the server waits for a polling client to upgrade before it lets it into a namespace, so that its socket is made
+    /// on the instance where its WebSocket arrives. Default 300 ms. It waits only while there are other instances, for clients
+    /// that may upgrade. Zero: no wait, and a WebSocket that comes to another instance is passed on for its whole life.
+    pub settle: Duration,
     /// Concurrent connections to the port for operations, 1 to 1024, 16 by default. Beyond: `503`.
     pub ops_connections: usize,
     /// Longest body of a request to the port for operations, in bytes, 1 MiB by default. Beyond: `413`.
@@ -265,6 +277,9 @@ impl Default for Limits {
             redis_backoff: Duration::from_secs(5),
             redis_queue: 8 * 1024 * 1024,
             redis_message: 16 * 1024 * 1024,
+            relay_timeout: Duration::from_millis(500),
+            relay_queue: 4 * 1024 * 1024,
+            settle: Duration::from_millis(300),
             ops_connections: 16,
             ops_body: 1024 * 1024,
             ops_batch: 1000,

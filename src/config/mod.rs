@@ -111,6 +111,14 @@ pub struct Config {
     pub redis_key: String,
     /// Where answers to other servers' requests go. Default: to all servers.
     pub response_channel: ResponseChannel,
+    /// Whether instances that share a Redis pass on requests and WebSockets of sessions that live on another one, so that a
+    /// balancer may send each of a client's requests to any of them. Default yes. Without Redis it does nothing. Node servers
+    /// take no part.
+    pub relay_requests: bool,
+    /// Secret of 32 characters or more that all instances on a Redis share. With it each message between them carries a
+    /// signature (HMAC-SHA-256), and one without it is dropped. Default `None`: whoever can publish in Redis can speak as
+    /// an instance.
+    pub peer_key: Option<Password>,
     /// PEM file of certificates to trust for Redis, in addition to those that browsers trust. Default none.
     pub redis_ca: Option<PathBuf>,
     /// Port for operations: health, readiness, metrics, a status page, and publishing over HTTP. Default `None`: none,
@@ -181,6 +189,8 @@ impl Default for Config {
             recovery: None,
             redis: None,
             redis_key: "socket.io".to_owned(),
+            relay_requests: true,
+            peer_key: None,
             redis_ca: None,
             response_channel: ResponseChannel::Shared,
             ops_port: None,

@@ -721,6 +721,46 @@ pub const SETTINGS: &[Setting] = &[
         "longest message taken from Redis; longer ones are skipped"
     ),
     setting!(
+        Redis,
+        "KINGLET_RELAY_REQUESTS",
+        "on",
+        relay_requests,
+        parse::switch,
+        "whether requests of a session that lives on another instance are passed on to it, so that no sticky sessions are needed"
+    ),
+    setting!(
+        Redis,
+        "KINGLET_PEER_KEY",
+        "none",
+        peer_key,
+        unless("none", |t| Ok(Password::new(t))),
+        "secret of 32 characters or more that all instances share and sign their messages to each other with"
+    ),
+    setting!(
+        Redis,
+        "KINGLET_RELAY_TIMEOUT",
+        "500ms",
+        limits.relay_timeout,
+        parse::duration,
+        "time another instance has to answer a passed-on request; then the client is told that its session is unknown"
+    ),
+    setting!(
+        Redis,
+        "KINGLET_RELAY_QUEUE",
+        "4MiB",
+        limits.relay_queue,
+        parse::size,
+        "bytes for other instances waiting to be published; then GETs stay held and POSTs get 503"
+    ),
+    setting!(
+        Redis,
+        "KINGLET_SETTLE",
+        "300ms",
+        limits.settle,
+        parse::duration,
+        "time a polling client has to upgrade before its CONNECT is handled, if there are other instances; 0: no wait"
+    ),
+    setting!(
         Operations,
         "KINGLET_DRAIN",
         "20s",

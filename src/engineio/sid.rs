@@ -92,16 +92,15 @@ impl fmt::Debug for SidText {
 
 /// Makes the sids of one shard.
 pub struct SidSource {
-    instance: [u8; 3],
     shard: u8,
     block: [u8; BLOCK],
     used: usize,
 }
 
 impl SidSource {
-    /// A source for the sessions of `shard` in `instance`. It draws nothing yet.
-    pub const fn new(instance: [u8; 3], shard: u8) -> Self {
-        Self { instance, shard, block: [0; BLOCK], used: BLOCK }
+    /// A source for the sessions of `shard`. It draws nothing yet.
+    pub const fn new(shard: u8) -> Self {
+        Self { shard, block: [0; BLOCK], used: BLOCK }
     }
 
     /// The shard whose sids it makes.
@@ -109,13 +108,13 @@ impl SidSource {
         self.shard
     }
 
-    /// A new sid for the session in `slot`, whose low 24 bits count.
+    /// A new sid for the session in `slot`, whose low 24 bits count, of this instance.
     ///
     /// Fails if the operating system has no random bytes; the handshake is then refused with
     /// [`Code::BadRequest`](super::Code::BadRequest).
-    pub fn next(&mut self, slot: u32) -> Result<Sid, getrandom::Error> {
+    pub fn next(&mut self, instance: [u8; 3], slot: u32) -> Result<Sid, getrandom::Error> {
         let random = u64::from_ne_bytes(self.draw()?);
-        Ok(Sid { instance: self.instance, shard: self.shard, slot: slot & 0x00ff_ffff, random })
+        Ok(Sid { instance, shard: self.shard, slot: slot & 0x00ff_ffff, random })
     }
 
     fn draw(&mut self) -> Result<[u8; 8], getrandom::Error> {
@@ -133,10 +132,7 @@ impl SidSource {
 impl fmt::Debug for SidSource {
     /// Leaves out the block, which contains future sids.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SidSource")
-            .field("instance", &self.instance)
-            .field("shard", &self.shard)
-            .finish_non_exhaustive()
+        f.debug_struct("SidSource").field("shard", &self.shard).finish_non_exhaustive()
     }
 }
 
@@ -167,10 +163,10 @@ mod tests {
 
     #[test]
     fn a_source_outlives_its_block_and_never_repeats() {
-        let mut source = SidSource::new([1, 2, 3], 4);
-        let sids: HashSet<_> = (0..1000).map(|slot| source.next(slot).unwrap().random).collect();
+        let mut source = SidSource::new(4);
+        let sids: HashSet<_> = (0..1000).map(|slot| source.next([1, 2, 3], slot).unwrap().random).collect();
         assert_eq!(sids.len(), 1000);
-        let sid = source.next(0x0123_4567).unwrap();
+        let sid = source.next([1, 2, 3], 0x0123_4567).unwrap();
         assert_eq!((sid.instance, sid.shard, sid.slot), ([1, 2, 3], 4, 0x23_4567));
     }
 

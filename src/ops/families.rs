@@ -149,6 +149,8 @@ fn redis(metrics: &ClusterMetrics, to: &mut Exposition) {
     to.single("kinglet_redis_queued_bytes", Kind::Gauge, queued, redis.queued_bytes);
     let lag = "How long something has waited to be published without a pause.";
     to.single("kinglet_redis_lag_seconds", Kind::Gauge, lag, seconds(redis.lag_micros));
+    let peers = "Other kinglets that this one knows, for requests and recovery.";
+    to.single("kinglet_peers", Kind::Gauge, peers, metrics.peers);
     let counters = [
         ("redis_published", "Messages that Redis has confirmed to have published.", redis.published),
         ("redis_received", "Messages received by subscription.", redis.received),

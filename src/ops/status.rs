@@ -75,6 +75,7 @@ fn redis(subject: &Subject) -> Value {
     json!({
         "state": state,
         "fault": fault,
+        "peers": metrics.peers,
         "published": metrics.redis.published,
         "received": metrics.redis.received,
         "dropped": metrics.redis.dropped_volatile + metrics.redis.dropped_lasting,

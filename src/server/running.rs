@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use super::budget;
 use crate::app::{Handle, Handlers, Pool, lost, receive};
-use crate::chance;
 use crate::cluster::Membership;
+use crate::cluster::peers::OwnInstance;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::log_line;
@@ -147,15 +147,15 @@ impl Prepared {
             mailboxes.push(mailbox);
             shards.push(Stand { poll, inbox, listener });
         }
-        let mut instance = [0; 3];
-        chance::fill(&mut instance).map_err(io::Error::other).map_err(Error::system("cannot draw random numbers"))?;
+        let own = OwnInstance::draw().map_err(io::Error::other).map_err(Error::system("cannot draw random numbers"))?;
+        let own = Arc::new(own);
         let pool = handlers.pool();
         let started = pool.start(&config).inspect_err(|_| pool.close());
         started.map_err(Error::system("cannot start a thread for blocking handlers"))?;
-        let cluster = join_cluster(&config, &handle, &handlers).inspect_err(|_| pool.close())?;
+        let cluster = join_cluster(&config, &own, &handle, &handlers).inspect_err(|_| pool.close())?;
         let handlers = Arc::new(handlers);
         let directory: Arc<dyn Directory> = Arc::clone(&handlers) as _;
-        let shared = Arc::new(Shared::new(config, instance, directory, cluster, mailboxes, budget));
+        let shared = Arc::new(Shared::new(config, own, directory, cluster, mailboxes, budget));
         handle.start(&shared);
         let mut workers = Workers { pool, shared: Arc::clone(&shared), operations: None };
         let operations = Operations::start(&shared, &handle, memory).inspect_err(|_| workers.abandon())?;
@@ -222,10 +222,15 @@ fn announce(shared: &Shared, address: SocketAddr, memory: Option<usize>, operati
 }
 
 /// Connects to Redis, if it is configured, with the namespaces that the program declared.
-fn join_cluster(config: &Config, handle: &Handle, handlers: &Handlers) -> Result<Option<Arc<Membership>>> {
+fn join_cluster(
+    config: &Config,
+    own: &Arc<OwnInstance>,
+    handle: &Handle,
+    handlers: &Handlers,
+) -> Result<Option<Arc<Membership>>> {
     let (server, deserted) = (handle.clone(), handle.clone());
     let sink = move |incoming| receive(&server, incoming);
-    Membership::start(config, handlers.declared(), sink, move |loss| lost(&deserted, loss))
+    Membership::start(config, own, handlers.declared(), sink, move |loss| lost(&deserted, loss))
 }
 
 /// Stops the other shards when one ends by an error or a panic, or when one gets no thread: a server with a missing

@@ -9,6 +9,7 @@ mod hearing;
 mod log_in;
 mod numbers;
 mod outages;
+mod peers;
 mod publishing;
 mod questions;
 mod stopping;

@@ -14,19 +14,34 @@ use crate::shard::{Mailbox, Shared};
 pub(crate) fn receive(server: &Handle, incoming: Incoming) {
     let shared = server.wait();
     let Some(cluster) = &shared.cluster else { return };
-    match cluster.receive(incoming, |namespace, room| may_be_here(shared, cluster, namespace, room)) {
-        Some(Received::Emission { place, emission }) => deliver(shared, &place.namespace, emission),
-        Some(Received::Ask { place, ask, reply }) => requests::serve(shared, &place.namespace, ask, reply),
+    let received = cluster.receive(incoming, |namespace, room| may_be_here(shared, cluster, namespace, room));
+    tell_gone(shared, cluster);
+    received.into_iter().for_each(|received| handle(shared, received));
+}
+
+fn handle(shared: &Arc<Shared>, received: Received) {
+    match received {
+        Received::Emission { place, emission } => deliver(shared, &place.namespace, emission),
+        Received::Ask { place, ask, reply } => requests::serve(shared, &place.namespace, ask, reply),
+        Received::Peer { .. } | Received::PeerGone(_) => {}
         // Messages that came together are delivered together: the shards are woken once for them.
-        Some(Received::Pause) => shared.mailboxes.iter().for_each(Mailbox::wake),
-        None => {}
+        Received::Pause => shared.mailboxes.iter().for_each(Mailbox::wake),
+    }
+}
+
+/// Handles that other kinglets are gone.
+fn tell_gone(shared: &Arc<Shared>, cluster: &Membership) {
+    while let Some(gone) = cluster.next_gone() {
+        handle(shared, gone);
     }
 }
 
 /// Handles that something is not subscribed to any more.
 pub(crate) fn lost(server: &Handle, loss: Loss) {
-    if let Some(cluster) = &server.wait().cluster {
+    let shared = server.wait();
+    if let Some(cluster) = &shared.cluster {
         cluster.lost(loss);
+        tell_gone(shared, cluster);
     }
 }
 
@@ -42,7 +57,7 @@ fn deliver(shared: &Arc<Shared>, namespace: &str, emission: Emission) {
 fn may_be_here(shared: &Shared, cluster: &Membership, namespace: &str, room: &str) -> bool {
     let own = || {
         let sid = room.rsplit_once('#').map_or(room, |(_, sid)| sid);
-        Sid::parse(sid).is_some_and(|sid| sid.instance == shared.instance)
+        Sid::parse(sid).is_some_and(|sid| sid.instance == shared.instance())
     };
     shared.recovery.is_some() || cluster.rooms.may_have(namespace, room) || own()
 }

@@ -84,7 +84,7 @@ impl Asked {
 
     /// Changes one socket, if it is here, and says so.
     fn change_one(self, id: &str, change: Change, reply: Option<Reply>) {
-        let Some(sid) = Sid::parse(id).filter(|sid| sid.instance == self.shared.instance) else { return };
+        let Some(sid) = Sid::parse(id).filter(|sid| sid.instance == self.shared.instance()) else { return };
         let carried = change.bytes() + reply.as_ref().map_or(0, Reply::bytes);
         on_shard(&self.shared, sid.shard, carried, move |shard| {
             let Some(socket) = shard.with(|core| core.find_sid(sid)) else { return };

@@ -276,6 +276,7 @@ impl std::fmt::Debug for Broadcast {
 mod tests {
     use super::*;
     use crate::app::Handlers;
+    use crate::cluster::peers::OwnInstance;
     use crate::config::{Config, Recovery};
     use crate::shard::{Budget, Mailbox, Poll, mailbox};
 
@@ -289,7 +290,8 @@ mod tests {
             let budget =
                 Budget { memory: None, max_connections: 1, queued_per_client: 1, queued: 1, kept: 1, unfinished: 1 };
             let config = Config { recovery, ..Config::default() };
-            let shared = Arc::new(Shared::new(config, [0; 3], Arc::new(handlers), None, vec![mailbox], budget));
+            let own = Arc::new(OwnInstance::draw().unwrap());
+            let shared = Arc::new(Shared::new(config, own, Arc::new(handlers), None, vec![mailbox], budget));
             let namespace = shared.directory.find_namespace("/").unwrap();
             let everybody = Broadcast::new(Some(Arc::clone(&shared)), Ok(namespace), None);
             let received = Broadcast { reach: Reach::Received, ..everybody };

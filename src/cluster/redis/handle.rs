@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -14,7 +15,7 @@ use super::fault::Fault;
 use super::keeper::{Keeper, Role};
 use super::metrics::{Counters, RedisMetrics};
 use super::publisher::Publisher;
-use super::queue::{self, Ask, AskError, Kind, Queue, Uncounted, Wake};
+use super::queue::{self, Ask, AskError, Kind, Patience, Queue, Receipt, Received, Uncounted, Unpublished, Wake};
 use super::settings::Settings;
 #[cfg(test)]
 use super::simulated;
@@ -68,12 +69,13 @@ pub(crate) fn start_with(
     let (publisher_sleep, publisher) = poll(Sleep::new())?;
     let counters = Arc::<Counters>::default();
     let shared = Arc::new(Shared {
-        queue: Queue::new(settings.queue, Arc::clone(&counters)),
+        queue: Queue::new(settings.queue, settings.receipted_queue, Arc::clone(&counters)),
         settings,
         topics: Topics::default(),
         status: Status::new(address),
         counters,
         parting: OnceLock::new(),
+        noted: AtomicBool::new(false),
         subscriber,
         publisher,
     });
@@ -98,6 +100,8 @@ pub(super) struct Shared {
     pub(super) counters: Arc<Counters>,
     /// Set when the subscriber must stop.
     pub(super) parting: OnceLock<Parting>,
+    /// Whether somebody has [noted a loss](Handle::note_loss) that is not reported yet.
+    pub(super) noted: AtomicBool,
     subscriber: Waker,
     publisher: Waker,
 }
@@ -264,6 +268,36 @@ impl Handle {
         if let Some((ask, error)) = unasked {
             (ask.reply)(Err(error));
         }
+    }
+
+    /// Publishes a message and learns what became of it, in order with the others. It has an account of bytes of its own
+    /// ([`Limits::relay_queue`](crate::Limits::relay_queue)). `received` is called with the number of its receivers on the
+    /// publisher's thread; it is returned with the reason if the message is not accepted.
+    pub(crate) fn publish_receipted(
+        &self,
+        channel: Bytes,
+        payload: Bytes,
+        patience: Patience,
+        received: Received,
+    ) -> Result<(), (Received, Unpublished)> {
+        match self.0.shared.queue.push_receipted(channel, payload, Receipt { patience, received }) {
+            Ok(Wake::Needed) => wake(&self.0.shared.publisher),
+            Ok(Wake::Needless) => {}
+            Err((receipt, error)) => return Err((receipt.received, error)),
+        }
+        Ok(())
+    }
+
+    /// Longest message that [`publish_receipted`](Self::publish_receipted) takes and others do not skip.
+    pub(crate) fn longest_receipted(&self, channel: &Bytes) -> usize {
+        let settings = &self.0.shared.settings;
+        settings.message.min(settings.receipted_queue.saturating_sub(channel.len() + queue::OVERHEAD))
+    }
+
+    /// Has [`Loss::Noted`] reported soon, on the subscriber's thread.
+    pub(crate) fn note_loss(&self) {
+        self.0.shared.noted.store(true, Ordering::Release);
+        wake(&self.0.shared.subscriber);
     }
 
     /// How far a subscription is.

@@ -67,6 +67,7 @@ pub(crate) use handle::{Standing, start_with};
 pub use metrics::RedisMetrics;
 pub(crate) use queue::Uncounted;
 pub use queue::{AskError, Kind};
+pub(crate) use queue::{Patience, Received, Unpublished};
 pub use status::State;
 pub use subscriber::Incoming;
 pub(crate) use subscriber::Loss;

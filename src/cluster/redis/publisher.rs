@@ -17,7 +17,7 @@ use redis::Value;
 use super::Shared;
 use super::fault::Fault;
 use super::keeper::Role;
-use super::queue::{Ask, AskError, Line, Queue, Waiting};
+use super::queue::{Ask, AskError, Line, Queue, Receipt, Unpublished, Waiting};
 use super::sleep::{Rest, Woken};
 use super::status::{Side, State};
 use super::wire::{self, Beat, Wire};
@@ -64,7 +64,7 @@ impl Role for Publisher {
     }
 
     fn finish(&mut self) {
-        self.shared.queue.clear();
+        tell_lost(self.shared.queue.clear());
     }
 }
 
@@ -177,13 +177,15 @@ impl Talk {
         };
         self.wire.answered();
         match (sent, value) {
-            (Sent::Message(message), Value::Int(_)) => {
+            (Sent::Message(message), Value::Int(receivers)) => {
                 self.in_flight -= message.size();
                 self.shared.counters.published.one();
+                tell(message.receipt, Ok(u64::try_from(receivers).unwrap_or(0)));
             }
             (Sent::Message(message), Value::ServerError(error)) => {
                 self.in_flight -= message.size();
                 self.shared.counters.refused.one();
+                tell(message.receipt, Err(Unpublished::Refused));
                 self.refusals += 1;
                 if self.refusals == 1 {
                     log::warn!(
@@ -219,12 +221,14 @@ impl Talk {
     }
 
     fn end(self) {
-        let uncertain = land(self.flight, self.wire.handed(), &self.shared.queue);
+        let (uncertain, mut failed) = land(self.flight, self.wire.handed(), &self.shared.queue);
         if uncertain > 0 {
             self.shared.counters.uncertain.add(uncertain as u64);
             log::warn!("{uncertain} messages were on their way to Redis and may be lost");
         }
-        let waiting = self.shared.queue.set_line(Line::Closed);
+        let (waiting, unpublished) = self.shared.queue.set_line(Line::Closed);
+        failed.extend(unpublished);
+        tell_lost(failed);
         for ask in self.asked.into_iter().map(|(_, ask)| ask).chain(waiting) {
             ask.answer(Err(AskError::Away));
         }
@@ -232,16 +236,30 @@ impl Talk {
     }
 }
 
+/// Tells a message's sender what became of it, if it wants to know.
+fn tell(receipt: Option<Box<Receipt>>, outcome: Result<u64, Unpublished>) {
+    if let Some(receipt) = receipt {
+        receipt.tell(outcome);
+    }
+}
+
+/// Tells that messages may not have reached Redis.
+fn tell_lost(receipts: Vec<Receipt>) {
+    receipts.into_iter().for_each(|receipt| receipt.tell(Err(Unpublished::Lost)));
+}
+
 /// After the stream took this many bytes and broke, returns to the queue the messages in flight that have certainly not
-/// reached Redis. Returns how many messages may have reached it.
-fn land(flight: VecDeque<(u64, Sent)>, handed: u64, queue: &Queue) -> usize {
+/// reached Redis. Returns how many messages may have reached it, and the receipts of all that will not be sent again.
+fn land(flight: VecDeque<(u64, Sent)>, handed: u64, queue: &Queue) -> (usize, Vec<Receipt>) {
     let messages = flight.into_iter().filter_map(|(end, sent)| match sent {
         Sent::Message(message) => Some((end, message)),
         Sent::Ask(_) | Sent::Ping => None,
     });
     let (uncertain, unsent): (Vec<_>, Vec<_>) = messages.partition(|(end, _)| *end <= handed);
-    queue.give_back(unsent.into_iter().map(|(_, message)| message));
-    uncertain.len()
+    let mut receipts = queue.give_back(unsent.into_iter().map(|(_, message)| message));
+    let count = uncertain.len();
+    receipts.extend(uncertain.into_iter().filter_map(|(_, message)| message.receipt.map(|receipt| *receipt)));
+    (count, receipts)
 }
 
 /// A value from Redis without a command.
@@ -275,7 +293,7 @@ mod tests {
 
     #[test]
     fn what_was_taken_and_not_sent_goes_back_in_its_order() {
-        let queue = Queue::new(usize::MAX, Arc::default());
+        let queue = Queue::new(usize::MAX, 0, Arc::default());
         let push = |text: &'static str, kind| queue.push(Bytes::new(), Bytes::from(text), kind, None);
         let text =
             |messages: Vec<Waiting>| -> Vec<u8> { messages.iter().flat_map(|one| one.payload.to_vec()).collect() };
@@ -290,7 +308,7 @@ mod tests {
         let mut flight: VecDeque<_> =
             (1..).map(|place| place * 10).zip(messages.into_iter().map(Sent::Message)).collect();
         flight.insert(1, (10, Sent::Ping));
-        assert_eq!(land(flight, 15, &queue), 1);
+        assert_eq!(land(flight, 15, &queue).0, 1);
         let mut messages = Vec::new();
         queue.take(usize::MAX, &mut messages);
         assert_eq!(text(messages), b"bcdef");

@@ -19,6 +19,8 @@ use crate::log_line::LineKind;
 
 /// The overhead that each message counts beside its channel and payload.
 pub(super) const OVERHEAD: usize = 64;
+/// Room for messages with a receipt that wait for a connection, beside the others: they are few and short.
+const RESERVE: usize = 64 * 1024;
 /// Most questions that wait for an answer, asked or not.
 const ASKS: usize = 1024;
 /// Room for this many messages is kept when none waits; further room, left by an outage, is given back.
@@ -48,6 +50,58 @@ pub(super) struct Waiting {
     /// The question for the number of its receivers, until it is asked.
     pub(super) ask: Option<Box<Ask>>,
     uncounted: Uncounted,
+    /// Who wants to know what became of it. Such messages have an account of bytes of their own.
+    pub(super) receipt: Option<Box<Receipt>>,
+}
+
+/// Whether a message waits while there is no connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Patience {
+    /// It leaves when there is one.
+    Waits,
+    /// It is of no use later.
+    Fails,
+}
+
+/// Why a message was not published, or may not have been.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Unpublished {
+    /// It was not accepted, because Redis is not connected.
+    #[error("Redis is away")]
+    Away,
+    /// It was not accepted, because too many bytes of such messages wait already.
+    #[error("too many bytes already wait to be published")]
+    Full,
+    /// It was accepted, and then the connection ended before the answer.
+    #[error("the connection to Redis ended")]
+    Lost,
+    /// Redis does not allow it.
+    #[error("Redis refuses to publish it")]
+    Refused,
+}
+
+/// The callback for what became of a message: how many have received it, as far as Redis knows.
+pub(crate) type Received = Box<dyn FnOnce(Result<u64, Unpublished>) + Send>;
+
+/// The wish to know what became of a message.
+pub(super) struct Receipt {
+    pub(super) patience: Patience,
+    pub(super) received: Received,
+}
+
+impl Receipt {
+    /// Tells what became of the message, on the publisher's thread. A panic of the callback must not end that thread.
+    pub(super) fn tell(self, outcome: Result<u64, Unpublished>) {
+        if catch_unwind(AssertUnwindSafe(|| (self.received)(outcome))).is_err() {
+            PANICKED.write(|| "the callback for a message's receivers panicked".to_owned());
+        }
+    }
+}
+
+impl fmt::Debug for Receipt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Receipt").field("patience", &self.patience).finish_non_exhaustive()
+    }
 }
 
 /// What happens to a message whose receivers cannot be counted.
@@ -62,6 +116,12 @@ pub(crate) enum Uncounted {
 impl Waiting {
     pub(super) fn size(&self) -> usize {
         self.channel.len() + self.payload.len() + OVERHEAD
+    }
+
+    /// Whether it may wait for another connection.
+    fn may_wait(&self) -> bool {
+        self.uncounted == Uncounted::Published
+            && self.receipt.as_ref().is_none_or(|receipt| receipt.patience == Patience::Waits)
     }
 
     /// Whether its time is over.
@@ -140,6 +200,8 @@ pub(super) enum Line {
 #[derive(Debug)]
 pub(super) struct Queue {
     most: usize,
+    /// Bytes of messages with a receipt that may wait, beside the others.
+    most_receipted: usize,
     counters: Arc<Counters>,
     inner: Mutex<Inner>,
 }
@@ -150,6 +212,7 @@ struct Inner {
     volatile: VecDeque<Waiting>,
     bytes: usize,
     volatile_bytes: usize,
+    receipted_bytes: usize,
     /// Since when the queue has not been empty.
     since: Option<Instant>,
     order: u64,
@@ -164,12 +227,13 @@ struct Inner {
 }
 
 impl Queue {
-    pub(super) fn new(most: usize, counters: Arc<Counters>) -> Self {
+    pub(super) fn new(most: usize, most_receipted: usize, counters: Arc<Counters>) -> Self {
         let inner = Inner {
             lasting: VecDeque::new(),
             volatile: VecDeque::new(),
             bytes: 0,
             volatile_bytes: 0,
+            receipted_bytes: 0,
             since: None,
             order: 0,
             asks: VecDeque::new(),
@@ -178,7 +242,7 @@ impl Queue {
             asleep: false,
             end: None,
         };
-        Self { most, counters, inner: Mutex::new(inner) }
+        Self { most, most_receipted, counters, inner: Mutex::new(inner) }
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -196,7 +260,7 @@ impl Queue {
     /// Adds a message, or drops it or older ones, by the limit. `until`: when it is useless.
     pub(super) fn push(&self, channel: Bytes, payload: Bytes, kind: Kind, until: Option<Instant>) -> Wake {
         let uncounted = Uncounted::Published;
-        let message = Waiting { order: 0, channel, payload, kind, until, ask: None, uncounted };
+        let message = Waiting { order: 0, channel, payload, kind, until, ask: None, uncounted, receipt: None };
         self.admit(&mut self.inner(), message).unwrap_or(Wake::Needless)
     }
 
@@ -206,7 +270,8 @@ impl Queue {
         let mut inner = self.inner();
         stamp(&mut payload);
         let (kind, uncounted) = (Kind::Lasting, Uncounted::Published);
-        let message = Waiting { order: 0, channel, payload: payload.into(), kind, until: None, ask: None, uncounted };
+        let (payload, until, ask, receipt) = (payload.into(), None, None, None);
+        let message = Waiting { order: 0, channel, payload, kind, until, ask, uncounted, receipt };
         self.admit(&mut inner, message).unwrap_or(Wake::Needless)
     }
 
@@ -220,8 +285,9 @@ impl Queue {
         uncounted: Uncounted,
     ) -> (Wake, Option<(Ask, AskError)>) {
         let mut inner = self.inner();
+        let kind = Kind::Lasting;
         let mut message =
-            Waiting { order: 0, channel, payload, kind: Kind::Lasting, until: None, ask: None, uncounted };
+            Waiting { order: 0, channel, payload, kind, until: None, ask: None, uncounted, receipt: None };
         if let Some(error) = inner.refusal() {
             let published = uncounted == Uncounted::Published;
             let woken = if published { self.admit(&mut inner, message).ok() } else { None };
@@ -235,6 +301,31 @@ impl Queue {
             }
             Err(message) => (Wake::Needless, message.ask.map(|ask| (*ask, AskError::NoRoom))),
         }
+    }
+
+    /// Adds a message with a receipt, which is returned with the reason if the message is not accepted.
+    pub(super) fn push_receipted(
+        &self,
+        channel: Bytes,
+        payload: Bytes,
+        receipt: Receipt,
+    ) -> Result<Wake, (Receipt, Unpublished)> {
+        let mut inner = self.inner();
+        let size = channel.len() + payload.len() + OVERHEAD;
+        if inner.end.is_some() || inner.line == Line::Closed && receipt.patience == Patience::Fails {
+            return Err((receipt, Unpublished::Away));
+        }
+        let reserve = if receipt.patience == Patience::Waits { RESERVE } else { 0 };
+        if inner.receipted_bytes + size > self.most_receipted.saturating_add(reserve) {
+            return Err((receipt, Unpublished::Full));
+        }
+        let (order, kind, uncounted) = (inner.order, Kind::Lasting, Uncounted::Published);
+        let receipt = Some(Box::new(receipt));
+        let message = Waiting { order, channel, payload, kind, until: None, ask: None, uncounted, receipt };
+        inner.order += 1;
+        inner.remember(&message);
+        inner.lasting.push_back(message);
+        Ok(inner.wake())
     }
 
     /// Adds a message, or returns it if there is no room.
@@ -288,23 +379,30 @@ impl Queue {
             room = room.saturating_sub(message.size());
             messages.push(message);
         }
-        if inner.bytes == 0 {
+        if inner.waiting_bytes() == 0 {
             inner.lasting.shrink_to(KEPT);
             inner.volatile.shrink_to(KEPT);
         }
         std::mem::take(&mut inner.asks)
     }
 
-    /// Puts back the messages that were taken last, in order: they have not been sent.
-    pub(super) fn give_back(&self, messages: impl DoubleEndedIterator<Item = Waiting>) {
+    /// Puts back the messages that were taken last, in order: they have not been sent. Returns the receipts of those that are
+    /// of no use later.
+    pub(super) fn give_back(&self, messages: impl DoubleEndedIterator<Item = Waiting>) -> Vec<Receipt> {
         let mut inner = self.inner();
-        for message in messages.rev().filter(|message| message.uncounted == Uncounted::Published) {
+        let mut failed = Vec::new();
+        for mut message in messages.rev() {
+            if !message.may_wait() {
+                failed.extend(message.receipt.take().map(|receipt| *receipt));
+                continue;
+            }
             inner.remember(&message);
             match message.kind {
                 Kind::Volatile => inner.volatile.push_front(message),
                 Kind::Lasting => inner.lasting.push_front(message),
             }
         }
+        failed
     }
 
     /// Notes that the publisher is about to sleep and must be woken for additions; `false` if something has been added
@@ -315,15 +413,15 @@ impl Queue {
         inner.asleep
     }
 
-    /// Notes whether there is a connection. When it ends, waiting questions are returned; whoever took the others
-    /// answers them.
-    pub(super) fn set_line(&self, line: Line) -> VecDeque<Ask> {
+    /// Notes whether there is a connection. When it ends, waiting questions are returned, and the receipts of messages that
+    /// do not wait; whoever took the others answers them.
+    pub(super) fn set_line(&self, line: Line) -> (VecDeque<Ask>, Vec<Receipt>) {
         let mut inner = self.inner();
         inner.line = line;
         // Without a connection there is no reason to wake it.
         inner.asleep = false;
         inner.unanswered = 0;
-        if line == Line::Closed { inner.take_asks() } else { VecDeque::new() }
+        if line == Line::Closed { inner.take_unanswered() } else { Default::default() }
     }
 
     /// Accepts no more, and lets waiting messages leave until this instant.
@@ -343,17 +441,22 @@ impl Queue {
         self.inner().end
     }
 
-    /// Drops the rest.
-    pub(super) fn clear(&self) {
+    /// Drops the rest, and returns its receipts.
+    pub(super) fn clear(&self) -> Vec<Receipt> {
         let mut inner = self.inner();
+        let mut receipts = Vec::new();
         while let Some(message) = inner.pop() {
-            self.dropped(message.kind);
+            match message.receipt {
+                Some(receipt) => receipts.push(*receipt),
+                None => self.dropped(message.kind),
+            }
         }
+        receipts
     }
 
     /// Waiting bytes.
     pub(super) fn bytes(&self) -> usize {
-        self.inner().bytes
+        self.inner().waiting_bytes()
     }
 
     /// How long the queue has not been empty.
@@ -375,17 +478,20 @@ impl Inner {
         (self.unanswered >= ASKS).then_some(AskError::Full)
     }
 
-    /// Takes the waiting questions, with the messages that need them.
-    fn take_asks(&mut self) -> VecDeque<Ask> {
-        let mut asks = std::mem::take(&mut self.asks);
+    /// Takes the waiting questions, with the messages that need them, and the messages that do not wait for another
+    /// connection; of these, the receipts.
+    fn take_unanswered(&mut self) -> (VecDeque<Ask>, Vec<Receipt>) {
+        let (mut asks, mut receipts) = (std::mem::take(&mut self.asks), Vec::new());
         for mut message in std::mem::take(&mut self.lasting) {
             asks.extend(message.ask.take().map(|ask| *ask));
-            match message.uncounted {
-                Uncounted::Published => self.lasting.push_back(message),
-                Uncounted::Dropped => self.forget(&message),
+            if message.may_wait() {
+                self.lasting.push_back(message);
+            } else {
+                self.forget(&message);
+                receipts.extend(message.receipt.map(|receipt| *receipt));
             }
         }
-        asks
+        (asks, receipts)
     }
 
     fn wake(&mut self) -> Wake {
@@ -405,20 +511,31 @@ impl Inner {
 
     fn remember(&mut self, message: &Waiting) {
         self.since.get_or_insert_with(Instant::now);
-        self.bytes += message.size();
+        let size = message.size();
+        *self.account(message) += size;
         if message.kind == Kind::Volatile {
-            self.volatile_bytes += message.size();
+            self.volatile_bytes += size;
         }
     }
 
     fn forget(&mut self, message: &Waiting) {
-        self.bytes -= message.size();
+        let size = message.size();
+        *self.account(message) -= size;
         if message.kind == Kind::Volatile {
-            self.volatile_bytes -= message.size();
+            self.volatile_bytes -= size;
         }
-        if self.bytes == 0 {
+        if self.waiting_bytes() == 0 {
             self.since = None;
         }
+    }
+
+    /// The bytes among which a message counts.
+    const fn account(&mut self, message: &Waiting) -> &mut usize {
+        if message.receipt.is_some() { &mut self.receipted_bytes } else { &mut self.bytes }
+    }
+
+    const fn waiting_bytes(&self) -> usize {
+        self.bytes + self.receipted_bytes
     }
 }
 
@@ -428,7 +545,7 @@ mod tests {
 
     /// A queue with room for `count` messages of one byte.
     fn queue(count: usize) -> Queue {
-        Queue::new(count * (1 + OVERHEAD), Arc::default())
+        Queue::new(count * (1 + OVERHEAD), count * (1 + OVERHEAD), Arc::default())
     }
 
     fn push(queue: &Queue, payload: &'static str, kind: Kind) -> Wake {
@@ -506,7 +623,7 @@ mod tests {
         fill(&queue, &[("a", Lasting), ("b", Volatile), ("c", Lasting), ("d", Volatile), ("e", Lasting)]);
         let mut sent = taken(&queue, 3 * (1 + OVERHEAD)).into_iter();
         assert_eq!(sent.next().map(|message| message.payload), Some(Bytes::from("a")));
-        queue.give_back(sent);
+        assert!(queue.give_back(sent).is_empty());
         fill(&queue, &[("f", Lasting)]);
         assert_eq!(text(&taken(&queue, usize::MAX)), "bcdef");
         assert_eq!(queue.bytes(), 0);
@@ -546,7 +663,7 @@ mod tests {
         let queue = queue(9);
         let ask = || Ask { channels: vec![], until: clock::now(), reply: Box::new(|_| {}) };
         assert_eq!(queue.ask(ask()).unwrap_err().1, AskError::Away);
-        queue.set_line(Line::Open);
+        let _ = queue.set_line(Line::Open);
         for _ in 0..ASKS {
             assert!(queue.ask(ask()).is_ok());
         }
@@ -554,6 +671,6 @@ mod tests {
         assert_eq!(queue.ask(ask()).unwrap_err().1, AskError::Full);
         queue.answered();
         assert!(queue.ask(ask()).is_ok());
-        assert_eq!(queue.set_line(Line::Closed).len(), 1);
+        assert_eq!(queue.set_line(Line::Closed).0.len(), 1);
     }
 }

@@ -22,6 +22,8 @@ pub(super) struct Settings {
     pub(super) ping_timeout: Duration,
     pub(super) backoff: Duration,
     pub(super) queue: usize,
+    /// Bytes of messages with a receipt that may wait.
+    pub(super) receipted_queue: usize,
     pub(super) message: usize,
 }
 
@@ -41,6 +43,7 @@ impl Settings {
             ping_timeout: limits.redis_ping_timeout,
             backoff: limits.redis_backoff,
             queue: limits.redis_queue,
+            receipted_queue: limits.relay_queue,
             message: limits.redis_message,
         })
     }

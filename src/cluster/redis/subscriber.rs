@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -62,8 +63,12 @@ pub enum Incoming {
 /// Why a subscription is not in effect.
 #[derive(Debug)]
 pub(crate) enum Loss {
-    /// The subscription will not be confirmed: Redis has refused it, or the connection ended or could not be made.
+    /// No subscription is in effect or will be confirmed: the connection ended, or could not be made.
     Deaf,
+    /// Redis has refused this subscription.
+    Refused(Topic),
+    /// Somebody has [noted a loss](super::Handle::note_loss).
+    Noted,
     /// Redis has confirmed the end of an unwanted subscription. It was in effect since then.
     Ended { topic: Topic, since: Instant },
 }
@@ -144,6 +149,7 @@ impl Role for Subscriber {
     }
 
     fn pausing(&mut self) {
+        self.report_noted();
         self.report();
     }
 }
@@ -179,6 +185,7 @@ impl Subscriber {
     }
 
     fn exchange(&mut self, listening: &mut Listening) -> Result<Rest, Fault> {
+        self.report_noted();
         let told = listening.may_be_told();
         if told {
             listening.send(self.shared.topics.take());
@@ -215,7 +222,7 @@ impl Subscriber {
                 Meaning::Done(change) if change.verb == Verb::Unsubscribe => self.ended(change),
                 Meaning::Refused(change) => {
                     self.shared.topics.refuse(&change.topic, change.ticket());
-                    (self.sink.lost)(Loss::Deaf);
+                    (self.sink.lost)(Loss::Refused(change.topic));
                 }
                 Meaning::Done(_) | Meaning::Pong => {}
             }
@@ -229,6 +236,13 @@ impl Subscriber {
     fn ended(&mut self, change: Change) {
         if let Some(since) = change.since().filter(|_| !self.shared.topics.is_wanted(&change.topic)) {
             (self.sink.lost)(Loss::Ended { topic: change.topic, since });
+        }
+    }
+
+    /// Reports losses that others have noted.
+    fn report_noted(&mut self) {
+        if self.shared.noted.swap(false, Ordering::Acquire) {
+            (self.sink.lost)(Loss::Noted);
         }
     }
 

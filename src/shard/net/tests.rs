@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::app::Handlers;
+use crate::cluster::peers::OwnInstance;
 use crate::config::{Config, Limits};
 use crate::engineio::Millis;
 use crate::http;
@@ -30,7 +31,8 @@ fn net(limits: Limits) -> Net {
     let budget =
         Budget { memory: None, max_connections: 100, queued_per_client: all, queued: all, kept: all, unfinished: all };
     let config = Config { limits, ..Config::default() };
-    let shared = Shared::new(config, [0; 3], Arc::new(Handlers::default()), None, vec![mailbox], budget);
+    let own = Arc::new(OwnInstance::draw().unwrap());
+    let shared = Shared::new(config, own, Arc::new(Handlers::default()), None, vec![mailbox], budget);
     Net::new(Arc::new(shared), 0, Watch::Simulated(simulated::Poll::default()))
 }
 

@@ -138,7 +138,7 @@ impl Recovering {
 
     /// Whether a shard of this server may have the socket with that private id, or be about to lose it.
     fn may_be_here(&self, pid: Sid) -> bool {
-        pid.instance == self.shared().instance
+        pid.instance == self.shared().instance()
     }
 
     /// Whether the missed events fit into the socket's queue. With more, the client would be cut off as a slow consumer.

@@ -84,7 +84,7 @@ impl Sessions {
     /// Finds the session that a sid names.
     pub(in crate::shard) fn find_session(&self, sid: &str) -> Lookup {
         let Some(sid) = Sid::parse(sid) else { return Lookup::Unknown };
-        if sid.instance != self.shared().instance {
+        if sid.instance != self.shared().instance() {
             return Lookup::Unknown;
         }
         let shard = usize::from(sid.shard);
@@ -111,7 +111,7 @@ impl Sessions {
     ) -> Result<Sid, Status> {
         let unavailable = Status::ServiceUnavailable;
         let slot = self.clients.vacant_key().ok_or(unavailable)?;
-        let random = self.sids.next(slot);
+        let random = self.next_sid(slot);
         let sid = random.inspect_err(no_random_numbers).map_err(|_| unavailable)?;
         let address = handshake.address().ip();
         if self.shared().addresses.as_ref().is_some_and(|addresses| !addresses.enter(address)) {
@@ -147,7 +147,12 @@ impl Sessions {
 
     /// The sid of a session.
     pub(crate) fn session_sid(&self, session: SessionRef) -> Sid {
-        Sid { slot: session.key.0, random: session.random, instance: self.shared().instance, shard: self.sids.shard() }
+        Sid {
+            slot: session.key.0,
+            random: session.random,
+            instance: self.shared().instance(),
+            shard: self.sids.shard(),
+        }
     }
 
     /// A session, as each line of the log names it.

@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
+use crate::cluster::peers::Instance;
 use crate::engineio::{Effect, Sid, SidSource};
 use crate::shard::kernel::poll::Watch;
 use crate::shard::net::Net;
@@ -72,7 +73,7 @@ impl Sessions {
     pub(in crate::shard) fn new(shared: Arc<Shared>, index: usize, watch: Watch) -> Self {
         Self {
             clients: Pages::new(MAX_KEYS),
-            sids: SidSource::new(shared.instance, u8::try_from(index).unwrap_or(u8::MAX)),
+            sids: SidSource::new(u8::try_from(index).unwrap_or(u8::MAX)),
             polled: VecDeque::new(),
             common_payload: None,
             translation: None,
@@ -131,7 +132,8 @@ impl Sessions {
     /// # Errors
     /// If the system has no random numbers.
     pub(in crate::shard) fn next_sid(&mut self, slot: u32) -> Result<Sid, getrandom::Error> {
-        self.sids.next(slot)
+        let Instance(own) = self.shared().own.settle();
+        self.sids.next(own, slot)
     }
 
     /// Whether there are ended sessions that their sockets have yet to hear of.

@@ -19,6 +19,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use crate::cluster::Membership;
+use crate::cluster::peers::OwnInstance;
 use crate::config::Config;
 use crate::engineio::{Settings, Sid};
 use crate::http::HeadLimits;
@@ -45,8 +46,8 @@ pub(crate) struct Shared {
     pub(in crate::shard) settings: Settings,
     pub(crate) head_limits: HeadLimits,
     pub(in crate::shard) decode_limits: DecodeLimits,
-    /// This process, in sids.
-    pub(crate) instance: [u8; 3],
+    /// The name of this process.
+    pub(crate) own: Arc<OwnInstance>,
     /// What the program has declared.
     pub(crate) directory: Arc<dyn Directory>,
     /// The cluster that this server is a member of, if there is Redis.
@@ -113,7 +114,7 @@ pub(crate) struct Budget {
 impl Shared {
     pub(crate) fn new(
         config: Config,
-        instance: [u8; 3],
+        own: Arc<OwnInstance>,
         directory: Arc<dyn Directory>,
         cluster: Option<Arc<Membership>>,
         mailboxes: Vec<Mailbox>,
@@ -132,7 +133,6 @@ impl Shared {
                 max_depth: config.limits.json_depth,
                 max_bytes: config.max_http_buffer_size.saturating_mul(attachments + 1),
             },
-            instance,
             ack_ids: (0..directory.namespaces()).map(|_| AtomicUsize::new(0)).collect(),
             directory,
             cluster,
@@ -150,7 +150,7 @@ impl Shared {
             rates: Rates::new(&config.limits),
             addresses: config.limits.sessions_per_address.map(Addresses::new),
             peers: config.limits.connections_per_address.filter(|_| config.trusted_proxies == 0).map(Addresses::new),
-            recovery: RecoveryLogs::new(&config, instance, shards),
+            recovery: RecoveryLogs::new(&config, &own, shards),
             memory: MemoryGuard::new(budget.memory, &config.limits),
             cuts: Cuts::default(),
             due_acks: DueAcks::default(),
@@ -159,8 +159,14 @@ impl Shared {
             serving: AtomicUsize::new(shards),
             answer_budget: AnswerBudget::new(config.limits.collected_answers),
             connections: AtomicUsize::new(0),
+            own,
             config,
         }
+    }
+
+    /// This process, in sids.
+    pub(crate) fn instance(&self) -> [u8; 3] {
+        self.own.get().0
     }
 
     /// Counts a new connection; false if it is beyond the limit.

@@ -111,12 +111,17 @@ impl Sockets {
 
     /// The sid of a socket's place.
     pub(crate) fn location(&self, socket: SocketRef) -> Sid {
-        Sid { slot: socket.key.0, random: socket.random, instance: self.shared().instance, shard: self.shard_of_sids() }
+        Sid {
+            slot: socket.key.0,
+            random: socket.random,
+            instance: self.shared().instance(),
+            shard: self.shard_of_sids(),
+        }
     }
 
     /// The socket of this shard at a sid's place.
     pub(crate) fn socket_at(&self, location: Sid) -> Option<SocketRef> {
-        let here = location.instance == self.shared().instance && location.shard == self.shard_of_sids();
+        let here = location.instance == self.shared().instance() && location.shard == self.shard_of_sids();
         let socket = SocketRef { key: SocketKey(location.slot), random: location.random };
         (here && self.socket(socket).is_some()).then_some(socket)
     }

@@ -56,6 +56,28 @@ impl Client {
         message.rsplit(' ').next().unwrap().to_owned()
     }
 
+    /// The parts of the next message, as bytes.
+    pub fn message_parts(&mut self) -> Vec<Vec<u8>> {
+        let count = self.line().trim_start_matches('*').parse().unwrap();
+        (0..count).map(|_| self.bytes()).collect()
+    }
+
+    /// A line without its end.
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        assert_ne!(self.0.read_line(&mut line).unwrap(), 0, "Redis closed the connection");
+        line.trim_end().to_owned()
+    }
+
+    /// A bulk string.
+    fn bytes(&mut self) -> Vec<u8> {
+        let length: usize = self.line().trim_start_matches('$').parse().unwrap();
+        let mut bytes = vec![0; length + 2];
+        self.0.read_exact(&mut bytes).unwrap();
+        bytes.truncate(length);
+        bytes
+    }
+
     /// How many others there are, by Redis's own list.
     pub fn others(&mut self) -> Vec<String> {
         self.ask("CLIENT LIST").lines().filter(|line| !line.contains("cmd=client")).map(str::to_owned).collect()

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use foldhash::fast::RandomState;
 
+use crate::cluster::peers::OwnInstance;
 use crate::engineio::{Frames, Millis, Sid};
 use crate::shard::shared::recovery::SHARE;
 use crate::shard::shared::recovery::lost::Addressee;
@@ -58,7 +59,7 @@ pub(in crate::shard) struct Log {
     /// The entries for one socket alone, for each such socket.
     own: HashMap<Recipient, Own, RandomState>,
     /// This process, in the ids of its sockets.
-    instance: [u8; 3],
+    instance: Arc<OwnInstance>,
 }
 
 /// The entries for one socket alone.
@@ -105,8 +106,13 @@ pub(in crate::shard::shared) struct Missed {
 }
 
 impl Log {
-    /// An empty log of the server `instance`, with `origins` origins.
-    pub(in crate::shard::shared) fn new(instance: [u8; 3], origins: usize, max_bytes: usize, keep: Duration) -> Self {
+    /// An empty log of this server, with `origins` origins.
+    pub(in crate::shard::shared) fn new(
+        instance: Arc<OwnInstance>,
+        origins: usize,
+        max_bytes: usize,
+        keep: Duration,
+    ) -> Self {
         Self {
             entries: VecDeque::new(),
             first: 0,
@@ -156,7 +162,7 @@ impl Log {
     /// The only receiver of a broadcast to a socket's own room, if that is a socket of this server.
     fn sole_recipient(&self, broadcast: &Broadcast) -> Option<Recipient> {
         let [room] = &*broadcast.target.rooms else { return None };
-        let sid = Sid::parse(room).filter(|sid| sid.instance == self.instance)?;
+        let sid = Sid::parse(room).filter(|sid| sid.instance == self.instance.get().0)?;
         Some(Recipient { namespace: broadcast.namespace, sid })
     }
 

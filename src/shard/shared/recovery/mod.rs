@@ -3,10 +3,11 @@
 //! Both are behind locks: a shard's log is locked by others only while a client comes back, the lost sockets only when one is
 //! lost or comes back.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use crate::clock;
+use crate::cluster::peers::OwnInstance;
 use crate::config::{Config, Recovery as Settings};
 use crate::engineio::Millis;
 use crate::shard::shared::recovery::lost::LostSockets;
@@ -45,10 +46,10 @@ pub(crate) struct RecoveryLogs {
 
 impl RecoveryLogs {
     /// `None` if recovery is off.
-    pub(in crate::shard::shared) fn new(config: &Config, instance: [u8; 3], shards: usize) -> Option<Self> {
+    pub(in crate::shard::shared) fn new(config: &Config, own: &Arc<OwnInstance>, shards: usize) -> Option<Self> {
         let settings = config.recovery.clone()?;
         let keep = settings.max_disconnection_duration;
-        let log = || Mutex::new(Log::new(instance, shards + 1, config.limits.recovery_packets / shards, keep));
+        let log = || Mutex::new(Log::new(Arc::clone(own), shards + 1, config.limits.recovery_packets / shards, keep));
         Some(Self {
             logs: (0..shards).map(|_| log()).collect(),
             lost: Mutex::new(LostSockets::new(config.limits.recovery_sessions, keep)),

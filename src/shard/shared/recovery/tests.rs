@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
+use crate::cluster::peers::{Instance, OwnInstance};
 use crate::engineio::{Frames, Sid};
 use crate::shard::shared::recovery::log::{Missed, ReadStep};
 use crate::shard::shared::recovery::restoration::Restoration;
@@ -16,6 +17,10 @@ use crate::socketio::Event;
 const KEEP: std::time::Duration = std::time::Duration::from_millis(1000);
 const NAMESPACE: NamespaceKey = NamespaceKey(0);
 const INSTANCE: [u8; 3] = [0; 3];
+
+fn own() -> Arc<OwnInstance> {
+    Arc::new(OwnInstance::new(Instance(INSTANCE)))
+}
 
 fn sid(slot: u32) -> Sid {
     Sid { instance: INSTANCE, shard: 0, slot, random: 7 }
@@ -63,7 +68,7 @@ fn source() -> impl FnMut() -> Offset {
 
 /// A log into which these were broadcast, one a millisecond.
 fn log_of(max_bytes: usize, broadcasts: &[Arc<Broadcast>]) -> (Log, Vec<Offset>, u64) {
-    let (mut log, mut next, mut dropped) = (Log::new(INSTANCE, 1, max_bytes, KEEP), source(), 0);
+    let (mut log, mut next, mut dropped) = (Log::new(own(), 1, max_bytes, KEEP), source(), 0);
     let offsets = broadcasts.iter().zip(0..).map(|(broadcast, now)| {
         let stamp = Stamp { offset: next(), origin: 0 };
         dropped += log.broadcast(Millis(now), stamp, Arc::clone(broadcast));
@@ -97,7 +102,7 @@ fn a_socket_misses_what_was_meant_for_it() {
 
 #[test]
 fn events_for_one_socket_are_its_own() {
-    let (mut log, mut next) = (Log::new(INSTANCE, 1, usize::MAX, KEEP), source());
+    let (mut log, mut next) = (Log::new(own(), 1, usize::MAX, KEEP), source());
     let [first, second, third] = [1, 2, 1].map(|slot| {
         let offset = next();
         log.emit(Millis(0), offset, to(slot), Frames::PING);
@@ -164,7 +169,7 @@ fn a_socket_that_came_back_received_an_event_by_its_later_place() {
 
 #[test]
 fn a_long_log_is_read_slice_by_slice_and_may_forget_meanwhile() {
-    let (mut log, mut next, lost) = (Log::new(INSTANCE, 1, usize::MAX, KEEP), source(), lost(1, &[]));
+    let (mut log, mut next, lost) = (Log::new(own(), 1, usize::MAX, KEEP), source(), lost(1, &[]));
     let first = next();
     log.emit(Millis(0), first, to(1), Frames::PING);
     for _ in 0..3000 {
@@ -239,7 +244,7 @@ fn frames(length: usize) -> Frames {
 /// A log of 32,000 bytes with one event for all, in which one socket may take 2000; that event's offset, and a source of
 /// further ones.
 fn shared_log() -> (Log, Offset, impl FnMut() -> Offset) {
-    let (mut log, mut next) = (Log::new(INSTANCE, 1, 32_000, KEEP), source());
+    let (mut log, mut next) = (Log::new(own(), 1, 32_000, KEEP), source());
     let first = next();
     log.broadcast(Millis(0), Stamp { offset: first, origin: 0 }, broadcast(&[], &[], None));
     (log, first, next)
@@ -375,7 +380,7 @@ impl World {
     fn new(max_bytes: usize) -> Self {
         let mut world = Self {
             next: Box::new(source()),
-            logs: (0..SHARDS).map(|_| Mutex::new(Log::new(INSTANCE, SHARDS + 1, max_bytes, KEEP))).collect(),
+            logs: (0..SHARDS).map(|_| Mutex::new(Log::new(own(), SHARDS + 1, max_bytes, KEEP))).collect(),
             letters: (0..SHARDS).map(|_| VecDeque::new()).collect(),
             lost: LostSockets::new(usize::MAX, KEEP),
             clients: Vec::new(),

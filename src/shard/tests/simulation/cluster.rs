@@ -10,6 +10,7 @@ use crate::app::{Handle, Handlers, lost, receive};
 use crate::chance::simulated::Random;
 use crate::clock;
 use crate::cluster::Membership;
+use crate::cluster::peers::OwnInstance;
 use crate::cluster::redis;
 use crate::cluster::redis::simulated::{Ending, Network, Standing, Thread, stand};
 use crate::config::{Config, RedisSecurity, RedisServer};
@@ -119,13 +120,15 @@ impl Threads {
     /// Joins the cluster, if the settings name a Redis.
     pub(super) fn join(
         config: &Config,
+        own: &Arc<OwnInstance>,
         handle: &Handle,
         handlers: &Handlers,
         network: &Network,
     ) -> (Option<Arc<Membership>>, Self) {
         let (server, deserted) = (handle.clone(), handle.clone());
         let sink = move |incoming| receive(&server, incoming);
-        let joined = Membership::start(config, handlers.declared(), sink, move |loss| lost(&deserted, loss)).unwrap();
+        let joined =
+            Membership::start(config, own, handlers.declared(), sink, move |loss| lost(&deserted, loss)).unwrap();
         (joined, Self { all: network.take_threads(), leaving: None, is_leaving: false })
     }
 

@@ -10,6 +10,7 @@ use super::cluster::Threads;
 use super::invariants::Watched;
 use super::plan::Plan;
 use crate::app::Handle;
+use crate::cluster::peers::{self, OwnInstance};
 use crate::cluster::redis::State;
 use crate::cluster::redis::simulated::Network;
 use crate::memory::Memory;
@@ -48,8 +49,9 @@ impl Instance {
     pub(super) fn new(number: u8, plan: &Plan, guestbook: &Guestbook, network: &Network) -> Self {
         let (shards, config) = (plan.shards, plan.config());
         let backlog = usize::try_from(config.limits.backlog).unwrap();
+        let own = Arc::new(OwnInstance::new(peers::Instance([1, 2, number])));
         let (handlers, handle) = (handlers(guestbook, number, plan), Handle::early());
-        let (cluster, threads) = Threads::join(&config, &handle, &handlers, network);
+        let (cluster, threads) = Threads::join(&config, &own, &handle, &handlers, network);
         let handlers = Arc::new(handlers);
         let polls: Vec<Poll> = (0..shards).map(|_| Poll::simulated(simulated::Poll::default())).collect();
         let (mailboxes, inboxes): (Vec<_>, Vec<_>) =
@@ -65,7 +67,7 @@ impl Instance {
             unfinished: all,
         };
         let directory = Arc::clone(&handlers) as _;
-        let shared = Arc::new(Shared::new(config, [1, 2, number], directory, cluster, mailboxes, budget));
+        let shared = Arc::new(Shared::new(config, own, directory, cluster, mailboxes, budget));
         handle.start(&shared);
         let listeners: Vec<_> = (0..shards).map(|_| simulated::Listener::with_backlog(backlog)).collect();
         let stands = polls.into_iter().zip(inboxes).zip(&listeners).enumerate();
