@@ -484,6 +484,7 @@ pub use config::{
     Config, HandshakeHeaders, Limits, LogFormat, Password, Recovery, RedisSecurity, RedisServer, RedisServerError,
     ResponseChannel, SETTINGS, Setting, SettingGroup,
 };
+pub use engineio::Message;
 pub use error::{
     AckError, ArgsError, DataError, EmitError, Error, JoinError, NoValue, RequestError, Result, StateError, TooLarge,
     WaitError,
@@ -491,7 +492,7 @@ pub use error::{
 pub use http::{Cookie, Cors, Method, Origin, Request, Response, SameSite};
 pub use metrics::Metrics;
 pub use server::{Running, Server};
-pub use shard::{Admission, Handshake, Message, Refusal};
+pub use shard::{Admission, Handshake, Refusal};
 pub use socketio::binary::Binary;
 pub use socketio::{Arguments, DisconnectReason, Parser, SocketId};
 

@@ -55,6 +55,12 @@ macro_rules! metrics {
             pub(crate) refusals: [Counter; 6],
             /// Sessions that closed, by the place of the reason in [`Reason::ALL`](crate::engineio::Reason::ALL).
             pub(crate) closes: [Counter; 5],
+            /// Requests and WebSockets of sessions on other instances than the clients' connections.
+            pub(crate) relayed: [Counter; Way::ALL.len()],
+            /// Those that failed.
+            pub(crate) relay_failures: [Counter; RelayFailure::ALL.len()],
+            /// Sessions whose clients' WebSockets have come to another instance.
+            pub(crate) moves: [Counter; Move::ALL.len()],
             /// How long event handlers took, if the port for operations is open.
             pub(crate) handler_time: Histogram,
             /// How long the turns of the loop took, likewise.
@@ -108,6 +114,8 @@ metrics! {
     admissions_waiting;
     /// Broadcasts and questions to other servers whose answers are being collected now.
     collections;
+    /// WebSockets open now that are passed on to another instance, which has their sessions.
+    tunnels;
     /// TCP connections accepted.
     accepted;
     /// HTTP requests answered or being answered.
@@ -157,6 +165,90 @@ impl ShardMetrics {
     /// Counts one breach of `limit`.
     pub(crate) fn hit(&self, limit: Limit) {
         self.limit(limit).one();
+    }
+}
+
+/// The way of a relayed request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// From another instance, to a session here.
+    In,
+    /// To another instance.
+    Out,
+}
+
+impl Way {
+    pub(crate) const ALL: [Self; 2] = [Self::In, Self::Out];
+
+    /// Its name as a label.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::In => "in",
+            Self::Out => "out",
+        }
+    }
+}
+
+/// What has become of a session whose client's WebSocket has come to another instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Move {
+    /// It went there.
+    Sent,
+    /// It came from there.
+    Received,
+    /// It stayed, and its WebSocket is passed on.
+    Stayed,
+    /// It ended: it came, and could not go on here.
+    Refused,
+    /// It ended: nobody heard that it came.
+    Unheard,
+}
+
+impl Move {
+    pub(crate) const ALL: [Self; 5] = [Self::Sent, Self::Received, Self::Stayed, Self::Refused, Self::Unheard];
+
+    /// Its name as a label.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Sent => "sent",
+            Self::Received => "received",
+            Self::Stayed => "stayed",
+            Self::Refused => "refused",
+            Self::Unheard => "unheard",
+        }
+    }
+}
+
+/// Why a relayed request was not answered by the instance that has its session, or its tunnel ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RelayFailure {
+    /// That instance has ended, or something that was told it or by it is missing.
+    Gone,
+    /// It did not answer in time.
+    Late,
+    /// Redis is away, or refuses.
+    Redis,
+    /// Too much waits for Redis.
+    Full,
+    /// The request is longer than what may wait for Redis.
+    TooLong,
+    /// Too many are under way.
+    Crowd,
+}
+
+impl RelayFailure {
+    pub(crate) const ALL: [Self; 6] = [Self::Gone, Self::Late, Self::Redis, Self::Full, Self::TooLong, Self::Crowd];
+
+    /// Its name as a label.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Gone => "gone",
+            Self::Late => "late",
+            Self::Redis => "redis",
+            Self::Full => "full",
+            Self::TooLong => "too_long",
+            Self::Crowd => "crowd",
+        }
     }
 }
 

@@ -13,12 +13,13 @@ use super::declare::{
 use super::routes::Routes;
 use super::send::{Ack, Event, Handle, Outcome, failure, full_name};
 use crate::config::Config;
+use crate::engineio::Message;
 use crate::http::{GiveResponse, LongResponse, Method, Request, RouteKey, Served};
 use crate::log_line::Excerpt;
 use crate::metrics::Limit;
 use crate::shard::{
-    Asked, Callbacks, Child, Directory, Handshake, Message, NamespaceKey, NamespaceRef, NoNamespace, Refusal,
-    RoomChange, ServerReply, SessionRef, Shard, Shared, SocketRef, Verdict, end_later,
+    Asked, Callbacks, Child, Directory, Handshake, NamespaceKey, NamespaceRef, NoNamespace, Refusal, RoomChange,
+    ServerReply, SessionRef, Shard, Shared, SocketRef, Verdict, end_later,
 };
 use crate::socketio::{self, DisconnectReason};
 use crate::values::Ended;

@@ -21,7 +21,6 @@ mod id;
 mod membership;
 pub(crate) mod message;
 mod metrics;
-#[allow(dead_code, unused_imports, clippy::wrong_self_convention, reason = "what instances tell each other comes next")]
 pub(crate) mod peers;
 mod places;
 mod received;

@@ -30,10 +30,8 @@ pub(crate) enum Received<A: Adapter> {
     /// A question of another server, which wants no answer if there is no reply.
     Ask { place: Arc<Place<A>>, ask: Ask, reply: Option<Reply<A>> },
     /// Another kinglet tells something about clients.
-    #[allow(dead_code, reason = "what instances tell each other comes next")]
     Peer { from: Instance, body: Body },
     /// All that was under way with another kinglet is over: it has ended, or something of it is missing.
-    #[allow(dead_code, reason = "what instances tell each other comes next")]
     PeerGone(Instance),
     /// All messages that arrived together have been received.
     Pause,

@@ -50,6 +50,18 @@ impl Frames {
         frames.finish()
     }
 
+    /// The frames in bytes that another server has made; `None` if they are none of a server.
+    pub fn made_elsewhere(bytes: Bytes) -> Option<Self> {
+        let is_of_server = |frame: &[u8]| frame.first().is_some_and(|first| matches!(first, 0x81 | 0x82));
+        let mut parts = Parts { rest: &bytes };
+        while !parts.rest.is_empty() {
+            if !is_of_server(parts.rest) || parts.next().is_none() {
+                return None;
+            }
+        }
+        Some(Self { bytes, compress: true, charge: None })
+    }
+
     /// The same frames, without HTTP compression if `compress` is false.
     pub fn compress(mut self, compress: bool) -> Self {
         self.compress = compress;

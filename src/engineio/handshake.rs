@@ -271,8 +271,7 @@ fn has_control_characters(header: &[u8]) -> bool {
 
 /// The open packet: the first packet of a session that began on `transport`.
 pub fn open_packet(sid: &str, transport: Transport, settings: &Settings) -> String {
-    let offered = settings.allow_upgrades && settings.transports.contains(Transport::WebSocket);
-    let upgrades = if transport == Transport::Polling && offered { r#"["websocket"]"# } else { "[]" };
+    let upgrades = if transport == Transport::Polling && settings.offer_upgrade() { r#"["websocket"]"# } else { "[]" };
     format!(
         r#"0{{"sid":"{sid}","upgrades":{upgrades},"pingInterval":{},"pingTimeout":{},"maxPayload":{}}}"#,
         settings.ping_interval.as_millis(),

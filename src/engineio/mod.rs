@@ -30,7 +30,7 @@ pub use millis::Millis;
 pub use packet::{Packet, ParseError};
 pub use protocol::Protocol;
 pub use reason::Reason;
-pub use session::{Effect, Inbound, Lost, Overdue, Route, Session};
+pub use session::{Effect, Frozen, FrozenHeartbeat, Inbound, Lost, Message, Overdue, Route, Session};
 pub use settings::{
     CLOSE_WAIT, LEAVE_WAIT, MAX_ANSWER, MESSAGE_OVERHEAD, NOOP_INTERVAL, Settings, Transport, Transports,
 };

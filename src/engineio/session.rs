@@ -9,12 +9,16 @@
 //! with them.
 
 mod attempt;
+mod frozen;
 mod heartbeat;
 mod polling;
 mod upgrade;
 
 use bytes::Bytes;
+use bytestring::ByteString;
 
+pub use self::frozen::Frozen;
+pub use self::heartbeat::FrozenHeartbeat;
 use self::heartbeat::{Beat, Heartbeat};
 use self::polling::{Closing, Polling, Side};
 use super::encoding::Encoding;
@@ -72,6 +76,33 @@ impl Inbound<'_> {
     pub const fn is_empty(&self) -> bool {
         self.len() == 0
     }
+
+    /// The same, to be kept: it shares no buffer with what came beside it.
+    pub fn into_message(self) -> Message {
+        match self {
+            Self::Text(text) => Message::Text(text.into()),
+            Self::Binary(data) => Message::Binary(data),
+        }
+    }
+}
+
+impl Message {
+    /// Bytes of the data.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Binary(data) => data.len(),
+        }
+    }
+}
+
+/// A message of a bare Engine.IO session, or any message while it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Message {
+    /// Text.
+    Text(ByteString),
+    /// Binary.
+    Binary(Bytes),
 }
 
 /// Where messages for the client go.

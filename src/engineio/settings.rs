@@ -45,6 +45,13 @@ pub struct Settings {
     pub allow_eio3: bool,
 }
 
+impl Settings {
+    /// Whether clients on polling are offered the upgrade to WebSocket.
+    pub const fn offer_upgrade(&self) -> bool {
+        self.allow_upgrades && self.transports.contains(Transport::WebSocket)
+    }
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {

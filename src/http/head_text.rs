@@ -43,6 +43,16 @@ impl HeadText {
         Self { text: text.into_boxed_str() }
     }
 
+    /// The text that [`as_str`](Self::as_str) gave on another server.
+    pub(crate) fn moved(text: String) -> Self {
+        Self { text: text.into_boxed_str() }
+    }
+
+    /// The whole text.
+    pub(crate) const fn as_str(&self) -> &str {
+        &self.text
+    }
+
     /// Bytes of the text.
     pub(crate) const fn len(&self) -> usize {
         self.text.len()

@@ -9,6 +9,7 @@ mod compress;
 mod cookie;
 mod cors;
 mod field;
+mod forward;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 mod head;
@@ -29,6 +30,7 @@ pub(crate) use compress::Coding;
 pub use cookie::{Cookie, SameSite};
 pub use cors::{Cors, Origin};
 pub(crate) use field::HeaderLines;
+pub(crate) use forward::Forward;
 pub(crate) use head::{BodyLength, Expectation, Head, HeadError, HeadLimits, Parsed, parse, scratch};
 pub(crate) use head_text::HeadText;
 pub use method::Method;

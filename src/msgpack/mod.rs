@@ -49,7 +49,7 @@ pub use date::date_text;
 pub(crate) use from_json::Packed;
 pub(crate) use reader::{Head, Reader, unexpected};
 pub(crate) use to_json::Transcoder;
-pub(crate) use writer::{array, bin, boolean, map, nil, text, uint};
+pub(crate) use writer::{array, bin, boolean, int, map, nil, text, uint};
 
 pub use error::{MsgpackError, PackError};
 

@@ -7,7 +7,7 @@ use super::process::Usage;
 use super::request::Answer;
 use crate::cluster::ClusterMetrics;
 use crate::engineio::{Code, Reason};
-use crate::metrics::{HistogramSum, Metrics};
+use crate::metrics::{HistogramSum, Metrics, Move, RelayFailure, Way};
 use crate::shard::Census;
 
 /// Namespaces with a sample of their own, those with the most sockets. All others share one.
@@ -61,9 +61,8 @@ fn counters(metrics: &Metrics, to: &mut Exposition) {
             return;
         }
         match name {
-            "sockets" | "queued_bytes" | "kept_bytes" | "handshakes_waiting" | "admissions_waiting" | "collections" => {
-                to.single(&format!("kinglet_{name}"), Kind::Gauge, help, value)
-            }
+            "sockets" | "queued_bytes" | "kept_bytes" | "handshakes_waiting" | "admissions_waiting" | "collections"
+            | "tunnels" => to.single(&format!("kinglet_{name}"), Kind::Gauge, help, value),
             _ => to.single(&format!("kinglet_{name}_total"), Kind::Counter, help, value),
         }
     });
@@ -81,6 +80,29 @@ fn by_label(subject: &Subject, to: &mut Exposition) {
     for code in Code::ALL {
         let count: u64 = shards.iter().map(|shard| shard.refusals[code as usize].get()).sum();
         to.labelled(name, "reason", code.message(), count);
+    }
+    let name = "kinglet_relayed_requests_total";
+    to.family(name, Kind::Counter, "Requests and WebSockets passed on between instances, by the way that they went.");
+    for way in Way::ALL {
+        let count: u64 = shards.iter().map(|shard| shard.relayed[way as usize].get()).sum();
+        to.labelled(name, "way", way.name(), count);
+    }
+    let name = "kinglet_moves_total";
+    let help = "Sessions whose clients' WebSockets have come to another instance, by what has become of them.";
+    to.family(name, Kind::Counter, help);
+    for outcome in Move::ALL {
+        let count: u64 = shards.iter().map(|shard| shard.moves[outcome as usize].get()).sum();
+        to.labelled(name, "outcome", outcome.name(), count);
+    }
+    let name = "kinglet_relay_failures_total";
+    to.family(
+        name,
+        Kind::Counter,
+        "Requests that another instance did not answer, and tunnels that it ended, by reason.",
+    );
+    for failure in RelayFailure::ALL {
+        let count: u64 = shards.iter().map(|shard| shard.relay_failures[failure as usize].get()).sum();
+        to.labelled(name, "reason", failure.name(), count);
     }
     let name = "kinglet_sessions_closed_total";
     to.family(name, Kind::Counter, "Sessions that ended, by the reason that the application is told.");

@@ -1,5 +1,7 @@
 //! `GET /status`: the same in JSON, for the page and for people.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value, json};
 
 use super::Subject;
@@ -7,7 +9,7 @@ use super::census;
 use super::process::Usage;
 use super::request::{Answer, Status};
 use crate::cluster::redis::State;
-use crate::metrics::HistogramSum;
+use crate::metrics::{Counter, HistogramSum, ShardMetrics, Way};
 
 /// Most namespaces that are listed, those with the most sockets.
 const NAMESPACES: usize = 10;
@@ -75,6 +77,7 @@ fn redis(subject: &Subject) -> Value {
     json!({
         "state": state,
         "fault": fault,
+        "relayed": relayed(&subject.shared.metrics),
         "peers": metrics.peers,
         "published": metrics.redis.published,
         "received": metrics.redis.received,
@@ -82,4 +85,11 @@ fn redis(subject: &Subject) -> Value {
         "queued_bytes": metrics.redis.queued_bytes,
         "lag_seconds": super::exposition::seconds(metrics.redis.lag_micros),
     })
+}
+
+/// What is passed on between instances.
+fn relayed(shards: &[Arc<ShardMetrics>]) -> Value {
+    let of = |way: Way| shards.iter().map(|shard| shard.relayed[way as usize].get()).sum::<u64>();
+    let failures = shards.iter().flat_map(|shard| &shard.relay_failures).map(Counter::get);
+    json!({ "in": of(Way::In), "out": of(Way::Out), "failed": failures.sum::<u64>() })
 }

@@ -12,9 +12,10 @@ use std::sync::Arc;
 
 use crate::app::{Handle, Handlers, IntoResponse, Namespace, Outcome, Permission, Session};
 use crate::config::Config;
+use crate::engineio::Message;
 use crate::error::{Error, Result};
 use crate::http::{Method, Request};
-use crate::shard::{Admission, Handshake, Message};
+use crate::shard::{Admission, Handshake};
 use running::Prepared;
 
 /// A Socket.IO server that is being declared: its settings, its namespaces, their handlers.

@@ -48,7 +48,6 @@ pub(crate) use self::shared::{
     namespaces::{Child, NamespaceRef, NoNamespace},
     target::{Broadcast, Target, Urgency},
 };
-pub use self::sockets::calls::Message;
 pub(crate) use self::sockets::{
     asker::{Asker, Relay},
     calls::RoomChange,

@@ -42,6 +42,11 @@ impl Incoming {
         self.partial.as_ref().map_or(0, |partial| partial.message.data.capacity() + partial.rest.capacity())
     }
 
+    /// Bytes behind the last whole frame.
+    pub(crate) fn unread(&self) -> usize {
+        self.partial.as_ref().map_or(0, |partial| partial.rest.len() - partial.start)
+    }
+
     /// Bytes that are missing of the frame that has begun, if its header tells.
     pub(crate) fn missing(&self) -> Option<usize> {
         let partial = self.partial.as_ref()?;

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::rc::Rc;
 
-use crate::engineio::{Frames, FramesBuilder, SidText};
-use crate::shard::{Message, SessionRef, Shard, Urgency};
+use crate::engineio::{Frames, FramesBuilder, Message, SidText};
+use crate::shard::{SessionRef, Shard, Urgency};
 
 /// A bare Engine.IO session: messages without Socket.IO on top ([`Server::on_message`](crate::Server::on_message)).
 #[derive(Clone)]

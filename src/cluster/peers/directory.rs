@@ -135,6 +135,7 @@ impl Directory {
         self.pairs.values().filter(|pair| pair.is_known()).count()
     }
 
+    #[cfg(test)]
     pub(super) fn knows(&self, instance: Instance) -> bool {
         self.pairs.get(&instance).is_some_and(Pair::is_known)
     }

@@ -103,8 +103,14 @@ impl Presence {
         self.known.load(Ordering::Relaxed)
     }
 
+    #[cfg(test)]
     pub(super) fn knows(&self, instance: Instance) -> bool {
-        self.count() > 0 && self.state().directory.knows(instance)
+        self.state().directory.knows(instance)
+    }
+
+    /// Whether there is ample room for what is sent.
+    pub(super) fn has_room(&self) -> bool {
+        self.redis.has_room_for_receipted()
     }
 
     /// An instance had no answer in its time.
@@ -242,7 +248,7 @@ impl Presence {
                 self.own.get()
             )
         });
-        self.say_to_all(&Message::Bye);
+        self.end();
         self.change(|state| {
             state.phase = Phase::Off;
             state.directory.forget_all();

@@ -288,6 +288,11 @@ impl Handle {
         Ok(())
     }
 
+    /// Whether there is ample room for messages with receipts: a sender that waits until there is loses none.
+    pub(crate) fn has_room_for_receipted(&self) -> bool {
+        self.0.shared.queue.has_room_for_receipted()
+    }
+
     /// Longest message that [`publish_receipted`](Self::publish_receipted) takes and others do not skip.
     pub(crate) fn longest_receipted(&self, channel: &Bytes) -> usize {
         let settings = &self.0.shared.settings;

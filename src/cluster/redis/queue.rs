@@ -328,6 +328,11 @@ impl Queue {
         Ok(inner.wake())
     }
 
+    /// Whether less than half of what may wait with receipts does.
+    pub(super) fn has_room_for_receipted(&self) -> bool {
+        self.inner().receipted_bytes <= self.most_receipted / 2
+    }
+
     /// Adds a message, or returns it if there is no room.
     fn admit(&self, inner: &mut Inner, message: Waiting) -> Result<Wake, Waiting> {
         let message = Waiting { order: inner.order, ..message };
@@ -541,6 +546,8 @@ impl Inner {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc::{Receiver, TryRecvError, channel};
+
     use super::*;
 
     /// A queue with room for `count` messages of one byte.
@@ -635,6 +642,51 @@ mod tests {
         fill(&queue, &[("a", Lasting), ("b", Lasting)]);
         assert_eq!(text(&taken(&queue, 1)), "a");
         assert_eq!(text(&taken(&queue, 0)), "");
+    }
+
+    /// Adds a message with a receipt, and tells what becomes of it.
+    fn push_receipted(queue: &Queue, payload: &'static str, patience: Patience) -> Receiver<Result<u64, Unpublished>> {
+        let (sender, outcome) = channel();
+        let receipt = Receipt { patience, received: Box::new(move |outcome| sender.send(outcome).unwrap()) };
+        if let Err((receipt, error)) = queue.push_receipted(Bytes::new(), payload.into(), receipt) {
+            receipt.tell(Err(error));
+        }
+        outcome
+    }
+
+    use Patience::{Fails, Waits};
+
+    #[test]
+    fn messages_with_a_receipt_leave_in_order_and_count_apart() {
+        let queue = queue(2);
+        let _ = queue.set_line(Line::Open);
+        fill(&queue, &[("a", Lasting)]);
+        let outcomes = ["b", "c", "-"].map(|payload| push_receipted(&queue, payload, Fails));
+        fill(&queue, &[("d", Lasting), ("-", Lasting)]);
+        assert_eq!(outcomes[2].try_recv(), Ok(Err(Unpublished::Full)));
+        assert_eq!((drops(&queue), queue.bytes()), ((0, 1), 4 * (1 + OVERHEAD)));
+        let mut messages = taken(&queue, usize::MAX);
+        assert_eq!((text(&messages).as_str(), queue.bytes()), ("abcd", 0));
+        messages.remove(1).receipt.unwrap().tell(Ok(3));
+        assert_eq!((outcomes[0].try_recv(), outcomes[1].try_recv()), (Ok(Ok(3)), Err(TryRecvError::Empty)));
+    }
+
+    #[test]
+    fn without_a_connection_only_patient_messages_wait() {
+        let queue = queue(9);
+        assert_eq!(push_receipted(&queue, "-", Fails).try_recv(), Ok(Err(Unpublished::Away)));
+        let patient = push_receipted(&queue, "a", Waits);
+        let _ = queue.set_line(Line::Open);
+        let outcomes = [("b", Fails), ("c", Waits), ("d", Fails)].map(|(text, how)| push_receipted(&queue, text, how));
+        let mut sent = taken(&queue, 2 * (1 + OVERHEAD));
+        assert_eq!(text(&sent), "ab");
+        for receipt in queue.give_back(sent.drain(..)).into_iter().chain(queue.set_line(Line::Closed).1) {
+            receipt.tell(Err(Unpublished::Lost));
+        }
+        assert_eq!(outcomes[0].try_recv(), Ok(Err(Unpublished::Lost)));
+        assert_eq!(outcomes[2].try_recv(), Ok(Err(Unpublished::Lost)));
+        assert_eq!(text(&taken(&queue, usize::MAX)), "ac");
+        assert!(patient.try_recv().is_err() && outcomes[1].try_recv().is_err());
     }
 
     #[test]

@@ -277,6 +277,11 @@ impl Peer {
         state.up.drain(..count).collect()
     }
 
+    /// Whether bytes were sent to Redis that it has not taken.
+    pub(crate) fn has_sent(&self) -> bool {
+        !lock(&self.0).up.is_empty()
+    }
+
     /// Bytes come from Redis.
     pub(crate) fn send(&self, bytes: &[u8]) {
         let mut state = lock(&self.0);

@@ -38,6 +38,17 @@ enum Phase {
     Listening,
 }
 
+/// A heartbeat on its way to another server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FrozenHeartbeat {
+    /// In how many milliseconds it is due; below zero if it should have been.
+    pub due: i64,
+    /// Where it stands: the place of its phase among those of protocol 4.
+    pub phase: u8,
+    /// The number that belongs to the phase, or 0.
+    pub number: u32,
+}
+
 /// What a heartbeat asks for when it is due.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Beat {
@@ -122,6 +133,41 @@ impl Heartbeat {
             _ => return,
         };
         *self = Self { due: now + settings.ping_timeout, phase };
+    }
+
+    /// The heartbeat, for another server.
+    pub(super) fn freeze(&self, now: Millis) -> FrozenHeartbeat {
+        let (phase, number) = match self.phase {
+            Phase::Resting => (0, 0),
+            Phase::Awaiting => (1, 0),
+            Phase::Spoken(longer) => (2, longer),
+            Phase::Alive(longer) => (3, longer),
+            Phase::Extended(whole) => (4, whole),
+            Phase::UnderWay(left) => (5, left),
+            Phase::Delivered => (6, 0),
+            Phase::Listening => (7, 0),
+        };
+        FrozenHeartbeat { due: self.due.0.cast_signed().saturating_sub(now.0.cast_signed()), phase, number }
+    }
+
+    /// A heartbeat of another server. `None` if it has no meaning, or is one of protocol 3.
+    pub(super) fn thaw(now: Millis, frozen: &FrozenHeartbeat, settings: &Settings) -> Option<Self> {
+        // No longer than a wait that begins now, or one that was extended now.
+        let timeout = millis(settings.ping_timeout);
+        let (longer, whole) = (frozen.number.min(timeout), frozen.number.min(timeout.saturating_mul(2)));
+        let phase = match frozen.phase {
+            0 => Phase::Resting,
+            1 => Phase::Awaiting,
+            2 => Phase::Spoken(longer),
+            3 => Phase::Alive(longer),
+            4 => Phase::Extended(whole),
+            5 => Phase::UnderWay(frozen.number),
+            6 => Phase::Delivered,
+            _ => return None,
+        };
+        let wait = if phase == Phase::Resting { settings.ping_interval } else { settings.ping_timeout };
+        let due = now.0.saturating_add_signed(frozen.due.min(millis(wait).into()));
+        Some(Self { due: Millis(due), phase })
     }
 
     /// Whether the client's heartbeat would be missing at `now`.

@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::super::encoding::Encoding;
 use super::super::frames::Frames;
 use super::super::millis::Millis;
 use super::super::reason::Reason;
@@ -225,16 +224,16 @@ impl<T: Copy + Eq> Polling<T> {
         }
     }
 
-    /// The session continues on `websocket`, and the queue goes there. A client that still has a GET open ignores its
-    /// answer, so nothing else may go that way.
-    pub(super) fn hand_over(self, websocket: T, encoding: Encoding, effects: &mut Vec<Effect<T>>) {
+    /// The session continues on a WebSocket, where the queue that this returns goes. A client that still has a GET open
+    /// ignores its answer, so nothing else may go that way.
+    pub(super) fn release(self, effects: &mut Vec<Effect<T>>) -> VecDeque<Frames> {
         if let Some(get) = self.held {
             effects.push(Effect::Answer(get, vec![Frames::CLOSE]));
         }
         if let Some(post) = self.post {
             post.release(effects);
         }
-        effects.extend(self.queue.into_iter().map(|frames| Effect::Send(websocket, encoding.frames(&frames))));
+        self.queue
     }
 
     /// The earliest deadline of polling itself.

@@ -4,6 +4,7 @@ use super::*;
 use Effect::{Accept, Answer, Beat, Closed, Cut, Left, Refuse, Send, Shut};
 
 mod closing;
+mod frozen;
 mod heartbeat;
 mod interleavings;
 mod polling;

@@ -93,7 +93,8 @@ impl<T: Copy + Eq> Session<T> {
                 // The ping may be in the queue that moves, or behind it.
                 self.heartbeat.sign_of_life(now, settings);
             }
-            polling.hand_over(websocket, self.encoding, effects);
+            let queue = polling.release(effects);
+            effects.extend(queue.iter().map(|frames| Effect::Send(websocket, self.encoding.frames(frames))));
             if let Some(closing) = closing {
                 self.end(closing.reason(), Frames::CLOSE, effects);
             }

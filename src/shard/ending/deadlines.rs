@@ -4,7 +4,7 @@ use crate::engineio::Lost;
 use crate::http::{self, Delivery, HeaderLines, Status};
 use crate::metrics::Limit;
 use crate::shard::input::Intake;
-use crate::shard::net::connection::{CloseCause, Connection, HttpState, Stage, Then};
+use crate::shard::net::connection::{CloseCause, HttpState, Stage, Then};
 use crate::shard::store::keys::ConnectionKey;
 use crate::shard::store::timers::NEVER;
 
@@ -18,6 +18,10 @@ impl Intake {
                 return self.mark_closed(key, CloseCause::Closed);
             }
             Stage::WebSocket(websocket) => Some(websocket.role),
+            Stage::Tunnel(_) => {
+                self.leave_tunnel(key);
+                None
+            }
             Stage::Http(_) | Stage::Lingering => None,
         };
         if let Some(role) = role {
@@ -44,8 +48,8 @@ impl Intake {
         if !self.is_writable(key) && (self.idle(key) || self.await_close(key)) {
             return;
         }
-        let is_read_for_route = self.connection(key).is_some_and(Connection::reads_for_route);
-        if self.is_unread(key) && (is_read_for_route || self.posting(key).is_some()) {
+        let is_read_for_others = self.connection(key).is_some_and(|it| it.reads_for_route() || it.reads_to_pass_on());
+        if self.is_unread(key) && (is_read_for_others || self.posting(key).is_some()) {
             // It was not read, so its time begins anew.
             let deadline = now + self.shared().config.limits.body_timeout;
             return self.set_deadline(key, deadline);
@@ -59,8 +63,12 @@ impl Intake {
                     return;
                 }
                 HttpState::Head => Limit::HeaderTimeout,
-                HttpState::Post(_) | HttpState::RouteBody(_) => Limit::BodyTimeout,
+                HttpState::Post(_) | HttpState::RouteBody(_) | HttpState::RelayBody(_) => Limit::BodyTimeout,
                 HttpState::Routed(_) | HttpState::Sending(_) => return self.route_due(key),
+                HttpState::Relayed(number) => {
+                    let number = *number;
+                    return self.errand_due(key, number);
+                }
                 HttpState::Discard(_) => {
                     // The request that the body belongs to is answered already.
                     self.metrics().hit(Limit::BodyTimeout);
@@ -72,6 +80,7 @@ impl Intake {
                 }
                 HttpState::Deferred(_) | HttpState::Held(_) | HttpState::Waiting(_) => return,
             },
+            Stage::Tunnel(_) => return self.tunnel_due(key),
             Stage::WebSocket(_) => {
                 self.metrics().hit(Limit::CloseTimeout);
                 self.mark_closed(key, CloseCause::Cut);

@@ -4,7 +4,8 @@
 //! Health checks and handshakes are answered `503` from the first moment. Existing sessions are served until they are
 //! disconnected. That happens when nothing is under way: no upgrade, no half-read request, nothing queued, no
 //! acknowledgement due, no decision about one of its sockets. A session that is never at rest is closed at the end of the
-//! window. The plan of a drain takes four bytes per session, and travels with the drain's alarm.
+//! window. Tunnels of sessions that live elsewhere are closed in the same way. The plan of a drain takes eight bytes for each of
+//! both, and travels with the drain's alarm.
 
 use std::hash::BuildHasher;
 use std::rc::Rc;
@@ -17,10 +18,11 @@ use crate::engineio::{Millis, Route};
 use crate::shard::Shard;
 use crate::shard::ending::life::Life;
 use crate::shard::input::Intake;
+use crate::shard::net::connection::Stage;
 use crate::shard::sessions::client::Client;
 use crate::shard::shared::Shared;
 use crate::shard::shared::mailbox::Letter;
-use crate::shard::store::keys::SessionKey;
+use crate::shard::store::keys::{ConnectionKey, SessionKey};
 use crate::socketio::DisconnectReason;
 
 /// Time between two checks whether busy sessions are at rest.
@@ -30,14 +32,21 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 struct Drain {
     began: Millis,
     window: Duration,
-    /// The number of sessions when it began.
+    /// The number of clients when it began.
     count: usize,
-    /// Sessions that are not due yet, in random order.
-    ahead: Vec<SessionKey>,
-    /// Sessions that are due and were not at rest.
-    busy: Vec<SessionKey>,
-    /// When the busy sessions are checked again.
+    /// Clients that are not due yet, in random order.
+    ahead: Vec<Leaving>,
+    /// Clients that are due and were not at rest.
+    busy: Vec<Leaving>,
+    /// When the busy clients are checked again.
     look: Millis,
+}
+
+/// A client that is to go: its session, or the connection of its tunnel. No new one takes a key while the drain lasts.
+#[derive(Clone, Copy, Hash)]
+enum Leaving {
+    Session(SessionKey),
+    Tunnel(ConnectionKey),
 }
 
 impl Drain {
@@ -68,7 +77,9 @@ impl Shard {
         self.life.set(Life::Draining);
         self.shared.leave();
         let core = self.core.borrow();
-        let mut ahead: Vec<_> = core.clients().map(|(key, _)| key).collect();
+        let sessions = core.clients().map(|(key, _)| Leaving::Session(key));
+        let tunnels = core.connections().filter(|(_, it)| matches!(it.stage, Stage::Tunnel(_)));
+        let mut ahead: Vec<_> = sessions.chain(tunnels.map(|(key, _)| Leaving::Tunnel(key))).collect();
         // Without random bits it is the same order each time, which does no harm.
         let mut seed = [0; 8];
         let _ = chance::fill(&mut seed);
@@ -79,7 +90,7 @@ impl Shard {
         self.go_on(drain);
     }
 
-    /// Disconnects the sessions that are due, and sets an alarm for the others.
+    /// Disconnects the clients that are due, and sets an alarm for the others.
     fn go_on(self: &Rc<Self>, mut drain: Drain) {
         if !matches!(self.life.get(), Life::Draining | Life::Drained) {
             return;
@@ -100,8 +111,15 @@ impl Shard {
         self.core.borrow_mut().arm_alarm(at, move |shard| shard.go_on(drain));
     }
 
-    /// Disconnects a session if it is at rest. Returns whether it is gone, or going.
-    fn let_go(self: &Rc<Self>, key: SessionKey) -> bool {
+    /// Disconnects a client if nothing is under way for it. Returns whether it is gone, or going.
+    fn let_go(self: &Rc<Self>, leaving: Leaving) -> bool {
+        match leaving {
+            Leaving::Session(key) => self.let_session_go(key),
+            Leaving::Tunnel(key) => self.core.borrow_mut().let_tunnel_go(key),
+        }
+    }
+
+    fn let_session_go(self: &Rc<Self>, key: SessionKey) -> bool {
         if !self.core.borrow().is_at_rest(key) {
             return false;
         }
@@ -111,10 +129,11 @@ impl Shard {
         true
     }
 
-    /// Stops all shards, if this one has drained its clients, has answered the requests for routes, and is the last to do so.
+    /// Stops all shards, if this one has drained its clients, has answered the requests for routes and those that are
+    /// passed on, and is the last to do so.
     pub(in crate::shard) fn end_drain_if_alone(&self) {
         let core = self.core.borrow();
-        if self.life.get() == Life::Draining && core.session_count() == 0 && !core.has_routed() {
+        if self.life.get() == Life::Draining && core.session_count() == 0 && !core.has_routed() && !core.has_errands() {
             drop(core);
             self.life.set(Life::Drained);
             if self.shared.drained() {

@@ -57,11 +57,16 @@ impl Intake {
                 Stage::Http(http) => {
                     matches!(
                         http.state,
-                        HttpState::Head | HttpState::Post(_) | HttpState::Discard(_) | HttpState::RouteBody(_)
+                        HttpState::Head
+                            | HttpState::Post(_)
+                            | HttpState::Discard(_)
+                            | HttpState::RouteBody(_)
+                            | HttpState::RelayBody(_)
                     ) && connection.batch.is_none()
                         && connection.outbox.is_none()
                 }
                 Stage::WebSocket(_) => false,
+                Stage::Tunnel(_) => connection.batch.is_none() && connection.outbox.is_none(),
                 Stage::Lingering => true,
             })
             .map(|(key, _)| key)

@@ -7,12 +7,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::cluster::message::Answer;
+use crate::engineio::Message;
 use crate::http::{GiveResponse, LongResponse, Request, RouteKey};
 use crate::shard::Shard;
 use crate::shard::sessions::handshake::Handshake;
 use crate::shard::shared::admissions::{Asked, Verdict};
 use crate::shard::shared::namespaces::{Child, NamespaceRef, NoNamespace};
-use crate::shard::sockets::calls::{Message, RoomChange};
+use crate::shard::sockets::calls::RoomChange;
 use crate::shard::store::keys::{SessionRef, SocketRef};
 use crate::socketio::{DisconnectReason, Event};
 use crate::values::Ended;

@@ -43,6 +43,7 @@ impl Shard {
             Call::Message { session, message } => application.message(self, session, message),
             Call::Gone(socket) => self.core.borrow_mut().keep_pending(socket),
             Call::Sweep => self.core.borrow_mut().arm_recovery(),
+            Call::Settled(session) => self.handle_kept(session),
             Call::Forget(session) => self.core.borrow_mut().forget_session(session),
         }
     }

@@ -67,6 +67,7 @@ impl Core {
                 self.connection(key).is_some()
             }
             TimerKey::Session(key) => self.client(key).is_some(),
+            TimerKey::Settle(key) => self.is_settling(key),
             TimerKey::Socket(key) => {
                 self.state(key).and_then(|state| state.extra.as_deref()).is_some_and(|extra| extra.armed == at)
             }
@@ -77,6 +78,7 @@ impl Core {
             | TimerKey::Turn
             | TimerKey::Accept
             | TimerKey::Stop
+            | TimerKey::Unsaid
             | TimerKey::Recovery
             | TimerKey::Trim => true,
         }

@@ -303,9 +303,11 @@ impl Shard {
                 TimerKey::Alarm(key) => self.core.borrow_mut().alarm_due(key),
                 TimerKey::GoOn(key) => self.core.borrow_mut().let_go_on(key),
                 TimerKey::Post(key) => self.resume_post(key),
+                TimerKey::Settle(key) => self.core.borrow_mut().settle_due(key),
                 TimerKey::Release(key) => self.core.borrow_mut().release(key),
                 TimerKey::Cuts => self.shared.cuts.tell(clock::now()),
                 TimerKey::Turn => {}
+                TimerKey::Unsaid => self.core.borrow_mut().tell_unsaid(),
                 TimerKey::Wait => self.core.borrow_mut().waits_due(),
                 TimerKey::Admission => self.core.borrow_mut().applicants_due(),
                 TimerKey::Accept => self.accepting.set(self.accepting.get().rested()),
@@ -374,6 +376,7 @@ impl Shard {
             core.answer_polls();
             core.flush_turn();
             core.read_pieces();
+            core.tell_owners();
             core.forget_common();
             core.check_queued();
             core.check_unfinished();
@@ -390,6 +393,7 @@ impl Shard {
                 break;
             }
         }
+        self.core.borrow_mut().end_relayed();
         #[cfg(debug_assertions)]
         self.core.borrow_mut().assert_nobody_is_forgotten();
         self.core.borrow_mut().rest_if_alone();

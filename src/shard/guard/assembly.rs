@@ -156,9 +156,10 @@ impl Guard {
             Stage::Http(http) => match &http.state {
                 HttpState::Post(post) => post.reader.missing(),
                 HttpState::RouteBody(route) => route.reader.missing(),
+                HttpState::RelayBody(relay) => relay.reader.missing(),
                 _ => None,
             },
-            Stage::Lingering => None,
+            Stage::Tunnel(_) | Stage::Lingering => None,
         };
         let lost = crowd.lost.get(&key).copied().unwrap_or(0);
         crowd.line.push(Reverse(Candidate { lost, missing: missing.unwrap_or(usize::MAX), key }));
@@ -241,10 +242,11 @@ impl Guard {
             Stage::Http(http) => match &http.state {
                 HttpState::Post(post) => (Some(post.session), post.body.capacity()),
                 HttpState::RouteBody(route) => (None, route.body.capacity()),
+                HttpState::RelayBody(relay) => (None, relay.body.capacity()),
                 // A head is short, and may be a health check's.
                 _ => return 0,
             },
-            Stage::Lingering => return 0,
+            Stage::Tunnel(_) | Stage::Lingering => return 0,
         };
         let client = session.and_then(|session| self.client(session));
         bytes + client.map_or(0, |client| client.decoder.held())

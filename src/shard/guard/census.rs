@@ -50,8 +50,8 @@ impl Census {
 impl Guard {
     /// Takes the census of this shard.
     pub(crate) fn census(&self) -> Census {
-        let websockets =
-            self.connections().filter(|(_, connection)| matches!(connection.stage, Stage::WebSocket(_))).count();
+        let is_websocket = |stage: &Stage| matches!(stage, Stage::WebSocket(_) | Stage::Tunnel(_));
+        let websockets = self.connections().filter(|(_, connection)| is_websocket(&connection.stage)).count();
         let (mut polling_sessions, mut websocket_sessions) = (0, 0);
         for (_, client) in self.clients() {
             match client.session.route() {

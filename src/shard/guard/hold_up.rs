@@ -56,6 +56,7 @@ impl Guard {
                 self.taken(key);
                 self.read_piece(key);
             }
+            self.tell_taken_of(key);
             self.let_go_on(key);
         }
     }

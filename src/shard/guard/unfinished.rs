@@ -98,17 +98,19 @@ impl Connection {
                     // The program has the same in another form.
                     HttpState::Asked(_) => http.unread.capacity(),
                     HttpState::RouteBody(route) => route.request.bytes() + route.body.capacity(),
+                    HttpState::RelayBody(relay) => relay.forward.size() + relay.body.capacity(),
                     HttpState::Head
                     | HttpState::Deferred(_)
                     | HttpState::Discard(_)
                     | HttpState::Held(_)
                     | HttpState::Routed(_)
-                    | HttpState::Sending(_) => 0,
+                    | HttpState::Sending(_)
+                    | HttpState::Relayed(_) => 0,
                 };
                 http.unread.capacity() + body
             }
             Stage::WebSocket(websocket) => websocket.incoming.held(),
-            Stage::Lingering => 0,
+            Stage::Tunnel(_) | Stage::Lingering => 0,
         }
     }
 }

@@ -5,15 +5,14 @@ use std::rc::Rc;
 use bytes::Bytes;
 use bytestring::ByteString;
 
-use crate::engineio::{Inbound, Packet as EnginePacket, ParseError, Route, Transport};
+use crate::engineio::{Inbound, Message, Packet as EnginePacket, ParseError, Route, Transport};
 use crate::log_line::Excerpt;
 use crate::metrics::Limit;
 use crate::shard::Shard;
 use crate::shard::input::Intake;
 use crate::shard::sockets::calls::Call;
-use crate::shard::sockets::calls::Message;
 use crate::shard::sockets::state::SocketPhase;
-use crate::shard::store::keys::{ConnectionKey, SessionKey, SocketRef};
+use crate::shard::store::keys::{ConnectionKey, SessionKey, SessionRef, SocketRef};
 use crate::socketio::{self, DecodeError, DisconnectReason, Packet, Parser, v4};
 
 impl Shard {
@@ -21,7 +20,12 @@ impl Shard {
     pub(super) fn text_packet(self: &Rc<Self>, session: SessionKey, from: ConnectionKey, text: &ByteString) {
         let mut core = self.core.borrow_mut();
         let packet = core.encoding(session).decode_text(text);
-        core.decoded_packet(session, from, packet, Some(text));
+        if let Some(inbound) = core.engine_packet(session, from, packet) {
+            core.message(session, inbound, Some(text));
+        } else if core.is_moving(from) {
+            // What comes behind the upgrade packet goes to where the session is.
+            self.pace.end_one();
+        }
         drop(core);
         self.run_calls();
     }
@@ -34,52 +38,80 @@ impl Shard {
         packet: Result<EnginePacket<'_>, ParseError>,
         whole: Option<&ByteString>,
     ) {
-        self.core.borrow_mut().decoded_packet(session, from, packet, whole);
+        let mut core = self.core.borrow_mut();
+        let inbound = core.engine_packet(session, from, packet);
+        if let Some(inbound) = inbound.and_then(|inbound| core.unless_kept(session, inbound)) {
+            core.message(session, inbound, whole);
+        }
+        drop(core);
         self.run_calls();
+    }
+
+    /// A session has settled: handles the messages that were kept meanwhile, in order.
+    pub(in crate::shard) fn handle_kept(self: &Rc<Self>, session: SessionRef) {
+        let kept = self.core.borrow_mut().take_kept(session);
+        for message in kept {
+            self.core.borrow_mut().kept_message(session, message);
+            self.run_calls();
+        }
     }
 
     /// Handles a binary WebSocket message of a session, and runs the calls that follow from it.
     pub(super) fn binary_packet(self: &Rc<Self>, session: SessionKey, from: ConnectionKey, data: &Bytes) {
         let mut core = self.core.borrow_mut();
         let packet = core.encoding(session).decode_binary(data);
-        core.decoded_packet(session, from, packet, None);
+        if let Some(inbound) = core.engine_packet(session, from, packet) {
+            core.message(session, inbound, None);
+        }
         drop(core);
         self.run_calls();
     }
 }
 
 impl Intake {
-    /// `whole` is the text that the packet was decoded from.
-    fn decoded_packet(
-        &mut self,
-        session: SessionKey,
-        from: ConnectionKey,
-        packet: Result<EnginePacket<'_>, ParseError>,
-        whole: Option<&ByteString>,
-    ) {
-        match packet {
-            Ok(packet) => self.engine_packet(session, from, packet, whole),
-            Err(error) => {
-                log::debug!("{}: {}", self.name_session(session), Excerpt(&error));
-                self.session(session, |session, _, _, effects| session.bad_packet(from, effects));
-            }
-        }
-    }
-
-    fn engine_packet(
+    /// A packet of Engine.IO came. Returns the message in it, if it is one for the layer above.
+    fn engine_packet<'a>(
         &mut self,
         key: SessionKey,
         from: ConnectionKey,
-        packet: EnginePacket<'_>,
-        whole: Option<&ByteString>,
-    ) {
+        packet: Result<EnginePacket<'a>, ParseError>,
+    ) -> Option<Inbound<'a>> {
+        let packet = match packet {
+            Ok(packet) => packet,
+            Err(error) => {
+                log::debug!("{}: {}", self.name_session(key), Excerpt(&error));
+                self.session(key, |session, _, _, effects| session.bad_packet(from, effects));
+                return None;
+            }
+        };
         if packet == EnginePacket::Upgrade && self.is_polling(key) && self.websocket(from).is_some() {
+            if self.is_exchange(from) && self.moves_away(key, from) {
+                return None;
+            }
             self.metrics().upgrades.one();
+            self.end_wait(key);
         }
         let inbound =
             self.act(key, |session, now, settings, effects| session.receive(now, from, packet, settings, effects));
-        let Some(Some(inbound)) = inbound else { return };
+        let inbound = inbound??;
         self.metrics().received.one();
+        Some(inbound)
+    }
+
+    /// Handles a message that was kept.
+    fn kept_message(&mut self, session: SessionRef, message: Message) {
+        let is_there = self.session_ref(session.key) == Some(session);
+        let Some(client) = self.client(session.key).filter(|_| is_there) else { return };
+        match message {
+            // A session that has closed meanwhile hears nothing more.
+            _ if client.session.route() == Route::Gone => {}
+            Message::Text(text) => self.message(session.key, Inbound::Text(&text), Some(&text)),
+            Message::Binary(data) => self.message(session.key, Inbound::Binary(data), None),
+        }
+    }
+
+    /// A message of Engine.IO. `whole` is the text that it was decoded from.
+    fn message(&mut self, key: SessionKey, inbound: Inbound<'_>, whole: Option<&ByteString>) {
         if self.shared().directory.is_bare() {
             self.bare_message(key, inbound, whole);
             return;

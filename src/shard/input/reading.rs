@@ -102,6 +102,12 @@ impl Pace {
         self.one_is_over.get()
     }
 
+    /// The current connection has had its time, whatever the clock says.
+    pub(super) fn end_one(&self) {
+        self.one.set(self.looked.get().checked_sub(ONE).unwrap_or(self.looked.get()));
+        self.one_is_over.set(true);
+    }
+
     fn next_connection(&self) {
         self.one.set(self.looked.get());
         self.one_is_over.set(self.all_is_over.get());
@@ -185,8 +191,8 @@ impl Shard {
                 return core.wait_to_be_read(key);
             }
             let most = if is_crowded { core.may_read(key).min(buffer.len()) } else { buffer.len() };
-            let Some((connection, buffer)) = core.connection(key).zip(buffer.get_mut(..most)) else { return };
-            let result = connection.socket.receive(buffer);
+            let Some(buffer) = buffer.get_mut(..most) else { return };
+            let Some(result) = core.receive(key, buffer) else { return };
             drop(core);
             match result {
                 Ok(0) => return self.core.borrow_mut().peer_closed(key),
@@ -209,7 +215,10 @@ impl Shard {
                 }
             }
         }
-        self.core.borrow_mut().line_up(key);
+        let mut core = self.core.borrow_mut();
+        if core.connection(key).is_some_and(|connection| connection.input == ReadState::Awaited) {
+            core.line_up(key);
+        }
     }
 
     /// Goes on with bytes of a connection that were read and not handled.
@@ -222,7 +231,7 @@ impl Shard {
     fn received(self: &Rc<Self>, key: ConnectionKey, bytes: &[u8]) {
         let is_http = match self.core.borrow().connection(key).map(|connection| &connection.stage) {
             Some(Stage::Http(_)) => true,
-            Some(Stage::WebSocket(_)) => false,
+            Some(Stage::WebSocket(_) | Stage::Tunnel(_)) => false,
             Some(Stage::Lingering) | None => return,
         };
         if is_http {
@@ -264,7 +273,8 @@ impl Intake {
             let waits = connection.outbox.is_some()
                 || self.shared().rates.is_some()
                 || self.waits_for_room(key)
-                || connection.awaits_answer();
+                || connection.awaits_answer()
+                || connection.errand().is_some();
             match connection.input {
                 ReadState::Awaited => {}
                 ReadState::InLine => assert!(lined.contains(&key), "{key:?} is not in the line"),

@@ -16,7 +16,10 @@ use crate::websocket::{Incoming, Input, WebSocketError, close_frame};
 impl Shard {
     /// Handles bytes of a WebSocket.
     pub(super) fn websocket_bytes(self: &Rc<Self>, key: ConnectionKey, bytes: &[u8]) {
-        let Some(mut incoming) = self.core.borrow_mut().take_incoming(key) else { return };
+        let Some(mut incoming) = self.core.borrow_mut().take_incoming(key) else {
+            // What its session's instance is to read is not looked at here.
+            return self.core.borrow_mut().send_up(key, bytes);
+        };
         let mut receiver = self.receiver.borrow_mut();
         let mut feed = receiver.feed(&mut incoming, bytes);
         let mut reply = Vec::new();
@@ -113,6 +116,7 @@ impl Intake {
         }
         if let Role::Session(session) = role {
             self.session(session, |session, _, _, effects| session.websocket_lost(key, lost, effects));
+            self.websocket_gone(session);
         }
     }
 
@@ -132,6 +136,8 @@ impl Intake {
         let is_kept = incoming.held() > 0;
         if let Some(websocket) = self.websocket(key) {
             websocket.incoming = incoming;
+        } else {
+            return self.send_session(key, incoming.unread());
         }
         if is_kept {
             self.note_unfinished(read);

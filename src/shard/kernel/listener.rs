@@ -68,7 +68,7 @@ impl Listener {
         match self {
             Self::Tcp(listener) => listener.accept().map(|(stream, peer)| (Socket::Tcp(stream), peer)),
             #[cfg(test)]
-            Self::Simulated(listener) => listener.accept().map(|(socket, peer)| (Socket::Simulated(socket), peer)),
+            Self::Simulated(listener) => listener.accept().map(|(socket, peer)| (Socket::simulated(socket), peer)),
         }
     }
 }

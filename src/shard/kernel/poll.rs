@@ -10,7 +10,7 @@ use mio::{Events, Interest, Registry, Token};
 use crate::shard::kernel::listener::Listener;
 #[cfg(test)]
 use crate::shard::kernel::simulated;
-use crate::shard::kernel::socket::Socket;
+use crate::shard::kernel::socket::{Other, Socket};
 use crate::shard::store::keys::ConnectionKey;
 
 const WAKER: Token = Token(usize::MAX);
@@ -208,7 +208,7 @@ impl Waker {
     }
 }
 
-/// Which sockets a poll watches.
+/// Which sockets a poll watches. It knows nothing of those in memory: their other end tells of them.
 #[derive(Debug)]
 pub(in crate::shard) enum Watch {
     Mio(Registry),
@@ -224,8 +224,9 @@ impl Watch {
     pub(in crate::shard) fn reads(&self, socket: &mut Socket, key: ConnectionKey) -> io::Result<()> {
         match (self, socket) {
             (Self::Mio(registry), Socket::Tcp(stream)) => registry.register(stream, token(key), Interest::READABLE),
+            (_, Socket::Other(Other::Pipe)) => Ok(()),
             #[cfg(test)]
-            (Self::Simulated(poll), Socket::Simulated(socket)) => {
+            (Self::Simulated(poll), Socket::Other(Other::Simulated(socket))) => {
                 socket.watch(poll, key, false);
                 Ok(())
             }
@@ -243,8 +244,9 @@ impl Watch {
             (Self::Mio(registry), Socket::Tcp(stream)) => {
                 registry.reregister(stream, token(key), Interest::READABLE | Interest::WRITABLE)
             }
+            (_, Socket::Other(Other::Pipe)) => Ok(()),
             #[cfg(test)]
-            (Self::Simulated(poll), Socket::Simulated(socket)) => {
+            (Self::Simulated(poll), Socket::Other(Other::Simulated(socket))) => {
                 socket.watch(poll, key, true);
                 Ok(())
             }
@@ -260,8 +262,9 @@ impl Watch {
     pub(in crate::shard) fn nothing(&self, socket: &mut Socket) -> io::Result<()> {
         match (self, socket) {
             (Self::Mio(registry), Socket::Tcp(stream)) => registry.deregister(stream),
+            (_, Socket::Other(Other::Pipe)) => Ok(()),
             #[cfg(test)]
-            (Self::Simulated(_), Socket::Simulated(socket)) => {
+            (Self::Simulated(_), Socket::Other(Other::Simulated(socket))) => {
                 socket.watch_no_more();
                 Ok(())
             }

@@ -1,4 +1,4 @@
-//! A TCP socket that never blocks, and its system calls.
+//! The socket of a connection: one of TCP that never blocks, with its system calls, or another kind.
 //!
 //! The two system calls that messages cost are bare: the C library's wrappers make each a point at which the thread could be
 //! cancelled, by two locked operations on its state. That was an eighth of a delivery's instructions.
@@ -13,8 +13,10 @@ use rustix::io::{ioctl_fionread, retry_on_intr};
 use rustix::net::{RecvFlags, SendFlags};
 use socket2::SockRef;
 
+use super::pipe::{At, Pipe, Pipes};
 #[cfg(test)]
 use super::simulated;
+use crate::shard::store::keys::ConnectionKey;
 
 /// Most pieces given to one `writev`.
 const PIECES_PER_WRITE: usize = 64;
@@ -36,25 +38,50 @@ const MORE: SendFlags = SendFlags::MORE;
 const MORE: SendFlags = SendFlags::empty();
 
 /// A socket of a connection.
+///
+/// What the kernel knows by a descriptor is called at once. Other kinds are out of line, so they cost the first one a comparison,
+/// and their state is elsewhere, so a connection is no larger for them: operations are told where, [`At`] the connection's key.
 #[derive(Debug)]
 pub(in crate::shard) enum Socket {
     Tcp(TcpStream),
+    Other(Other),
+}
+
+/// A socket that is not the kernel's.
+#[derive(Debug)]
+pub(in crate::shard) enum Other {
+    /// One in memory.
+    Pipe,
     /// A simulated socket, for tests.
     #[cfg(test)]
     Simulated(simulated::Socket),
 }
 
 impl Socket {
+    /// One in memory.
+    pub(in crate::shard) const PIPE: Self = Self::Other(Other::Pipe);
+
+    /// A simulated one.
+    #[cfg(test)]
+    pub(in crate::shard) const fn simulated(socket: simulated::Socket) -> Self {
+        Self::Other(Other::Simulated(socket))
+    }
+
+    /// Whether it is one in memory.
+    #[inline]
+    pub(in crate::shard) const fn is_pipe(&self) -> bool {
+        matches!(self, Self::Other(Other::Pipe))
+    }
+
     /// Sends what the socket takes now. Returns how much that was.
     ///
     /// # Errors
     /// [`WouldBlock`](io::ErrorKind::WouldBlock) if it takes nothing now; the socket's error if it is broken.
     #[inline]
-    pub(in crate::shard) fn send(&self, bytes: &[u8]) -> io::Result<usize> {
+    pub(in crate::shard) fn send(&self, bytes: &[u8], at: At<'_>) -> io::Result<usize> {
         match self {
             Self::Tcp(stream) => send_with(stream, bytes, NO_SIGNAL),
-            #[cfg(test)]
-            Self::Simulated(socket) => socket.send(bytes),
+            Self::Other(other) => other.send(bytes, at),
         }
     }
 
@@ -62,11 +89,10 @@ impl Socket {
     ///
     /// # Errors
     /// The same as of [`send`](Self::send).
-    pub(in crate::shard) fn send_last(&self, bytes: &[u8]) -> io::Result<usize> {
+    pub(in crate::shard) fn send_last(&self, bytes: &[u8], at: At<'_>) -> io::Result<usize> {
         match self {
             Self::Tcp(stream) => send_with(stream, bytes, NO_SIGNAL.union(MORE)),
-            #[cfg(test)]
-            Self::Simulated(socket) => socket.send(bytes),
+            Self::Other(other) => other.send(bytes, at),
         }
     }
 
@@ -78,11 +104,11 @@ impl Socket {
     pub(in crate::shard) fn send_pieces<'a>(
         &mut self,
         pieces: impl Iterator<Item = &'a Bytes> + Clone,
+        at: At<'_>,
     ) -> io::Result<usize> {
         match self {
             Self::Tcp(stream) => write_pieces(stream, pieces),
-            #[cfg(test)]
-            Self::Simulated(socket) => write_pieces(socket, pieces),
+            Self::Other(other) => other.send_pieces(pieces, at),
         }
     }
 
@@ -91,14 +117,13 @@ impl Socket {
     /// # Errors
     /// [`WouldBlock`](io::ErrorKind::WouldBlock) if nothing has come; the socket's error if it is broken.
     #[inline]
-    pub(in crate::shard) fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {
+    pub(in crate::shard) fn receive(&self, buffer: &mut [u8], at: At<'_>) -> io::Result<usize> {
         match self {
             Self::Tcp(stream) => {
                 let (read, _) = retry_on_intr(|| rustix::net::recv(stream, &mut *buffer, RecvFlags::empty()))?;
                 Ok(read)
             }
-            #[cfg(test)]
-            Self::Simulated(socket) => socket.receive(buffer),
+            Self::Other(other) => other.receive(buffer, at),
         }
     }
 
@@ -106,29 +131,32 @@ impl Socket {
     ///
     /// # Errors
     /// If the kernel does not know.
-    pub(in crate::shard) fn unacknowledged(&self) -> io::Result<usize> {
+    pub(in crate::shard) fn unacknowledged(&self, pipes: &Pipes, key: ConnectionKey) -> io::Result<usize> {
         match self {
             Self::Tcp(stream) => unacknowledged(stream),
+            Self::Other(Other::Pipe) => Ok(pipes.get(key).map_or(0, Pipe::untaken)),
             #[cfg(test)]
-            Self::Simulated(socket) => Ok(socket.unacknowledged()),
+            Self::Other(Other::Simulated(socket)) => Ok(socket.unacknowledged()),
         }
     }
 
     /// Bytes of the peer that wait to be read; 0 if the kernel does not know.
-    pub(in crate::shard) fn unread(&self) -> u64 {
+    pub(in crate::shard) fn unread(&self, pipes: &Pipes, key: ConnectionKey) -> u64 {
         match self {
             Self::Tcp(stream) => ioctl_fionread(stream).unwrap_or(0),
+            Self::Other(Other::Pipe) => pipes.get(key).map_or(0, Pipe::unread) as u64,
             #[cfg(test)]
-            Self::Simulated(socket) => socket.unread() as u64,
+            Self::Other(Other::Simulated(socket)) => socket.unread() as u64,
         }
     }
 
     /// Closes this half of the connection. A socket that cannot be shut is gone already, and says so when it is read.
-    pub(in crate::shard) fn shut(&self) {
+    pub(in crate::shard) fn shut(&self, at: At<'_>) {
         match self {
             Self::Tcp(stream) => _ = stream.shutdown(Shutdown::Write),
+            Self::Other(Other::Pipe) => _ = at.act(Pipe::shut),
             #[cfg(test)]
-            Self::Simulated(socket) => socket.shut(),
+            Self::Other(Other::Simulated(socket)) => socket.shut(),
         }
     }
 
@@ -136,17 +164,47 @@ impl Socket {
     ///
     /// # Errors
     /// The kernel's error, if it refuses.
-    pub(in crate::shard) fn forget_unsent(&self) -> io::Result<()> {
+    pub(in crate::shard) fn forget_unsent(&self, at: At<'_>) -> io::Result<()> {
         match self {
             Self::Tcp(stream) => SockRef::from(stream).set_linger(Some(Duration::ZERO)),
+            Self::Other(Other::Pipe) => at.act(Pipe::forget_unsent),
             #[cfg(test)]
-            Self::Simulated(_) => Ok(()),
+            Self::Other(Other::Simulated(_)) => Ok(()),
+        }
+    }
+}
+
+impl Other {
+    #[cold]
+    fn send(&self, bytes: &[u8], at: At<'_>) -> io::Result<usize> {
+        match self {
+            Self::Pipe => at.act(|pipe| pipe.send(bytes))?,
+            #[cfg(test)]
+            Self::Simulated(socket) => socket.send(bytes),
+        }
+    }
+
+    #[cold]
+    fn send_pieces<'a>(&mut self, pieces: impl Iterator<Item = &'a Bytes> + Clone, at: At<'_>) -> io::Result<usize> {
+        match self {
+            Self::Pipe => at.act(|pipe| pipe.send_pieces(pieces)),
+            #[cfg(test)]
+            Self::Simulated(socket) => write_pieces(socket, pieces),
+        }
+    }
+
+    #[cold]
+    fn receive(&self, buffer: &mut [u8], at: At<'_>) -> io::Result<usize> {
+        match self {
+            Self::Pipe => at.act(|pipe| pipe.receive(buffer))?,
+            #[cfg(test)]
+            Self::Simulated(socket) => socket.receive(buffer),
         }
     }
 }
 
 #[cfg(test)]
-impl Drop for Socket {
+impl Drop for Other {
     fn drop(&mut self) {
         if let Self::Simulated(socket) = self {
             socket.close();

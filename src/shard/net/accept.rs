@@ -7,6 +7,7 @@ use log::Level;
 use crate::http;
 use crate::log_line::LineKind;
 use crate::metrics::Limit;
+use crate::shard::kernel::pipe::Pipes;
 use crate::shard::kernel::socket::Socket;
 use crate::shard::net::Net;
 use crate::shard::net::connection::Connection;
@@ -54,6 +55,15 @@ impl Net {
     }
 
     pub(in crate::shard) fn adopt(&mut self, socket: Socket, peer: SocketAddr) -> Option<ConnectionKey> {
+        let registered = self.register(socket, peer);
+        if registered.is_none() {
+            self.shared.connection_closed();
+        }
+        registered
+    }
+
+    /// Adds a connection that counts for its peer's address, if those are counted. `None` if that fails; then it counts no more.
+    pub(super) fn register(&mut self, socket: Socket, peer: SocketAddr) -> Option<ConnectionKey> {
         let key = self.connections.insert(Connection::new(socket, peer)).ok();
         let registered = key.and_then(|key| {
             let connection = self.connections.get_mut(key)?;
@@ -69,13 +79,15 @@ impl Net {
         match registered {
             Some(key) if self.shared.peers.is_some() => _ = self.peers.insert(key, peer.ip()),
             Some(_) => {}
-            None => {
-                self.shared.connection_closed();
-                self.leave_peer(peer.ip());
-            }
+            None => self.leave_peer(peer.ip()),
         }
-        self.metrics.connections.set(self.connections.len() as u64);
+        self.count_connections();
         registered
+    }
+
+    /// Notes how many connections there are. One of another instance's client counts there.
+    pub(super) fn count_connections(&self) {
+        self.metrics.connections.set((self.connections.len() - self.exchange_count()) as u64);
     }
 
     /// A connection of that address has gone.
@@ -96,6 +108,8 @@ impl Net {
 /// Answers a connection beyond the limit, and closes it. Its received bytes are read first: closing with unread bytes would
 /// reset the connection and lose the answer. The socket's buffer is empty, so the answer fits. Delivery is not waited for.
 fn send_away(socket: &Socket, answer: &[u8]) {
-    let _ = socket.receive(&mut [0; 4096]);
-    let _ = socket.send(answer);
+    let mut none = Pipes::default();
+    let nowhere = ConnectionKey(u32::MAX);
+    let _ = socket.receive(&mut [0; 4096], none.at(nowhere));
+    let _ = socket.send(answer, none.at(nowhere));
 }

@@ -42,6 +42,7 @@ impl Net {
         http.state = match std::mem::replace(&mut http.state, HttpState::Head) {
             HttpState::Post(post) => HttpState::Discard(Box::new(post.reader)),
             HttpState::RouteBody(body) => HttpState::Discard(Box::new(body.reader)),
+            HttpState::RelayBody(body) => HttpState::Discard(Box::new(body.reader)),
             _ => HttpState::Head,
         };
         self.push(key, &answer);

@@ -44,10 +44,15 @@ impl Net {
                 self.queued_overhead -= outbox.overhead();
             }
             self.departed();
-            self.shared.connection_closed();
+            if connection.socket.is_pipe() {
+                self.end_exchange(key);
+            } else {
+                self.shared.connection_closed();
+            }
             self.forget_peer(key);
             self.forget_spare(key);
-            self.metrics.connections.set(self.connections.len() as u64);
+            self.forget_errand(&connection);
+            self.count_connections();
             return Some((key, connection));
         }
     }

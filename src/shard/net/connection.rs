@@ -2,12 +2,14 @@
 
 use std::net::SocketAddr;
 
+use crate::cluster::peers::message::relay::ExchangeNumber;
 use crate::engineio::{Millis, PayloadKind};
-use crate::http::{BodyReader, Coding, Delivery, HeaderLines, Request, Rest, RouteKey};
+use crate::http::{BodyReader, Coding, Delivery, Forward, HeaderLines, Request, Rest, RouteKey};
 use crate::shard::kernel::socket::Socket;
 use crate::shard::net::outbox::Outbox;
 use crate::shard::net::packets::Packets;
 use crate::shard::shared::admissions::{Applicant, Decided};
+use crate::shard::shared::carrier::Owner;
 use crate::shard::store::batches::BatchId;
 use crate::shard::store::keys::{SessionKey, SessionRef};
 use crate::shard::store::timers::NEVER;
@@ -41,6 +43,8 @@ pub(in crate::shard) enum Stage {
     Http(Box<Http>),
     /// A WebSocket.
     WebSocket(WebSocket),
+    /// A WebSocket whose session lives on another instance.
+    Tunnel(ExchangeNumber),
     /// Everything was sent. Input is read and dropped until the peer closes.
     Lingering,
 }
@@ -89,6 +93,19 @@ pub(in crate::shard) enum HttpState {
     Routed(u64),
     /// A route's answer is sent piece by piece.
     Sending(Box<Sending>),
+    /// The POST of a session that lives on another instance is being read.
+    RelayBody(Box<RelayBody>),
+    /// The answer of another instance is awaited.
+    Relayed(ExchangeNumber),
+}
+
+/// A POST that is being read and then passed on.
+#[derive(Debug)]
+pub(in crate::shard) struct RelayBody {
+    pub(in crate::shard) owner: Owner,
+    pub(in crate::shard) forward: Forward,
+    pub(in crate::shard) reader: BodyReader,
+    pub(in crate::shard) body: Vec<u8>,
 }
 
 /// The body of a request for a route, which is being read.
@@ -179,6 +196,13 @@ pub(in crate::shard) enum CloseCause {
     Cut,
 }
 
+impl Http {
+    /// Whether every request that has come was answered.
+    pub(super) fn is_done(&self) -> bool {
+        matches!(self.state, HttpState::Head) && self.unread.is_empty()
+    }
+}
+
 impl Connection {
     /// A connection that was just accepted, or handed over by another shard.
     pub(super) fn new(socket: Socket, peer: SocketAddr) -> Self {
@@ -201,7 +225,7 @@ impl Connection {
     pub(in crate::shard) fn http(&mut self) -> Option<&mut Http> {
         match &mut self.stage {
             Stage::Http(http) => Some(http),
-            Stage::WebSocket(_) | Stage::Lingering => None,
+            Stage::WebSocket(_) | Stage::Tunnel(_) | Stage::Lingering => None,
         }
     }
 
@@ -209,7 +233,7 @@ impl Connection {
     pub(in crate::shard) fn wanted(&self) -> Option<&Answer> {
         match &self.stage {
             Stage::Http(http) => Some(&http.answer),
-            Stage::WebSocket(_) | Stage::Lingering => None,
+            Stage::WebSocket(_) | Stage::Tunnel(_) | Stage::Lingering => None,
         }
     }
 
@@ -223,6 +247,12 @@ impl Connection {
     pub(in crate::shard) const fn reads_for_route(&self) -> bool {
         let Stage::Http(http) = &self.stage else { return false };
         matches!(http.state, HttpState::RouteBody(_))
+    }
+
+    /// Whether a POST is being read that is passed on.
+    pub(in crate::shard) const fn reads_to_pass_on(&self) -> bool {
+        let Stage::Http(http) = &self.stage else { return false };
+        matches!(http.state, HttpState::RelayBody(_))
     }
 
     /// When something must happen: the state must have ended, or the peer's progress is checked.

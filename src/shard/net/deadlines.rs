@@ -2,7 +2,7 @@
 
 use crate::engineio::Millis;
 use crate::shard::net::Net;
-use crate::shard::net::connection::{Connection, HttpState, Role};
+use crate::shard::net::connection::{Connection, Role};
 use crate::shard::store::keys::{ConnectionKey, TimerKey};
 
 impl Net {
@@ -28,7 +28,7 @@ impl Net {
     pub(in crate::shard) fn idle(&mut self, key: ConnectionKey) -> bool {
         let deadline = self.now + self.shared.config.limits.keep_alive;
         let http = self.connections.get_mut(key.0).and_then(Connection::http);
-        let idle = http.is_some_and(|http| matches!(http.state, HttpState::Head) && http.unread.is_empty());
+        let idle = http.is_some_and(|http| http.is_done());
         if idle {
             self.set_deadline(key, deadline);
         }

@@ -15,8 +15,9 @@ impl Net {
         // Answers to earlier requests of the connection must not stay behind.
         self.flush(key);
         let connection = self.connections.get(key.0)?;
-        if connection.outbox.is_some() || connection.close_cause.is_some() {
-            // The client sends requests without reading the answers, or has gone.
+        if connection.outbox.is_some() || connection.close_cause.is_some() || connection.socket.is_pipe() {
+            // The client sends requests without reading the answers, or has gone. Or it has reached another instance, which
+            // sends requests to the shards that have their sessions.
             self.mark_closed(key, CloseCause::Closed);
             return None;
         }
@@ -24,7 +25,7 @@ impl Net {
         // The connection still counts for its peer's address: the other shard notes it again.
         self.peers.remove(&key);
         let is_spare = self.spares.remove(key);
-        self.metrics.connections.set(self.connections.len() as u64);
+        self.count_connections();
         if let Err(error) = self.watch.nothing(&mut connection.socket) {
             log::debug!("connection {}: {error}", key.0);
         }

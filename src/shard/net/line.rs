@@ -1,6 +1,7 @@
 //! The line: connections with unread bytes, in the order in which they are read.
 
 use std::collections::VecDeque;
+use std::io;
 use std::time::Duration;
 
 use crate::shard::net::Net;
@@ -67,7 +68,7 @@ impl Net {
             return;
         }
         connection.input = ReadState::InLine;
-        let is_websocket = matches!(connection.stage, Stage::WebSocket(_));
+        let is_websocket = matches!(connection.stage, Stage::WebSocket(_) | Stage::Tunnel(_));
         let line = if is_websocket { &mut self.line.websockets } else { &mut self.line.requests };
         line.push_back(Due { key, to_end });
     }
@@ -85,6 +86,20 @@ impl Net {
     pub(in crate::shard) fn begins_to_be_read(&mut self, key: ConnectionKey) -> bool {
         let connection = self.connections.get_mut(key.0).filter(|connection| connection.input == ReadState::InLine);
         connection.map(|connection| connection.input = ReadState::Awaited).is_some()
+    }
+
+    /// Reads what has come for a connection, if there is one of that key. See [`Socket::receive`].
+    ///
+    /// [`Socket::receive`]: crate::shard::kernel::socket::Socket::receive
+    #[inline]
+    pub(in crate::shard) fn receive(&mut self, key: ConnectionKey, buffer: &mut [u8]) -> Option<io::Result<usize>> {
+        let connection = self.connections.get(key.0)?;
+        Some(connection.socket.receive(buffer, self.pipes.at(key)))
+    }
+
+    /// Bytes of a connection's peer that wait to be read; 0 if the kernel does not know.
+    pub(in crate::shard) fn unread(&self, key: ConnectionKey) -> u64 {
+        self.connections.get(key.0).map_or(0, |connection| connection.socket.unread(&self.pipes, key))
     }
 
     /// Whether a connection may have unread bytes.

@@ -7,6 +7,8 @@ pub(in crate::shard) mod charge;
 pub(in crate::shard) mod closing;
 pub(in crate::shard) mod connection;
 pub(in crate::shard) mod deadlines;
+pub(in crate::shard) mod errands;
+pub(in crate::shard) mod exchanges;
 pub(in crate::shard) mod handoff;
 pub(in crate::shard) mod line;
 pub(in crate::shard) mod outbox;
@@ -14,12 +16,15 @@ pub(in crate::shard) mod packets;
 pub(in crate::shard) mod progress;
 #[cfg(test)]
 mod recount;
+pub(in crate::shard) mod relayed;
 pub(in crate::shard) mod routed;
 pub(in crate::shard) mod shut;
 pub(in crate::shard) mod slow;
 pub(in crate::shard) mod spares;
 #[cfg(test)]
 mod tests;
+pub(in crate::shard) mod tunnels;
+pub(in crate::shard) mod unsaid;
 pub(in crate::shard) mod write;
 
 use std::collections::{HashMap, VecDeque};
@@ -31,11 +36,15 @@ use foldhash::fast::FixedState;
 
 use crate::engineio::Millis;
 use crate::metrics::ShardMetrics;
+use crate::shard::kernel::pipe::Pipes;
 use crate::shard::kernel::poll::Watch;
 use crate::shard::net::charge::Charges;
 use crate::shard::net::connection::Connection;
+use crate::shard::net::errands::Errands;
+use crate::shard::net::exchanges::Exchanges;
 use crate::shard::net::line::Line;
 use crate::shard::net::spares::Spares;
+use crate::shard::net::unsaid::Unsaid;
 use crate::shard::shared::Shared;
 use crate::shard::store::batches::Batches;
 use crate::shard::store::keys::{ConnectionKey, TimerKey};
@@ -52,6 +61,12 @@ pub(crate) struct Net {
     /// The instant at which this turn began.
     now: Millis,
     connections: Pages<Connection>,
+    /// The sockets of connections that are not the kernel's.
+    pipes: Pipes,
+    /// What those connections are for.
+    exchanges: Exchanges,
+    /// Those whose entries do not know that they are over.
+    unsaid: Unsaid,
     /// The address of each connection, if connections of an address are limited. A WebSocket has forgotten its peer, and a
     /// socket that was reset does not tell it any more.
     peers: HashMap<ConnectionKey, IpAddr, FixedState>,
@@ -73,6 +88,10 @@ pub(crate) struct Net {
     routed: u64,
     /// Connections that were sent a piece of a route's answer.
     sending: Vec<ConnectionKey>,
+    /// What other instances do for clients here.
+    errands: Errands,
+    /// Tunnels that were sent bytes.
+    downs: Vec<ConnectionKey>,
     /// Connections that have taken a part of their waiting output.
     eased: Vec<ConnectionKey>,
     /// Closed connections, which are removed at the end of the turn.
@@ -94,6 +113,9 @@ impl Net {
             watch,
             now: Millis(0),
             connections: Pages::new(MAX_KEYS),
+            pipes: Pipes::default(),
+            exchanges: Exchanges::new(shared.mailboxes.len()),
+            unsaid: Unsaid::default(),
             peers: HashMap::default(),
             spares: Spares::new(shared.mailboxes.len()),
             line: Line::default(),
@@ -105,6 +127,8 @@ impl Net {
             behind: false,
             routed: 0,
             sending: Vec::new(),
+            errands: Errands::default(),
+            downs: Vec::new(),
             eased: Vec::new(),
             marked: Vec::new(),
             departed: 0,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::{Buf, Bytes};
 
 use crate::engineio::{Charge, MESSAGE_OVERHEAD, Millis};
+use crate::shard::kernel::pipe::At;
 use crate::shard::kernel::socket::Socket;
 use crate::shard::net::progress::Progress;
 
@@ -123,9 +124,9 @@ impl Outbox {
     ///
     /// # Errors
     /// The socket's error, if it is broken.
-    pub(super) fn write(&mut self, socket: &mut Socket) -> io::Result<usize> {
+    pub(super) fn write(&mut self, socket: &mut Socket, at: At<'_>) -> io::Result<usize> {
         self.untried = 0;
-        let written = socket.send_pieces(self.pieces.iter().map(|piece| &piece.bytes))?;
+        let written = socket.send_pieces(self.pieces.iter().map(|piece| &piece.bytes), at)?;
         self.progress.wrote(written);
         self.consume(written);
         Ok(written)
@@ -162,14 +163,20 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::shard::kernel::pipe::Pipes;
     use crate::shard::kernel::simulated;
+    use crate::shard::store::keys::ConnectionKey;
 
     const PATIENCE: Duration = Duration::from_secs(10);
 
     /// A socket that takes so many bytes, and what it has taken.
     fn socket(room: usize) -> (Socket, simulated::Socket) {
         let simulated = simulated::Socket::with_room(room);
-        (Socket::Simulated(simulated.clone()), simulated)
+        (Socket::simulated(simulated.clone()), simulated)
+    }
+
+    fn write(outbox: &mut Outbox, socket: &mut Socket) {
+        outbox.write(socket, Pipes::default().at(ConnectionKey(0))).unwrap();
     }
 
     fn piece(bytes: impl Into<Bytes>) -> Piece {
@@ -190,7 +197,7 @@ mod tests {
         let (mut socket, peer) = socket(0);
         while !outbox.is_empty() {
             peer.make_room(3);
-            outbox.write(&mut socket).unwrap();
+            write(&mut outbox, &mut socket);
         }
         assert_eq!(peer.sent(), pieces.concat());
         assert_eq!((outbox.queued(), outbox.waiting(), outbox.overhead()), (0, 0, 0));
@@ -213,15 +220,15 @@ mod tests {
         outbox.push_beat(piece(&b"2"[..]));
         outbox.push(piece(&b"cc"[..]));
         let (mut socket, peer) = socket(3);
-        outbox.write(&mut socket).unwrap();
+        write(&mut outbox, &mut socket);
         assert_eq!(peer.sent(), b"aa1");
         outbox.push_beat(piece(&b"3"[..]));
         peer.make_room(3);
-        outbox.write(&mut socket).unwrap();
+        write(&mut outbox, &mut socket);
         assert_eq!(peer.sent(), b"aa123b");
         outbox.push_beat(piece(&b"4"[..]));
         peer.make_room(9);
-        outbox.write(&mut socket).unwrap();
+        write(&mut outbox, &mut socket);
         assert_eq!(peer.sent(), b"aa123bb4cc");
     }
 
@@ -230,10 +237,10 @@ mod tests {
         let mut outbox = outbox([Bytes::from_static(b"aa")]);
         outbox.push_beat(piece(&b"12"[..]));
         let (mut socket, peer) = socket(1);
-        outbox.write(&mut socket).unwrap();
+        write(&mut outbox, &mut socket);
         outbox.push_beat(piece(&b"3"[..]));
         peer.make_room(9);
-        outbox.write(&mut socket).unwrap();
+        write(&mut outbox, &mut socket);
         assert_eq!(peer.sent(), b"123aa");
     }
 }

@@ -1,7 +1,7 @@
 //! Counts anew what the counters of the connections say, for the simulation.
 
 use crate::engineio::{Charge, MESSAGE_OVERHEAD, Millis};
-use crate::shard::kernel::socket::Socket;
+use crate::shard::kernel::socket::{Other, Socket};
 use crate::shard::net::Net;
 use crate::shard::net::connection::Connection;
 use crate::shard::net::outbox::Outbox;
@@ -49,6 +49,6 @@ impl Outbox {
 impl Connection {
     /// Whether its socket would take bytes, or tell of an error, if it was written to.
     pub(in crate::shard) fn is_socket_writable(&self) -> bool {
-        matches!(&self.socket, Socket::Simulated(socket) if socket.takes_bytes())
+        matches!(&self.socket, Socket::Other(Other::Simulated(socket)) if socket.takes_bytes())
     }
 }

@@ -11,7 +11,7 @@ impl Net {
     pub(in crate::shard) fn websocket(&mut self, key: ConnectionKey) -> Option<&mut WebSocket> {
         match &mut self.connections.get_mut(key.0)?.stage {
             Stage::WebSocket(websocket) => Some(websocket),
-            Stage::Http(_) | Stage::Lingering => None,
+            Stage::Http(_) | Stage::Tunnel(_) | Stage::Lingering => None,
         }
     }
 

@@ -33,7 +33,7 @@ impl Net {
         let Some(connection) = self.connections.get_mut(key.0) else { return };
         let Some(outbox) = &mut connection.outbox else { return };
         // A socket that the kernel does not know is broken; the next write reports it.
-        let in_kernel = connection.socket.unacknowledged().unwrap_or(0);
+        let in_kernel = connection.socket.unacknowledged(&self.pipes, key).unwrap_or(0);
         let unsent = outbox.unsent();
         outbox.progress.look(self.now, patience, in_kernel, unsent);
     }
@@ -66,7 +66,7 @@ impl Net {
     /// Bytes that the kernel has yet to deliver, if everything for a connection was written.
     pub(in crate::shard) fn under_way(&self, key: ConnectionKey) -> Option<usize> {
         let connection = self.connections.get(key.0).filter(|connection| connection.outbox.is_none())?;
-        connection.socket.unacknowledged().ok()
+        connection.socket.unacknowledged(&self.pipes, key).ok()
     }
 
     /// Whether a POST waits for its answer. Its client cannot send anything else meanwhile.
@@ -113,9 +113,9 @@ impl Net {
     }
 
     /// Has the kernel drop what it holds for a connection when that is closed.
-    fn let_kernel_forget(&self, key: ConnectionKey) {
+    pub(super) fn let_kernel_forget(&mut self, key: ConnectionKey) {
         let Some(connection) = self.connections.get(key.0) else { return };
-        if let Err(error) = connection.socket.forget_unsent() {
+        if let Err(error) = connection.socket.forget_unsent(self.pipes.at(key)) {
             log::debug!("connection {}: {error}", key.0);
         }
     }
@@ -148,5 +148,12 @@ impl Net {
         let Some(connection) = self.connections.get(key.0) else { return 0 };
         let batch = connection.batch.map_or(0, |batch| self.batches.len(batch));
         batch + connection.outbox.as_ref().map_or(0, |outbox| outbox.queued())
+    }
+
+    /// Bytes that have yet to be handed to the kernel for a connection's peer.
+    pub(super) fn unsent_on(&self, key: ConnectionKey) -> usize {
+        let Some(connection) = self.connections.get(key.0) else { return 0 };
+        let batch = connection.batch.map_or(0, |batch| self.batches.len(batch));
+        batch + connection.outbox.as_ref().map_or(0, |outbox| outbox.unsent())
     }
 }

@@ -110,8 +110,12 @@ impl Connection {
     /// Whether it serves a session.
     fn serves_a_session(&self) -> bool {
         match &self.stage {
-            Stage::Http(http) => matches!(http.state, HttpState::Held(_) | HttpState::Waiting(_) | HttpState::Post(_)),
+            Stage::Http(http) => matches!(
+                http.state,
+                HttpState::Held(_) | HttpState::Waiting(_) | HttpState::Post(_) | HttpState::Relayed(_)
+            ),
             Stage::WebSocket(websocket) => matches!(websocket.role, Role::Session(_)),
+            Stage::Tunnel(_) => true,
             Stage::Lingering => false,
         }
     }

@@ -39,7 +39,7 @@ fn net(limits: Limits) -> Net {
 /// A connection whose socket takes `room` bytes, and the peer's end of it.
 fn connect(net: &mut Net, room: usize) -> (ConnectionKey, simulated::Socket) {
     let socket = simulated::Socket::with_room(room);
-    let key = net.accepted(Socket::Simulated(socket.clone()), SocketAddr::from(PEER)).unwrap();
+    let key = net.accepted(Socket::simulated(socket.clone()), SocketAddr::from(PEER)).unwrap();
     (key, socket)
 }
 
@@ -127,6 +127,6 @@ fn a_connection_beyond_the_limit_of_its_address_is_answered_unread() {
     connect(&mut net, 0);
     let socket = simulated::Socket::with_room(1000);
     socket.comes(b"GET / HTTP/1.1\r\n\r\n");
-    assert_eq!(net.accepted(Socket::Simulated(socket.clone()), SocketAddr::from(PEER)), None);
+    assert_eq!(net.accepted(Socket::simulated(socket.clone()), SocketAddr::from(PEER)), None);
     assert_eq!(socket.sent(), http::CROWD);
 }

@@ -11,6 +11,7 @@ use bytes::Bytes;
 
 use crate::clock;
 use crate::engineio::MESSAGE_OVERHEAD;
+use crate::shard::kernel::pipe::Pipe;
 use crate::shard::kernel::socket::MOST_AT_ONCE;
 use crate::shard::net::Net;
 use crate::shard::net::connection::{CloseCause, Stage, Then};
@@ -179,12 +180,14 @@ impl Net {
         let Some(batch) = connection.batch.take() else { return };
         if connection.close_cause.is_none() {
             match self.batches.contiguous(batch) {
-                Some(bytes) if connection.then == Then::Continue => match connection.socket.send(bytes) {
-                    Ok(sent) if sent == bytes.len() => self.metrics.sent_bytes.add(sent as u64),
-                    result => self.sent(key, batch, result),
-                },
+                Some(bytes) if connection.then == Then::Continue => {
+                    match connection.socket.send(bytes, self.pipes.at(key)) {
+                        Ok(sent) if sent == bytes.len() => self.metrics.sent_bytes.add(sent as u64),
+                        result => self.sent(key, batch, result),
+                    }
+                }
                 Some(bytes) => {
-                    let result = connection.socket.send_last(bytes);
+                    let result = connection.socket.send_last(bytes, self.pipes.at(key));
                     self.sent(key, batch, result);
                 }
                 None => self.flush_pieces(key, batch),
@@ -213,7 +216,7 @@ impl Net {
         let Some(connection) = self.connections.get_mut(key.0) else { return };
         let mut pieces = std::mem::take(&mut self.pieces);
         self.batches.pieces(batch, &mut pieces);
-        match connection.socket.send_pieces(pieces.iter()) {
+        match connection.socket.send_pieces(pieces.iter(), self.pipes.at(key)) {
             Ok(sent) => {
                 self.metrics.sent_bytes.add(sent as u64);
                 if sent < self.batches.len(batch) { self.blocked(key, &pieces, sent) } else { self.written(key) }
@@ -232,7 +235,7 @@ impl Net {
             return;
         }
         let before = outbox.overhead();
-        let result = outbox.write(&mut connection.socket);
+        let result = outbox.write(&mut connection.socket, self.pipes.at(key));
         self.queued_overhead -= before - outbox.overhead();
         match result {
             Ok(sent) => {
@@ -258,7 +261,7 @@ impl Net {
             Then::Continue => {}
             Then::Close => self.mark_closed(key, CloseCause::Closed),
             Then::Linger => {
-                connection.socket.shut();
+                connection.socket.shut(self.pipes.at(key));
                 connection.stage = Stage::Lingering;
                 connection.deadline = self.now + LINGER;
                 self.arm_connection(key);
@@ -292,6 +295,10 @@ impl Net {
         match self.watch.writes(&mut connection.socket, key) {
             Err(error) => self.broken(key, &error),
             Ok(()) => self.arm_connection(key),
+        }
+        // No poll tells of a pipe that has room now.
+        if self.pipes.get(key).is_some_and(Pipe::has_room) {
+            self.writable(key);
         }
     }
 

@@ -8,13 +8,15 @@ use crate::shard::shared::target::Urgency;
 use crate::shard::store::keys::{ConnectionKey, SessionKey, TimerKey};
 use crate::shard::store::timers::NEVER;
 
-/// How a session has ended, for its sockets to hear.
+/// What has ended of a session, for its sockets to hear.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::shard) enum SessionEnd {
     /// It is over, but its client has yet to fetch the news. Its sockets leave now.
     Left(Reason),
     /// It has closed.
     Closed(Reason),
+    /// Its wait for an upgrade.
+    Wait,
 }
 
 impl Sessions {
@@ -50,7 +52,10 @@ impl Sessions {
             Effect::Refuse(to) => self.refuse_empty(to),
             Effect::Send(to, frames) => self.push(to, frames.bytes()),
             Effect::Beat(to, frames) => self.push_beat(to, frames.bytes()),
-            Effect::Shut(websocket) => self.shut_websocket(websocket),
+            Effect::Shut(websocket) => {
+                self.shut_websocket(websocket);
+                self.websocket_gone(session);
+            }
             Effect::Cut(to) => self.mark_closed(to, CloseCause::Cut),
             Effect::Left(reason) => self.endings.push_back((session, SessionEnd::Left(reason))),
             Effect::Closed(reason) => self.endings.push_back((session, SessionEnd::Closed(reason))),
@@ -114,14 +119,26 @@ impl Sessions {
                 | HttpState::Discard(_)
                 | HttpState::RouteBody(_)
                 | HttpState::Routed(_)
-                | HttpState::Sending(_) => {}
+                | HttpState::Sending(_)
+                | HttpState::RelayBody(_)
+                | HttpState::Relayed(_) => {}
             },
             Stage::WebSocket(websocket) => {
                 if let Role::Session(session) = websocket.role {
                     self.act(session, |session, _, _, effects| session.websocket_lost(key, lost, effects));
+                    self.websocket_gone(session);
                 }
             }
-            Stage::Lingering => {}
+            Stage::Tunnel(_) | Stage::Lingering => {}
+        }
+    }
+
+    /// Tells the entries of relayed requests what was done for them this turn, and buries those that are answered.
+    #[inline]
+    pub(in crate::shard) fn end_relayed(&mut self) {
+        if self.exchange_count() > 0 {
+            self.tell_entries();
+            self.remove_closed();
         }
     }
 

@@ -3,6 +3,7 @@
 //! A client that has sent as much as it may is held up: its WebSocket is not read, so TCP backpressure slows it, and a
 //! POST is answered later. Only a WebSocket that never waits is closed ([`strain`](super::strain)).
 
+use crate::cluster::peers::message::moving::MovingAllowance;
 use crate::engineio::Millis;
 use crate::metrics::Limit;
 use crate::shard::net::connection::Role;
@@ -36,6 +37,22 @@ pub(in crate::shard) enum Verdict {
 impl Allowance {
     pub(super) fn new(now: Millis) -> Self {
         Self { messages: Account::new(), bytes: Account::new(), until: now, is_at_end: false, strain: Strain::new(now) }
+    }
+
+    /// It for the instance to which its session moves.
+    pub(super) fn freeze(&self, now: Millis, rates: Rates) -> MovingAllowance {
+        let level = |account: &Account, rate: Option<Rate>| rate.map_or(i64::MAX, |rate| account.level(now, rate));
+        MovingAllowance { messages: level(&self.messages, rates.messages), bytes: level(&self.bytes, rates.bytes) }
+    }
+
+    /// That of a session that has moved here.
+    pub(super) fn thaw(now: Millis, rates: Rates, moved: MovingAllowance) -> Self {
+        let account = |level, rate: Option<Rate>| rate.map(|rate| Account::with_level(now, rate, level));
+        let mut allowance = Self::new(now);
+        allowance.messages = account(moved.messages, rates.messages).unwrap_or(allowance.messages);
+        allowance.bytes = account(moved.bytes, rates.bytes).unwrap_or(allowance.bytes);
+        allowance.judge(now, rates);
+        allowance
     }
 
     /// Whether it is held up.
@@ -124,6 +141,25 @@ mod tests {
         for now in (0..60_000).step_by(10).map(Millis) {
             assert_eq!(allowance.spend(now, RATES(), 1, 9), Verdict::GoOn);
         }
+    }
+
+    #[test]
+    fn a_client_whose_session_moves_has_no_more_and_no_less() {
+        let (mut here, sent) = (Allowance::new(Millis(0)), 250);
+        here.spend(Millis(0), RATES(), sent, 10 * sent);
+        let moved = here.freeze(Millis(50), RATES());
+        let mut there = Allowance::thaw(Millis(7000), RATES(), moved);
+        assert_eq!(there.is_held_up(Millis(7000)), here.is_held_up(Millis(50)));
+        let (here, there) = (here.spend(Millis(60), RATES(), 1, 1), there.spend(Millis(7010), RATES(), 1, 1));
+        let waits = |verdict, now| match verdict {
+            Verdict::HoldUp(until, limit) => Some((until - Millis(now), limit)),
+            Verdict::GoOn => None,
+        };
+        assert_eq!(waits(there, 7010), waits(here, 60));
+        let worst = MovingAllowance { messages: i64::MIN, bytes: i64::MAX };
+        let mut worst = Allowance::thaw(Millis(0), RATES(), worst);
+        assert!(worst.is_held_up(Millis(5000)) && !worst.is_held_up(Millis(5200)));
+        assert_eq!(worst.spend(Millis(6000), RATES(), 1, 0), Verdict::GoOn);
     }
 
     #[test]

@@ -3,12 +3,14 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::cluster::peers::Instance;
 use crate::engineio::{Millis, Session, Sid};
 use crate::http::Status;
 use crate::log_line::no_random_numbers;
 use crate::metrics::Limit;
 use crate::shard::sessions::Sessions;
 use crate::shard::sessions::handshake::Handshake;
+use crate::shard::shared::carrier::Owner;
 use crate::shard::store::keys::{ConnectionKey, SessionKey, SessionRef, SocketKey};
 use crate::shard::store::timers::NEVER;
 use crate::socketio::Decoder;
@@ -42,6 +44,8 @@ pub(in crate::shard) struct Client {
     pub(super) answered: ConnectionKey,
     /// Whether its queue is to be flushed at the end of the turn.
     pub(super) polled: bool,
+    /// Whether its first CONNECT has waited for an upgrade.
+    pub(super) settled: bool,
 }
 
 impl Client {
@@ -49,7 +53,18 @@ impl Client {
         let decoder = Decoder::default();
         let answered = ConnectionKey(u32::MAX);
         let sockets = FirstSocket::NONE;
-        Self { session, random, armed: NEVER, handshake, decoder, sockets, ledger_bytes: 0, answered, polled: false }
+        Self {
+            session,
+            random,
+            armed: NEVER,
+            handshake,
+            decoder,
+            sockets,
+            ledger_bytes: 0,
+            answered,
+            polled: false,
+            settled: false,
+        }
     }
 }
 
@@ -76,6 +91,8 @@ pub(in crate::shard) enum Lookup {
     Here(SessionKey),
     /// In another shard of this process.
     Elsewhere(usize),
+    /// In another instance, if there is one of that name.
+    Abroad(Owner),
     /// Nowhere.
     Unknown,
 }
@@ -85,7 +102,7 @@ impl Sessions {
     pub(in crate::shard) fn find_session(&self, sid: &str) -> Lookup {
         let Some(sid) = Sid::parse(sid) else { return Lookup::Unknown };
         if sid.instance != self.shared().instance() {
-            return Lookup::Unknown;
+            return self.find_abroad(sid);
         }
         let shard = usize::from(sid.shard);
         if sid.shard != self.sids.shard() {
@@ -96,6 +113,14 @@ impl Sessions {
                 Lookup::Here(SessionKey(sid.slot))
             }
             _ => Lookup::Unknown,
+        }
+    }
+
+    /// The place of a session that another instance may have. If there is none of that name, the way there tells.
+    fn find_abroad(&self, sid: Sid) -> Lookup {
+        match self.shared().carrier {
+            Some(_) => Lookup::Abroad(Owner { instance: Instance(sid.instance), shard: sid.shard }),
+            None => Lookup::Unknown,
         }
     }
 
@@ -133,16 +158,22 @@ impl Sessions {
     /// Forgets a session that has closed.
     pub(in crate::shard) fn forget_session(&mut self, session: SessionRef) {
         if self.clients.get(session.key.0).is_some_and(|client| client.random == session.random) {
-            let client = self.clients.remove(session.key.0);
-            self.forget_kept(client.as_ref().map_or(0, |client| client.ledger_bytes));
-            self.departed();
-            if let Some((addresses, client)) = self.shared().addresses.as_ref().zip(client) {
-                addresses.leave(client.handshake.address().ip());
-            }
-            self.allowances.remove(&session.key);
+            self.remove_session(session.key);
             self.metrics().sessions_closed.one();
-            self.metrics().sessions.set(self.clients.len() as u64);
         }
+    }
+
+    /// Removes a session with all that is kept for it.
+    pub(super) fn remove_session(&mut self, key: SessionKey) {
+        let client = self.clients.remove(key.0);
+        self.forget_kept(client.as_ref().map_or(0, |client| client.ledger_bytes));
+        self.departed();
+        if let Some((addresses, client)) = self.shared().addresses.as_ref().zip(client) {
+            addresses.leave(client.handshake.address().ip());
+        }
+        self.allowances.remove(&key);
+        self.settling.remove(&key);
+        self.metrics().sessions.set(self.clients.len() as u64);
     }
 
     /// The sid of a session.

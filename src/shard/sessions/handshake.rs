@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::clock;
 use crate::cluster::message::DescribedHandshake;
+use crate::cluster::peers::message::moving::MovingHandshake;
 use crate::config::HandshakeHeaders;
 use crate::http::{Head, HeadText};
 
@@ -39,6 +40,24 @@ impl Handshake {
             cross_origin: told.cross_origin,
             secure: told.secure,
         }
+    }
+
+    /// It for the instance to which its session moves.
+    pub(super) fn moving(&self) -> MovingHandshake {
+        let Self { text, address, issued, cross_origin, secure } = self;
+        MovingHandshake {
+            head: text.as_str().to_owned(),
+            address: *address,
+            issued: *issued,
+            cross_origin: *cross_origin,
+            secure: *secure,
+        }
+    }
+
+    /// That of a session that has moved here.
+    pub(super) fn moved(from: MovingHandshake) -> Self {
+        let MovingHandshake { head, address, issued, cross_origin, secure } = from;
+        Self { text: HeadText::moved(head), address, issued, cross_origin, secure }
     }
 
     /// Bytes that are kept of the request.

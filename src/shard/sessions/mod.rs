@@ -13,6 +13,7 @@ use crate::shard::sessions::allowance::Allowance;
 use crate::shard::sessions::client::Client;
 use crate::shard::sessions::ledger::Ledger;
 use crate::shard::sessions::polls::CommonPayload;
+use crate::shard::sessions::settling::Settling;
 use crate::shard::sessions::translation::Translation;
 use crate::shard::shared::Shared;
 use crate::shard::store::keys::{ConnectionKey, SessionKey};
@@ -24,9 +25,11 @@ pub(in crate::shard) mod allowance;
 pub(in crate::shard) mod client;
 pub(in crate::shard) mod handshake;
 pub(in crate::shard) mod ledger;
+pub(in crate::shard) mod moving;
 pub(in crate::shard) mod polls;
 #[cfg(test)]
 mod recount;
+pub(in crate::shard) mod settling;
 pub(in crate::shard) mod slow;
 pub(in crate::shard) mod strain;
 pub(in crate::shard) mod translation;
@@ -48,8 +51,10 @@ pub(crate) struct Sessions {
     session_rate: Account,
     /// What clients may still send, if that is limited. Only clients that have sent something are here.
     allowances: HashMap<SessionKey, Allowance>,
+    /// The sessions whose clients may be about to upgrade to a WebSocket on another instance.
+    settling: HashMap<SessionKey, Settling>,
     effects: Vec<Effect<ConnectionKey>>,
-    /// Ended sessions that their sockets have yet to hear of.
+    /// Ended sessions that their sockets have yet to hear of, and ended waits.
     endings: VecDeque<(SessionKey, SessionEnd)>,
     /// How much must wait for clients before slow ones are looked for.
     queued_look: usize,
@@ -80,6 +85,7 @@ impl Sessions {
             ledger: Ledger::default(),
             session_rate: Account::new(),
             allowances: HashMap::new(),
+            settling: HashMap::new(),
             effects: Vec::new(),
             endings: VecDeque::new(),
             queued_look: 0,

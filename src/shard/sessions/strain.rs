@@ -50,7 +50,7 @@ impl Sessions {
         let rates = self.shared().rates?;
         self.may_send_again(key)?;
         let Role::Session(session) = self.websocket(key)?.role else { return None };
-        let has_sent_more = self.connection(key)?.socket.unread() > 0;
+        let has_sent_more = self.unread(key) > 0;
         self.allowances.get_mut(&session)?.goes_on(self.net.now(), rates, has_sent_more)
     }
 }

@@ -3,6 +3,7 @@
 pub(in crate::shard) mod addresses;
 pub(in crate::shard) mod admissions;
 pub(in crate::shard) mod answer_budget;
+pub(in crate::shard) mod carrier;
 pub(in crate::shard) mod cuts;
 pub(in crate::shard) mod directory;
 pub(in crate::shard) mod due_acks;
@@ -17,6 +18,7 @@ pub(in crate::shard) mod target;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use crate::cluster::Membership;
 use crate::cluster::peers::OwnInstance;
@@ -28,6 +30,7 @@ use crate::metrics::ShardMetrics;
 use crate::shard::Shard;
 use crate::shard::shared::addresses::Addresses;
 use crate::shard::shared::answer_budget::AnswerBudget;
+use crate::shard::shared::carrier::Carrier;
 use crate::shard::shared::cuts::Cuts;
 use crate::shard::shared::directory::Directory;
 use crate::shard::shared::due_acks::DueAcks;
@@ -52,6 +55,8 @@ pub(crate) struct Shared {
     pub(crate) directory: Arc<dyn Directory>,
     /// The cluster that this server is a member of, if there is Redis.
     pub(crate) cluster: Option<Arc<Membership>>,
+    /// What takes messages to the other instances, if there may be any.
+    pub(in crate::shard) carrier: Option<Arc<dyn Carrier>>,
     pub(crate) mailboxes: Vec<Mailbox>,
     /// The counters of each shard, then those of the port for operations, if there is one.
     pub(crate) metrics: Vec<Arc<ShardMetrics>>,
@@ -122,6 +127,8 @@ impl Shared {
     ) -> Self {
         let shards = mailboxes.len().max(1);
         let attachments = config.limits.attachments as usize;
+        let peers = cluster.as_ref().and_then(|cluster| cluster.peers());
+        let carrier = peers.filter(|_| config.relay_requests).map(|peers| Arc::new(peers.clone()) as _);
         Self {
             settings: config.engine(),
             head_limits: HeadLimits {
@@ -136,6 +143,7 @@ impl Shared {
             ack_ids: (0..directory.namespaces()).map(|_| AtomicUsize::new(0)).collect(),
             directory,
             cluster,
+            carrier,
             metrics: (0..mailboxes.len() + usize::from(config.ops_port.is_some())).map(|_| Arc::default()).collect(),
             values: mailboxes.iter().map(|_| Store::new(end)).collect(),
             mailboxes,
@@ -198,6 +206,14 @@ impl Shared {
     /// How many clients have a session now.
     pub(crate) fn clients(&self) -> u64 {
         self.metrics.iter().map(|shard| shard.sessions.get()).sum()
+    }
+
+    /// How long a session settles: for how long a client on polling has time for its upgrade before the program hears of it.
+    /// `None` while no other instance is known, to which its WebSocket could come.
+    pub(in crate::shard) fn settle(&self) -> Option<Duration> {
+        let peers = self.cluster.as_ref().filter(|_| self.config.relay_requests)?.peers()?;
+        let time = self.config.limits.settle;
+        (!peers.is_alone() && !time.is_zero()).then_some(time)
     }
 
     /// Whether a client whose session has ended should find another server, because this one is about to end or has no memory

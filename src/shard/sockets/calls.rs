@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytestring::ByteString;
 
+use crate::engineio::Message;
 use crate::error::AckError;
 use crate::shard::Shard;
 use crate::shard::shared::namespaces::NamespaceRef;
@@ -38,6 +39,8 @@ pub(in crate::shard) enum Call {
     Gone(SocketRef),
     /// Recovery has something to forget later.
     Sweep,
+    /// A session's wait for its upgrade has ended.
+    Settled(SessionRef),
     /// A session has closed and told its sockets.
     Forget(SessionRef),
 }
@@ -60,12 +63,3 @@ pub(super) type Alarm = Box<dyn FnOnce(&Rc<Shard>)>;
 
 /// A closure that gets an acknowledgement, or the reason why there is none.
 pub(super) type AckCallback = Box<dyn FnOnce(&Rc<Shard>, SocketRef, Result<Arguments, AckError>)>;
-
-/// A message of a bare Engine.IO session.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Message {
-    /// Text.
-    Text(bytestring::ByteString),
-    /// Binary.
-    Binary(bytes::Bytes),
-}

@@ -34,6 +34,10 @@ impl Sockets {
             match ending {
                 SessionEnd::Left(reason) => self.leave_all(session, DisconnectReason::Session(reason)),
                 SessionEnd::Closed(reason) => self.session_closed(session, reason),
+                SessionEnd::Wait => {
+                    let settled = self.session_ref(session).map(Call::Settled);
+                    self.calls.extend(settled);
+                }
             }
         }
     }

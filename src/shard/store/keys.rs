@@ -55,6 +55,8 @@ pub(in crate::shard) enum TimerKey {
     GoOn(ConnectionKey),
     /// A POST that waits for its answer goes on.
     Post(ConnectionKey),
+    /// A session need not wait for an upgrade any more.
+    Settle(SessionKey),
     /// The packets that were kept apart from a connection's first answer may leave.
     Release(ConnectionKey),
     /// The log is told of clients that were cut off.
@@ -69,6 +71,8 @@ pub(in crate::shard) enum TimerKey {
     Accept,
     /// The shard stops, with or without clients left.
     Stop,
+    /// Entries are told again that exchanges are over.
+    Unsaid,
     /// Something kept for recovery may have grown too old.
     Recovery,
     /// Memory that many connections left behind goes back to the system.
@@ -86,6 +90,7 @@ impl TimerKey {
                 | Self::GoOn(_)
                 | Self::Post(_)
                 | Self::Release(_)
+                | Self::Settle(_)
                 | Self::Turn
                 | Self::Admission
         )

@@ -40,6 +40,18 @@ impl Account {
         Self { level: i64::MAX, at: Millis(0) }
     }
 
+    /// An account with that much in it, at most as overdrawn as one can be.
+    pub(in crate::shard) fn with_level(now: Millis, rate: Rate, level: i64) -> Self {
+        Self { level: level.max(-LONGEST_DEBT * rate.per_second * ONE), at: now }
+    }
+
+    /// What it has, in thousandths.
+    pub(in crate::shard) fn level(&self, now: Millis, rate: Rate) -> i64 {
+        let mut filled = *self;
+        filled.fill(now, rate);
+        filled.level
+    }
+
     fn fill(&mut self, now: Millis, rate: Rate) {
         let passed = i64::try_from(now.0.saturating_sub(self.at.0)).unwrap_or(i64::MAX);
         let gained = passed.saturating_mul(rate.per_second);

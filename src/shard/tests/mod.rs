@@ -1,3 +1,5 @@
-//! Whole servers in a simulated world.
+//! Whole servers in a simulated world, and servers that pass requests on to each other.
 
+mod errands;
+mod relayed;
 mod simulation;

@@ -1,6 +1,6 @@
 //! A server in this process, as a member of a cluster, and a bare Socket.IO client of it.
 
-use std::net::{Ipv4Addr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::thread;
 use std::time::Instant;
 
@@ -19,7 +19,12 @@ pub struct Member {
 impl Member {
     /// Starts one with these settings, on a free port and with two shards, and waits until it is in the cluster.
     pub fn start(config: Config, redis: RedisServer) -> Self {
-        let member = Self::begin(config, redis);
+        Self::start_with(config, redis, |_| ())
+    }
+
+    /// The same with more than `/`.
+    pub fn start_with(config: Config, redis: RedisServer, declare: impl FnOnce(&mut Server)) -> Self {
+        let member = Self::begin_with(config, redis, declare);
         member.until("in the cluster", |handle| matches!(handle.redis_state(), Some(State::Up)));
         member
     }
@@ -29,7 +34,7 @@ impl Member {
         Self::begin_with(config, redis, |_| ())
     }
 
-    /// The same with more than `/`.
+    /// The same with more than `/`, without waiting.
     pub fn begin_with(config: Config, redis: RedisServer, declare: impl FnOnce(&mut Server)) -> Self {
         let address = Ipv4Addr::LOCALHOST.into();
         let config = Config { address, port: 0, shards: Some(2), redis: Some(redis), ..config };
@@ -40,13 +45,14 @@ impl Member {
         Self { handle: running.handle(), running: Some(running) }
     }
 
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.running.as_ref().unwrap().address()
+    }
+
     /// A client that has joined `/`.
     pub fn client(&self) -> Client {
-        let address = self.running.as_ref().unwrap().address();
-        let stream = TcpStream::connect(address).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        let url = format!("ws://{address}/socket.io/?EIO=4&transport=websocket");
-        let mut client = Client(tungstenite::client(url, stream).unwrap().0);
+        let mut client = Client::connect(self.address(), "EIO=4&transport=websocket");
         assert!(client.text().starts_with("0{"));
         client.0.send(Message::text("40")).unwrap();
         assert!(client.text().starts_with("40{"));
@@ -76,9 +82,29 @@ impl Drop for Member {
 pub struct Client(WebSocket<TcpStream>);
 
 impl Client {
+    /// A WebSocket with this query.
+    pub fn connect(address: SocketAddr, query: &str) -> Self {
+        let stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        Self(tungstenite::client(format!("ws://{address}/socket.io/?{query}"), stream).unwrap().0)
+    }
+
     /// Sends a text message.
     pub fn send(&mut self, text: &str) {
         self.0.send(Message::text(text)).unwrap();
+    }
+
+    /// Sends text messages in one segment.
+    pub fn send_together(&mut self, texts: &[&str]) {
+        for text in texts {
+            self.0.write(Message::text(*text)).unwrap();
+        }
+        self.0.flush().unwrap();
+    }
+
+    /// Waits for the end, and says whether it came without a close frame.
+    pub fn is_cut(&mut self) -> bool {
+        matches!(self.0.read(), Err(tungstenite::Error::Io(_) | tungstenite::Error::Protocol(_)))
     }
 
     /// The next text message.

@@ -6,6 +6,7 @@ pub mod forgetful;
 pub mod listener;
 pub mod logs;
 pub mod member;
+pub mod polling;
 pub mod server;
 
 use std::time::Duration;

@@ -1,5 +1,8 @@
 //! What one instance tells another, in MessagePack.
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
+pub(crate) mod moving;
 pub(crate) mod recovery;
 pub(crate) mod relay;
 

@@ -56,8 +56,9 @@ pub(crate) enum ToEntry {
     Taken(u32),
     /// The owner has ended the exchange, without waiting for its bytes to be written.
     Gone,
-    /// The session moves to the entry, frozen, and with it what the owner has got of the tunnel and not read.
-    Move { session: Bytes, unread: Bytes },
+    /// The session moves to the entry, frozen. It has used as many bytes of the tunnel's; what the entry has sent beyond them is
+    /// for the session there. The owner says nothing more about the exchange.
+    Move { taken: u64, session: Bytes },
 }
 
 /// What follows bytes for the client.
@@ -119,7 +120,7 @@ impl Relay {
         REST + match self {
             Self::ToOwner { what: ToOwner::Request { bytes, .. } | ToOwner::Up(bytes), .. } => bytes.len(),
             Self::ToEntry { what: ToEntry::Down { bytes, .. }, .. } => bytes.len(),
-            Self::ToEntry { what: ToEntry::Move { session, unread }, .. } => session.len() + unread.len(),
+            Self::ToEntry { what: ToEntry::Move { session, .. }, .. } => session.len(),
             _ => 0,
         }
     }
@@ -196,9 +197,9 @@ impl ToEntry {
             }
             Self::Taken(count) => msgpack::uint(out, u64::from(*count)),
             Self::Gone => {}
-            Self::Move { session, unread } => {
+            Self::Move { taken, session } => {
+                msgpack::uint(out, *taken);
                 write_bytes(out, session);
-                write_bytes(out, unread);
             }
         }
     }
@@ -234,13 +235,13 @@ impl<'a> Fields<'_, 'a> {
         match kind {
             kind::REQUEST | kind::UP | kind::TAKEN_BY_CLIENT | kind::CLIENT_GONE => {
                 let shard = self.uint(u64::from(u8::MAX))? as u8;
-                Ok(Relay::ToOwner { shard, exchange, what: self.to_owner(kind)? })
+                Ok(Relay::ToOwner { shard, exchange, what: self.for_owner(kind)? })
             }
-            _ => Ok(Relay::ToEntry { exchange, what: self.to_entry(kind)? }),
+            _ => Ok(Relay::ToEntry { exchange, what: self.for_entry(kind)? }),
         }
     }
 
-    fn to_owner(&mut self, kind: u64) -> Result<ToOwner, MsgpackError> {
+    fn for_owner(&mut self, kind: u64) -> Result<ToOwner, MsgpackError> {
         Ok(match kind {
             kind::REQUEST => ToOwner::Request { peer: SocketAddr::new(self.ip()?, self.port()?), bytes: self.bytes()? },
             kind::UP => ToOwner::Up(self.bytes()?),
@@ -249,12 +250,12 @@ impl<'a> Fields<'_, 'a> {
         })
     }
 
-    fn to_entry(&mut self, kind: u64) -> Result<ToEntry, MsgpackError> {
+    fn for_entry(&mut self, kind: u64) -> Result<ToEntry, MsgpackError> {
         Ok(match kind {
             kind::DOWN => ToEntry::Down { bytes: self.bytes()?, then: self.then()? },
             kind::TAKEN_BY_SESSION => ToEntry::Taken(self.count()?),
             kind::OWNER_GONE => ToEntry::Gone,
-            kind::MOVE => ToEntry::Move { session: self.bytes()?, unread: self.bytes()? },
+            kind::MOVE => ToEntry::Move { taken: self.uint(u64::MAX)?, session: self.bytes()? },
             _ => return Err(self.unknown("a kind of message about an exchange")),
         })
     }
@@ -363,7 +364,7 @@ mod tests {
             (bytes(), then).prop_map(|(bytes, then)| ToEntry::Down { bytes, then }),
             any::<u32>().prop_map(ToEntry::Taken),
             Just(ToEntry::Gone),
-            (bytes(), bytes()).prop_map(|(session, unread)| ToEntry::Move { session, unread }),
+            (any::<u64>(), bytes()).prop_map(|(taken, session)| ToEntry::Move { taken, session }),
         ]
     }
 

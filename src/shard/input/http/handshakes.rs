@@ -95,6 +95,7 @@ impl Intake {
                 self.session(session, |session, now, settings, effects| {
                     session.websocket_opened(now, key, settings, effects);
                 });
+                self.settle_with_upgrade(session);
                 self.let_post_go_on(session);
                 Step::WebSocket(head.length)
             }

@@ -10,6 +10,7 @@ pub(in crate::shard) mod handshakes;
 pub(in crate::shard) mod mistaken;
 pub(in crate::shard) mod permission;
 pub(in crate::shard) mod posts;
+pub(in crate::shard) mod relays;
 pub(in crate::shard) mod requests;
 pub(in crate::shard) mod routes;
 

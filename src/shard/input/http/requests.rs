@@ -72,7 +72,8 @@ impl Shard {
             | HttpState::Held(_)
             | HttpState::Waiting(_)
             | HttpState::Routed(_)
-            | HttpState::Sending(_) => Step::Wait,
+            | HttpState::Sending(_)
+            | HttpState::Relayed(_) => Step::Wait,
             HttpState::Discard(reader) => {
                 let result = reader.read(bytes, &mut Vec::new());
                 core.discarded(key, result)
@@ -101,6 +102,11 @@ impl Shard {
                 }
                 core.note_unfinished(bytes.len());
                 core.route_body_went_on(key, result)
+            }
+            HttpState::RelayBody(relay) => {
+                let result = relay.reader.read(bytes, &mut relay.body);
+                core.note_unfinished(bytes.len());
+                core.relay_body_went_on(key, result)
             }
             HttpState::Head => {
                 drop(core);
@@ -167,6 +173,7 @@ impl Shard {
                 core.deliver(key, asked);
                 Some(session)
             }
+            Lookup::Abroad(owner) => return core.relay(key, head, &query, owner, bytes),
             Lookup::Unknown => None,
         };
         match (core.purpose(head, &query, session), session) {
@@ -298,7 +305,12 @@ impl Intake {
     }
 
     /// The purpose of a request to the endpoint, if it is valid.
-    fn purpose(&self, head: &Head<'_>, query: &Query<'_>, session: Option<SessionKey>) -> Result<Purpose, Code> {
+    pub(super) fn purpose(
+        &self,
+        head: &Head<'_>,
+        query: &Query<'_>,
+        session: Option<SessionKey>,
+    ) -> Result<Purpose, Code> {
         let found = session.and_then(|session| self.client(session)?.session.found());
         let request = Request {
             method: match head.method {
@@ -386,7 +398,9 @@ impl Intake {
         let Some(http) = self.connection_mut(key).and_then(Connection::http) else { return };
         http.unread = rest.to_vec();
         match http.state {
-            HttpState::Held(_) | HttpState::Waiting(_) if rest.len() > most => self.mark_closed(key, CloseCause::Error),
+            HttpState::Held(_) | HttpState::Waiting(_) | HttpState::Relayed(_) if rest.len() > most => {
+                self.mark_closed(key, CloseCause::Error)
+            }
             // The bytes include its own head.
             HttpState::Deferred(_) | HttpState::Asked(_) if rest.len() > 2 * most => {
                 self.mark_closed(key, CloseCause::Error);

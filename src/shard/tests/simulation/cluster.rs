@@ -57,6 +57,11 @@ impl Cluster {
         (count > 0).then(|| random.below(count) as usize)
     }
 
+    /// Redis ends all connections.
+    pub(super) fn end_all(&mut self, how: Ending) {
+        (0..self.redis.attend()).for_each(|client| self.redis.kill(client, how));
+    }
+
     /// All that is on its way arrives.
     pub(super) fn move_all(&mut self) {
         for client in 0..self.redis.attend() {
@@ -65,13 +70,14 @@ impl Cluster {
         (0..self.redis.attend()).for_each(|client| self.redis.carry(client, usize::MAX));
     }
 
-    /// Once in so many steps, as the plan says, Redis ends a connection, goes away for some seconds, or counts nobody.
-    pub(super) fn make_trouble(&mut self, plan: &Plan, random: &mut Random) {
+    /// Once in so many steps, as the plan says, Redis ends a connection, goes away for some seconds, or counts nobody. Says
+    /// whether something happened to connections, or Redis is away.
+    pub(super) fn make_trouble(&mut self, plan: &Plan, random: &mut Random) -> bool {
         if self.away.is_some_and(|until| until <= clock::now()) {
             self.recover();
         }
         if !plan.redis_trouble.is_some_and(|steps| random.once_in(steps)) || self.away.is_some() {
-            return;
+            return self.away.is_some();
         }
         match random.below(4) {
             0 => {
@@ -92,6 +98,7 @@ impl Cluster {
                 }
             }
         }
+        true
     }
 
     /// Redis is there.

@@ -18,8 +18,8 @@ const SEEDS: u64 = 120;
 
 /// What the environment asks for.
 pub(super) fn run() {
+    let changes: Changes = asked("PLAN").unwrap_or_default();
     if let Some(seed) = asked("SEED") {
-        let changes = asked("PLAN").unwrap_or_default();
         return show(seed, &changes);
     }
     let seconds: Option<u64> = asked("SECONDS");
@@ -27,7 +27,7 @@ pub(super) fn run() {
     let (from, until) =
         (asked("FROM").unwrap_or(0), seconds.map(|seconds| Instant::now() + Duration::from_secs(seconds)));
     let before = FAILED.iter().map(|(seed, changes, ..)| (*seed, changes.parse().expect("changes of a plan")));
-    let fresh = (from..).take(usize::try_from(seeds).expect("so many")).map(|seed| (seed, Changes::default()));
+    let fresh = (from..).take(usize::try_from(seeds).expect("so many")).map(|seed| (seed, changes.clone()));
     let mut figures = Figures::default();
     for (seed, changes) in before.chain(fresh) {
         if until.is_some_and(|until| Instant::now() >= until) {

@@ -186,6 +186,11 @@ impl Instance {
         }
     }
 
+    /// How many other servers it knows.
+    pub(super) fn known_peers(&self) -> usize {
+        self.shared.cluster.as_ref().and_then(|cluster| cluster.peers()).map_or(0, |peers| peers.count())
+    }
+
     /// Whether Redis is connected, if there is to be one.
     pub(super) fn is_in_its_cluster(&self) -> bool {
         let cluster = self.loops[0].shard().shared.cluster.as_ref();

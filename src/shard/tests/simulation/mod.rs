@@ -15,6 +15,7 @@ mod driver;
 mod ends;
 mod failure;
 mod instance;
+mod instances;
 mod invariants;
 mod journal;
 mod network;

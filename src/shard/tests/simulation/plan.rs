@@ -88,6 +88,8 @@ pub(super) struct Plan {
     pub(super) crowds: Option<u64>,
     /// Whether clients of a server that is killed may not notice.
     pub(super) half_open: bool,
+    /// Whether each connection of a session may reach another server than its session's, if there are several.
+    pub(super) loose: bool,
 }
 
 impl Plan {
@@ -132,12 +134,18 @@ impl Plan {
             late_answers: random.once_in(3),
             crowds: random.once_in(4).then(|| 100 + random.below(500)),
             half_open: random.once_in(2),
+            loose: random.once_in(2),
         }
     }
 
     /// Whether servers end while the history goes on.
     pub(super) const fn has_ends(&self) -> bool {
         self.drains.is_some() || self.kills.is_some()
+    }
+
+    /// Whether connections of a session reach any server.
+    pub(super) const fn is_loose(&self) -> bool {
+        self.loose && self.is_cluster()
     }
 
     /// Whether Redis joins the servers.

@@ -3,7 +3,7 @@
 mod finish;
 mod trouble;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::application::{Guestbook, Relayed};
 use super::client::{Person, Socket};
@@ -16,6 +16,7 @@ use super::plan::Plan;
 use super::reckoning;
 use super::survey::{self, Sure};
 use crate::chance::simulated::{Random, Seeded, seed};
+use crate::clock;
 use crate::clock::simulated::{Stopped, advance, stop};
 
 /// The longest time that passes at once.
@@ -45,6 +46,8 @@ pub(super) struct World {
     ends: Ends,
     cluster: Cluster,
     balancer: Balancer,
+    /// Since when something is on its way between the servers.
+    busy: Option<Instant>,
     guestbook: Guestbook,
     /// Whether what other servers pass on may be missed.
     may_miss: bool,
@@ -69,7 +72,8 @@ impl World {
             ends: Ends::new(instances.len()),
             instances,
             cluster,
-            balancer: Balancer::Sticky,
+            balancer: if plan.is_loose() { Balancer::Loose } else { Balancer::Sticky },
+            busy: None,
             guestbook,
             may_miss: plan.may_miss(),
             forgiven: Relayed::new(),
@@ -140,7 +144,7 @@ impl World {
         {
             self.break_some_connection();
         }
-        self.cluster.make_trouble(&self.plan, &mut self.random);
+        self.make_trouble_for_redis();
         self.make_trouble_for_servers();
         self.stop_somebody_reading();
         self.have_the_program_act();
@@ -225,8 +229,13 @@ impl World {
 
     /// People do what has come to them.
     fn people_act(&mut self) {
+        self.excuse_who_needs_ways();
+        let is_busy = |instance: &Instance| instance.sleeps_for() == Some(Duration::ZERO);
+        let is_idle = self.cluster.is_idle() && !self.instances.iter().any(is_busy);
+        self.busy = if is_idle { None } else { self.busy.or_else(|| Some(clock::now())) };
         let Self { instances, random, balancer, plan, .. } = self;
-        let mut network = Network { instances, random, balancer: *balancer, plan };
+        let delay = self.busy.filter(|_| plan.is_loose()).map(|since| clock::now() - since);
+        let mut network = Network { instances, random, balancer: *balancer, plan, delay };
         self.people.iter_mut().for_each(|person| person.act(&mut network));
     }
 

@@ -109,6 +109,11 @@ impl Person {
         self.is_at_mercy && ["server namespace disconnect", "forced close", "forced server close"].contains(&reason)
     }
 
+    /// A server is killed over which connections of its session may lead.
+    pub(in super::super) fn may_have_lost_a_way(&mut self) {
+        self.session.iter_mut().for_each(|session| session.lose(|_| {}));
+    }
+
     /// A server is killed, and it does not notice. Gives whether it was there.
     pub(in super::super) fn lose_home(&mut self, home: usize) -> bool {
         self.session.as_mut().is_some_and(|session| session.lose_home(home))

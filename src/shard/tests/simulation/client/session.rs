@@ -18,6 +18,9 @@ use super::upgrade::{Step, Upgrade};
 use super::websocket::{self, Frame};
 use crate::clock;
 
+/// How long another server may take to answer a POST.
+const ON_THE_WAY: Duration = Duration::from_millis(2500);
+
 const PATH: &str = "/socket.io/?EIO=4&transport=";
 
 /// How a session begins.
@@ -92,7 +95,7 @@ impl Session {
     /// Asks for a session. `None` if the connection is refused.
     pub(super) fn begin(way: Way, network: &mut Network<'_>) -> Option<Self> {
         let home = network.some_home();
-        let mut link = network.connect(home)?;
+        let mut link = network.open(home)?;
         let transport = match way {
             Way::Polling => Transport::Polling(Polling::open(link, &format!("{PATH}polling"))),
             Way::WebSocket => {
@@ -160,7 +163,7 @@ impl Session {
             Transport::WebSocket(..) => self.read(),
         };
         let messages = packets.into_iter().filter_map(|packet| self.packet(packet, network)).collect();
-        self.find_excuses(&network.instances[self.home]);
+        self.find_excuses(network);
         self.give_up_after_silence();
         if self.end.is_none() {
             self.go_on_with_upgrade(network);
@@ -171,26 +174,32 @@ impl Session {
 
     /// Where something is on its way for long, the server may take the client for dead. Where the server ends, or cannot accept, it
     /// is not the client's fault.
-    fn find_excuses(&mut self, home: &Instance) {
-        if home.is_leaving() {
+    fn find_excuses(&mut self, network: &Network<'_>) {
+        let (home, delay, ways) = (&network.instances[self.home], network.delay, network.ways_to(self.home));
+        if ways.iter().any(Instance::is_leaving) {
             self.excuses.shut_down();
+            if ways.len() > 1 {
+                // The way to its server ends.
+                self.excuses.lost();
+            }
         }
-        if home.is_short_of_memory() {
+        if ways.iter().any(Instance::is_short_of_memory) {
             self.excuses.lost();
             self.excuses.silent();
         }
         let patience = self.open.as_ref().map_or(Duration::from_secs(5), |open| open.ping_timeout) / 3;
-        let patience = patience.min(home.write_stall() / 3);
-        let longest = self.links_mut().map(Link::under_way).max().flatten();
+        let patience = patience.min(home.write_stall() / 3).min(delay.map_or(Duration::MAX, |_| ON_THE_WAY / 3));
+        let longest = self.links_mut().map(Link::under_way).max().flatten().max(delay);
         self.slowest = self.slowest.max(longest.unwrap_or_default());
         if longest.is_some_and(|longest| longest >= patience) {
             self.excuses.silent();
             self.excuses.lost();
         }
-        if home.is_failing_to_accept() {
+        let cannot_accept = ways.iter().any(Instance::is_failing_to_accept);
+        if cannot_accept {
             self.excuses.silent();
         }
-        let is_delayed = longest.is_some() || home.is_failing_to_accept();
+        let is_delayed = longest.is_some() || cannot_accept;
         let (since, was_delayed) = mem::replace(&mut self.acted, (clock::now(), is_delayed));
         if let Some(upgrade) = self.upgrade.as_mut().filter(|_| was_delayed) {
             upgrade.was_delayed(clock::now() - since);
@@ -343,7 +352,7 @@ impl Session {
             upgrade.meets(link, &target());
         }
         let may_fail = upgrade.may_fail(Duration::from_millis(network.plan.upgrade_timeout));
-        match upgrade.act(polling.is_paused()) {
+        match upgrade.act(polling.is_paused(), may_fail) {
             Step::Goes => {}
             Step::Done => {
                 if may_fail {

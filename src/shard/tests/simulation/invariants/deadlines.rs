@@ -42,6 +42,10 @@ pub(super) fn check(core: &Core) {
     for (key, client) in core.clients() {
         check_session(&timers, key, client.session.deadline(), client.armed_for());
     }
+    for (key, until) in core.settling() {
+        assert!(core.client(key).is_some(), "{key:?} settles, and is not there");
+        assert!(timers.come_up(TimerKey::Settle(key), until), "no timer for {key:?}, which settles until {until:?}");
+    }
     for (key, first, armed) in core.awaited_acks() {
         let comes = armed.0 <= first.0 + first.0 / SLACK + 1 && timers.come_up(TimerKey::Socket(key), armed);
         assert!(comes, "no timer for the acknowledgements of {key:?}");
@@ -69,15 +73,23 @@ fn check_connection(core: &Core, timers: &Timers, key: ConnectionKey, connection
             Role::Session(session) => assert!(core.client(session).is_some(), "{key:?} serves nobody"),
             Role::Closing => assert!(is_timed || !is_written, "{key:?} closes, and has no deadline"),
         },
+        Stage::Tunnel(number) => {
+            let is_finishing = !connection.is_listening() && !is_written;
+            let serves = core.connection_of_errand(*number) == Some(key);
+            assert!(serves || is_finishing, "{key:?} is for nothing");
+        }
         Stage::Lingering => assert!(is_timed, "{key:?} lingers, and has no deadline"),
         Stage::Http(http) => match &http.state {
             HttpState::Head | HttpState::Discard(_) => {
                 assert!(is_timed || !is_written, "{key:?} awaits a request, and has no deadline");
             }
-            HttpState::Post(_) | HttpState::RouteBody(_) => assert!(is_timed, "{key:?} is read, and has no deadline"),
+            HttpState::Post(_) | HttpState::RouteBody(_) | HttpState::RelayBody(_) => {
+                assert!(is_timed, "{key:?} is read, and has no deadline")
+            }
             HttpState::Routed(_) | HttpState::Sending(_) => {
                 assert!(is_timed || !is_written, "{key:?} awaits an answer, and has no deadline");
             }
+            HttpState::Relayed(_) => assert!(is_timed, "{key:?} is passed on, and has no deadline"),
             HttpState::Deferred(_) => assert!(core.handshakes_waiting() > 0, "{key:?} is deferred, and in no line"),
             HttpState::Asked(_) => assert!(is_timed, "{key:?} is asked about, and has no deadline"),
             HttpState::Held(session) => assert!(core.client(*session).is_some(), "{key:?} is held for nobody"),
@@ -95,7 +107,7 @@ fn check_connection(core: &Core, timers: &Timers, key: ConnectionKey, connection
     if connection.input == ReadState::HeldUp {
         let waits = connection.outbox.is_some() || timers.0.contains_key(&TimerKey::GoOn(key));
         assert!(
-            waits || core.waits_for_room(key) || connection.awaits_answer(),
+            waits || core.waits_for_room(key) || connection.awaits_answer() || connection.errand().is_some(),
             "{key:?} is held up, and nothing lets it go on"
         );
     }

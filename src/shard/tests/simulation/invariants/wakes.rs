@@ -12,7 +12,7 @@ pub(super) fn check(event_loop: &EventLoop) {
     assert!(event_loop.letters() == 0, "a shard sleeps over its letters");
     event_loop.shard().with(|core| {
         for (key, connection) in core.connections() {
-            let unread = connection.socket.unread();
+            let unread = core.unread(key);
             let is_read = connection.input != ReadState::Awaited || unread == 0;
             assert!(is_read, "the shard sleeps over {unread} bytes that have come of {key:?}");
             let waits = connection.outbox.as_ref().is_some_and(|outbox| !outbox.is_held());

@@ -62,7 +62,7 @@ impl Redis {
 
     /// Whether nothing is on its way.
     pub(in super::super) fn is_idle(&self) -> bool {
-        self.clients.iter().all(|client| client.down.is_empty() && client.unread.is_empty())
+        self.clients.iter().all(|it| it.down.is_empty() && it.unread.is_empty() && !it.peer.has_sent())
     }
 
     /// Ends a connection (CLIENT KILL).

@@ -4,6 +4,7 @@ use std::mem;
 use std::time::Duration;
 
 use super::World;
+use crate::shard::tests::simulation::client::Person;
 use crate::shard::tests::simulation::instance::Instance;
 use crate::shard::tests::simulation::journal::tell;
 
@@ -50,6 +51,22 @@ impl World {
         }
     }
 
+    /// Something happens to Redis, and what servers pass on to each other may be lost.
+    pub(super) fn make_trouble_for_redis(&mut self) {
+        if self.cluster.make_trouble(&self.plan, &mut self.random) && self.plan.is_loose() {
+            self.people.iter_mut().for_each(Person::may_have_lost_a_way);
+        }
+    }
+
+    /// Until the servers know each other again, what they pass on may be lost, too.
+    pub(super) fn excuse_who_needs_ways(&mut self) {
+        let others = self.instances.len().saturating_sub(1);
+        let is_cut_off = |it: &Instance| !it.is_in_its_cluster() || it.known_peers() < others;
+        if self.plan.is_loose() && self.instances.iter().any(is_cut_off) {
+            self.people.iter_mut().for_each(Person::may_have_lost_a_way);
+        }
+    }
+
     /// Memory becomes short or is free again. Servers cannot accept, are told to drain, or are killed.
     pub(super) fn make_trouble_for_servers(&mut self) {
         let Self { plan, random, .. } = self;
@@ -93,6 +110,9 @@ impl World {
     fn kill(&mut self, place: usize) {
         let server = self.instances[place].number;
         for person in &mut self.people {
+            if self.plan.is_loose() {
+                person.may_have_lost_a_way();
+            }
             if self.plan.half_open && self.random.once_in(2) && person.lose_home(place) {
                 tell(|| format!("{} does not notice", person.number));
             }

@@ -1,0 +1,313 @@
+//! A server of one shard, and an entry that says what the test says.
+
+use std::mem::take;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::app::Handlers;
+use crate::chance::simulated::{Seeded, seed};
+use crate::clock::simulated::{Stopped, advance, stop};
+use crate::cluster::peers::message::relay::{ExchangeNumber, Relay, Then, ToEntry, ToOwner};
+use crate::cluster::peers::{Instance, OwnInstance, Unheard};
+use crate::config::Config;
+use crate::shard::event_loop::core::Core;
+use crate::shard::event_loop::turn::EventLoop;
+use crate::shard::kernel::listener::Listener;
+use crate::shard::kernel::poll::Poll;
+use crate::shard::kernel::simulated;
+use crate::shard::shared::carrier::Carrier;
+use crate::shard::shared::mailbox::{Letter, mailbox};
+use crate::shard::shared::{Budget, Shared};
+use crate::shard::store::keys::ConnectionKey;
+
+/// What a handler may fail with.
+type Outcome = Result<(), Box<dyn std::error::Error>>;
+
+/// The instance that clients have reached.
+pub(super) const ENTRY: Instance = Instance([9, 9, 9]);
+
+/// Bytes that a client sends over its WebSocket to upgrade.
+pub(super) const UPGRADE: u32 = 12 + 7;
+
+/// The peer of each connection, there and here.
+pub(super) const PEER: ([u8; 4], u16) = ([10, 0, 0, 7], 4711);
+
+/// What the owner has told, with the instances that it told.
+#[derive(Debug, Default)]
+struct Told {
+    all: Mutex<Vec<(Instance, ExchangeNumber, ToEntry)>>,
+    /// Why nothing is heard, if that is so.
+    loses: Mutex<Option<Unheard>>,
+    /// Whether there is no room on the way.
+    is_full: AtomicBool,
+}
+
+impl Carrier for Told {
+    fn carry(&self, to: Instance, message: Relay, lost: Box<dyn FnOnce(Unheard) + Send>) {
+        let Relay::ToEntry { exchange, what } = message else { panic!("an owner is no entry: {message:?}") };
+        match *self.loses.lock().unwrap() {
+            Some(why) => lost(why),
+            None => self.all.lock().unwrap().push((to, exchange, what)),
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        !self.is_full.load(Ordering::Relaxed)
+    }
+
+    fn unanswered(&self, _: Instance) {}
+}
+
+/// A server that owns sessions.
+pub(super) struct Owner {
+    event_loop: EventLoop,
+    listener: simulated::Listener,
+    pub(super) shared: Arc<Shared>,
+    told: Arc<Told>,
+    /// What the program has seen.
+    seen: Arc<Mutex<Vec<String>>>,
+    exchanges: u64,
+    _time: Stopped,
+    _chance: Seeded,
+}
+
+impl Owner {
+    pub(super) fn new(change: impl FnOnce(&mut Config)) -> Self {
+        let (time, chance) = (stop(), seed(18));
+        let mut config = Config::default();
+        change(&mut config);
+        let seen = Arc::default();
+        let handlers = Arc::new(program(&seen));
+        let poll = Poll::simulated(simulated::Poll::default());
+        let (mailbox, inbox) = mailbox(poll.waker().unwrap(), 1 << 20);
+        let (most, all) = (config.limits.queued_per_client.unwrap_or(16 << 20), 256 << 20);
+        let budget = Budget {
+            memory: None,
+            max_connections: 100,
+            queued_per_client: most,
+            queued: all,
+            kept: all,
+            unfinished: all,
+        };
+        let own = Arc::new(OwnInstance::new(Instance([1, 2, 3])));
+        let mut shared = Shared::new(config, own, Arc::clone(&handlers) as _, None, vec![mailbox], budget);
+        let told = Arc::new(Told::default());
+        shared.carrier = Some(Arc::clone(&told) as _);
+        let (shared, listener) = (Arc::new(shared), simulated::Listener::with_backlog(100));
+        let listens = Listener::Simulated(listener.clone());
+        let event_loop = EventLoop::new(Arc::clone(&shared), handlers, 0, poll, inbox, listens, None).unwrap();
+        Self { event_loop, listener, shared, told, seen, exchanges: 0, _time: time, _chance: chance }
+    }
+
+    /// Turns until nothing is left to do now.
+    pub(super) fn turn(&mut self) {
+        while self.event_loop.sleeps() == Some(Duration::ZERO) && !self.event_loop.is_over() {
+            self.event_loop.turn_once();
+        }
+    }
+
+    /// Time passes.
+    pub(super) fn pass(&mut self, time: Duration) {
+        let end = crate::clock::now() + time;
+        loop {
+            self.turn();
+            let left = end - crate::clock::now();
+            if left.is_zero() || self.event_loop.is_over() {
+                return;
+            }
+            advance(self.event_loop.sleeps().unwrap_or(left).min(left));
+        }
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.event_loop.is_over()
+    }
+
+    /// Something is to be done in the next turn.
+    pub(super) fn later(&self, act: impl FnOnce(&mut Core) + Send + 'static) {
+        self.shared.mailboxes[0].hand_over(Letter::run(0, move |shard| shard.with(act)));
+    }
+
+    /// The entry says something, and the owner does what follows.
+    pub(super) fn hear(&mut self, number: ExchangeNumber, what: ToOwner) {
+        self.later(move |core| core.relayed(ENTRY, number, what));
+        self.turn();
+    }
+
+    /// An instance is gone.
+    pub(super) fn is_left_by(&mut self, instance: Instance) {
+        self.later(move |core| core.instance_has_gone(instance));
+        self.turn();
+    }
+
+    /// A request is on its way from the entry.
+    pub(super) fn comes(&mut self, request: &str) -> ExchangeNumber {
+        self.exchanges += 1;
+        let number = ExchangeNumber::new(2, self.exchanges);
+        let bytes = Bytes::copy_from_slice(request.as_bytes());
+        let what = ToOwner::Request { peer: SocketAddr::from(PEER), bytes };
+        self.later(move |core| core.relayed(ENTRY, number, what));
+        number
+    }
+
+    /// The entry passes a request on, and the owner does what follows.
+    pub(super) fn begin(&mut self, request: &str) -> ExchangeNumber {
+        let number = self.comes(request);
+        self.turn();
+        number
+    }
+
+    /// From now on nothing is heard, if there is a reason.
+    pub(super) fn is_not_heard(&self, why: Option<Unheard>) {
+        *self.told.loses.lock().unwrap() = why;
+    }
+
+    /// From now on there is no room on the way, or there is.
+    pub(super) fn fill(&self, is_full: bool) {
+        self.told.is_full.store(is_full, Ordering::Relaxed);
+    }
+
+    /// What the entry was told since this was asked last.
+    pub(super) fn told(&self) -> Vec<(ExchangeNumber, ToEntry)> {
+        let told = take(&mut *self.told.all.lock().unwrap());
+        told.into_iter().inspect(|(to, ..)| assert_eq!(*to, ENTRY)).map(|(_, number, what)| (number, what)).collect()
+    }
+
+    /// The answer to a request, told at once and alone.
+    pub(super) fn answer(&mut self, request: &str) -> String {
+        let number = self.begin(request);
+        self.whole_answer(number)
+    }
+
+    /// The answer, which is all that was told.
+    pub(super) fn whole_answer(&mut self, number: ExchangeNumber) -> String {
+        let told = self.told();
+        let [(of, ToEntry::Down { bytes, then: Then::Answered })] = &told[..] else { panic!("{told:?}") };
+        assert_eq!(*of, number);
+        String::from_utf8(bytes.to_vec()).unwrap()
+    }
+
+    /// The bytes of a tunnel that were told, and nothing else was.
+    pub(super) fn down(&mut self, number: ExchangeNumber) -> Vec<u8> {
+        let each = self.told().into_iter().map(|(of, what)| match what {
+            ToEntry::Down { bytes, then: Then::Tunnel } if of == number => bytes,
+            what => panic!("{of:?}: {what:?}"),
+        });
+        each.collect::<Vec<_>>().concat()
+    }
+
+    /// A client sends a request to this server itself, and gets the answer.
+    pub(super) fn local(&mut self, request: &str) -> (simulated::Socket, String) {
+        let socket = simulated::Socket::with_room(4 << 20);
+        assert!(self.listener.connect(socket.clone(), SocketAddr::from(PEER)));
+        socket.comes(request.as_bytes());
+        self.turn();
+        let answer = String::from_utf8_lossy(&socket.take_sent(usize::MAX)).into_owned();
+        (socket, answer)
+    }
+
+    /// A client opens a session at this server, by polling. Gives its target.
+    pub(super) fn open(&mut self) -> String {
+        let (socket, answer) = self.local(&get("/socket.io/?EIO=4&transport=polling"));
+        socket.ends();
+        self.turn();
+        target(&answer)
+    }
+
+    /// A client of an exchange of its own opens a session and upgrades it, all through the entry. Gives the tunnel.
+    pub(super) fn tunnel(&mut self) -> ExchangeNumber {
+        let target = self.open();
+        self.answer(&post(&target, "40"));
+        self.answer(&get(&target));
+        let number = self.begin(&upgrade(&target));
+        let switched = self.down(number);
+        assert!(switched.starts_with(b"HTTP/1.1 101 "), "{switched:?}");
+        self.hear(number, ToOwner::Up(text("2probe")));
+        assert_eq!(self.down(number), b"\x81\x063probe");
+        self.hear(number, ToOwner::Up(text("5")));
+        // The session is connected, so it stays.
+        assert_eq!(self.told(), [(number, ToEntry::Taken(UPGRADE))]);
+        self.hear(number, ToOwner::Taken(u32::try_from(switched.len() + 8).unwrap()));
+        number
+    }
+
+    /// What the program has seen since this was asked last.
+    pub(super) fn seen(&self) -> Vec<String> {
+        take(&mut *self.seen.lock().unwrap())
+    }
+
+    /// Bytes that the program has queued for clients and the entry has yet to take.
+    pub(super) fn queued(&self) -> usize {
+        self.event_loop.shard().with(|core| core.queued())
+    }
+
+    /// The key of a connection.
+    pub(super) fn some_key(&self) -> ConnectionKey {
+        self.event_loop.shard().with(|core| core.connections().next().unwrap().0)
+    }
+
+    /// Connections, exchanges among them, and the exchanges.
+    pub(super) fn connections(&self) -> (usize, usize) {
+        self.event_loop.shard().with(|core| (core.connection_count(), core.exchange_count()))
+    }
+}
+
+/// It notes who comes and goes, says what it is told to say, and notes what it is to note.
+fn program(seen: &Arc<Mutex<Vec<String>>>) -> Handlers {
+    let mut handlers = Handlers::default();
+    let namespace = handlers.namespace_mut("/");
+    let noted = Arc::clone(seen);
+    namespace.on("note", move |_, event| -> Outcome {
+        let (what,): (String,) = event.args()?;
+        noted.lock().unwrap().push(what);
+        Ok(())
+    });
+    namespace.on("say", |socket, event| -> Outcome {
+        let (length,): (usize,) = event.args()?;
+        Ok(socket.emit("said", "x".repeat(length))?)
+    });
+    let came = Arc::clone(seen);
+    namespace.on_connect(move |socket| {
+        let address = socket.client_address().map(|address| address.to_string());
+        came.lock().unwrap().push(format!("came from {}", address.unwrap_or_default()));
+    });
+    let went = Arc::clone(seen);
+    namespace.on_disconnect(move |_, reason| went.lock().unwrap().push(reason.as_str().to_owned()));
+    handlers
+}
+
+/// Where a session is, from the answer that opened it.
+pub(super) fn target(answer: &str) -> String {
+    let (_, sid) = answer.split_once("\"sid\":\"").unwrap_or_else(|| panic!("{answer}"));
+    format!("/socket.io/?EIO=4&transport=polling&sid={}", &sid[..20])
+}
+
+pub(super) fn get(target: &str) -> String {
+    format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n")
+}
+
+pub(super) fn post(target: &str, body: &str) -> String {
+    format!("POST {target} HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+}
+
+pub(super) fn upgrade(target: &str) -> String {
+    let target = target.replace("polling", "websocket");
+    format!(
+        "GET {target} HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+         Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+    )
+}
+
+/// A message of a client, masked with zeros.
+pub(super) fn text(text: &str) -> Bytes {
+    let length = u16::try_from(text.len()).unwrap();
+    let head: &[u8] = &match length {
+        0..126 => vec![0x81, 0x80 | length as u8],
+        _ => [&[0x81, 0xfe][..], &length.to_be_bytes()].concat(),
+    };
+    [head, &[0; 4], text.as_bytes()].concat().into()
+}
