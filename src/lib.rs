@@ -248,8 +248,11 @@
 //! As with the Node server, an event that is volatile or asks for an acknowledgement is not kept. All others have one more
 //! argument, a text that the client shows when it comes back. So a client can come back only if it has received such an
 //! event and the last of them is still kept, and the last argument of an event without that text should not be a text, or
-//! the client takes it for one. Nor does a client come back whose loss the server has yet to notice, as when a network
-//! vanishes and no ping was due since. Whoever fails is a new client. 2.x clients always are. Nothing outlives the process.
+//! the client takes it for one. Whoever fails is a new client. 2.x clients always are.
+//!
+//! With Redis a client may come back to any server that has recovery on. Its values stay behind, because their types are the
+//! program's own, and middlewares are asked again unless the servers share a [`Config::peer_key`]. A server that drains
+//! leaves lost clients in Redis; one that is killed takes them along.
 //!
 //! # What handlers share
 //!

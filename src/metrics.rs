@@ -61,6 +61,8 @@ macro_rules! metrics {
             pub(crate) relay_failures: [Counter; RelayFailure::ALL.len()],
             /// Sessions whose clients' WebSockets have come to another instance.
             pub(crate) moves: [Counter; Move::ALL.len()],
+            /// Clients that came back, by the number of the outcome.
+            pub(crate) recoveries: [Counter; RecoveryOutcome::ALL.len()],
             /// How long event handlers took, if the port for operations is open.
             pub(crate) handler_time: Histogram,
             /// How long the turns of the loop took, likewise.
@@ -162,6 +164,16 @@ impl ShardMetrics {
         &self.limits_hit.0[limit as usize]
     }
 
+    /// Counts a client that came back.
+    pub(crate) fn came_back(&self, outcome: RecoveryOutcome) {
+        if outcome.is_recovered() {
+            self.recovered.one()
+        } else {
+            self.not_recovered.one()
+        }
+        self.recoveries[outcome as usize].one();
+    }
+
     /// Counts one breach of `limit`.
     pub(crate) fn hit(&self, limit: Limit) {
         self.limit(limit).one();
@@ -249,6 +261,47 @@ impl RelayFailure {
             Self::TooLong => "too_long",
             Self::Crowd => "crowd",
         }
+    }
+}
+
+/// What became of a client that came back and claimed its socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RecoveryOutcome {
+    /// This server had the socket.
+    Here,
+    /// Another server has handed it over.
+    Elsewhere,
+    /// Another server has left it in Redis.
+    Record,
+    /// No server has it.
+    Unknown,
+    /// What the client missed is not kept any more.
+    Forgotten,
+    /// It cannot be told what the client missed, because something did not come from other servers.
+    Doubtful,
+    /// Other servers were not asked, because too many clients came back at once.
+    Limited,
+}
+
+impl RecoveryOutcome {
+    pub(crate) const ALL: [Self; 7] =
+        [Self::Here, Self::Elsewhere, Self::Record, Self::Unknown, Self::Forgotten, Self::Doubtful, Self::Limited];
+
+    /// The label of the metric.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Here => "here",
+            Self::Elsewhere => "elsewhere",
+            Self::Record => "record",
+            Self::Unknown => "unknown",
+            Self::Forgotten => "forgotten",
+            Self::Doubtful => "doubtful",
+            Self::Limited => "limited",
+        }
+    }
+
+    const fn is_recovered(self) -> bool {
+        matches!(self, Self::Here | Self::Elsewhere | Self::Record)
     }
 }
 

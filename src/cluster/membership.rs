@@ -15,11 +15,13 @@ use super::data::Data;
 use super::id::ClusterId;
 use super::message::{Answer, Ask, Chosen, Extent, Manner};
 use super::metrics::{ClusterMetrics, Counters};
+use super::peers::record::{self, Record};
 use super::peers::{OwnInstance, Peers};
-use super::places::{Census, Heard, Left, Place, Places};
+use super::places::{Census, Heard, Hearing, Left, Place, Places};
 use super::redis::{self, AskError, Connection, Kind, Loss, Standing, Topic, Uncounted};
 use super::room_hints::RoomHints;
 use super::serial::Numbering;
+use super::source::Source;
 use crate::clock;
 use crate::config::Config;
 use crate::error::{Error, Result, TooLarge};
@@ -60,6 +62,8 @@ struct Listening<A: Adapter> {
 /// A member of a cluster.
 pub(crate) struct Membership<A: Adapter> {
     redis: redis::Handle,
+    /// Where the names of lost sockets in Redis begin.
+    records: String,
     peers: Option<Peers>,
     format: A,
     uid: Box<str>,
@@ -103,6 +107,7 @@ impl<A: Adapter> Membership<A> {
         let peers = Peers::start(config, own, &redis).map_err(unable)?;
         Ok(Some(Arc::new(Self {
             redis,
+            records: format!("{}-lost:", config.redis_key),
             peers,
             format,
             uid,
@@ -195,10 +200,38 @@ impl<A: Adapter> Membership<A> {
         place.standing(&self.redis)
     }
 
+    /// How this server hears a namespace that it has, if it does.
+    pub(crate) fn hearing(&self, namespace: &str) -> Option<Hearing> {
+        self.member_place(namespace)?.hearing(&self.redis)
+    }
+
     /// Calls `heard` when the subscriptions of a place are in effect, or will not be: at once if that is known, else on the
     /// subscriber's thread.
     pub(crate) fn when_in_effect(&self, place: &Place<A>, heard: Heard) {
         place.when_in_effect(&self.redis, heard);
+    }
+
+    /// Has Redis keep a lost socket for so long.
+    pub(crate) fn keep_record(&self, pid: &str, record: &Record, time: Duration) {
+        let name = self.record_name(pid);
+        let value = record.seal(&name, self.peers().and_then(Peers::key));
+        if value.len() <= record::LONGEST {
+            self.redis.keep(name, value, time);
+        }
+    }
+
+    /// Takes a lost socket that a server has left in Redis. `taken` is called on a thread of Redis's, or at once.
+    pub(crate) fn take_record(self: &Arc<Self>, pid: &str, taken: impl FnOnce(Option<Record>) + Send + 'static) {
+        let (membership, name) = (Arc::downgrade(self), self.record_name(pid));
+        self.redis.take(name.clone(), move |value| {
+            let key = membership.upgrade();
+            let key = key.as_ref().and_then(|membership| membership.peers()).and_then(Peers::key);
+            taken(value.and_then(|value| Record::open(&value, &name, key)));
+        });
+    }
+
+    fn record_name(&self, pid: &str) -> String {
+        format!("{}{pid}", self.records)
     }
 
     /// The other kinglets, if this server has anything to do with them.
@@ -260,6 +293,7 @@ impl<A: Adapter> Membership<A> {
     }
 
     /// Publishes an event for sockets of other servers. `lane`: see [`Serial`](super::Serial); it counts only with recovery.
+    /// Returns what others know the event by.
     ///
     /// # Errors
     /// If the message would be too long. Other errors are logged.
@@ -270,21 +304,23 @@ impl<A: Adapter> Membership<A> {
         chosen: Chosen,
         manner: Manner,
         lane: u8,
-    ) -> Result<(), TooLarge> {
+    ) -> Result<Source, TooLarge> {
         let place = self.place_of(namespace);
         let numbering = self.numbering.as_ref().filter(|_| !manner.volatile);
         let serial = numbering.map(|numbering| numbering.unnumbered(lane));
         let emission = A::emission(&place.names, self.sender(namespace), data, chosen, manner, serial);
         let Some(numbering) = numbering else {
             let kind = if manner.volatile { Kind::Volatile } else { Kind::Lasting };
-            return self.publish(emission, kind);
+            return self.publish(emission, kind).map(|()| Source::Here);
         };
         let Outgoing { channel, message } = emission;
-        if let Some(message) = self.encoded(&channel, message)? {
-            let number = |message: &mut [u8]| A::number(message, numbering.next(namespace, lane));
-            self.redis.publish_stamped(channel.into_owned(), message, number);
-        }
-        Ok(())
+        let Some(message) = self.encoded(&channel, message)? else { return Ok(Source::Here) };
+        let mut serial = numbering.unnumbered(lane);
+        self.redis.publish_stamped(channel.into_owned(), message, |message| {
+            serial.number = numbering.next(namespace, lane);
+            A::number(message, serial.number);
+        });
+        Ok(Source::Numbered(serial))
     }
 
     /// Whether this server looks for gaps in the numbers of others' events.

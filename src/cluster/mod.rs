@@ -29,6 +29,7 @@ pub mod redis;
 mod reply;
 mod room_hints;
 mod serial;
+mod source;
 
 #[cfg(any(test, fuzzing))]
 pub use self::classic::fuzz;
@@ -46,6 +47,7 @@ pub use message::Extent;
 pub use metrics::ClusterMetrics;
 pub(crate) use places::Census;
 pub use serial::Serial;
+pub(crate) use source::Source;
 
 /// The format of messages between servers. Nothing else names it.
 type Format = classic::Classic;

@@ -44,6 +44,23 @@ enum Role {
     Guest,
 }
 
+/// How a server hears what others publish in a namespace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Hearing {
+    /// The connection to Redis.
+    pub(crate) connection: u64,
+    since: Instant,
+    /// Whether it missed something before, perhaps.
+    pub(crate) after_outage: bool,
+}
+
+impl Hearing {
+    /// Since when it hears the namespace.
+    pub(crate) fn age(&self) -> Duration {
+        clock::now().saturating_duration_since(self.since)
+    }
+}
+
 /// A count of the other servers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Census {
@@ -123,6 +140,12 @@ impl<A: Adapter> Place<A> {
     /// The state of the subscriptions: the last one tells for all.
     pub(super) fn standing(&self, redis: &redis::Handle) -> Standing {
         self.topics.last().map_or(Standing::Away, |last| redis.standing(last))
+    }
+
+    /// How long what is published in the namespace has come without a break, if it comes.
+    pub(super) fn hearing(&self, redis: &redis::Handle) -> Option<Hearing> {
+        let (connection, since) = redis.in_effect_since(self.topics.last()?)?;
+        Some(Hearing { connection: connection.number, since, after_outage: connection.after_outage })
     }
 
     /// Calls `heard` when the subscriptions are in effect, or will not be; at once if that is known.

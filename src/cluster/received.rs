@@ -14,6 +14,7 @@ use super::peers::{Body, Instance, Peers};
 use super::places::Place;
 use super::redis::{Incoming, Topic};
 use super::reply::Reply;
+use super::source::Source;
 use crate::log_line::{Excerpt, LineKind};
 
 /// For each reason, a line a minute.
@@ -26,7 +27,7 @@ static GAPS: LineKind = LineKind::each_minute(Level::Warn, module_path!(), "gaps
 /// A message for the rest of the server.
 pub(crate) enum Received<A: Adapter> {
     /// An event for sockets that this server may have.
-    Emission { place: Arc<Place<A>>, emission: Emission },
+    Emission { place: Arc<Place<A>>, emission: Emission, source: Source },
     /// A question of another server, which wants no answer if there is no reply.
     Ask { place: Arc<Place<A>>, ask: Ask, reply: Option<Reply<A>> },
     /// Another kinglet tells something about clients.
@@ -69,7 +70,7 @@ impl<A: Adapter> Membership<A> {
         }
         let channel = String::from_utf8_lossy(&channel);
         let (place, label) = self.recognise(&topic, &channel).or_else(|| self.recognise_left(&channel))?;
-        self.read(place, label, &message, may_be_here).unwrap_or_else(|error| {
+        self.read(place, label, &channel, &message, may_be_here).unwrap_or_else(|error| {
             self.drop_message(&channel, A::drop_reason(&error), &error);
             None
         })
@@ -95,6 +96,7 @@ impl<A: Adapter> Membership<A> {
         self: &Arc<Self>,
         place: Arc<Place<A>>,
         label: A::Label<'_>,
+        channel: &str,
         message: &Bytes,
         may_be_here: impl FnOnce(&str, &str) -> bool,
     ) -> Result<Option<Received<A>>, A::DecodeError> {
@@ -109,7 +111,8 @@ impl<A: Adapter> Membership<A> {
             Message::Emission(emission) => {
                 self.counters.broadcasts.one();
                 self.look_for_gap(&place, &emission);
-                Some(Received::Emission { place, emission })
+                let source = self.source(&emission, channel, message);
+                Some(Received::Emission { place, emission, source })
             }
             Message::Ask { uid, .. } | Message::Goodbye { uid, .. } if is_own(&uid) => None,
             Message::Ask { uid, ask, to } => {
@@ -127,6 +130,12 @@ impl<A: Adapter> Membership<A> {
                 None
             }
         })
+    }
+
+    /// What an event is known by. Without recovery nobody asks.
+    fn source(&self, emission: &Emission, channel: &str, message: &[u8]) -> Source {
+        let is_asked = self.is_numbered() && !emission.manner.volatile;
+        if is_asked { Source::of(emission.serial, channel, message) } else { Source::Here }
     }
 
     /// Counts and logs events of another server that did not come, as the number of this one tells.
@@ -203,7 +212,7 @@ mod tests {
             let namespace = [&[0xa0 + namespace.len() as u8], namespace.as_bytes()].concat();
             [b"\x93\xa39y1\x83\xa4type\x02\xa4data\x91\xa1x\xa3nsp", &*namespace, b"\x80"].concat()
         };
-        let Some(Received::Emission { place, emission }) = hear(&member, "socket.io#/#", &event("/")) else {
+        let Some(Received::Emission { place, emission, .. }) = hear(&member, "socket.io#/#", &event("/")) else {
             panic!("an event")
         };
         assert_eq!((&*place.namespace, &*emission.event.name), ("/", "x"));

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 /// Connection state recovery, as in the Node server with its in-memory adapter: a client that lost its connection and
-/// comes back soon gets its id, rooms and data back, and the events it missed.
+/// comes back soon gets its id, rooms and data back, and the events it missed. With Redis it may come back to another server
+/// that has this on.
 ///
 /// It costs the memory of what is kept ([`Limits::recovery_packets`](crate::Limits::recovery_packets),
 /// [`Limits::recovery_sessions`](crate::Limits::recovery_sessions)), some 200 bytes for each connected socket, and one
@@ -13,7 +14,8 @@ pub struct Recovery {
     /// How long a client may be away (`maxDisconnectionDuration`), and how long an event is kept. Default 2 minutes.
     /// Beyond: it connects as a new one, as does a client whose last event is older.
     pub max_disconnection_duration: Duration,
-    /// Whether a client that has come back skips the middlewares (`skipMiddlewares`). Default yes.
+    /// Whether a client that has come back skips the middlewares (`skipMiddlewares`). Default yes. One that comes back to another
+    /// server skips them only if both have the same [`Config::peer_key`](crate::Config::peer_key).
     pub skip_middlewares: bool,
 }
 

@@ -43,6 +43,11 @@ impl Frames {
         Self { bytes: Bytes::from_static(frame), compress: true, charge: None }
     }
 
+    /// No frames.
+    pub(crate) const fn none() -> Self {
+        Self::of(b"")
+    }
+
     /// One text packet, type digit included.
     pub fn text(packet: &[u8]) -> Self {
         let mut frames = FramesBuilder::with_capacity(packet.len() + 10);
@@ -50,14 +55,14 @@ impl Frames {
         frames.finish()
     }
 
-    /// The frames in bytes that another server has made; `None` if they are none of a server.
+    /// The frames in bytes that another server has made; `None` if they are not whole text and binary messages of a server.
     pub fn made_elsewhere(bytes: Bytes) -> Option<Self> {
-        let is_of_server = |frame: &[u8]| frame.first().is_some_and(|first| matches!(first, 0x81 | 0x82));
         let mut parts = Parts { rest: &bytes };
-        while !parts.rest.is_empty() {
-            if !is_of_server(parts.rest) || parts.next().is_none() {
+        while let Some(&first) = parts.rest.first() {
+            if !matches!(first, 0x81 | 0x82) || parts.rest.get(1)? & 0x80 != 0 {
                 return None;
             }
+            parts.next()?;
         }
         Some(Self { bytes, compress: true, charge: None })
     }
@@ -213,6 +218,22 @@ mod tests {
         let frames = builder.finish();
         let parts: Vec<_> = frames.parts().collect();
         assert_eq!(parts, [Part::Text(b"42[]"), Part::Binary(&long), Part::Text(&medium), Part::Binary(b"")]);
+    }
+
+    #[test]
+    fn only_whole_frames_of_a_server_are_frames() {
+        let mut builder = FramesBuilder::default();
+        builder.text(&[b"42[]"]);
+        builder.binary(&[b'x'; 300]);
+        let whole = builder.finish().into_bytes();
+        let is_one = |bytes: &[u8]| Frames::made_elsewhere(Bytes::copy_from_slice(bytes)).is_some();
+        assert!(is_one(&whole) && is_one(&whole[..6]));
+        for cut in (1..6).chain(7..whole.len()) {
+            assert!(!is_one(&whole[..cut]), "{cut}");
+        }
+        for wrong in [&b"\x01\x0142"[..], b"\x88\x00", b"\xc1\x00", b"\x81\x80abcd", b"HTTP/1.1 200 OK"] {
+            assert!(!is_one(wrong), "{wrong:x?}");
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::process::Usage;
 use super::request::Answer;
 use crate::cluster::ClusterMetrics;
 use crate::engineio::{Code, Reason};
-use crate::metrics::{HistogramSum, Metrics, Move, RelayFailure, Way};
+use crate::metrics::{HistogramSum, Metrics, Move, RecoveryOutcome, RelayFailure, Way};
 use crate::shard::Census;
 
 /// Namespaces with a sample of their own, those with the most sockets. All others share one.
@@ -109,6 +109,12 @@ fn by_label(subject: &Subject, to: &mut Exposition) {
     for reason in Reason::ALL {
         let count: u64 = shards.iter().map(|shard| shard.closes[reason as usize].get()).sum();
         to.labelled(name, "reason", reason.as_str(), count);
+    }
+    let name = "kinglet_recoveries_total";
+    to.family(name, Kind::Counter, "Clients that came back and claimed their sockets, by what became of that.");
+    for outcome in RecoveryOutcome::ALL {
+        let count: u64 = shards.iter().map(|shard| shard.recoveries[outcome as usize].get()).sum();
+        to.labelled(name, "outcome", outcome.name(), count);
     }
 }
 

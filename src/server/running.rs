@@ -15,7 +15,9 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::log_line;
 use crate::ops::Operations;
-use crate::shard::{Directory, EventLoop, Inbox, Letter, Listener, Poll, Shared, Sharing, Signals, mailbox, probe};
+use crate::shard::{
+    Directory, EventLoop, Inbox, Letter, Listener, Poll, Shared, Sharing, Signals, leave_records, mailbox, probe,
+};
 
 /// A server that runs on its own threads.
 #[derive(Debug)]
@@ -85,6 +87,7 @@ impl Workers {
     fn end(&self) {
         self.pool.join();
         if let Some(cluster) = &self.shared.cluster {
+            leave_records(&self.shared);
             cluster.stop(FLUSH);
         }
     }

@@ -34,7 +34,7 @@ pub(crate) use self::kernel::{
     listener::{Listener, Sharing, probe},
     poll::Poll,
 };
-pub(crate) use self::recovery::broadcast as broadcast_recoverable;
+pub(crate) use self::recovery::{broadcast as broadcast_recoverable, leave_records, told_of_recovery};
 pub use self::sessions::handshake::Handshake;
 pub use self::shared::admissions::Admission;
 pub use self::shared::refusal::Refusal;

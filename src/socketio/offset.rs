@@ -13,6 +13,9 @@ const DIGITS: &[u8; 64] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnop
 /// Bits that count the events of one millisecond. The bits above them are milliseconds since the Unix epoch.
 const COUNT_BITS: u32 = 22;
 
+/// The lowest bits of the count, if several servers make offsets that a client may see: then they tell the servers apart.
+const TAG_BITS: u32 = 16;
+
 /// Longest text: seven digits of time, a dot, four digits of the count.
 const LENGTH: usize = 12;
 
@@ -99,18 +102,36 @@ impl fmt::Debug for OffsetText {
 }
 
 /// Makes offsets, each greater than all before it, for any thread.
-#[derive(Debug, Default)]
-pub struct OffsetSource(AtomicU64);
+#[derive(Debug)]
+pub struct OffsetSource {
+    last: AtomicU64,
+    /// How far offsets are apart, at least.
+    step: u64,
+    tag: u64,
+}
+
+impl Default for OffsetSource {
+    /// The only one.
+    fn default() -> Self {
+        Self { last: AtomicU64::default(), step: 1, tag: 0 }
+    }
+}
 
 impl OffsetSource {
+    /// One of several. Its offsets are not those of a source with another tag.
+    pub fn tagged(tag: u16) -> Self {
+        let tag = u64::from(tag);
+        Self { last: AtomicU64::new(tag), step: 1 << TAG_BITS, tag }
+    }
+
     /// The offset of an event that is sent now. `now` is milliseconds since the Unix epoch. If the clock goes back, the
     /// offsets do not.
     pub fn next(&self, now: u64) -> Offset {
-        let now = now << COUNT_BITS;
-        let mut last = self.0.load(Ordering::Relaxed);
+        let now = now << COUNT_BITS | self.tag;
+        let mut last = self.last.load(Ordering::Relaxed);
         loop {
-            let next = now.max(last.saturating_add(1));
-            match self.0.compare_exchange_weak(last, next, Ordering::Relaxed, Ordering::Relaxed) {
+            let next = now.max(last.saturating_add(self.step));
+            match self.last.compare_exchange_weak(last, next, Ordering::Relaxed, Ordering::Relaxed) {
                 Ok(_) => return Offset(next),
                 Err(other) => last = other,
             }
@@ -144,6 +165,21 @@ mod tests {
             ("10", "10.0", "10.1", "10._", "10.10")
         );
         assert_eq!((text(&source, 65), text(&source, 3)), ("11".into(), "11.0".into()));
+    }
+
+    #[test]
+    fn offsets_of_several_sources_differ() {
+        let sources = [OffsetSource::tagged(0), OffsetSource::tagged(1), OffsetSource::tagged(u16::MAX)];
+        let mut all = Vec::new();
+        for source in &sources {
+            let offsets: Vec<_> = (0..200).map(|count| source.next(1_795_468_353_228 + count / 100)).collect();
+            assert!(offsets.is_sorted_by(|one, next| one < next));
+            assert!(offsets.iter().all(|offset| Offset::parse(&offset.to_text()) == Some(*offset)));
+            all.extend(offsets);
+        }
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), 600);
     }
 
     #[test]

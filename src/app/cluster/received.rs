@@ -8,9 +8,9 @@ use crate::cluster::message::Emission;
 use crate::cluster::peers::message::relay::{Relay, ToEntry};
 use crate::cluster::peers::{Body, Instance};
 use crate::cluster::redis::{Incoming, Loss};
-use crate::cluster::{Membership, Received};
+use crate::cluster::{Membership, Received, Source};
 use crate::engineio::Sid;
-use crate::shard::{Letter, Mailbox, Shared};
+use crate::shard::{Letter, Mailbox, Shared, told_of_recovery};
 
 /// Handles what the subscriber has received.
 pub(crate) fn receive(server: &Handle, incoming: Incoming) {
@@ -23,10 +23,10 @@ pub(crate) fn receive(server: &Handle, incoming: Incoming) {
 
 fn handle(shared: &Arc<Shared>, cluster: &Membership, received: Received) {
     match received {
-        Received::Emission { place, emission } => deliver(shared, &place.namespace, emission),
+        Received::Emission { place, emission, source } => deliver(shared, &place.namespace, emission, source),
         Received::Ask { place, ask, reply } => requests::serve(shared, &place.namespace, ask, reply),
         Received::Peer { from, body: Body::Relay(message) } => relay(shared, cluster, from, message),
-        Received::Peer { .. } => {}
+        Received::Peer { from, body: Body::Recovery(recovery) } => told_of_recovery(shared, from, recovery),
         Received::PeerGone(instance) => end_exchanges(shared, instance),
         // Messages that came together are delivered together: the shards are woken once for them.
         Received::Pause => shared.mailboxes.iter().for_each(Mailbox::wake),
@@ -82,9 +82,9 @@ fn end_exchanges(shared: &Shared, gone: Instance) {
 }
 
 /// Delivers to the sockets here.
-fn deliver(shared: &Arc<Shared>, namespace: &str, emission: Emission) {
+fn deliver(shared: &Arc<Shared>, namespace: &str, emission: Emission, source: Source) {
     let Emission { event, chosen, manner, .. } = emission;
-    if let Some(broadcast) = Broadcast::received(shared, namespace, chosen, manner) {
+    if let Some(broadcast) = Broadcast::received(shared, namespace, chosen, manner, source) {
         broadcast.deliver_received(&event);
     }
 }

@@ -84,9 +84,12 @@ impl Asked {
 
     /// Changes one socket, if it is here, and says so.
     fn change_one(self, id: &str, change: Change, reply: Option<Reply>) {
-        let Some(sid) = Sid::parse(id).filter(|sid| sid.instance == self.shared.instance()) else { return };
+        // A socket that has come back may be on any shard, and have been made by any server.
+        let may_be_anywhere = self.shared.recovery.is_some();
+        let is_here = |sid: &Sid| may_be_anywhere || sid.instance == self.shared.instance();
+        let Some(sid) = Sid::parse(id).filter(is_here) else { return };
         let carried = change.bytes() + reply.as_ref().map_or(0, Reply::bytes);
-        on_shard(&self.shared, sid.shard, carried, move |shard| {
+        let act = move |shard: &Rc<Shard>| {
             let Some(socket) = shard.with(|core| core.find_sid(sid)) else { return };
             match &change {
                 Change::Join(rooms) => rooms.iter().for_each(|room| join(shard, socket, room)),
@@ -96,7 +99,12 @@ impl Asked {
                 Change::Disconnect { close } => shard.with(|core| core.disconnect(socket, *close)),
             }
             reply.iter().for_each(|reply| reply.send(Answer::Done));
-        });
+        };
+        if may_be_anywhere {
+            everywhere(&self.shared, carried, act);
+        } else {
+            on_shard(&self.shared, sid.shard, carried, act);
+        }
     }
 
     fn server_event(self, event: Event, reply: Option<Reply>) {

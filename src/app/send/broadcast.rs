@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::event::Event;
 use crate::app::base::args::{self, Args};
 use crate::cluster::message::{Chosen, Manner};
-use crate::cluster::{Data, Membership};
+use crate::cluster::{Data, Membership, Source};
 use crate::engineio::{Frames, Sid};
 use crate::error::{EmitError, TooLarge};
 use crate::log_line::Excerpt;
@@ -33,6 +33,8 @@ pub struct Broadcast {
     pub(in crate::app) urgency: Urgency,
     pub(in crate::app) compress: bool,
     pub(super) reach: Reach,
+    /// What other servers know it by, if it came from one.
+    pub(super) source: Source,
 }
 
 /// The reach of a message.
@@ -70,7 +72,8 @@ impl Broadcast {
         sender: Option<Sid>,
     ) -> Self {
         let target = Target { sender, ..Target::default() };
-        Self { shared, namespace, target, urgency: Urgency::Reliable, compress: true, reach: Reach::Cluster }
+        let (urgency, reach, source) = (Urgency::Reliable, Reach::Cluster, Source::Here);
+        Self { shared, namespace, target, urgency, compress: true, reach, source }
     }
 
     /// Adds a room. Its sockets get the message.
@@ -137,24 +140,29 @@ impl Broadcast {
     ) -> Result<(), EmitError> {
         let parser = self.shared.as_ref().map_or_else(Parser::default, |shared| shared.config.parser);
         let payload = parser.arguments(json, attachments)?;
-        self.publish(Data { json, attachments })?;
-        let Some(shared) = self.shared else { return Ok(()) };
-        let namespace = match self.namespace {
+        let Some(shared) = self.shared.clone() else { return Ok(()) };
+        let namespace = match &self.namespace {
             // Other servers may have it.
-            Err(_) if shared.cluster.is_some() && self.reach.leaves() => return Ok(()),
-            namespace => namespace.map_err(EmitError::UnknownNamespace)?,
+            Err(_) if shared.cluster.is_some() && self.reach.leaves() => {
+                self.publish(Data { json, attachments })?;
+                return Ok(());
+            }
+            namespace => namespace.clone().map_err(EmitError::UnknownNamespace)?,
         };
         let heard = heard(&shared, &namespace);
-        let (name, key, target, urgency) = (namespace.name(&shared), namespace.key(), self.target, self.urgency);
-        let broadcast = |frames: Frames| {
+        let (name, key, wake) = (namespace.name(&shared), namespace.key(), self.reach.wake());
+        let is_reliable = self.urgency == Urgency::Reliable;
+        // Published first: an event that is too long for other servers is an error, and nobody gets it.
+        let publish = |frames: Frames| {
+            let source = self.publish(Data { json, attachments })?;
             let frames = frames.compress(self.compress);
-            shard::Broadcast::new(key, target, frames, urgency, heard)
+            Ok::<_, TooLarge>(shard::Broadcast::new(key, self.target, frames, self.urgency, heard).known_by(source))
         };
-        match shared.recovery.as_ref().filter(|_| urgency == Urgency::Reliable) {
-            Some(recovery) => broadcast_recoverable(&shared, recovery, self.reach.wake(), |offset| {
-                broadcast(payload.event_at(name, offset))
-            }),
-            None => deliver(&shared, broadcast(payload.event(name, None)), self.reach.wake()),
+        match shared.recovery.as_ref().filter(|_| is_reliable) {
+            Some(recovery) => {
+                broadcast_recoverable(&shared, recovery, wake, |offset| publish(payload.event_at(name, offset)))?;
+            }
+            None => deliver(&shared, publish(payload.event(name, None))?, wake),
         }
         Ok(())
     }
@@ -167,12 +175,14 @@ impl Broadcast {
         namespace: &str,
         chosen: Chosen,
         manner: Manner,
+        source: Source,
     ) -> Option<Self> {
         let namespace = shared.directory.find_namespace(namespace)?;
         Some(Self {
             urgency: if manner.volatile { Urgency::Volatile } else { Urgency::Reliable },
             compress: manner.compress,
             reach: Reach::Received,
+            source,
             ..Self::here(shared, namespace, chosen)
         })
     }
@@ -229,10 +239,11 @@ impl Broadcast {
         }
     }
 
-    fn publish(&self, data: Data<'_>) -> Result<(), TooLarge> {
+    /// Gives it to other servers. Returns what those know it by.
+    fn publish(&self, data: Data<'_>) -> Result<Source, TooLarge> {
         match self.cluster() {
             Some((cluster, namespace)) => cluster.broadcast(namespace, data, self.chosen(), self.manner(), self.lane()),
-            None => Ok(()),
+            None => Ok(self.source),
         }
     }
 

@@ -212,7 +212,12 @@ impl Directory {
     /// Handles a message to this instance or to all.
     pub(super) fn hear(&mut self, own: Instance, address: &Address, message: &Message) -> Meaning {
         if address.from == own {
-            return if address.boot == self.boot { Meaning::Nothing } else { Meaning::Clash };
+            return match message {
+                _ if address.boot != self.boot => Meaning::Clash,
+                // What it told all tells itself where that stands among what is published.
+                Message::Body(_) if address.to.is_none() => Meaning::Content,
+                _ => Meaning::Nothing,
+            };
         }
         if address.to.is_some_and(|to| to != own) {
             return Meaning::Nothing;

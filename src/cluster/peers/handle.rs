@@ -56,7 +56,6 @@ impl Peers {
     }
 
     /// Whether only those who know the key can speak as an instance.
-    #[expect(dead_code, reason = "recovery does not reach across instances yet")]
     pub(crate) fn is_trusted(&self) -> bool {
         self.key().is_some()
     }
@@ -79,7 +78,6 @@ impl Peers {
     }
 
     /// The same for all instances. Nobody is told if there are none.
-    #[expect(dead_code, reason = "recovery does not reach across instances yet")]
     pub(crate) fn send_to_all(&self, body: Body, unheard: impl FnOnce(Unheard) + Send + 'static) {
         self.0.send(None, &Message::Body(body), Box::new(unheard));
     }

@@ -23,6 +23,7 @@ mod instance;
 mod key;
 pub(crate) mod message;
 mod presence;
+pub(crate) mod record;
 mod seeking;
 
 pub(crate) use handle::Peers;

@@ -23,6 +23,7 @@ use super::sleep::{Sleep, Waker};
 use super::status::{Side, State, Status};
 use super::subscriber::{Incoming, Loss, Sink, Subscriber};
 use super::topics::{Connection, Demand, Topic, Topics};
+use super::values::Errand;
 use crate::clock;
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -248,6 +249,24 @@ impl Handle {
         }
     }
 
+    /// Has Redis keep a value for so long, if it is connected.
+    pub(crate) fn keep(&self, key: impl Into<Bytes>, value: impl Into<Bytes>, time: Duration) {
+        let _ = self.run(Errand::Keep { key: key.into(), value: value.into(), time });
+    }
+
+    /// Takes a value out of Redis. `taken` is called on the publisher's thread, or at once if Redis is not connected.
+    pub(crate) fn take(&self, key: impl Into<Bytes>, taken: impl FnOnce(Option<Bytes>) + Send + 'static) {
+        if let Err(errand) = self.run(Errand::Take { key: key.into(), taken: Box::new(taken) }) {
+            errand.fail();
+        }
+    }
+
+    fn run(&self, errand: Errand) -> std::result::Result<(), Errand> {
+        self.0.shared.queue.run(errand)?;
+        wake(&self.0.shared.publisher);
+        Ok(())
+    }
+
     /// Publishes a message as [`publish`](Self::publish) does, of the kind [`Kind::Lasting`], and counts the
     /// subscribers of these channels right before, so that the counted ones are those that get it. `uncounted`: what
     /// happens to a message whose receivers cannot be counted.
@@ -313,6 +332,11 @@ impl Handle {
             Err(None) if self.0.shared.status.is_untried(Side::Subscriber) => Standing::Pending,
             Err(None) => Standing::Away,
         }
+    }
+
+    /// The connection by which a subscription is in effect, and since when it is.
+    pub(crate) fn in_effect_since(&self, topic: &Topic) -> Option<(Connection, Instant)> {
+        self.0.shared.topics.in_effect_since(topic)
     }
 
     /// Whether Redis is connected now.

@@ -59,6 +59,7 @@ mod stream;
 mod subscriber;
 mod tcp;
 mod topics;
+mod values;
 mod wire;
 
 pub use fault::Fault;

@@ -12,6 +12,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
+use bytes::Bytes;
+use log::Level;
 use redis::Value;
 
 use super::Shared;
@@ -20,9 +22,12 @@ use super::keeper::Role;
 use super::queue::{Ask, AskError, Line, Queue, Receipt, Unpublished, Waiting};
 use super::sleep::{Rest, Woken};
 use super::status::{Side, State};
+use super::values::{self, Errand, TakenOut};
 use super::wire::{self, Beat, Wire};
 use crate::clock;
-use crate::log_line::Excerpt;
+use crate::log_line::{Excerpt, LineKind};
+
+static REFUSED: LineKind = LineKind::each_minute(Level::Warn, module_path!(), "lost sockets that Redis refused");
 
 /// Most unconfirmed bytes of messages; at most this much is uncertain when a connection breaks.
 const WINDOW: usize = 256 * 1024;
@@ -69,12 +74,18 @@ impl Role for Publisher {
 }
 
 /// A sent command without a reply.
-#[derive(Debug)]
 enum Sent {
     Message(Waiting),
     /// A question, by its number in [`Talk::asked`].
     Ask(u64),
     Ping,
+    /// A value to keep.
+    Keep,
+    /// The key of a value to take out.
+    Take(Bytes, TakenOut),
+    /// A command of a transaction, and its end.
+    Queued,
+    Exec(TakenOut),
 }
 
 /// The exchange over one connection.
@@ -89,6 +100,8 @@ pub(super) struct Talk {
     asked: Vec<(u64, Ask)>,
     number: u64,
     refusals: u64,
+    /// Whether Redis is older than GETDEL (6.2).
+    lacks_getdel: bool,
 }
 
 impl Talk {
@@ -96,7 +109,7 @@ impl Talk {
     fn new(shared: &Arc<Shared>, wire: Wire) -> Self {
         shared.queue.set_line(Line::Open);
         let (shared, flight, asked) = (Arc::clone(shared), VecDeque::new(), Vec::new());
-        Self { shared, wire, flight, in_flight: 0, asked, number: 0, refusals: 0 }
+        Self { shared, wire, flight, in_flight: 0, asked, number: 0, refusals: 0, lacks_getdel: false }
     }
 
     /// Whether it must end, and everything is published or the time is up.
@@ -140,6 +153,7 @@ impl Talk {
         for ask in self.shared.queue.take(self.room(), &mut messages) {
             self.ask(ask);
         }
+        self.shared.queue.errands().into_iter().for_each(|errand| self.run(errand));
         for mut message in messages {
             if message.is_stale() {
                 self.shared.queue.dropped(message.kind);
@@ -159,6 +173,30 @@ impl Talk {
             self.in_flight += message.size();
             self.flight.push_back((end, Sent::Message(message)));
         }
+    }
+
+    fn run(&mut self, errand: Errand) {
+        match errand {
+            Errand::Keep { key, value, time } => {
+                let time = time.as_millis().max(1).to_string();
+                self.send(&[b"SET", &key, &value, b"PX", time.as_bytes()], Sent::Keep);
+            }
+            Errand::Take { key, taken } if self.lacks_getdel => {
+                self.send(&[b"MULTI"], Sent::Queued);
+                self.send(&[b"GET", &key], Sent::Queued);
+                self.send(&[b"DEL", &key], Sent::Queued);
+                self.send(&[b"EXEC"], Sent::Exec(taken));
+            }
+            Errand::Take { key, taken } => {
+                let sent = Sent::Take(key.clone(), taken);
+                self.send(&[b"GETDEL", &key], sent);
+            }
+        }
+    }
+
+    fn send(&mut self, command: &[&[u8]], sent: Sent) {
+        let end = self.wire.push(command, 1);
+        self.flight.push_back((end, sent));
     }
 
     fn ask(&mut self, ask: Ask) {
@@ -202,7 +240,16 @@ impl Talk {
                     ask.answer(counts(value));
                 }
             }
-            (Sent::Ping, _) => {}
+            (Sent::Take(key, taken), value) if values::is_unknown_command(&value) => {
+                self.lacks_getdel = true;
+                self.run(Errand::Take { key, taken });
+            }
+            (Sent::Take(_, taken) | Sent::Exec(taken), value) => {
+                note_refusal("take", &value);
+                values::tell(taken, values::value(value));
+            }
+            (Sent::Keep, value) => note_refusal("keep", &value),
+            (Sent::Ping | Sent::Queued, _) => {}
         }
         Ok(())
     }
@@ -220,7 +267,14 @@ impl Talk {
         self.asked.iter().map(|(_, ask)| ask.until).min()
     }
 
-    fn end(self) {
+    fn end(mut self) {
+        for (_, sent) in &mut self.flight {
+            if matches!(sent, Sent::Take(..) | Sent::Exec(_))
+                && let Sent::Take(_, taken) | Sent::Exec(taken) = std::mem::replace(sent, Sent::Queued)
+            {
+                values::tell(taken, None);
+            }
+        }
         let (uncertain, mut failed) = land(self.flight, self.wire.handed(), &self.shared.queue);
         if uncertain > 0 {
             self.shared.counters.uncertain.add(uncertain as u64);
@@ -229,10 +283,23 @@ impl Talk {
         let (waiting, unpublished) = self.shared.queue.set_line(Line::Closed);
         failed.extend(unpublished);
         tell_lost(failed);
+        self.shared.queue.errands().into_iter().for_each(Errand::fail);
         for ask in self.asked.into_iter().map(|(_, ask)| ask).chain(waiting) {
             ask.answer(Err(AskError::Away));
         }
         self.wire.close();
+    }
+}
+
+/// Warns if Redis does not keep lost sockets, or give them away.
+fn note_refusal(verb: &str, answer: &Value) {
+    if let Value::ServerError(error) = answer {
+        REFUSED.write(|| {
+            format!(
+                "Redis refuses to {verb} a lost socket, so clients of servers that end are not recovered: {}",
+                Excerpt(wire::text(error))
+            )
+        });
     }
 }
 
@@ -253,7 +320,7 @@ fn tell_lost(receipts: Vec<Receipt>) {
 fn land(flight: VecDeque<(u64, Sent)>, handed: u64, queue: &Queue) -> (usize, Vec<Receipt>) {
     let messages = flight.into_iter().filter_map(|(end, sent)| match sent {
         Sent::Message(message) => Some((end, message)),
-        Sent::Ask(_) | Sent::Ping => None,
+        _ => None,
     });
     let (uncertain, unsent): (Vec<_>, Vec<_>) = messages.partition(|(end, _)| *end <= handed);
     let mut receipts = queue.give_back(unsent.into_iter().map(|(_, message)| message));

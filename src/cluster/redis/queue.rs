@@ -14,6 +14,7 @@ use bytes::Bytes;
 use log::Level;
 
 use super::metrics::Counters;
+use super::values::{self, Errand};
 use crate::clock;
 use crate::log_line::LineKind;
 
@@ -217,6 +218,7 @@ struct Inner {
     since: Option<Instant>,
     order: u64,
     asks: VecDeque<Ask>,
+    errands: VecDeque<Errand>,
     /// Questions without an answer, including those that were taken.
     unanswered: usize,
     line: Line,
@@ -237,6 +239,7 @@ impl Queue {
             since: None,
             order: 0,
             asks: VecDeque::new(),
+            errands: VecDeque::new(),
             unanswered: 0,
             line: Line::Closed,
             asleep: false,
@@ -369,6 +372,21 @@ impl Queue {
         Ok(())
     }
 
+    /// Adds an errand. The publisher must be woken in any case. The errand is returned if it cannot be run.
+    pub(super) fn run(&self, errand: Errand) -> Result<(), Errand> {
+        let mut inner = self.inner();
+        if inner.line == Line::Closed || inner.end.is_some() || inner.errands.len() >= values::MOST {
+            return Err(errand);
+        }
+        inner.errands.push_back(errand);
+        Ok(())
+    }
+
+    /// Takes the errands that wait.
+    pub(super) fn errands(&self) -> VecDeque<Errand> {
+        std::mem::take(&mut self.inner().errands)
+    }
+
     /// A taken question has its answer.
     pub(super) fn answered(&self) {
         let mut inner = self.inner();
@@ -472,7 +490,7 @@ impl Queue {
 
 impl Inner {
     fn is_empty(&self) -> bool {
-        self.lasting.is_empty() && self.volatile.is_empty() && self.asks.is_empty()
+        self.lasting.is_empty() && self.volatile.is_empty() && self.asks.is_empty() && self.errands.is_empty()
     }
 
     /// Why nothing can be asked now.

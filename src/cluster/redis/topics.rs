@@ -244,6 +244,15 @@ impl Topics {
         false
     }
 
+    /// The connection by which a subscription is in effect, and since when it is.
+    pub(super) fn in_effect_since(&self, topic: &Topic) -> Option<(Connection, Instant)> {
+        let inner = self.inner();
+        match inner.wanted.get(topic)?.reply {
+            Reply::Confirmed(since) => Some((inner.connection?, since)),
+            Reply::Refused | Reply::None => None,
+        }
+    }
+
     /// The connection on which a subscription is in effect. `Err` if it is not, with the connection on which it may
     /// come into effect, unless Redis has refused it.
     pub(super) fn in_effect(&self, topic: &Topic) -> Result<Connection, Option<Connection>> {

@@ -76,6 +76,7 @@ impl Shard {
         }
         self.life.set(Life::Draining);
         self.shared.leave();
+        self.begin_marks();
         let core = self.core.borrow();
         let sessions = core.clients().map(|(key, _)| Leaving::Session(key));
         let tunnels = core.connections().filter(|(_, it)| matches!(it.stage, Stage::Tunnel(_)));

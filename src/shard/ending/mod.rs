@@ -3,5 +3,6 @@
 pub(in crate::shard) mod deadlines;
 pub(in crate::shard) mod drain;
 pub(in crate::shard) mod life;
+mod marks;
 pub(in crate::shard) mod signals;
 pub(in crate::shard) mod stop;

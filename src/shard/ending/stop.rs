@@ -15,12 +15,13 @@ use crate::socketio::DisconnectReason;
 const STOP_TIMEOUT: Duration = Duration::from_secs(2);
 
 impl Shard {
-    /// Ends the loop once no client is left that has yet to close.
+    /// Ends the loop once no client is left that has yet to close; with recovery, in no shard, as other servers may ask for a lost
+    /// socket until the end.
     pub(in crate::shard) fn end_if_alone(&self) {
         let mut core = self.core.borrow_mut();
         core.close_idle();
         core.remove_closed();
-        if core.connection_count() == 0 {
+        if core.connection_count() == 0 && self.shared.may_end(self.index()) {
             self.life.set(Life::Over);
         }
     }
@@ -30,7 +31,9 @@ impl Shard {
         if matches!(self.life.get(), Life::Stopping | Life::Over) {
             return;
         }
-        self.life.set(Life::Stopping);
+        if self.life.replace(Life::Stopping) == Life::Serving {
+            self.begin_marks();
+        }
         self.shared.leave();
         self.callbacks.stopping();
         self.accepting.set(Accepting::Over);

@@ -7,12 +7,14 @@ use std::sync::Arc;
 use log::Level;
 use serde::Deserialize;
 
+use crate::cluster::peers::message::recovery::Taken;
 use crate::engineio::{MESSAGE_OVERHEAD, Sid};
 use crate::log_line::LineKind;
-use crate::metrics::Limit;
+use crate::metrics::{Limit, RecoveryOutcome};
 use crate::shard::Shard;
 use crate::shard::recovery::Recovering;
 use crate::shard::recovery::inquiry::{Asked, Inquiry, Wanted};
+use crate::shard::recovery::way_back::{Abroad, CatchingUp, Claim, are_trusted, has_peers};
 use crate::shard::shared::recovery::{RecoveryLogs, Restoration};
 use crate::shard::shared::target::Urgency;
 use crate::shard::sockets::calls::Call;
@@ -31,31 +33,18 @@ struct Auth<'a> {
     offset: Cow<'a, str>,
 }
 
-/// The socket that a client claims, and the last event that it received there.
-#[derive(Debug, Clone, Copy)]
-struct Claim {
-    pid: Sid,
-    offset: Offset,
-}
-
-/// A socket that waits for its shard to catch up with the one that lost it, which takes only the letters that are under way.
-#[derive(Debug)]
-pub(super) struct CatchingUp {
-    pub(super) socket: SocketRef,
-    pub(super) pid: Sid,
-    pub(super) restoration: Restoration,
-}
-
 /// How a socket joins.
 enum Way {
     /// As a new socket.
     New,
     /// Not known until all shards were asked for the socket.
     Ask(Wanted),
+    /// Not known until other servers were asked.
+    Seek(Claim),
     /// Not now: once its shard has caught up, or not at all because it has joined already.
     Later,
     /// As the lost socket.
-    Back(CatchingUp),
+    Back(Box<CatchingUp>),
 }
 
 impl Shard {
@@ -66,7 +55,7 @@ impl Shard {
         if is_v3(&self.core.borrow()) {
             return self.admit(socket);
         }
-        self.connect_asked(recovery, socket, Asked::NotYet);
+        self.connect_asked(recovery, socket, Asked::Nobody);
     }
 
     pub(super) fn connect_asked(self: &Rc<Self>, recovery: &RecoveryLogs, socket: SocketRef, asked: Asked) {
@@ -78,14 +67,17 @@ impl Shard {
                 }
             }
             Way::Ask(wanted) => Inquiry::begin(self, socket, wanted),
+            Way::Seek(claim) => self.seek(recovery, socket, claim),
             Way::Later => {}
-            Way::Back(pending) => self.bring_back(recovery, socket, pending),
+            Way::Back(pending) => self.bring_back(recovery, socket, *pending),
         }
     }
 
     fn bring_back(self: &Rc<Self>, recovery: &RecoveryLogs, socket: SocketRef, pending: CatchingUp) {
+        // Without a key, anyone in Redis may say that the middlewares have let a client in.
+        let is_known = pending.abroad.is_none() || are_trusted(&self.shared);
         self.core.borrow_mut().restore(socket, pending);
-        if recovery.settings.skip_middlewares { self.let_in(socket) } else { self.admit(socket) }
+        if recovery.settings.skip_middlewares && is_known { self.let_in(socket) } else { self.admit(socket) }
     }
 }
 
@@ -100,30 +92,38 @@ impl Recovering {
             Some(pending) => pending,
             None => {
                 let Some(Claim { pid, offset }) = self.claim(socket) else { return Way::New };
-                let Some(lost) = recovery.lost().take(recovery.now(), pid, namespace) else {
-                    if asked == Asked::NotYet && self.may_be_here(pid) {
-                        return Way::Ask(Wanted { namespace, pid });
+                let outcome = match asked {
+                    Asked::Nobody if self.may_be_here(recovery, pid) => return Way::Ask(Wanted { namespace, pid }),
+                    Asked::Nobody | Asked::Shards if self.may_be_elsewhere(recovery, pid) => {
+                        return Way::Seek(Claim { pid, offset });
                     }
-                    self.metrics().not_recovered.one();
+                    Asked::Nobody | Asked::Shards => RecoveryOutcome::Unknown,
+                    Asked::InVain(outcome) => outcome,
+                };
+                let Some(lost) = recovery.lost().take(recovery.now(), pid, namespace) else {
+                    log::debug!("{}: its client is a new one: {}", self.describe_socket(socket), outcome.name());
+                    self.metrics().came_back(outcome);
                     return Way::New;
                 };
                 // If the log has forgotten events that the client missed, the lost socket is useless.
                 let begun = recovery.logs.get(lost.shard).and_then(|log| Restoration::begin(lost, offset, log));
                 let Some(restoration) = begun.filter(|restoration| self.has_room_for(restoration)) else {
-                    self.metrics().not_recovered.one();
+                    self.metrics().came_back(RecoveryOutcome::Forgotten);
                     return Way::New;
                 };
-                CatchingUp { socket, pid, restoration }
+                CatchingUp { socket, pid, restoration, abroad: Abroad::default() }
             }
         };
         if !self.is_ready(recovery, &pending.restoration) {
             self.pending.push(pending);
             return Way::Later;
         }
-        match self.go_on(recovery, &mut pending.restoration) {
-            Some(()) => Way::Back(pending),
+        let has_heard_all = self.has_heard_all(&pending);
+        match self.go_on(recovery, &mut pending.restoration).filter(|()| has_heard_all) {
+            Some(()) => Way::Back(Box::new(pending)),
             None => {
-                self.metrics().not_recovered.one();
+                self.metrics().came_back(pending.abroad.outcome_without());
+                pending.abroad.tell(self.shared(), pending.pid, Taken::No);
                 Way::New
             }
         }
@@ -137,12 +137,21 @@ impl Recovering {
     }
 
     /// Whether a shard of this server may have the socket with that private id, or be about to lose it.
-    fn may_be_here(&self, pid: Sid) -> bool {
-        pid.instance == self.shared().instance()
+    fn may_be_here(&self, recovery: &RecoveryLogs, pid: Sid) -> bool {
+        let is_of_here = pid.instance == self.shared().instance() || recovery.has_taken_over();
+        is_of_here && !recovery.lost().has(pid)
+    }
+
+    /// Whether another server may have it.
+    fn may_be_elsewhere(&self, recovery: &RecoveryLogs, pid: Sid) -> bool {
+        has_peers(self.shared()) && {
+            let lost = recovery.lost();
+            !lost.has(pid) || lost.is_doubtful(pid)
+        }
     }
 
     /// Whether the missed events fit into the socket's queue. With more, the client would be cut off as a slow consumer.
-    fn has_room_for(&self, restoration: &Restoration) -> bool {
+    pub(super) fn has_room_for(&self, restoration: &Restoration) -> bool {
         let fits = restoration.bytes(MESSAGE_OVERHEAD) <= self.shared().queued_per_client;
         if !fits {
             self.metrics().hit(Limit::QueuedPerClient);
@@ -178,7 +187,7 @@ impl Recovering {
     /// it is let in.
     fn restore(&mut self, socket: SocketRef, pending: CatchingUp) {
         let lost = &pending.restoration.lost;
-        self.identify_again(socket, pending.pid, lost.sid);
+        self.identify_again(socket, pending.pid, lost.sid, lost.generation);
         if let Some(data) = &lost.data {
             self.put_data(socket, data.clone());
         }
@@ -209,19 +218,21 @@ impl Recovering {
     /// A socket joins, with what it missed if it has come back. Returns false if it is gone.
     pub(in crate::shard) fn admit_recoverable(&mut self, recovery: &RecoveryLogs, socket: SocketRef) -> bool {
         match self.take_returning(socket) {
-            Some(CatchingUp { restoration, .. }) => self.admit_restored(recovery, socket, restoration),
+            Some(pending) => self.admit_restored(recovery, socket, pending),
             None => self.admit_socket(socket),
         }
     }
 
     /// A socket that has come back joins. The events that it missed go before the answer to its CONNECT. Returns false if it is
     /// gone.
-    fn admit_restored(&mut self, recovery: &RecoveryLogs, socket: SocketRef, mut restoration: Restoration) -> bool {
+    fn admit_restored(&mut self, recovery: &RecoveryLogs, socket: SocketRef, pending: CatchingUp) -> bool {
+        let CatchingUp { pid, mut restoration, abroad, .. } = pending;
         let Some(state) = self.socket(socket).filter(|state| state.phase == SocketPhase::Joining) else { return false };
         let session = state.session;
         // A middleware may have broadcast, even so much that the log has forgotten this client's place.
         if self.go_on(recovery, &mut restoration).is_none() {
-            self.metrics().not_recovered.one();
+            self.metrics().came_back(abroad.outcome_without());
+            abroad.tell(self.shared(), pid, Taken::No);
             self.session(session, |session, now, settings, effects| session.close(now, settings, effects));
             return false;
         }
@@ -231,7 +242,11 @@ impl Recovering {
             return false;
         };
         self.metrics().limit(Limit::RecoveryPackets).add(dropped);
-        self.metrics().recovered.one();
+        self.metrics().came_back(abroad.outcome());
+        if !abroad.is_none() {
+            recovery.note_taken_over();
+            abroad.tell(self.shared(), pid, Taken::Yes);
+        }
         self.arm_recovery();
         for frames in missed {
             self.send_to_session(session, &frames, Urgency::Reliable);

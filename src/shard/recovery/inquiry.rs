@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::engineio::{Reason, Sid};
+use crate::metrics::RecoveryOutcome;
 use crate::shard::Shard;
 use crate::shard::recovery::Recovering;
 use crate::shard::shared::Shared;
@@ -15,11 +16,14 @@ use crate::shard::shared::mailbox::Letter;
 use crate::shard::sockets::state::SocketPhase;
 use crate::shard::store::keys::{NamespaceKey, SocketRef};
 
-/// Whether all shards were asked for lost sockets.
+/// Who was asked for lost sockets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Asked {
-    NotYet,
-    All,
+    Nobody,
+    /// All shards of this server.
+    Shards,
+    /// All servers that could be. If the socket is not here, that is why.
+    InVain(RecoveryOutcome),
 }
 
 /// A socket that a client claims.
@@ -55,8 +59,7 @@ impl Inquiry {
 
     /// Lets a shard answer. If it has the socket, that is lost by then.
     fn search(self: Arc<Self>, shard: &Rc<Shard>) {
-        shard.core.borrow_mut().end_half_open(self.wanted);
-        shard.run_calls();
+        shard.end_half_open(self.wanted);
     }
 }
 
@@ -66,9 +69,17 @@ impl Drop for Inquiry {
         let socket = self.socket;
         mailbox.send(Letter::run(0, move |shard| {
             if let Some(recovery) = &shard.shared.recovery {
-                shard.connect_asked(recovery, socket, Asked::All);
+                shard.connect_asked(recovery, socket, Asked::Shards);
             }
         }));
+    }
+}
+
+impl Shard {
+    /// If the shard has the socket, that is lost afterwards.
+    pub(super) fn end_half_open(self: &Rc<Self>, wanted: Wanted) {
+        self.core.borrow_mut().end_half_open(wanted);
+        self.run_calls();
     }
 }
 

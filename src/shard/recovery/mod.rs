@@ -12,11 +12,13 @@ use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 
+use crate::cluster::peers::message::recovery::Taken;
 use crate::engineio::{Frames, Millis, Sid};
 use crate::metrics::Limit;
 use crate::shard::Shard;
 use crate::shard::kernel::poll::Watch;
-use crate::shard::recovery::connect::CatchingUp;
+use crate::shard::recovery::seeker::Search;
+use crate::shard::recovery::way_back::CatchingUp;
 use crate::shard::shared::Shared;
 use crate::shard::shared::mailbox::{Letter, Mailbox, Wake};
 use crate::shard::shared::recovery::{Log, lock};
@@ -28,7 +30,15 @@ use crate::shard::store::keys::{SessionKey, SocketKey, SocketRef, TimerKey};
 use crate::socketio::{DisconnectReason, Event, Offset};
 
 mod connect;
+mod holder;
 mod inquiry;
+mod peers;
+mod records;
+mod seeker;
+mod way_back;
+
+pub(crate) use self::peers::told as told_of_recovery;
+pub(crate) use self::records::leave_records;
 
 /// A shard's state of recovery, and below it the sockets. It is empty while recovery is off.
 pub(crate) struct Recovering {
@@ -38,6 +48,9 @@ pub(crate) struct Recovering {
     /// Sockets that have come back, and that the middlewares have yet to let in, with the sessions that are charged for what
     /// they missed.
     returning: HashMap<SocketKey, (SessionKey, CatchingUp), FixedState>,
+    /// Questions to other servers, and the number of the last.
+    searches: Vec<Search>,
+    last_search: u64,
     /// Whether a timer is armed for forgetting what is too old.
     armed: bool,
 }
@@ -62,26 +75,32 @@ impl Recovering {
             sockets: Sockets::new(shared, index, watch),
             pending: Vec::new(),
             returning: HashMap::default(),
+            searches: Vec::new(),
+            last_search: 0,
             armed: false,
         }
     }
 }
 
 /// Sends a broadcast that every shard logs: at once to the sockets of this thread's shard, by letter to the other shards.
-/// `make` gets the offset to write into the frames.
-pub(crate) fn broadcast(
+/// `publish` gets the offset to write into the frames, and gives the event to other servers. Those get the events of a thread in
+/// the order in which the shards here do.
+///
+/// # Errors
+/// Those of `publish`.
+pub(crate) fn broadcast<E>(
     shared: &Arc<Shared>,
     recovery: &RecoveryLogs,
     wake: Wake,
-    make: impl FnOnce(&str) -> Broadcast,
-) {
+    publish: impl FnOnce(&str) -> Result<Broadcast, E>,
+) -> Result<(), E> {
     let current = Shard::current(shared);
     // Not while the lock is held: a shard of another server waits for that, too.
     shared.mailboxes.iter().for_each(Mailbox::wait_for_room);
     let _in_order = current.is_none().then(|| lock(&recovery.outside));
     let here = current.as_ref().map(|shard| shard.index());
     let stamp = Stamp { offset: recovery.next_offset(), origin: here.unwrap_or(recovery.logs.len()) };
-    let broadcast = Arc::new(make(&stamp.offset.to_text()));
+    let broadcast = Arc::new(publish(&stamp.offset.to_text())?);
     if let Some(current) = current {
         current.core.borrow_mut().broadcast_logged(stamp, &broadcast);
     }
@@ -90,6 +109,7 @@ pub(crate) fn broadcast(
             mailbox.put(Letter::Recoverable(stamp, Arc::clone(&broadcast)), wake);
         }
     }
+    Ok(())
 }
 
 impl Recovering {
@@ -127,6 +147,8 @@ impl Recovering {
             data: state.extra.as_ref().and_then(|extra| extra.data.clone()),
             values: self.values().and_then(|values| values.copy(&self.location(socket))),
             shard: self.index(),
+            generation: self.generation(socket),
+            doubt: None,
             at: recovery.now(),
         };
         self.keep(pid, lost);
@@ -142,8 +164,10 @@ impl Recovering {
     /// A socket is gone. If it was on its way back, the lost socket is kept for the next time.
     pub(in crate::shard) fn keep_pending(&mut self, socket: SocketRef) {
         let on_its_way = self.take_pending(socket).or_else(|| self.take_returning(socket));
-        if let Some(CatchingUp { pid, restoration, .. }) = on_its_way {
-            self.keep(pid, restoration.lost);
+        match on_its_way {
+            Some(CatchingUp { pid, abroad, .. }) if !abroad.is_none() => abroad.tell(self.shared(), pid, Taken::No),
+            Some(CatchingUp { pid, restoration, .. }) => self.keep(pid, restoration.lost),
+            None => {}
         }
     }
 

@@ -92,6 +92,8 @@ pub(crate) struct Shared {
     admissions: AtomicUsize,
     /// Whether the server is about to end and takes no new sessions.
     leaving: AtomicBool,
+    /// The shards that have no client left at the end.
+    alone: Box<[AtomicBool]>,
     /// Shards with clients that have yet to be drained.
     serving: AtomicUsize,
     /// Answers that are being collected.
@@ -164,6 +166,7 @@ impl Shared {
             due_acks: DueAcks::default(),
             admissions: AtomicUsize::new(0),
             leaving: AtomicBool::new(false),
+            alone: (0..shards).map(|_| AtomicBool::new(false)).collect(),
             serving: AtomicUsize::new(shards),
             answer_budget: AnswerBudget::new(config.limits.collected_answers),
             connections: AtomicUsize::new(0),
@@ -201,6 +204,19 @@ impl Shared {
     /// From now on the server takes no new sessions, and health checks fail. Returns whether that was so before.
     pub(in crate::shard) fn leave(&self) -> bool {
         self.leaving.swap(true, Ordering::Relaxed)
+    }
+
+    /// A shard has no client left. Returns whether it may end.
+    pub(in crate::shard) fn may_end(&self, shard: usize) -> bool {
+        if self.recovery.is_none() || self.cluster.is_none() {
+            return true;
+        }
+        let was_alone = self.alone.get(shard).is_none_or(|alone| alone.swap(true, Ordering::AcqRel));
+        let are_all = self.alone.iter().all(|alone| alone.load(Ordering::Acquire));
+        if are_all && !was_alone {
+            self.mailboxes.iter().for_each(|mailbox| mailbox.send(Letter::run(0, |_| ())));
+        }
+        are_all
     }
 
     /// How many clients have a session now.

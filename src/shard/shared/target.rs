@@ -1,5 +1,6 @@
 //! Broadcasts and their targets.
 
+use crate::cluster::Source;
 use crate::engineio::{Frames, Sid};
 use crate::memory::allocated;
 use crate::shard::store::keys::NamespaceKey;
@@ -14,6 +15,8 @@ pub(crate) struct Broadcast {
     pub(in crate::shard) urgency: Urgency,
     /// The event itself, if the application hears outgoing events.
     pub(in crate::shard) heard: Option<Event>,
+    /// What other servers know it by.
+    pub(in crate::shard) source: Source,
 }
 
 impl Broadcast {
@@ -25,7 +28,12 @@ impl Broadcast {
         urgency: Urgency,
         heard: Option<Event>,
     ) -> Self {
-        Self { namespace, target, frames, urgency, heard }
+        Self { namespace, target, frames, urgency, heard, source: Source::Here }
+    }
+
+    /// The same, which other servers know by `source`.
+    pub(crate) fn known_by(self, source: Source) -> Self {
+        Self { source, ..self }
     }
 
     /// Bytes that it holds beside itself.

@@ -24,7 +24,7 @@ impl Sockets {
     }
 
     /// A reference to a namespace of this shard, which may be kept.
-    pub(super) fn namespace_ref(&self, key: NamespaceKey) -> NamespaceRef {
+    pub(in crate::shard) fn namespace_ref(&self, key: NamespaceKey) -> NamespaceRef {
         self.namespaces.child(key).map_or(NamespaceRef::Declared(key), |child| NamespaceRef::Child(Arc::clone(child)))
     }
 

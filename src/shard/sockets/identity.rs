@@ -14,6 +14,8 @@ pub(super) struct Identity {
     pub(super) pid: Sid,
     /// Its earlier id, if it has come back.
     pub(super) restored: Option<Sid>,
+    /// How often another server has handed it over.
+    pub(super) generation: u32,
 }
 
 impl Sockets {
@@ -29,7 +31,7 @@ impl Sockets {
     /// Gives a socket its private id, a new one. Returns false if there is no such socket, or no random number.
     pub(in crate::shard) fn identify(&mut self, socket: SocketRef) -> bool {
         match self.next_sid(socket.key.0) {
-            Ok(pid) => self.set_identity(socket, Identity { pid, restored: None }),
+            Ok(pid) => self.set_identity(socket, Identity { pid, restored: None, generation: 0 }),
             Err(error) => {
                 no_random_numbers(&error);
                 self.remove_socket(socket);
@@ -38,9 +40,14 @@ impl Sockets {
         }
     }
 
+    /// How often another server has handed a socket over.
+    pub(in crate::shard) fn generation(&self, socket: SocketRef) -> u32 {
+        self.identity(socket).map_or(0, |identity| identity.generation)
+    }
+
     /// Gives a socket that has come back the ids it had. Says whether there is such a socket.
-    pub(in crate::shard) fn identify_again(&mut self, socket: SocketRef, pid: Sid, sid: Sid) -> bool {
-        let is_there = self.set_identity(socket, Identity { pid, restored: Some(sid) });
+    pub(in crate::shard) fn identify_again(&mut self, socket: SocketRef, pid: Sid, sid: Sid, generation: u32) -> bool {
+        let is_there = self.set_identity(socket, Identity { pid, restored: Some(sid), generation });
         if is_there {
             self.restored.insert(sid, socket);
             self.restored_pids.insert(pid, socket);

@@ -1,5 +1,6 @@
 //! What one instance tells another, in MessagePack.
 
+pub(crate) mod fields;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 pub(crate) mod moving;

@@ -16,14 +16,20 @@ use std::time::Duration;
 
 use foldhash::fast::RandomState;
 
-use crate::cluster::peers::OwnInstance;
+use crate::cluster::Source;
+use crate::cluster::peers::Instance;
 use crate::engineio::{Frames, Millis, Sid};
 use crate::shard::shared::recovery::SHARE;
+use crate::shard::shared::recovery::lanes::Lanes;
 use crate::shard::shared::recovery::lost::Addressee;
 use crate::shard::shared::recovery::places::{Place, Places, Whose};
 use crate::shard::shared::recovery::recipient::Recipient;
 use crate::shard::shared::target::{Broadcast, Stamp};
 use crate::socketio::Offset;
+
+mod abroad;
+
+pub(in crate::shard) use self::abroad::{Mark, Sought};
 
 /// Overhead of an entry: the allocator's, and the queue's spare room.
 const SPARE: usize = 96;
@@ -56,10 +62,14 @@ pub(in crate::shard) struct Log {
     delivered: Clock,
     /// For each origin, the last broadcast that was forgotten.
     forgotten: Clock,
+    /// When the last forgotten entry was delivered.
+    forgotten_at: Option<Millis>,
+    /// The numbers of the events that other servers know by numbers.
+    lanes: Lanes,
+    /// Marks of servers that end, with their numbers.
+    marks: VecDeque<(Instance, u64, Mark)>,
     /// The entries for one socket alone, for each such socket.
     own: HashMap<Recipient, Own, RandomState>,
-    /// This process, in the ids of its sockets.
-    instance: Arc<OwnInstance>,
 }
 
 /// The entries for one socket alone.
@@ -106,13 +116,8 @@ pub(in crate::shard::shared) struct Missed {
 }
 
 impl Log {
-    /// An empty log of this server, with `origins` origins.
-    pub(in crate::shard::shared) fn new(
-        instance: Arc<OwnInstance>,
-        origins: usize,
-        max_bytes: usize,
-        keep: Duration,
-    ) -> Self {
+    /// An empty log with `origins` origins.
+    pub(in crate::shard::shared) fn new(origins: usize, max_bytes: usize, keep: Duration) -> Self {
         Self {
             entries: VecDeque::new(),
             first: 0,
@@ -123,8 +128,10 @@ impl Log {
             keep,
             delivered: vec![Offset::default(); origins].into(),
             forgotten: vec![Offset::default(); origins].into(),
+            forgotten_at: None,
+            lanes: Lanes::default(),
+            marks: VecDeque::new(),
             own: HashMap::default(),
-            instance,
         }
     }
 
@@ -133,7 +140,10 @@ impl Log {
         if let Some(delivered) = self.delivered.get_mut(stamp.origin) {
             *delivered = stamp.offset;
         }
-        let to = self.sole_recipient(&broadcast);
+        if let Source::Numbered(serial) = broadcast.source {
+            self.lanes.note(now, broadcast.namespace, serial, self.next);
+        }
+        let to = sole_recipient(&broadcast);
         self.push(
             now,
             stamp.offset,
@@ -157,13 +167,6 @@ impl Log {
         frames: Option<Frames>,
     ) -> u64 {
         self.push(now, offset, Packet::Brought { to, frames })
-    }
-
-    /// The only receiver of a broadcast to a socket's own room, if that is a socket of this server.
-    fn sole_recipient(&self, broadcast: &Broadcast) -> Option<Recipient> {
-        let [room] = &*broadcast.target.rooms else { return None };
-        let sid = Sid::parse(room).filter(|sid| sid.instance == self.instance.get().0)?;
-        Some(Recipient { namespace: broadcast.namespace, sid })
     }
 
     fn push(&mut self, now: Millis, offset: Offset, packet: Packet) -> u64 {
@@ -231,6 +234,7 @@ impl Log {
         while self.entries.front().is_some_and(|oldest| oldest.at + self.keep < now) {
             self.forget_oldest();
         }
+        self.lanes.forget_before(self.first);
         if self.entries.is_empty() {
             self.entries.shrink_to(KEPT);
             self.places.shrink_to(KEPT);
@@ -244,6 +248,7 @@ impl Log {
         let bytes = oldest.bytes();
         self.bytes -= bytes;
         self.first = oldest.place + 1;
+        self.forgotten_at = Some(oldest.at);
         if let Some(whose) = oldest.packet.whose() {
             self.places.forget(whose, oldest.offset, oldest.place);
         }
@@ -276,7 +281,8 @@ impl Log {
                 Packet::Gap { .. } => false,
             })
         })?;
-        Some(place + 1)
+        // What did not come from other servers is missing here, too.
+        (!self.lanes.are_broken_behind(addressee.namespace(), place)).then_some(place + 1)
     }
 
     /// Reads on from `place` for a slice, and adds what the socket missed to `events`. At the end of the log, returns its
@@ -328,6 +334,11 @@ impl Log {
     #[cfg(test)]
     pub(in crate::shard::shared) fn held(&self) -> (usize, usize) {
         (self.bytes, self.own.len())
+    }
+
+    /// What has been delivered here.
+    pub(in crate::shard::shared) fn delivered(&self) -> Clock {
+        self.delivered.clone()
     }
 
     /// Whether all of `until` has been delivered here, too.
@@ -414,6 +425,12 @@ impl Entry {
                 Packet::Gap { until, .. } => size_of_val(&**until),
             }
     }
+}
+
+/// The only receiver of a broadcast to a socket's own room. The socket may be another server's, and come here.
+fn sole_recipient(broadcast: &Broadcast) -> Option<Recipient> {
+    let [room] = &*broadcast.target.rooms else { return None };
+    Some(Recipient { namespace: broadcast.namespace, sid: Sid::parse(room)? })
 }
 
 /// A broadcast for the log, without the event for the application, whose buffer may be larger.

@@ -30,19 +30,23 @@ pub(in crate::shard) struct Lost {
     pub(in crate::shard) values: Option<Values>,
     /// The shard that lost it. That shard's log contains what it was sent.
     pub(in crate::shard) shard: usize,
+    /// How often another server has handed it over.
+    pub(in crate::shard) generation: u32,
+    /// The number under which it was handed over to another server, which then did not say whether it has taken it.
+    pub(in crate::shard) doubt: Option<u64>,
     /// When it was lost.
     pub(in crate::shard) at: Millis,
 }
 
 /// A lost socket, prepared for many look-ups.
-pub(in crate::shard::shared) struct Addressee<'a> {
+pub(in crate::shard) struct Addressee<'a> {
     lost: &'a Lost,
     rooms: HashSet<&'a str, RandomState>,
 }
 
 impl Lost {
     /// The socket, prepared for questions about what was meant for it.
-    pub(in crate::shard::shared) fn addressee(&self) -> Addressee<'_> {
+    pub(in crate::shard) fn addressee(&self) -> Addressee<'_> {
         Addressee { lost: self, rooms: self.rooms.iter().map(|room| &**room).collect() }
     }
 
@@ -62,6 +66,11 @@ impl Addressee<'_> {
             && (target.rooms.is_empty() || is_in(&target.rooms))
             && target.sender != Some(self.lost.sid)
             && !is_in(&target.except)
+    }
+
+    /// Its namespace.
+    pub(in crate::shard::shared) fn namespace(&self) -> NamespaceKey {
+        self.lost.namespace
     }
 
     /// Its id.
@@ -151,6 +160,42 @@ impl LostSockets {
             return None;
         }
         self.forget(pid)
+    }
+
+    /// How often another server has handed over the socket with that private id, if it is here.
+    pub(in crate::shard) fn generation(&self, pid: Sid) -> Option<u32> {
+        self.by_pid.get(&pid).map(|kept| kept.lost.generation)
+    }
+
+    /// Whether the socket with that private id is here.
+    pub(in crate::shard) fn has(&self, pid: Sid) -> bool {
+        self.by_pid.contains_key(&pid)
+    }
+
+    /// Whether another server may have the socket with that private id.
+    pub(in crate::shard) fn is_doubtful(&self, pid: Sid) -> bool {
+        self.by_pid.get(&pid).is_some_and(|kept| kept.lost.doubt.is_some())
+    }
+
+    /// Takes out a socket that was handed over with this number: another server has it.
+    pub(in crate::shard) fn take_doubtful(&mut self, pid: Sid, number: u64) -> Option<Lost> {
+        let doubt = self.by_pid.get(&pid)?.lost.doubt;
+        if doubt == Some(number) { self.forget(pid) } else { None }
+    }
+
+    /// The other server does not have it.
+    pub(in crate::shard) fn believe(&mut self, pid: Sid, number: u64) {
+        if let Some(kept) = self.by_pid.get_mut(&pid)
+            && kept.lost.doubt == Some(number)
+        {
+            kept.lost.doubt = None;
+        }
+    }
+
+    /// Takes out all sockets.
+    pub(in crate::shard) fn take_all(&mut self) -> Vec<(Sid, Lost)> {
+        let pids: Vec<Sid> = self.order.values().copied().collect();
+        pids.into_iter().filter_map(|pid| Some((pid, self.forget(pid)?))).collect()
     }
 
     /// Forgets sockets that may not come back any more. Returns how many are left.

@@ -3,16 +3,19 @@
 //! Both are behind locks: a shard's log is locked by others only while a client comes back, the lost sockets only when one is
 //! lost or comes back.
 
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use crate::clock;
-use crate::cluster::peers::OwnInstance;
+use crate::cluster::peers::{Instance, OwnInstance};
 use crate::config::{Config, Recovery as Settings};
 use crate::engineio::Millis;
 use crate::shard::shared::recovery::lost::LostSockets;
 use crate::socketio::{Offset, OffsetSource};
 
+mod hand_overs;
+mod lanes;
 mod log;
 mod lost;
 mod places;
@@ -21,10 +24,11 @@ mod restoration;
 #[cfg(test)]
 mod tests;
 
-pub(in crate::shard) use self::log::Log;
+pub(in crate::shard) use self::hand_overs::{HandOvers, Questions};
+pub(in crate::shard) use self::log::{Log, Mark, Sought};
 pub(in crate::shard) use self::lost::Lost;
 pub(in crate::shard) use self::recipient::Recipient;
-pub(in crate::shard) use self::restoration::Restoration;
+pub(in crate::shard) use self::restoration::{ELSEWHERE, Restoration, hand_over};
 
 /// One socket may take at most this part (a sixteenth) of the lost sockets' memory and of each log.
 const SHARE: usize = 16;
@@ -37,6 +41,11 @@ pub(crate) struct RecoveryLogs {
     /// The log of each shard.
     pub(in crate::shard) logs: Box<[Mutex<Log>]>,
     lost: Mutex<LostSockets>,
+    hand_overs: Mutex<HandOvers>,
+    questions: Mutex<Questions>,
+    /// Whether a socket of another server has ever come here.
+    has_taken_over: AtomicBool,
+    marks: AtomicU64,
     /// Held while a thread that is not a shard sends a broadcast to all shards, so that all shards get such broadcasts in the
     /// same order.
     pub(in crate::shard) outside: Mutex<()>,
@@ -49,12 +58,20 @@ impl RecoveryLogs {
     pub(in crate::shard::shared) fn new(config: &Config, own: &Arc<OwnInstance>, shards: usize) -> Option<Self> {
         let settings = config.recovery.clone()?;
         let keep = settings.max_disconnection_duration;
-        let log = || Mutex::new(Log::new(Arc::clone(own), shards + 1, config.limits.recovery_packets / shards, keep));
+        // Clients may see offsets of several servers.
+        let Instance([_, high, low]) = own.get();
+        let tagged = || OffsetSource::tagged(u16::from_be_bytes([high, low]));
+        let offsets = config.redis.as_ref().map_or_else(OffsetSource::default, |_| tagged());
+        let log = || Mutex::new(Log::new(shards + 1, config.limits.recovery_packets / shards, keep));
         Some(Self {
             logs: (0..shards).map(|_| log()).collect(),
             lost: Mutex::new(LostSockets::new(config.limits.recovery_sessions, keep)),
+            hand_overs: Mutex::default(),
+            questions: Mutex::default(),
+            has_taken_over: AtomicBool::new(false),
+            marks: AtomicU64::new(0),
             settings,
-            offsets: OffsetSource::default(),
+            offsets,
             outside: Mutex::default(),
             begin: clock::now(),
         })
@@ -68,6 +85,31 @@ impl RecoveryLogs {
 
     pub(in crate::shard) fn lost(&self) -> MutexGuard<'_, LostSockets> {
         lock(&self.lost)
+    }
+
+    /// The sockets that were handed over to other servers and may have to be taken back.
+    pub(in crate::shard) fn hand_overs(&self) -> MutexGuard<'_, HandOvers> {
+        lock(&self.hand_overs)
+    }
+
+    /// The number of the next mark of this server.
+    pub(in crate::shard) fn next_mark(&self) -> u64 {
+        self.marks.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Whether a shard may have a socket that another server has made.
+    pub(in crate::shard) fn has_taken_over(&self) -> bool {
+        self.has_taken_over.load(Ordering::Relaxed)
+    }
+
+    /// A socket of another server has come here.
+    pub(in crate::shard) fn note_taken_over(&self) {
+        self.has_taken_over.store(true, Ordering::Relaxed);
+    }
+
+    /// The questions to other servers.
+    pub(in crate::shard) fn questions(&self) -> MutexGuard<'_, Questions> {
+        lock(&self.questions)
     }
 
     pub(in crate::shard) fn log(&self, shard: usize) -> Option<MutexGuard<'_, Log>> {

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use crate::cluster::peers::{Instance, OwnInstance};
 use crate::engineio::{Frames, Sid};
 use crate::shard::shared::recovery::log::{Missed, ReadStep};
 use crate::shard::shared::recovery::restoration::Restoration;
@@ -14,13 +13,11 @@ use crate::shard::shared::target::{Broadcast, Stamp, Target, Urgency};
 use crate::shard::store::keys::NamespaceKey;
 use crate::socketio::Event;
 
+mod instances;
+
 const KEEP: std::time::Duration = std::time::Duration::from_millis(1000);
 const NAMESPACE: NamespaceKey = NamespaceKey(0);
 const INSTANCE: [u8; 3] = [0; 3];
-
-fn own() -> Arc<OwnInstance> {
-    Arc::new(OwnInstance::new(Instance(INSTANCE)))
-}
 
 fn sid(slot: u32) -> Sid {
     Sid { instance: INSTANCE, shard: 0, slot, random: 7 }
@@ -37,13 +34,23 @@ fn lost(slot: u32, rooms: &[&str]) -> Lost {
 fn lost_at(at: Millis, slot: u32, rooms: &[&str]) -> Lost {
     let own = sid(slot).to_string();
     let rooms = [&*own].iter().chain(rooms).map(|&room| room.into()).collect();
-    Lost { namespace: NAMESPACE, sid: sid(slot), rooms, data: None, values: None, shard: 0, at }
+    Lost {
+        namespace: NAMESPACE,
+        sid: sid(slot),
+        rooms,
+        data: None,
+        values: None,
+        shard: 0,
+        generation: 0,
+        doubt: None,
+        at,
+    }
 }
 
 fn broadcast(rooms: &[&str], except: &[&str], sender: Option<Sid>) -> Arc<Broadcast> {
     let boxed = |names: &[&str]| names.iter().map(|&name| name.into()).collect();
     let target = Target { rooms: boxed(rooms), except: boxed(except), sender };
-    Arc::new(Broadcast { namespace: NAMESPACE, target, frames: Frames::PING, urgency: Urgency::Reliable, heard: None })
+    Arc::new(Broadcast::new(NAMESPACE, target, Frames::PING, Urgency::Reliable, None))
 }
 
 fn offsets(missed: &Missed) -> Vec<Offset> {
@@ -68,7 +75,7 @@ fn source() -> impl FnMut() -> Offset {
 
 /// A log into which these were broadcast, one a millisecond.
 fn log_of(max_bytes: usize, broadcasts: &[Arc<Broadcast>]) -> (Log, Vec<Offset>, u64) {
-    let (mut log, mut next, mut dropped) = (Log::new(own(), 1, max_bytes, KEEP), source(), 0);
+    let (mut log, mut next, mut dropped) = (Log::new(1, max_bytes, KEEP), source(), 0);
     let offsets = broadcasts.iter().zip(0..).map(|(broadcast, now)| {
         let stamp = Stamp { offset: next(), origin: 0 };
         dropped += log.broadcast(Millis(now), stamp, Arc::clone(broadcast));
@@ -102,7 +109,7 @@ fn a_socket_misses_what_was_meant_for_it() {
 
 #[test]
 fn events_for_one_socket_are_its_own() {
-    let (mut log, mut next) = (Log::new(own(), 1, usize::MAX, KEEP), source());
+    let (mut log, mut next) = (Log::new(1, usize::MAX, KEEP), source());
     let [first, second, third] = [1, 2, 1].map(|slot| {
         let offset = next();
         log.emit(Millis(0), offset, to(slot), Frames::PING);
@@ -169,7 +176,7 @@ fn a_socket_that_came_back_received_an_event_by_its_later_place() {
 
 #[test]
 fn a_long_log_is_read_slice_by_slice_and_may_forget_meanwhile() {
-    let (mut log, mut next, lost) = (Log::new(own(), 1, usize::MAX, KEEP), source(), lost(1, &[]));
+    let (mut log, mut next, lost) = (Log::new(1, usize::MAX, KEEP), source(), lost(1, &[]));
     let first = next();
     log.emit(Millis(0), first, to(1), Frames::PING);
     for _ in 0..3000 {
@@ -244,7 +251,7 @@ fn frames(length: usize) -> Frames {
 /// A log of 32,000 bytes with one event for all, in which one socket may take 2000; that event's offset, and a source of
 /// further ones.
 fn shared_log() -> (Log, Offset, impl FnMut() -> Offset) {
-    let (mut log, mut next) = (Log::new(own(), 1, 32_000, KEEP), source());
+    let (mut log, mut next) = (Log::new(1, 32_000, KEEP), source());
     let first = next();
     log.broadcast(Millis(0), Stamp { offset: first, origin: 0 }, broadcast(&[], &[], None));
     (log, first, next)
@@ -380,7 +387,7 @@ impl World {
     fn new(max_bytes: usize) -> Self {
         let mut world = Self {
             next: Box::new(source()),
-            logs: (0..SHARDS).map(|_| Mutex::new(Log::new(own(), SHARDS + 1, max_bytes, KEEP))).collect(),
+            logs: (0..SHARDS).map(|_| Mutex::new(Log::new(SHARDS + 1, max_bytes, KEEP))).collect(),
             letters: (0..SHARDS).map(|_| VecDeque::new()).collect(),
             lost: LostSockets::new(usize::MAX, KEEP),
             clients: Vec::new(),

@@ -2,7 +2,7 @@
 
 mod resp;
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::cluster::redis::simulated::{Ending, Network, Peer};
 
@@ -10,6 +10,7 @@ use crate::cluster::redis::simulated::{Ending, Network, Peer};
 pub(in super::super) struct Redis {
     network: Network,
     clients: Vec<Client>,
+    values: BTreeMap<Vec<u8>, Vec<u8>>,
     /// Whether it counts subscribers for those who ask.
     pub(in super::super) counts: bool,
     /// How many connections it has ended by itself.
@@ -30,7 +31,7 @@ struct Client {
 
 impl Redis {
     pub(in super::super) const fn new(network: Network) -> Self {
-        Self { network, clients: Vec::new(), counts: true, ended: 0 }
+        Self { network, clients: Vec::new(), values: BTreeMap::new(), counts: true, ended: 0 }
     }
 
     /// Takes the connections that were made, and lets go of those that have ended. How many there are.
@@ -92,6 +93,14 @@ impl Redis {
             b"PUBLISH" => {
                 let receivers = self.publish(&arguments[0], &arguments[1]);
                 self.clients[client].say(&resp::number(receivers));
+            }
+            b"SET" => {
+                self.values.insert(arguments[0].clone(), arguments[1].clone());
+                self.clients[client].say(b"+OK\r\n");
+            }
+            b"GETDEL" => {
+                let value = self.values.remove(&arguments[0]);
+                self.clients[client].say(&value.map_or_else(|| b"$-1\r\n".to_vec(), |value| resp::text(&value)));
             }
             b"PUBSUB" if self.counts => {
                 let counts = arguments[1..].iter().map(|channel| (channel, self.subscribers(channel)));

@@ -1,0 +1,67 @@
+//! Values that Redis keeps for a while, and that are taken out once.
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use bytes::Bytes;
+use log::Level;
+use redis::Value;
+
+use crate::log_line::LineKind;
+
+static PANICKED: LineKind = LineKind::new(Level::Error, module_path!(), "panics of callbacks about values in Redis");
+
+/// Most that wait to be written or taken.
+pub(super) const MOST: usize = 1024;
+
+/// The callback for a value that was taken out, if there was one.
+pub(crate) type TakenOut = Box<dyn FnOnce(Option<Bytes>) + Send>;
+
+/// Something to do with a value.
+pub(super) enum Errand {
+    /// Redis keeps it for so long.
+    Keep { key: Bytes, value: Bytes, time: Duration },
+    /// Redis gives it away, and has it no more.
+    Take { key: Bytes, taken: TakenOut },
+}
+
+impl Errand {
+    /// Nothing comes of it.
+    pub(super) fn fail(self) {
+        if let Self::Take { taken, .. } = self {
+            tell(taken, None);
+        }
+    }
+}
+
+impl fmt::Debug for Errand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (name, key) = match self {
+            Self::Keep { key, .. } => ("Keep", key),
+            Self::Take { key, .. } => ("Take", key),
+        };
+        f.debug_tuple(name).field(key).finish()
+    }
+}
+
+/// Tells what was taken out, on the publisher's thread. A panic of the callback must not end that thread.
+pub(super) fn tell(taken: TakenOut, value: Option<Bytes>) {
+    if catch_unwind(AssertUnwindSafe(|| taken(value))).is_err() {
+        PANICKED.write(|| "the callback for a value of Redis panicked".to_owned());
+    }
+}
+
+/// The value in an answer to GETDEL, or in that to a transaction that begins with GET.
+pub(super) fn value(answer: Value) -> Option<Bytes> {
+    match answer {
+        Value::BulkString(value) => Some(value.into()),
+        Value::Array(answers) => answers.into_iter().next().and_then(value),
+        _ => None,
+    }
+}
+
+/// Whether Redis does not know a command, as it is older.
+pub(super) fn is_unknown_command(answer: &Value) -> bool {
+    matches!(answer, Value::ServerError(error) if error.details().is_some_and(|text| text.contains("unknown command")))
+}

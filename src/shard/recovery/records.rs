@@ -1,0 +1,114 @@
+//! Lost sockets that outlive their server: at its end it leaves them in Redis, each as a record.
+//!
+//! While a server ends, it marks the events again and again: each mark goes to all servers and comes back to this one. A record
+//! names the last mark that came back to its shard's log, so that the server where the client shows up can tell what is beyond
+//! the record: it knows the mark's place in its own log. One that is younger than the mark cannot tell.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::cluster::peers::Instance;
+use crate::cluster::peers::record::{LONGEST, Record};
+use crate::shard::Shard;
+use crate::shard::recovery::Recovering;
+use crate::shard::recovery::holder::describe;
+use crate::shard::recovery::way_back::Claim;
+use crate::shard::shared::Shared;
+use crate::shard::shared::mailbox::{Letter, Wake};
+use crate::shard::shared::recovery::{Lost, RecoveryLogs, Restoration, Sought};
+use crate::shard::store::keys::SocketRef;
+
+/// Most bytes of all records of a server.
+const MOST: usize = 16 * 1024 * 1024;
+
+/// A mark of a server has come. The letters to the shards do not wake them: the caller does so after its last one.
+pub(super) fn marked(shared: &Shared, from: Instance, number: u64) {
+    for mailbox in &shared.mailboxes {
+        mailbox.wait_for_room();
+        let note = move |shard: &Rc<Shard>| {
+            let now = shard.core.borrow().now();
+            if let Some(mut log) = shard.shared.recovery.as_ref().and_then(|recovery| recovery.log(shard.index())) {
+                log.note_mark(from, number, now);
+            }
+        };
+        mailbox.put(Letter::run(0, note), Wake::Later);
+    }
+}
+
+/// Leaves the lost sockets in Redis. The event loops have ended.
+pub(crate) fn leave_records(shared: &Shared) {
+    let (Some(recovery), Some(cluster)) = (&shared.recovery, &shared.cluster) else { return };
+    let (mut left, now, keep) = (MOST, recovery.now(), recovery.settings.max_disconnection_duration);
+    let lost = recovery.lost().take_all();
+    for (pid, lost) in lost {
+        let time = keep.saturating_sub(now - lost.at);
+        let Some(record) = record(shared, recovery, &lost).filter(|_| !time.is_zero()) else { continue };
+        let Some(less) = left.checked_sub(record.hand_over.len()) else { return };
+        left = less;
+        cluster.keep_record(&pid.to_text(), &record, time);
+    }
+}
+
+/// The record of a lost socket, unless something is in doubt.
+fn record(shared: &Shared, recovery: &RecoveryLogs, lost: &Lost) -> Option<Record> {
+    let own = Instance(shared.instance());
+    let is_declared = (lost.namespace.0 as usize) < shared.directory.namespaces();
+    if !is_declared || lost.doubt.is_some() {
+        return None;
+    }
+    let namespace: Box<str> = shared.directory.namespace_name(lost.namespace).into();
+    let hearing = shared.cluster.as_ref()?.hearing(&namespace)?;
+    if hearing.after_outage && recovery.now() - lost.at >= hearing.age() {
+        return None;
+    }
+    let log = recovery.log(lost.shard)?;
+    let (mark, place) = log.last_mark(own)?;
+    let addressee = lost.addressee();
+    // Nobody else has a window of time with this server any more: the order of events tells.
+    let progress = log.progress(&addressee, place, Duration::ZERO)?;
+    let rest = describe(lost, Vec::new(), progress).len() + namespace.len();
+    let missed = log.tail(&addressee, LONGEST.checked_sub(rest)?);
+    let hand_over = describe(lost, missed, log.progress(&addressee, place, Duration::ZERO)?);
+    Some(Record { namespace, instance: own, mark, hand_over })
+}
+
+impl Recovering {
+    /// The way back of a socket from its record. `None` if this server cannot tell what is beyond the record.
+    pub(super) fn left_behind(
+        &self,
+        recovery: &RecoveryLogs,
+        socket: SocketRef,
+        claim: Claim,
+        record: Record,
+    ) -> Option<Restoration> {
+        let state = self.socket(socket)?;
+        let shared = Arc::clone(self.shared());
+        let name = self.namespace_ref(state.namespace);
+        let Record { namespace, instance, mark, mut hand_over } = record;
+        let place = recovery.log(self.index())?.find_mark(instance, mark)?;
+        let hearing = shared.cluster.as_ref()?.hearing(&namespace)?;
+        let has_heard = place.age(self.now()) <= hearing.age();
+        if *namespace != *name.name(&shared) || !has_heard {
+            return None;
+        }
+        // The client has received all up to its offset.
+        let received = hand_over.missed.iter().rposition(|(offset, _)| *offset == claim.offset)?;
+        hand_over.missed.drain(..=received);
+        self.restoration(socket, claim, hand_over, Sought { sent: place, echo: place })
+    }
+}
+
+impl Shard {
+    /// Redis had a record for a question, or none.
+    pub(super) fn record_came(self: &Rc<Self>, number: u64, record: Option<Record>) {
+        let is_over = {
+            let mut core = self.core.borrow_mut();
+            let Some(search) = core.search_mut(number) else { return };
+            search.note_record(record)
+        };
+        if is_over {
+            self.end_search(number);
+        }
+    }
+}

@@ -1,0 +1,218 @@
+// Connection state recovery across servers: a client comes back to a server that has never seen it, as if it had not been
+// away. Events come from both servers, whose events have numbers, and from the official emitter, whose events have none.
+
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { connect, createServer } from "node:net";
+import { describe, test } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
+import { Emitter } from "@socket.io/redis-emitter";
+import { ask, client, collect, connected, isConnected, next, WAYS } from "../clients.mjs";
+import { Cluster, endAll, isNode, startKind, SUBJECT } from "./cluster.mjs";
+import { Redis } from "./redis.mjs";
+
+const ROUNDS = 20;
+const WEBSOCKET = WAYS[2];
+const RECONNECTING = { reconnection: true, reconnectionDelay: 5, reconnectionDelayMax: 50, timeout: 5000 };
+const RECOVERY = { CONFORMANCE_RECOVERY: "1", CONFORMANCE_RECOVERY_MS: "20000" };
+
+describe("recovery across servers", { skip: isNode(SUBJECT) && "Node's has none on a plain Redis" }, () => {
+  for (const key of ["", "0123456789abcdef0123456789abcdef"]) {
+    test(`a client goes to and fro and misses nothing (${key ? "with" : "without"} a key)`, async (t) => {
+      const { servers, emitter } = await setUp(t, 2, { ...RECOVERY, ...(key && { KINGLET_PEER_KEY: key }) });
+      const observers = await Promise.all(servers.map((server) => connected(t, server, WEBSOCKET)));
+      const front = await Front.start(t, servers);
+      const socket = await connected(t, front, WEBSOCKET, RECONNECTING);
+      const { id } = socket;
+      await ask(socket, "join", "room");
+      await ask(socket, "set-data", { kept: true });
+      const news = collect(socket, "news");
+      const sent = [0, 0, 0];
+      const pump = repeat(5, () => {
+        observers.forEach((observer, index) => observer.emit("in", { rooms: "room" }, "news", index, sent[index]++));
+        emitter.to(sent[2] % 2 ? "room" : id).emit("news", 2, sent[2]++);
+      });
+      for (let round = 1; round <= ROUNDS; round++) {
+        await news.until(news.length + 20);
+        const back = next(socket, "connect");
+        front.turn = round;
+        front.cut();
+        await back;
+        assert.deepEqual([socket.recovered, socket.id], [true, id], `round ${round}`);
+      }
+      await pump();
+      const [described] = await ask(socket, "fetch-sockets", { rooms: id });
+      assert.deepEqual([described.id, described.data], [id, { kept: true }]);
+      await news.until(sent[0] + sent[1] + sent[2]);
+      for (const publisher of [0, 1, 2]) {
+        const numbers = news.filter(([from]) => from === publisher).map(([, number]) => number);
+        assert.deepEqual(numbers, [...Array(sent[publisher]).keys()], `publisher ${publisher}`);
+      }
+    });
+  }
+
+  test("the same text again and again is neither lost nor taken for one", async (t) => {
+    const { servers, emitter } = await setUp(t, 2, RECOVERY);
+    const front = await Front.start(t, servers);
+    const socket = await connected(t, front, WEBSOCKET, RECONNECTING);
+    const ticks = collect(socket, "tick");
+    let sent = 0;
+    const pump = repeat(3, () => {
+      emitter.emit("tick");
+      sent++;
+    });
+    for (let round = 1; round <= ROUNDS; round++) {
+      await ticks.until(ticks.length + 20);
+      const back = next(socket, "connect");
+      front.turn = round;
+      front.cut();
+      await back;
+      assert.equal(socket.recovered, true, `round ${round}`);
+    }
+    await pump();
+    emitter.emit("last");
+    await next(socket, "last");
+    assert.equal(ticks.length, sent);
+  });
+
+  test("a client whose old connection is half-open is taken over", async (t) => {
+    const { servers } = await setUp(t, 2, RECOVERY);
+    const observer = await connected(t, servers[0], WEBSOCKET);
+    const front = await Front.start(t, servers);
+    const socket = await connected(t, front, WEBSOCKET, RECONNECTING);
+    const { id } = socket;
+    const news = collect(socket, "news");
+    for (let round = 0; round < 6; round++) {
+      observer.emit("in", { rooms: id }, "news", 2 * round);
+      await news.until(2 * round + 1);
+      const back = next(socket, "connect");
+      front.turn = round + 1;
+      front.lose();
+      observer.emit("in", { rooms: id }, "news", 2 * round + 1);
+      await back;
+      assert.deepEqual([socket.recovered, socket.id], [true, id], `round ${round}`);
+      await news.until(2 * round + 2);
+    }
+    assert.deepEqual(news.map(([number]) => number), [...Array(12).keys()]);
+  });
+
+  test("a client whose server was killed begins anew, and nobody comes back twice", async (t) => {
+    const { servers } = await setUp(t, 2, RECOVERY);
+    const front = await Front.start(t, servers);
+    const socket = await connected(t, front, WEBSOCKET, RECONNECTING);
+    const { id } = socket;
+    const back = next(socket, "connect");
+    front.turn = 1;
+    servers[0].expendable = true;
+    servers[0].signal("SIGKILL");
+    await back;
+    assert.equal(socket.recovered, false);
+    assert.notEqual(socket.id, id);
+  });
+
+  test("three servers are replaced, and every client gets every event once, in order", async (t) => {
+    const { redis, servers, emitter, key } = await setUp(t, 3, { ...RECOVERY, KINGLET_DRAIN: "2s" });
+    const front = await Front.start(t, servers);
+    const options = { ...RECONNECTING, reconnectionDelay: 300, reconnectionDelayMax: 1000 };
+    const sockets = Array.from({ length: 60 }, () => client(t, front, WEBSOCKET, options));
+    await Promise.all(sockets.map(isConnected));
+    const news = sockets.map((socket) => collect(socket, "news"));
+    const lives = sockets.map((socket) => collect(socket, "connect"));
+    const anew = [];
+    sockets.forEach((socket) => socket.on("connect", () => socket.recovered || anew.push(socket.id)));
+    let sent = 0;
+    const pump = repeat(20, () => emitter.emit("news", sent++));
+    for (const old of [...servers]) {
+      const server = await startKind(SUBJECT, { ...RECOVERY, REDIS_URL: redis.url, CONFORMANCE_REDIS_KEY: key, KINGLET_DRAIN: "2s" });
+      servers.push(server);
+      front.servers = [...front.servers.filter((server) => server !== old), server];
+      await delay(200);
+      servers.splice(servers.indexOf(old), 1);
+      await old.stopSound();
+      // A server cannot know what came before it: the next one begins when everybody is back.
+      await Promise.all(sockets.map(isConnected));
+    }
+    await pump();
+    emitter.emit("last");
+    await Promise.all(sockets.map((socket) => next(socket, "last")));
+    assert.deepEqual([lives.flat().length >= 60, anew.length], [true, 0]);
+    for (const all of news) assert.deepEqual(all.map(([number]) => number), [...Array(sent).keys()]);
+  });
+});
+
+/** Servers on one Redis, and the official emitter. */
+async function setUp(t, count, env) {
+  const redis = await Redis.start();
+  let cluster;
+  t.after(() => endAll(() => endServers(cluster?.servers ?? []), () => redis.end()));
+  cluster = await Cluster.start(redis, Array(count).fill(SUBJECT), { env });
+  const emitter = new Emitter(redis.client, { key: cluster.key });
+  return { redis, servers: cluster.servers, emitter, key: cluster.key };
+}
+
+const endServers = (servers) =>
+  endAll(...servers.map((server) => () => (server.expendable ? server.stop("SIGKILL") : server.stopSound())));
+
+/** Calls `act` every so many milliseconds. What this returns ends it. */
+function repeat(millis, act) {
+  let goes = true;
+  const ended = (async () => {
+    while (goes) {
+      act();
+      await delay(millis);
+    }
+  })();
+  return () => {
+    goes = false;
+    return ended;
+  };
+}
+
+/** A balancer without memory: each connection goes to the next server. */
+class Front {
+  static async start(t, servers) {
+    const front = new Front(servers);
+    front.listener.listen(0, "127.0.0.1");
+    await once(front.listener, "listening");
+    front.url = `http://127.0.0.1:${front.listener.address().port}`;
+    t.after(() => {
+      front.listener.close();
+      front.cut();
+      for (const socket of front.lost) socket.destroy();
+    });
+    return front;
+  }
+
+  constructor(servers) {
+    Object.assign(this, { servers: [...servers], path: servers[0].path, turn: 0, open: new Set(), lost: new Set() });
+    this.listener = createServer((near) => {
+      const server = this.servers[this.turn++ % this.servers.length];
+      const far = connect(server.port, "127.0.0.1");
+      this.open.add(near);
+      near.on("close", () => {
+        this.open.delete(near);
+        if (!this.lost.has(far)) far.destroy();
+      });
+      far.on("close", () => near.destroy());
+      for (const socket of [near, far]) socket.setNoDelay(true).on("error", () => {});
+      near.far = far;
+      near.pipe(far, { end: false });
+      far.pipe(near);
+    });
+  }
+
+  /** Ends all connections. */
+  cut() {
+    for (const socket of this.open) socket.destroy();
+  }
+
+  /** The same, and leaves the servers believe that they are alive. */
+  lose() {
+    for (const socket of this.open) {
+      this.lost.add(socket.far);
+      socket.far.unpipe(socket);
+      socket.far.resume();
+      socket.destroy();
+    }
+  }
+}
