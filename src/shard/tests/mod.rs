@@ -2,4 +2,5 @@
 
 mod errands;
 mod relayed;
+mod server;
 mod simulation;

@@ -2,33 +2,23 @@
 
 use std::mem::take;
 use std::net::SocketAddr;
-use std::rc::Rc;
+use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use crate::app::Handlers;
-use crate::chance::simulated::{Seeded, seed};
-use crate::clock::simulated::{Stopped, advance, stop};
 use crate::cluster::peers::message::relay::{ExchangeNumber, Relay, Then, ToEntry, ToOwner};
-use crate::cluster::peers::{Instance, OwnInstance, Unheard};
+use crate::cluster::peers::{Instance, Unheard};
 use crate::config::Config;
 use crate::engineio::Sid;
 use crate::metrics::RelayFailure;
-use crate::shard::event_loop::turn::{EventLoop, Shard};
-use crate::shard::kernel::listener::Listener;
-use crate::shard::kernel::poll::Poll;
 use crate::shard::kernel::simulated;
 use crate::shard::shared::carrier::Carrier;
-use crate::shard::shared::mailbox::{Letter, mailbox};
-use crate::shard::shared::{Budget, Shared};
+use crate::shard::tests::server::{self, PEER, Server};
 
 /// The instance that has the sessions, and the shard there.
 pub(super) const OWNER: Instance = Instance([9, 9, 9]);
 pub(super) const SHARD: u8 = 3;
-
-/// The peer of each connection.
-const PEER: ([u8; 4], u16) = ([10, 0, 0, 7], 4711);
 
 /// What the owner was told.
 #[derive(Debug, Default)]
@@ -62,77 +52,37 @@ impl Carrier for Way {
 
 /// A server that clients reach.
 pub(super) struct Entry {
-    event_loop: EventLoop,
-    listener: simulated::Listener,
-    pub(super) shared: Arc<Shared>,
+    server: Server,
     way: Arc<Way>,
-    _time: Stopped,
-    _chance: Seeded,
+}
+
+impl Deref for Entry {
+    type Target = Server;
+
+    fn deref(&self) -> &Server {
+        &self.server
+    }
+}
+
+impl DerefMut for Entry {
+    fn deref_mut(&mut self) -> &mut Server {
+        &mut self.server
+    }
 }
 
 impl Entry {
     pub(super) fn new(change: impl FnOnce(&mut Config)) -> Self {
-        let (time, chance) = (stop(), seed(18));
         let mut config = Config::default();
         change(&mut config);
-        let handlers = Arc::new(Handlers::default());
-        let poll = Poll::simulated(simulated::Poll::default());
-        let (mailbox, inbox) = mailbox(poll.waker().unwrap(), 1 << 20);
-        let all = 256 << 20;
-        let budget = Budget {
-            memory: None,
-            max_connections: 20_000,
-            queued_per_client: 16 << 20,
-            queued: all,
-            kept: all,
-            unfinished: all,
-        };
-        let own = Arc::new(OwnInstance::new(Instance([1, 2, 3])));
-        let relays = config.relay_requests;
-        let mut shared = Shared::new(config, own, Arc::clone(&handlers) as _, None, vec![mailbox], budget);
         let way = Arc::new(Way::default());
-        shared.carrier = relays.then(|| Arc::clone(&way) as _);
-        let (shared, listener) = (Arc::new(shared), simulated::Listener::with_backlog(20_000));
-        let listens = Listener::Simulated(listener.clone());
-        let event_loop = EventLoop::new(Arc::clone(&shared), handlers, 0, poll, inbox, listens, None).unwrap();
-        Self { event_loop, listener, shared, way, _time: time, _chance: chance }
-    }
-
-    /// Turns until nothing is left to do now.
-    pub(super) fn turn(&mut self) {
-        while self.event_loop.sleeps() == Some(Duration::ZERO) && !self.event_loop.is_over() {
-            self.event_loop.turn_once();
-        }
-    }
-
-    /// Time passes.
-    pub(super) fn pass(&mut self, time: Duration) {
-        let end = crate::clock::now() + time;
-        loop {
-            self.turn();
-            let left = end - crate::clock::now();
-            if left.is_zero() || self.event_loop.is_over() {
-                return;
-            }
-            advance(self.event_loop.sleeps().unwrap_or(left).min(left));
-        }
-    }
-
-    pub(super) fn is_over(&self) -> bool {
-        self.event_loop.is_over()
+        let carrier = config.relay_requests.then(|| Arc::clone(&way) as _);
+        Self { server: Server::new(config, Handlers::default(), carrier), way }
     }
 
     /// A client, whose socket takes so many bytes.
     pub(super) fn client_with_room(&mut self, bytes: usize) -> simulated::Socket {
         let socket = self.connects(bytes);
         self.turn();
-        socket
-    }
-
-    /// A client that has yet to be taken in.
-    pub(super) fn connects(&self, room: usize) -> simulated::Socket {
-        let socket = simulated::Socket::with_room(room);
-        assert!(self.listener.connect(socket.clone(), SocketAddr::from(PEER)));
         socket
     }
 
@@ -148,7 +98,7 @@ impl Entry {
 
     /// What a client has got since this was asked last.
     pub(super) fn got(&mut self, client: &simulated::Socket) -> String {
-        String::from_utf8_lossy(&client.take_sent(usize::MAX)).into_owned()
+        server::got(client)
     }
 
     /// What the owner was told since this was asked last.
@@ -176,6 +126,7 @@ impl Entry {
     /// An instance tells something.
     pub(super) fn hear_from(&mut self, from: Instance, number: ExchangeNumber, what: ToEntry) {
         self.later(move |shard| shard.told_by_owner(from, number, what));
+        self.turn();
     }
 
     /// The owner tells something.
@@ -199,6 +150,7 @@ impl Entry {
     /// All that was under way with the owner is over.
     pub(super) fn lose_owner(&mut self) {
         self.later(|shard| shard.owner_gone(OWNER));
+        self.turn();
     }
 
     /// From now on nothing that is sent arrives, if there is a reason.
@@ -209,11 +161,6 @@ impl Entry {
     /// From now on there is no room on the way, or there is.
     pub(super) fn fill(&self, is_full: bool) {
         self.way.is_full.store(is_full, Ordering::Relaxed);
-    }
-
-    fn later(&mut self, act: impl FnOnce(&Rc<Shard>) + Send + 'static) {
-        self.shared.mailboxes[0].hand_over(Letter::run(0, act));
-        self.turn();
     }
 
     /// How many errands failed for this reason.
@@ -248,17 +195,13 @@ pub(super) fn target() -> String {
 }
 
 pub(super) fn get() -> String {
-    format!("GET {} HTTP/1.1\r\nHost: a\r\n\r\n", target())
+    server::get(&target())
 }
 
 pub(super) fn post(body: &str) -> String {
-    format!("POST {} HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n{body}", target(), body.len())
+    server::post(&target(), body)
 }
 
 pub(super) fn upgrade() -> String {
-    let target = target().replace("polling", "websocket");
-    format!(
-        "GET {target} HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
-         Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nConnection: Upgrade\r\n\r\n"
-    )
+    server::upgrade(&target())
 }

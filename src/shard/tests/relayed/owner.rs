@@ -2,27 +2,21 @@
 
 use std::mem::take;
 use std::net::SocketAddr;
+use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use bytes::Bytes;
 
 use crate::app::Handlers;
-use crate::chance::simulated::{Seeded, seed};
-use crate::clock::simulated::{Stopped, advance, stop};
 use crate::cluster::peers::message::relay::{ExchangeNumber, Relay, Then, ToEntry, ToOwner};
-use crate::cluster::peers::{Instance, OwnInstance, Unheard};
+use crate::cluster::peers::{Instance, Unheard};
 use crate::config::Config;
-use crate::shard::event_loop::core::Core;
-use crate::shard::event_loop::turn::EventLoop;
-use crate::shard::kernel::listener::Listener;
-use crate::shard::kernel::poll::Poll;
 use crate::shard::kernel::simulated;
 use crate::shard::shared::carrier::Carrier;
-use crate::shard::shared::mailbox::{Letter, mailbox};
-use crate::shard::shared::{Budget, Shared};
 use crate::shard::store::keys::ConnectionKey;
+pub(super) use crate::shard::tests::server::{PEER, get, post, upgrade};
+use crate::shard::tests::server::{Server, got};
 
 /// What a handler may fail with.
 type Outcome = Result<(), Box<dyn std::error::Error>>;
@@ -32,9 +26,6 @@ pub(super) const ENTRY: Instance = Instance([9, 9, 9]);
 
 /// Bytes that a client sends over its WebSocket to upgrade.
 pub(super) const UPGRADE: u32 = 12 + 7;
-
-/// The peer of each connection, there and here.
-pub(super) const PEER: ([u8; 4], u16) = ([10, 0, 0, 7], 4711);
 
 /// What the owner has told, with the instances that it told.
 #[derive(Debug, Default)]
@@ -64,83 +55,45 @@ impl Carrier for Told {
 
 /// A server that owns sessions.
 pub(super) struct Owner {
-    event_loop: EventLoop,
-    listener: simulated::Listener,
-    pub(super) shared: Arc<Shared>,
+    server: Server,
     told: Arc<Told>,
     /// What the program has seen.
     seen: Arc<Mutex<Vec<String>>>,
     exchanges: u64,
-    _time: Stopped,
-    _chance: Seeded,
+}
+
+impl Deref for Owner {
+    type Target = Server;
+
+    fn deref(&self) -> &Server {
+        &self.server
+    }
+}
+
+impl DerefMut for Owner {
+    fn deref_mut(&mut self) -> &mut Server {
+        &mut self.server
+    }
 }
 
 impl Owner {
     pub(super) fn new(change: impl FnOnce(&mut Config)) -> Self {
-        let (time, chance) = (stop(), seed(18));
         let mut config = Config::default();
         change(&mut config);
-        let seen = Arc::default();
-        let handlers = Arc::new(program(&seen));
-        let poll = Poll::simulated(simulated::Poll::default());
-        let (mailbox, inbox) = mailbox(poll.waker().unwrap(), 1 << 20);
-        let (most, all) = (config.limits.queued_per_client.unwrap_or(16 << 20), 256 << 20);
-        let budget = Budget {
-            memory: None,
-            max_connections: 100,
-            queued_per_client: most,
-            queued: all,
-            kept: all,
-            unfinished: all,
-        };
-        let own = Arc::new(OwnInstance::new(Instance([1, 2, 3])));
-        let mut shared = Shared::new(config, own, Arc::clone(&handlers) as _, None, vec![mailbox], budget);
-        let told = Arc::new(Told::default());
-        shared.carrier = Some(Arc::clone(&told) as _);
-        let (shared, listener) = (Arc::new(shared), simulated::Listener::with_backlog(100));
-        let listens = Listener::Simulated(listener.clone());
-        let event_loop = EventLoop::new(Arc::clone(&shared), handlers, 0, poll, inbox, listens, None).unwrap();
-        Self { event_loop, listener, shared, told, seen, exchanges: 0, _time: time, _chance: chance }
-    }
-
-    /// Turns until nothing is left to do now.
-    pub(super) fn turn(&mut self) {
-        while self.event_loop.sleeps() == Some(Duration::ZERO) && !self.event_loop.is_over() {
-            self.event_loop.turn_once();
-        }
-    }
-
-    /// Time passes.
-    pub(super) fn pass(&mut self, time: Duration) {
-        let end = crate::clock::now() + time;
-        loop {
-            self.turn();
-            let left = end - crate::clock::now();
-            if left.is_zero() || self.event_loop.is_over() {
-                return;
-            }
-            advance(self.event_loop.sleeps().unwrap_or(left).min(left));
-        }
-    }
-
-    pub(super) fn is_over(&self) -> bool {
-        self.event_loop.is_over()
-    }
-
-    /// Something is to be done in the next turn.
-    pub(super) fn later(&self, act: impl FnOnce(&mut Core) + Send + 'static) {
-        self.shared.mailboxes[0].hand_over(Letter::run(0, move |shard| shard.with(act)));
+        let (seen, told) = (Arc::default(), Arc::new(Told::default()));
+        let server = Server::new(config, program(&seen), Some(Arc::clone(&told) as _));
+        Self { server, told, seen, exchanges: 0 }
     }
 
     /// The entry says something, and the owner does what follows.
     pub(super) fn hear(&mut self, number: ExchangeNumber, what: ToOwner) {
-        self.later(move |core| core.relayed(ENTRY, number, what));
+        self.later(move |shard| shard.with(|core| core.relayed(ENTRY, number, what)));
         self.turn();
     }
 
     /// An instance is gone.
     pub(super) fn is_left_by(&mut self, instance: Instance) {
-        self.later(move |core| core.instance_has_gone(instance));
+        self.later(move |shard| shard.with(|core| core.instance_has_gone(instance)));
         self.turn();
     }
 
@@ -150,7 +103,7 @@ impl Owner {
         let number = ExchangeNumber::new(2, self.exchanges);
         let bytes = Bytes::copy_from_slice(request.as_bytes());
         let what = ToOwner::Request { peer: SocketAddr::from(PEER), bytes };
-        self.later(move |core| core.relayed(ENTRY, number, what));
+        self.later(move |shard| shard.with(|core| core.relayed(ENTRY, number, what)));
         number
     }
 
@@ -202,11 +155,10 @@ impl Owner {
 
     /// A client sends a request to this server itself, and gets the answer.
     pub(super) fn local(&mut self, request: &str) -> (simulated::Socket, String) {
-        let socket = simulated::Socket::with_room(4 << 20);
-        assert!(self.listener.connect(socket.clone(), SocketAddr::from(PEER)));
+        let socket = self.connects(4 << 20);
         socket.comes(request.as_bytes());
         self.turn();
-        let answer = String::from_utf8_lossy(&socket.take_sent(usize::MAX)).into_owned();
+        let answer = got(&socket);
         (socket, answer)
     }
 
@@ -284,22 +236,6 @@ fn program(seen: &Arc<Mutex<Vec<String>>>) -> Handlers {
 pub(super) fn target(answer: &str) -> String {
     let (_, sid) = answer.split_once("\"sid\":\"").unwrap_or_else(|| panic!("{answer}"));
     format!("/socket.io/?EIO=4&transport=polling&sid={}", &sid[..20])
-}
-
-pub(super) fn get(target: &str) -> String {
-    format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n")
-}
-
-pub(super) fn post(target: &str, body: &str) -> String {
-    format!("POST {target} HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n{body}", body.len())
-}
-
-pub(super) fn upgrade(target: &str) -> String {
-    let target = target.replace("polling", "websocket");
-    format!(
-        "GET {target} HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
-         Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
-    )
 }
 
 /// A message of a client, masked with zeros.

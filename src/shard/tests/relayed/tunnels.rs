@@ -148,13 +148,15 @@ fn a_session_that_is_to_move_knows_what_was_read_and_is_the_last_that_is_told() 
     let note = text("42[\"note\",\"something\"]");
     owner.hear(tunnel, ToOwner::Up(note.clone()));
     let before = 1 + 7 + 11;
-    owner.later(move |core| {
+    owner.later(move |shard| {
+        let mut core = shard.core.borrow_mut();
         assert_eq!(core.ups_taken(key), Some(before + note.len() as u64));
         core.tell_taken(key);
     });
     owner.turn();
     assert!(matches!(owner.told()[..], [(_, ToEntry::Taken(_))]));
-    owner.later(move |core| {
+    owner.later(move |shard| {
+        let mut core = shard.core.borrow_mut();
         core.move_exchange(key, before, Bytes::from_static(b"frozen"));
         core.mark_closed(key, CloseCause::Cut);
     });
