@@ -44,7 +44,9 @@ const CLUSTER: &[&str] = &[
     "adapter",
     "classic",
     "places",
+    "listening",
     "membership",
+    "asking",
     "reply",
     "received",
 ];

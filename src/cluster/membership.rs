@@ -1,4 +1,4 @@
-//! This server's membership in a cluster: its namespaces there, its publications, and its open questions.
+//! This server's membership in a cluster: its namespaces there, and its publications.
 //!
 //! There is one uid for the process and one subscription for each namespace, whatever the number of shards. Nothing
 //! here knows of sockets: received messages are classified and passed on, and answers go to their askers.
@@ -12,13 +12,13 @@ use log::Level;
 
 use super::adapter::{Adapter, Outgoing, Sender};
 use super::data::Data;
-use super::id::ClusterId;
-use super::message::{Answer, Ask, Chosen, Extent, Manner};
+use super::listening::Listening;
+use super::message::{Ask, Chosen, Manner};
 use super::metrics::{ClusterMetrics, Counters};
 use super::peers::record::{self, Record};
 use super::peers::{OwnInstance, Peers};
-use super::places::{Census, Heard, Hearing, Left, Place, Places};
-use super::redis::{self, AskError, Connection, Kind, Loss, Standing, Topic, Uncounted};
+use super::places::{Heard, Hearing, Left, Place, Places};
+use super::redis::{self, Kind, Loss, Standing, Topic};
 use super::room_hints::RoomHints;
 use super::serial::Numbering;
 use super::source::Source;
@@ -28,7 +28,6 @@ use crate::error::{Error, Result, TooLarge};
 use crate::log_line::{Excerpt, LineKind};
 
 static UNPUBLISHABLE: LineKind = LineKind::new(Level::Warn, module_path!(), "messages that were not published");
-static UNCOUNTED: LineKind = LineKind::each_minute(Level::Warn, module_path!(), "counts that Redis refused");
 
 /// How long a goodbye may wait to be published: much less than missing servers may need to come back.
 const GOODBYE: Duration = Duration::from_secs(1);
@@ -36,43 +35,20 @@ const GOODBYE: Duration = Duration::from_secs(1);
 /// The id of a question; all have this length.
 const SOME_ID: &str = "123456";
 
-/// Called with each answer to a question and the bytes that it takes, until it wants no more. It must tolerate one more
-/// answer after that.
-pub(crate) type Listener = Arc<dyn Fn(Answer, Extent, usize) -> Wants + Send + Sync>;
-
-/// Whether it wants more answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Wants {
-    More,
-    NoMore,
-}
-
-/// A question that is subscribed to its answers.
-pub(crate) struct Asking<A: Adapter> {
-    pub(crate) id: Box<str>,
-    pub(crate) place: Arc<Place<A>>,
-}
-
-/// The listener for the answers to a question.
-struct Listening<A: Adapter> {
-    listener: Listener,
-    place: Arc<Place<A>>,
-}
-
 /// A member of a cluster.
 pub(crate) struct Membership<A: Adapter> {
-    redis: redis::Handle,
+    pub(super) redis: redis::Handle,
     /// Where the names of lost sockets in Redis begin.
     records: String,
     peers: Option<Peers>,
     format: A,
-    uid: Box<str>,
+    pub(super) uid: Box<str>,
     /// This server's uid where it is a guest.
-    guest: Box<str>,
+    pub(super) guest: Box<str>,
     /// Bytes of the longest message that is read.
     longest: usize,
     /// How long another server may need to come back after an outage of Redis, once this one is back.
-    return_time: Duration,
+    pub(super) return_time: Duration,
     places: RwLock<Places<A>>,
     listeners: Mutex<HashMap<Box<str>, Listening<A>, RandomState>>,
     /// Numbers this server's events; `None` while recovery is off.
@@ -171,7 +147,7 @@ impl<A: Adapter> Membership<A> {
         self.places.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn places_mut(&self) -> RwLockWriteGuard<'_, Places<A>> {
+    pub(super) fn places_mut(&self) -> RwLockWriteGuard<'_, Places<A>> {
         self.places.write().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -354,53 +330,6 @@ impl<A: Adapter> Membership<A> {
         message.map_or(Ok(()), |message| self.check_length(&channel, message.len()))
     }
 
-    /// Asks the others, in order with other publications, and counts the servers that get the question. `receive` is
-    /// called with the count on a thread of Redis's, or at once on this one: with `None` if there is no count, or if
-    /// this server hears no answers. It hears them by `connection`.
-    pub(crate) fn ask(
-        &self,
-        asking: &Asking<A>,
-        ask: Ask,
-        uncounted: Uncounted,
-        connection: Option<Connection>,
-        timeout: Duration,
-        receive: impl FnOnce(Option<Census>) + Send + 'static,
-    ) {
-        let Asking { id, place } = asking;
-        let from = Sender { uid: &place.uid, namespace: &place.namespace };
-        let Outgoing { channel, message } = A::ask(&place.names, from, Some(id.clone()), ask);
-        let encoded = self.encoded(&channel, message).inspect_err(|error| unpublishable(&channel, error));
-        let Ok(Some(message)) = encoded else { return receive(None) };
-        let receive = self.census(place, connection, receive);
-        self.redis.publish_counted(channel.into_owned(), message, uncounted, place.counted(), timeout, receive);
-    }
-
-    /// Counts the others. `receive` as with [`ask`](Self::ask).
-    pub(crate) fn count(
-        &self,
-        place: &Arc<Place<A>>,
-        connection: Connection,
-        timeout: Duration,
-        receive: impl FnOnce(Option<Census>) + Send + 'static,
-    ) {
-        self.redis.count_all(place.counted(), timeout, self.census(place, Some(connection), receive));
-    }
-
-    /// Turns a count into a census.
-    fn census(
-        &self,
-        place: &Arc<Place<A>>,
-        connection: Option<Connection>,
-        receive: impl FnOnce(Option<Census>) + Send + 'static,
-    ) -> impl FnOnce(Result<Vec<u64>, AskError>) + Send + 'static {
-        let (place, return_time, asked) = (Arc::clone(place), self.return_time, clock::now());
-        move |counts| {
-            let counts = counts.inspect_err(uncountable).ok();
-            let census = counts.zip(connection);
-            receive(census.and_then(|(counts, connection)| place.census(&counts, connection, asked, return_time)));
-        }
-    }
-
     /// Checks that the queue has room for a message of this length, and that other servers do not skip it.
     fn check_length(&self, channel: &str, length: usize) -> Result<(), TooLarge> {
         let most = self.redis.longest(channel);
@@ -434,7 +363,11 @@ impl<A: Adapter> Membership<A> {
     }
 
     /// The message, unless it could not be encoded, which is logged.
-    fn encoded(&self, channel: &str, message: Result<Vec<u8>, A::EncodeError>) -> Result<Option<Vec<u8>>, TooLarge> {
+    pub(super) fn encoded(
+        &self,
+        channel: &str,
+        message: Result<Vec<u8>, A::EncodeError>,
+    ) -> Result<Option<Vec<u8>>, TooLarge> {
         match message {
             Ok(message) => {
                 self.check_length(channel, message.len())?;
@@ -448,51 +381,7 @@ impl<A: Adapter> Membership<A> {
         }
     }
 
-    /// A new question. `listener` hears its answers from now on until it is [forgotten](Self::forget), as far as the
-    /// subscriptions of its place are in effect: see [`when_in_effect`](Self::when_in_effect).
-    ///
-    /// # Errors
-    /// If the system has no random numbers.
-    pub(crate) fn listen(&self, namespace: &str, listener: Listener) -> Result<Asking<A>, getrandom::Error> {
-        let id: Box<str> = (*ClusterId::random()?).into();
-        let place = self.member_place(namespace).unwrap_or_else(|| self.visit(namespace));
-        let listening = Listening { listener, place: Arc::clone(&place) };
-        self.listeners().insert(id.clone(), listening);
-        Ok(Asking { id, place })
-    }
-
-    /// The place of a guest, for one question.
-    fn visit(&self, namespace: &str) -> Arc<Place<A>> {
-        let mut places = self.places_mut();
-        let (place, topics) = places.visit(&self.format, namespace, &self.guest, &self.uid);
-        self.redis.subscribe_if_allowed(topics);
-        place
-    }
-
-    /// Ends a question: no more answers are wanted.
-    pub(crate) fn forget(&self, id: &str) {
-        // Dropped after unlocking, because a part of it is the program's.
-        let listening = self.listeners().remove(id);
-        if let Some(Listening { place, .. }) = listening.as_ref().filter(|listening| !listening.place.is_member()) {
-            let mut places = self.places_mut();
-            let left = places.part(&place.namespace).map(|(left, topics)| {
-                self.redis.unsubscribe(topics);
-                left
-            });
-            drop(places);
-            drop(left);
-        }
-    }
-
-    /// Passes an answer to its asker, with the bytes that it takes. An answer to somebody else's question is ignored.
-    pub(super) fn answered(&self, id: &str, answer: Answer, extent: Extent, bytes: usize) {
-        let listener = self.listeners().get(id).map(|listening| Arc::clone(&listening.listener));
-        if listener.is_some_and(|listener| listener(answer, extent, bytes) == Wants::NoMore) {
-            self.forget(id);
-        }
-    }
-
-    fn listeners(&self) -> MutexGuard<'_, HashMap<Box<str>, Listening<A>, RandomState>> {
+    pub(super) fn listeners(&self) -> MutexGuard<'_, HashMap<Box<str>, Listening<A>, RandomState>> {
         self.listeners.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -517,27 +406,12 @@ impl<A: Adapter> Membership<A> {
     }
 }
 
-/// A missing Redis is logged elsewhere. A Redis that refuses is connected, so this log line is the only sign.
-fn uncountable(error: &AskError) {
-    let line = || {
-        format!(
-            "the servers cannot be counted (PUBSUB NUMSUB), so that no question to all has its full answer: {}",
-            Excerpt(error)
-        )
-    };
-    match error {
-        AskError::Refused(_) => UNCOUNTED.write(line),
-        _ => log::debug!("{}", line()),
-    }
-}
-
-fn unpublishable(place: &str, error: &dyn std::error::Error) {
+pub(super) fn unpublishable(place: &str, error: &dyn std::error::Error) {
     UNPUBLISHABLE.write(|| format!("a message for {:?} cannot be published: {}", Excerpt(place), Excerpt(error)));
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+pub(super) mod tests {
     use std::sync::mpsc::channel;
 
     use super::*;
@@ -549,7 +423,7 @@ mod tests {
     }
 
     /// A member whose Redis is not there.
-    fn member() -> Arc<Membership<Classic>> {
+    pub(in crate::cluster) fn member() -> Arc<Membership<Classic>> {
         // Nothing listens on the discard port, and what Redis is asked does not show here.
         let redis = Some(RedisServer::new("127.0.0.1", 9, RedisSecurity::Plain));
         let config = Config { redis, ..Config::default() };
@@ -557,7 +431,7 @@ mod tests {
     }
 
     /// The namespace to which a channel belongs that is subscribed to by its own name.
-    fn namespace_of(member: &Membership<Classic>, channel: &str) -> Option<Box<str>> {
+    pub(in crate::cluster) fn namespace_of(member: &Membership<Classic>, channel: &str) -> Option<Box<str>> {
         let (place, _) = member.recognise(&Topic::channel(channel.to_owned()), channel)?;
         Some(place.namespace.clone())
     }
@@ -597,44 +471,6 @@ mod tests {
     }
 
     #[test]
-    fn answers_go_to_who_asked_until_it_has_enough() {
-        let member = member();
-        let (sender, heard) = channel();
-        let listener = |name: &'static str, wanted: usize| {
-            let (sender, left) = (sender.clone(), AtomicUsize::new(wanted));
-            Arc::new(move |_: Answer, _: Extent, _: usize| {
-                sender.send(name).expect("the test listens");
-                if left.fetch_sub(1, Relaxed) == 1 { Wants::NoMore } else { Wants::More }
-            })
-        };
-        let twice = member.listen("/", listener("twice", 2)).expect("random numbers");
-        let once = member.listen("/", listener("once", 1)).expect("random numbers");
-        let given_up = member.listen("/", listener("given up", 9)).expect("random numbers");
-        member.forget(&given_up.id);
-        for id in ["nobody's", &twice.id, &once.id, &given_up.id, &once.id, &twice.id, &twice.id] {
-            member.answered(id, Answer::Done, Extent::Whole, 0);
-        }
-        drop(sender);
-        assert_eq!(heard.try_iter().collect::<Vec<_>>(), ["twice", "once", "twice"]);
-        assert!(member.listeners().is_empty());
-    }
-
-    #[test]
-    fn where_it_is_no_member_it_listens_as_a_guest_while_it_asks() {
-        let member = member();
-        let listener = || Arc::new(|_: Answer, _: Extent, _: usize| Wants::NoMore);
-        let asking = member.listen("/elsewhere", listener()).expect("random numbers");
-        assert!(!asking.place.is_member() && member.is_own(&asking.place.uid));
-        let response = asking.place.names.own_response().to_owned();
-        assert_eq!(namespace_of(&member, &response).as_deref(), Some("/elsewhere"));
-        assert!(namespace_of(&member, asking.place.names.request()).is_none(), "nobody asks a guest");
-        member.answered(&asking.id, Answer::Done, Extent::Whole, 0);
-        assert!(namespace_of(&member, &response).is_none());
-        member.enter("/");
-        assert!(member.listen("/", listener()).expect("random numbers").place.is_member());
-    }
-
-    #[test]
     fn who_waits_for_subscriptions_is_told_when_the_place_is_left() {
         let member = member();
         member.enter("/");
@@ -648,15 +484,5 @@ mod tests {
             drop(member.leave("/"));
             assert_eq!(told.recv(), Ok(Standing::Away));
         }
-    }
-
-    #[test]
-    fn without_redis_the_others_cannot_be_counted() {
-        let (sender, counted) = channel();
-        let member = member();
-        let connection = Connection::none();
-        let receive = move |others| sender.send(others).expect("the test listens");
-        member.count(&member.place_of("/"), connection, Duration::from_secs(3600), receive);
-        assert_eq!(counted.recv(), Ok(None));
     }
 }

@@ -13,11 +13,13 @@
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 mod adapter;
+mod asking;
 mod classic;
 mod data;
 mod dropped;
 mod gaps;
 mod id;
+mod listening;
 mod membership;
 pub(crate) mod message;
 mod metrics;
@@ -42,7 +44,7 @@ pub use classic::{
 pub use data::Data;
 pub use dropped::DropReason;
 pub use id::ClusterId;
-pub(crate) use membership::Wants;
+pub(crate) use listening::Wants;
 pub use message::Extent;
 pub use metrics::ClusterMetrics;
 pub(crate) use places::Census;
@@ -52,7 +54,7 @@ pub(crate) use source::Source;
 /// The format of messages between servers. Nothing else names it.
 type Format = classic::Classic;
 
-pub(crate) type Asking = membership::Asking<Format>;
+pub(crate) type Asking = listening::Asking<Format>;
 pub(crate) type Membership = membership::Membership<Format>;
 pub(crate) type Place = places::Place<Format>;
 pub(crate) type Received = received::Received<Format>;
