@@ -93,7 +93,8 @@ impl Event {
     pub fn ack(&self, args: impl Args) -> Result<(), EmitError> {
         // The arguments are written first: the client must be answered even if that fails, or panics.
         let encoded = self.ack.borrow().as_ref().map(|ack| ack.encode(&args)).transpose()?;
-        if let Some((ack, answer)) = self.ack.take().zip(encoded) {
+        let Some(answer) = encoded else { return Ok(()) };
+        if let Some(ack) = self.ack.take() {
             ack.give(answer);
         }
         Ok(())

@@ -89,14 +89,17 @@ impl Heartbeat {
     }
 
     /// A packet that is not a heartbeat came. It extends the wait for a pong, once for each ping.
+    #[inline]
     pub(super) fn packet(&mut self, now: Millis, settings: &Settings) {
-        let extended = match self.phase {
-            Phase::Awaiting => Phase::Spoken,
-            Phase::Alive(_) => Phase::Alive,
-            _ => return,
-        };
+        if matches!(self.phase, Phase::Awaiting | Phase::Alive(_)) {
+            self.extend(now, settings);
+        }
+    }
+
+    #[cold]
+    fn extend(&mut self, now: Millis, settings: &Settings) {
         if let Some(longer) = self.longer(now, settings) {
-            self.phase = extended(longer);
+            self.phase = if self.phase == Phase::Awaiting { Phase::Spoken(longer) } else { Phase::Alive(longer) };
         }
     }
 

@@ -393,11 +393,13 @@ impl Shard {
                 break;
             }
         }
-        self.core.borrow_mut().end_relayed();
+        let mut core = self.core.borrow_mut();
+        core.end_relayed();
         #[cfg(debug_assertions)]
-        self.core.borrow_mut().assert_nobody_is_forgotten();
-        self.core.borrow_mut().rest_if_alone();
-        self.core.borrow_mut().sweep_timers();
+        core.assert_nobody_is_forgotten();
+        core.rest_if_alone();
+        core.sweep_timers();
+        drop(core);
         match self.life.get() {
             Life::Serving | Life::Drained | Life::Over => {}
             Life::Draining => self.end_drain_if_alone(),

@@ -16,18 +16,16 @@ use crate::shard::store::keys::{ConnectionKey, SessionKey, SessionRef, SocketRef
 use crate::socketio::{self, DecodeError, DisconnectReason, Packet, Parser, v4};
 
 impl Shard {
-    /// Handles a text packet of a session, and runs the calls that follow from it.
-    pub(super) fn text_packet(self: &Rc<Self>, session: SessionKey, from: ConnectionKey, text: &ByteString) {
+    /// Handles a text packet of a session, and runs the calls that follow from it. Returns whether the session leaves with it
+    /// for another instance, where what comes behind it goes, too.
+    pub(super) fn text_packet(self: &Rc<Self>, session: SessionKey, from: ConnectionKey, text: &ByteString) -> bool {
         let mut core = self.core.borrow_mut();
         let packet = core.encoding(session).decode_text(text);
-        if let Some(inbound) = core.engine_packet(session, from, packet) {
-            core.message(session, inbound, Some(text));
-        } else if core.is_moving(from) {
-            // What comes behind the upgrade packet goes to where the session is.
-            self.pace.end_one();
-        }
+        let is_message = core.decoded_packet(session, from, packet, Some(text), Settling::Over);
+        let leaves = !is_message && core.is_moving(from);
         drop(core);
         self.run_calls();
+        leaves
     }
 
     /// Handles one packet of a POST, and runs the calls that follow from it. `whole` is the POST's body if that is text.
@@ -38,12 +36,7 @@ impl Shard {
         packet: Result<EnginePacket<'_>, ParseError>,
         whole: Option<&ByteString>,
     ) {
-        let mut core = self.core.borrow_mut();
-        let inbound = core.engine_packet(session, from, packet);
-        if let Some(inbound) = inbound.and_then(|inbound| core.unless_kept(session, inbound)) {
-            core.message(session, inbound, whole);
-        }
-        drop(core);
+        self.core.borrow_mut().decoded_packet(session, from, packet, whole, Settling::Possible);
         self.run_calls();
     }
 
@@ -60,16 +53,40 @@ impl Shard {
     pub(super) fn binary_packet(self: &Rc<Self>, session: SessionKey, from: ConnectionKey, data: &Bytes) {
         let mut core = self.core.borrow_mut();
         let packet = core.encoding(session).decode_binary(data);
-        if let Some(inbound) = core.engine_packet(session, from, packet) {
-            core.message(session, inbound, None);
-        }
+        core.decoded_packet(session, from, packet, None, Settling::Over);
         drop(core);
         self.run_calls();
     }
 }
 
+/// Whether a session may still settle.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Settling {
+    /// Its packets come by POST, and may have to be kept.
+    Possible,
+    Over,
+}
+
 impl Intake {
+    /// A packet came. `whole` is the text that it was decoded from. Returns whether it was a message.
+    fn decoded_packet(
+        &mut self,
+        session: SessionKey,
+        from: ConnectionKey,
+        packet: Result<EnginePacket<'_>, ParseError>,
+        whole: Option<&ByteString>,
+        settling: Settling,
+    ) -> bool {
+        let Some(inbound) = self.engine_packet(session, from, packet) else { return false };
+        let inbound = if settling == Settling::Over { Some(inbound) } else { self.unless_kept(session, inbound) };
+        if let Some(inbound) = inbound {
+            self.message(session, inbound, whole);
+        }
+        true
+    }
+
     /// A packet of Engine.IO came. Returns the message in it, if it is one for the layer above.
+    #[inline]
     fn engine_packet<'a>(
         &mut self,
         key: SessionKey,

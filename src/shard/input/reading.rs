@@ -102,12 +102,6 @@ impl Pace {
         self.one_is_over.get()
     }
 
-    /// The current connection has had its time, whatever the clock says.
-    pub(super) fn end_one(&self) {
-        self.one.set(self.looked.get().checked_sub(ONE).unwrap_or(self.looked.get()));
-        self.one_is_over.set(true);
-    }
-
     fn next_connection(&self) {
         self.one.set(self.looked.get());
         self.one_is_over.set(self.all_is_over.get());
@@ -229,15 +223,15 @@ impl Shard {
     }
 
     fn received(self: &Rc<Self>, key: ConnectionKey, bytes: &[u8]) {
-        let is_http = match self.core.borrow().connection(key).map(|connection| &connection.stage) {
-            Some(Stage::Http(_)) => true,
-            Some(Stage::WebSocket(_) | Stage::Tunnel(_)) => false,
+        let is_websocket = match self.core.borrow().connection(key).map(|connection| &connection.stage) {
+            Some(Stage::WebSocket(_) | Stage::Tunnel(_)) => true,
+            Some(Stage::Http(_)) => false,
             Some(Stage::Lingering) | None => return,
         };
-        if is_http {
-            self.http_bytes(key, bytes);
-        } else {
+        if is_websocket {
             self.websocket_bytes(key, bytes);
+        } else {
+            self.http_bytes(key, bytes);
         }
     }
 }

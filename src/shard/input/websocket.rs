@@ -24,13 +24,13 @@ impl Shard {
         let mut feed = receiver.feed(&mut incoming, bytes);
         let mut reply = Vec::new();
         self.core.borrow_mut().charge_websocket(key, 0, bytes.len());
-        let mut had_its_turn = false;
+        let (mut had_its_turn, mut leaves) = (false, false);
         while let Some(step) = feed.next(&mut reply) {
             // A message may have ended the connection, or its role in the session.
             let Some(role) = self.core.borrow_mut().role(key) else { break };
             self.core.borrow_mut().reply(key, role, &step, &mut reply);
             match (step, role) {
-                (Ok(Input::Text(text)), Role::Session(session)) => self.text_packet(session, key, &text),
+                (Ok(Input::Text(text)), Role::Session(session)) => leaves = self.text_packet(session, key, &text),
                 (Ok(Input::Binary(data)), Role::Session(session)) => self.binary_packet(session, key, &data),
                 (Ok(Input::Text(_) | Input::Binary(_)), Role::Closing) | (Ok(Input::Control), _) => {}
                 (Ok(Input::Close(_)), role) => self.core.borrow_mut().websocket_closed(key, role),
@@ -39,7 +39,7 @@ impl Shard {
             had_its_turn = self.has_had_its_turn();
             let mut core = self.core.borrow_mut();
             core.charge_websocket(key, 1, 0);
-            if had_its_turn || core.is_to_be_held_up(key) {
+            if had_its_turn || leaves || core.is_to_be_held_up(key) {
                 break;
             }
         }
