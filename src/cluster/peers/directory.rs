@@ -32,6 +32,8 @@ pub(super) struct Directory {
     /// The number of the last message to all.
     number: u64,
     pairs: HashMap<Instance, Pair, RandomState>,
+    /// How many of them are known. It is asked for with each message.
+    known: usize,
     /// Instances with which all that was under way is over, until somebody takes them.
     gone: Vec<Instance>,
     seeking: Seeking,
@@ -122,6 +124,7 @@ impl Directory {
             said: 0,
             number: 0,
             pairs: HashMap::default(),
+            known: 0,
             gone: Vec::new(),
             seeking: Seeking::default(),
             tick: 0,
@@ -132,7 +135,8 @@ impl Directory {
 
     /// How many other instances are known.
     pub(super) fn count(&self) -> usize {
-        self.pairs.values().filter(|pair| pair.is_known()).count()
+        debug_assert_eq!(self.known, self.pairs.values().filter(|pair| pair.is_known()).count(), "known instances");
+        self.known
     }
 
     #[cfg(test)]
@@ -154,6 +158,7 @@ impl Directory {
     pub(super) fn forget_all(&mut self) {
         let known = self.pairs.drain().filter(|(_, pair)| pair.is_known());
         self.gone.extend(known.map(|(instance, _)| instance));
+        self.known = 0;
     }
 
     /// Begins another epoch for all, and forgets them until they answer. Returns the address of a HELLO to all.
@@ -354,13 +359,20 @@ impl Directory {
             has_answered: false,
             is_uncounted,
         };
-        if self.pairs.insert(instance, pair).is_some_and(|before| before.is_known()) {
-            self.gone.push(instance);
-        }
+        self.known += usize::from(pair.is_known());
+        let before = self.pairs.insert(instance, pair);
+        self.part_with(instance, before);
     }
 
     fn forget(&mut self, instance: Instance) {
-        if self.pairs.remove(&instance).is_some_and(|pair| pair.is_known()) {
+        let pair = self.pairs.remove(&instance);
+        self.part_with(instance, pair);
+    }
+
+    /// What was under way with an instance is over, if anything was.
+    fn part_with(&mut self, instance: Instance, pair: Option<Pair>) {
+        if pair.is_some_and(|pair| pair.is_known()) {
+            self.known -= 1;
             self.gone.push(instance);
         }
     }
