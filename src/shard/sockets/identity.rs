@@ -12,10 +12,21 @@ use crate::shard::store::keys::{SocketKey, SocketRef};
 pub(super) struct Identity {
     /// Its private id, with which its client gets the socket back.
     pub(super) pid: Sid,
-    /// Its earlier id, if it has come back.
-    pub(super) restored: Option<Sid>,
-    /// How often another server has handed it over.
-    pub(super) generation: u32,
+    pub(super) earlier: Earlier,
+}
+
+/// What a socket was before. An `Option` of a struct would take eight bytes more, and with them another sixteen of the C library.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Earlier {
+    /// It is new.
+    Nothing,
+    /// It has come back.
+    Restored {
+        /// The id that it had.
+        sid: Sid,
+        /// How often another server has handed it over.
+        generation: u32,
+    },
 }
 
 impl Sockets {
@@ -31,7 +42,7 @@ impl Sockets {
     /// Gives a socket its private id, a new one. Returns false if there is no such socket, or no random number.
     pub(in crate::shard) fn identify(&mut self, socket: SocketRef) -> bool {
         match self.next_sid(socket.key.0) {
-            Ok(pid) => self.set_identity(socket, Identity { pid, restored: None, generation: 0 }),
+            Ok(pid) => self.set_identity(socket, Identity { pid, earlier: Earlier::Nothing }),
             Err(error) => {
                 no_random_numbers(&error);
                 self.remove_socket(socket);
@@ -42,12 +53,15 @@ impl Sockets {
 
     /// How often another server has handed a socket over.
     pub(in crate::shard) fn generation(&self, socket: SocketRef) -> u32 {
-        self.identity(socket).map_or(0, |identity| identity.generation)
+        match self.identity(socket).map(|identity| identity.earlier) {
+            Some(Earlier::Restored { generation, .. }) => generation,
+            Some(Earlier::Nothing) | None => 0,
+        }
     }
 
     /// Gives a socket that has come back the ids it had. Says whether there is such a socket.
     pub(in crate::shard) fn identify_again(&mut self, socket: SocketRef, pid: Sid, sid: Sid, generation: u32) -> bool {
-        let is_there = self.set_identity(socket, Identity { pid, restored: Some(sid), generation });
+        let is_there = self.set_identity(socket, Identity { pid, earlier: Earlier::Restored { sid, generation } });
         if is_there {
             self.restored.insert(sid, socket);
             self.restored_pids.insert(pid, socket);
@@ -69,7 +83,10 @@ impl Sockets {
         if self.restored.is_empty() {
             return None;
         }
-        self.identity(socket)?.restored
+        match self.identity(socket)?.earlier {
+            Earlier::Restored { sid, .. } => Some(sid),
+            Earlier::Nothing => None,
+        }
     }
 
     /// The socket of this shard that has come back with that id.

@@ -71,4 +71,10 @@ mod tests {
         // The C library gives 120 bytes for a request of 105 or more.
         assert_eq!(size_of::<Extra>(), 120);
     }
+
+    #[test]
+    fn with_recovery_a_socket_takes_a_box_of_48_bytes_more() {
+        // The C library's smallest box for 40.
+        assert_eq!(size_of::<Identity>(), 40);
+    }
 }
