@@ -131,9 +131,9 @@ impl Shard {
     /// other may have it without having said so.
     fn take_back(self: &Rc<Self>, number: u64, doubt: Option<u64>) {
         let Some(recovery) = &self.shared.recovery else { return };
-        let given = recovery.hand_overs().take(number);
+        let given = recovery.hand_overs().take_back(number, doubt);
         if let Some((pid, lost)) = given {
-            self.core.borrow_mut().keep(pid, Lost { doubt, ..lost });
+            self.core.borrow_mut().keep(pid, lost);
         }
     }
 

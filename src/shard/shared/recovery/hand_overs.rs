@@ -36,6 +36,13 @@ impl HandOvers {
     pub(in crate::shard) fn take(&mut self, number: u64) -> Option<(Sid, Lost)> {
         self.given.remove(&number)
     }
+
+    /// The same for a socket that belongs here again. `doubt`: its number, if the other server may have it all the same. An
+    /// earlier doubt stays: that this server does not have it says nothing of another.
+    pub(in crate::shard) fn take_back(&mut self, number: u64, doubt: Option<u64>) -> Option<(Sid, Lost)> {
+        let (pid, lost) = self.take(number)?;
+        Some((pid, Lost { doubt: doubt.or(lost.doubt), ..lost }))
+    }
 }
 
 /// Questions to other servers in a second: for all clients, and for those of one address.

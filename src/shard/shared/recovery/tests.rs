@@ -160,6 +160,21 @@ fn a_log_that_forgot_what_lies_beyond_cannot_go_on() {
 }
 
 #[test]
+fn a_socket_that_is_taken_back_stays_as_doubtful_as_it_was() {
+    let mut hand_overs = HandOvers::default();
+    let mut taken_back = |before, doubt| {
+        let number = hand_overs.give(sid(1), Lost { doubt: before, ..lost(1, &[]) }).expect("room");
+        let (pid, lost) = hand_overs.take_back(number, doubt).expect("the socket");
+        assert_eq!((pid, hand_overs.take_back(number, doubt).is_none()), (sid(1), true));
+        lost.doubt
+    };
+    assert_eq!(taken_back(None, None), None);
+    assert_eq!(taken_back(None, Some(8)), Some(8));
+    assert_eq!(taken_back(Some(7), None), Some(7), "another server may have it since then");
+    assert_eq!(taken_back(Some(7), Some(8)), Some(8));
+}
+
+#[test]
 fn a_socket_that_came_back_received_an_event_by_its_later_place() {
     let (mut log, offsets_of, _) = log_of(usize::MAX, &vec![broadcast(&[], &[], None); 3]);
     log.bring(Millis(2), offsets_of[1], to(1), None);
