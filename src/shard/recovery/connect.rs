@@ -98,9 +98,11 @@ impl Recovering {
                         return Way::Seek(Claim { pid, offset });
                     }
                     Asked::Nobody | Asked::Shards => RecoveryOutcome::Unknown,
-                    Asked::InVain(outcome) => outcome,
+                    Asked::InVain(outcome) | Asked::NoServer(outcome) => outcome,
                 };
-                let Some(lost) = recovery.lost().take(recovery.now(), pid, namespace) else {
+                let is_left = matches!(asked, Asked::NoServer(_)) && recovery.lost().is_doubtful(pid);
+                let lost = if is_left { None } else { recovery.lost().take(recovery.now(), pid, namespace) };
+                let Some(lost) = lost else {
                     log::debug!("{}: its client is a new one: {}", self.describe_socket(socket), outcome.name());
                     self.metrics().came_back(outcome);
                     return Way::New;

@@ -24,6 +24,9 @@ pub(super) enum Asked {
     Shards,
     /// All servers that could be. If the socket is not here, that is why.
     InVain(RecoveryOutcome),
+    /// No other server, which is why the socket is not found. One that is here and doubtful stays: nobody knows whether
+    /// another server has it.
+    NoServer(RecoveryOutcome),
 }
 
 /// A socket that a client claims.

@@ -55,7 +55,7 @@ impl Shard {
         let question = self.core.borrow_mut().begin_search(recovery, socket, claim);
         let recover = match question {
             Ok(recover) => recover,
-            Err(outcome) => return self.connect_asked(recovery, socket, Asked::InVain(outcome)),
+            Err(outcome) => return self.connect_asked(recovery, socket, Asked::NoServer(outcome)),
         };
         let (index, number) = (self.index(), recover.seeker.number);
         self.look_for_record(number, claim.pid);
@@ -133,13 +133,16 @@ impl Shard {
         let Some(search) = self.core.borrow_mut().take_search(number) else { return };
         let socket = search.socket;
         let was_answered = !search.answers.is_empty() || search.record.is_some();
+        // A question that has not come back from Redis has not come to the others either.
+        let was_asked = search.echo.is_some() || peers(&self.shared).is_none();
         let found = self.core.borrow_mut().found(recovery, search);
         if found {
             let give_up = move |shard: &Rc<Self>| shard.give_up_catching_up(socket);
             self.core.borrow_mut().alarm_in(CATCH_UP, give_up);
         }
         let outcome = if was_answered { RecoveryOutcome::Doubtful } else { RecoveryOutcome::Unknown };
-        self.connect_asked(recovery, socket, Asked::InVain(outcome));
+        let asked = if was_asked { Asked::InVain(outcome) } else { Asked::NoServer(outcome) };
+        self.connect_asked(recovery, socket, asked);
     }
 
     /// A socket has waited for as long as it may.
@@ -215,7 +218,15 @@ impl Recovering {
         let way = if record.is_some() { Way::Record } else { Way::HandedOver };
         let abroad = Abroad { way, givers, connection };
         let own = recovery.lost().generation(claim.pid);
-        let best = answers.pop().map(|(_, best)| best).filter(|best| own.is_none_or(|own| own < best.generation));
+        let is_later = |generation| own.is_none_or(|own| own < generation);
+        let best = answers.pop().map(|(_, best)| best).filter(|best| is_later(best.generation));
+        let record = record.filter(|record| is_later(record.hand_over.generation));
+        let later = record.as_ref().map(|record| &record.hand_over).or(best.as_ref()).map(|later| later.generation);
+        // This server's own, if it had one, was an earlier one, even if the later one is of no use here.
+        if let Some(later) = later {
+            let outdated = recovery.lost().take_outdated(claim.pid, later);
+            outdated.into_iter().for_each(|outdated| end_later(outdated, |_, outdated| drop(outdated)));
+        }
         let found = match record {
             Some(record) => self.left_behind(recovery, socket, claim, *record),
             None => {
@@ -226,9 +237,6 @@ impl Recovering {
             abroad.tell(self.shared(), claim.pid, Taken::No);
             return false;
         };
-        // This server's own, if it had one, was an earlier one.
-        let outdated = recovery.lost().take(recovery.now(), claim.pid, restoration.lost.namespace);
-        outdated.into_iter().for_each(|outdated| end_later(outdated, |_, outdated| drop(outdated)));
         self.pending.push(CatchingUp { socket, pid: claim.pid, restoration, abroad });
         true
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::app::Handlers;
 use crate::chance::simulated::{Seeded, seed};
 use crate::clock::simulated::{Stopped, advance, stop};
+use crate::cluster::Membership;
 use crate::cluster::peers::{Instance, OwnInstance};
 use crate::config::Config;
 use crate::shard::event_loop::turn::{EventLoop, Shard};
@@ -36,7 +37,7 @@ pub(super) struct Server {
 }
 
 impl Server {
-    /// A server with this way to other instances.
+    /// A server with this way to other instances. What its Redis says, if it has one, is not heard.
     pub(super) fn new(config: Config, handlers: Handlers, carrier: Option<Arc<dyn Carrier>>) -> Self {
         let (time, chance) = (stop(), seed(18));
         let handlers = Arc::new(handlers);
@@ -51,7 +52,8 @@ impl Server {
             unfinished: MEMORY,
         };
         let own = Arc::new(OwnInstance::new(Instance([1, 2, 3])));
-        let mut shared = Shared::new(config, own, Arc::clone(&handlers) as _, None, vec![mailbox], budget);
+        let cluster = Membership::start(&config, &own, [], |_| (), |_| ()).unwrap();
+        let mut shared = Shared::new(config, own, Arc::clone(&handlers) as _, cluster, vec![mailbox], budget);
         shared.carrier = carrier;
         let (shared, listener) = (Arc::new(shared), simulated::Listener::with_backlog(CONNECTIONS));
         let listens = Listener::Simulated(listener.clone());

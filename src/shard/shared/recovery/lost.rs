@@ -183,6 +183,12 @@ impl LostSockets {
         if doubt == Some(number) { self.forget(pid) } else { None }
     }
 
+    /// Takes out a socket that another server has had later.
+    pub(in crate::shard) fn take_outdated(&mut self, pid: Sid, generation: u32) -> Option<Lost> {
+        let own = self.by_pid.get(&pid)?.lost.generation;
+        if own < generation { self.forget(pid) } else { None }
+    }
+
     /// The other server does not have it.
     pub(in crate::shard) fn believe(&mut self, pid: Sid, number: u64) {
         if let Some(kept) = self.by_pid.get_mut(&pid)

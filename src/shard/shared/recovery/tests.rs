@@ -160,6 +160,14 @@ fn a_log_that_forgot_what_lies_beyond_cannot_go_on() {
 }
 
 #[test]
+fn a_socket_that_another_server_had_later_is_outdated() {
+    let mut sockets = LostSockets::new(1 << 20, KEEP);
+    sockets.keep(Millis(0), sid(1), Lost { generation: 2, ..lost(1, &[]) });
+    assert!(sockets.take_outdated(sid(1), 2).is_none() && sockets.take_outdated(sid(2), 3).is_none());
+    assert!(sockets.take_outdated(sid(1), 3).is_some() && !sockets.has(sid(1)));
+}
+
+#[test]
 fn a_socket_that_is_taken_back_stays_as_doubtful_as_it_was() {
     let mut hand_overs = HandOvers::default();
     let mut taken_back = |before, doubt| {
