@@ -140,8 +140,7 @@ impl Recovering {
 
     /// Whether a shard of this server may have the socket with that private id, or be about to lose it.
     fn may_be_here(&self, recovery: &RecoveryLogs, pid: Sid) -> bool {
-        let is_of_here = pid.instance == self.shared().instance() || recovery.has_taken_over();
-        is_of_here && !recovery.lost().has(pid)
+        recovery.may_be_here(pid) && !recovery.lost().has(pid)
     }
 
     /// Whether another server may have it.
@@ -246,7 +245,6 @@ impl Recovering {
         self.metrics().limit(Limit::RecoveryPackets).add(dropped);
         self.metrics().came_back(abroad.outcome());
         if !abroad.is_none() {
-            recovery.note_taken_over();
             abroad.tell(self.shared(), pid, Taken::Yes);
         }
         self.arm_recovery();

@@ -45,7 +45,10 @@ struct Heard {
 }
 
 /// Another server asks. The letters to the shards do not wake them: the caller does so after its last one.
-pub(super) fn search(shared: &Arc<Shared>, from: Instance, recover: Recover) {
+pub(super) fn search(shared: &Arc<Shared>, recovery: &RecoveryLogs, from: Instance, recover: Recover) {
+    if !recovery.may_be_here(recover.pid) {
+        return;
+    }
     let namespace = shared.directory.find_namespace(&recover.namespace);
     let Some(namespace) = namespace.filter(|_| recover.form == form(shared)) else { return };
     let wanted = Wanted { namespace: namespace.key(), pid: recover.pid };

@@ -11,9 +11,10 @@ use crate::shard::recovery::{holder, records};
 use crate::shard::shared::Shared;
 use crate::shard::shared::mailbox::{Letter, Wake};
 
-/// Another server, or this one itself, has told about recovery. The letters to shards do not wake them: the caller does so after
+/// Another server, or this one itself, has told about recovery, which may be off here. The letters to shards do not wake them: the caller does so after
 /// the last message.
 pub(crate) fn told(shared: &Arc<Shared>, from: Instance, recovery: Recovery) {
+    let Some(logs) = &shared.recovery else { return };
     match recovery {
         Recovery::Recover(recover) if from.0 == shared.instance() => {
             let number = recover.seeker.number;
@@ -23,7 +24,7 @@ pub(crate) fn told(shared: &Arc<Shared>, from: Instance, recovery: Recovery) {
                 }
             });
         }
-        Recovery::Recover(recover) => holder::search(shared, from, recover),
+        Recovery::Recover(recover) => holder::search(shared, logs, from, recover),
         Recovery::Recovered { seeker, number, pid, hand_over } => {
             to(shared, seeker.shard, hand_over.len(), move |shard| {
                 shard.handed_over(pid, seeker.number, Giver { instance: from, number }, *hand_over);

@@ -237,6 +237,7 @@ impl Recovering {
             abroad.tell(self.shared(), claim.pid, Taken::No);
             return false;
         };
+        recovery.note_taken_over();
         self.pending.push(CatchingUp { socket, pid: claim.pid, restoration, abroad });
         true
     }

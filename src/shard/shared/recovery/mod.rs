@@ -10,7 +10,7 @@ use std::time::Instant;
 use crate::clock;
 use crate::cluster::peers::{Instance, OwnInstance};
 use crate::config::{Config, Recovery as Settings};
-use crate::engineio::Millis;
+use crate::engineio::{Millis, Sid};
 use crate::shard::shared::recovery::lost::LostSockets;
 use crate::socketio::{Offset, OffsetSource};
 
@@ -37,6 +37,7 @@ const SHARE: usize = 16;
 #[derive(Debug)]
 pub(crate) struct RecoveryLogs {
     pub(in crate::shard) settings: Settings,
+    own: Arc<OwnInstance>,
     offsets: OffsetSource,
     /// The log of each shard.
     pub(in crate::shard) logs: Box<[Mutex<Log>]>,
@@ -71,6 +72,7 @@ impl RecoveryLogs {
             has_taken_over: AtomicBool::new(false),
             marks: AtomicU64::new(0),
             settings,
+            own: Arc::clone(own),
             offsets,
             outside: Mutex::default(),
             begin: clock::now(),
@@ -97,9 +99,10 @@ impl RecoveryLogs {
         self.marks.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Whether a shard may have a socket that another server has made.
-    pub(in crate::shard) fn has_taken_over(&self) -> bool {
-        self.has_taken_over.load(Ordering::Relaxed)
+    /// Whether this server may have the socket with that private id: it has made it, or a socket of another server has come
+    /// here.
+    pub(in crate::shard) fn may_be_here(&self, pid: Sid) -> bool {
+        pid.instance == self.own.get().0 || self.has_taken_over.load(Ordering::Relaxed)
     }
 
     /// A socket of another server has come here.

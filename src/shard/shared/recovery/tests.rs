@@ -160,6 +160,16 @@ fn a_log_that_forgot_what_lies_beyond_cannot_go_on() {
 }
 
 #[test]
+fn only_own_sockets_are_here_until_another_servers_comes() {
+    let (config, own) = (Config { recovery: Some(Settings::default()), ..Config::default() }, Instance([1, 2, 3]));
+    let recovery = RecoveryLogs::new(&config, &Arc::new(OwnInstance::new(own)), 1).expect("recovery is on");
+    let (of_here, of_elsewhere) = (Sid { instance: own.0, ..sid(1) }, sid(1));
+    assert_eq!([of_here, of_elsewhere].map(|pid| recovery.may_be_here(pid)), [true, false]);
+    recovery.note_taken_over();
+    assert_eq!([of_here, of_elsewhere].map(|pid| recovery.may_be_here(pid)), [true, true]);
+}
+
+#[test]
 fn a_socket_that_another_server_had_later_is_outdated() {
     let mut sockets = LostSockets::new(1 << 20, KEEP);
     sockets.keep(Millis(0), sid(1), Lost { generation: 2, ..lost(1, &[]) });
