@@ -13,6 +13,7 @@ mod outages;
 mod peers;
 mod publishing;
 mod questions;
+mod recovery;
 mod settling;
 mod stopping;
 mod subscribing;

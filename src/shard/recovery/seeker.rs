@@ -25,7 +25,7 @@ use crate::shard::shared::mailbox::Letter;
 use crate::shard::shared::recovery::{ELSEWHERE, Lost, Mark, RecoveryLogs, Restoration, Sought};
 use crate::shard::store::keys::SocketRef;
 
-/// How long others may take to answer.
+/// How long others may take to answer, and how long Redis may take afterwards to say whether there is a record.
 const ANSWER: Duration = Duration::from_millis(500);
 
 /// How long this server may take to come as far as the holder was.
@@ -44,9 +44,21 @@ pub(super) struct Search {
     connection: u64,
     /// Answers of holders that doubt that they are, and those that came before the question came back.
     answers: Vec<(Giver, HandOver)>,
-    /// Whether somebody may still answer, or has answered.
-    is_asked: bool,
+    stage: Stage,
+    /// How often Redis was asked for a record and has yet to reply.
+    looks: u32,
     record: Option<Box<Record>>,
+}
+
+/// How far a question is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// Other servers may answer.
+    Asked,
+    /// There are no others: only a record can help.
+    Alone,
+    /// The time to answer is up. What Redis says of a record ends the question, or an alarm.
+    Late,
 }
 
 impl Shard {
@@ -58,6 +70,7 @@ impl Shard {
             Err(outcome) => return self.connect_asked(recovery, socket, Asked::NoServer(outcome)),
         };
         let (index, number) = (self.index(), recover.seeker.number);
+        self.core.borrow_mut().alarm_in(ANSWER, move |shard| shard.answer_is_late(number));
         self.look_for_record(number, claim.pid);
         let Some(peers) = peers(&self.shared) else { return };
         let shared = Arc::clone(&self.shared);
@@ -66,7 +79,6 @@ impl Shard {
                 mailbox.send(Letter::run(0, move |shard| shard.answer_is_late(number)));
             }
         });
-        self.core.borrow_mut().alarm_in(ANSWER, move |shard| shard.answer_is_late(number));
     }
 
     /// Nobody has answered in time. A server that was about to end may have left a record meanwhile.
@@ -74,11 +86,16 @@ impl Shard {
         let pid = {
             let mut core = self.core.borrow_mut();
             let Some(search) = core.search_mut(number) else { return };
-            search.is_asked = !search.answers.is_empty();
-            (!search.is_asked).then_some(search.claim.pid)
+            if std::mem::replace(&mut search.stage, Stage::Late) == Stage::Late {
+                return;
+            }
+            search.answers.is_empty().then_some(search.claim.pid)
         };
         match pid {
-            Some(pid) => self.look_for_record(number, pid),
+            Some(pid) => {
+                self.core.borrow_mut().alarm_in(ANSWER, move |shard| shard.end_search(number));
+                self.look_for_record(number, pid);
+            }
             None => self.end_search(number),
         }
     }
@@ -86,6 +103,9 @@ impl Shard {
     /// Takes the record of a lost socket out of Redis, if there is one.
     fn look_for_record(&self, number: u64, pid: Sid) {
         let Some(cluster) = &self.shared.cluster else { return };
+        if let Some(search) = self.core.borrow_mut().search_mut(number) {
+            search.looks += 1;
+        }
         let (shared, index) = (Arc::clone(&self.shared), self.index());
         cluster.take_record(&pid.to_text(), move |record| {
             if let Some(mailbox) = shared.mailboxes.get(index) {
@@ -157,8 +177,9 @@ impl Shard {
 impl Search {
     /// Redis has a record, or none. Returns whether that ends the question.
     pub(super) fn note_record(&mut self, record: Option<Record>) -> bool {
+        self.looks = self.looks.saturating_sub(1);
         self.record = record.map(Box::new);
-        self.record.is_some() || !self.is_asked
+        self.record.is_some() || self.looks == 0 && self.stage != Stage::Asked
     }
 
     /// Whether an answer leaves no doubt.
@@ -193,9 +214,9 @@ impl Recovering {
         self.last_search += 1;
         let number = self.last_search;
         let connection = hearing.connection;
-        let is_asked = peers(&shared).is_some();
-        let (echo, answers, record) = (None, Vec::new(), None);
-        self.searches.push(Search { number, socket, claim, sent, echo, connection, answers, is_asked, record });
+        let stage = if peers(&shared).is_some() { Stage::Asked } else { Stage::Alone };
+        let (echo, answers, looks, record) = (None, Vec::new(), 0, None);
+        self.searches.push(Search { number, socket, claim, sent, echo, connection, answers, stage, looks, record });
         let seeker = Ticket { shard: self.shard_of_sids(), number };
         let Claim { pid, offset } = claim;
         Ok(Recover { seeker, namespace, pid, offset, heard, form: form(&shared) })
