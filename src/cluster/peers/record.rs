@@ -21,6 +21,8 @@ pub(crate) struct Record {
     /// The server, and the number of its mark among the events.
     pub(crate) instance: Instance,
     pub(crate) mark: u64,
+    /// When it expires, in milliseconds since 1970 by the clock of that server.
+    pub(crate) until: u64,
     /// The socket. What its client missed begins with what it may have received.
     pub(crate) hand_over: HandOver,
 }
@@ -29,11 +31,12 @@ impl Record {
     /// The record on the wire, signed together with the name under which it is kept, if there is a key.
     pub(in crate::cluster) fn seal(&self, name: &str, key: Option<&Key>) -> Vec<u8> {
         let mut out = vec![0; key.map_or(0, |_| SIGNATURE)];
-        msgpack::array(&mut out, 5);
+        msgpack::array(&mut out, 6);
         msgpack::uint(&mut out, VERSION);
         fields::text(&mut out, &self.namespace);
         fields::bytes(&mut out, &self.instance.0);
         msgpack::uint(&mut out, self.mark);
+        msgpack::uint(&mut out, self.until);
         self.hand_over.write(&mut out);
         if let Some(key) = key {
             let signature = signature(key, name, out.get(SIGNATURE..).unwrap_or_default());
@@ -58,10 +61,10 @@ impl Record {
         }
         let namespace = fields.text()?;
         let instance = fields.bytes()?.as_ref().try_into().map_err(|_| fields.wrong("a server"))?;
-        let mark = fields.uint()?;
+        let (mark, until) = (fields.uint()?, fields.uint()?);
         let hand_over = fields.inner(HandOver::read)?;
         fields.end()?;
-        Ok(Self { namespace, instance: Instance(instance), mark, hand_over })
+        Ok(Self { namespace, instance: Instance(instance), mark, until, hand_over })
     }
 }
 
@@ -92,7 +95,8 @@ mod tests {
             missed: vec![(Offset::default(), Frames::PING)],
             progress: Progress::default(),
         };
-        let record = Record { namespace: "/".into(), instance: Instance([1, 2, 3]), mark: 4, hand_over };
+        let record =
+            Record { namespace: "/".into(), instance: Instance([1, 2, 3]), mark: 4, until: u64::MAX, hand_over };
         let (one, other) = (Key::new(&Password::new("one")), Key::new(&Password::new("other")));
         let signed = Bytes::from(record.seal("name", Some(&one)));
         assert_eq!(Record::open(&signed, "name", Some(&one)), Some(record.clone()));

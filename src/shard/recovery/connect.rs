@@ -228,8 +228,11 @@ impl Recovering {
     /// gone.
     fn admit_restored(&mut self, recovery: &RecoveryLogs, socket: SocketRef, pending: CatchingUp) -> bool {
         let CatchingUp { pid, mut restoration, abroad, .. } = pending;
-        let Some(state) = self.socket(socket).filter(|state| state.phase == SocketPhase::Joining) else { return false };
-        let session = state.session;
+        let joining = self.socket(socket).filter(|state| state.phase == SocketPhase::Joining);
+        let Some(session) = joining.map(|state| state.session) else {
+            abroad.tell(self.shared(), pid, Taken::No);
+            return false;
+        };
         // A middleware may have broadcast, even so much that the log has forgotten this client's place.
         if self.go_on(recovery, &mut restoration).is_none() {
             self.metrics().came_back(abroad.outcome_without());

@@ -8,8 +8,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::clock;
 use crate::cluster::peers::Instance;
 use crate::cluster::peers::record::{LONGEST, Record};
+use crate::engineio::Sid;
 use crate::shard::Shard;
 use crate::shard::recovery::Recovering;
 use crate::shard::recovery::holder::describe;
@@ -43,15 +45,34 @@ pub(crate) fn leave_records(shared: &Shared) {
     let lost = recovery.lost().take_all();
     for (pid, lost) in lost {
         let time = keep.saturating_sub(now - lost.at);
-        let Some(record) = record(shared, recovery, &lost).filter(|_| !time.is_zero()) else { continue };
+        let Some(record) = record(shared, recovery, &lost, time).filter(|_| !time.is_zero()) else { continue };
         let Some(less) = left.checked_sub(record.hand_over.len()) else { return };
         left = less;
         cluster.keep_record(&pid.to_text(), &record, time);
     }
 }
 
-/// The record of a lost socket, unless something is in doubt.
-fn record(shared: &Shared, recovery: &RecoveryLogs, lost: &Lost) -> Option<Record> {
+/// Has Redis keep a record again that was taken and is not used, for the time that is left to it.
+pub(super) fn put_back(shared: &Shared, pid: Sid, record: &Record) {
+    let (Some(recovery), Some(cluster)) = (&shared.recovery, &shared.cluster) else { return };
+    let left = Duration::from_millis(record.until.saturating_sub(since_epoch()));
+    // The clocks of servers may differ.
+    let time = left.min(recovery.settings.max_disconnection_duration);
+    if !time.is_zero() {
+        cluster.keep_record(&pid.to_text(), record, time);
+    }
+}
+
+fn since_epoch() -> u64 {
+    millis(clock::since_epoch())
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The record of a lost socket for so long, unless something is in doubt.
+fn record(shared: &Shared, recovery: &RecoveryLogs, lost: &Lost, time: Duration) -> Option<Record> {
     let own = Instance(shared.instance());
     let is_declared = (lost.namespace.0 as usize) < shared.directory.namespaces();
     if !is_declared || lost.doubt.is_some() {
@@ -70,10 +91,18 @@ fn record(shared: &Shared, recovery: &RecoveryLogs, lost: &Lost) -> Option<Recor
     let rest = describe(lost, Vec::new(), progress).len() + namespace.len();
     let missed = log.tail(&addressee, LONGEST.checked_sub(rest)?);
     let hand_over = describe(lost, missed, log.progress(&addressee, place, Duration::ZERO)?);
-    Some(Record { namespace, instance: own, mark, hand_over })
+    Some(Record { namespace, instance: own, mark, until: since_epoch() + millis(time), hand_over })
 }
 
 impl Recovering {
+    /// Whether a socket is here for which this shard has asked: a member, on its way, or lost again, and not outdated.
+    fn has_come(&self, pid: Sid, generation: u32) -> bool {
+        let lost = self.shared().recovery.as_ref().and_then(|recovery| recovery.lost().generation(pid));
+        lost.is_some_and(|lost| lost >= generation)
+            || self.pending.iter().any(|pending| pending.pid == pid)
+            || self.socket_of_pid(pid).is_some()
+    }
+
     /// The way back of a socket from its record. `None` if this server cannot tell what is beyond the record.
     pub(super) fn left_behind(
         &self,
@@ -85,7 +114,7 @@ impl Recovering {
         let state = self.socket(socket)?;
         let shared = Arc::clone(self.shared());
         let name = self.namespace_ref(state.namespace);
-        let Record { namespace, instance, mark, mut hand_over } = record;
+        let Record { namespace, instance, mark, mut hand_over, .. } = record;
         let place = recovery.log(self.index())?.find_mark(instance, mark)?;
         let hearing = shared.cluster.as_ref()?.hearing(&namespace)?;
         let has_heard = place.age(self.now()) <= hearing.age();
@@ -101,14 +130,20 @@ impl Recovering {
 
 impl Shard {
     /// Redis had a record for a question, or none.
-    pub(super) fn record_came(self: &Rc<Self>, number: u64, record: Option<Record>) {
-        let is_over = {
+    pub(super) fn record_came(self: &Rc<Self>, number: u64, pid: Sid, record: Option<Record>) {
+        let (is_over, unused) = {
             let mut core = self.core.borrow_mut();
-            let Some(search) = core.search_mut(number) else { return };
-            search.note_record(record)
+            match core.search_mut(number) {
+                Some(search) => (search.note_record(record), None),
+                // It comes too late, and is of use unless the socket is here.
+                None => (false, record.filter(|record| !core.has_come(pid, record.hand_over.generation))),
+            }
         };
         if is_over {
             self.end_search(number);
+        }
+        if let Some(record) = unused {
+            put_back(&self.shared, pid, &record);
         }
     }
 }

@@ -109,7 +109,7 @@ impl Shard {
         let (shared, index) = (Arc::clone(&self.shared), self.index());
         cluster.take_record(&pid.to_text(), move |record| {
             if let Some(mailbox) = shared.mailboxes.get(index) {
-                mailbox.send(Letter::run(0, move |shard| shard.record_came(number, record)));
+                mailbox.send(Letter::run(0, move |shard| shard.record_came(number, pid, record)));
             }
         });
     }
@@ -141,9 +141,11 @@ impl Shard {
             Some(true) => self.end_search(number),
             Some(false) => {}
             // It comes too late.
-            None => {
-                Abroad { way: Way::HandedOver, givers: vec![giver], connection: 0 }.tell(&self.shared, pid, Taken::No)
-            }
+            None => Abroad { way: Way::HandedOver, givers: vec![giver], ..Abroad::default() }.tell(
+                &self.shared,
+                pid,
+                Taken::No,
+            ),
         }
     }
 
@@ -236,19 +238,19 @@ impl Recovering {
         let Search { socket, claim, sent, echo, connection, mut answers, record, .. } = search;
         answers.sort_by_key(|(_, hand_over)| (hand_over.generation, !hand_over.is_doubtful));
         let givers = answers.iter().map(|(giver, _)| *giver).collect();
-        let way = if record.is_some() { Way::Record } else { Way::HandedOver };
-        let abroad = Abroad { way, givers, connection };
         let own = recovery.lost().generation(claim.pid);
         let is_later = |generation| own.is_none_or(|own| own < generation);
         let best = answers.pop().map(|(_, best)| best).filter(|best| is_later(best.generation));
-        let record = record.filter(|record| is_later(record.hand_over.generation));
-        let later = record.as_ref().map(|record| &record.hand_over).or(best.as_ref()).map(|later| later.generation);
+        let used = record.clone().filter(|record| is_later(record.hand_over.generation));
+        let way = if used.is_some() { Way::Record } else { Way::HandedOver };
+        let abroad = Abroad { way, givers, record, connection };
+        let later = used.as_ref().map(|record| &record.hand_over).or(best.as_ref()).map(|later| later.generation);
         // This server's own, if it had one, was an earlier one, even if the later one is of no use here.
         if let Some(later) = later {
             let outdated = recovery.lost().take_outdated(claim.pid, later);
             outdated.into_iter().for_each(|outdated| end_later(outdated, |_, outdated| drop(outdated)));
         }
-        let found = match record {
+        let found = match used {
             Some(record) => self.left_behind(recovery, socket, claim, *record),
             None => {
                 best.zip(echo).and_then(|(best, echo)| self.restoration(socket, claim, best, Sought { sent, echo }))

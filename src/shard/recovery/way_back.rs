@@ -1,9 +1,11 @@
 //! A client's claim to a socket, and where the socket comes from.
 
 use crate::cluster::peers::message::recovery::{Recovery, Taken};
+use crate::cluster::peers::record::Record;
 use crate::cluster::peers::{Body, Instance, Peers};
 use crate::engineio::Sid;
 use crate::metrics::RecoveryOutcome;
+use crate::shard::recovery::records::put_back;
 use crate::shard::shared::Shared;
 use crate::shard::shared::recovery::Restoration;
 use crate::shard::store::keys::SocketRef;
@@ -45,11 +47,13 @@ pub(super) enum Way {
     Record,
 }
 
-/// The servers that have handed a socket over, and the connection to Redis that must last until it has joined.
+/// The servers that have handed a socket over or left it, and the connection to Redis that must last until it has joined.
 #[derive(Debug, Default)]
 pub(super) struct Abroad {
     pub(super) way: Way,
     pub(super) givers: Vec<Giver>,
+    /// The record, which is in Redis no more.
+    pub(super) record: Option<Box<Record>>,
     pub(super) connection: u64,
 }
 
@@ -69,8 +73,11 @@ impl Abroad {
         if self.is_none() { RecoveryOutcome::Forgotten } else { RecoveryOutcome::Doubtful }
     }
 
-    /// Tells the servers what became of the socket.
+    /// Tells the servers what became of the socket. If it has not joined, its record goes back to Redis.
     pub(super) fn tell(self, shared: &Shared, pid: Sid, taken: Taken) {
+        if let Some(record) = self.record.filter(|_| taken == Taken::No) {
+            put_back(shared, pid, &record);
+        }
         let Some(peers) = peers(shared) else { return };
         for Giver { instance, number } in self.givers {
             peers.send(instance, Body::Recovery(Recovery::Taken { number, pid, taken }), |_| ());
