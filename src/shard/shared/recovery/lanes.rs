@@ -43,19 +43,21 @@ impl Lanes {
             *lane = Lane { last: number.max(lane.last), at };
             return;
         }
-        self.add(at, namespace, serial);
+        self.add(at, namespace, serial, at);
     }
 
-    /// Another server has delivered a lane so far. It is news only of a lane that is not known.
+    /// Another server has delivered a lane so far. It is news only of a lane that is not known, and nothing of that came here
+    /// lately: this server would know the lane.
     pub(in crate::shard::shared) fn learn(&mut self, now: Millis, namespace: NamespaceKey, serial: Serial) {
         if self.get(namespace, serial.boot, serial.lane).is_none() {
-            self.add(now, namespace, serial);
+            self.add(now, namespace, serial, Millis(0));
         }
     }
 
-    fn add(&mut self, at: Millis, namespace: NamespaceKey, Serial { boot, lane, number }: Serial) {
+    /// Adds a lane, of which the last event came at an instant.
+    fn add(&mut self, now: Millis, namespace: NamespaceKey, Serial { boot, lane, number }: Serial, at: Millis) {
         if self.lanes.len() >= MOST {
-            self.lanes.retain(|_, lane| lane.at + SILENT >= at);
+            self.lanes.retain(|_, lane| lane.at + SILENT >= now);
             if self.lanes.len() >= MOST {
                 self.lanes.clear();
             }

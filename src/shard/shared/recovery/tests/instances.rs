@@ -630,6 +630,26 @@ fn check(is_ordered: bool, steps: Vec<Step>) -> Result<usize, TestCaseError> {
     Ok(world.clients.iter().map(|client| client.lives - 1).sum())
 }
 
+/// Servers are replaced one after the other, and the new ones have never heard a lane that fell silent before.
+#[test]
+fn a_client_goes_on_to_servers_that_never_heard_a_silent_lane() {
+    let mut world = World::new(true);
+    world.publish(2, 0, None);
+    world.pass(SLOWEST + 1);
+    world.read_all(0);
+    (1..NODES).for_each(|node| world.die(node));
+    world.pass(20_000);
+    for node in 1..NODES {
+        world.lose(0, 0);
+        world.come_back(0, node);
+        (0..4).for_each(|_| world.pass(SLOWEST + 1));
+        assert!(matches!(world.clients[0].place, Place::On(on) if on == node), "{:?}", world.clients[0].place);
+    }
+    assert_eq!(world.clients[0].lives, 1);
+    world.settle();
+    world.check().expect("it has all");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
