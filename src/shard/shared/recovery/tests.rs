@@ -224,6 +224,22 @@ fn a_long_log_is_read_slice_by_slice_and_may_forget_meanwhile() {
 }
 
 #[test]
+fn a_server_s_marks_displace_its_own_and_no_others() {
+    let mut log = Log::new(1, usize::MAX, KEEP);
+    let servers: Vec<_> = (0..30).map(|server| Instance([0, 0, server])).collect();
+    for number in 0..100 {
+        servers.iter().for_each(|server| log.note_mark(*server, number, Millis(number)));
+    }
+    for server in &servers {
+        assert_eq!(log.last_mark(*server).map(|(number, _)| number), Some(99));
+        let known = (0..100).filter(|number| log.find_mark(*server, *number).is_some());
+        assert_eq!(known.collect::<Vec<_>>(), (92..100).collect::<Vec<_>>());
+    }
+    (0..=255).for_each(|server| log.note_mark(Instance([1, 0, server]), 0, Millis(100)));
+    assert!(log.find_mark(servers[0], 99).is_none(), "all servers together have a bound");
+}
+
+#[test]
 fn a_lost_socket_is_found_once_and_until_it_is_too_old() {
     let mut sockets = LostSockets::new(usize::MAX, KEEP);
     sockets.keep(Millis(0), sid(10), lost(1, &["a"]));

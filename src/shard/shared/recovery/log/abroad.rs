@@ -31,8 +31,9 @@ const WINDOW: Duration = Duration::from_secs(5);
 /// The shortest window but none. What comes to one server by half of it later than to another would make it wrong.
 const SHORTEST: Duration = Duration::from_secs(2);
 
-/// Most marks of other servers that are known.
+/// Most marks that are known, of all servers and of one: a record names the last that came back to its server.
 const MARKS: usize = 256;
+const MARKS_OF_ONE: usize = 8;
 
 /// Bytes of an event in a record beside its frames.
 const EVENT: usize = 32;
@@ -95,6 +96,10 @@ impl Log {
 
     /// A mark of a server that ends has come.
     pub(in crate::shard) fn note_mark(&mut self, from: Instance, number: u64, now: Millis) {
+        if self.marks.iter().filter(|mark| mark.0 == from).count() >= MARKS_OF_ONE {
+            let oldest = self.marks.iter().position(|mark| mark.0 == from);
+            oldest.and_then(|oldest| self.marks.remove(oldest));
+        }
         if self.marks.len() >= MARKS {
             self.marks.pop_front();
         }
