@@ -22,6 +22,8 @@ pub(in crate::shard::shared) struct Lanes {
     lanes: HashMap<(NamespaceKey, u64, u8), Lane, RandomState>,
     /// For each namespace, the place of the last event before which others are missing.
     holes: HashMap<NamespaceKey, Place, RandomState>,
+    /// When all lanes were forgotten, because there were too many.
+    cleared: Option<Millis>,
 }
 
 /// A lane of a publisher, in one namespace.
@@ -37,7 +39,7 @@ impl Lanes {
     pub(in crate::shard::shared) fn note(&mut self, at: Millis, namespace: NamespaceKey, serial: Serial, place: Place) {
         let Serial { boot, lane, number } = serial;
         if let Some(lane) = self.lanes.get_mut(&(namespace, boot, lane)) {
-            if number > lane.last + 1 {
+            if number > lane.last.saturating_add(1) {
                 self.holes.insert(namespace, place);
             }
             *lane = Lane { last: number.max(lane.last), at };
@@ -60,6 +62,7 @@ impl Lanes {
             self.lanes.retain(|_, lane| lane.at + SILENT >= now);
             if self.lanes.len() >= MOST {
                 self.lanes.clear();
+                self.cleared = Some(now);
             }
         }
         self.lanes.insert((namespace, boot, lane), Lane { last: number, at });
@@ -68,6 +71,11 @@ impl Lanes {
     /// A lane, if it is known.
     pub(in crate::shard::shared) fn get(&self, namespace: NamespaceKey, boot: u64, lane: u8) -> Option<Lane> {
         self.lanes.get(&(namespace, boot, lane)).copied()
+    }
+
+    /// Whether lanes of which something came since an instant may be forgotten.
+    pub(in crate::shard::shared) fn were_cleared_since(&self, begin: Millis) -> bool {
+        self.cleared.is_some_and(|cleared| cleared >= begin)
     }
 
     /// All lanes of a namespace.

@@ -293,7 +293,8 @@ impl Log {
         place: &mut Place,
         events: &mut Vec<(Offset, Frames)>,
     ) -> Option<ReadStep> {
-        if *place < self.first {
+        // Each slice asks for holes, because events may have gone missing since the one before.
+        if *place < self.first || self.lanes.are_broken_behind(addressee.namespace(), place.saturating_sub(1)) {
             return None;
         }
         let begin = self.index(*place);

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
+use crate::cluster::peers::message::recovery::{LaneEnd, Progress};
+use crate::cluster::{Serial, Source};
 use crate::engineio::{Frames, Sid};
 use crate::shard::shared::recovery::log::{Missed, ReadStep};
 use crate::shard::shared::recovery::restoration::Restoration;
@@ -221,6 +223,82 @@ fn a_long_log_is_read_slice_by_slice_and_may_forget_meanwhile() {
     assert!(events.len() < 3000, "{}", events.len());
     log.expire(Millis(1002));
     assert!(log.read(&lost.addressee(), &mut place, &mut events).is_none());
+}
+
+/// An event of a kinglet.
+fn numbered(boot: u64, number: u64) -> Arc<Broadcast> {
+    let source = Source::Numbered(Serial { boot, lane: 0, number });
+    Arc::new(Broadcast { source, ..Broadcast::clone(&broadcast(&[], &[], None)) })
+}
+
+#[test]
+fn a_hole_that_is_logged_while_the_log_is_read_is_noticed() {
+    let (mut log, mut next, lost) = (Log::new(1, usize::MAX, KEEP), source(), lost(1, &[]));
+    let mut log_numbered = |log: &mut Log, number| {
+        let stamp = Stamp { offset: next(), origin: 0 };
+        log.broadcast(Millis(0), stamp, numbered(1, number));
+        stamp.offset
+    };
+    let first = log_numbered(&mut log, 1);
+    for number in 2..3000 {
+        log_numbered(&mut log, number);
+    }
+    let addressee = lost.addressee();
+    let (mut place, mut events) = (log.behind(&addressee, first).unwrap(), Vec::new());
+    assert!(matches!(log.read(&addressee, &mut place, &mut events), Some(ReadStep::GoOn)));
+    log_numbered(&mut log, 3001);
+    assert!(log.read(&addressee, &mut place, &mut events).is_none());
+}
+
+#[test]
+fn a_log_that_has_forgotten_what_came_behind_the_mark_does_not_tell_its_progress() {
+    let (mut log, mut next, lost) = (Log::new(1, usize::MAX, KEEP), source(), lost(1, &[]));
+    let heard = std::time::Duration::from_secs(60);
+    let mut log_at =
+        |log: &mut Log, now| log.broadcast(Millis(now), Stamp { offset: next(), origin: 0 }, numbered(1, now));
+    log_at(&mut log, 1);
+    let mark = log.mark(Millis(1));
+    log.expire(Millis(1500));
+    assert!(log.progress(&lost.addressee(), mark, heard).is_some(), "what came before it is forgotten");
+    log_at(&mut log, 2);
+    assert!(log.progress(&lost.addressee(), mark, heard).is_some());
+    log.expire(Millis(2500));
+    assert!(log.progress(&lost.addressee(), mark, heard).is_none());
+}
+
+#[test]
+fn a_log_that_has_forgotten_its_lanes_says_so() {
+    let (mut log, mut next, lost) = (Log::new(1, usize::MAX, KEEP), source(), lost(1, &[]));
+    let heard = std::time::Duration::from_secs(60);
+    let mut log_of = |log: &mut Log, now, boot| {
+        log.broadcast(Millis(now), Stamp { offset: next(), origin: 0 }, numbered(boot, 1));
+    };
+    (0..4096).for_each(|boot| log_of(&mut log, 100_000, boot));
+    let tells = |log: &Log, now| {
+        let mark = log.mark(Millis(now));
+        let progress = log.progress(&lost.addressee(), mark, heard);
+        let sought = Sought { sent: mark, echo: mark };
+        let given = Progress { window: std::time::Duration::from_secs(5), ..Progress::default() };
+        (progress.map(|progress| progress.lanes.len()), log.beyond(&lost.addressee(), &given, &sought).is_some())
+    };
+    assert_eq!(tells(&log, 100_001), (Some(4096), true));
+    log_of(&mut log, 100_001, 4096);
+    assert_eq!(tells(&log, 100_002), (None, false));
+    assert_eq!(tells(&log, 105_002), (None, true), "the window of the one that asks is shorter");
+    assert_eq!(tells(&log, 111_002), (Some(1), true));
+}
+
+#[test]
+fn the_highest_number_is_no_error() {
+    let (mut log, mut next, lost) = (Log::new(1, usize::MAX, KEEP), source(), lost(1, &[]));
+    let mut log_numbered = |number| {
+        log.broadcast(Millis(0), Stamp { offset: next(), origin: 0 }, numbered(1, number));
+    };
+    [u64::MAX, u64::MAX, 1, u64::MAX].into_iter().for_each(&mut log_numbered);
+    let end = LaneEnd { serial: Serial { boot: 1, lane: 0, number: u64::MAX }, is_recent: true };
+    let (mark, progress) = (log.mark(Millis(0)), Progress { lanes: vec![end], ..Progress::default() });
+    let sought = Sought { sent: mark, echo: mark };
+    assert_eq!(log.beyond(&lost.addressee(), &progress, &sought).map(|events| events.len()), Some(0));
 }
 
 #[test]

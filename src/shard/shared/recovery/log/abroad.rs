@@ -160,7 +160,7 @@ impl Log {
     }
 
     /// What was delivered until now, for a socket of this log. Its seeker's question came at `mark`, and each of the two servers
-    /// has heard the namespace for `heard` or longer. `None` if that is too much to tell.
+    /// has heard the namespace for `heard` or longer. `None` if that is too much to tell, or partly forgotten.
     pub(in crate::shard) fn progress(
         &self,
         addressee: &Addressee<'_>,
@@ -171,6 +171,9 @@ impl Log {
         let window = if window < SHORTEST { Duration::ZERO } else { window };
         let mut progress = Progress { window, ..Progress::default() };
         let (near, far) = (before(mark.at, window), before(mark.at, 2 * window));
+        if self.first > mark.place || self.lanes.were_cleared_since(far) {
+            return None;
+        }
         for (entry, broadcast) in self.meant_for(addressee, far, mark) {
             let Source::Unnumbered(digest) = broadcast.source else { continue };
             match () {
@@ -257,7 +260,7 @@ impl Log {
         let namespace = addressee.namespace();
         let index = self.since(begin, mark);
         let first = self.entries.get(index).map_or(self.next, |entry| entry.place);
-        if self.lanes.are_broken_behind(namespace, first.saturating_sub(1)) {
+        if self.lanes.are_broken_behind(namespace, first.saturating_sub(1)) || self.lanes.were_cleared_since(begin) {
             return true;
         }
         let mut firsts: HashMap<(u64, u8), u64, RandomState> = HashMap::default();
@@ -276,7 +279,7 @@ impl Log {
             let is_beyond =
                 self.lanes.get(namespace, serial.boot, serial.lane).is_some_and(|lane| lane.last > serial.number);
             let first = firsts.get(&(serial.boot, serial.lane));
-            is_beyond && first.is_none_or(|first| *first > serial.number + 1)
+            is_beyond && first.is_none_or(|first| *first > serial.number.saturating_add(1))
         })
     }
 

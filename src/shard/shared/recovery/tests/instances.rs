@@ -3,9 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::cluster::peers::message::recovery::Progress;
-use crate::cluster::{Serial, Source};
-use crate::shard::shared::recovery::{ELSEWHERE, Mark, Sought, hand_over};
+use crate::shard::shared::recovery::{ELSEWHERE, Mark, hand_over};
 
 const NODES: usize = 3;
 const EMITTERS: usize = 2;
