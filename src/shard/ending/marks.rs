@@ -3,8 +3,8 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::cluster::peers::Body;
 use crate::cluster::peers::message::recovery::Recovery;
+use crate::cluster::peers::{Body, Instance, Peers};
 use crate::shard::Shard;
 use crate::shard::ending::life::Life;
 
@@ -21,10 +21,26 @@ impl Shard {
 
     fn mark_end(self: &Rc<Self>) {
         let (Some(recovery), Some(cluster)) = (&self.shared.recovery, &self.shared.cluster) else { return };
-        let Some(peers) = cluster.peers().filter(|peers| !peers.is_alone() && self.life.get() != Life::Over) else {
-            return;
-        };
-        peers.send_to_all(Body::Recovery(Recovery::Mark { number: recovery.next_mark() }), |_| ());
+        let Some(peers) = cluster.peers().filter(|_| self.life.get() != Life::Over) else { return };
+        // The server that takes its place may have yet to begin.
+        if !peers.is_alone() {
+            peers.send_to_all(Body::Recovery(Recovery::Mark { number: recovery.next_mark() }), |_| ());
+        }
         self.core.borrow_mut().alarm_in(BETWEEN, |shard| shard.mark_end());
+    }
+
+    /// Whether no mark has yet to come back for the records of what this shard has lost. None comes if nobody else is known, or
+    /// from a Redis that is away.
+    pub(super) fn is_marked(&self) -> bool {
+        let shared = &self.shared;
+        let (Some(recovery), Some(cluster)) = (&shared.recovery, &shared.cluster) else { return true };
+        let own = Instance(shared.instance());
+        let has_mark = recovery.log(self.index()).is_none_or(|log| log.last_mark(own).is_some());
+        if has_mark || cluster.peers().is_none_or(Peers::is_alone) {
+            return true;
+        }
+        let lost_in = recovery.lost().namespaces_of(self.index());
+        let mut declared = lost_in.iter().filter(|namespace| (namespace.0 as usize) < shared.directory.namespaces());
+        !declared.any(|namespace| cluster.hearing(shared.directory.namespace_name(*namespace)).is_some())
     }
 }

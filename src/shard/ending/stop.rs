@@ -16,12 +16,12 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(2);
 
 impl Shard {
     /// Ends the loop once no client is left that has yet to close; with recovery, in no shard, as other servers may ask for a lost
-    /// socket until the end.
+    /// socket until the end, and once a mark has come back, without which they would not find it afterwards.
     pub(in crate::shard) fn end_if_alone(&self) {
         let mut core = self.core.borrow_mut();
         core.close_idle();
         core.remove_closed();
-        if core.connection_count() == 0 && self.shared.may_end(self.index()) {
+        if core.connection_count() == 0 && self.is_marked() && self.shared.may_end(self.index()) {
             self.life.set(Life::Over);
         }
     }

@@ -110,6 +110,69 @@ describe("recovery across servers", { skip: isNode(SUBJECT) && "Node's has none 
     assert.notEqual(socket.id, id);
   });
 
+  test("what an idle server has lost outlives it", async (t) => {
+    const { servers, emitter } = await setUp(t, 2, RECOVERY);
+    const [old, other] = servers;
+    const front = await Front.start(t, servers);
+    const socket = await connected(t, front, WEBSOCKET, { reconnection: false });
+    const { id } = socket;
+    const news = collect(socket, "news");
+    const comeBack = async (to) => {
+      front.servers = [to];
+      const back = next(socket, "connect");
+      socket.connect();
+      await back;
+      assert.deepEqual([socket.recovered, socket.id], [true, id]);
+    };
+    emitter.emit("news", 0);
+    await news.until(1);
+    // When it has been on both, they know each other.
+    for (const server of [other, old]) {
+      await cut(front, socket);
+      await comeBack(server);
+    }
+    emitter.emit("news", 1);
+    await news.until(2);
+    await cut(front, socket);
+    emitter.emit("news", 2);
+    await delay(200);
+    servers.shift();
+    await old.stopSound();
+    emitter.emit("news", 3);
+    await comeBack(other);
+    emitter.emit("news", 4);
+    await news.until(5);
+    assert.deepEqual(news.map(([number]) => number), [0, 1, 2, 3, 4]);
+  });
+
+  test("a server that begins while the only one drains takes its clients", async (t) => {
+    const { redis, servers, emitter, key } = await setUp(t, 1, { ...RECOVERY, KINGLET_DRAIN: "6s" });
+    const [old] = servers;
+    const front = await Front.start(t, servers);
+    const socket = await connected(t, front, WEBSOCKET, { reconnection: false });
+    const { id } = socket;
+    const news = collect(socket, "news");
+    await connected(t, old, WEBSOCKET, { reconnection: false });
+    emitter.emit("news", 0);
+    await news.until(1);
+    await cut(front, socket);
+    await delay(200);
+    // The other client has its turn after 3 s.
+    const ended = old.stopSound();
+    emitter.emit("news", 1);
+    await delay(200);
+    servers[0] = await startKind(SUBJECT, { ...RECOVERY, REDIS_URL: redis.url, CONFORMANCE_REDIS_KEY: key });
+    await ended;
+    emitter.emit("news", 2);
+    front.servers = servers;
+    const back = next(socket, "connect");
+    socket.connect();
+    await back;
+    assert.deepEqual([socket.recovered, socket.id], [true, id]);
+    await news.until(3);
+    assert.deepEqual(news.map(([number]) => number), [0, 1, 2]);
+  });
+
   test("three servers are replaced, and every client gets every event once, in order", async (t) => {
     const { redis, servers, emitter, key } = await setUp(t, 3, { ...RECOVERY, KINGLET_DRAIN: "2s" });
     const front = await Front.start(t, servers);
@@ -148,6 +211,13 @@ async function setUp(t, count, env) {
   cluster = await Cluster.start(redis, Array(count).fill(SUBJECT), { env });
   const emitter = new Emitter(redis.client, { key: cluster.key });
   return { redis, servers: cluster.servers, emitter, key: cluster.key };
+}
+
+/** Ends all connections; the socket is lost. */
+async function cut(front, socket) {
+  const lost = next(socket, "disconnect");
+  front.cut();
+  await lost;
 }
 
 const endServers = (servers) =>

@@ -198,6 +198,12 @@ impl LostSockets {
         }
     }
 
+    /// The namespaces of the sockets that a shard has lost.
+    pub(in crate::shard) fn namespaces_of(&self, shard: usize) -> HashSet<NamespaceKey, RandomState> {
+        let of_shard = self.by_pid.values().filter(|kept| kept.lost.shard == shard);
+        of_shard.map(|kept| kept.lost.namespace).collect()
+    }
+
     /// Takes out all sockets.
     pub(in crate::shard) fn take_all(&mut self) -> Vec<(Sid, Lost)> {
         let pids: Vec<Sid> = self.order.values().copied().collect();
