@@ -21,7 +21,7 @@ impl Shard {
         let mut core = self.core.borrow_mut();
         core.close_idle();
         core.remove_closed();
-        if core.connection_count() == 0 && self.is_marked() && self.shared.may_end(self.index()) {
+        if core.connection_count() == 0 && self.is_marked() && self.shared.may_end(self.is_alone.replace(true)) {
             self.life.set(Life::Over);
         }
     }

@@ -56,6 +56,8 @@ pub(crate) struct Shard {
     /// The signals, if this shard handles them.
     pub(in crate::shard) signals: RefCell<Option<Signals>>,
     pub(in crate::shard) life: Cell<Life>,
+    /// Whether the others know that it has no client left at the end.
+    pub(in crate::shard) is_alone: Cell<bool>,
 }
 
 /// A shard, and what it turns with.
@@ -239,6 +241,7 @@ impl Shard {
             is_congested: Cell::new(false),
             signals: RefCell::new(None),
             life: Cell::new(Life::Serving),
+            is_alone: Cell::new(false),
         }
     }
 

@@ -92,8 +92,8 @@ pub(crate) struct Shared {
     admissions: AtomicUsize,
     /// Whether the server is about to end and takes no new sessions.
     leaving: AtomicBool,
-    /// The shards that have no client left at the end.
-    alone: Box<[AtomicBool]>,
+    /// Shards with clients that have yet to close at the end.
+    closing: AtomicUsize,
     /// Shards with clients that have yet to be drained.
     serving: AtomicUsize,
     /// Answers that are being collected.
@@ -166,7 +166,7 @@ impl Shared {
             due_acks: DueAcks::default(),
             admissions: AtomicUsize::new(0),
             leaving: AtomicBool::new(false),
-            alone: (0..shards).map(|_| AtomicBool::new(false)).collect(),
+            closing: AtomicUsize::new(shards),
             serving: AtomicUsize::new(shards),
             answer_budget: AnswerBudget::new(config.limits.collected_answers),
             connections: AtomicUsize::new(0),
@@ -206,17 +206,19 @@ impl Shared {
         self.leaving.swap(true, Ordering::Relaxed)
     }
 
-    /// A shard has no client left. Returns whether it may end.
-    pub(in crate::shard) fn may_end(&self, shard: usize) -> bool {
+    /// A shard has no client left. `was_alone`: whether it has said so before. Returns whether it may end.
+    pub(in crate::shard) fn may_end(&self, was_alone: bool) -> bool {
         if self.recovery.is_none() || self.cluster.is_none() {
             return true;
         }
-        let was_alone = self.alone.get(shard).is_none_or(|alone| alone.swap(true, Ordering::AcqRel));
-        let are_all = self.alone.iter().all(|alone| alone.load(Ordering::Acquire));
-        if are_all && !was_alone {
+        if was_alone {
+            return self.closing.load(Ordering::Acquire) == 0;
+        }
+        let is_last = self.closing.fetch_sub(1, Ordering::AcqRel) == 1;
+        if is_last {
             self.mailboxes.iter().for_each(|mailbox| mailbox.send(Letter::run(0, |_| ())));
         }
-        are_all
+        is_last
     }
 
     /// How many clients have a session now.
