@@ -16,7 +16,7 @@ use crate::shard::recovery::Recovering;
 use crate::shard::recovery::inquiry::{Asked, Inquiry, Wanted};
 use crate::shard::recovery::way_back::{Abroad, CatchingUp, Claim, are_trusted, has_peers};
 use crate::shard::shared::recovery::{RecoveryLogs, Restoration};
-use crate::shard::shared::target::Urgency;
+use crate::shard::shared::target::{Broadcast, Urgency};
 use crate::shard::sockets::calls::Call;
 use crate::shard::sockets::state::SocketPhase;
 use crate::shard::store::keys::SocketRef;
@@ -173,14 +173,15 @@ impl Recovering {
         Some(self.pending.swap_remove(place))
     }
 
-    /// If the shard has caught up, lets the sockets that wait for that ask again.
-    pub(super) fn call_pending(&mut self) {
-        if self.pending.is_empty() {
+    /// If the shard has caught up with this broadcast, lets the sockets that wait for that ask again.
+    pub(super) fn call_pending(&mut self, by: &Broadcast) {
+        if !self.pending.iter().any(|pending| pending.restoration.may_wait_for(by)) {
             return;
         }
         let shared = Arc::clone(self.shared());
         let Some(log) = shared.recovery.as_ref().and_then(|recovery| recovery.log(self.index())) else { return };
-        let ready = self.pending.iter().filter(|pending| pending.restoration.is_ready(&log));
+        let waiting = self.pending.iter().filter(|pending| pending.restoration.may_wait_for(by));
+        let ready = waiting.filter(|pending| pending.restoration.is_ready(&log));
         ready.for_each(|pending| self.sockets.call(Call::Connect(pending.socket)));
     }
 

@@ -117,7 +117,7 @@ impl Recovering {
     pub(in crate::shard) fn broadcast_logged(&mut self, stamp: Stamp, broadcast: &Arc<Broadcast>) {
         self.logged(|log, now| log.broadcast(now, stamp, Arc::clone(broadcast)));
         self.broadcast(broadcast);
-        self.call_pending();
+        self.call_pending(broadcast);
     }
 
     /// Logs an event for one socket and sends it. A socket that is just being lost gets it when it comes back.

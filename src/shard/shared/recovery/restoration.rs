@@ -9,11 +9,13 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use crate::cluster::peers::message::recovery::{LaneEnd, Progress};
+use crate::cluster::{Serial, Source};
 use crate::engineio::{Frames, Millis};
 use crate::shard::shared::recovery::lock;
 use crate::shard::shared::recovery::log::{Log, Mark, Missed, ReadStep, Sought};
 use crate::shard::shared::recovery::lost::Lost;
 use crate::shard::shared::recovery::recipient::Recipient;
+use crate::shard::shared::target::Broadcast;
 use crate::socketio::Offset;
 
 /// Stands for a shard of another server as the one that lost a socket.
@@ -58,6 +60,21 @@ impl Restoration {
             None => new.has_reached(&self.missed.until),
             Some((progress, sought)) => !new.is_behind(&self.lost.addressee(), progress, sought),
         }
+    }
+
+    /// Whether the new shard may have caught up by delivering this broadcast. It is much cheaper to tell.
+    pub(in crate::shard) fn may_wait_for(&self, broadcast: &Broadcast) -> bool {
+        let Some((progress, _)) = &self.abroad else { return true };
+        broadcast.namespace == self.lost.namespace
+            && match broadcast.source {
+                Source::Here => false,
+                Source::Numbered(Serial { boot, lane, .. }) => {
+                    progress.lanes.iter().any(|end| (end.serial.boot, end.serial.lane) == (boot, lane))
+                }
+                Source::Unnumbered(digest) => {
+                    [&progress.after, &progress.near, &progress.far].iter().any(|texts| texts.contains(&digest))
+                }
+            }
     }
 
     /// Adds the new shard's broadcasts since then. `None` if it has forgotten some of them, or cannot tell them.

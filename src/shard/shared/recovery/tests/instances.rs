@@ -290,7 +290,7 @@ impl World {
             }
         }
         lock(&self.nodes[node].log).broadcast(now, stamp, Arc::clone(&event.broadcast));
-        self.go_on(node);
+        self.go_on(node, Some(&event.broadcast));
     }
 
     /// Reads what others have published; what is old in any case.
@@ -329,7 +329,6 @@ impl World {
             }
             Message::Recovered { .. } => {}
         }
-        self.go_on(node);
     }
 
     fn lose(&mut self, client: usize, unread: usize) {
@@ -399,19 +398,20 @@ impl World {
         let sought = Sought { sent: asked.sent, echo };
         let (missed, progress) = (found.missed.clone(), found.progress.clone());
         asked.restoration = Some(Restoration::from_elsewhere(lost, asked.offset, missed, progress, sought));
+        self.go_on(node, None);
     }
 
-    /// Lets clients in whose server has caught up.
-    fn go_on(&mut self, node: usize) {
+    /// Lets clients in whose server has caught up, by this broadcast if there is one.
+    fn go_on(&mut self, node: usize, by: Option<&Broadcast>) {
         for question in 0..self.questions.len() {
             let asked = &mut self.questions[question];
             if asked.node != self.nodes[node].id || self.clients[asked.client].question != Some(question) {
                 continue;
             }
             let log = lock(&self.nodes[node].log);
-            let Some(mut restoration) = asked.restoration.take_if(|restoration| restoration.is_ready(&log)) else {
-                continue;
-            };
+            let may_be_ready = |restoration: &Restoration| by.is_none_or(|by| restoration.may_wait_for(by));
+            let is_ready = |restoration: &mut Restoration| may_be_ready(restoration) && restoration.is_ready(&log);
+            let Some(mut restoration) = asked.restoration.take_if(is_ready) else { continue };
             let is_whole = asked.connection == self.nodes[node].connection;
             let has_all = restoration.go_on(&log).is_some() && is_whole;
             drop(log);
