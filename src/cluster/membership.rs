@@ -285,13 +285,12 @@ impl<A: Adapter> Membership<A> {
         let numbering = self.numbering.as_ref().filter(|_| !manner.volatile);
         let serial = numbering.map(|numbering| numbering.unnumbered(lane));
         let emission = A::emission(&place.names, self.sender(namespace), data, chosen, manner, serial);
-        let Some(numbering) = numbering else {
+        let Some((numbering, mut serial)) = numbering.zip(serial) else {
             let kind = if manner.volatile { Kind::Volatile } else { Kind::Lasting };
             return self.publish(emission, kind).map(|()| Source::Here);
         };
         let Outgoing { channel, message } = emission;
         let Some(message) = self.encoded(&channel, message)? else { return Ok(Source::Here) };
-        let mut serial = numbering.unnumbered(lane);
         self.redis.publish_stamped(channel.into_owned(), message, |message| {
             serial.number = numbering.next(namespace, lane);
             A::number(message, serial.number);

@@ -19,6 +19,25 @@ pub struct Serial {
     pub number: u64,
 }
 
+impl Serial {
+    /// Bytes of a serial.
+    pub(crate) const LENGTH: usize = 17;
+
+    /// Its bytes in messages: the publisher, the lane and the number, most significant byte first.
+    pub(crate) const fn to_bytes(self) -> [u8; Self::LENGTH] {
+        let [b0, b1, b2, b3, b4, b5, b6, b7] = self.boot.to_be_bytes();
+        let [n0, n1, n2, n3, n4, n5, n6, n7] = self.number.to_be_bytes();
+        [b0, b1, b2, b3, b4, b5, b6, b7, self.lane, n0, n1, n2, n3, n4, n5, n6, n7]
+    }
+
+    /// The serial of these bytes.
+    pub(crate) const fn from_bytes(bytes: &[u8; Self::LENGTH]) -> Self {
+        let [b0, b1, b2, b3, b4, b5, b6, b7, lane, number @ ..] = *bytes;
+        let boot = u64::from_be_bytes([b0, b1, b2, b3, b4, b5, b6, b7]);
+        Self { boot, lane, number: u64::from_be_bytes(number) }
+    }
+}
+
 /// Most namespaces whose last numbers are known. Beyond that all begin anew; for other servers that is a gap.
 const MOST: usize = 4096;
 
@@ -107,6 +126,14 @@ mod tests {
         let next = |namespace: &str, lane| numbering.next(namespace, lane);
         assert_eq!([next("/", 0), next("/", 0), next("/", 255), next("/a", 0), next("/", 0)], [1, 2, 1, 1, 3]);
         assert_ne!(Numbering::new().unwrap().boot, numbering.boot);
+    }
+
+    #[test]
+    fn the_bytes_of_a_serial_end_with_its_number() {
+        let serial = Serial { boot: u64::MAX - 1, lane: 7, number: 0x0102_0304_0506_0708 };
+        let bytes = serial.to_bytes();
+        assert_eq!((bytes[8], &bytes[9..]), (7, &[1, 2, 3, 4, 5, 6, 7, 8][..]));
+        assert_eq!(Serial::from_bytes(&bytes), serial);
     }
 
     #[test]

@@ -34,9 +34,6 @@ pub struct Flags {
     pub serial: Option<Serial>,
 }
 
-/// Bytes of a serial: the publisher, the lane and the number, most significant byte first.
-const SERIAL: usize = 17;
-
 /// Writes `opts` for MessagePack, in the order of Node's adapter.
 pub fn write(out: &mut Vec<u8>, opts: &Opts, flags: &Flags) -> Result<(), PackError> {
     msgpack::map(out, 3);
@@ -60,13 +57,11 @@ pub fn write(out: &mut Vec<u8>, opts: &Opts, flags: &Flags) -> Result<(), PackEr
         msgpack::text(out, "timeout")?;
         msgpack::uint(out, u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX));
     }
-    if let Some(Serial { boot, lane, number }) = flags.serial {
+    if let Some(serial) = flags.serial {
         // It is the last member, so that the message ends with the number.
         msgpack::text(out, "kl")?;
-        msgpack::bin(out, SERIAL as u32);
-        out.extend_from_slice(&boot.to_be_bytes());
-        out.push(lane);
-        out.extend_from_slice(&number.to_be_bytes());
+        msgpack::bin(out, Serial::LENGTH as u32);
+        out.extend_from_slice(&serial.to_bytes());
     }
     Ok(())
 }
@@ -80,10 +75,7 @@ pub fn number(broadcast: &mut [u8], number: u64) {
 
 /// Reads a serial.
 pub fn serial(bytes: &[u8]) -> Option<Serial> {
-    let bytes: &[u8; SERIAL] = bytes.try_into().ok()?;
-    let [b0, b1, b2, b3, b4, b5, b6, b7, lane, number @ ..] = *bytes;
-    let boot = u64::from_be_bytes([b0, b1, b2, b3, b4, b5, b6, b7]);
-    Some(Serial { boot, lane, number: u64::from_be_bytes(number) })
+    Some(Serial::from_bytes(bytes.try_into().ok()?))
 }
 
 /// Estimated bytes of `opts` in a message.

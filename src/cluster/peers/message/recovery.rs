@@ -258,7 +258,7 @@ impl HandOver {
 
 /// Bytes of a digest, and of a lane's end.
 const DIGEST: usize = 8;
-const LANE_END: usize = 18;
+const LANE_END: usize = Serial::LENGTH + 1;
 
 impl Progress {
     fn write(&self, out: &mut Vec<u8>) {
@@ -285,18 +285,14 @@ impl Progress {
 
 impl LaneEnd {
     fn to_bytes(self) -> [u8; LANE_END] {
-        let Serial { boot, lane, number } = self.serial;
-        let mut bytes = [0; LANE_END];
-        let parts = [&boot.to_be_bytes()[..], &number.to_be_bytes(), &[lane, u8::from(self.is_recent)]];
-        bytes.iter_mut().zip(parts.into_iter().flatten()).for_each(|(to, from)| *to = *from);
+        let mut bytes = [u8::from(self.is_recent); LANE_END];
+        bytes.iter_mut().zip(self.serial.to_bytes()).for_each(|(to, from)| *to = from);
         bytes
     }
 
     const fn from_bytes(bytes: &[u8; LANE_END]) -> Self {
-        let [b0, b1, b2, b3, b4, b5, b6, b7, n0, n1, n2, n3, n4, n5, n6, n7, lane, is_recent] = *bytes;
-        let boot = u64::from_be_bytes([b0, b1, b2, b3, b4, b5, b6, b7]);
-        let number = u64::from_be_bytes([n0, n1, n2, n3, n4, n5, n6, n7]);
-        Self { serial: Serial { boot, lane, number }, is_recent: is_recent != 0 }
+        let [serial @ .., is_recent] = bytes;
+        Self { serial: Serial::from_bytes(serial), is_recent: *is_recent != 0 }
     }
 }
 
