@@ -55,7 +55,7 @@ pub(crate) struct Hearing {
 }
 
 impl Hearing {
-    /// Since when it hears the namespace.
+    /// For how long it has heard the namespace.
     pub(crate) fn age(&self) -> Duration {
         clock::now().saturating_duration_since(self.since)
     }
