@@ -4,6 +4,9 @@ use super::{Config, Limits, Password, origin, redis};
 use crate::error::{Error, Result};
 use crate::http::Cors;
 
+/// Most event loops. The numbers of events know one by its index, and 255 stands there for all other threads.
+pub(crate) const MOST_SHARDS: usize = 255;
+
 /// Least bytes for messages of the cluster. With less, an event's overhead would leave no room to send any.
 const LEAST_FOR_REDIS: usize = 1024;
 const FOR_REDIS: &str = "1KiB or more, because no message to other servers fits into less";
@@ -106,7 +109,7 @@ impl Config {
 
     fn check_counts(&self) -> Result<()> {
         for (name, count, most) in [
-            ("KINGLET_SHARDS", self.shards.unwrap_or(1), 256),
+            ("KINGLET_SHARDS", self.shards.unwrap_or(1), MOST_SHARDS),
             ("KINGLET_REQUEST_HEADERS", self.limits.request_headers, 96),
             ("KINGLET_BLOCKING_THREADS", self.blocking_threads, 1024),
             ("KINGLET_ACCEPTS_PER_TURN", self.limits.accepts_per_turn, usize::MAX),
@@ -188,4 +191,15 @@ fn normal_origin(name: &'static str, text: &str) -> Result<String> {
 
 fn refused(name: &'static str, value: &str, expected: &str) -> Error {
     Error::Setting { name, value: value.to_owned(), expected: expected.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_loop_never_has_the_number_of_the_other_threads() {
+        let of = |shards| Config { shards: Some(shards), ..Config::default() };
+        assert_eq!([0, 1, 255, 256].map(|shards| of(shards).checked().is_ok()), [false, true, true, false]);
+    }
 }

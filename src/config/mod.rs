@@ -15,6 +15,7 @@ mod recovery;
 mod redis;
 mod settings;
 
+pub(crate) use checks::MOST_SHARDS;
 pub use limits::Limits;
 pub use log_format::LogFormat;
 pub use recovery::Recovery;
@@ -48,7 +49,8 @@ pub struct Config {
     /// `socket.io-client`, or one file of it. Pages then load `/socket.io/socket.io.js`, or its variants. Default
     /// `None`: none.
     pub client: Option<PathBuf>,
-    /// Event loops, each on its own thread. Default `None`: one for each granted core on Linux, else one.
+    /// Event loops, each on its own thread. Default `None`: one for each granted core on Linux, else one. At most
+    /// 255.
     pub shards: Option<usize>,
     /// Transports a client may use. Default both.
     pub transports: Transports,

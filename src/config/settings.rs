@@ -105,7 +105,14 @@ pub const SETTINGS: &[Setting] = &[
         unless("none", |t| Ok(t.into())),
         "socket.io-client's folder `dist`, or a file of it, to serve as `<path>socket.io.js` and the like"
     ),
-    setting!(Server, "KINGLET_SHARDS", "granted cores", shards, given(count), "event loops, each on its own thread"),
+    setting!(
+        Server,
+        "KINGLET_SHARDS",
+        "granted cores",
+        shards,
+        given(count),
+        "event loops, each on its own thread; at most 255"
+    ),
     setting!(
         Server,
         "KINGLET_MEMORY",

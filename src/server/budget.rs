@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use crate::config::Config;
+use crate::config::{Config, MOST_SHARDS};
 use crate::memory::Memory;
 use crate::shard::Budget;
 
@@ -20,13 +20,13 @@ const MEMORY_PER_CONNECTION: usize = 6 * 1024;
 const APPLE: libc::rlim_t = 10_240;
 
 /// Event loops to run: one per granted core. A cgroup's quota counts. Other kernels than Linux give all connections of an
-/// address to one listener, so one loop is all that would work there.
+/// address to one listener, so one loop is all that would work there. At most [`MOST_SHARDS`].
 pub(super) fn shards(config: &Config) -> usize {
     let granted = || match cfg!(target_os = "linux") {
         true => thread::available_parallelism().map_or(1, usize::from),
         false => 1,
     };
-    config.shards.unwrap_or_else(granted).min(256)
+    config.shards.unwrap_or_else(granted).min(MOST_SHARDS)
 }
 
 /// The limits that follow from what the machine grants.
