@@ -9,6 +9,7 @@
 //! | `instance` | an instance's name, and this one's, which changes if another has it |
 //! | `message` | what instances tell each other |
 //! | `envelope`, `key` | the form of a message, and its signature |
+//! | `record` | a lost socket, as a server that ends leaves it in Redis |
 //! | `directory` | the instances that are known, and which messages count: no I/O |
 //! | `seeking` | instances that are not known, although clients name them |
 //! | `presence` | this instance among the others: greetings, what is said, and what became of it |
