@@ -1,6 +1,7 @@
 //! One TCP connection: its socket, its use, and its waiting output.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use crate::cluster::peers::message::relay::ExchangeNumber;
 use crate::engineio::{Millis, PayloadKind};
@@ -194,6 +195,11 @@ pub(in crate::shard) enum CloseCause {
     Error,
     /// Its session closed it, and need not be told.
     Cut,
+}
+
+impl DelayedPost {
+    /// How long a client's queue may hold up its POST. Some clients give a request up after 5 s.
+    pub(in crate::shard) const PATIENCE: Duration = Duration::from_secs(2);
 }
 
 impl Http {

@@ -13,16 +13,13 @@ use crate::engineio::Code;
 use crate::http::{self, Status};
 use crate::metrics::RelayFailure;
 use crate::shard::net::Net;
-use crate::shard::net::connection::{CloseCause, HttpState, Stage, Then};
+use crate::shard::net::connection::{CloseCause, DelayedPost, HttpState, Stage, Then};
 use crate::shard::net::errands::Aim;
 use crate::shard::store::keys::ConnectionKey;
+use crate::shard::store::rate::LONGEST_DEBT;
 
 /// Time after which a GET is sent once more that found no room on its way.
 const AGAIN: Duration = Duration::from_millis(100);
-
-/// The longest time for which a POST is held up by its client's queue, and by its client's rate.
-const QUEUE: Duration = Duration::from_secs(2);
-const RATE: Duration = Duration::from_secs(5);
 
 /// Why an errand failed.
 #[derive(Debug)]
@@ -89,8 +86,8 @@ impl Net {
         let settings = &self.shared.settings;
         let own = match aim {
             Aim::Poll => settings.ping_interval + settings.ping_timeout,
-            Aim::Post if self.shared.rates.is_some() => QUEUE + RATE,
-            Aim::Post | Aim::Upgrade => QUEUE,
+            Aim::Post if self.shared.rates.is_some() => DelayedPost::PATIENCE + LONGEST_DEBT,
+            Aim::Post | Aim::Upgrade => DelayedPost::PATIENCE,
         };
         own + self.shared.config.limits.relay_timeout
     }

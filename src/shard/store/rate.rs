@@ -7,8 +7,8 @@ use crate::engineio::Millis;
 /// The cost of one unit. An account with a rate of `rate` a second gains `rate` in a millisecond.
 const ONE: i64 = 1000;
 
-/// Seconds after which an overdrawn account is even again, however far it was overdrawn.
-const LONGEST_DEBT: i64 = 5;
+/// Time after which an overdrawn account is even again, however far it was overdrawn.
+pub(in crate::shard) const LONGEST_DEBT: Duration = Duration::from_secs(5);
 
 /// Milliseconds of its rate that an overdrawn account must have gained before it may be drawn on again.
 const BREATH: i64 = 100;
@@ -26,6 +26,11 @@ impl Rate {
     pub(in crate::shard) fn new(per_second: usize, seconds: u32) -> Self {
         Self { per_second: i64::try_from(per_second).unwrap_or(i64::MAX).clamp(1, 1 << 40), seconds: seconds.into() }
     }
+
+    /// The least that an account holds.
+    const fn least(self) -> i64 {
+        -(LONGEST_DEBT.as_secs() as i64) * self.per_second * ONE
+    }
 }
 
 /// The amount that may still be drawn. A new account is full.
@@ -42,7 +47,7 @@ impl Account {
 
     /// An account with that much in it, at most as overdrawn as one can be.
     pub(in crate::shard) fn with_level(now: Millis, rate: Rate, level: i64) -> Self {
-        Self { level: level.max(-LONGEST_DEBT * rate.per_second * ONE), at: now }
+        Self { level: level.max(rate.least()), at: now }
     }
 
     /// What it has, in thousandths.
@@ -71,7 +76,7 @@ impl Account {
     pub(in crate::shard) fn charge(&mut self, now: Millis, rate: Rate, count: usize) {
         self.fill(now, rate);
         let cost = i64::try_from(count).unwrap_or(i64::MAX).saturating_mul(ONE);
-        self.level = self.level.saturating_sub(cost).max(-LONGEST_DEBT * rate.per_second * ONE);
+        self.level = self.level.saturating_sub(cost).max(rate.least());
     }
 
     /// The time until an empty account may be drawn on again; `None` if it has something left.

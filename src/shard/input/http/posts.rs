@@ -4,7 +4,6 @@
 //! the packets take longer than one turn has for one client. Meanwhile the rest of the packets is kept with the connection.
 
 use std::rc::Rc;
-use std::time::Duration;
 
 use crate::engineio::{Millis, Route};
 use crate::shard::Shard;
@@ -14,9 +13,6 @@ use crate::shard::net::packets::Packets;
 use crate::shard::sessions::allowance::Verdict;
 use crate::shard::store::keys::{ConnectionKey, SessionKey, SessionRef, TimerKey};
 use crate::shard::store::timers::NEVER;
-
-/// How long a client's queue may hold up its POST. Some clients give a request up after 5 s.
-const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Why a POST is not answered yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,7 +104,7 @@ impl Intake {
                 self.timers().arm(until, TimerKey::Post(key));
             }
             Some(Pause::Queue) => {
-                let until = patience.unwrap_or(self.now() + PATIENCE);
+                let until = patience.unwrap_or(self.now() + DelayedPost::PATIENCE);
                 self.metrics().held_up.one();
                 self.wait_with_post(key, DelayedPost { session, rest, until, patience: Some(until) });
                 self.timers().arm(until, TimerKey::Post(key));
