@@ -16,8 +16,8 @@ use std::rc::Rc;
 use bytes::Bytes;
 use foldhash::fast::RandomState;
 
-use crate::cluster::peers::Instance;
 use crate::cluster::peers::message::relay::{self, ExchangeNumber, Relay, ToEntry, ToOwner, WINDOW};
+use crate::cluster::peers::{Instance, Unheard};
 use crate::http;
 use crate::metrics::{Limit, Move, Way};
 use crate::shard::Shard;
@@ -245,21 +245,12 @@ impl Net {
         let Some(exchange) = self.exchanges.all.get_mut(&key) else { return };
         exchange.is_over = true;
         let name = exchange.name;
-        let (Some(carrier), Some(mailbox)) = (&self.shared.carrier, self.shared.mailboxes.get(self.index)) else {
-            return;
-        };
-        let mailbox = mailbox.clone();
-        let lost = move |why| {
-            let unheard = move |shard: &Rc<Shard>| {
-                shard.with(|core| {
-                    core.metrics().moves[Move::Unheard as usize].one();
-                    core.entry_has_not_heard(name, why);
-                });
-            };
-            mailbox.hand_over(Letter::run(0, unheard));
-        };
-        let what = ToEntry::Move { taken, session };
-        carrier.carry(name.entry, Relay::ToEntry { exchange: name.number, what }, Box::new(lost));
+        self.tell_or(name, ToEntry::Move { taken, session }, move |shard, why| {
+            shard.with(|core| {
+                core.metrics().moves[Move::Unheard as usize].one();
+                core.entry_has_not_heard(name, why);
+            });
+        });
     }
 }
 
@@ -321,13 +312,16 @@ impl Net {
 
     /// Sends a message to an entry. If it is lost, the exchange ends here.
     pub(in crate::shard) fn tell(&self, name: Name, what: ToEntry) {
+        self.tell_or(name, what, move |shard, why| shard.with(|core| core.entry_has_not_heard(name, why)));
+    }
+
+    /// Sends a message to an entry. If it is lost, this shard calls `lost`.
+    fn tell_or(&self, name: Name, what: ToEntry, lost: impl FnOnce(&Rc<Shard>, Unheard) + Send + 'static) {
         let (Some(carrier), Some(mailbox)) = (&self.shared.carrier, self.shared.mailboxes.get(self.index)) else {
             return;
         };
         let mailbox = mailbox.clone();
-        let lost = move |why| {
-            mailbox.hand_over(Letter::run(0, move |shard| shard.with(|core| core.entry_has_not_heard(name, why))));
-        };
+        let lost = move |why| mailbox.hand_over(Letter::run(0, move |shard: &Rc<Shard>| lost(shard, why)));
         carrier.carry(name.entry, Relay::ToEntry { exchange: name.number, what }, Box::new(lost));
     }
 }
