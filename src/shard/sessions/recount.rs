@@ -4,7 +4,6 @@ use crate::engineio::{Charge, Frames, Millis};
 use crate::shard::sessions::Sessions;
 use crate::shard::sessions::client::Client;
 use crate::shard::sessions::ledger::SESSION;
-use crate::shard::sessions::settling::Settling;
 use crate::shard::store::keys::SessionKey;
 
 impl Sessions {
@@ -21,11 +20,6 @@ impl Sessions {
     /// Whether the turn has left a payload that others may get.
     pub(in crate::shard) fn has_common_payload(&self) -> bool {
         self.common_payload.is_some()
-    }
-
-    /// Bytes that are kept of a client's messages while its session settles.
-    pub(in crate::shard) fn bytes_of_settling(&self, key: SessionKey) -> usize {
-        self.settling.get(&key).map_or(0, Settling::bytes)
     }
 
     /// The sessions that settle, and until when.

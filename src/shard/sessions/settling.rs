@@ -36,12 +36,6 @@ pub(super) struct Settling {
 }
 
 impl Settling {
-    /// Bytes that the messages take, as the ledger counts them.
-    #[cfg(test)]
-    pub(super) const fn bytes(&self) -> usize {
-        self.bytes
-    }
-
     /// When they are handled at the latest.
     #[cfg(test)]
     pub(super) const fn until(&self) -> Millis {
@@ -131,7 +125,7 @@ impl Sessions {
     }
 
     /// Bytes of what is kept for a session, as the ledger counts them.
-    pub(super) fn kept_messages(&self, key: SessionKey) -> usize {
+    pub(in crate::shard) fn kept_messages(&self, key: SessionKey) -> usize {
         self.settling.get(&key).map_or(0, |settling| settling.bytes)
     }
 

@@ -5,7 +5,7 @@ use crate::shard::event_loop::core::Core;
 pub(super) fn check(core: &Core) {
     let mut sum = 0;
     for (key, client) in core.clients() {
-        let keeps = client.own_bytes() + core.bytes_of_settling(key) + core.bytes_of_sockets(key);
+        let keeps = client.own_bytes() + core.kept_messages(key) + core.bytes_of_sockets(key);
         assert_eq!(client.counted_bytes(), keeps, "bytes counted for {key:?}, and those that it keeps");
         sum += keeps;
     }
