@@ -104,22 +104,24 @@ impl Net {
     pub(super) fn note_down(&mut self, key: ConnectionKey, number: ExchangeNumber, count: usize) {
         if let Some(tunnel) = self.errands.tunnel(number) {
             tunnel.untold += count;
-            self.downs.push(key);
+            // Messages for one client mostly come one after the other.
+            if self.downs.last() != Some(&key) {
+                self.downs.push(key);
+            }
         }
     }
 
     /// Tells the owners of tunnels what has left to their clients this turn, if it is worth it.
     pub(in crate::shard) fn tell_owners(&mut self) {
-        if self.downs.is_empty() {
-            return;
-        }
-        for key in std::mem::take(&mut self.downs) {
-            if self.connections.get(key.0).is_some_and(|connection| connection.batch.is_some()) {
-                self.downs.push(key);
-            } else {
-                self.client_took(key, WORTH);
+        let mut downs = std::mem::take(&mut self.downs);
+        downs.retain(|key| {
+            let is_written = self.connections.get(key.0).is_none_or(|connection| connection.batch.is_none());
+            if is_written {
+                self.client_took(*key, WORTH);
             }
-        }
+            !is_written
+        });
+        self.downs = downs;
     }
 
     /// A connection's client has taken a part of what waited for it.
