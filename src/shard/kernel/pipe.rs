@@ -19,8 +19,8 @@ const KEPT: usize = 64;
 #[derive(Debug, Default)]
 pub(in crate::shard) struct Pipes {
     all: HashMap<ConnectionKey, Pipe, FixedState>,
-    /// Those that were used and not looked at since.
-    news: Vec<ConnectionKey>,
+    /// Those that were used and not looked at since, in the order of their first use.
+    news: VecDeque<ConnectionKey>,
 }
 
 /// Where a socket finds the state that is not in it: the pipes, and the key of its connection.
@@ -96,14 +96,14 @@ impl Pipes {
     }
 
     /// Whether any pipe was used since it was looked at last.
-    pub(in crate::shard) const fn has_news(&self) -> bool {
+    pub(in crate::shard) fn has_news(&self) -> bool {
         !self.news.is_empty()
     }
 
-    /// A connection whose pipe was used since it was looked at last.
+    /// The connection whose pipe was used first of those that were not looked at since.
     pub(in crate::shard) fn next_news(&mut self) -> Option<ConnectionKey> {
         loop {
-            let key = self.news.pop()?;
+            let key = self.news.pop_front()?;
             // One that was closed is no news any more.
             if let Some(pipe) = self.all.get_mut(&key) {
                 pipe.is_news = false;
@@ -121,7 +121,7 @@ impl At<'_> {
     pub(super) fn act<R>(self, act: impl FnOnce(&mut Pipe) -> R) -> io::Result<R> {
         let pipe = self.pipes.all.get_mut(&self.key).ok_or(io::ErrorKind::NotConnected)?;
         if !std::mem::replace(&mut pipe.is_news, true) {
-            self.pipes.news.push(self.key);
+            self.pipes.news.push_back(self.key);
         }
         Ok(act(pipe))
     }

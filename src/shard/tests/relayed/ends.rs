@@ -140,12 +140,26 @@ fn an_entry_that_does_not_hear_something_is_told_the_end_until_it_hears_that() {
 fn answers_wait_while_there_is_no_room_on_the_way() {
     let mut owner = Owner::new(|_| ());
     let target = owner.open();
-    owner.fill(true);
+    owner.bound(Some(0));
     let posted = owner.begin(&post(&target, "40"));
     owner.pass(Duration::from_secs(1));
     assert_eq!(owner.told(), []);
-    owner.fill(false);
+    owner.bound(None);
     owner.pass(Duration::from_millis(20));
     assert!(owner.whole_answer(posted).ends_with("ok"));
     assert_eq!(owner.connections(), (0, 0));
+}
+
+#[test]
+fn the_oldest_answer_leaves_first_if_there_is_little_room() {
+    let mut owner = Owner::new(|_| ());
+    let targets = [(); 3].map(|()| owner.open());
+    owner.bound(Some(0));
+    let posted = targets.map(|target| owner.begin(&post(&target, "40")));
+    assert_eq!(owner.told(), []);
+    for number in posted {
+        owner.bound(Some(1));
+        owner.pass(Duration::from_millis(20));
+        assert!(owner.whole_answer(number).ends_with("ok"));
+    }
 }

@@ -3,7 +3,6 @@
 use std::mem::take;
 use std::net::SocketAddr;
 use std::ops::{Deref, DerefMut};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
@@ -33,13 +32,15 @@ struct Told {
     all: Mutex<Vec<(Instance, ExchangeNumber, ToEntry)>>,
     /// Why nothing is heard, if that is so.
     loses: Mutex<Option<Unheard>>,
-    /// Whether there is no room on the way.
-    is_full: AtomicBool,
+    /// How many messages there is room for on the way, if that is bounded.
+    room: Mutex<Option<usize>>,
 }
 
 impl Carrier for Told {
     fn carry(&self, to: Instance, message: Relay, lost: Box<dyn FnOnce(Unheard) + Send>) {
         let Relay::ToEntry { exchange, what } = message else { panic!("an owner is no entry: {message:?}") };
+        let mut room = self.room.lock().unwrap();
+        *room = room.map(|room| room.saturating_sub(1));
         match *self.loses.lock().unwrap() {
             Some(why) => lost(why),
             None => self.all.lock().unwrap().push((to, exchange, what)),
@@ -47,7 +48,7 @@ impl Carrier for Told {
     }
 
     fn has_room(&self) -> bool {
-        !self.is_full.load(Ordering::Relaxed)
+        *self.room.lock().unwrap() != Some(0)
     }
 
     fn unanswered(&self, _: Instance) {}
@@ -119,9 +120,9 @@ impl Owner {
         *self.told.loses.lock().unwrap() = why;
     }
 
-    /// From now on there is no room on the way, or there is.
-    pub(super) fn fill(&self, is_full: bool) {
-        self.told.is_full.store(is_full, Ordering::Relaxed);
+    /// There is room for so many more messages on the way, if that is bounded.
+    pub(super) fn bound(&self, room: Option<usize>) {
+        *self.told.room.lock().unwrap() = room;
     }
 
     /// What the entry was told since this was asked last.
