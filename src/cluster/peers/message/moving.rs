@@ -4,13 +4,14 @@
 //! messages that were not handled, and what its client may send. A later version may append to it and to the arrays of fixed
 //! length in it; what is not known here is skipped. Times are milliseconds from when it was frozen.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::engineio::{Frames, Frozen, FrozenHeartbeat, Message};
-use crate::msgpack::{self, Head, MsgpackError, PIECE, Reader, unexpected};
+use super::fields::{self, Fields};
+use crate::engineio::{Frozen, FrozenHeartbeat, Message};
+use crate::msgpack::{self, MsgpackError, PIECE, Reader};
 
 /// The version that is written, and the only one that is read.
 const VERSION: u64 = 1;
@@ -67,24 +68,15 @@ impl Moving {
         msgpack::uint(out, u64::from(phase));
         msgpack::uint(out, u64::from(number));
         msgpack::uint(out, self.session.bears);
-        match self.session.joins_within {
-            Some(within) => msgpack::uint(out, within),
-            None => msgpack::nil(out),
-        }
-        list(out, &self.session.queue, |out, frames| binary(out, frames.bytes()));
+        fields::optional(out, self.session.joins_within, msgpack::uint);
+        fields::array(out, &self.session.queue, |out, frames| fields::bytes(out, frames.bytes()));
         self.handshake.write(out);
-        list(out, &self.messages, |out, message| match message {
-            Message::Text(message) => text(out, message),
-            Message::Binary(data) => binary(out, data),
+        fields::array(out, &self.messages, fields::message);
+        fields::optional(out, self.allowance, |out, MovingAllowance { messages, bytes }| {
+            msgpack::array(out, 2);
+            msgpack::int(out, messages);
+            msgpack::int(out, bytes);
         });
-        match &self.allowance {
-            Some(MovingAllowance { messages, bytes }) => {
-                msgpack::array(out, 2);
-                msgpack::int(out, *messages);
-                msgpack::int(out, *bytes);
-            }
-            None => msgpack::nil(out),
-        }
         std::mem::take(out).into()
     }
 
@@ -93,209 +85,66 @@ impl Moving {
     /// # Errors
     /// If they are none of a version that is known, or it takes more than [`MOST_MOVED`].
     pub(crate) fn read(bytes: &Bytes) -> Result<Self, MsgpackError> {
-        let mut fields = Fields { reader: Reader::new(bytes), whole: bytes, left: MOST_MOVED };
-        let moving = fields.array(7, |fields| fields.moving())?;
-        fields.reader.end()?;
+        let mut reader = Reader::new(bytes);
+        let mut fields = Fields::begin_within(&mut reader, bytes, MOST_MOVED)?;
+        let moving = Self::read_fields(&mut fields)?;
+        fields.end()?;
+        reader.end()?;
         Ok(moving)
+    }
+
+    fn read_fields(fields: &mut Fields<'_, '_>) -> Result<Self, MsgpackError> {
+        if fields.uint()? != VERSION {
+            return Err(fields.wrong("version 1 of a session"));
+        }
+        let (heartbeat, bears) = fields.inner(|fields| {
+            let due = fields.int()?;
+            let phase = fields.narrow("the phase of a heartbeat")?;
+            let number = fields.narrow("the number of a phase")?;
+            Ok((FrozenHeartbeat { due, phase, number }, fields.uint()?))
+        })?;
+        let joins_within = fields.optional(|fields| fields.uint())?;
+        let queue = fields.array(|fields| fields.frames())?;
+        let session = Frozen { heartbeat, bears, joins_within, queue };
+        let handshake = fields.inner(MovingHandshake::read)?;
+        let messages = fields.array(|fields| fields.message())?;
+        let allowance = fields.optional(|fields| {
+            fields.inner(|fields| Ok(MovingAllowance { messages: fields.int()?, bytes: fields.int()? }))
+        })?;
+        Ok(Self { session, handshake, messages, allowance })
     }
 }
 
 impl MovingHandshake {
     fn write(&self, out: &mut Vec<u8>) {
         msgpack::array(out, 7);
-        text(out, &self.head);
-        match self.address.ip() {
-            IpAddr::V4(ip) => binary(out, &ip.octets()),
-            IpAddr::V6(ip) => binary(out, &ip.octets()),
-        }
-        msgpack::uint(out, u64::from(self.address.port()));
+        fields::text(out, &self.head);
+        fields::address(out, self.address);
         msgpack::uint(out, self.issued.as_secs());
         msgpack::uint(out, u64::from(self.issued.subsec_nanos()));
         msgpack::boolean(out, self.cross_origin);
         msgpack::boolean(out, self.secure);
     }
-}
 
-fn list<T>(out: &mut Vec<u8>, items: &[T], write: impl Fn(&mut Vec<u8>, &T)) {
-    msgpack::array(out, u32::try_from(items.len()).unwrap_or(u32::MAX));
-    items.iter().for_each(|item| write(out, item));
-}
-
-/// Writes a text. One that is longer than MessagePack can say is longer than what moves.
-fn text(out: &mut Vec<u8>, text: &str) {
-    let _ = msgpack::text(out, text);
-}
-
-/// Writes binary data, likewise.
-fn binary(out: &mut Vec<u8>, bytes: &[u8]) {
-    msgpack::bin(out, u32::try_from(bytes.len()).unwrap_or(u32::MAX));
-    out.extend_from_slice(bytes);
-}
-
-/// Reads a session field by field.
-struct Fields<'a> {
-    reader: Reader<'a>,
-    whole: &'a Bytes,
-    /// Bytes that it may still take.
-    left: usize,
-}
-
-impl<'a> Fields<'a> {
-    fn moving(&mut self) -> Result<Moving, MsgpackError> {
-        self.number(VERSION..=VERSION, "version 1 of a session")?;
-        let (heartbeat, bears) = self.array(4, |fields| {
-            let due = fields.int()?;
-            let phase = fields.number(0..=u64::from(u8::MAX), "the phase of a heartbeat")? as u8;
-            let number = fields.number(0..=u64::from(u32::MAX), "the number of a phase")? as u32;
-            Ok((FrozenHeartbeat { due, phase, number }, fields.reader.uint()?))
-        })?;
-        let joins_within = self.unless_nil(|fields| fields.reader.uint())?;
-        let queue = self.list(Self::frames)?;
-        let session = Frozen { heartbeat, bears, joins_within, queue };
-        let handshake = self.array(7, |fields| fields.handshake())?;
-        let messages = self.list(Self::message)?;
-        let allowance = self.unless_nil(|fields| {
-            fields.array(2, |fields| Ok(MovingAllowance { messages: fields.int()?, bytes: fields.int()? }))
-        })?;
-        Ok(Moving { session, handshake, messages, allowance })
-    }
-
-    fn handshake(&mut self) -> Result<MovingHandshake, MsgpackError> {
-        let head = self.text()?.to_owned();
-        let ip = self.ip()?;
-        let port = self.number(0..=u64::from(u16::MAX), "a port")? as u16;
-        let seconds = self.reader.uint()?;
-        let nanos = self.number(0..=999_999_999, "nanoseconds of a second")? as u32;
+    fn read(fields: &mut Fields<'_, '_>) -> Result<Self, MsgpackError> {
+        let (head, address, seconds) = (fields.text()?.into(), fields.address()?, fields.uint()?);
+        let nanos = fields.number()?;
+        if nanos > 999_999_999 {
+            return Err(fields.wrong("nanoseconds of a second"));
+        }
         let issued = Duration::new(seconds, nanos);
-        let address = SocketAddr::new(ip, port);
-        Ok(MovingHandshake { head, address, issued, cross_origin: self.boolean()?, secure: self.boolean()? })
+        Ok(Self { head, address, issued, cross_origin: fields.boolean()?, secure: fields.boolean()? })
     }
-
-    /// An array of as many fields as `read` reads, or more.
-    fn array<T>(
-        &mut self,
-        fields: u32,
-        read: impl FnOnce(&mut Self) -> Result<T, MsgpackError>,
-    ) -> Result<T, MsgpackError> {
-        let at = self.reader.at();
-        let more = self.reader.array()?.checked_sub(fields).ok_or(MsgpackError::Truncated { at })?;
-        let value = read(self)?;
-        (0..more).try_for_each(|_| self.reader.skip())?;
-        Ok(value)
-    }
-
-    /// An array of any length.
-    fn list<T>(&mut self, item: impl Fn(&mut Self) -> Result<T, MsgpackError>) -> Result<Vec<T>, MsgpackError> {
-        let length = self.reader.array()?;
-        (0..length)
-            .map(|_| {
-                self.take(PIECE)?;
-                item(self)
-            })
-            .collect()
-    }
-
-    fn unless_nil<T>(
-        &mut self,
-        read: impl FnOnce(&mut Self) -> Result<T, MsgpackError>,
-    ) -> Result<Option<T>, MsgpackError> {
-        let before = self.reader;
-        if self.reader.head()? == Head::Nil {
-            return Ok(None);
-        }
-        self.reader = before;
-        read(self).map(Some)
-    }
-
-    /// Counts bytes of what is kept.
-    fn take(&mut self, bytes: usize) -> Result<(), MsgpackError> {
-        let at = self.reader.at();
-        self.left = self.left.checked_sub(bytes).ok_or(MsgpackError::TooCostly { at })?;
-        Ok(())
-    }
-
-    fn message(&mut self) -> Result<Message, MsgpackError> {
-        let at = self.reader.at();
-        let message = match self.reader.head()? {
-            Head::Text(text) => Message::Text(utf8(text, at)?.into()),
-            Head::Bin(data) => Message::Binary(self.whole.slice_ref(data)),
-            found => return Err(unexpected("a message", found, at)),
-        };
-        self.take(message.len())?;
-        Ok(message)
-    }
-
-    fn frames(&mut self) -> Result<Frames, MsgpackError> {
-        let at = self.reader.at();
-        let bytes = self.binary()?;
-        self.take(bytes.len())?;
-        Frames::made_elsewhere(self.whole.slice_ref(bytes)).ok_or_else(|| unknown("a server's frames", at))
-    }
-
-    fn ip(&mut self) -> Result<IpAddr, MsgpackError> {
-        let at = self.reader.at();
-        let bytes = self.binary()?;
-        let v4 = <[u8; 4]>::try_from(bytes).map(IpAddr::from);
-        v4.or_else(|_| <[u8; 16]>::try_from(bytes).map(IpAddr::from)).map_err(|_| unknown("an IP address", at))
-    }
-
-    fn text(&mut self) -> Result<&'a str, MsgpackError> {
-        let at = self.reader.at();
-        match self.reader.head()? {
-            Head::Text(text) => {
-                self.take(text.len())?;
-                utf8(text, at)
-            }
-            found => Err(unexpected("a text", found, at)),
-        }
-    }
-
-    fn binary(&mut self) -> Result<&'a [u8], MsgpackError> {
-        let at = self.reader.at();
-        match self.reader.head()? {
-            Head::Bin(bytes) => Ok(bytes),
-            found => Err(unexpected("binary data", found, at)),
-        }
-    }
-
-    fn boolean(&mut self) -> Result<bool, MsgpackError> {
-        let at = self.reader.at();
-        match self.reader.head()? {
-            Head::Bool(value) => Ok(value),
-            found => Err(unexpected("a boolean", found, at)),
-        }
-    }
-
-    fn int(&mut self) -> Result<i64, MsgpackError> {
-        let at = self.reader.at();
-        match self.reader.head()? {
-            Head::Int(number) => Ok(number),
-            Head::Uint(number) => i64::try_from(number).map_err(|_| unknown("a smaller number", at)),
-            found => Err(unexpected("a whole number", found, at)),
-        }
-    }
-
-    fn number(&mut self, range: std::ops::RangeInclusive<u64>, expected: &'static str) -> Result<u64, MsgpackError> {
-        let at = self.reader.at();
-        let number = self.reader.uint()?;
-        range.contains(&number).then_some(number).ok_or_else(|| unknown(expected, at))
-    }
-}
-
-fn utf8(text: &[u8], at: usize) -> Result<&str, MsgpackError> {
-    std::str::from_utf8(text).map_err(|_| unknown("UTF-8", at))
-}
-
-/// The error for a value at `at` that has no meaning.
-const fn unknown(expected: &'static str, at: usize) -> MsgpackError {
-    MsgpackError::Unexpected { expected, found: "something else", at }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use proptest::prelude::*;
 
     use super::*;
+    use crate::engineio::Frames;
 
     fn frames() -> impl Strategy<Value = Frames> {
         prop::collection::vec(any::<u8>(), 0..300).prop_map(|packet| Frames::text(&packet))

@@ -211,10 +211,7 @@ impl HandOver {
         msgpack::boolean(out, self.is_doubtful);
         fields::text(out, &self.sid.to_text());
         fields::array(out, &self.rooms, |out, room| fields::text(out, room));
-        match &self.data {
-            Some(data) => fields::text(out, data),
-            None => msgpack::nil(out),
-        }
+        fields::optional(out, self.data.as_deref(), fields::text);
         fields::array(out, &self.missed, |out, (offset, frames)| {
             msgpack::array(out, 3);
             fields::text(out, &offset.to_text());
@@ -242,13 +239,11 @@ impl HandOver {
             is_doubtful: fields.boolean()?,
             sid: fields.parsed("a sid", Sid::parse)?,
             rooms: fields.array(|fields| fields.text())?,
-            data: fields.optional_text()?,
+            data: fields.optional(|fields| fields.text())?,
             missed: fields.array(|fields| {
                 fields.inner(|fields| {
                     let offset = fields.parsed("an offset", Offset::parse)?;
-                    let bytes = fields.bytes()?;
-                    let frames = Frames::made_elsewhere(bytes).ok_or_else(|| fields.wrong("frames"))?;
-                    Ok((offset, frames.compress(fields.boolean()?)))
+                    Ok((offset, fields.frames()?.compress(fields.boolean()?)))
                 })
             })?,
             progress: fields.inner(Progress::read)?,

@@ -7,11 +7,12 @@
 //! Each message is an array: its kind, the number, for the owner the shard that has the session, and what the kind needs.
 //! A later version may append to it; what is not known here is skipped.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 
 use bytes::Bytes;
 
-use crate::msgpack::{self, Head, MsgpackError, Reader, unexpected};
+use super::fields::{self, Fields};
+use crate::msgpack::{self, MsgpackError, Reader};
 
 /// Most bytes of a tunnel that are sent each way and not yet [taken](ToOwner::Taken).
 pub(crate) const WINDOW: usize = 256 * 1024;
@@ -127,11 +128,16 @@ impl Relay {
 
     /// Reads a message whose array begins here. Its bytes share the buffer of `message`, which the reader reads.
     pub(crate) fn read(reader: &mut Reader<'_>, message: &Bytes) -> Result<Self, MsgpackError> {
-        let at = reader.at();
-        let length = reader.array()?;
-        let mut fields = Fields { reader, message, at, left: length };
-        let relay = fields.relay()?;
-        fields.skip_rest()?;
+        let mut fields = Fields::begin(reader, message)?;
+        let kind = fields.uint()?;
+        let exchange = ExchangeNumber(fields.uint()?);
+        let relay = match kind {
+            kind::REQUEST | kind::UP | kind::TAKEN_BY_CLIENT | kind::CLIENT_GONE => {
+                Self::ToOwner { shard: fields.small()?, exchange, what: ToOwner::read(kind, &mut fields)? }
+            }
+            _ => Self::ToEntry { exchange, what: ToEntry::read(kind, &mut fields)? },
+        };
+        fields.end()?;
         Ok(relay)
     }
 }
@@ -157,17 +163,22 @@ impl ToOwner {
     fn write(&self, out: &mut Vec<u8>) {
         match self {
             Self::Request { peer, bytes } => {
-                match peer.ip() {
-                    IpAddr::V4(ip) => write_bytes(out, &ip.octets()),
-                    IpAddr::V6(ip) => write_bytes(out, &ip.octets()),
-                }
-                msgpack::uint(out, u64::from(peer.port()));
-                write_bytes(out, bytes);
+                fields::address(out, *peer);
+                fields::bytes(out, bytes);
             }
-            Self::Up(bytes) => write_bytes(out, bytes),
+            Self::Up(bytes) => fields::bytes(out, bytes),
             Self::Taken(count) => msgpack::uint(out, u64::from(*count)),
             Self::Gone => {}
         }
+    }
+
+    fn read(kind: u64, fields: &mut Fields<'_, '_>) -> Result<Self, MsgpackError> {
+        Ok(match kind {
+            kind::REQUEST => Self::Request { peer: fields.address()?, bytes: fields.bytes()? },
+            kind::UP => Self::Up(fields.bytes()?),
+            kind::TAKEN_BY_CLIENT => Self::Taken(fields.number()?),
+            _ => Self::Gone,
+        })
     }
 }
 
@@ -192,16 +203,34 @@ impl ToEntry {
     fn write(&self, out: &mut Vec<u8>) {
         match self {
             Self::Down { bytes, then } => {
-                write_bytes(out, bytes);
+                fields::bytes(out, bytes);
                 msgpack::uint(out, *then as u64);
             }
             Self::Taken(count) => msgpack::uint(out, u64::from(*count)),
             Self::Gone => {}
             Self::Move { taken, session } => {
                 msgpack::uint(out, *taken);
-                write_bytes(out, session);
+                fields::bytes(out, session);
             }
         }
+    }
+
+    fn read(kind: u64, fields: &mut Fields<'_, '_>) -> Result<Self, MsgpackError> {
+        Ok(match kind {
+            kind::DOWN => Self::Down { bytes: fields.bytes()?, then: Then::read(fields)? },
+            kind::TAKEN_BY_SESSION => Self::Taken(fields.number()?),
+            kind::OWNER_GONE => Self::Gone,
+            kind::MOVE => Self::Move { taken: fields.uint()?, session: fields.bytes()? },
+            _ => return Err(fields.wrong("a kind of message about an exchange")),
+        })
+    }
+}
+
+impl Then {
+    fn read(fields: &mut Fields<'_, '_>) -> Result<Self, MsgpackError> {
+        const ALL: [Then; 4] = [Then::More, Then::Answered, Then::Tunnel, Then::Closed];
+        let number = fields.uint()?;
+        ALL.into_iter().find(|then| *then as u64 == number).ok_or_else(|| fields.wrong("what follows an answer"))
     }
 }
 
@@ -212,120 +241,10 @@ fn begin(out: &mut Vec<u8>, kind: u64, fields: u32, exchange: ExchangeNumber) {
     msgpack::uint(out, exchange.0);
 }
 
-/// Writes binary data. What is longer than MessagePack can say fits into no queue of messages.
-fn write_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
-    let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-    msgpack::bin(out, length);
-    out.extend_from_slice(bytes);
-}
-
-/// Reads the fields of a message.
-struct Fields<'r, 'a> {
-    reader: &'r mut Reader<'a>,
-    message: &'r Bytes,
-    /// Where the array begins.
-    at: usize,
-    left: u32,
-}
-
-impl<'a> Fields<'_, 'a> {
-    fn relay(&mut self) -> Result<Relay, MsgpackError> {
-        let kind = self.uint(u64::MAX)?;
-        let exchange = ExchangeNumber(self.uint(u64::MAX)?);
-        match kind {
-            kind::REQUEST | kind::UP | kind::TAKEN_BY_CLIENT | kind::CLIENT_GONE => {
-                let shard = self.uint(u64::from(u8::MAX))? as u8;
-                Ok(Relay::ToOwner { shard, exchange, what: self.for_owner(kind)? })
-            }
-            _ => Ok(Relay::ToEntry { exchange, what: self.for_entry(kind)? }),
-        }
-    }
-
-    fn for_owner(&mut self, kind: u64) -> Result<ToOwner, MsgpackError> {
-        Ok(match kind {
-            kind::REQUEST => ToOwner::Request { peer: SocketAddr::new(self.ip()?, self.port()?), bytes: self.bytes()? },
-            kind::UP => ToOwner::Up(self.bytes()?),
-            kind::TAKEN_BY_CLIENT => ToOwner::Taken(self.count()?),
-            _ => ToOwner::Gone,
-        })
-    }
-
-    fn for_entry(&mut self, kind: u64) -> Result<ToEntry, MsgpackError> {
-        Ok(match kind {
-            kind::DOWN => ToEntry::Down { bytes: self.bytes()?, then: self.then()? },
-            kind::TAKEN_BY_SESSION => ToEntry::Taken(self.count()?),
-            kind::OWNER_GONE => ToEntry::Gone,
-            kind::MOVE => ToEntry::Move { taken: self.uint(u64::MAX)?, session: self.bytes()? },
-            _ => return Err(self.unknown("a kind of message about an exchange")),
-        })
-    }
-
-    fn ip(&mut self) -> Result<IpAddr, MsgpackError> {
-        let bytes = self.binary()?;
-        if let Ok(octets) = <[u8; 4]>::try_from(bytes) {
-            return Ok(Ipv4Addr::from(octets).into());
-        }
-        let octets = <[u8; 16]>::try_from(bytes).map_err(|_| self.unknown("an IP address"))?;
-        Ok(Ipv6Addr::from(octets).into())
-    }
-
-    fn port(&mut self) -> Result<u16, MsgpackError> {
-        Ok(self.uint(u64::from(u16::MAX))? as u16)
-    }
-
-    fn count(&mut self) -> Result<u32, MsgpackError> {
-        Ok(self.uint(u64::from(u32::MAX))? as u32)
-    }
-
-    fn then(&mut self) -> Result<Then, MsgpackError> {
-        const ALL: [Then; 4] = [Then::More, Then::Answered, Then::Tunnel, Then::Closed];
-        let number = self.uint(u64::MAX)?;
-        ALL.into_iter().find(|then| *then as u64 == number).ok_or_else(|| self.unknown("what follows an answer"))
-    }
-
-    fn bytes(&mut self) -> Result<Bytes, MsgpackError> {
-        let bytes = self.binary()?;
-        Ok(self.message.slice_ref(bytes))
-    }
-
-    fn binary(&mut self) -> Result<&'a [u8], MsgpackError> {
-        self.next()?;
-        let at = self.reader.at();
-        match self.reader.head()? {
-            Head::Bin(bytes) => Ok(bytes),
-            found => Err(unexpected("binary data", found, at)),
-        }
-    }
-
-    /// A whole number of at most `most`.
-    fn uint(&mut self, most: u64) -> Result<u64, MsgpackError> {
-        self.next()?;
-        let at = self.reader.at();
-        let number = self.reader.uint()?;
-        if number > most {
-            return Err(unexpected("a smaller number", Head::Uint(number), at));
-        }
-        Ok(number)
-    }
-
-    /// Counts a field that is read now.
-    fn next(&mut self) -> Result<(), MsgpackError> {
-        self.left = self.left.checked_sub(1).ok_or(MsgpackError::Truncated { at: self.at })?;
-        Ok(())
-    }
-
-    fn skip_rest(&mut self) -> Result<(), MsgpackError> {
-        (0..self.left).try_for_each(|_| self.reader.skip())
-    }
-
-    /// The error for a field, read just now, whose value has no meaning.
-    fn unknown(&self, expected: &'static str) -> MsgpackError {
-        MsgpackError::Unexpected { expected, found: "something unknown", at: self.at }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -421,8 +340,8 @@ mod tests {
             (&b"\x92\x09\x01"[..], "a kind"),
             (b"\x92\x00\x01", "a kind"),
             (b"\x94\x05\x01\xc4\0\x04", "what follows an answer"),
-            (b"\x94\x02\x01\xcd\x01\0\xc4\0", "a smaller number"),
-            (b"\x93\x06\x01\xcf\0\0\0\x01\0\0\0\0", "a smaller number"),
+            (b"\x94\x02\x01\xcd\x01\0\xc4\0", "a number of 8 bits"),
+            (b"\x93\x06\x01\xcf\0\0\0\x01\0\0\0\0", "a number of 32 bits"),
             (b"\x96\x01\x01\0\xc4\x03abc\x01\xc4\0", "an IP address"),
             (b"\x94\x02\x01\0\xa1x", "binary data"),
             (b"\x90", "cut short"),
