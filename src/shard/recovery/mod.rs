@@ -32,6 +32,7 @@ use crate::socketio::{DisconnectReason, Event, Offset};
 mod connect;
 mod holder;
 mod inquiry;
+mod left_behind;
 mod peers;
 mod records;
 mod seeker;
