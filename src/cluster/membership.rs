@@ -15,7 +15,7 @@ use super::data::Data;
 use super::listening::Listening;
 use super::message::{Ask, Chosen, Manner};
 use super::metrics::{ClusterMetrics, Counters};
-use super::peers::record::{self, Record};
+use super::peers::record::Record;
 use super::peers::{OwnInstance, Peers};
 use super::places::{Heard, Hearing, Left, Place, Places};
 use super::redis::{self, Kind, Loss, Standing, Topic};
@@ -188,12 +188,13 @@ impl<A: Adapter> Membership<A> {
     }
 
     /// Has Redis keep a lost socket for so long.
-    pub(crate) fn keep_record(&self, pid: &str, record: &Record, time: Duration) {
+    ///
+    /// # Errors
+    /// If Redis is not connected, or too much waits for it.
+    pub(crate) fn keep_record(&self, pid: &str, record: &Record, time: Duration) -> Result<(), redis::Refusal> {
         let name = self.record_name(pid);
         let value = record.seal(&name, self.peers().and_then(Peers::key));
-        if value.len() <= record::LONGEST {
-            self.redis.keep(name, value, time);
-        }
+        self.redis.keep(name, value, time)
     }
 
     /// Takes a lost socket that a server has left in Redis. `taken` is called on a thread of Redis's, or at once.

@@ -3,8 +3,10 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
+use kinglet::cluster::redis::State;
 use kinglet::{Config, Recovery};
 
+use super::support::logs;
 use super::support::member::{Client, Member};
 use super::support::server::Server;
 
@@ -72,4 +74,22 @@ fn a_record_that_is_of_no_use_goes_back_to_redis() {
     assert!(after <= before + 50 && after > before / 2, "{before} {after}");
     assert!(claim(&new, pid, offset).contains(pid));
     assert_eq!(bare.ask(&format!("EXISTS {key}")), "0");
+}
+
+#[test]
+fn a_server_that_cannot_leave_its_lost_sockets_says_how_many_and_why() {
+    logs::keep();
+    let mut redis = Server::start(&[]);
+    let member = member(&redis);
+    let clients = [member.client(), member.client(), member.client()];
+    drop(clients);
+    member.until("without clients", |handle| handle.metrics().sessions == 0);
+    redis.kill();
+    member.until("without Redis", |handle| !matches!(handle.redis_state(), Some(State::Up)));
+    drop(member);
+    let lines = logs::with("lost sockets are not left in Redis");
+    assert!(
+        matches!(&lines[..], [line] if line.ends_with("3 lost sockets are not left in Redis, their clients will be new ones: Redis is away")),
+        "{lines:?}"
+    );
 }

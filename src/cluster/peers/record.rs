@@ -28,6 +28,12 @@ pub(crate) struct Record {
 }
 
 impl Record {
+    /// At most so many bytes it takes.
+    pub(crate) fn len(&self) -> usize {
+        const REST: usize = 64 + SIGNATURE;
+        REST + self.namespace.len() + self.hand_over.len()
+    }
+
     /// The record on the wire, signed together with the name under which it is kept, if there is a key.
     pub(in crate::cluster) fn seal(&self, name: &str, key: Option<&Key>) -> Vec<u8> {
         let mut out = vec![0; key.map_or(0, |_| SIGNATURE)];
@@ -104,8 +110,9 @@ mod tests {
             assert_eq!(Record::open(&signed, name, key), None);
         }
         let bare = Bytes::from(record.seal("name", None));
-        assert_eq!(Record::open(&bare, "name", None), Some(record));
+        assert_eq!(Record::open(&bare, "name", None), Some(record.clone()));
         assert_eq!(Record::open(&bare, "name", Some(&one)), None);
+        assert!(signed.len() <= record.len() && bare.len() <= record.len());
         assert!((0..bare.len()).all(|length| Record::open(&bare.slice(..length), "name", None).is_none()));
     }
 }

@@ -23,7 +23,7 @@ use super::sleep::{Sleep, Waker};
 use super::status::{Side, State, Status};
 use super::subscriber::{Incoming, Loss, Sink, Subscriber};
 use super::topics::{Connection, Demand, Topic, Topics};
-use super::values::Errand;
+use super::values::{Errand, Refusal};
 use crate::clock;
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -249,19 +249,27 @@ impl Handle {
         }
     }
 
-    /// Has Redis keep a value for so long, if it is connected.
-    pub(crate) fn keep(&self, key: impl Into<Bytes>, value: impl Into<Bytes>, time: Duration) {
-        let _ = self.run(Errand::Keep { key: key.into(), value: value.into(), time });
+    /// Has Redis keep a value for so long.
+    ///
+    /// # Errors
+    /// If Redis is not connected, or too much waits for it.
+    pub(crate) fn keep(
+        &self,
+        key: impl Into<Bytes>,
+        value: impl Into<Bytes>,
+        time: Duration,
+    ) -> std::result::Result<(), Refusal> {
+        self.run(Errand::Keep { key: key.into(), value: value.into(), time }).map_err(|(_, refusal)| refusal)
     }
 
     /// Takes a value out of Redis. `taken` is called on the publisher's thread, or at once if Redis is not connected.
     pub(crate) fn take(&self, key: impl Into<Bytes>, taken: impl FnOnce(Option<Bytes>) + Send + 'static) {
-        if let Err(errand) = self.run(Errand::Take { key: key.into(), taken: Box::new(taken) }) {
+        if let Err((errand, _)) = self.run(Errand::Take { key: key.into(), taken: Box::new(taken) }) {
             errand.fail();
         }
     }
 
-    fn run(&self, errand: Errand) -> std::result::Result<(), Errand> {
+    fn run(&self, errand: Errand) -> std::result::Result<(), (Errand, Refusal)> {
         self.0.shared.queue.run(errand)?;
         wake(&self.0.shared.publisher);
         Ok(())

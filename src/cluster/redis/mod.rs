@@ -74,5 +74,6 @@ pub use subscriber::Incoming;
 pub(crate) use subscriber::Loss;
 pub(crate) use topics::Connection;
 pub use topics::Topic;
+pub(crate) use values::Refusal;
 
 use handle::Shared;

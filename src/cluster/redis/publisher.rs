@@ -275,6 +275,10 @@ impl Talk {
                 values::tell(taken, None);
             }
         }
+        let unconfirmed = self.flight.iter().filter(|(_, sent)| matches!(sent, Sent::Keep)).count();
+        if unconfirmed > 0 {
+            log::warn!("{unconfirmed} lost sockets were on their way to Redis, and may not be kept there");
+        }
         let (uncertain, mut failed) = land(self.flight, self.wire.handed(), &self.shared.queue);
         if uncertain > 0 {
             self.shared.counters.uncertain.add(uncertain as u64);

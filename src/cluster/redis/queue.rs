@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::metrics::Counters;
-use super::values::{self, Errand};
+use super::values::{self, Errand, Refusal};
 use crate::clock;
 
 pub(super) use self::waiting::{Ask, OVERHEAD, PANICKED, Receipt, Waiting};
@@ -65,6 +65,7 @@ struct Inner {
     order: u64,
     asks: VecDeque<Ask>,
     errands: VecDeque<Errand>,
+    errand_bytes: usize,
     /// Questions without an answer, including those that were taken.
     unanswered: usize,
     line: Line,
@@ -86,6 +87,7 @@ impl Queue {
             order: 0,
             asks: VecDeque::new(),
             errands: VecDeque::new(),
+            errand_bytes: 0,
             unanswered: 0,
             line: Line::Closed,
             asleep: false,
@@ -218,19 +220,26 @@ impl Queue {
         Ok(())
     }
 
-    /// Adds an errand. The publisher must be woken in any case. The errand is returned if it cannot be run.
-    pub(super) fn run(&self, errand: Errand) -> Result<(), Errand> {
+    /// Adds an errand. The publisher must be woken in any case. The errand is returned with the reason if it cannot be run.
+    pub(super) fn run(&self, errand: Errand) -> Result<(), (Errand, Refusal)> {
         let mut inner = self.inner();
-        if inner.line == Line::Closed || inner.end.is_some() || inner.errands.len() >= values::MOST {
-            return Err(errand);
+        if inner.line == Line::Closed || inner.end.is_some() {
+            return Err((errand, Refusal::Away));
         }
+        let bytes = inner.errand_bytes + errand.size();
+        if bytes > values::MOST {
+            return Err((errand, Refusal::Full));
+        }
+        inner.errand_bytes = bytes;
         inner.errands.push_back(errand);
         Ok(())
     }
 
     /// Takes the errands that wait.
     pub(super) fn errands(&self) -> VecDeque<Errand> {
-        std::mem::take(&mut self.inner().errands)
+        let mut inner = self.inner();
+        inner.errand_bytes = 0;
+        std::mem::take(&mut inner.errands)
     }
 
     /// A taken question has its answer.
@@ -588,5 +597,23 @@ mod tests {
         queue.answered();
         assert!(queue.ask(ask()).is_ok());
         assert_eq!(queue.set_line(Line::Closed).0.len(), 1);
+    }
+
+    #[test]
+    fn errands_are_bounded_by_their_bytes_and_need_a_connection() {
+        let queue = queue(9);
+        let keep = |length| {
+            let (key, value, time) = (Bytes::new(), Bytes::from(vec![0; length]), Duration::MAX);
+            queue.run(Errand::Keep { key, value, time }).map_err(|(_, refusal)| refusal)
+        };
+        assert_eq!(keep(1), Err(Refusal::Away));
+        let _ = queue.set_line(Line::Open);
+        // As many small ones as a server may have lost sockets.
+        assert!((0..20_000).all(|_| keep(400).is_ok()));
+        assert_eq!(keep(values::MOST), Err(Refusal::Full));
+        assert_eq!(queue.errands().len(), 20_000);
+        assert_eq!(keep(values::MOST / 2), Ok(()));
+        queue.end(clock::now());
+        assert_eq!(keep(1), Err(Refusal::Away));
     }
 }

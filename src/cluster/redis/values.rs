@@ -12,11 +12,25 @@ use crate::log_line::LineKind;
 
 static PANICKED: LineKind = LineKind::new(Level::Error, module_path!(), "panics of callbacks about values in Redis");
 
-/// Most that wait to be written or taken.
-pub(super) const MOST: usize = 1024;
+/// Most bytes that wait to be written or taken: as much as a server leaves at its end, and some more.
+pub(super) const MOST: usize = 32 * 1024 * 1024;
+
+/// What each counts beside its key and value.
+const OVERHEAD: usize = 128;
 
 /// The callback for a value that was taken out, if there was one.
 pub(crate) type TakenOut = Box<dyn FnOnce(Option<Bytes>) + Send>;
+
+/// Why nothing is done with a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Refusal {
+    /// Redis is not connected, or the server ends.
+    #[error("Redis is away")]
+    Away,
+    /// Too many wait already.
+    #[error("too many bytes already wait for Redis")]
+    Full,
+}
 
 /// Something to do with a value.
 pub(super) enum Errand {
@@ -27,6 +41,13 @@ pub(super) enum Errand {
 }
 
 impl Errand {
+    /// The bytes that it counts while it waits.
+    pub(super) fn size(&self) -> usize {
+        let (Self::Keep { key, .. } | Self::Take { key, .. }) = self;
+        let value = if let Self::Keep { value, .. } = self { value.len() } else { 0 };
+        OVERHEAD + key.len() + value
+    }
+
     /// Nothing comes of it.
     pub(super) fn fail(self) {
         if let Self::Take { taken, .. } = self {

@@ -204,9 +204,10 @@ impl LostSockets {
         of_shard.map(|kept| kept.lost.namespace).collect()
     }
 
-    /// Takes out all sockets.
-    pub(in crate::shard) fn take_all(&mut self) -> Vec<(Sid, Lost)> {
-        let pids: Vec<Sid> = self.order.values().copied().collect();
+    /// Takes out all sockets that are not too old, the one that was lost last first.
+    pub(in crate::shard) fn take_all(&mut self, now: Millis) -> Vec<(Sid, Lost)> {
+        self.expire(now);
+        let pids: Vec<Sid> = self.order.values().rev().copied().collect();
         pids.into_iter().filter_map(|pid| Some((pid, self.forget(pid)?))).collect()
     }
 

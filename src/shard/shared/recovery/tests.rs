@@ -360,6 +360,17 @@ fn the_longest_lost_make_room_for_others() {
 }
 
 #[test]
+fn all_are_taken_out_from_the_one_that_was_lost_last() {
+    let mut sockets = LostSockets::new(usize::MAX, KEEP);
+    for (slot, at) in [(1, 100), (2, 300), (3, 200), (4, 300)] {
+        sockets.keep(Millis(at), sid(slot), lost_at(Millis(at), slot, &[]));
+    }
+    let pids = sockets.take_all(Millis(1150)).into_iter().map(|(pid, _)| pid.slot);
+    assert_eq!(pids.collect::<Vec<_>>(), [4, 2, 3]);
+    assert!(sockets.take_all(Millis(0)).is_empty());
+}
+
+#[test]
 fn a_lost_socket_beyond_its_share_goes_itself() {
     let mut sockets = LostSockets::new(20_000, KEEP);
     let keep = |sockets: &mut LostSockets, slot, rooms: &[&str]| sockets.keep(Millis(0), sid(slot), lost(slot, rooms));
