@@ -13,7 +13,7 @@ use crate::shard::store::keys::NamespaceKey;
 /// Most lanes that are known.
 const MOST: usize = 4096;
 
-/// A lane that was silent for longer is forgotten when there are too many. It is the same as one that is not known.
+/// A lane that was silent for longer is forgotten when there are too many.
 const SILENT: Duration = Duration::from_secs(60);
 
 /// The numbers that were delivered.
@@ -24,6 +24,9 @@ pub(in crate::shard::shared) struct Lanes {
     holes: HashMap<NamespaceKey, Place, RandomState>,
     /// When all lanes were forgotten, because there were too many.
     cleared: Option<Millis>,
+    /// Whether lanes were ever forgotten. A lane that is not known may be one of them then, so nobody can tell what is missing
+    /// before its next event.
+    were_forgotten: bool,
 }
 
 /// A lane of a publisher, in one namespace.
@@ -45,6 +48,9 @@ impl Lanes {
             *lane = Lane { last: number.max(lane.last), at };
             return;
         }
+        if self.were_forgotten && number > 1 {
+            self.holes.insert(namespace, place);
+        }
         self.add(at, namespace, serial, at);
     }
 
@@ -59,6 +65,7 @@ impl Lanes {
     /// Adds a lane, of which the last event came at an instant.
     fn add(&mut self, now: Millis, namespace: NamespaceKey, Serial { boot, lane, number }: Serial, at: Millis) {
         if self.lanes.len() >= MOST {
+            self.were_forgotten = true;
             self.lanes.retain(|_, lane| lane.at + SILENT >= now);
             if self.lanes.len() >= MOST {
                 self.lanes.clear();

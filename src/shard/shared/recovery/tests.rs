@@ -289,6 +289,29 @@ fn a_log_that_has_forgotten_its_lanes_says_so() {
 }
 
 #[test]
+fn an_event_of_a_lane_that_may_be_a_forgotten_one_may_follow_a_hole() {
+    let (mut log, mut next) = (Log::new(1, usize::MAX, KEEP), source());
+    let mut log_of = |log: &mut Log, boot, number| {
+        let stamp = Stamp { offset: next(), origin: 0 };
+        log.broadcast(Millis(0), stamp, numbered(boot, number));
+        stamp.offset
+    };
+    let knows = |log: &Log, offset| since(log, lost(1, &[]), offset).is_some();
+    let known = log_of(&mut log, 1, 7);
+    assert!(knows(&log, known), "the first number of a lane may be any");
+    (2..=4096).for_each(|boot| {
+        log_of(&mut log, boot, 1);
+    });
+    let last = log_of(&mut log, 5000, 1);
+    assert!(knows(&log, known), "nothing is missing");
+    let begin = log_of(&mut log, 5001, 1);
+    assert!(knows(&log, last), "no event came before the first");
+    let next = log_of(&mut log, 1, 9);
+    assert!(!knows(&log, known) && !knows(&log, begin));
+    assert!(knows(&log, next));
+}
+
+#[test]
 fn the_highest_number_is_no_error() {
     let (mut log, mut next, lost) = (Log::new(1, usize::MAX, KEEP), source(), lost(1, &[]));
     let mut log_numbered = |number| {
