@@ -4,7 +4,7 @@ use crate::engineio::Lost;
 use crate::http::{self, Delivery, HeaderLines, Status};
 use crate::metrics::Limit;
 use crate::shard::input::Intake;
-use crate::shard::net::connection::{CloseCause, HttpState, Stage, Then};
+use crate::shard::net::connection::{CloseCause, Connection, HttpState, Stage, Then};
 use crate::shard::store::keys::ConnectionKey;
 use crate::shard::store::timers::NEVER;
 
@@ -48,7 +48,7 @@ impl Intake {
         if !self.is_writable(key) && (self.idle(key) || self.await_close(key)) {
             return;
         }
-        let is_read_for_others = self.connection(key).is_some_and(|it| it.reads_for_route() || it.reads_to_pass_on());
+        let is_read_for_others = self.connection(key).is_some_and(Connection::gathers);
         if self.is_unread(key) && (is_read_for_others || self.posting(key).is_some()) {
             // It was not read, so its time begins anew.
             let deadline = now + self.shared().config.limits.body_timeout;
@@ -63,7 +63,7 @@ impl Intake {
                     return;
                 }
                 HttpState::Head => Limit::HeaderTimeout,
-                HttpState::Post(_) | HttpState::RouteBody(_) | HttpState::RelayBody(_) => Limit::BodyTimeout,
+                HttpState::Post(_) | HttpState::Body(_) => Limit::BodyTimeout,
                 HttpState::Routed(_) | HttpState::Sending(_) => return self.route_due(key),
                 HttpState::Relayed(number) => {
                     let number = *number;

@@ -60,11 +60,7 @@ impl Intake {
                 Stage::Http(http) => {
                     matches!(
                         http.state,
-                        HttpState::Head
-                            | HttpState::Post(_)
-                            | HttpState::Discard(_)
-                            | HttpState::RouteBody(_)
-                            | HttpState::RelayBody(_)
+                        HttpState::Head | HttpState::Post(_) | HttpState::Discard(_) | HttpState::Body(_)
                     ) && connection.batch.is_none()
                         && connection.outbox.is_none()
                 }

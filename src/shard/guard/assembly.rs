@@ -155,8 +155,7 @@ impl Guard {
             Stage::WebSocket(websocket) => websocket.incoming.missing(),
             Stage::Http(http) => match &http.state {
                 HttpState::Post(post) => post.reader.missing(),
-                HttpState::RouteBody(route) => route.reader.missing(),
-                HttpState::RelayBody(relay) => relay.reader.missing(),
+                HttpState::Body(gathered) => gathered.reader.missing(),
                 _ => None,
             },
             Stage::Tunnel(_) | Stage::Lingering => None,
@@ -241,8 +240,7 @@ impl Guard {
             },
             Stage::Http(http) => match &http.state {
                 HttpState::Post(post) => (Some(post.session), post.body.capacity()),
-                HttpState::RouteBody(route) => (None, route.body.capacity()),
-                HttpState::RelayBody(relay) => (None, relay.body.capacity()),
+                HttpState::Body(gathered) => (None, gathered.body.capacity()),
                 // A head is short, and may be a health check's.
                 _ => return 0,
             },

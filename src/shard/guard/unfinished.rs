@@ -97,8 +97,7 @@ impl Connection {
                     HttpState::Waiting(waiting) => waiting.rest.as_ref().map_or(0, |rest| rest.len()),
                     // The program has the same in another form.
                     HttpState::Asked(_) => http.unread.capacity(),
-                    HttpState::RouteBody(route) => route.request.bytes() + route.body.capacity(),
-                    HttpState::RelayBody(relay) => relay.forward.size() + relay.body.capacity(),
+                    HttpState::Body(gathered) => gathered.bytes(),
                     HttpState::Head
                     | HttpState::Deferred(_)
                     | HttpState::Discard(_)

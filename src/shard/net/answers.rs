@@ -41,8 +41,7 @@ impl Net {
         let answer = http::empty(status, http.answer.delivery, &http.answer.cors);
         http.state = match std::mem::replace(&mut http.state, HttpState::Head) {
             HttpState::Post(post) => HttpState::Discard(Box::new(post.reader)),
-            HttpState::RouteBody(body) => HttpState::Discard(Box::new(body.reader)),
-            HttpState::RelayBody(body) => HttpState::Discard(Box::new(body.reader)),
+            HttpState::Body(gathered) => HttpState::Discard(Box::new(gathered.reader)),
             _ => HttpState::Head,
         };
         self.push(key, &answer);

@@ -88,34 +88,31 @@ pub(in crate::shard) enum HttpState {
     Held(SessionKey),
     /// A POST is answered later.
     Waiting(Box<DelayedPost>),
-    /// The body of a request for a route is being read.
-    RouteBody(Box<RouteBody>),
+    /// The body of a request is being read for a route, or for another instance.
+    Body(Box<Gathered>),
     /// A route's answer to the request with this number is awaited.
     Routed(u64),
     /// A route's answer is sent piece by piece.
     Sending(Box<Sending>),
-    /// The POST of a session that lives on another instance is being read.
-    RelayBody(Box<RelayBody>),
     /// The answer of another instance is awaited.
     Relayed(ExchangeNumber),
 }
 
-/// A POST that is being read and then passed on.
+/// A body that is being read.
 #[derive(Debug)]
-pub(in crate::shard) struct RelayBody {
-    pub(in crate::shard) owner: Owner,
-    pub(in crate::shard) forward: Forward,
+pub(in crate::shard) struct Gathered {
     pub(in crate::shard) reader: BodyReader,
     pub(in crate::shard) body: Vec<u8>,
+    pub(in crate::shard) then: AfterBody,
 }
 
-/// The body of a request for a route, which is being read.
+/// What becomes of a request whose body was read.
 #[derive(Debug)]
-pub(in crate::shard) struct RouteBody {
-    pub(in crate::shard) route: RouteKey,
-    pub(in crate::shard) request: Request,
-    pub(in crate::shard) reader: BodyReader,
-    pub(in crate::shard) body: Vec<u8>,
+pub(in crate::shard) enum AfterBody {
+    /// A route of the program answers it.
+    Route(RouteKey, Request),
+    /// It is a POST that is passed on to the owner of its session.
+    Relay(Owner, Forward),
 }
 
 /// An answer whose beginning was sent.
@@ -202,6 +199,17 @@ impl DelayedPost {
     pub(in crate::shard) const PATIENCE: Duration = Duration::from_secs(2);
 }
 
+impl Gathered {
+    /// Bytes kept of the request.
+    pub(in crate::shard) fn bytes(&self) -> usize {
+        let head = match &self.then {
+            AfterBody::Route(_, request) => request.bytes(),
+            AfterBody::Relay(_, forward) => forward.size(),
+        };
+        head + self.body.capacity()
+    }
+}
+
 impl Http {
     /// Whether every request that has come was answered.
     pub(super) fn is_done(&self) -> bool {
@@ -252,13 +260,14 @@ impl Connection {
     /// Whether the body of a request for a route is being read.
     pub(in crate::shard) const fn reads_for_route(&self) -> bool {
         let Stage::Http(http) = &self.stage else { return false };
-        matches!(http.state, HttpState::RouteBody(_))
+        let HttpState::Body(gathered) = &http.state else { return false };
+        matches!(gathered.then, AfterBody::Route(..))
     }
 
-    /// Whether a POST is being read that is passed on.
-    pub(in crate::shard) const fn reads_to_pass_on(&self) -> bool {
+    /// Whether a body is being read for a route, or for another instance.
+    pub(in crate::shard) const fn gathers(&self) -> bool {
         let Stage::Http(http) = &self.stage else { return false };
-        matches!(http.state, HttpState::RelayBody(_))
+        matches!(http.state, HttpState::Body(_))
     }
 
     /// When something must happen: the state must have ended, or the peer's progress is checked.

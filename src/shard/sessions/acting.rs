@@ -117,10 +117,9 @@ impl Sessions {
                 | HttpState::Deferred(_)
                 | HttpState::Asked(_)
                 | HttpState::Discard(_)
-                | HttpState::RouteBody(_)
+                | HttpState::Body(_)
                 | HttpState::Routed(_)
                 | HttpState::Sending(_)
-                | HttpState::RelayBody(_)
                 | HttpState::Relayed(_) => {}
             },
             Stage::WebSocket(websocket) => {

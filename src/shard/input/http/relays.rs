@@ -2,14 +2,10 @@
 //! then it is composed anew, its body whole, and passed on.
 
 use crate::engineio::{Code, Query};
-use crate::http::{
-    self, Accept, BodyError, BodyLength, BodyReader, BodyStep, Delivery, Expectation, Forward, Head, HeaderLines,
-    Method, Status,
-};
-use crate::metrics::Limit;
+use crate::http::{self, Accept, BodyLength, Delivery, Forward, Head, HeaderLines, Method, Status};
 use crate::shard::input::Intake;
 use crate::shard::input::http::Step;
-use crate::shard::net::connection::{Connection, HttpState, RelayBody};
+use crate::shard::net::connection::{AfterBody, Connection, HttpState};
 use crate::shard::net::errands::Aim;
 use crate::shard::shared::carrier::Owner;
 use crate::shard::store::keys::ConnectionKey;
@@ -68,53 +64,7 @@ impl Intake {
             self.pass_on(key, owner, Aim::Post, forward, body);
             return Step::Used(head.length + body.len());
         }
-        if head.expectation == Expectation::Continue {
-            self.push(key, &http::CONTINUE.into());
-        }
-        let reader = BodyReader::new(head.body, limit);
-        self.set_state(key, HttpState::RelayBody(Box::new(RelayBody { owner, forward, reader, body: Vec::new() })));
-        let deadline = self.now() + self.shared().config.limits.body_timeout;
-        self.set_deadline(key, deadline);
-        Step::Used(head.length)
-    }
-
-    /// A part of a POST was read that is to be passed on, or cannot be read.
-    pub(in crate::shard::input) fn relay_body_went_on(
-        &mut self,
-        key: ConnectionKey,
-        result: Result<(usize, BodyStep), BodyError>,
-    ) -> Step {
-        match result {
-            Ok((used, BodyStep::Done)) => {
-                if let Some(RelayBody { owner, forward, body, .. }) = self.take_relay_body(key) {
-                    self.pass_on(key, owner, Aim::Post, forward, &body);
-                }
-                Step::Used(used)
-            }
-            Ok((used, BodyStep::TooLarge)) => {
-                self.metrics().hit(Limit::MaxHttpBufferSize);
-                self.answer_and_drop(key, Status::PayloadTooLarge);
-                Step::Used(used)
-            }
-            Ok((_, BodyStep::More)) => Step::Over,
-            Err(error) => {
-                log::debug!("connection {}: {error}", key.0);
-                self.set_state(key, HttpState::Head);
-                self.last_answer(key, &http::empty(Status::BadRequest, Delivery::LAST, &HeaderLines::EMPTY));
-                Step::Over
-            }
-        }
-    }
-
-    fn take_relay_body(&mut self, key: ConnectionKey) -> Option<RelayBody> {
-        let http = self.connection_mut(key).and_then(Connection::http)?;
-        match std::mem::replace(&mut http.state, HttpState::Head) {
-            HttpState::RelayBody(body) => Some(*body),
-            other => {
-                http.state = other;
-                None
-            }
-        }
+        self.await_body(key, head, limit, AfterBody::Relay(owner, forward))
     }
 
     /// A request, composed anew: its answer is to say of the connection what this server would.
@@ -123,7 +73,8 @@ impl Intake {
         Forward::new(head, wanted.map_or(http::Connection::Close, |answer| answer.delivery.connection))
     }
 
-    fn pass_on(&mut self, key: ConnectionKey, owner: Owner, aim: Aim, forward: Forward, body: &[u8]) {
+    /// Sends a request to the owner of its session.
+    pub(super) fn pass_on(&mut self, key: ConnectionKey, owner: Owner, aim: Aim, forward: Forward, body: &[u8]) {
         let until = self.now() + self.patience(aim);
         if !self.begin_errand(key, owner, aim, forward.with(body), until) {
             self.set_state(key, HttpState::Head);

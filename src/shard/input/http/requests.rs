@@ -93,20 +93,15 @@ impl Shard {
                     }
                 }
             }
-            HttpState::RouteBody(route) => {
-                let result = route.reader.read(bytes, &mut route.body);
+            HttpState::Body(gathered) => {
+                let result = gathered.reader.read(bytes, &mut gathered.body);
                 if let Ok((used, BodyStep::Done)) = result {
                     drop(core);
-                    self.route_body(key);
+                    self.body_read(key);
                     return Step::Used(used);
                 }
                 core.note_unfinished(bytes.len());
-                core.route_body_went_on(key, result)
-            }
-            HttpState::RelayBody(relay) => {
-                let result = relay.reader.read(bytes, &mut relay.body);
-                core.note_unfinished(bytes.len());
-                core.relay_body_went_on(key, result)
+                core.body_went_on(key, result)
             }
             HttpState::Head => {
                 drop(core);

@@ -4,16 +4,13 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 
-use crate::http::{self, BodyError, BodyReader, BodyStep, Delivery, Expectation, Head, HeaderLines};
-use crate::http::{Method, Request, RouteKey, Served, Status};
-use crate::log_line::Excerpt;
-use crate::metrics::Limit;
+use crate::http::{self, Head, Method, Request, RouteKey, Served};
 use crate::shard::Shard;
 use crate::shard::input::Intake;
 use crate::shard::input::http::Step;
 use crate::shard::input::http::client_address::client_address;
 use crate::shard::input::http::mistaken::is_mistaken;
-use crate::shard::net::connection::{Connection, HttpState, ReadState, RouteBody};
+use crate::shard::net::connection::{AfterBody, Connection, ReadState};
 use crate::shard::store::keys::ConnectionKey;
 
 impl Shard {
@@ -57,26 +54,11 @@ impl Shard {
             self.call_route(key, route, request.with(Bytes::copy_from_slice(body)));
             return Step::Used(head.length + body.len());
         }
-        if head.expectation == Expectation::Continue {
-            core.push(key, &Bytes::from_static(http::CONTINUE));
-        }
-        let reader = BodyReader::new(head.body, limit);
-        core.set_state(key, HttpState::RouteBody(Box::new(RouteBody { route, request, reader, body: Vec::new() })));
-        let deadline = core.now() + self.shared.config.limits.body_timeout;
-        core.set_deadline(key, deadline);
-        Step::Used(head.length)
-    }
-
-    /// The body of a request is there.
-    pub(in crate::shard::input) fn route_body(self: &Rc<Self>, key: ConnectionKey) {
-        let state = self.core.borrow_mut().take_route_body(key);
-        if let Some(RouteBody { route, request, body, .. }) = state {
-            self.call_route(key, route, request.with(body));
-        }
+        core.await_body(key, head, limit, AfterBody::Route(route, request))
     }
 
     /// Has the program answer a request, now or later.
-    fn call_route(self: &Rc<Self>, key: ConnectionKey, route: RouteKey, request: Request) {
+    pub(super) fn call_route(self: &Rc<Self>, key: ConnectionKey, route: RouteKey, request: Request) {
         let (number, give) = self.core.borrow_mut().await_answer(key);
         let clock = self.clock();
         let response = self.callbacks.request(self, route, request, give);
@@ -108,38 +90,5 @@ impl Intake {
             connection.input = ReadState::HeldUp;
         }
         self.metrics().held_up.one();
-    }
-
-    fn take_route_body(&mut self, key: ConnectionKey) -> Option<RouteBody> {
-        let http = self.connection_mut(key).and_then(Connection::http)?;
-        match std::mem::replace(&mut http.state, HttpState::Head) {
-            HttpState::RouteBody(body) => Some(*body),
-            other => {
-                http.state = other;
-                None
-            }
-        }
-    }
-
-    /// A part of a request's body was read, or cannot be.
-    pub(in crate::shard::input) fn route_body_went_on(
-        &mut self,
-        key: ConnectionKey,
-        result: Result<(usize, BodyStep), BodyError>,
-    ) -> Step {
-        match result {
-            Ok((used, BodyStep::TooLarge)) => {
-                self.metrics().hit(Limit::RouteBody);
-                self.answer_and_drop(key, Status::PayloadTooLarge);
-                Step::Used(used)
-            }
-            Ok((_, BodyStep::More | BodyStep::Done)) => Step::Over,
-            Err(error) => {
-                log::debug!("connection {}: {}", key.0, Excerpt(error));
-                self.set_state(key, HttpState::Head);
-                self.last_answer(key, &http::empty(Status::BadRequest, Delivery::LAST, &HeaderLines::EMPTY));
-                Step::Over
-            }
-        }
     }
 }

@@ -83,7 +83,7 @@ fn check_connection(core: &Core, timers: &Timers, key: ConnectionKey, connection
             HttpState::Head | HttpState::Discard(_) => {
                 assert!(is_timed || !is_written, "{key:?} awaits a request, and has no deadline");
             }
-            HttpState::Post(_) | HttpState::RouteBody(_) | HttpState::RelayBody(_) => {
+            HttpState::Post(_) | HttpState::Body(_) => {
                 assert!(is_timed, "{key:?} is read, and has no deadline")
             }
             HttpState::Routed(_) | HttpState::Sending(_) => {
