@@ -21,6 +21,7 @@ TARGET = ROOT / "target/mutations/target"
 SECONDS = os.environ.get("SECONDS", "60")
 FAILED = re.compile(r"seed (\d+) failed in step (\d+), at (\S+?): (.*)")
 TABLE = "| fault | breaks | found by seed | in step | after | as |\n|---|---|---|---|---|---|\n"
+NOT_THE_SAME = "is not the same history twice"
 NOT_FOUND = "**not found**"
 # Those of README.md.
 INVARIANTS = set("123456789")
@@ -64,16 +65,23 @@ def search(program):
         cwd=COPY,
         env={**os.environ, "SECONDS": SECONDS},
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.STDOUT,
         text=True,
+        errors="replace",
     )
+    said = []
     for line in running.stdout:
+        said.append(line)
+        if NOT_THE_SAME in line:
+            break
         if found := FAILED.search(line):
             seed, step, place, message = found.groups()
             running.kill()
             message = message.replace("|", "\\|")
             message = message if len(message) <= 90 else message[:90] + " …"
             return f"| {seed} | {step} | {time.monotonic() - began:.1f} s | {message} |"
+    if running.wait() != 0:
+        sys.exit("the simulation fails by itself:\n" + "".join(said[-30:]))
     return f"| {NOT_FOUND} | | {SECONDS} s | |"
 
 

@@ -151,6 +151,18 @@ impl EventLoop {
     }
 }
 
+/// While this lives, its thread runs a shard. It ends with a turn that panics, too: the next history must not find the shard there.
+#[cfg(test)]
+struct Turning;
+
+#[cfg(test)]
+impl Drop for Turning {
+    fn drop(&mut self) {
+        // What the shard holds may look here when it is dropped.
+        drop(CURRENT.take());
+    }
+}
+
 /// What a simulation does with a shard.
 #[cfg(test)]
 impl EventLoop {
@@ -167,9 +179,9 @@ impl EventLoop {
     /// Turns once on a thread that runs other shards, too.
     pub(in crate::shard) fn turn_once(&mut self) {
         CURRENT.set(Some(Rc::clone(&self.shard)));
+        let _turning = Turning;
         assert!(self.poll.wait(Some(Duration::ZERO)).is_ok_and(|slept| slept));
         self.turn();
-        CURRENT.set(None);
     }
 
     /// Lets go of everything, as the system does when a process ends. Alarms may hold the shard that holds them.
