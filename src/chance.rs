@@ -12,10 +12,20 @@ pub(crate) fn fill(bytes: &mut [u8]) -> Result<(), getrandom::Error> {
     getrandom::fill(bytes)
 }
 
+/// Seeds of hash tables whose keys clients choose.
+#[cfg(not(test))]
+pub(crate) use foldhash::fast::RandomState;
+
+#[cfg(test)]
+pub(crate) use self::simulated::RandomState;
+
 /// Bits that follow from a seed.
 #[cfg(test)]
 pub(crate) mod simulated {
     use std::cell::RefCell;
+    use std::hash::BuildHasher;
+
+    use foldhash::fast::{FixedState, FoldHasher};
 
     thread_local! {
         static RANDOM: RefCell<Option<Random>> = const { RefCell::new(None) };
@@ -61,6 +71,24 @@ pub(crate) mod simulated {
     impl Drop for Seeded {
         fn drop(&mut self) {
             RANDOM.set(None);
+        }
+    }
+
+    /// Seeds of hash tables that follow from the thread's seed, so that the order of what they hold does, too.
+    #[derive(Debug, Clone)]
+    pub(crate) struct RandomState(FixedState);
+
+    impl Default for RandomState {
+        fn default() -> Self {
+            Self(FixedState::with_seed(RANDOM.with_borrow(|random| random.as_ref().map_or(0, |Random(state)| *state))))
+        }
+    }
+
+    impl BuildHasher for RandomState {
+        type Hasher = FoldHasher<'static>;
+
+        fn build_hasher(&self) -> Self::Hasher {
+            self.0.build_hasher()
         }
     }
 

@@ -2,9 +2,8 @@
 
 use std::collections::HashMap;
 
-use foldhash::fast::RandomState;
-
 use super::serial::Serial;
+use crate::chance::RandomState;
 
 /// Most lanes of publishers that are known. Beyond that all are new.
 const MOST: usize = 4096;

@@ -7,7 +7,6 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
-use foldhash::fast::RandomState;
 use log::Level;
 
 use super::adapter::{Adapter, Outgoing, Sender};
@@ -22,6 +21,7 @@ use super::redis::{self, Kind, Loss, Standing, Topic};
 use super::room_hints::RoomHints;
 use super::serial::Numbering;
 use super::source::Source;
+use crate::chance::RandomState;
 use crate::clock;
 use crate::config::Config;
 use crate::error::{Error, Result, TooLarge};

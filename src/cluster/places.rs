@@ -9,13 +9,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use foldhash::fast::RandomState;
 
 use super::adapter::Adapter;
 use super::gaps::Gaps;
 use super::recent::Recent;
 use super::redis::{self, Connection, Standing, Topic};
 use super::serial::Serial;
+use crate::chance::RandomState;
 use crate::clock;
 
 /// Called when the subscriptions of a place are in effect, or will not be: there is no connection, or the server left

@@ -3,7 +3,7 @@
 use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use foldhash::fast::RandomState;
+use crate::chance::RandomState;
 
 /// Counters, each for the rooms whose names hash to it. With as many rooms as counters, about a third of the messages
 /// for rooms of other servers are skipped; with far fewer rooms, nearly all are.

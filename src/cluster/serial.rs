@@ -4,9 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
-use foldhash::fast::RandomState;
-
-use crate::chance;
+use crate::chance::{self, RandomState};
 
 /// The number of an event among those of its publisher.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -5,8 +5,10 @@
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
-use foldhash::fast::{FixedState, RandomState};
+use foldhash::fast::FixedState;
 use slab::Slab;
+
+use crate::chance::RandomState;
 
 /// A member: the socket's place in its shard.
 pub type Member = u32;

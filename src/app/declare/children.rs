@@ -5,10 +5,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use foldhash::fast::RandomState;
-
 use super::namespace::Namespace;
 use super::pool::Pool;
+use crate::chance::RandomState;
 use crate::clock;
 use crate::shard::{Child, NamespaceKey, NoNamespace};
 

@@ -4,10 +4,9 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::{Mutex, PoisonError};
 
-use foldhash::fast::RandomState;
-
 use crate::app::base::{Failure, Subject, guard};
 use crate::app::send::Handle;
+use crate::chance::RandomState;
 use crate::shard::{NamespaceKey, NamespaceRef, RoomChange, Shard, Shared};
 use crate::socketio::SocketId;
 

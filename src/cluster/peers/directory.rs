@@ -8,12 +8,11 @@
 use std::collections::HashMap;
 use std::time::Instant;
 
-use foldhash::fast::RandomState;
-
 use super::envelope::{Address, Boot};
 use super::instance::Instance;
 use super::message::Message;
 use super::seeking::Seeking;
+use crate::chance::RandomState;
 
 /// Most instances that are known. Beyond, the one that was silent longest is forgotten.
 const MOST: usize = 1024;

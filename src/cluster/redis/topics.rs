@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
+use crate::chance::RandomState;
 use crate::clock;
-use foldhash::fast::RandomState;
 
 /// Something to subscribe to.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

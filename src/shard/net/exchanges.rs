@@ -14,8 +14,8 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 
 use bytes::Bytes;
-use foldhash::fast::RandomState;
 
+use crate::chance::RandomState;
 use crate::cluster::peers::message::relay::{self, ExchangeNumber, Relay, ToEntry, ToOwner, WINDOW};
 use crate::cluster::peers::{Instance, Unheard};
 use crate::http;

@@ -6,8 +6,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use foldhash::fast::RandomState;
-
+use crate::chance::RandomState;
 use crate::engineio::Sid;
 use crate::shard::shared::Shared;
 

@@ -7,8 +7,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use foldhash::fast::{FixedState, RandomState};
+use foldhash::fast::FixedState;
 
+use crate::chance::RandomState;
 use crate::shard::shared::namespaces::Child;
 use crate::shard::sockets::Sockets;
 use crate::shard::sockets::members::Members;

@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use foldhash::fast::{FixedState, RandomState};
+use foldhash::fast::FixedState;
 
+use crate::chance::RandomState;
 use crate::engineio::{Millis, Sid};
 use crate::shard::shared::recovery::lost::Lost;
 

@@ -3,8 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use foldhash::fast::RandomState;
-
+use crate::chance::RandomState;
 use crate::cluster::Serial;
 use crate::engineio::Millis;
 use crate::shard::shared::recovery::places::Place;

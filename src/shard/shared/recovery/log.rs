@@ -14,8 +14,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use foldhash::fast::RandomState;
-
+use crate::chance::RandomState;
 use crate::cluster::Source;
 use crate::cluster::peers::Instance;
 use crate::engineio::{Frames, Millis, Sid};

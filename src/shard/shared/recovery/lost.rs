@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
-use foldhash::fast::{FixedState, RandomState};
+use foldhash::fast::FixedState;
 use serde_json::value::RawValue;
 
+use crate::chance::RandomState;
 use crate::engineio::{Millis, Sid};
 use crate::memory::allocated;
 use crate::shard::shared::recovery::SHARE;

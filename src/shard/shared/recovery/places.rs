@@ -6,8 +6,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use foldhash::fast::RandomState;
-
+use crate::chance::RandomState;
 use crate::engineio::Sid;
 use crate::socketio::Offset;
 

@@ -12,9 +12,8 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use foldhash::fast::RandomState;
-
 use super::{Entry, Log, Packet};
+use crate::chance::RandomState;
 use crate::cluster::Source;
 use crate::cluster::peers::Instance;
 use crate::cluster::peers::message::recovery::{LaneEnd, Progress};
