@@ -1,5 +1,8 @@
 //! The pool: a few threads for what may block, with a bounded queue.
 
+#[cfg(test)]
+mod simulated;
+
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};

@@ -84,6 +84,15 @@ impl Queue {
         Some(waiting)
     }
 
+    /// The one with that place among those that may begin, or the last of them, and its socket.
+    #[cfg(test)]
+    pub(super) fn take_at(&mut self, place: usize) -> Option<(Job, Option<Sid>)> {
+        let Waiting { job, size, socket } = self.ready.remove(place.min(self.ready.len().checked_sub(1)?))?;
+        self.length -= 1;
+        self.bytes -= size;
+        Some((job, socket))
+    }
+
     /// A job of a socket has ended: its next one may begin, behind those that wait already.
     pub(super) fn ended(&mut self, socket: Sid) {
         let Some(behind) = self.behind.get_mut(&socket) else { return };

@@ -150,6 +150,8 @@ struct State {
     incoming: VecDeque<u8>,
     /// Whether the peer has closed its half.
     ended: bool,
+    /// Whether the shard has read that.
+    is_end_read: bool,
     /// What was sent.
     taken: Vec<u8>,
     /// How many more bytes are taken.
@@ -304,6 +306,7 @@ impl Socket {
             return Err(io::ErrorKind::WouldBlock.into());
         }
         let count = buffer.len().min(state.incoming.len());
+        state.is_end_read |= count == 0;
         buffer.iter_mut().zip(state.incoming.drain(..count)).for_each(|(to, byte)| *to = byte);
         Ok(count)
     }
@@ -315,6 +318,12 @@ impl Socket {
 
     pub(super) fn unread(&self) -> usize {
         lock(&self.0).incoming.len()
+    }
+
+    /// Whether the peer has closed its half, or the connection has broken, and the shard has not read that.
+    pub(in crate::shard) fn has_unread_end(&self) -> bool {
+        let state = lock(&self.0);
+        (state.ended && !state.is_end_read) || state.broken.is_some()
     }
 
     pub(super) fn shut(&self) {

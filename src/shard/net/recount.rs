@@ -3,7 +3,7 @@
 use crate::engineio::{Charge, MESSAGE_OVERHEAD, Millis};
 use crate::shard::kernel::socket::{Other, Socket};
 use crate::shard::net::Net;
-use crate::shard::net::connection::Connection;
+use crate::shard::net::connection::{Connection, HttpState, Stage};
 use crate::shard::net::outbox::Outbox;
 use crate::shard::store::keys::TimerKey;
 
@@ -22,6 +22,11 @@ impl Net {
     /// Whether the turn has left a fan-out whose last buffer may still be charged to others.
     pub(in crate::shard) fn is_within_fanout(&self) -> bool {
         !self.fanout.is_empty()
+    }
+
+    /// How many connections wait until the program decides about their handshakes.
+    pub(in crate::shard) fn handshakes_asked_about(&self) -> usize {
+        self.connections.iter().filter(|(_, connection)| connection.is_asked_about()).count()
     }
 
     /// Each timer, with the instant at which it comes up.
@@ -47,6 +52,20 @@ impl Outbox {
 }
 
 impl Connection {
+    fn is_asked_about(&self) -> bool {
+        matches!(&self.stage, Stage::Http(http) if matches!(http.state, HttpState::Asked(_)))
+    }
+
+    /// Whether its peer has closed its half, or it has broken, and that was not read.
+    pub(in crate::shard) fn has_unread_end(&self) -> bool {
+        matches!(&self.socket, Socket::Other(Other::Simulated(socket)) if socket.has_unread_end())
+    }
+
+    /// Whether bytes that were read are a whole message, which was not handled.
+    pub(in crate::shard) fn has_unhandled_message(&self) -> bool {
+        matches!(&self.stage, Stage::WebSocket(websocket) if websocket.incoming.missing() == Some(0))
+    }
+
     /// Whether its socket would take bytes, or tell of an error, if it was written to.
     pub(in crate::shard) fn is_socket_writable(&self) -> bool {
         matches!(&self.socket, Socket::Other(Other::Simulated(socket)) if socket.takes_bytes())

@@ -196,6 +196,12 @@ impl Shared {
         self.connections.load(Ordering::Relaxed)
     }
 
+    /// How many clients wait for a decision of the program, as counted.
+    #[cfg(test)]
+    pub(in crate::shard) fn counted_admissions(&self) -> usize {
+        self.admissions.load(Ordering::Relaxed)
+    }
+
     /// Counts a connection that is gone.
     pub(in crate::shard) fn connection_closed(&self) {
         self.connections.fetch_sub(1, Ordering::Relaxed);

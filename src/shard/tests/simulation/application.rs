@@ -9,12 +9,12 @@ use serde_json::Value;
 
 use super::client::speech::Kind;
 use super::ends::KILLED;
+use super::late::{self, Late};
 use super::plan::Plan;
 use super::questions::Questions;
 use super::survey::{self, Sure, Survey};
-use crate::app::{Ack, Event, Handlers, Namespace, Socket};
+use crate::app::{Event, Handlers, Namespace, Socket};
 use crate::shard::Refusal;
-use crate::socketio::Arguments;
 
 /// How long the server waits for answers.
 const ANSWER_TIME: Duration = Duration::from_secs(1);
@@ -39,24 +39,17 @@ pub(super) struct Entries {
     /// How many sayings of a kind of each socket the program has passed on.
     pub(super) relayed: Relayed,
     pub(super) survey: Survey,
-    /// Answers that the program has yet to give.
-    pub(super) late: Vec<LateAnswer>,
+    pub(super) late: Late,
     /// What is wrong.
     pub(super) complaints: Vec<String>,
-}
-
-/// An answer that the program gives some time.
-#[derive(Debug)]
-pub(super) struct LateAnswer {
-    server: u8,
-    ack: Ack,
-    words: Arguments,
 }
 
 /// A socket's time in its namespace.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Visit {
     pub(super) came: u32,
+    /// How often a thread has heard of it.
+    pub(super) greeted: u32,
     /// What was passed on before it came.
     pub(super) before: Relayed,
     /// The reasons with which it went: one.
@@ -99,6 +92,11 @@ impl Guestbook {
         }
     }
 
+    /// A thread hears that a socket has come.
+    pub(super) fn greeted(&self, tag: u64) {
+        self.entries().visits.entry(tag).or_default().greeted += 1;
+    }
+
     fn went(&self, socket: &Socket, reason: &'static str) {
         self.entries().visits.entry(tag(socket)).or_default().went.push(reason);
     }
@@ -108,18 +106,11 @@ impl Guestbook {
         self.entries().visits.get(&tag).is_some_and(|visit| visit.went.is_empty())
     }
 
-    /// The program gives one of its late answers.
-    pub(super) fn answer_late(&self, place: usize) {
-        let LateAnswer { ack, words, .. } = self.entries().late.swap_remove(place);
-        // The client may have left.
-        let _ = ack.send(words);
-    }
-
     /// A server has ended: nobody waits for its answers.
     pub(super) fn forget(&self, server: u8) {
         let mut entries = self.entries();
         entries.survey.forget(server);
-        entries.late.retain(|answer| answer.server != server);
+        entries.late.forget(server);
     }
 
     /// A server is killed: who was there is gone. Gives what they had said.
@@ -132,15 +123,15 @@ impl Guestbook {
         said.map(|(saying, count)| (*saying, *count)).collect()
     }
 
-    /// A saying is passed on: the next of its kind of that client.
-    fn relays(&self, kind: Kind, socket: &Socket, event: &Event) -> Outcome {
+    /// A saying is passed on: the next of its kind of that client. What a thread refuses is not.
+    pub(super) fn relays(&self, kind: Kind, tag: u64, event: &Event) -> Outcome {
         let (sender, number): (u64, u64) = event.args()?;
         let mut entries = self.entries();
         let next = entries.relayed.entry((kind, sender)).or_default();
-        let is_next = *next == number && sender == tag(socket);
-        *next += 1;
-        if !is_next {
-            entries.complaints.push(format!("{number} of {sender} ({kind:?}) comes from {}", tag(socket)));
+        let is_next = *next == number || (kind == Kind::Slow && *next < number);
+        *next = number + 1;
+        if !is_next || sender != tag {
+            entries.complaints.push(format!("{number} of {sender} ({kind:?}) comes from {tag}"));
         }
         Ok(())
     }
@@ -157,24 +148,27 @@ pub(super) fn handlers(guestbook: &Guestbook, server: u8, plan: &Plan) -> Handle
     // counted those that are away, and hides them from the others.
     let sure = |has_counted: bool| if has_counted || !plan.may_miss() { Sure::Right } else { Sure::Nothing };
     let mut handlers = Handlers::default();
-    declare(handlers.namespace_mut("/"), guestbook, server, sure(!plan.has_ends()));
-    declare(handlers.dynamic_mut(|name| name.starts_with("/side/")), guestbook, server, sure(false));
+    declare(handlers.namespace_mut("/"), guestbook, server, sure(!plan.has_ends()), plan);
+    declare(handlers.dynamic_mut(|name| name.starts_with("/side/")), guestbook, server, sure(false), plan);
+    if plan.decisions.is_some() {
+        late::ask_permission(&mut handlers, guestbook, server);
+    }
     handlers
 }
 
-fn declare(namespace: &mut Namespace, guestbook: &Guestbook, server: u8, sure: Sure) {
+fn declare(namespace: &mut Namespace, guestbook: &Guestbook, server: u8, sure: Sure, plan: &Plan) {
     let (came, went) = (guestbook.clone(), guestbook.clone());
     namespace.on_connect(move |socket| came.came(socket, server));
     namespace.on_disconnect(move |socket, reason| went.went(socket, reason.as_str()));
-    for kind in Kind::ALL {
+    for kind in Kind::ALL.into_iter().filter(|kind| *kind != Kind::Slow) {
         let guestbook = guestbook.clone();
         namespace.on(kind.name(), move |socket, event| {
-            guestbook.relays(kind, socket, event)?;
+            guestbook.relays(kind, tag(socket), event)?;
             match kind {
                 Kind::Who => survey::ask(&guestbook, server, socket, event, sure),
                 Kind::Late => {
                     let (ack, words) = (event.take_ack().ok_or("a question without an id")?, event.arguments().clone());
-                    guestbook.entries().late.push(LateAnswer { server, ack, words });
+                    guestbook.entries().late.answer_later(server, ack, words);
                     Ok(())
                 }
                 _ => say(kind, socket, event),
@@ -189,15 +183,23 @@ fn declare(namespace: &mut Namespace, guestbook: &Guestbook, server: u8, sure: S
         socket.leave("room");
         event.ack(())
     });
-    namespace.middleware(|socket| {
-        let auth: Option<Value> = socket.auth();
-        if auth.is_some_and(|auth| auth["is_welcome"] == true) { Ok(()) } else { Err(Refusal::new("not welcome")) }
-    });
+    if plan.decisions.is_some() {
+        late::ask_about_sockets(namespace, guestbook, server);
+    }
+    match plan.threads {
+        Some(_) => late::use_threads(namespace, guestbook, plan),
+        None => _ = namespace.middleware(|socket| welcome(socket.auth().as_ref())),
+    }
     namespace.on("out", |socket, _| socket.disconnect(false));
     namespace.on("bye", |socket, _| socket.disconnect(true));
     // Without a line on standard error.
     namespace.on("panic", |_, _| -> Outcome { resume_unwind(Box::new("a handler panics")) });
     ask(namespace, &guestbook.questions);
+}
+
+/// Whether the program lets a client in.
+pub(super) fn welcome(auth: Option<&Value>) -> Result<(), Refusal> {
+    if auth.is_some_and(|auth| auth["is_welcome"] == true) { Ok(()) } else { Err(Refusal::new("not welcome")) }
 }
 
 /// The server asks the client, or everybody else in the namespace.
@@ -223,7 +225,7 @@ fn say(kind: Kind, socket: &Socket, event: &Event) -> Outcome {
         Kind::Room => socket.to("room").relay(event)?,
         Kind::Except => socket.except("room").relay(event)?,
         Kind::Echo => socket.emit(event.name(), event.arguments().clone())?,
-        Kind::Ask | Kind::Who | Kind::Late => event.ack(event.arguments().clone())?,
+        Kind::Ask | Kind::Who | Kind::Late | Kind::Slow => event.ack(event.arguments().clone())?,
     }
     Ok(())
 }

@@ -40,6 +40,11 @@ impl Ends {
         }
     }
 
+    /// Whether a server has ended, or is about to.
+    pub(super) fn have_ended(&self, server: u8) -> bool {
+        self.drained.contains_key(&server) || self.killed.contains(&server)
+    }
+
     /// Tells a server to drain. A second time changes nothing.
     pub(super) fn drain(&mut self, instance: &mut Instance) {
         tell(|| format!("server {} is told to drain", instance.number));

@@ -9,7 +9,8 @@ use super::application::{Guestbook, handlers};
 use super::cluster::Threads;
 use super::invariants::Watched;
 use super::plan::Plan;
-use crate::app::Handle;
+use crate::app::{Handle, Pool};
+use crate::chance::simulated::Random;
 use crate::cluster::peers::{self, OwnInstance};
 use crate::cluster::redis::State;
 use crate::cluster::redis::simulated::Network;
@@ -38,6 +39,9 @@ pub(super) struct Instance {
     pub(super) threads: Threads,
     pub(super) handle: Handle,
     shared: Arc<Shared>,
+    /// The jobs of its threads for handlers that block, and how many threads these are.
+    pool: Arc<Pool>,
+    threads_of_pool: usize,
     /// Bytes of its memory that are in use.
     memory: Arc<AtomicUsize>,
     /// Its number: no other server has it, not even the one that takes its place.
@@ -52,6 +56,8 @@ impl Instance {
         let own = Arc::new(OwnInstance::new(peers::Instance([1, 2, number])));
         let (handlers, handle) = (handlers(guestbook, number, plan), Handle::early());
         let (cluster, threads) = Threads::join(&config, &own, &handle, &handlers, network);
+        let (pool, threads_of_pool) = (handlers.pool(), plan.threads.unwrap_or(1));
+        pool.pretend(&config);
         let handlers = Arc::new(handlers);
         let polls: Vec<Poll> = (0..shards).map(|_| Poll::simulated(simulated::Poll::default())).collect();
         let (mailboxes, inboxes): (Vec<_>, Vec<_>) =
@@ -77,7 +83,19 @@ impl Instance {
             EventLoop::new(Arc::clone(&shared), callbacks, index, poll, inbox, listener, None).unwrap()
         });
         let look = Duration::from_micros(plan.look.unwrap_or(0));
-        Self { loops: loops.collect(), listeners, connections: 0, look, threads, handle, shared, memory, number }
+        Self {
+            loops: loops.collect(),
+            listeners,
+            connections: 0,
+            look,
+            threads,
+            handle,
+            shared,
+            pool,
+            threads_of_pool,
+            memory,
+            number,
+        }
     }
 
     /// The time in which clients must take something.
@@ -144,6 +162,7 @@ impl Instance {
 
     /// Its process ends.
     pub(super) fn kill(self) {
+        self.pool.forget();
         self.loops.into_iter().for_each(EventLoop::kill);
     }
 
@@ -181,7 +200,8 @@ impl Instance {
 
     /// Turns until nothing is left to do now.
     pub(super) fn turn_until_rest(&mut self) {
-        while self.sleeps_for() == Some(Duration::ZERO) {
+        while self.sleeps_for() == Some(Duration::ZERO) || self.pool.waiting() > 0 {
+            self.pool.run_one(0);
             self.turn_all();
         }
     }
@@ -189,6 +209,14 @@ impl Instance {
     /// How many other servers it knows.
     pub(super) fn known_peers(&self) -> usize {
         self.shared.cluster.as_ref().and_then(|cluster| cluster.peers()).map_or(0, |peers| peers.count())
+    }
+
+    /// A thread for handlers that block runs a job, if one waits: each thread may have taken one, and any may end first.
+    pub(super) fn run_some_job(&mut self, random: &mut Random) {
+        let begun = self.pool.waiting().min(self.threads_of_pool) as u64;
+        if begun > 0 {
+            self.pool.run_one(random.below(begun) as usize);
+        }
     }
 
     /// Whether Redis is connected, if there is to be one.
@@ -209,8 +237,14 @@ impl Instance {
         self.loops.iter().any(|event_loop| event_loop.shard().with(|core| core.session_count() > 0))
     }
 
-    /// Says what a shard still holds, if it holds anything of clients.
+    /// Says what it still holds, if it holds anything of clients.
     pub(super) fn leftovers(&self) -> Option<String> {
+        let (jobs, admissions) = (self.pool.waiting(), self.shared.counted_admissions());
+        let left = (jobs + admissions > 0).then(|| format!("there are still {jobs} jobs and {admissions} admissions"));
+        left.or_else(|| self.leftovers_of_shards())
+    }
+
+    fn leftovers_of_shards(&self) -> Option<String> {
         self.loops.iter().enumerate().find_map(|(index, event_loop)| {
             event_loop.shard().with(|core| {
                 let left = [
@@ -221,6 +255,7 @@ impl Instance {
                     ("sockets", core.socket_count()),
                     ("rooms", core.namespaces().rooms),
                     ("waits", core.waits().len()),
+                    ("sockets that wait", core.applicants().deadlines().len()),
                     ("sockets' values", core.values().map_or(0, Store::len)),
                 ];
                 let what = left.iter().find(|(_, count)| *count > 0);

@@ -18,6 +18,7 @@ mod instance;
 mod instances;
 mod invariants;
 mod journal;
+mod late;
 mod network;
 mod plan;
 mod questions;

@@ -12,6 +12,9 @@ use crate::chance::simulated::Random;
 use crate::config::{Config, Limits, Recovery};
 use crate::engineio::CLOSE_WAIT;
 
+/// More clients or jobs than a history has.
+const MANY: usize = 10_000;
+
 /// What a seed's history is like. A field that is an `Option` or a `bool` is a kind of trouble, and is none at `null` or `false`.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -88,6 +91,14 @@ pub(super) struct Plan {
     pub(super) crowds: Option<u64>,
     /// Whether clients of a server that is killed may not notice.
     pub(super) half_open: bool,
+    /// Milliseconds for which a client may wait for the program's decision, if the program decides late.
+    pub(super) decisions: Option<u64>,
+    /// Clients about which the program may have yet to decide.
+    pub(super) undecided: usize,
+    /// Threads for handlers that block, if the program has any.
+    pub(super) threads: Option<usize>,
+    /// Jobs that may wait for these threads.
+    pub(super) jobs: usize,
     /// Whether each connection of a session may reach another server than its session's, if there are several.
     pub(super) loose: bool,
 }
@@ -134,6 +145,10 @@ impl Plan {
             late_answers: random.once_in(3),
             crowds: random.once_in(4).then(|| 100 + random.below(500)),
             half_open: random.once_in(2),
+            decisions: random.once_in(3).then(|| [2000, 45_000][random.below(2) as usize]),
+            undecided: [2, MANY][random.below(2) as usize],
+            threads: random.once_in(3).then(|| [1, 3][random.below(2) as usize]),
+            jobs: [2, MANY][random.below(2) as usize],
             loose: random.once_in(2),
         }
     }
@@ -158,19 +173,45 @@ impl Plan {
         self.is_cluster() && self.redis_trouble.is_some()
     }
 
+    /// Whether clients wait for the program, which may have no room for them, or no time.
+    pub(super) const fn may_be_busy(&self) -> bool {
+        self.decisions.is_some() || self.threads.is_some()
+    }
+
+    /// Whether the threads may refuse a job.
+    pub(super) const fn has_few_jobs(&self) -> bool {
+        self.threads.is_some() && self.jobs < MANY
+    }
+
+    /// Whether a handler that blocks passes on what it hears: more than one thread would change the order.
+    pub(super) fn relays_from_a_thread(&self) -> bool {
+        self.threads == Some(1)
+    }
+
     /// The settings of its servers.
     pub(super) fn config(&self) -> Config {
         let Self { hold_up, message_rate, backlog, .. } = *self;
         let redis = self.is_cluster().then(cluster::address);
         let write_stall = Duration::from_millis(self.write_stall);
-        let mut limits = Limits { hold_up, message_rate, backlog, write_stall, ..Limits::default() };
+        let mut limits = Limits {
+            hold_up,
+            message_rate,
+            backlog,
+            write_stall,
+            pending_admissions: self.undecided,
+            blocking_queue: self.jobs,
+            ..Limits::default()
+        };
         if !self.may_miss() {
-            // Whoever is let in before Redis has confirmed the subscriptions may miss something.
+            // Whoever is let in before Redis has confirmed the subscriptions may miss something, or while Redis seems to be away.
             limits.subscribe_wait = Duration::from_secs(3600);
+            limits.redis_connect_timeout = Duration::from_secs(100);
+            limits.redis_ping_timeout = Duration::from_secs(3600);
         }
         if let Some(few) = self.narrow {
             (limits.accepts_per_turn, limits.writes_per_turn) = (few, few);
         }
+        let default = Config::default();
         Config {
             path: "/socket.io/".to_owned(),
             upgrade_timeout: Duration::from_millis(self.upgrade_timeout),
@@ -182,9 +223,10 @@ impl Plan {
                 max_disconnection_duration: Duration::from_millis(away),
                 ..Recovery::default()
             }),
+            connect_timeout: self.decisions.map_or(default.connect_timeout, Duration::from_millis),
             limits,
             redis,
-            ..Config::default()
+            ..default
         }
     }
 }
@@ -195,7 +237,7 @@ impl Plan {
     /// is cut off for that instead. Who polls and is let go may fetch that for a while.
     pub(super) fn silence(&self) -> Duration {
         let stall = Duration::from_millis(2 * self.write_stall);
-        let may_be_let_go = self.partings || self.crowds.is_some();
+        let may_be_let_go = self.partings || self.crowds.is_some() || self.may_be_busy();
         let fetch = if may_be_let_go { CLOSE_WAIT } else { Duration::ZERO };
         Duration::from_millis(self.ping_interval + 4 * self.ping_timeout) + stall.max(fetch)
     }

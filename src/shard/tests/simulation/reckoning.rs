@@ -3,7 +3,7 @@
 
 use super::application::{Entries, Guestbook, Relayed, Visit};
 use super::client::speech::Kind;
-use super::client::{Person, Phase, Socket};
+use super::client::{Person, Phase, SHUT_OUT, Socket};
 use super::ends::Ends;
 use super::plan::Plan;
 
@@ -26,15 +26,30 @@ fn unheard_by(person: &Person, socket: &Socket, entries: &Entries, forgiven: &Re
         let is_own = Person::of_tag(*sender) == person.number;
         let is_elsewhere = from.server != visit.server;
         let due = match kind {
-            Kind::All if is_own => return None,
-            Kind::All if is_elsewhere && is_forgiven(forgiven, (*kind, *sender), *passed_on) => return None,
-            Kind::All => first_due(begun, (*kind, *sender)),
+            Kind::All | Kind::Slow if is_own => return None,
+            Kind::All | Kind::Slow if is_elsewhere && is_forgiven(forgiven, (*kind, *sender), *passed_on) => {
+                return None;
+            }
+            Kind::All | Kind::Slow => first_due(begun, (*kind, *sender)),
             Kind::Echo if socket.tags.contains(sender) => 0,
             _ => return None,
         };
         let heard = socket.next_of(*kind, *sender).unwrap_or(due);
         let what = || format!("{tag} has heard {heard} of {passed_on} of {sender} ({kind:?}), {from:?}");
         (heard < *passed_on).then(what)
+    })
+}
+
+/// What the program has not heard of what somebody has said, who is still there. Nothing is under way.
+pub(super) fn unsaid(people: &[Person], guestbook: &Guestbook) -> Option<String> {
+    let entries = guestbook.entries();
+    let mut sockets = people.iter().flat_map(Person::sockets).filter(|socket| socket.phase == Phase::Joined);
+    sockets.find_map(|socket| {
+        let mut said = socket.said.iter().filter(|(kind, _)| **kind != Kind::Slow);
+        said.find_map(|(kind, said)| {
+            let heard = entries.relayed.get(&(*kind, socket.tag())).copied().unwrap_or(0);
+            (heard != *said).then(|| format!("{} has said {said} ({kind:?}), of which {heard} are heard", socket.tag()))
+        })
     })
 }
 
@@ -48,7 +63,7 @@ fn first_due(visit: &Visit, saying: (Kind, u64)) -> u64 {
 }
 
 /// Each socket that came has gone, once and for a reason that is explained.
-pub(super) fn check_visits(people: &[Person], guestbook: &Guestbook, ends: &Ends) {
+pub(super) fn check_visits(people: &[Person], guestbook: &Guestbook, ends: &Ends, plan: &Plan) {
     for (tag, visit) in &guestbook.entries().visits {
         assert_eq!((visit.came, visit.went.len()), (1, 1), "the visit of {tag}: {:?}", visit.went);
         let person = people.iter().find(|person| person.number == Person::of_tag(*tag)).expect("somebody came");
@@ -56,6 +71,10 @@ pub(super) fn check_visits(people: &[Person], guestbook: &Guestbook, ends: &Ends
         let reason = visit.went[0];
         let is_explained = ends.explain(visit.server, reason) || excuses.allow(reason) || person.may_be_let_go(reason);
         assert!(is_explained, "{tag} was let go for no reason: {:?}, {excuses:?}", visit.went[0]);
+        let most = u32::from(plan.threads.is_some());
+        let may_be_less = ends.have_ended(visit.server) || (SHUT_OUT.contains(&reason) && plan.has_few_jobs());
+        let is_greeted = visit.greeted == most || (visit.greeted < most && may_be_less);
+        assert!(is_greeted, "the threads have heard {} times that {tag} came", visit.greeted);
     }
 }
 

@@ -4,7 +4,7 @@
 pub(super) const FAILED: &[(u64, &str, &str, &str)] = &[
     (
         1431,
-        r#"{"crowds":null,"deaf":null,"late_answers":false,"look":null,"memory":null,"panics":false,"silent_end":false,"steps":1299,"write_stall":10000}"#,
+        r#"{"crowds":null,"deaf":null,"late_answers":false,"look":null,"memory":null,"panics":false,"silent_end":false,"steps":1299,"threads":null,"write_stall":10000}"#,
         "a client whose POST is held up hears no ping, and believes the server dead",
         "2026-11-30",
     ),
@@ -16,7 +16,7 @@ pub(super) const FAILED: &[(u64, &str, &str, &str)] = &[
     ),
     (
         6225,
-        r#"{"crowds":null,"deaf":null,"deaf_end":false,"half_open":false,"late_answers":false,"look":null,"memory":null,"steps":1131,"write_stall":10000}"#,
+        r#"{"crowds":null,"deaf":null,"deaf_end":false,"decisions":null,"half_open":false,"late_answers":false,"look":null,"memory":null,"steps":1131,"write_stall":10000}"#,
         "a shard panics: a question waits for subscriptions of a namespace that the last socket leaves",
         "2026-11-30",
     ),

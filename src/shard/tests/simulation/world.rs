@@ -245,9 +245,8 @@ impl World {
             self.begin_step();
             self.carry_all_up();
             self.people.iter_mut().for_each(Person::read);
-            while !self.guestbook.entries().late.is_empty() {
-                self.guestbook.answer_late(0);
-            }
+            self.guestbook.give_all_answers();
+            while self.guestbook.decide(&mut self.random) {}
             self.people_act();
             self.cluster.move_all();
             self.instances.iter_mut().for_each(Instance::turn_until_rest);
@@ -285,7 +284,8 @@ impl World {
     }
 
     fn unheard(&self) -> Option<String> {
-        reckoning::unheard(&self.people, &self.guestbook, &self.forgiven)
+        let unheard = reckoning::unheard(&self.people, &self.guestbook, &self.forgiven);
+        unheard.or_else(|| reckoning::unsaid(&self.people, &self.guestbook))
     }
 
     /// What is on its way to Redis and back arrives, and so does what follows from that.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::super::plan::Plan;
 use super::speech::Kind;
 
 /// Where a socket stands with its room.
@@ -28,15 +29,28 @@ struct Last {
 pub(super) struct Hearing {
     pub(super) place: Place,
     /// Whether it may miss some of what others say.
-    pub(super) may_miss: bool,
+    may_miss: bool,
+    /// Whether some of what is said to a handler that blocks is refused.
+    may_be_refused: bool,
     /// Each change of the place begins a new one.
     stay: u32,
     last: BTreeMap<(Kind, u64), Last>,
 }
 
 impl Hearing {
-    pub(super) const fn new(may_miss: bool) -> Self {
-        Self { place: Place::Outside, may_miss, stay: 0, last: BTreeMap::new() }
+    pub(super) const fn new(plan: &Plan) -> Self {
+        let (may_miss, may_be_refused) = (plan.may_miss(), plan.has_few_jobs());
+        Self { place: Place::Outside, may_miss, may_be_refused, stay: 0, last: BTreeMap::new() }
+    }
+
+    /// The same for a socket that is new.
+    pub(super) const fn anew(&self) -> Self {
+        Self { place: Place::Outside, stay: 0, last: BTreeMap::new(), ..*self }
+    }
+
+    /// Whether some of what is said to a handler that blocks is refused.
+    pub(super) const fn may_be_refused(&self) -> bool {
+        self.may_be_refused
     }
 
     /// The place begins to change.
@@ -60,6 +74,7 @@ impl Hearing {
             Kind::Echo => true,
             Kind::Volatile | Kind::Ask | Kind::Who | Kind::Late => false,
             _ if self.may_miss => false,
+            Kind::Slow => !self.may_be_refused,
             Kind::All => true,
             Kind::Room => self.place == Place::Inside && last.stay == stay,
             Kind::Except => self.place == Place::Outside && last.stay == stay,

@@ -20,5 +20,5 @@ mod upgrade;
 mod websocket;
 
 pub(super) use self::link::Link;
-pub(super) use self::person::Person;
+pub(super) use self::person::{Person, SHUT_OUT};
 pub(super) use self::socket::{Phase, Socket};

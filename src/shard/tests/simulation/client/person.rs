@@ -19,6 +19,9 @@ use crate::clock;
 const DELAY: Duration = Duration::from_millis(100);
 const LONGEST_DELAY: Duration = Duration::from_secs(2);
 
+/// The reasons of those whose session the server closes.
+pub(in super::super) const SHUT_OUT: [&str; 2] = ["forced close", "forced server close"];
+
 /// Tags of one person.
 const TAGS: u64 = 10_000;
 
@@ -39,24 +42,26 @@ pub(in super::super) struct Person {
     slowest: Duration,
     /// Whether the program may let go of it at any time.
     is_at_mercy: bool,
+    /// Whether the program may have no time for it.
+    may_be_shut_out: bool,
     /// What the server may say of each of its sockets that are gone.
     pub(in super::super) partings: BTreeMap<u64, Excuses>,
 }
 
 impl Person {
     pub(in super::super) fn new(number: u64, namespaces: &[&str], plan: &Plan) -> Self {
-        let may_miss = plan.may_miss();
         Self {
             number,
             session: None,
             assembly: Assembly::default(),
-            sockets: namespaces.iter().map(|name| Socket::new(name, may_miss)).collect(),
+            sockets: namespaces.iter().map(|name| Socket::new(name, plan)).collect(),
             back_at: clock::now(),
             attempts: 0,
             joins: 0,
             tags: Vec::new(),
             slowest: Duration::ZERO,
             is_at_mercy: plan.crowds.is_some(),
+            may_be_shut_out: plan.may_be_busy(),
             partings: BTreeMap::new(),
         }
     }
@@ -106,7 +111,9 @@ impl Person {
 
     /// Whether the program may have let it go for that, or what it said before it knew.
     pub(in super::super) fn may_be_let_go(&self, reason: &str) -> bool {
-        self.is_at_mercy && ["server namespace disconnect", "forced close", "forced server close"].contains(&reason)
+        let is_shut_out = SHUT_OUT.contains(&reason);
+        (is_shut_out && (self.is_at_mercy || self.may_be_shut_out))
+            || (self.is_at_mercy && reason == "server namespace disconnect")
     }
 
     /// A server is killed over which connections of its session may lead.
@@ -225,6 +232,7 @@ impl Person {
                 return session.send(socket.ask_for(event).packets());
             }
             27 if plan.late_answers => Kind::Late,
+            28 | 29 if plan.threads.is_some() => Kind::Slow,
             26 if plan.panics => return session.send(socket.ask_for("panic").packets()),
             _ => return session.send(socket.move_in_or_out().into_iter().flat_map(Message::packets)),
         };

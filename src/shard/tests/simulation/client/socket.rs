@@ -5,6 +5,7 @@ use std::mem;
 
 use serde_json::{Value, json};
 
+use super::super::plan::Plan;
 use super::super::questions::Got;
 use super::excuses::Excuses;
 use super::hearing::{Hearing, Place};
@@ -27,6 +28,8 @@ enum Awaited {
     Words(u64),
     /// The same, some time.
     LateWords(u64),
+    /// The same, or that the server is busy.
+    SlowWords(u64),
     /// Its new place.
     Place(Place),
 }
@@ -41,7 +44,7 @@ pub(in super::super) struct Socket {
     awaited: VecDeque<(u64, Awaited)>,
     ids: u64,
     /// How many it has said of each kind.
-    said: BTreeMap<Kind, u64>,
+    pub(in super::super) said: BTreeMap<Kind, u64>,
     hearing: Hearing,
     /// The private id, if the server gave one, and the offset of the last event.
     pid: Option<String>,
@@ -59,7 +62,7 @@ pub(in super::super) struct Socket {
 }
 
 impl Socket {
-    pub(super) fn new(namespace: &str, may_miss: bool) -> Self {
+    pub(super) fn new(namespace: &str, plan: &Plan) -> Self {
         Self {
             namespace: namespace.to_owned(),
             phase: Phase::Out,
@@ -67,7 +70,7 @@ impl Socket {
             awaited: VecDeque::new(),
             ids: 0,
             said: BTreeMap::new(),
-            hearing: Hearing::new(may_miss),
+            hearing: Hearing::new(plan),
             pid: None,
             offset: None,
             early: Vec::new(),
@@ -137,6 +140,7 @@ impl Socket {
         match kind {
             Kind::Ask => self.awaits(message, Awaited::Words(number)),
             Kind::Who | Kind::Late => self.awaits(message, Awaited::LateWords(number)),
+            Kind::Slow => self.awaits(message, Awaited::SlowWords(number)),
             _ => message,
         }
     }
@@ -205,7 +209,7 @@ impl Socket {
             let early = mem::take(&mut self.early);
             assert!(self.has_left || early.is_empty(), "client {} hears before it has joined: {early:?}", self.tag());
             self.tags.drain(..self.tags.len() - 1);
-            (self.hearing, self.offset) = (Hearing::new(self.hearing.may_miss), None);
+            (self.hearing, self.offset) = (self.hearing.anew(), None);
         }
         self.pid = pid;
         self.has_left = false;
@@ -217,11 +221,12 @@ impl Socket {
         let place = self.awaited.iter().position(|(id, _)| message.id == Some(*id));
         let Some(place) = place else { panic!("client {tag} asked nothing: {message:?}") };
         let Some((_, awaited)) = self.awaited.remove(place) else { unreachable!() };
-        let is_late = |awaited: &Awaited| matches!(awaited, Awaited::LateWords(_));
+        let is_late = |awaited: &Awaited| matches!(awaited, Awaited::LateWords(_) | Awaited::SlowWords(_));
         let is_in_order = is_late(&awaited) || self.awaited.range(..place).all(|(_, before)| is_late(before));
         assert!(is_in_order, "client {tag}: an answer out of order");
         match awaited {
-            Awaited::Words(number) | Awaited::LateWords(number) => {
+            Awaited::SlowWords(_) if self.hearing.may_be_refused() && is_refusal(message) => {}
+            Awaited::Words(number) | Awaited::LateWords(number) | Awaited::SlowWords(number) => {
                 let heard = speech::heard(&message.list(), &message.attachments);
                 assert_eq!(heard, (tag, number), "client {tag}: an answer");
             }
@@ -256,4 +261,9 @@ impl Socket {
             hearing.place
         )
     }
+}
+
+/// Whether an answer says that the server is busy.
+fn is_refusal(answer: &Message) -> bool {
+    answer.list() == [json!({ "error": "the server is busy: try again later" })]
 }

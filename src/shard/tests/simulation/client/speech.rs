@@ -21,11 +21,13 @@ pub(in super::super) enum Kind {
     Who,
     /// The server: a question, which it answers with the same words some time, from elsewhere.
     Late,
+    /// A handler of the server that blocks: it answers with the same words, and may say them to everybody else.
+    Slow,
 }
 
 impl Kind {
-    pub(in super::super) const ALL: [Self; 8] =
-        [Self::All, Self::Volatile, Self::Room, Self::Except, Self::Echo, Self::Ask, Self::Who, Self::Late];
+    pub(in super::super) const ALL: [Self; 9] =
+        [Self::All, Self::Volatile, Self::Room, Self::Except, Self::Echo, Self::Ask, Self::Who, Self::Late, Self::Slow];
 
     pub(in super::super) const fn name(self) -> &'static str {
         match self {
@@ -37,6 +39,7 @@ impl Kind {
             Self::Ask => "ask",
             Self::Who => "who",
             Self::Late => "late",
+            Self::Slow => "slow",
         }
     }
 

@@ -40,6 +40,8 @@ pub(super) fn check_turn(before: &Done, event_loop: &EventLoop, look: Duration) 
     let handshakes = now.handshakes - before.handshakes;
     assert!(handshakes <= 2 * PER_TURN as u64, "{handshakes} sessions began in one turn");
     let is_short = before.refuses && now.refuses;
+    let (asked, most) = (event_loop.shard().shared.counted_admissions(), limits.pending_admissions);
+    assert!(asked <= most, "the program has yet to decide about {asked} clients, and {most} may be");
     assert!(!is_short || handshakes == 0, "{handshakes} sessions began while memory was short");
     // It looks at the clock after each letter.
     if let Some(most) = SLICE.as_micros().checked_div(look.as_micros()) {

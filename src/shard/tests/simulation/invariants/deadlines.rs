@@ -53,6 +53,9 @@ pub(super) fn check(core: &Core) {
     if let Some(first) = core.waits().first() {
         assert!(timers.come_up(TimerKey::Wait, first), "no timer for answers that are awaited until {first:?}");
     }
+    if let Some(first) = core.applicants().deadlines().first() {
+        assert!(timers.come_up(TimerKey::Admission, first), "no timer for sockets that may wait until {first:?}");
+    }
 }
 
 fn check_session(timers: &Timers, key: SessionKey, deadline: Option<Millis>, armed: Millis) {

@@ -14,6 +14,8 @@ pub(super) fn check(core: &Core) {
     assert_eq!(metrics.kept_bytes.get(), core.kept_bytes() as u64, "kept bytes");
     assert_eq!(metrics.collections.get(), core.waits().len() as u64, "waits");
     assert_eq!(metrics.handshakes_waiting.get(), core.handshakes_waiting() as u64, "waiting handshakes");
+    let waiting = core.applicants().deadlines().len() + core.handshakes_asked_about();
+    assert_eq!(metrics.admissions_waiting.get(), waiting as u64, "clients that wait for the program");
     let moved = |outcome| metrics.moves[outcome as usize].get();
     let began = metrics.handshakes.get() + moved(Move::Received);
     let ended = metrics.sessions_closed.get() + moved(Move::Sent);

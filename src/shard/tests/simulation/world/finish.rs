@@ -22,7 +22,7 @@ impl World {
         self.say_farewell();
         assert!(self.guestbook.entries().survey.is_done(), "a question was not answered");
         self.check_nothing_is_left();
-        reckoning::check_visits(&self.people, &self.guestbook, &self.ends);
+        reckoning::check_visits(&self.people, &self.guestbook, &self.ends, &self.plan);
         reckoning::check_questions(&self.people, &self.guestbook, &self.plan);
         self.people.clear();
         self.have_the_servers_part();

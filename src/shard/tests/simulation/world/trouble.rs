@@ -32,9 +32,16 @@ impl World {
     /// The program gives a late answer, has many join or leave a room, or lets them go.
     pub(super) fn have_the_program_act(&mut self) {
         let Self { plan, random, .. } = self;
-        let late = self.guestbook.entries().late.len() as u64;
+        let late = self.guestbook.entries().late.answers() as u64;
         if late > 0 && random.once_in(30) {
             self.guestbook.answer_late(random.below(late) as usize);
+        }
+        if plan.decisions.is_some() && random.once_in(8) {
+            self.guestbook.decide(random);
+        }
+        if plan.threads.is_some() && random.once_in(4) {
+            let place = random.below(self.instances.len() as u64) as usize;
+            self.instances[place].run_some_job(random);
         }
         if !plan.crowds.is_some_and(|steps| random.once_in(steps)) {
             return;
