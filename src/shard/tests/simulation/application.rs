@@ -8,13 +8,13 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::client::speech::Kind;
+use super::credentials::Credentials;
 use super::ends::KILLED;
 use super::late::{self, Late};
 use super::plan::Plan;
 use super::questions::Questions;
 use super::survey::{self, Sure, Survey};
 use crate::app::{Event, Handlers, Namespace, Socket};
-use crate::shard::Refusal;
 
 /// How long the server waits for answers.
 const ANSWER_TIME: Duration = Duration::from_secs(1);
@@ -137,9 +137,14 @@ impl Guestbook {
     }
 }
 
-/// What a client calls its socket.
+fn credentials(socket: &Socket) -> Option<Credentials> {
+    Credentials::of(socket.auth::<Value>().as_ref(), socket.handshake().as_deref())
+}
+
+/// What a client calls its socket. Of one that is gone the handshake may be forgotten.
 fn tag(socket: &Socket) -> u64 {
-    socket.auth::<Value>().and_then(|auth| auth["tag"].as_u64()).unwrap_or(u64::MAX)
+    let kept = || socket.get::<FirstTag>().map(|first| first.0);
+    credentials(socket).map(|it| it.tag).or_else(kept).unwrap_or(u64::MAX)
 }
 
 /// The program of the server with this number.
@@ -188,18 +193,13 @@ fn declare(namespace: &mut Namespace, guestbook: &Guestbook, server: u8, sure: S
     }
     match plan.threads {
         Some(_) => late::use_threads(namespace, guestbook, plan),
-        None => _ = namespace.middleware(|socket| welcome(socket.auth().as_ref())),
+        None => _ = namespace.middleware(|socket| Credentials::judge(credentials(socket))),
     }
     namespace.on("out", |socket, _| socket.disconnect(false));
     namespace.on("bye", |socket, _| socket.disconnect(true));
     // Without a line on standard error.
     namespace.on("panic", |_, _| -> Outcome { resume_unwind(Box::new("a handler panics")) });
     ask(namespace, &guestbook.questions);
-}
-
-/// Whether the program lets a client in.
-pub(super) fn welcome(auth: Option<&Value>) -> Result<(), Refusal> {
-    if auth.is_some_and(|auth| auth["is_welcome"] == true) { Ok(()) } else { Err(Refusal::new("not welcome")) }
 }
 
 /// The server asks the client, or everybody else in the namespace.

@@ -2,8 +2,9 @@
 
 use serde_json::Value;
 
-use super::application::{Guestbook, Outcome, welcome};
+use super::application::{Guestbook, Outcome};
 use super::client::speech::Kind;
+use super::credentials::Credentials;
 use super::plan::Plan;
 use crate::app::{Ack, Event, Handlers, Namespace, Permission, SocketHandle};
 use crate::chance::simulated::Random;
@@ -113,7 +114,7 @@ pub(super) fn ask_permission(handlers: &mut Handlers, guestbook: &Guestbook, ser
 pub(super) fn ask_about_sockets(namespace: &mut Namespace, guestbook: &Guestbook, server: u8) {
     let guestbook = guestbook.clone();
     namespace.middleware_deferred(move |socket, admission| {
-        let is_welcome = welcome(socket.auth().as_ref()).is_ok();
+        let is_welcome = Credentials::judge(credentials(&socket)).is_ok();
         guestbook.decides_later(server, admission, About::Socket { is_welcome });
     });
 }
@@ -121,7 +122,7 @@ pub(super) fn ask_about_sockets(namespace: &mut Namespace, guestbook: &Guestbook
 /// Declares what runs on the threads: who is let in, who has come, and what is said there.
 pub(super) fn use_threads(namespace: &mut Namespace, guestbook: &Guestbook, plan: &Plan) {
     let (greeted, heard, relays) = (guestbook.clone(), guestbook.clone(), plan.relays_from_a_thread());
-    namespace.middleware_blocking(|socket| welcome(socket.auth().as_ref()));
+    namespace.middleware_blocking(|socket| Credentials::judge(credentials(socket)));
     namespace.on_connect_blocking(move |socket| greeted.greeted(tag(socket)));
     namespace.on_blocking(Kind::Slow.name(), move |socket, event| slow(&heard, socket, event, relays));
 }
@@ -135,6 +136,10 @@ fn slow(guestbook: &Guestbook, socket: &SocketHandle, event: &Event, relays: boo
     Ok(event.ack(event.arguments().clone())?)
 }
 
+fn credentials(socket: &SocketHandle) -> Option<Credentials> {
+    Credentials::of(socket.auth::<Value>().as_ref(), socket.handshake().as_deref())
+}
+
 fn tag(socket: &SocketHandle) -> u64 {
-    socket.auth::<Value>().and_then(|auth| auth["tag"].as_u64()).unwrap_or(u64::MAX)
+    credentials(socket).map_or(u64::MAX, |it| it.tag)
 }

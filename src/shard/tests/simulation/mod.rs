@@ -11,6 +11,7 @@
 mod application;
 mod client;
 mod cluster;
+mod credentials;
 mod driver;
 mod ends;
 mod failure;

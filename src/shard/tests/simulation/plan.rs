@@ -99,6 +99,8 @@ pub(super) struct Plan {
     pub(super) threads: Option<usize>,
     /// Jobs that may wait for these threads.
     pub(super) jobs: usize,
+    /// Whether some clients are 2.x clients.
+    pub(super) old: bool,
     /// Whether each connection of a session may reach another server than its session's, if there are several.
     pub(super) loose: bool,
 }
@@ -149,6 +151,7 @@ impl Plan {
             undecided: [2, MANY][random.below(2) as usize],
             threads: random.once_in(3).then(|| [1, 3][random.below(2) as usize]),
             jobs: [2, MANY][random.below(2) as usize],
+            old: random.once_in(4),
             loose: random.once_in(2),
         }
     }
@@ -224,6 +227,7 @@ impl Plan {
                 ..Recovery::default()
             }),
             connect_timeout: self.decisions.map_or(default.connect_timeout, Duration::from_millis),
+            allow_eio3: self.old,
             limits,
             redis,
             ..default

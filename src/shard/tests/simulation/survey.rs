@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::application::{Guestbook, Outcome};
+use super::credentials::Credentials;
 use crate::app::{Event, Handle, MissingServers, RemoteSocket, Socket};
 use crate::clock;
 
@@ -123,5 +124,5 @@ fn complaint(
 }
 
 fn tag(socket: &RemoteSocket) -> Option<u64> {
-    socket.auth::<Value>()?["tag"].as_u64()
+    Credentials::of(socket.auth::<Value>().as_ref(), Some(socket.handshake())).map(|it| it.tag)
 }

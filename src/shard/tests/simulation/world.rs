@@ -188,7 +188,7 @@ impl World {
     /// Some milliseconds, or until a timer is due.
     fn let_time_pass(&mut self) {
         let few = Duration::from_millis(self.random.below(20));
-        let due = self.instances.iter().filter_map(Instance::sleeps_for).min();
+        let due = self.next_event();
         let by = match due {
             Some(due) if self.random.once_in(8) => due.min(Duration::from_secs(1)),
             Some(due) if self.random.once_in(64) => due.min(Duration::from_secs(30)),
@@ -197,6 +197,13 @@ impl World {
         tell(|| format!("{} ms pass", by.as_millis()));
         self.pass(by);
         self.instances.iter_mut().for_each(Instance::turn_all);
+    }
+
+    /// How long it takes until something happens by itself: a server's timer comes up, or an old client pings.
+    fn next_event(&self) -> Option<Duration> {
+        let pings = self.people.iter().filter_map(Person::next_ping);
+        let ping = pings.min().map(|at| at.saturating_duration_since(clock::now()));
+        self.instances.iter().filter_map(Instance::sleeps_for).chain(ping).min()
     }
 
     fn have_somebody_come(&mut self) {
@@ -258,7 +265,7 @@ impl World {
                 return;
             }
             let is_still = self.cluster.is_idle() && self.people.iter().all(Person::hears_nothing);
-            let due = self.instances.iter().filter_map(Instance::sleeps_for).min().filter(|_| is_still);
+            let due = self.next_event().filter(|_| is_still);
             self.pass(due.unwrap_or_default().clamp(Duration::from_millis(1), WHILE));
         }
         let states: Vec<_> = self.people.iter().map(Person::describe).collect();

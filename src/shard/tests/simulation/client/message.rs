@@ -83,6 +83,9 @@ impl Message {
     }
 
     pub(super) fn value(&self) -> Value {
+        if self.data.is_empty() {
+            return Value::Null;
+        }
         serde_json::from_str(&self.data).unwrap_or_else(|error| panic!("{self:?}: {error}"))
     }
 

@@ -7,6 +7,7 @@
 
 mod excuses;
 mod hearing;
+mod heartbeat;
 mod http;
 mod link;
 mod message;

@@ -7,6 +7,9 @@ use base64::engine::general_purpose::STANDARD;
 
 const SEPARATOR: char = '\u{1e}';
 
+/// The type of a message before binary data, for old clients.
+const OLD_MESSAGE: u8 = 4;
+
 /// A packet: text that begins with its type, or binary data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Packet {
@@ -17,6 +20,25 @@ pub(super) enum Packet {
 impl Packet {
     pub(super) fn text(text: impl Into<String>) -> Self {
         Self::Text(text.into())
+    }
+
+    /// The same over a WebSocket of an old client: binary data has the type of a message before it.
+    pub(super) fn with_type(self) -> Self {
+        match self {
+            Self::Text(text) => Self::Text(text),
+            Self::Binary(data) => Self::Binary([&[OLD_MESSAGE][..], &data].concat()),
+        }
+    }
+
+    /// What such a packet is.
+    pub(super) fn without_type(self) -> Self {
+        match self {
+            Self::Text(text) => Self::Text(text),
+            Self::Binary(data) => {
+                assert_eq!(data.first(), Some(&OLD_MESSAGE), "the type of binary data");
+                Self::Binary(data[1..].to_vec())
+            }
+        }
     }
 
     fn in_payload(&self) -> String {

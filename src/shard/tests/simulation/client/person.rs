@@ -28,6 +28,8 @@ const TAGS: u64 = 10_000;
 /// A person.
 pub(in super::super) struct Person {
     pub(in super::super) number: u64,
+    /// Whether its client is a 2.x one.
+    is_old: bool,
     session: Option<Session>,
     assembly: Assembly,
     /// One for each of its namespaces.
@@ -50,8 +52,12 @@ pub(in super::super) struct Person {
 
 impl Person {
     pub(in super::super) fn new(number: u64, namespaces: &[&str], plan: &Plan) -> Self {
+        let is_old = plan.old && number.is_multiple_of(3);
+        // The server lets old clients into this one at once, and they say what they are in the handshake.
+        let namespaces = if is_old { &["/"] } else { namespaces };
         Self {
             number,
+            is_old,
             session: None,
             assembly: Assembly::default(),
             sockets: namespaces.iter().map(|name| Socket::new(name, plan)).collect(),
@@ -78,6 +84,11 @@ impl Person {
     /// Whether it is in all its namespaces, all that it had to say has left it, and all its questions are answered.
     pub(in super::super) fn is_quiet(&self) -> bool {
         self.session.as_ref().is_some_and(Session::is_quiet) && self.sockets.iter().all(Socket::is_quiet)
+    }
+
+    /// When it pings, if it is an old client's.
+    pub(in super::super) fn next_ping(&self) -> Option<Instant> {
+        self.session.as_ref().and_then(Session::next_ping)
     }
 
     /// Whether nothing is on its way from or to it.
@@ -149,10 +160,17 @@ impl Person {
         if clock::now() < self.back_at {
             return;
         }
-        let way = if network.random.once_in(2) { Way::WebSocket } else { Way::Polling };
+        let way = match self.is_old {
+            true => Way::Old(self.next_tag()),
+            false if network.random.once_in(2) => Way::WebSocket,
+            false => Way::Polling,
+        };
         self.session = Session::begin(way, network);
-        if self.session.is_none() {
-            self.come_later();
+        match way {
+            _ if self.session.is_none() => self.come_later(),
+            // It need not ask.
+            Way::Old(tag) => _ = self.ask_to_join(0, tag, true),
+            Way::WebSocket | Way::Polling => {}
         }
     }
 
@@ -162,19 +180,39 @@ impl Person {
         self.attempts += 1;
     }
 
-    /// Joins the namespaces that it is not in.
+    /// Joins the namespaces that it is not in. An old client comes back in another session.
     fn join(&mut self, network: &mut Network<'_>) {
-        let Some(session) = &mut self.session else { return };
-        for socket in self.sockets.iter_mut().filter(|socket| socket.phase == Phase::Out) {
-            self.joins += 1;
-            self.tags.push(self.number * TAGS + self.joins);
-            self.partings.entry(socket.tag()).or_default().add(&socket.excuses);
+        for place in 0..self.sockets.len() {
+            if self.sockets[place].phase != Phase::Out {
+                continue;
+            }
+            if self.is_old {
+                return self.session.iter_mut().for_each(Session::quit);
+            }
             let is_welcome = !(network.plan.refusals && network.random.once_in(4));
-            session.send(socket.join(self.number * TAGS + self.joins, is_welcome).packets());
-            if self.is_at_mercy {
-                socket.excuses.let_go();
+            let tag = self.next_tag();
+            let message = self.ask_to_join(place, tag, is_welcome);
+            if let Some(session) = &mut self.session {
+                session.send(message.packets());
             }
         }
+    }
+
+    fn next_tag(&mut self) -> u64 {
+        self.joins += 1;
+        self.number * TAGS + self.joins
+    }
+
+    /// Asks to join a namespace under a new tag.
+    fn ask_to_join(&mut self, place: usize, tag: u64, is_welcome: bool) -> Message {
+        self.tags.push(tag);
+        let socket = &mut self.sockets[place];
+        self.partings.entry(socket.tag()).or_default().add(&socket.excuses);
+        let message = socket.join(tag, is_welcome);
+        if self.is_at_mercy {
+            socket.excuses.let_go();
+        }
+        message
     }
 
     /// Its session is over.

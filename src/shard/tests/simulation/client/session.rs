@@ -10,6 +10,7 @@ use super::super::instance::Instance;
 use super::super::journal::tell;
 use super::super::network::Network;
 use super::excuses::Excuses;
+use super::heartbeat::Heartbeat;
 use super::http;
 use super::link::Link;
 use super::packet::Packet;
@@ -23,11 +24,16 @@ const ON_THE_WAY: Duration = Duration::from_millis(2500);
 
 const PATH: &str = "/socket.io/?EIO=4&transport=";
 
+/// That of old clients. What they say of themselves follows.
+const OLD_PATH: &str = "/socket.io/?EIO=3&transport=websocket&";
+
 /// How a session begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Way {
     WebSocket,
     Polling,
+    /// By WebSocket, as an old client whose socket has this tag.
+    Old(u64),
 }
 
 /// What the server has told about itself.
@@ -74,10 +80,9 @@ pub(super) struct Session {
     open: Option<Open>,
     /// Packets that are still to be sent.
     packets: VecDeque<Packet>,
-    /// When the last ping came, or the session was opened.
-    pinged: Instant,
-    /// When it answers the ping.
-    pong_at: Option<Instant>,
+    /// Whether its client is an old one.
+    is_old: bool,
+    heartbeat: Heartbeat,
     end: Option<End>,
     upgrade: Option<Upgrade>,
     /// Whether an upgrade has failed for no known reason, and whether the session has gone on since.
@@ -102,14 +107,19 @@ impl Session {
                 link.send(websocket::handshake(&format!("{PATH}websocket")));
                 Transport::WebSocket(link, false)
             }
+            Way::Old(tag) => {
+                link.send(websocket::handshake(&format!("{OLD_PATH}tag={tag}")));
+                Transport::WebSocket(link, false)
+            }
         };
+        let is_old = matches!(way, Way::Old(_));
         Some(Self {
             home,
             transport,
             open: None,
             packets: VecDeque::new(),
-            pinged: clock::now(),
-            pong_at: None,
+            is_old,
+            heartbeat: Heartbeat::new(is_old),
             end: None,
             upgrade: None,
             suspicion: Suspicion::None,
@@ -187,8 +197,10 @@ impl Session {
             self.excuses.lost();
             self.excuses.silent();
         }
-        let patience = self.open.as_ref().map_or(Duration::from_secs(5), |open| open.ping_timeout) / 3;
-        let patience = patience.min(home.write_stall() / 3).min(delay.map_or(Duration::MAX, |_| ON_THE_WAY / 3));
+        // The server counts from the beginning of the session when it waits for an old client's first ping.
+        let is_timed = self.is_old || self.open.is_some();
+        let patience = if is_timed { Duration::from_millis(network.plan.ping_timeout) } else { Duration::from_secs(5) };
+        let patience = patience.min(home.write_stall()).min(delay.map_or(Duration::MAX, |_| ON_THE_WAY)) / 3;
         let longest = self.links_mut().map(Link::under_way).max().flatten().max(delay);
         self.slowest = self.slowest.max(longest.unwrap_or_default());
         if longest.is_some_and(|longest| longest >= patience) {
@@ -215,6 +227,11 @@ impl Session {
     /// Reads again.
     pub(super) const fn read_again(&mut self) {
         self.deaf = None;
+    }
+
+    /// When it pings, if its client is an old one.
+    pub(super) fn next_ping(&self) -> Option<Instant> {
+        self.heartbeat.next_ping()
     }
 
     /// For how long it has not read, if it does not.
@@ -267,6 +284,7 @@ impl Session {
         let mut packets = Vec::new();
         while *is_granted && self.end.is_none() {
             match websocket::take_frame(&mut link.received) {
+                Some(Frame::Packet(packet)) if self.is_old => packets.push(packet.without_type()),
                 Some(Frame::Packet(packet)) => packets.push(packet),
                 Some(Frame::Close) => self.end = Some(End::Closed),
                 None => break,
@@ -284,10 +302,8 @@ impl Session {
         match text.split_at(1) {
             ("0", open) => self.opened(open),
             ("1", _) => self.end = Some(End::Closed),
-            ("2", _) => {
-                self.pinged = clock::now();
-                self.pong_at = Some(self.pinged + self.delay_of_pong(network));
-            }
+            ("2", _) if !self.is_old => self.heard_heartbeat(network),
+            ("3", _) if self.is_old => self.heard_heartbeat(network),
             ("4", message) => return Some(Packet::text(message)),
             ("6", _) => {}
             other => panic!("a packet {other:?}"),
@@ -295,8 +311,14 @@ impl Session {
         None
     }
 
-    /// How late it answers a ping: some pongs come so late that the server may give up waiting, and some never.
-    fn delay_of_pong(&mut self, network: &mut Network<'_>) -> Duration {
+    fn heard_heartbeat(&mut self, network: &mut Network<'_>) {
+        let delay = self.delay_of_heartbeat(network);
+        let interval = self.open.as_ref().map_or(Duration::ZERO, |open| open.ping_interval);
+        self.heartbeat.hear(interval, delay);
+    }
+
+    /// How late its own heartbeat is: some are so late that the server may give up waiting, and some never come.
+    fn delay_of_heartbeat(&mut self, network: &mut Network<'_>) -> Duration {
         let timeout = network.plan.ping_timeout;
         let delay = match network.random.below(8) {
             _ if !network.plan.late_pongs => 0,
@@ -313,10 +335,11 @@ impl Session {
     fn opened(&mut self, open: &str) {
         let open: Value = serde_json::from_str(open).unwrap();
         let millis = |name: &str| Duration::from_millis(open[name].as_u64().unwrap());
-        self.pinged = clock::now();
+        let ping_interval = millis("pingInterval");
+        self.heartbeat.begin(ping_interval);
         self.open = Some(Open {
             sid: open["sid"].as_str().unwrap().to_owned(),
-            ping_interval: millis("pingInterval"),
+            ping_interval,
             ping_timeout: millis("pingTimeout"),
             max_payload: open["maxPayload"].as_u64().unwrap() as usize,
             offers_upgrade: open["upgrades"][0] == "websocket",
@@ -326,7 +349,7 @@ impl Session {
     /// Leaves a server that seems dead.
     fn give_up_after_silence(&mut self) {
         let Some(open) = &self.open else { return };
-        let is_silent = clock::now() - self.pinged >= open.ping_interval + open.ping_timeout;
+        let is_silent = self.heartbeat.is_missed(open.ping_interval, open.ping_timeout);
         if self.end.is_none() && is_silent && self.deaf.is_none() {
             assert!(self.excuses.allow("ping timeout"), "the server does not ping: {}", self.describe());
             self.excuses.lost();
@@ -375,9 +398,7 @@ impl Session {
     }
 
     fn flush(&mut self, network: &mut Network<'_>) {
-        if self.pong_at.take_if(|at| *at <= clock::now()).is_some() {
-            self.packets.push_back(Packet::text("3"));
-        }
+        self.packets.extend(self.heartbeat.take_due());
         let Some(open) = &self.open else { return };
         if self.upgrade.as_ref().is_some_and(Upgrade::pauses) {
             return;
@@ -400,7 +421,10 @@ impl Session {
                 }
             }
             Transport::WebSocket(link, _) => {
-                mem::take(&mut self.packets).iter().for_each(|packet| link.send(websocket::frame(packet)));
+                for packet in mem::take(&mut self.packets) {
+                    let packet = if self.is_old { packet.with_type() } else { packet };
+                    link.send(websocket::frame(&packet));
+                }
             }
         }
     }

@@ -40,7 +40,7 @@ impl World {
     /// Nobody speaks while time goes on to the servers' next timer, so many times: heartbeats come and are answered.
     fn be_quiet(&mut self, times: u64) {
         for _ in 0..times {
-            let due = self.instances.iter().filter_map(Instance::sleeps_for).min();
+            let due = self.next_event();
             self.pass(due.unwrap_or(LONGEST).clamp(Duration::from_millis(1), LONGEST));
             self.come_to_rest();
         }

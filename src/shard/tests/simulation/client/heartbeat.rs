@@ -1,0 +1,51 @@
+//! The heartbeat from the client's end: the server pings, and the client answers. An old client pings, and the server answers.
+
+use std::time::{Duration, Instant};
+
+use super::packet::Packet;
+use crate::clock;
+
+/// The heartbeat of a session.
+pub(super) struct Heartbeat {
+    /// Whether the client pings.
+    is_old: bool,
+    /// When the server's last one came, or the session was opened.
+    heard: Instant,
+    /// When the client's next one leaves.
+    leaves_at: Option<Instant>,
+}
+
+impl Heartbeat {
+    pub(super) fn new(is_old: bool) -> Self {
+        Self { is_old, heard: clock::now(), leaves_at: None }
+    }
+
+    /// The session is open, in which the server's heartbeat comes once in so long a time.
+    pub(super) fn begin(&mut self, interval: Duration) {
+        self.heard = clock::now();
+        self.leaves_at = self.is_old.then(|| self.heard + interval);
+    }
+
+    /// The server's has come. The client's follows, so much later than it should.
+    pub(super) fn hear(&mut self, interval: Duration, delay: Duration) {
+        self.heard = clock::now();
+        let rest = if self.is_old { interval } else { Duration::ZERO };
+        self.leaves_at = Some(self.heard + rest + delay);
+    }
+
+    /// The packet that is due.
+    pub(super) fn take_due(&mut self) -> Option<Packet> {
+        self.leaves_at.take_if(|at| *at <= clock::now())?;
+        Some(Packet::text(if self.is_old { "2" } else { "3" }))
+    }
+
+    /// When an old client pings: nothing else moves the time there.
+    pub(super) fn next_ping(&self) -> Option<Instant> {
+        self.leaves_at.filter(|_| self.is_old)
+    }
+
+    /// Whether the server's should have come by now.
+    pub(super) fn is_missed(&self, interval: Duration, timeout: Duration) -> bool {
+        clock::now() - self.heard >= interval + timeout
+    }
+}
