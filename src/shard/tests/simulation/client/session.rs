@@ -70,6 +70,8 @@ enum Suspicion {
     Failed,
     /// It fetches since.
     Fetches,
+    /// It has fetched once. That may be what was queued before the server has closed the session: it comes alone.
+    HasFetched,
 }
 
 /// One session.
@@ -265,8 +267,12 @@ impl Session {
                 Vec::new()
             }
             News::Packets(packets) => {
-                let goes_on = !packets.contains(&Packet::text("1")) && self.suspicion == Suspicion::Fetches;
-                assert!(!goes_on, "an upgrade failed for no reason: {}", self.describe());
+                let goes_on = !packets.contains(&Packet::text("1"));
+                match self.suspicion {
+                    Suspicion::Fetches if goes_on => self.suspicion = Suspicion::HasFetched,
+                    Suspicion::HasFetched if goes_on => panic!("an upgrade failed for no reason: {}", self.describe()),
+                    _ => {}
+                }
                 packets
             }
         }
@@ -388,7 +394,7 @@ impl Session {
             Step::Failed => {
                 tell(|| format!("an upgrade fails, and may: {may_fail}; {}", upgrade.describe()));
                 let is_excused = ["transport close", "server shutting down"].iter().any(|it| self.excuses.allow(it));
-                if !may_fail && !is_excused {
+                if !may_fail && !is_excused && self.suspicion == Suspicion::None {
                     self.suspicion = Suspicion::Failed;
                 }
                 upgrade.links_mut().for_each(Link::end);
