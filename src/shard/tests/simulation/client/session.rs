@@ -89,6 +89,9 @@ pub(super) struct Session {
     upgrade: Option<Upgrade>,
     /// Whether an upgrade has failed for no known reason, and whether the session has gone on since.
     suspicion: Suspicion,
+    /// Until when the server may take a second WebSocket for one that probes, though it has ended: held up for what it does not
+    /// take, its end is not read.
+    probed_until: Instant,
     /// When it acted last, and whether something was on its way then, or could not be.
     acted: (Instant, bool),
     /// Since when it does not read, and until when, if it does not.
@@ -125,6 +128,7 @@ impl Session {
             end: None,
             upgrade: None,
             suspicion: Suspicion::None,
+            probed_until: clock::now(),
             acted: (clock::now(), false),
             deaf: None,
             slowest: Duration::ZERO,
@@ -380,7 +384,8 @@ impl Session {
         {
             upgrade.meets(link, &target());
         }
-        let may_fail = upgrade.may_fail(Duration::from_millis(network.plan.upgrade_timeout));
+        let timeout = Duration::from_millis(network.plan.upgrade_timeout);
+        let may_fail = upgrade.may_fail(timeout) || clock::now() < self.probed_until;
         match upgrade.act(polling.is_paused(), may_fail) {
             Step::Goes => {}
             Step::Done => {
@@ -396,6 +401,9 @@ impl Session {
                 let is_excused = ["transport close", "server shutting down"].iter().any(|it| self.excuses.allow(it));
                 if !may_fail && !is_excused && self.suspicion == Suspicion::None {
                     self.suspicion = Suspicion::Failed;
+                }
+                if upgrade.has_rival() {
+                    self.probed_until = clock::now() + 2 * timeout;
                 }
                 upgrade.links_mut().for_each(Link::end);
                 self.upgrade = None;

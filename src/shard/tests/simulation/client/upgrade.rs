@@ -69,6 +69,11 @@ impl Upgrade {
         self.stage == Stage::Pausing && self.rival.is_none()
     }
 
+    /// Whether a second one does.
+    pub(super) fn has_rival(&self) -> bool {
+        self.rival.is_some()
+    }
+
     pub(super) fn meets(&mut self, mut link: Link, target: &str) {
         link.send(websocket::handshake(target));
         self.rival = Some(Rival { link, is_granted: false });
