@@ -11,26 +11,39 @@ pub(super) struct Heartbeat {
     is_old: bool,
     /// When the server's last one came, or the session was opened.
     heard: Instant,
+    /// For how long something was on its way since then.
+    delayed: Duration,
     /// When the client's next one leaves.
     leaves_at: Option<Instant>,
 }
 
 impl Heartbeat {
     pub(super) fn new(is_old: bool) -> Self {
-        Self { is_old, heard: clock::now(), leaves_at: None }
+        Self { is_old, heard: clock::now(), delayed: Duration::ZERO, leaves_at: None }
     }
 
     /// The session is open, in which the server's heartbeat comes once in so long a time.
     pub(super) fn begin(&mut self, interval: Duration) {
-        self.heard = clock::now();
+        (self.heard, self.delayed) = (clock::now(), Duration::ZERO);
         self.leaves_at = self.is_old.then(|| self.heard + interval);
     }
 
     /// The server's has come. The client's follows, so much later than it should.
     pub(super) fn hear(&mut self, interval: Duration, delay: Duration) {
-        self.heard = clock::now();
+        (self.heard, self.delayed) = (clock::now(), Duration::ZERO);
         let rest = if self.is_old { interval } else { Duration::ZERO };
         self.leaves_at = Some(self.heard + rest + delay);
+    }
+
+    /// Something was on its way for so long.
+    pub(super) fn was_delayed(&mut self, by: Duration) {
+        self.delayed += by;
+    }
+
+    /// Whether much of the time since the server's last one is that of the way, so that the next may be late: a client that
+    /// upgrades waits for several things, one after the other.
+    pub(super) fn may_be_late(&self, timeout: Duration) -> bool {
+        self.delayed >= timeout / 3
     }
 
     /// The packet that is due.

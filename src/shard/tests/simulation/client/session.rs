@@ -219,8 +219,10 @@ impl Session {
         }
         let is_delayed = longest.is_some() || cannot_accept;
         let (since, was_delayed) = mem::replace(&mut self.acted, (clock::now(), is_delayed));
-        if let Some(upgrade) = self.upgrade.as_mut().filter(|_| was_delayed) {
-            upgrade.was_delayed(clock::now() - since);
+        if was_delayed {
+            let by = clock::now() - since;
+            self.heartbeat.was_delayed(by);
+            self.upgrade.iter_mut().for_each(|upgrade| upgrade.was_delayed(by));
         }
     }
 
@@ -361,7 +363,9 @@ impl Session {
         let Some(open) = &self.open else { return };
         let is_silent = self.heartbeat.is_missed(open.ping_interval, open.ping_timeout);
         if self.end.is_none() && is_silent && self.deaf.is_none() {
-            assert!(self.excuses.allow("ping timeout"), "the server does not ping: {}", self.describe());
+            let is_excused = self.excuses.allow("ping timeout") || self.heartbeat.may_be_late(open.ping_timeout);
+            assert!(is_excused, "the server does not ping: {}", self.describe());
+            self.excuses.silent();
             self.excuses.lost();
             self.end = Some(End::GaveUp);
         }
