@@ -101,6 +101,8 @@ pub(super) struct Plan {
     pub(super) jobs: usize,
     /// Whether some clients are 2.x clients.
     pub(super) old: bool,
+    /// Whether at the end everybody goes while much is said, if they do not fall silent.
+    pub(super) hurry: bool,
     /// Whether each connection of a session may reach another server than its session's, if there are several.
     pub(super) loose: bool,
 }
@@ -152,6 +154,7 @@ impl Plan {
             threads: random.once_in(3).then(|| [1, 3][random.below(2) as usize]),
             jobs: [2, MANY][random.below(2) as usize],
             old: random.once_in(4),
+            hurry: random.once_in(2),
             loose: random.once_in(2),
         }
     }

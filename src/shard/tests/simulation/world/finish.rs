@@ -66,12 +66,25 @@ impl World {
         }
     }
 
+    /// Everybody speaks, and the shards have not handled all of it when everybody goes.
+    fn say_much_and_go(&mut self) {
+        for _ in 0..3 {
+            self.people.iter_mut().for_each(Person::say_last_words);
+            self.people_act();
+            self.carry_all_up();
+            self.instances.iter_mut().for_each(Instance::turn_all);
+        }
+    }
+
     /// Everybody goes, or falls silent; what the server keeps time for comes to its end.
     fn say_farewell(&mut self) {
         self.check_nobody_who_reads_was_cut_off();
         let is_silent = self.plan.silent_end || self.plan.deaf_end;
         if self.plan.deaf_end && !self.plan.silent_end {
             self.have_nobody_read();
+        }
+        if self.plan.hurry && !is_silent {
+            self.say_much_and_go();
         }
         self.people.iter_mut().for_each(if is_silent { Person::fall_silent } else { Person::quit });
         let silence = if is_silent { self.plan.silence() } else { Duration::ZERO };
