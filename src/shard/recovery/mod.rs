@@ -35,6 +35,8 @@ mod inquiry;
 mod left_behind;
 mod peers;
 mod records;
+#[cfg(test)]
+mod recount;
 mod seeker;
 mod way_back;
 
