@@ -1,5 +1,10 @@
 //! Counts anew what the counters of the sockets say, for the simulation.
 
+use std::collections::HashMap;
+use std::iter;
+
+use foldhash::fast::FixedState;
+
 use crate::engineio::Millis;
 use crate::shard::sockets::Sockets;
 use crate::shard::sockets::costs::{ADMISSION, IDENTITY, PENDING_ACK};
@@ -7,18 +12,36 @@ use crate::shard::sockets::namespaces::Namespaces;
 use crate::shard::sockets::state::{SocketPhase, SocketState};
 use crate::shard::store::keys::{NamespaceKey, SessionKey, SocketKey};
 
+/// The sockets of a namespace.
+#[derive(Debug, Clone, Copy, Default)]
+struct Counted {
+    sockets: usize,
+    connected: usize,
+    memberships: usize,
+}
+
 impl Sockets {
+    /// A session's sockets.
+    pub(in crate::shard) fn states_of(&self, session: SessionKey) -> impl Iterator<Item = (SocketKey, &SocketState)> {
+        let first = self.client(session).and_then(|client| client.sockets.get());
+        let keys = iter::successors(first, |key| self.states.get(key.0)?.next);
+        keys.filter_map(|key| Some((key, self.states.get(key.0)?)))
+    }
+
     /// Bytes that a session's sockets keep.
     pub(in crate::shard) fn bytes_of_sockets(&self, session: SessionKey) -> usize {
-        let sockets = self.states.iter().filter(|(_, state)| state.session == session);
-        let waiting = |key| if self.applicants.has(SocketKey(key)) { ADMISSION } else { 0 };
-        sockets.map(|(key, state)| self.socket_cost(state.namespace) + bytes_of(state) + waiting(key)).sum()
+        let waiting = |key| if self.applicants.has(key) { ADMISSION } else { 0 };
+        let bytes =
+            |(key, state): (_, &SocketState)| self.socket_cost(state.namespace) + bytes_of(state) + waiting(key);
+        self.states_of(session).map(bytes).sum()
     }
 
     /// What is wrong with the sockets, their places among the members and their rooms.
     pub(in crate::shard) fn contradiction(&self) -> Option<String> {
         let wrong = self.states.iter().find_map(|(key, state)| self.wrong_with(SocketKey(key), state));
-        wrong.or_else(|| self.namespaces.keys().find_map(|key| self.wrong_within(key))).or_else(|| {
+        let counted = self.counted();
+        let counted = |key| counted.get(&key).copied().unwrap_or_default();
+        wrong.or_else(|| self.namespaces.keys().find_map(|key| self.wrong_within(key, counted(key)))).or_else(|| {
             let rooms: usize =
                 self.namespaces.keys().filter_map(|key| Some(self.namespaces.get(key)?.rooms.len())).sum();
             let counted = self.namespaces.rooms;
@@ -37,7 +60,7 @@ impl Sockets {
         if is_member != (place == Some(&key)) {
             return Some(format!("{key:?} ({:?}) has the place of {place:?}", state.phase));
         }
-        if !self.sockets_of(state.session).iter().any(|socket| socket.key == key) {
+        if !self.states_of(state.session).any(|(other, _)| other == key) {
             return Some(format!("the session of {key:?} does not know it"));
         }
         let mut rooms = state.extra.iter().flat_map(|extra| members.rooms.names(&extra.memberships));
@@ -45,12 +68,10 @@ impl Sockets {
         Some(format!("{key:?} believes to be in {room:?}"))
     }
 
-    fn wrong_within(&self, key: NamespaceKey) -> Option<String> {
+    /// What is wrong with a namespace, of whose sockets these are the counts.
+    fn wrong_within(&self, key: NamespaceKey, counted: Counted) -> Option<String> {
         let members = self.namespaces.get(key)?;
-        let of = || self.states.iter().filter(move |(_, state)| state.namespace == key);
-        let (sockets, connected) = (of().count(), of().filter(|(_, it)| it.phase == SocketPhase::Connected).count());
-        let memberships: usize =
-            of().filter_map(|(_, state)| state.extra.as_ref()).map(|extra| extra.memberships.len()).sum();
+        let Counted { sockets, connected, memberships } = counted;
         let of_rooms: usize = members.rooms.all().map(|room| members.rooms.members(room).count()).sum();
         if connected != members.everyone().len() {
             return Some(format!("{connected} sockets of {key:?} are {} members", members.everyone().len()));
@@ -60,6 +81,18 @@ impl Sockets {
         }
         let counted = self.namespaces.counted_sockets(key).filter(|counted| *counted != sockets)?;
         Some(format!("{sockets} sockets of {key:?} are counted as {counted}"))
+    }
+
+    /// Counts the sockets of each namespace.
+    fn counted(&self) -> HashMap<NamespaceKey, Counted, FixedState> {
+        let mut all: HashMap<_, Counted, _> = HashMap::default();
+        for (_, state) in self.states.iter() {
+            let counted = all.entry(state.namespace).or_default();
+            counted.sockets += 1;
+            counted.connected += usize::from(state.phase == SocketPhase::Connected);
+            counted.memberships += state.extra.as_ref().map_or(0, |extra| extra.memberships.len());
+        }
+        all
     }
 
     /// The sockets that wait for acknowledgements: each one's earliest deadline, and the instant of its timer.

@@ -38,6 +38,8 @@ pub(super) struct Entries {
     pub(super) visits: BTreeMap<u64, Visit>,
     /// How many sayings of a kind of each socket the program has passed on.
     pub(super) relayed: Relayed,
+    /// How often a socket has come, or a saying was passed on.
+    pub(super) news: u64,
     pub(super) survey: Survey,
     pub(super) late: Late,
     /// What is wrong.
@@ -71,6 +73,7 @@ impl Guestbook {
 
     fn came(&self, socket: &Socket, server: u8) {
         let mut entries = self.entries();
+        entries.news += 1;
         let before = entries.relayed.clone();
         // A server gives away what it has kept with a lost socket's data, but no values.
         let are_several = entries.visits.values().any(|visit| visit.server != server);
@@ -127,6 +130,7 @@ impl Guestbook {
     pub(super) fn relays(&self, kind: Kind, tag: u64, event: &Event) -> Outcome {
         let (sender, number): (u64, u64) = event.args()?;
         let mut entries = self.entries();
+        entries.news += 1;
         let next = entries.relayed.entry((kind, sender)).or_default();
         let is_next = *next == number || (kind == Kind::Slow && *next < number);
         *next = number + 1;

@@ -53,6 +53,8 @@ pub(super) struct World {
     may_miss: bool,
     /// What was passed on until that was over.
     forgiven: Relayed,
+    /// The guestbook's news up to which all was heard.
+    heard_until: u64,
     people: Vec<Person>,
     _time: Stopped,
     _chance: Seeded,
@@ -77,6 +79,7 @@ impl World {
             guestbook,
             may_miss: plan.may_miss(),
             forgiven: Relayed::new(),
+            heard_until: 0,
             people: Vec::new(),
             _time: time,
             _chance: chance,
@@ -237,13 +240,21 @@ impl World {
     /// People do what has come to them.
     fn people_act(&mut self) {
         self.excuse_who_needs_ways();
+        let delay = self.delay_of_relayed();
+        let Self { instances, random, balancer, plan, .. } = self;
+        let mut network = Network { instances, random, balancer: *balancer, plan, delay };
+        self.people.iter_mut().for_each(|person| person.act(&mut network));
+    }
+
+    /// For how long something is on its way between the servers, if clients may have to wait for that.
+    fn delay_of_relayed(&mut self) -> Option<Duration> {
+        if !self.plan.is_loose() {
+            return None;
+        }
         let is_busy = |instance: &Instance| instance.sleeps_for() == Some(Duration::ZERO);
         let is_idle = self.cluster.is_idle() && !self.instances.iter().any(is_busy);
         self.busy = if is_idle { None } else { self.busy.or_else(|| Some(clock::now())) };
-        let Self { instances, random, balancer, plan, .. } = self;
-        let delay = self.busy.filter(|_| plan.is_loose()).map(|since| clock::now() - since);
-        let mut network = Network { instances, random, balancer: *balancer, plan, delay };
-        self.people.iter_mut().for_each(|person| person.act(&mut network));
+        self.busy.map(|since| clock::now() - since)
     }
 
     /// Nobody says anything more, and everything comes to rest: who was there has heard all that was said.
@@ -257,11 +268,7 @@ impl World {
             self.people_act();
             self.cluster.move_all();
             self.instances.iter_mut().for_each(Instance::turn_until_rest);
-            let is_at_rest = self.restless().is_none();
-            if is_at_rest && self.may_miss {
-                self.forgiven = self.guestbook.entries().relayed.clone();
-            }
-            if is_at_rest && self.unheard().is_none() {
+            if self.restless().is_none() && self.is_all_heard() {
                 return;
             }
             let is_still = self.cluster.is_idle() && self.people.iter().all(Person::hears_nothing);
@@ -288,6 +295,21 @@ impl World {
             (self.people.iter().all(Person::is_quiet), "somebody is not quiet"),
         ];
         rests.into_iter().find_map(|(rests, what)| (!rests).then_some(what))
+    }
+
+    /// Whether who was there has heard what was passed on, and the program what was said. Nothing is under way.
+    fn is_all_heard(&mut self) -> bool {
+        let news = self.guestbook.entries().news;
+        if self.heard_until != news {
+            if self.may_miss {
+                self.forgiven = self.guestbook.entries().relayed.clone();
+            }
+            if self.unheard().is_some() {
+                return false;
+            }
+            self.heard_until = news;
+        }
+        reckoning::unsaid(&self.people, &self.guestbook).is_none()
     }
 
     fn unheard(&self) -> Option<String> {

@@ -1,7 +1,5 @@
 //! What waits for clients is counted: each buffer once, each message's bookkeeping for each of its receivers.
 
-use std::collections::BTreeMap;
-
 use crate::engineio::{Charge, MESSAGE_OVERHEAD};
 use crate::shard::event_loop::core::Core;
 
@@ -16,9 +14,11 @@ pub(super) fn check(core: &Core) {
     if (messages, bytes) == (0, 0) {
         return;
     }
-    let buffers: BTreeMap<_, _> =
+    let mut buffers: Vec<_> =
         core.charges_of_outboxes().chain(core.charges_of_sessions()).map(Charge::buffer).collect();
-    let waiting: usize = buffers.values().sum();
+    buffers.sort_unstable();
+    buffers.dedup();
+    let waiting: usize = buffers.iter().map(|(_, bytes)| bytes).sum();
     // A buffer that a fan-out has yet to bring to others is charged even if nobody waits for it now.
     if core.is_within_fanout() || core.has_polled() || core.has_common_payload() {
         assert!(bytes >= waiting, "{waiting} bytes wait, and {bytes} are charged");

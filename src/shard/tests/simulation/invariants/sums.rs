@@ -23,7 +23,7 @@ pub(super) fn check(core: &Core) {
     if let Some(contradiction) = core.contradiction() {
         panic!("{contradiction}");
     }
-    let sockets: usize = core.clients().map(|(key, _)| core.sockets_of(key).len()).sum();
+    let sockets: usize = core.clients().map(|(key, _)| core.states_of(key).count()).sum();
     assert_eq!(sockets, core.socket_count(), "sockets of sessions");
     assert_eq!(core.accounts_of_nobody(), 0, "accounts of what clients may send, without a session");
 }
