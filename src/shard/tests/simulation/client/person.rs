@@ -207,7 +207,7 @@ impl Person {
     fn ask_to_join(&mut self, place: usize, tag: u64, is_welcome: bool) -> Message {
         self.tags.push(tag);
         let socket = &mut self.sockets[place];
-        self.partings.entry(socket.tag()).or_default().add(&socket.excuses);
+        self.partings.entry(socket.tag()).or_default().add(socket.excuses);
         let message = socket.join(tag, is_welcome);
         if self.is_at_mercy {
             socket.excuses.let_go();
@@ -224,11 +224,11 @@ impl Person {
         self.slowest = self.slowest.max(session.slowest);
         tell(|| format!("{}: its session is over: {}", self.number, session.describe()));
         for socket in &mut self.sockets {
-            self.partings.entry(socket.tag()).or_default().add(&socket.excuses);
+            self.partings.entry(socket.tag()).or_default().add(socket.excuses);
             socket.part();
         }
         for tag in self.tags.drain(..) {
-            self.partings.entry(tag).or_default().add(&session.excuses);
+            self.partings.entry(tag).or_default().add(session.excuses);
         }
         self.assembly = Assembly::default();
         self.come_later();
