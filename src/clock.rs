@@ -35,6 +35,8 @@ pub(crate) mod simulated {
         static TIME: Cell<Option<(Instant, Duration)>> = const { Cell::new(None) };
         /// How much time a look at the clock takes.
         static LOOK: Cell<Duration> = const { Cell::new(Duration::ZERO) };
+        /// How much of the time that has passed looks took.
+        static LOOKED: Cell<Duration> = const { Cell::new(Duration::ZERO) };
     }
 
     /// From now on this thread's time stands still until it is [moved](advance), as long as the guard lives.
@@ -50,6 +52,7 @@ pub(crate) mod simulated {
         fn drop(&mut self) {
             TIME.set(None);
             LOOK.set(Duration::ZERO);
+            LOOKED.set(Duration::ZERO);
         }
     }
 
@@ -70,9 +73,15 @@ pub(crate) mod simulated {
         LOOK.set(time);
     }
 
+    /// How much of this thread's time looks at the clock have taken.
+    pub(crate) fn spent_looking() -> Duration {
+        LOOKED.get()
+    }
+
     pub(super) fn now() -> Option<Instant> {
         let look = LOOK.get();
         if !look.is_zero() {
+            LOOKED.set(LOOKED.get() + look);
             advance(look);
         }
         TIME.get().map(|(began, passed)| began + passed)

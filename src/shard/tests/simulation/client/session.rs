@@ -18,6 +18,7 @@ use super::polling::Polling;
 use super::upgrade::Upgrade;
 use super::websocket;
 use crate::clock;
+use crate::clock::simulated::spent_looking;
 
 const PATH: &str = "/socket.io/?EIO=4&transport=";
 
@@ -60,6 +61,16 @@ enum End {
     GaveUp,
 }
 
+/// A moment in which a session acted.
+#[derive(Debug, Clone, Copy)]
+struct Acted {
+    at: Instant,
+    /// How much time servers had spent by then.
+    looked: Duration,
+    /// Whether something was on its way, or could not be.
+    is_delayed: bool,
+}
+
 /// One session.
 pub(super) struct Session {
     /// The server where it began.
@@ -78,8 +89,8 @@ pub(super) struct Session {
     /// Until when the server may take a second WebSocket for one that probes, though it has ended: held up for what it does not
     /// take, its end is not read.
     probed_until: Instant,
-    /// When it acted last, and whether something was on its way then, or could not be.
-    acted: (Instant, bool),
+    /// When it acted last.
+    acted: Acted,
     /// Since when it does not read, and until when, if it does not.
     deaf: Option<(Instant, Instant)>,
     /// The longest time for which something was on its way.
@@ -115,7 +126,7 @@ impl Session {
             upgrade: None,
             suspicion: Suspicion::None,
             probed_until: clock::now(),
-            acted: (clock::now(), false),
+            acted: Acted { at: clock::now(), looked: spent_looking(), is_delayed: false },
             deaf: None,
             slowest: Duration::ZERO,
             excuses: Excuses::default(),

@@ -4,8 +4,9 @@ use std::mem;
 use std::time::Duration;
 
 use super::super::link::Link;
-use super::{End, Session};
+use super::{Acted, End, Session};
 use crate::clock;
+use crate::clock::simulated::spent_looking;
 use crate::shard::tests::simulation::instance::Instance;
 use crate::shard::tests::simulation::network::Network;
 
@@ -43,12 +44,11 @@ impl Session {
             self.excuses.silent();
         }
         let is_delayed = longest.is_some() || cannot_accept;
-        let (since, was_delayed) = mem::replace(&mut self.acted, (clock::now(), is_delayed));
-        if was_delayed {
-            let by = clock::now() - since;
-            self.heartbeat.was_delayed(by);
-            self.upgrade.iter_mut().for_each(|upgrade| upgrade.was_delayed(by));
-        }
+        let acted = Acted { at: clock::now(), looked: spent_looking(), is_delayed };
+        let before = mem::replace(&mut self.acted, acted);
+        let by = if before.is_delayed { acted.at - before.at } else { acted.looked - before.looked };
+        self.heartbeat.was_delayed(by);
+        self.upgrade.iter_mut().for_each(|upgrade| upgrade.was_delayed(by));
     }
 
     /// Leaves a server that seems dead.
