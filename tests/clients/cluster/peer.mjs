@@ -43,7 +43,7 @@ for (const nsp of [io.of("/"), io.of("/custom")]) {
   });
 }
 // The adapter leaves promises of commands unhandled that fail when Redis goes.
-process.on("unhandledRejection", () => {});
+process.on("unhandledRejection", complain);
 process.on("SIGTERM", () => process.exit(0));
 server.listen(Number(env.PORT ?? 3000), "127.0.0.1");
 
@@ -160,16 +160,22 @@ function guarded(handler) {
     try {
       await handler(...args);
     } catch (error) {
+      complain(error);
       const ack = args.at(-1);
       if (typeof ack === "function") ack({ error: error.message });
     }
   };
 }
 
+/** Standard error tells whether anything was wrong here. */
+function complain(error) {
+  console.error("complaint:", error);
+}
+
 function byRedis() {
   const { createClient } = require("redis");
   const client = createClient({ url: env.REDIS_URL, socket: { reconnectStrategy: 50 } });
-  client.on("error", () => {});
+  client.on("error", complain);
   client.connect();
   return client;
 }
@@ -177,6 +183,6 @@ function byRedis() {
 function byIoredis() {
   const { Redis } = require("ioredis");
   const client = new Redis(env.REDIS_URL, { retryStrategy: () => 50, maxRetriesPerRequest: null });
-  client.on("error", () => {});
+  client.on("error", complain);
   return client;
 }

@@ -2,13 +2,12 @@
 // away. Events come from both servers, whose events have numbers, and from the official emitter, whose events have none.
 
 import assert from "node:assert/strict";
-import { once } from "node:events";
-import { connect, createServer } from "node:net";
 import { describe, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { Emitter } from "@socket.io/redis-emitter";
 import { ask, client, collect, connected, isConnected, next, WAYS } from "../clients.mjs";
 import { Cluster, endAll, isNode, startKind, SUBJECT } from "./cluster.mjs";
+import { Front, repeat } from "./front.mjs";
 import { Redis } from "./redis.mjs";
 
 const ROUNDS = 20;
@@ -87,7 +86,7 @@ describe("recovery across servers", { skip: isNode(SUBJECT) && "Node's has none 
       await news.until(2 * round + 1);
       const back = next(socket, "connect");
       front.turn = round + 1;
-      front.lose();
+      front.abandon();
       observer.emit("in", { rooms: id }, "news", 2 * round + 1);
       await back;
       assert.deepEqual([socket.recovered, socket.id], [true, id], `round ${round}`);
@@ -128,12 +127,12 @@ describe("recovery across servers", { skip: isNode(SUBJECT) && "Node's has none 
     await news.until(1);
     // When it has been on both, they know each other.
     for (const server of [other, old]) {
-      await cut(front, socket);
+      await front.lose(socket);
       await comeBack(server);
     }
     emitter.emit("news", 1);
     await news.until(2);
-    await cut(front, socket);
+    await front.lose(socket);
     emitter.emit("news", 2);
     await delay(200);
     servers.shift();
@@ -155,7 +154,7 @@ describe("recovery across servers", { skip: isNode(SUBJECT) && "Node's has none 
     await connected(t, old, WEBSOCKET, { reconnection: false });
     emitter.emit("news", 0);
     await news.until(1);
-    await cut(front, socket);
+    await front.lose(socket);
     await delay(200);
     // The other client has its turn after 3 s.
     const ended = old.stopSound();
@@ -213,76 +212,5 @@ async function setUp(t, count, env) {
   return { redis, servers: cluster.servers, emitter, key: cluster.key };
 }
 
-/** Ends all connections; the socket is lost. */
-async function cut(front, socket) {
-  const lost = next(socket, "disconnect");
-  front.cut();
-  await lost;
-}
-
 const endServers = (servers) =>
   endAll(...servers.map((server) => () => (server.expendable ? server.stop("SIGKILL") : server.stopSound())));
-
-/** Calls `act` every so many milliseconds. What this returns ends it. */
-function repeat(millis, act) {
-  let goes = true;
-  const ended = (async () => {
-    while (goes) {
-      act();
-      await delay(millis);
-    }
-  })();
-  return () => {
-    goes = false;
-    return ended;
-  };
-}
-
-/** A balancer without memory: each connection goes to the next server. */
-class Front {
-  static async start(t, servers) {
-    const front = new Front(servers);
-    front.listener.listen(0, "127.0.0.1");
-    await once(front.listener, "listening");
-    front.url = `http://127.0.0.1:${front.listener.address().port}`;
-    t.after(() => {
-      front.listener.close();
-      front.cut();
-      for (const socket of front.lost) socket.destroy();
-    });
-    return front;
-  }
-
-  constructor(servers) {
-    Object.assign(this, { servers: [...servers], path: servers[0].path, turn: 0, open: new Set(), lost: new Set() });
-    this.listener = createServer((near) => {
-      const server = this.servers[this.turn++ % this.servers.length];
-      const far = connect(server.port, "127.0.0.1");
-      this.open.add(near);
-      near.on("close", () => {
-        this.open.delete(near);
-        if (!this.lost.has(far)) far.destroy();
-      });
-      far.on("close", () => near.destroy());
-      for (const socket of [near, far]) socket.setNoDelay(true).on("error", () => {});
-      near.far = far;
-      near.pipe(far, { end: false });
-      far.pipe(near);
-    });
-  }
-
-  /** Ends all connections. */
-  cut() {
-    for (const socket of this.open) socket.destroy();
-  }
-
-  /** The same, and leaves the servers believe that they are alive. */
-  lose() {
-    for (const socket of this.open) {
-      this.lost.add(socket.far);
-      socket.far.unpipe(socket);
-      socket.far.resume();
-      socket.destroy();
-    }
-  }
-}
