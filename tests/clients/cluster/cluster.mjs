@@ -18,11 +18,16 @@ const WEBSOCKET = WAYS.find(({ name }) => name === "websocket only");
 export const SUBJECT = process.env.CLUSTER_SUBJECT ?? "kinglet";
 const PEERS = (process.env.CLUSTER_PEERS ?? `${SUBJECT},node8,node7,ioredis`).split(",");
 
-export const isNode = (kind) => kind !== "kinglet";
+/** The conformance application of an earlier kinglet, `KINGLET_OLD_BIN`: the kind `old`. */
+export const OLD = process.env.KINGLET_OLD_BIN;
+
+export const isNode = (kind) => kind !== "kinglet" && kind !== "old";
 
 /** A server of that kind; `env` holds its settings. */
-export const startKind = (kind, env) =>
-  isNode(kind) ? start(process.execPath, { args: [PEER, kind], env }) : startConformance({ env });
+export const startKind = (kind, env) => {
+  if (kind === "kinglet") return startConformance({ env });
+  return kind === "old" ? start(OLD, { env }) : start(process.execPath, { args: [PEER, kind], env });
+};
 
 /** The starter, or a Node server that does the same. */
 export const startStarterOf = (kind, env) => (isNode(kind) ? startKind(kind, env) : startStarter({ env }));
