@@ -20,11 +20,14 @@ pub(super) fn unheard(people: &[Person], guestbook: &Guestbook, forgiven: &Relay
 fn unheard_by(person: &Person, socket: &Socket, entries: &Entries, forgiven: &Relayed) -> Option<String> {
     let (first, tag) = (socket.tags[0], socket.tag());
     let (begun, visit) = (entries.visits.get(&first)?, entries.visits.get(&tag)?);
+    let was_elsewhere =
+        |server| socket.tags.iter().any(|tag| entries.visits.get(tag).is_some_and(|it| it.server != server));
     assert_eq!(visit.first, first, "the data of {tag}, which was {:?}", socket.tags);
     entries.relayed.iter().find_map(|((kind, sender), passed_on)| {
         let from = entries.visits.get(sender).filter(|from| from.namespace == begun.namespace)?;
         let is_own = Person::of_tag(*sender) == person.number;
-        let is_elsewhere = from.server != visit.server;
+        // Where it was before it came back, it may have missed that, too.
+        let is_elsewhere = was_elsewhere(from.server);
         let due = match kind {
             Kind::All | Kind::Slow if is_own => return None,
             Kind::All | Kind::Slow if is_elsewhere && is_forgiven(forgiven, (*kind, *sender), *passed_on) => {
