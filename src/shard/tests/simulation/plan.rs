@@ -105,6 +105,8 @@ pub(super) struct Plan {
     pub(super) hurry: bool,
     /// Whether each connection of a session may reach another server than its session's, if there are several.
     pub(super) loose: bool,
+    /// Whether clients of several namespaces join the others some time after the first.
+    pub(super) late_joins: bool,
 }
 
 impl Plan {
@@ -156,6 +158,7 @@ impl Plan {
             old: random.once_in(4),
             hurry: random.once_in(2),
             loose: random.once_in(2),
+            late_joins: random.once_in(2),
         }
     }
 

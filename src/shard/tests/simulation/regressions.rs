@@ -4,31 +4,31 @@
 pub(super) const FAILED: &[(u64, &str, &str, &str)] = &[
     (
         1431,
-        r#"{"crowds":null,"deaf":null,"late_answers":false,"look":null,"memory":null,"panics":false,"silent_end":false,"steps":1299,"threads":null,"write_stall":10000}"#,
+        r#"{"crowds":null,"deaf":null,"decisions":null,"hurry":false,"late_answers":false,"late_joins":false,"look":null,"loose":false,"memory":null,"old":false,"panics":false,"silent_end":false,"steps":1299,"threads":null,"write_stall":10000}"#,
         "a client whose POST is held up hears no ping, and believes the server dead",
         "2026-11-30",
     ),
     (
         2930,
-        r#"{"attachments":false,"clients":1,"crowds":null,"deaf":null,"late_answers":false,"memory":null,"write_stall":10000,"instances":1,"look":null,"quiet":null,"shards":1,"steps":520}"#,
+        r#"{"attachments":false,"clients":1,"crowds":null,"deaf":null,"decisions":null,"hurry":false,"instances":1,"late_answers":false,"late_joins":false,"look":null,"loose":false,"memory":null,"old":false,"quiet":null,"shards":1,"steps":520,"threads":null,"write_stall":10000}"#,
         "an upgrade times out while the server holds the client's POST up",
         "2026-11-30",
     ),
     (
         6225,
-        r#"{"crowds":null,"deaf":null,"deaf_end":false,"decisions":null,"half_open":false,"late_answers":false,"look":null,"memory":null,"steps":1131,"write_stall":10000}"#,
+        r#"{"crowds":null,"deaf":null,"deaf_end":false,"decisions":null,"half_open":false,"hurry":false,"late_answers":false,"late_joins":false,"look":null,"loose":false,"memory":null,"old":false,"steps":1131,"threads":null,"write_stall":10000}"#,
         "a shard panics: a question waits for subscriptions of a namespace that the last socket leaves",
         "2026-11-30",
     ),
     (
         91,
-        r#"{"deaf_end":false,"half_open":false,"quiet":null,"steps":1163}"#,
+        r#"{"deaf_end":false,"decisions":null,"half_open":false,"hurry":false,"late_joins":false,"loose":false,"old":false,"quiet":null,"steps":1163,"threads":null}"#,
         "a session whose extended wait is over before it is looked at has no timer",
         "2026-11-30",
     ),
     (
         4070,
-        r#"{"deaf_end":false,"half_open":false,"hurry":false,"narrow":null,"old":false,"steps":1997}"#,
+        r#"{"deaf_end":false,"half_open":false,"hurry":false,"late_joins":false,"loose":false,"narrow":null,"old":false,"steps":1997}"#,
         "pongs that are read late, as their client sends too much, delay the next ping until the client gives up",
         "2026-11-30",
     ),

@@ -22,6 +22,9 @@ const LONGEST_DELAY: Duration = Duration::from_secs(2);
 /// The reasons of those whose session the server closes.
 pub(in super::super) const SHUT_OUT: [&str; 2] = ["forced close", "forced server close"];
 
+/// Those who join a namespace later do so once in so many steps.
+const LATER: u64 = 20;
+
 /// Tags of one person.
 const TAGS: u64 = 10_000;
 
@@ -183,7 +186,8 @@ impl Person {
     /// Joins the namespaces that it is not in. An old client comes back in another session.
     fn join(&mut self, network: &mut Network<'_>) {
         for place in 0..self.sockets.len() {
-            if self.sockets[place].phase != Phase::Out {
+            let is_later = place > 0 && network.plan.late_joins;
+            if self.sockets[place].phase != Phase::Out || is_later && !network.random.once_in(LATER) {
                 continue;
             }
             if self.is_old {
