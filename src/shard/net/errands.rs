@@ -72,6 +72,12 @@ impl Errands {
         self.get_mut(number)?.tunnel.as_deref_mut()
     }
 
+    /// How many there are.
+    #[cfg(test)]
+    pub(super) fn count(&self) -> usize {
+        self.open.len()
+    }
+
     fn remove(&mut self, number: ExchangeNumber) -> Option<Errand> {
         let errand = self.open.remove(&number)?;
         self.tunnels -= usize::from(errand.tunnel.is_some());

@@ -29,6 +29,11 @@ impl Net {
         self.connections.iter().filter(|(_, connection)| connection.is_asked_about()).count()
     }
 
+    /// How many requests and WebSockets of clients are passed on to other instances.
+    pub(in crate::shard) fn errand_count(&self) -> usize {
+        self.errands.count()
+    }
+
     /// Each timer, with the instant at which it comes up.
     pub(in crate::shard) fn armed_timers(&self) -> Vec<(Millis, TimerKey)> {
         self.timers.entries()

@@ -168,10 +168,12 @@ impl Threads {
         }
     }
 
-    /// Turns those that are awake.
-    pub(super) fn turn(&mut self) {
-        self.all.iter_mut().filter(|thread| thread.is_awake()).for_each(Thread::turn);
+    /// Turns those that are awake. Returns whether any was.
+    pub(super) fn turn(&mut self) -> bool {
+        let awake = self.all.iter_mut().filter(|thread| thread.is_awake());
+        let count = awake.map(Thread::turn).count();
         self.go_on_leaving();
+        count > 0
     }
 
     /// Turns one of them, if it is awake.

@@ -188,22 +188,29 @@ impl Instance {
         (0..self.shards()).filter_map(|shard| self.sleeps(shard)).chain(self.threads.sleep_for()).min()
     }
 
-    /// Turns all that are awake.
-    pub(super) fn turn_all(&mut self) {
-        self.threads.turn();
+    /// Turns all that are awake. Returns whether any was.
+    pub(super) fn turn_all(&mut self) -> bool {
+        let mut was_awake = self.threads.turn();
         for shard in 0..self.shards() {
             if self.sleeps(shard) == Some(Duration::ZERO) {
+                was_awake = true;
                 self.turn(shard);
             }
         }
+        was_awake
     }
 
     /// Turns until nothing is left to do now.
     pub(super) fn turn_until_rest(&mut self) {
-        while self.sleeps_for() == Some(Duration::ZERO) || self.pool.waiting() > 0 {
+        while self.turn_all() || self.pool.waiting() > 0 {
             self.pool.run_one(0);
-            self.turn_all();
         }
+    }
+
+    /// How many requests and WebSockets it passes on to other servers, and how many of them others pass on to it.
+    pub(super) fn relayed(&self) -> (usize, usize) {
+        let of_shard = |it: &EventLoop| it.shard().with(|core| (core.errand_count(), core.exchange_count()));
+        self.loops.iter().map(of_shard).fold((0, 0), |sum, each| (sum.0 + each.0, sum.1 + each.1))
     }
 
     /// How many other servers it knows.

@@ -26,9 +26,37 @@ impl Balancer {
     }
 }
 
+/// What is the matter with a server, or with one of several.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Trouble {
+    pub(super) is_leaving: bool,
+    pub(super) is_short_of_memory: bool,
+    pub(super) is_failing_to_accept: bool,
+}
+
+impl Trouble {
+    pub(super) fn of(instance: &Instance) -> Self {
+        Self {
+            is_leaving: instance.is_leaving(),
+            is_short_of_memory: instance.is_short_of_memory(),
+            is_failing_to_accept: instance.is_failing_to_accept(),
+        }
+    }
+
+    const fn or(self, other: Self) -> Self {
+        Self {
+            is_leaving: self.is_leaving | other.is_leaving,
+            is_short_of_memory: self.is_short_of_memory | other.is_short_of_memory,
+            is_failing_to_accept: self.is_failing_to_accept | other.is_failing_to_accept,
+        }
+    }
+}
+
 /// The way to the servers.
 pub(super) struct Network<'a> {
     pub(super) instances: &'a mut [Instance],
+    /// What is the matter with each.
+    pub(super) troubles: &'a [Trouble],
     pub(super) balancer: Balancer,
     pub(super) random: &'a mut Random,
     pub(super) plan: &'a Plan,
@@ -42,11 +70,11 @@ impl Network<'_> {
         self.random.below(self.instances.len() as u64) as usize
     }
 
-    /// The servers that connections of a session may reach.
-    pub(super) fn ways_to(&self, home: usize) -> &[Instance] {
+    /// What is the matter with the servers that connections of a session may reach.
+    pub(super) fn trouble(&self, home: usize) -> Trouble {
         match self.balancer {
-            Balancer::Sticky => &self.instances[home..=home],
-            Balancer::Loose => self.instances,
+            Balancer::Sticky => self.troubles[home],
+            Balancer::Loose => self.troubles.iter().copied().fold(Trouble::default(), Trouble::or),
         }
     }
 

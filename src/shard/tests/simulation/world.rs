@@ -11,7 +11,7 @@ use super::cluster::Cluster;
 use super::ends::Ends;
 use super::instance::Instance;
 use super::journal::{self, tell};
-use super::network::{Balancer, Network};
+use super::network::{Balancer, Network, Trouble};
 use super::plan::Plan;
 use super::reckoning;
 use super::survey::{self, Sure};
@@ -165,6 +165,13 @@ impl World {
         }
     }
 
+    /// Turns all shards and threads that are awake.
+    fn turn_all(&mut self) {
+        for instance in &mut self.instances {
+            instance.turn_all();
+        }
+    }
+
     fn turn_some_thread(&mut self) {
         let place = self.random.below(self.instances.len() as u64) as usize;
         self.instances[place].threads.turn_some(&mut self.random);
@@ -199,7 +206,7 @@ impl World {
         };
         tell(|| format!("{} ms pass", by.as_millis()));
         self.pass(by);
-        self.instances.iter_mut().for_each(Instance::turn_all);
+        self.turn_all();
     }
 
     /// How long it takes until something happens by itself: a server's timer comes up, or an old client pings.
@@ -241,8 +248,9 @@ impl World {
     fn people_act(&mut self) {
         self.excuse_who_needs_ways();
         let delay = self.delay_of_relayed();
+        let troubles: Vec<_> = self.instances.iter().map(Trouble::of).collect();
         let Self { instances, random, balancer, plan, .. } = self;
-        let mut network = Network { instances, random, balancer: *balancer, plan, delay };
+        let mut network = Network { instances, troubles: &troubles, random, balancer: *balancer, plan, delay };
         self.people.iter_mut().for_each(|person| person.act(&mut network));
     }
 
@@ -269,7 +277,7 @@ impl World {
             self.cluster.move_all();
             self.instances.iter_mut().for_each(Instance::turn_until_rest);
             if self.restless().is_none() && self.is_all_heard() {
-                return;
+                return self.check_what_is_relayed();
             }
             let is_still = self.cluster.is_idle() && self.people.iter().all(Person::hears_nothing);
             let due = self.next_event().filter(|_| is_still);
@@ -278,6 +286,15 @@ impl World {
         let states: Vec<_> = self.people.iter().map(Person::describe).collect();
         let why = self.restless().map(str::to_owned).or_else(|| self.unheard());
         panic!("the world does not come to rest: {why:?}\n{}", states.join("\n"));
+    }
+
+    /// What a server passes on is what another knows of, when nothing is on its way, and nothing was lost there.
+    fn check_what_is_relayed(&self) {
+        if self.plan.redis_trouble.is_none() && !self.plan.has_ends() {
+            let (errands, exchanges): (Vec<_>, Vec<_>) = self.instances.iter().map(Instance::relayed).unzip();
+            let [errands, exchanges] = [errands, exchanges].map(|counts| counts.into_iter().sum::<usize>());
+            assert_eq!(errands, exchanges, "what servers pass on, and what they know to be passed on");
+        }
     }
 
     /// All that people have sent reaches their servers.
@@ -321,7 +338,9 @@ impl World {
     fn have_the_servers_exchange(&mut self) {
         loop {
             self.cluster.move_all();
-            self.instances.iter_mut().for_each(|instance| instance.threads.turn());
+            for instance in &mut self.instances {
+                instance.threads.turn();
+            }
             if self.cluster.is_idle() {
                 return;
             }

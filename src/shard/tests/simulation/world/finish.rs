@@ -61,7 +61,7 @@ impl World {
             self.begin_step();
             self.people_act();
             self.carry_all_up();
-            self.instances.iter_mut().for_each(Instance::turn_all);
+            self.turn_all();
             self.have_the_servers_exchange();
         }
     }
@@ -73,7 +73,7 @@ impl World {
             speakers.for_each(Person::say_last_words);
             self.people_act();
             self.carry_all_up();
-            self.instances.iter_mut().for_each(Instance::turn_all);
+            self.turn_all();
         }
     }
 
@@ -99,14 +99,14 @@ impl World {
     fn let_pass(&mut self, mut time: Duration) {
         while !time.is_zero() {
             self.begin_step();
-            self.instances.iter_mut().for_each(Instance::turn_all);
+            self.turn_all();
             self.have_the_servers_exchange();
             let due = self.instances.iter().filter_map(Instance::sleeps_for).min().unwrap_or(time);
             let by = due.max(Duration::from_millis(1)).min(time);
             self.pass(by);
             time -= by;
         }
-        self.instances.iter_mut().for_each(Instance::turn_all);
+        self.turn_all();
     }
 
     /// If nobody was slow or lost, nobody was cut off for that.

@@ -7,8 +7,7 @@ use super::super::link::Link;
 use super::{Acted, End, Session};
 use crate::clock;
 use crate::clock::simulated::spent_looking;
-use crate::shard::tests::simulation::instance::Instance;
-use crate::shard::tests::simulation::network::Network;
+use crate::shard::tests::simulation::network::{Balancer, Network};
 
 /// How long another server may take to answer a POST.
 const ON_THE_WAY: Duration = Duration::from_millis(2500);
@@ -17,15 +16,15 @@ impl Session {
     /// Where something is on its way for long, the server may take the client for dead. Where the server ends, or cannot accept, it
     /// is not the client's fault.
     pub(super) fn find_excuses(&mut self, network: &Network<'_>) {
-        let (home, delay, ways) = (&network.instances[self.home], network.delay, network.ways_to(self.home));
-        if ways.iter().any(Instance::is_leaving) {
+        let (home, delay, trouble) = (&network.instances[self.home], network.delay, network.trouble(self.home));
+        if trouble.is_leaving {
             self.excuses.shut_down();
-            if ways.len() > 1 {
+            if network.balancer == Balancer::Loose {
                 // The way to its server ends.
                 self.excuses.lost();
             }
         }
-        if ways.iter().any(Instance::is_short_of_memory) {
+        if trouble.is_short_of_memory {
             self.excuses.lost();
             self.excuses.silent();
         }
@@ -39,11 +38,10 @@ impl Session {
             self.excuses.silent();
             self.excuses.lost();
         }
-        let cannot_accept = ways.iter().any(Instance::is_failing_to_accept);
-        if cannot_accept {
+        if trouble.is_failing_to_accept {
             self.excuses.silent();
         }
-        let is_delayed = longest.is_some() || cannot_accept;
+        let is_delayed = longest.is_some() || trouble.is_failing_to_accept;
         let acted = Acted { at: clock::now(), looked: spent_looking(), is_delayed };
         let before = mem::replace(&mut self.acted, acted);
         let by = if before.is_delayed { acted.at - before.at } else { acted.looked - before.looked };
