@@ -31,7 +31,7 @@ pub(crate) mod simulated {
     const EPOCH: Duration = Duration::from_secs(1_800_000_000);
 
     thread_local! {
-        /// When the simulation began, and how much time has passed in it.
+        /// The time now, and how much has passed in the simulation.
         static TIME: Cell<Option<(Instant, Duration)>> = const { Cell::new(None) };
         /// How much time a look at the clock takes.
         static LOOK: Cell<Duration> = const { Cell::new(Duration::ZERO) };
@@ -58,8 +58,8 @@ pub(crate) mod simulated {
 
     /// Moves this thread's time.
     pub(crate) fn advance(by: Duration) {
-        if let Some((began, passed)) = TIME.get() {
-            TIME.set(Some((began, passed + by)));
+        if let Some((now, passed)) = TIME.get() {
+            TIME.set(Some((now + by, passed + by)));
         }
     }
 
@@ -84,7 +84,7 @@ pub(crate) mod simulated {
             LOOKED.set(LOOKED.get() + look);
             advance(look);
         }
-        TIME.get().map(|(began, passed)| began + passed)
+        TIME.get().map(|(now, _)| now)
     }
 
     pub(super) fn since_epoch() -> Option<Duration> {

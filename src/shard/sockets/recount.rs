@@ -1,9 +1,6 @@
 //! Counts anew what the counters of the sockets say, for the simulation.
 
-use std::collections::HashMap;
 use std::iter;
-
-use foldhash::fast::FixedState;
 
 use crate::engineio::Millis;
 use crate::shard::sockets::Sockets;
@@ -40,7 +37,7 @@ impl Sockets {
     pub(in crate::shard) fn contradiction(&self) -> Option<String> {
         let wrong = self.states.iter().find_map(|(key, state)| self.wrong_with(SocketKey(key), state));
         let counted = self.counted();
-        let counted = |key| counted.get(&key).copied().unwrap_or_default();
+        let counted = |key| counted.iter().find(|(of, _)| *of == key).map_or_else(Counted::default, |(_, it)| *it);
         wrong.or_else(|| self.namespaces.keys().find_map(|key| self.wrong_within(key, counted(key)))).or_else(|| {
             let rooms: usize =
                 self.namespaces.keys().filter_map(|key| Some(self.namespaces.get(key)?.rooms.len())).sum();
@@ -83,11 +80,15 @@ impl Sockets {
         Some(format!("{sockets} sockets of {key:?} are counted as {counted}"))
     }
 
-    /// Counts the sockets of each namespace.
-    fn counted(&self) -> HashMap<NamespaceKey, Counted, FixedState> {
-        let mut all: HashMap<_, Counted, _> = HashMap::default();
+    /// Counts the sockets of each namespace that has any: there are few.
+    fn counted(&self) -> Vec<(NamespaceKey, Counted)> {
+        let mut all: Vec<(NamespaceKey, Counted)> = Vec::new();
         for (_, state) in self.states.iter() {
-            let counted = all.entry(state.namespace).or_default();
+            let place = all.iter().position(|(key, _)| *key == state.namespace).unwrap_or_else(|| {
+                all.push((state.namespace, Counted::default()));
+                all.len() - 1
+            });
+            let counted = &mut all[place].1;
             counted.sockets += 1;
             counted.connected += usize::from(state.phase == SocketPhase::Connected);
             counted.memberships += state.extra.as_ref().map_or(0, |extra| extra.memberships.len());

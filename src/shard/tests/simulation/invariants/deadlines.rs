@@ -1,9 +1,5 @@
 //! Every state has a deadline, and every deadline a timer: what waits for something is looked at again, though it never comes.
 
-use std::collections::HashMap;
-
-use foldhash::fast::FixedState;
-
 use crate::engineio::Millis;
 use crate::shard::event_loop::core::Core;
 use crate::shard::net::connection::{Connection, HttpState, ReadState, Role, Stage};
@@ -13,32 +9,37 @@ use crate::shard::store::timers::NEVER;
 /// The part of an instant by which its timer may be late.
 const SLACK: u64 = 256;
 
-/// When each timer comes up first.
+/// The timers of a shard, and when they come up: they are so few that a look at each finds one soonest.
 struct Timers {
-    first: HashMap<TimerKey, Millis, FixedState>,
+    armed: Vec<(Millis, TimerKey)>,
     now: Millis,
 }
 
 impl Timers {
     fn of(core: &Core) -> Self {
-        let mut first = HashMap::default();
-        for (at, key) in core.armed_timers() {
-            first.entry(key).and_modify(|first: &mut Millis| *first = at.min(*first)).or_insert(at);
-        }
-        Self { first, now: core.now() }
+        Self { armed: core.armed_timers(), now: core.now() }
+    }
+
+    /// When a timer comes up first.
+    fn first(&self, key: TimerKey) -> Option<Millis> {
+        self.armed.iter().filter(|(_, armed)| *armed == key).map(|(at, _)| *at).min()
+    }
+
+    fn has(&self, key: TimerKey) -> bool {
+        self.armed.iter().any(|(_, armed)| *armed == key)
     }
 
     /// Whether it comes up at that instant, or a little later. What should have come up on the way here does so now: a session
     /// that moves brings its deadline.
     fn come_up(&self, key: TimerKey, at: Millis) -> bool {
         let latest = at.max(self.now);
-        at != NEVER && self.first.get(&key).is_some_and(|first| first.0 <= latest.0 + latest.0 / SLACK + 1)
+        at != NEVER && self.first(key).is_some_and(|first| first.0 <= latest.0 + latest.0 / SLACK + 1)
     }
 }
 
 pub(super) fn check(core: &Core) {
     let timers = Timers::of(core);
-    let late = timers.first.iter().find(|(_, at)| **at <= core.now());
+    let late = timers.armed.iter().find(|(at, _)| *at <= timers.now);
     assert_eq!(late, None, "a timer that has not come up at {:?}", core.now());
     for (key, connection) in core.connections() {
         assert_eq!(connection.close_cause, None, "{key:?} has ended, and is still there");
@@ -112,10 +113,10 @@ fn check_connection(core: &Core, timers: &Timers, key: ConnectionKey, connection
         },
     }
     if is_kept_apart {
-        assert!(timers.first.contains_key(&TimerKey::Release(key)), "the first packets of {key:?} are never released");
+        assert!(timers.has(TimerKey::Release(key)), "the first packets of {key:?} are never released");
     }
     if connection.input == ReadState::HeldUp {
-        let waits = connection.outbox.is_some() || timers.first.contains_key(&TimerKey::GoOn(key));
+        let waits = connection.outbox.is_some() || timers.has(TimerKey::GoOn(key));
         assert!(
             waits || core.waits_for_room(key) || connection.awaits_answer() || connection.errand().is_some(),
             "{key:?} is held up, and nothing lets it go on"
