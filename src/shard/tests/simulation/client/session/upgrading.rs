@@ -45,8 +45,10 @@ impl Session {
             Step::Done => {
                 tell(|| format!("an upgrade is done, and may fail: {may_fail}; {}", upgrade.describe()));
                 if may_fail {
-                    // The server may have given it up at the same moment.
+                    // The server may have given it up at the same moment, and keeps the session until it misses the client, or
+                    // closes it before for want of memory.
                     self.excuses.silent();
+                    self.excuses.lost();
                 }
                 polling.links_mut().for_each(Link::end);
                 self.transport = Transport::WebSocket(self.upgrade.take().expect("an upgrade").finish(), true);
