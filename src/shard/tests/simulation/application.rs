@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::panic::resume_unwind;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -15,6 +15,7 @@ use super::plan::Plan;
 use super::questions::Questions;
 use super::survey::{self, Sure, Survey};
 use crate::app::{Event, Handlers, Namespace, Socket};
+use crate::clock;
 
 /// How long the server waits for answers.
 const ANSWER_TIME: Duration = Duration::from_secs(1);
@@ -56,11 +57,20 @@ pub(super) struct Visit {
     pub(super) before: Relayed,
     /// The reasons with which it went: one.
     pub(super) went: Vec<&'static str>,
+    /// When it went.
+    pub(super) gone: Option<Instant>,
     pub(super) namespace: String,
     /// The number of its server.
     pub(super) server: u8,
     /// The tag with which it came when it was new.
     pub(super) first: u64,
+}
+
+impl Visit {
+    fn goes(&mut self, reason: &'static str) {
+        self.went.push(reason);
+        self.gone = Some(clock::now());
+    }
 }
 
 /// The tag with which a socket came when it was new, which the program keeps with it.
@@ -101,7 +111,7 @@ impl Guestbook {
     }
 
     fn went(&self, socket: &Socket, reason: &'static str) {
-        self.entries().visits.entry(tag(socket)).or_default().went.push(reason);
+        self.entries().visits.entry(tag(socket)).or_default().goes(reason);
     }
 
     /// Whether the socket with this tag has come and has not gone.
@@ -120,7 +130,7 @@ impl Guestbook {
     pub(super) fn is_killed(&self, server: u8) -> Relayed {
         let mut entries = self.entries();
         let here = entries.visits.values_mut().filter(|visit| visit.server == server && visit.went.is_empty());
-        here.for_each(|visit| visit.went.push(KILLED));
+        here.for_each(|visit| visit.goes(KILLED));
         let Entries { visits, relayed, .. } = &*entries;
         let said = relayed.iter().filter(|((_, sender), _)| visits.get(sender).is_some_and(|it| it.server == server));
         said.map(|(saying, count)| (*saying, *count)).collect()

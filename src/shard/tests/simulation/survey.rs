@@ -14,28 +14,42 @@ use crate::clock;
 /// How long an answer may take: as long as the servers wait for each other, and a little.
 const PATIENCE: Duration = Duration::from_secs(8);
 
-/// How many questions of each server are under way, by its number.
+/// Who is gone for an answer may be gone for the program so much later: another shard tells it.
+const MOMENT: Duration = Duration::from_millis(100);
+
+/// What was asked.
 #[derive(Debug, Default)]
-pub(super) struct Survey(BTreeMap<u8, u64>);
+pub(super) struct Survey {
+    /// How many questions of each server are under way, by its number.
+    open: BTreeMap<u8, u64>,
+    /// Those who seemed to be here and were in no complete answer, and when that came.
+    absent: Vec<(u64, Instant)>,
+}
 
 impl Survey {
     pub(super) fn is_done(&self) -> bool {
-        self.0.values().all(|questions| *questions == 0)
+        self.open.values().all(|questions| *questions == 0)
     }
 
     /// A server has ended: nobody waits for its answers.
     pub(super) fn forget(&mut self, server: u8) {
-        self.0.remove(&server);
+        self.open.remove(&server);
     }
 
     fn asks(&mut self, server: u8) {
-        *self.0.entry(server).or_default() += 1;
+        *self.open.entry(server).or_default() += 1;
     }
 
     fn has_answer(&mut self, server: u8) {
-        if let Some(questions) = self.0.get_mut(&server) {
+        if let Some(questions) = self.open.get_mut(&server) {
             *questions -= 1;
         }
+    }
+
+    /// Somebody who was absent from an answer and was here for the program long after it; `gone` says since when one is not.
+    pub(super) fn overlooked(&self, gone: impl Fn(u64) -> Option<Instant>) -> Option<u64> {
+        let is_late = |(tag, at): &&(u64, Instant)| gone(*tag).is_none_or(|gone| gone > *at + MOMENT);
+        self.absent.iter().find(is_late).map(|(tag, _)| *tag)
     }
 }
 
@@ -77,9 +91,11 @@ pub(super) fn ask_of(
     let before = present(&guestbook, &namespace);
     guestbook.entries().survey.asks(server);
     handle.of(&namespace.clone()).fetch_sockets(move |answer| {
-        let complaint = complaint(&guestbook, &namespace, &before, asked, &answer, sure);
+        let complaint = complaint(asked, &answer, sure);
+        let absent = absent(&guestbook, &namespace, &before, &answer, sure);
         let mut entries = guestbook.entries();
         entries.survey.has_answer(server);
+        entries.survey.absent.extend(absent.into_iter().map(|tag| (tag, clock::now())));
         entries.complaints.extend(complaint);
         drop(entries);
         then();
@@ -93,22 +109,10 @@ fn present(guestbook: &Guestbook, namespace: &str) -> BTreeSet<u64> {
     here.map(|(tag, _)| *tag).collect()
 }
 
-/// What is wrong with an answer.
-fn complaint(
-    guestbook: &Guestbook,
-    namespace: &str,
-    before: &BTreeSet<u64>,
-    asked: Instant,
-    answer: &Answer,
-    sure: Sure,
-) -> Option<String> {
-    let (found, is_complete) = match answer {
-        Ok(found) => (found, true),
-        Err(partial) => (&partial.answers, false),
-    };
+/// What is wrong with an answer, whoever is in it.
+fn complaint(asked: Instant, answer: &Answer, sure: Sure) -> Option<String> {
+    let found = found(answer);
     let tags: BTreeSet<u64> = found.iter().filter_map(tag).collect();
-    let stayed: BTreeSet<u64> = before.intersection(&present(guestbook, namespace)).copied().collect();
-    let missing: Vec<_> = stayed.difference(&tags).collect();
     let took = clock::now() - asked;
     if tags.len() != found.len() {
         return Some(format!("an answer names somebody twice: {tags:?}, {} in all", found.len()));
@@ -116,11 +120,28 @@ fn complaint(
     if took > PATIENCE {
         return Some(format!("an answer took {took:?}"));
     }
-    if sure == Sure::Complete && !is_complete {
-        return Some(format!("an answer is not complete: {:?}", answer.as_ref().err().map(|partial| partial.missing)));
+    let partial = answer.as_ref().err().filter(|_| sure == Sure::Complete)?;
+    Some(format!("an answer is not complete: {:?}", partial.missing))
+}
+
+/// Those who were here `before` and are here now, and are not in an answer that calls itself complete.
+fn absent(
+    guestbook: &Guestbook,
+    namespace: &str,
+    before: &BTreeSet<u64>,
+    answer: &Answer,
+    sure: Sure,
+) -> BTreeSet<u64> {
+    if answer.is_err() || sure == Sure::Nothing {
+        return BTreeSet::new();
     }
-    (is_complete && sure != Sure::Nothing && !missing.is_empty())
-        .then(|| format!("a complete answer lacks {missing:?}: {tags:?}"))
+    let tags: BTreeSet<u64> = found(answer).iter().filter_map(tag).collect();
+    let stayed: BTreeSet<u64> = before.intersection(&present(guestbook, namespace)).copied().collect();
+    stayed.difference(&tags).copied().collect()
+}
+
+fn found(answer: &Answer) -> &[RemoteSocket] {
+    answer.as_ref().unwrap_or_else(|partial| &partial.answers)
 }
 
 fn tag(socket: &RemoteSocket) -> Option<u64> {

@@ -177,7 +177,7 @@ impl Session {
         };
         let messages = packets.into_iter().filter_map(|packet| self.packet(packet, network)).collect();
         self.find_excuses(network);
-        self.give_up_after_silence();
+        self.give_up_after_silence(network.plan);
         if self.end.is_none() {
             self.go_on_with_upgrade(network);
             self.flush(network);
