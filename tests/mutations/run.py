@@ -46,7 +46,7 @@ def copy():
 def build():
     """Builds the simulation of the copy; gives its program."""
     built = subprocess.run(
-        ["cargo", "test", "--profile", "simulation", "--lib", "--no-run"],
+        ["cargo", "test", "--profile", "mutations", "--lib", "--no-run"],
         cwd=COPY,
         env={**os.environ, "CARGO_TARGET_DIR": str(TARGET)},
         stderr=subprocess.PIPE,
