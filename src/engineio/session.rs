@@ -273,8 +273,7 @@ impl<T: Copy + Eq> Session<T> {
 
     /// All queued bytes have left, though they may not have arrived. The client's time for its answer begins now.
     pub fn sent(&mut self, now: Millis, settings: &Settings) {
-        self.heartbeat.sign_of_life(now, settings);
-        self.heartbeat.may_be_under_way(now, usize::MAX, settings);
+        self.heartbeat.sent(now, settings);
         if let State::Polling(polling) = &mut self.state {
             polling.expect_fetch(now, settings);
         }

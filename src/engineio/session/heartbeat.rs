@@ -28,6 +28,8 @@ enum Phase {
     /// The client has shown life otherwise. At `due` it is pinged again, lest it believe the server dead, and its pong is
     /// waited for so many milliseconds longer.
     Alive(u32),
+    /// The same, and what was sent since the ping may be under way: then its pong is waited for as long as that arrives.
+    Sent(u32),
     /// `due` is the deadline of the pong, for which the wait was extended: so many milliseconds after the ping.
     Extended(u32),
     /// The same, moved because the ping may not have arrived: this many bytes, the ping included, were undelivered.
@@ -91,7 +93,7 @@ impl Heartbeat {
     /// A packet that is not a heartbeat came. It extends the wait for a pong, once for each ping.
     #[inline]
     pub(super) fn packet(&mut self, now: Millis, settings: &Settings) {
-        if matches!(self.phase, Phase::Awaiting | Phase::Alive(_)) {
+        if matches!(self.phase, Phase::Awaiting | Phase::Alive(_) | Phase::Sent(_)) {
             self.extend(now, settings);
         }
     }
@@ -99,7 +101,11 @@ impl Heartbeat {
     #[cold]
     fn extend(&mut self, now: Millis, settings: &Settings) {
         if let Some(longer) = self.longer(now, settings) {
-            self.phase = if self.phase == Phase::Awaiting { Phase::Spoken(longer) } else { Phase::Alive(longer) };
+            self.phase = match self.phase {
+                Phase::Awaiting => Phase::Spoken(longer),
+                Phase::Sent(_) => Phase::Sent(longer),
+                _ => Phase::Alive(longer),
+            };
         }
     }
 
@@ -114,6 +120,16 @@ impl Heartbeat {
                 self.phase = Phase::Extended(millis(settings.ping_timeout))
             }
             (_, None) => {}
+        }
+    }
+
+    /// All that waited for the client has left, though it may not have arrived: the wait for its pong begins anew. A ping that it
+    /// has had before still counts for the client, so that it is pinged again at `due`.
+    pub(super) fn sent(&mut self, now: Millis, settings: &Settings) {
+        self.sign_of_life(now, settings);
+        match self.phase {
+            Phase::Alive(longer) => self.phase = Phase::Sent(longer),
+            _ => self.may_be_under_way(now, usize::MAX, settings),
         }
     }
 
@@ -132,7 +148,9 @@ impl Heartbeat {
                 Phase::UnderWay(left)
             }
             Phase::UnderWay(before) if left < before && left > DELIVERED => Phase::UnderWay(left),
+            Phase::Sent(_) if left > DELIVERED => Phase::UnderWay(left),
             Phase::UnderWay(before) if left < before => Phase::Delivered,
+            Phase::Sent(_) => Phase::Delivered,
             _ => return,
         };
         *self = Self { due: now + settings.ping_timeout, phase };
@@ -148,7 +166,8 @@ impl Heartbeat {
             Phase::Extended(whole) => (4, whole),
             Phase::UnderWay(left) => (5, left),
             Phase::Delivered => (6, 0),
-            Phase::Listening => (7, 0),
+            Phase::Sent(longer) => (7, longer),
+            Phase::Listening => (8, 0),
         };
         FrozenHeartbeat { due: self.due.0.cast_signed().saturating_sub(now.0.cast_signed()), phase, number }
     }
@@ -166,6 +185,7 @@ impl Heartbeat {
             4 => Phase::Extended(whole),
             5 => Phase::UnderWay(frozen.number),
             6 => Phase::Delivered,
+            7 => Phase::Sent(longer),
             _ => return None,
         };
         let wait = if phase == Phase::Resting { settings.ping_interval } else { settings.ping_timeout };
@@ -177,7 +197,7 @@ impl Heartbeat {
     pub(super) fn is_missing(&self, now: Millis) -> bool {
         match self.phase {
             Phase::Resting => false,
-            Phase::Alive(longer) => self.due + Duration::from_millis(longer.into()) <= now,
+            Phase::Alive(longer) | Phase::Sent(longer) => self.due + Duration::from_millis(longer.into()) <= now,
             _ => self.due <= now,
         }
     }
@@ -195,6 +215,7 @@ impl Heartbeat {
             Phase::Resting => (now + settings.ping_timeout, Phase::Awaiting, ping),
             Phase::Spoken(longer) if later(longer) > now => (later(longer), Phase::Extended(whole(longer)), None),
             Phase::Alive(longer) if later(longer) > now => (later(longer), Phase::Extended(rest(longer)), ping),
+            Phase::Sent(longer) if later(longer) > now => (later(longer), Phase::UnderWay(u32::MAX), ping),
             _ => return Some(Beat::Timeout),
         };
         *self = Self { due, phase };

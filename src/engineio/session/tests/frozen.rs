@@ -138,5 +138,5 @@ fn a_thawed_session_waits_no_longer_than_one_that_begins() {
     assert_eq!(thawed(i64::MAX, 0, 0), Some(26_000));
     assert_eq!(thawed(i64::MAX, 1, 0), Some(21_000));
     assert_eq!(thawed(i64::MIN, 3, u32::MAX), Some(0));
-    assert_eq!(thawed(0, 7, 0), None);
+    assert_eq!(thawed(0, 8, 0), None);
 }

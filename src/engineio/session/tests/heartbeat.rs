@@ -303,3 +303,22 @@ fn what_a_client_is_waited_for_is_due_when_all_has_been_sent() {
     bench.wait_until(104_000);
     assert!(!bench.is_open());
 }
+
+#[test]
+fn a_client_that_was_pinged_before_all_was_sent_is_pinged_again_at_the_first_deadline() {
+    let mut bench = Bench::polling();
+    bench.poll(GET);
+    bench.wait_until(25_000);
+    bench.poll(GET_2);
+    bench.take();
+    bench.wait_until(35_000);
+    bench.session.sent(bench.now, &bench.settings);
+    bench.wait_until(44_999);
+    assert_eq!(bench.take(), []);
+    // From the first ping on the client waits for an interval and a timeout, until 70 000.
+    bench.wait_until(45_000);
+    assert_eq!(bench.take(), [answer(GET_2, &["2"])]);
+    bench.now = Millis(55_000);
+    bench.session.ping_may_be_under_way(bench.now, 0, &bench.settings);
+    assert!(!bench.session.is_missed(bench.now), "it has been delivered meanwhile");
+}

@@ -32,4 +32,10 @@ pub(super) const FAILED: &[(u64, &str, &str, &str)] = &[
         "pongs that are read late, as their client sends too much, delay the next ping until the client gives up",
         "2026-11-30",
     ),
+    (
+        15_793,
+        r#"{"hurry":false,"narrow":null,"quiet":null,"recovery":null,"shards":1,"steps":1865}"#,
+        "a client whose queue leaves after a ping is not pinged again while its pong waits to be read",
+        "2026-11-30",
+    ),
 ];

@@ -177,7 +177,7 @@ impl Session {
         };
         let messages = packets.into_iter().filter_map(|packet| self.packet(packet, network)).collect();
         self.find_excuses(network);
-        self.give_up_after_silence(network.plan);
+        self.give_up_after_silence();
         if self.end.is_none() {
             self.go_on_with_upgrade(network);
             self.flush(network);
@@ -233,6 +233,7 @@ impl Session {
     pub(super) fn describe(&self) -> String {
         let links: Vec<_> = self.links().map(Link::describe).collect();
         let Self { open, packets, end, excuses, .. } = self;
-        format!("{open:?}, to send {packets:?}, end {end:?}, {excuses:?}, {links:?}")
+        let upgrade = self.upgrade.as_ref().map(Upgrade::describe);
+        format!("{open:?}, to send {packets:?}, end {end:?}, {excuses:?}, {links:?}, upgrade {upgrade:?}")
     }
 }

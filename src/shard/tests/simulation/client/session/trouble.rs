@@ -4,12 +4,10 @@ use std::mem;
 use std::time::Duration;
 
 use super::super::link::Link;
-use super::super::upgrade::Upgrade;
 use super::{Acted, End, Session};
 use crate::clock;
 use crate::clock::simulated::spent_looking;
 use crate::shard::tests::simulation::network::{Balancer, Network};
-use crate::shard::tests::simulation::plan::Plan;
 
 /// How long another server may take to answer a POST.
 const ON_THE_WAY: Duration = Duration::from_millis(2500);
@@ -52,14 +50,11 @@ impl Session {
     }
 
     /// Leaves a server that seems dead.
-    pub(super) fn give_up_after_silence(&mut self, plan: &Plan) {
+    pub(super) fn give_up_after_silence(&mut self) {
         let Some(open) = &self.open else { return };
         let is_silent = self.heartbeat.is_missed(open.ping_interval, open.ping_timeout);
         if self.end.is_none() && is_silent && self.deaf.is_none() {
-            // It fetches nothing while it waits for the answer to its last POST, which the server delays if it says too much.
-            let is_held_up = plan.message_rate.is_some() && self.upgrade.as_ref().is_some_and(Upgrade::pauses);
-            let is_excused =
-                is_held_up || self.excuses.allow("ping timeout") || self.heartbeat.may_be_late(open.ping_timeout);
+            let is_excused = self.excuses.allow("ping timeout") || self.heartbeat.may_be_late(open.ping_timeout);
             assert!(is_excused, "the server does not ping: {}", self.describe());
             self.excuses.silent();
             self.excuses.lost();
