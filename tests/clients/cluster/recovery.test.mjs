@@ -6,7 +6,7 @@ import { describe, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { Emitter } from "@socket.io/redis-emitter";
 import { ask, client, collect, connected, isConnected, next, WAYS } from "../clients.mjs";
-import { Cluster, endAll, isNode, startKind, SUBJECT } from "./cluster.mjs";
+import { Cluster, endAll, isNode, settleBoth, startKind, SUBJECT } from "./cluster.mjs";
 import { Front, repeat } from "./front.mjs";
 import { Redis } from "./redis.mjs";
 
@@ -72,6 +72,30 @@ describe("recovery across servers", { skip: isNode(SUBJECT) && "Node's has none 
     emitter.emit("last");
     await next(socket, "last");
     assert.equal(ticks.length, sent);
+  });
+
+  test("a hand-over costs three messages", async (t) => {
+    const { redis, servers } = await setUp(t, 2, RECOVERY);
+    const observers = await Promise.all(servers.map((server) => connected(t, server, WEBSOCKET)));
+    // The fences of both servers are behind all that they have said, and cost a message each.
+    const published = async () => {
+      await settleBoth(...observers);
+      const stats = await redis.client.info("commandstats");
+      return Number(/cmdstat_publish:calls=(\d+)/.exec(stats)?.[1] ?? 0);
+    };
+    const front = await Front.start(t, servers);
+    const socket = await connected(t, front, WEBSOCKET, RECONNECTING);
+    let before;
+    for (let round = 1; round <= 12; round++) {
+      const back = next(socket, "connect");
+      front.turn = round;
+      front.cut();
+      await back;
+      assert.equal(socket.recovered, true, `round ${round}`);
+      // When it has been on both, they know each other.
+      if (round === 2) before = await published();
+    }
+    assert.equal((await published()) - before, 10 * 3 + 2);
   });
 
   test("a client whose old connection is half-open is taken over", async (t) => {
