@@ -1,18 +1,17 @@
 //! Connection state recovery and what Redis keeps for it.
 
-use std::thread;
 use std::time::{Duration, Instant};
 
 use kinglet::cluster::redis::State;
-use kinglet::{Config, Recovery};
+use kinglet::{Config, Password, Recovery, RedisServer};
 
 use super::support::logs;
 use super::support::member::{Client, Member};
 use super::support::server::Server;
 
-fn member(redis: &Server) -> Member {
+fn member(redis: &RedisServer) -> Member {
     let drain = Duration::from_secs(3);
-    Member::start(Config { recovery: Some(Recovery::default()), drain, ..Config::default() }, redis.address())
+    Member::start(Config { recovery: Some(Recovery::default()), drain, ..Config::default() }, redis.clone())
 }
 
 /// A client that claims a socket, and the answer to its CONNECT.
@@ -31,7 +30,7 @@ fn claim(member: &Member, pid: &str, offset: &str) -> String {
 #[test]
 fn a_client_does_not_wait_for_a_redis_that_is_silent() {
     let redis = Server::start(&[]);
-    let member = member(&redis);
+    let member = member(&redis.address());
     redis.freeze();
     let begin = Instant::now();
     claim(&member, "AAAAAAAAAAAAAAAAAAAA", "Q8AGDxC.1");
@@ -40,47 +39,109 @@ fn a_client_does_not_wait_for_a_redis_that_is_silent() {
     assert!((Duration::from_millis(900)..Duration::from_secs(3)).contains(&waited), "{waited:?}");
 }
 
+/// A server that has ended has left a socket; another one knew it.
+struct Left {
+    new: Member,
+    pid: String,
+    /// The last event that the client received.
+    offset: String,
+    key: String,
+}
+
+impl Left {
+    fn behind(redis: &RedisServer) -> Self {
+        let (old, new) = (member(redis), member(redis));
+        for one in [&old, &new] {
+            one.until("among others", |handle| handle.cluster_metrics().unwrap().peers == 1);
+        }
+        let mut client = Client::connect(old.address(), "EIO=4&transport=websocket");
+        assert!(client.text().starts_with("0{"));
+        client.send("40");
+        let answer = client.text();
+        let (_, pid) = answer.split_once("\"pid\":\"").unwrap();
+        let pid = pid[..20].to_owned();
+        old.handle.of("/").emit("event", ()).unwrap();
+        let event = client.text();
+        let (_, offset) = event.split_once("42[\"event\",\"").unwrap();
+        let offset = offset[..offset.len() - 2].to_owned();
+        drop(client);
+        old.until("without that client", |handle| handle.metrics().sessions == 0);
+        drop(old);
+        let key = format!("socket.io-lost:{pid}");
+        Self { new, pid, offset, key }
+    }
+
+    /// The client comes back. Gives whether its socket does.
+    fn comes_back(&self, offset: &str) -> bool {
+        claim(&self.new, &self.pid, offset).contains(&self.pid)
+    }
+}
+
 #[test]
 fn a_record_that_is_of_no_use_goes_back_to_redis() {
     let redis = Server::start(&[]);
-    let (old, new) = (member(&redis), member(&redis));
-    for one in [&old, &new] {
-        one.until("among others", |handle| handle.cluster_metrics().unwrap().peers == 1);
-    }
-    let stays = old.client();
-    let mut client = Client::connect(old.address(), "EIO=4&transport=websocket");
-    assert!(client.text().starts_with("0{"));
-    client.send("40");
-    let answer = client.text();
-    let (_, pid) = answer.split_once("\"pid\":\"").unwrap();
-    let pid = &pid[..20];
-    old.handle.of("/").emit("event", ()).unwrap();
-    let event = client.text();
-    let (_, offset) = event.split_once("42[\"event\",\"").unwrap();
-    let offset = &offset[..offset.len() - 2];
-    drop(client);
-    old.until("without that client", |handle| handle.metrics().sessions == 1);
-    old.handle.drain();
-    // Its mark has to come back to it.
-    thread::sleep(Duration::from_millis(500));
-    drop((old, stays));
+    let left = Left::behind(&redis.address());
     let mut bare = redis.client();
-    let key = format!("socket.io-lost:{pid}");
+    let key = &left.key;
     assert_eq!(bare.ask(&format!("EXISTS {key}")), "1");
     let before: u64 = bare.ask(&format!("PTTL {key}")).parse().unwrap();
-    assert!(!claim(&new, pid, "Q8AGDxC.1").contains(pid), "nobody knows what that client has");
-    new.until("back in Redis", |_| redis.client().ask(&format!("EXISTS {key}")) == "1");
+    assert!(!left.comes_back("Q8AGDxC.1"), "nobody knows what that client has");
+    left.new.until("back in Redis", |_| redis.client().ask(&format!("EXISTS {key}")) == "1");
     let after: u64 = bare.ask(&format!("PTTL {key}")).parse().unwrap();
     assert!(after <= before + 50 && after > before / 2, "{before} {after}");
-    assert!(claim(&new, pid, offset).contains(pid));
+    assert!(left.comes_back(&left.offset));
     assert_eq!(bare.ask(&format!("EXISTS {key}")), "0");
+}
+
+#[test]
+fn a_redis_older_than_getdel_gives_records_away() {
+    let redis = Server::start(&["--rename-command", "GETDEL", ""]);
+    assert!(redis.client().ask("GETDEL key").starts_with("ERR unknown command"));
+    let left = Left::behind(&redis.address());
+    assert!(left.comes_back(&left.offset));
+    assert_eq!(redis.client().ask(&format!("EXISTS {}", left.key)), "0");
+}
+
+/// A Redis with a user that `docs/operations.md` makes, who may do this as well, and its address for that user.
+fn with_rights(rights: &str) -> (Server, RedisServer) {
+    let docs = include_str!("../../docs/operations.md");
+    let user = docs.lines().find_map(|line| line.trim().strip_prefix("user ")).expect("a user");
+    let redis = Server::with_user(&format!("{user} {rights}"));
+    let (user, password) = (Some("kinglet".to_owned()), Some(Password::new("PASSWORD")));
+    let address = RedisServer { user, password, ..redis.address() };
+    (redis, address)
+}
+
+#[test]
+fn the_documented_rights_suffice() {
+    let docs = include_str!("../../docs/operations.md");
+    let (begin, getdel, instead) = ("~socket.io-lost:* +set ", "+getdel", "+get +del +multi +exec");
+    assert!(docs.contains(&format!("`{begin}{getdel}`")) && docs.contains(&format!("`{instead}`")));
+    for rights in [getdel, instead] {
+        let (redis, address) = with_rights(&format!("{begin}{rights}"));
+        let left = Left::behind(&address);
+        assert!(left.comes_back(&left.offset), "{rights}");
+        assert_eq!(redis.client().ask(&format!("EXISTS {}", left.key)), "0");
+    }
+}
+
+#[test]
+fn without_rights_for_records_a_client_is_new_and_the_log_says_why() {
+    logs::keep();
+    for (rights, verb) in [("", "keep"), ("~socket.io-lost:* +set", "take")] {
+        let (_redis, address) = with_rights(rights);
+        let left = Left::behind(&address);
+        assert!(!left.comes_back(&left.offset));
+        let lines = logs::with(&format!("Redis refuses to {verb} a lost socket"));
+        assert!(!lines.is_empty() && lines.iter().all(|line| line.contains("NOPERM")), "{lines:?}");
+    }
 }
 
 #[test]
 fn a_server_that_cannot_leave_its_lost_sockets_says_how_many_and_why() {
     logs::keep();
     let mut redis = Server::start(&[]);
-    let member = member(&redis);
+    let member = member(&redis.address());
     let clients = [member.client(), member.client(), member.client()];
     drop(clients);
     member.until("without clients", |handle| handle.metrics().sessions == 0);

@@ -27,7 +27,9 @@ use super::wire::{self, Beat, Wire};
 use crate::clock;
 use crate::log_line::{Excerpt, LineKind};
 
-static REFUSED: LineKind = LineKind::each_minute(Level::Warn, module_path!(), "lost sockets that Redis refused");
+static UNKEPT: LineKind = LineKind::each_minute(Level::Warn, module_path!(), "lost sockets that Redis did not keep");
+static UNTAKEN: LineKind =
+    LineKind::each_minute(Level::Warn, module_path!(), "lost sockets that Redis did not give away");
 
 /// Most unconfirmed bytes of messages; at most this much is uncertain when a connection breaks.
 const WINDOW: usize = 256 * 1024;
@@ -100,7 +102,7 @@ pub(super) struct Talk {
     asked: Vec<(u64, Ask)>,
     number: u64,
     refusals: u64,
-    /// Whether Redis is older than GETDEL (6.2).
+    /// Whether Redis is older than GETDEL (6.2), or does not allow it.
     lacks_getdel: bool,
 }
 
@@ -240,15 +242,15 @@ impl Talk {
                     ask.answer(counts(value));
                 }
             }
-            (Sent::Take(key, taken), value) if values::is_unknown_command(&value) => {
+            (Sent::Take(key, taken), value) if values::is_refused_command(&value) => {
                 self.lacks_getdel = true;
                 self.run(Errand::Take { key, taken });
             }
             (Sent::Take(_, taken) | Sent::Exec(taken), value) => {
-                note_refusal("take", &value);
+                note_refusal(&UNTAKEN, "take a lost socket (GETDEL; or MULTI, GET, DEL and EXEC)", &value);
                 values::tell(taken, values::value(value));
             }
-            (Sent::Keep, value) => note_refusal("keep", &value),
+            (Sent::Keep, value) => note_refusal(&UNKEPT, "keep a lost socket (SET)", &value),
             (Sent::Ping | Sent::Queued, _) => {}
         }
         Ok(())
@@ -296,11 +298,11 @@ impl Talk {
 }
 
 /// Warns if Redis does not keep lost sockets, or give them away.
-fn note_refusal(verb: &str, answer: &Value) {
+fn note_refusal(kind: &'static LineKind, refused: &str, answer: &Value) {
     if let Value::ServerError(error) = answer {
-        REFUSED.write(|| {
+        kind.write(|| {
             format!(
-                "Redis refuses to {verb} a lost socket, so clients of servers that end are not recovered: {}",
+                "Redis refuses to {refused}, so clients of servers that end are not recovered: {}",
                 Excerpt(wire::text(error))
             )
         });

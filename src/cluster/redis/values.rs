@@ -82,7 +82,8 @@ pub(super) fn value(answer: Value) -> Option<Bytes> {
     }
 }
 
-/// Whether Redis does not know a command, as it is older.
-pub(super) fn is_unknown_command(answer: &Value) -> bool {
-    matches!(answer, Value::ServerError(error) if error.details().is_some_and(|text| text.contains("unknown command")))
+/// Whether Redis does not know a command, as it is older, or does not allow it.
+pub(super) fn is_refused_command(answer: &Value) -> bool {
+    let is_unknown = |text: &str| text.contains("unknown command");
+    matches!(answer, Value::ServerError(error) if error.code() == "NOPERM" || error.details().is_some_and(is_unknown))
 }
