@@ -48,9 +48,11 @@ pub(super) struct Entries {
 }
 
 /// A socket's time in its namespace.
-#[derive(Debug, Default, Clone)]
+#[derive(Debug, Clone)]
 pub(super) struct Visit {
     pub(super) came: u32,
+    /// When the program heard of it first.
+    pub(super) since: Instant,
     /// How often a thread has heard of it.
     pub(super) greeted: u32,
     /// What was passed on before it came.
@@ -64,6 +66,22 @@ pub(super) struct Visit {
     pub(super) server: u8,
     /// The tag with which it came when it was new.
     pub(super) first: u64,
+}
+
+impl Default for Visit {
+    fn default() -> Self {
+        Self {
+            came: 0,
+            since: clock::now(),
+            greeted: 0,
+            before: Relayed::new(),
+            went: Vec::new(),
+            gone: None,
+            namespace: String::new(),
+            server: 0,
+            first: 0,
+        }
+    }
 }
 
 impl Visit {

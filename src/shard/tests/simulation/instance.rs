@@ -226,6 +226,13 @@ impl Instance {
         }
     }
 
+    /// The threads for handlers that block run all jobs.
+    pub(super) fn run_all_jobs(&self) {
+        while self.pool.waiting() > 0 {
+            self.pool.run_one(0);
+        }
+    }
+
     /// Whether Redis is connected, if there is to be one.
     pub(super) fn is_in_its_cluster(&self) -> bool {
         let cluster = self.loops[0].shard().shared.cluster.as_ref();

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::application::{Guestbook, Outcome};
+use super::application::{Guestbook, Outcome, Visit};
 use super::credentials::Credentials;
 use crate::app::{Event, Handle, MissingServers, RemoteSocket, Socket};
 use crate::clock;
@@ -17,13 +17,35 @@ const PATIENCE: Duration = Duration::from_secs(8);
 /// Who is gone for an answer may be gone for the program so much later: another shard tells it.
 const MOMENT: Duration = Duration::from_millis(100);
 
+/// A server that begins to have a namespace is asked and counted from so much earlier on, or later, than its first socket comes.
+const BEGINNING: Duration = Duration::from_secs(5);
+
+/// Somebody who seemed to be there and was in no complete answer.
+#[derive(Debug, Clone)]
+pub(super) struct Absent {
+    tag: u64,
+    namespace: String,
+    asked: Instant,
+    answered: Instant,
+}
+
+impl Absent {
+    /// Whether that was right: it went at that moment, or another server may have answered in place of its own, which begins to
+    /// have the namespace and was not counted yet. The format of the answers does not tell whose they are.
+    fn is_explained(&self, visits: &BTreeMap<u64, Visit>) -> bool {
+        let gone = visits.get(&self.tag).and_then(|visit| visit.gone);
+        let about_then = self.asked - BEGINNING..=self.answered + BEGINNING;
+        let begins = |visit: &Visit| visit.namespace == self.namespace && about_then.contains(&visit.since);
+        gone.is_some_and(|gone| gone <= self.answered + MOMENT) || visits.values().any(begins)
+    }
+}
+
 /// What was asked.
 #[derive(Debug, Default)]
 pub(super) struct Survey {
     /// How many questions of each server are under way, by its number.
     open: BTreeMap<u8, u64>,
-    /// Those who seemed to be here and were in no complete answer, and when that came.
-    absent: Vec<(u64, Instant)>,
+    absent: Vec<Absent>,
 }
 
 impl Survey {
@@ -46,10 +68,9 @@ impl Survey {
         }
     }
 
-    /// Somebody who was absent from an answer and was here for the program long after it; `gone` says since when one is not.
-    pub(super) fn overlooked(&self, gone: impl Fn(u64) -> Option<Instant>) -> Option<u64> {
-        let is_late = |(tag, at): &&(u64, Instant)| gone(*tag).is_none_or(|gone| gone > *at + MOMENT);
-        self.absent.iter().find(is_late).map(|(tag, _)| *tag)
+    /// Somebody whose absence from an answer nothing explains.
+    pub(super) fn overlooked(&self, visits: &BTreeMap<u64, Visit>) -> Option<u64> {
+        self.absent.iter().find(|absent| !absent.is_explained(visits)).map(|absent| absent.tag)
     }
 }
 
@@ -95,7 +116,9 @@ pub(super) fn ask_of(
         let absent = absent(&guestbook, &namespace, &before, &answer, sure);
         let mut entries = guestbook.entries();
         entries.survey.has_answer(server);
-        entries.survey.absent.extend(absent.into_iter().map(|tag| (tag, clock::now())));
+        let (namespace, answered) = (&namespace, clock::now());
+        let absent = absent.into_iter().map(|tag| Absent { tag, namespace: namespace.clone(), asked, answered });
+        entries.survey.absent.extend(absent);
         entries.complaints.extend(complaint);
         drop(entries);
         then();

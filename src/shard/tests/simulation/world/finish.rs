@@ -99,6 +99,9 @@ impl World {
     fn let_pass(&mut self, mut time: Duration) {
         while !time.is_zero() {
             self.begin_step();
+            // About those, too, who have gone meanwhile.
+            while self.guestbook.decide(&mut self.random) {}
+            self.instances.iter().for_each(Instance::run_all_jobs);
             self.turn_all();
             self.have_the_servers_exchange();
             let due = self.instances.iter().filter_map(Instance::sleeps_for).min().unwrap_or(time);
