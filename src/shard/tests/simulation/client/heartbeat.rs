@@ -40,10 +40,10 @@ impl Heartbeat {
         self.delayed += by;
     }
 
-    /// Whether much of the time since the server's last one is that of the way, so that the next may be late: a client that
-    /// upgrades waits for several things, one after the other.
-    pub(super) fn may_be_late(&self, timeout: Duration) -> bool {
-        self.delayed >= timeout / 3
+    /// Whether so much of the time since the server's last one is that of the way, so that the next of either may be late: a
+    /// client waits for several things, one after the other.
+    pub(super) fn may_be_late(&self, delay: Duration) -> bool {
+        self.delayed >= delay
     }
 
     /// The packet that is due.

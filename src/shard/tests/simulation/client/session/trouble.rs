@@ -46,6 +46,9 @@ impl Session {
         let before = mem::replace(&mut self.acted, acted);
         let by = if before.is_delayed { acted.at - before.at } else { acted.looked - before.looked };
         self.heartbeat.was_delayed(by);
+        if self.heartbeat.may_be_late(Duration::from_millis(network.plan.ping_timeout / 2)) {
+            self.excuses.silent();
+        }
         self.upgrade.iter_mut().for_each(|upgrade| upgrade.was_delayed(by));
     }
 
@@ -54,7 +57,7 @@ impl Session {
         let Some(open) = &self.open else { return };
         let is_silent = self.heartbeat.is_missed(open.ping_interval, open.ping_timeout);
         if self.end.is_none() && is_silent && self.deaf.is_none() {
-            let is_excused = self.excuses.allow("ping timeout") || self.heartbeat.may_be_late(open.ping_timeout);
+            let is_excused = self.excuses.allow("ping timeout") || self.heartbeat.may_be_late(open.ping_timeout / 3);
             assert!(is_excused, "the server does not ping: {}", self.describe());
             self.excuses.silent();
             self.excuses.lost();
