@@ -280,6 +280,16 @@ impl<T: Copy + Eq> Session<T> {
         }
     }
 
+    /// The server through which a GET has come ends, and the session goes on: the GET is answered now, if it is held, with a
+    /// noop if nothing is queued.
+    pub fn poll_release(&mut self, now: Millis, get: T, settings: &Settings, effects: &mut Vec<Effect<T>>) {
+        if let State::Polling(polling) = &mut self.state
+            && polling.held == Some(get)
+        {
+            polling.relieve(now, settings, effects);
+        }
+    }
+
     /// A POST came; its body is still to be read. A second one at the same time ends the session.
     pub fn post_begin(&mut self, post: T, effects: &mut Vec<Effect<T>>) {
         match &mut self.state {

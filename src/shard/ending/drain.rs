@@ -4,8 +4,8 @@
 //! Health checks and handshakes are answered `503` from the first moment. Existing sessions are served until they are
 //! disconnected. That happens when nothing is under way: no upgrade, no half-read request, nothing queued, no
 //! acknowledgement due, no decision about one of its sockets. A session that is never at rest is closed at the end of the
-//! window. Tunnels of sessions that live elsewhere are closed in the same way. The plan of a drain takes eight bytes for each of
-//! both, and travels with the drain's alarm.
+//! window. Tunnels of sessions that live elsewhere are closed in the same way, and their held GETs are answered by their owners, so
+//! that their clients poll elsewhere. The plan of a drain takes eight bytes for each of them, and travels with the drain's alarm.
 
 use std::hash::BuildHasher;
 use std::rc::Rc;
@@ -42,11 +42,12 @@ struct Drain {
     look: Millis,
 }
 
-/// A client that is to go: its session, or the connection of its tunnel. No new one takes a key while the drain lasts.
+/// A client that is to go: its session, or the connection of its errand. No new session or tunnel takes a key while the drain lasts;
+/// a GET that does is answered a little early.
 #[derive(Clone, Copy, Hash)]
 enum Leaving {
     Session(SessionKey),
-    Tunnel(ConnectionKey),
+    Errand(ConnectionKey),
 }
 
 impl Drain {
@@ -79,8 +80,8 @@ impl Shard {
         self.begin_marks();
         let core = self.core.borrow();
         let sessions = core.clients().map(|(key, _)| Leaving::Session(key));
-        let tunnels = core.connections().filter(|(_, it)| matches!(it.stage, Stage::Tunnel(_)));
-        let mut ahead: Vec<_> = sessions.chain(tunnels.map(|(key, _)| Leaving::Tunnel(key))).collect();
+        let errands = core.connections().filter(|(_, it)| it.errand().is_some());
+        let mut ahead: Vec<_> = sessions.chain(errands.map(|(key, _)| Leaving::Errand(key))).collect();
         // Without random bits it is the same order each time, which does no harm.
         let mut seed = [0; 8];
         let _ = chance::fill(&mut seed);
@@ -116,7 +117,7 @@ impl Shard {
     fn let_go(self: &Rc<Self>, leaving: Leaving) -> bool {
         match leaving {
             Leaving::Session(key) => self.let_session_go(key),
-            Leaving::Tunnel(key) => self.core.borrow_mut().let_tunnel_go(key),
+            Leaving::Errand(key) => self.core.borrow_mut().let_errand_go(key),
         }
     }
 
@@ -156,6 +157,15 @@ impl Shared {
 }
 
 impl Intake {
+    /// Has the client of an errand go on elsewhere. Returns whether it is going; a POST and an upgrade are answered soon anyhow.
+    fn let_errand_go(&mut self, key: ConnectionKey) -> bool {
+        match self.connection(key).map(|connection| &connection.stage) {
+            Some(Stage::Tunnel(_)) => self.let_tunnel_go(key),
+            Some(Stage::Http(_)) => self.let_poll_go(key),
+            _ => true,
+        }
+    }
+
     /// Whether nothing would be lost if the session were closed now. A session that is gone is at rest.
     fn is_at_rest(&self, key: SessionKey) -> bool {
         let Some(client) = self.client(key) else { return true };

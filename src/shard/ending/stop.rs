@@ -46,12 +46,21 @@ impl Shard {
         }
         let mut core = self.core.borrow_mut();
         core.turn_away_all();
+        core.let_polls_go();
         let end = core.now() + STOP_TIMEOUT;
         core.timers().arm(end, TimerKey::Stop);
     }
 }
 
 impl Intake {
+    /// Has the owners of sessions that live elsewhere answer the GETs that they hold.
+    fn let_polls_go(&mut self) {
+        let errands: Vec<_> = self.connections().filter(|(_, it)| it.errand().is_some()).map(|(key, _)| key).collect();
+        for key in errands {
+            self.let_poll_go(key);
+        }
+    }
+
     /// Closes the connections without a request, or with an incomplete one, because it will not be served any more.
     fn close_idle(&mut self) {
         let idle: Vec<_> = self

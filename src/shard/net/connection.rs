@@ -251,6 +251,17 @@ impl Connection {
         }
     }
 
+    /// The session that holds a GET of it.
+    pub(in crate::shard) fn held_for(&self) -> Option<SessionKey> {
+        match &self.stage {
+            Stage::Http(http) => match http.state {
+                HttpState::Held(session) => Some(session),
+                _ => None,
+            },
+            Stage::WebSocket(_) | Stage::Tunnel(_) | Stage::Lingering => None,
+        }
+    }
+
     /// Whether a route's answer is awaited, or being sent.
     pub(in crate::shard) const fn awaits_answer(&self) -> bool {
         let Stage::Http(http) = &self.stage else { return false };

@@ -149,6 +149,19 @@ impl Net {
         }
     }
 
+    /// Has the owner answer a connection's GET now, if it is passed on and there is room on the way. Returns whether nothing is
+    /// left to be told.
+    pub(in crate::shard) fn let_poll_go(&mut self, key: ConnectionKey) -> bool {
+        let number = self.connections.get(key.0).and_then(Connection::errand);
+        let is_poll = |number: &ExchangeNumber| self.errands.get(*number).is_some_and(|errand| errand.aim == Aim::Poll);
+        let Some(number) = number.filter(is_poll) else { return true };
+        let has_room = self.shared.carrier.as_ref().is_none_or(|carrier| carrier.has_room());
+        if has_room {
+            self.tell_owner(number, ToOwner::Release, None);
+        }
+        has_room
+    }
+
     /// A connection has ended, and its errand with it.
     pub(super) fn forget_errand(&mut self, connection: &Connection) {
         if let Some(number) = connection.errand() {

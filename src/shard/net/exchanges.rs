@@ -27,7 +27,7 @@ use crate::shard::net::Net;
 use crate::shard::net::connection::{CloseCause, Connection, ReadState, Stage};
 use crate::shard::shared::carrier::LOOK_FOR_ROOM;
 use crate::shard::shared::mailbox::Letter;
-use crate::shard::store::keys::{ConnectionKey, TimerKey};
+use crate::shard::store::keys::{ConnectionKey, SessionKey, TimerKey};
 
 /// Exchanges of all shards together.
 const ALL: usize = 10_000;
@@ -43,6 +43,8 @@ const UNTOLD: u64 = WINDOW as u64 / 4;
 pub(super) struct Exchanges {
     keys: HashMap<Name, ConnectionKey, RandomState>,
     all: HashMap<ConnectionKey, Exchange, RandomState>,
+    /// Those whose entries end, until their GETs are answered.
+    released: Vec<ConnectionKey>,
     most: usize,
 }
 
@@ -65,6 +67,8 @@ struct Exchange {
     is_tell_due: bool,
     /// Whether a part of the answer was sent.
     has_begun: bool,
+    /// Whether its entry ends and waits for the answer.
+    is_released: bool,
     /// Whether the entry hears no more of it.
     is_over: bool,
 }
@@ -72,7 +76,8 @@ struct Exchange {
 impl Exchanges {
     /// The exchanges of one of `shards` shards.
     pub(super) fn new(shards: usize) -> Self {
-        Self { keys: HashMap::default(), all: HashMap::default(), most: ALL.div_ceil(shards.max(1)) }
+        let (keys, all, released) = (HashMap::default(), HashMap::default(), Vec::new());
+        Self { keys, all, released, most: ALL.div_ceil(shards.max(1)) }
     }
 
     fn insert(&mut self, key: ConnectionKey, exchange: Exchange) {
@@ -88,6 +93,21 @@ impl Exchanges {
             self.all.shrink_to(KEPT);
         }
         Some(exchange)
+    }
+}
+
+/// Exchanges whose entries end.
+impl Exchanges {
+    fn release(&mut self, key: ConnectionKey) {
+        if let Some(exchange) = self.all.get_mut(&key)
+            && !std::mem::replace(&mut exchange.is_released, true)
+        {
+            self.released.push(key);
+        }
+    }
+
+    fn is_released(&self, key: ConnectionKey) -> bool {
+        self.all.get(&key).is_some_and(|exchange| exchange.is_released)
     }
 }
 
@@ -131,8 +151,9 @@ impl Net {
             (ToOwner::Up(bytes), Some(key)) => self.goes_up(key, bytes),
             (ToOwner::Taken(count), Some(key)) => self.entry_has_taken(key, count as usize),
             (ToOwner::Gone, Some(key)) => self.entry_has_gone(key),
+            (ToOwner::Release, Some(key)) => self.exchanges.release(key),
             // It has ended here, and the entry did not know yet.
-            (ToOwner::Up(_) | ToOwner::Taken(_) | ToOwner::Gone, None) => {}
+            (ToOwner::Up(_) | ToOwner::Taken(_) | ToOwner::Gone | ToOwner::Release, None) => {}
             (ToOwner::Request { .. }, Some(_)) => log::debug!("{name:?} begins twice"),
         }
     }
@@ -163,7 +184,15 @@ impl Net {
         let Some(key) = self.register(Socket::PIPE, peer) else { return self.turn_exchange_away(name, http::BUSY) };
         self.metrics.relayed[Way::In as usize].one();
         let request = bytes.len() as u64;
-        let exchange = Exchange { name, request, told: 0, is_tell_due: false, has_begun: false, is_over: false };
+        let exchange = Exchange {
+            name,
+            request,
+            told: 0,
+            is_tell_due: false,
+            has_begun: false,
+            is_released: false,
+            is_over: false,
+        };
         self.exchanges.insert(key, exchange);
         self.pipes.open(key);
         self.count_connections();
@@ -209,6 +238,29 @@ impl Net {
         pipe.leave();
         self.writable(key);
         self.readable(key, true);
+    }
+}
+
+/// What is held for entries that end.
+impl Net {
+    /// Takes out the held GETs that are to be answered because their entries end, with their sessions. A request that was not read
+    /// yet waits for that.
+    pub(in crate::shard) fn take_released(&mut self) -> Vec<(ConnectionKey, SessionKey)> {
+        let mut held = Vec::new();
+        let mut released = std::mem::take(&mut self.exchanges.released);
+        released.retain(|key| {
+            let session = self.connections.get(key.0).and_then(Connection::held_for);
+            held.extend(session.map(|session| (*key, session)));
+            session.is_none() && self.exchanges.is_released(*key)
+        });
+        self.exchanges.released = released;
+        held
+    }
+
+    /// Whether there may be such GETs.
+    #[inline]
+    pub(in crate::shard) fn has_released(&self) -> bool {
+        !self.exchanges.released.is_empty()
     }
 }
 

@@ -183,11 +183,10 @@ impl Net {
 
     /// Closes a tunnel if nothing waits for its client. Returns whether it is closed.
     pub(in crate::shard) fn let_tunnel_go(&mut self, key: ConnectionKey) -> bool {
-        match self.connections.get(key.0) {
-            Some(Connection { stage: Stage::Tunnel(_), outbox: Some(_), .. }) => return false,
-            Some(Connection { stage: Stage::Tunnel(_), .. }) => self.mark_closed(key, CloseCause::Cut),
-            _ => {}
+        let is_written = self.connections.get(key.0).is_none_or(|connection| connection.outbox.is_none());
+        if is_written {
+            self.mark_closed(key, CloseCause::Cut);
         }
-        true
+        is_written
     }
 }

@@ -42,6 +42,9 @@ pub(in crate::shard) const GO_ON: usize = 2;
 impl Sessions {
     /// Answers the held GETs of sessions with queued packets, as many as one turn may.
     pub(in crate::shard) fn answer_polls(&mut self) {
+        if self.has_released() {
+            self.answer_released();
+        }
         if self.polled.is_empty() {
             return;
         }
@@ -59,6 +62,18 @@ impl Sessions {
         }
         if self.polled.is_empty() {
             self.common_payload = None;
+        }
+    }
+
+    /// Answers the held GETs whose entries end, as the last on their connections, so that their clients' next ones find other
+    /// entries.
+    #[cold]
+    fn answer_released(&mut self) {
+        for (key, session) in self.take_released() {
+            if let Some(http) = self.connection_mut(key).and_then(Connection::http) {
+                http.answer.delivery.connection = http::Connection::Close;
+            }
+            self.act(session, |session, now, settings, effects| session.poll_release(now, key, settings, effects));
         }
     }
 

@@ -46,6 +46,8 @@ pub(crate) enum ToOwner {
     Taken(u32),
     /// The client's connection has ended.
     Gone,
+    /// The entry ends: a GET that is held is to be answered now, so that the client sends its next one elsewhere.
+    Release,
 }
 
 /// What the owner of an exchange tells its entry.
@@ -85,6 +87,7 @@ mod kind {
     pub(super) const TAKEN_BY_SESSION: u64 = 6;
     pub(super) const OWNER_GONE: u64 = 7;
     pub(super) const MOVE: u64 = 8;
+    pub(super) const RELEASE: u64 = 9;
 }
 
 impl ExchangeNumber {
@@ -132,7 +135,7 @@ impl Relay {
         let kind = fields.uint()?;
         let exchange = ExchangeNumber(fields.uint()?);
         let relay = match kind {
-            kind::REQUEST | kind::UP | kind::TAKEN_BY_CLIENT | kind::CLIENT_GONE => {
+            kind::REQUEST | kind::UP | kind::TAKEN_BY_CLIENT | kind::CLIENT_GONE | kind::RELEASE => {
                 Self::ToOwner { shard: fields.small()?, exchange, what: ToOwner::read(kind, &mut fields)? }
             }
             _ => Self::ToEntry { exchange, what: ToEntry::read(kind, &mut fields)? },
@@ -149,6 +152,7 @@ impl ToOwner {
             Self::Up(_) => kind::UP,
             Self::Taken(_) => kind::TAKEN_BY_CLIENT,
             Self::Gone => kind::CLIENT_GONE,
+            Self::Release => kind::RELEASE,
         }
     }
 
@@ -156,7 +160,7 @@ impl ToOwner {
         match self {
             Self::Request { .. } => 3,
             Self::Up(_) | Self::Taken(_) => 1,
-            Self::Gone => 0,
+            Self::Gone | Self::Release => 0,
         }
     }
 
@@ -168,7 +172,7 @@ impl ToOwner {
             }
             Self::Up(bytes) => fields::bytes(out, bytes),
             Self::Taken(count) => msgpack::uint(out, u64::from(*count)),
-            Self::Gone => {}
+            Self::Gone | Self::Release => {}
         }
     }
 
@@ -177,6 +181,7 @@ impl ToOwner {
             kind::REQUEST => Self::Request { peer: fields.address()?, bytes: fields.bytes()? },
             kind::UP => Self::Up(fields.bytes()?),
             kind::TAKEN_BY_CLIENT => Self::Taken(fields.number()?),
+            kind::RELEASE => Self::Release,
             _ => Self::Gone,
         })
     }
@@ -274,6 +279,7 @@ mod tests {
             bytes().prop_map(ToOwner::Up),
             any::<u32>().prop_map(ToOwner::Taken),
             Just(ToOwner::Gone),
+            Just(ToOwner::Release),
         ]
     }
 
@@ -337,7 +343,7 @@ mod tests {
     #[test]
     fn what_has_no_meaning_is_refused() {
         for (message, why) in [
-            (&b"\x92\x09\x01"[..], "a kind"),
+            (&b"\x92\x0a\x01"[..], "a kind"),
             (b"\x92\x00\x01", "a kind"),
             (b"\x94\x05\x01\xc4\0\x04", "what follows an answer"),
             (b"\x94\x02\x01\xcd\x01\0\xc4\0", "a number of 8 bits"),

@@ -158,14 +158,50 @@ fn a_server_that_drains_passes_on_and_has_its_clients_leave() {
     entry.shared.drain_all();
     entry.turn();
     entry.send(&client, post("40"));
-    let (_, request) = entry.request();
+    let (posted, request) = entry.request();
     assert!(request.contains("\r\nConnection: close\r\n"), "{request}");
+    entry.down(posted, OK, Then::Answered);
     entry.send(&upgrading, upgrade());
     assert!(entry.got(&upgrading).starts_with("HTTP/1.1 503 "));
-    entry.pass(Duration::from_secs(1));
+    entry.fill(true);
+    entry.pass(Duration::from_secs(6));
+    assert!(entry.told().is_empty(), "there is no room on the way");
+    entry.fill(false);
+    entry.pass(Duration::from_millis(100));
+    assert_eq!(entry.told(), [(number, ToOwner::Release)]);
     assert!(!entry.is_over(), "requests are under way");
     entry.down(number, OK, Then::Answered);
     client.ends();
-    entry.pass(Duration::from_secs(8));
+    entry.pass(Duration::from_millis(100));
     assert!(entry.is_over());
+}
+
+#[test]
+fn a_server_that_stops_has_held_gets_answered_first() {
+    for drain in [Duration::ZERO, Duration::from_secs(1)] {
+        let mut entry = Entry::new(|config| config.drain = drain);
+        let (early, late) = (entry.client(), entry.client());
+        let first = entry.pass_on(&early, &get());
+        entry.shared.drain_all();
+        if !drain.is_zero() {
+            entry.turn();
+            let second = entry.pass_on(&late, &get());
+            entry.pass(Duration::from_millis(600));
+            assert_eq!(entry.told(), [(first, ToOwner::Release)]);
+            entry.pass(Duration::from_millis(500));
+            entry.hear(first, ToEntry::Down { bytes: OK.into(), then: Then::Closed });
+            assert_eq!(entry.told(), [(first, ToOwner::Release), (second, ToOwner::Release)]);
+            entry.hear(second, ToEntry::Down { bytes: OK.into(), then: Then::Closed });
+        } else {
+            late.ends();
+            entry.turn();
+            assert_eq!(entry.told(), [(first, ToOwner::Release)]);
+            entry.hear(first, ToEntry::Down { bytes: OK.into(), then: Then::Closed });
+        }
+        assert!(entry.got(&early).ends_with("ok"));
+        early.ends();
+        late.ends();
+        entry.pass(Duration::from_millis(100));
+        assert!(entry.is_over());
+    }
 }

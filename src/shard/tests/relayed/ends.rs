@@ -24,6 +24,43 @@ fn a_client_that_leaves_a_held_get_is_as_one_whose_connection_breaks() {
 }
 
 #[test]
+fn a_get_is_answered_once_when_its_entry_ends() {
+    for is_read in [true, false] {
+        let mut owner = Owner::new(|_| ());
+        let target = owner.open();
+        owner.answer(&post(&target, "40"));
+        owner.answer(&get(&target));
+        owner.seen();
+        let held = if is_read { owner.begin(&get(&target)) } else { owner.comes(&get(&target)) };
+        owner.hear(held, ToOwner::Release);
+        let told = owner.told();
+        let [(of, ToEntry::Down { bytes, then: Then::Closed })] = &told[..] else { panic!("{told:?}") };
+        let answer = String::from_utf8_lossy(bytes);
+        assert!(*of == held && answer.contains("\r\nConnection: close\r\n") && answer.ends_with("\r\n6"), "{answer}");
+        owner.hear(held, ToOwner::Release);
+        assert!(owner.answer(&post(&target, "42[\"say\",1]")).ends_with("ok"));
+        assert!(owner.answer(&get(&target)).ends_with("42[\"said\",\"x\"]"), "the session goes on");
+        assert_eq!((owner.seen(), owner.connections()), (vec![], (0, 0)));
+    }
+}
+
+#[test]
+fn a_get_that_was_answered_before_its_entry_ends_is_not_answered_again() {
+    let mut owner = Owner::new(|_| ());
+    let target = owner.open();
+    let posted = owner.comes(&post(&target, "40"));
+    owner.hear(posted, ToOwner::Release);
+    let polled = owner.comes(&get(&target));
+    owner.hear(polled, ToOwner::Release);
+    let told = owner.told();
+    let answered: Vec<_> = told.iter().map(|(of, _)| *of).collect();
+    assert_eq!(answered, [posted, polled], "{told:?}");
+    let held = owner.begin(&get(&target));
+    assert_eq!((owner.told(), owner.connections()), (Vec::new(), (1, 1)), "another has its key, and is held");
+    owner.hear(held, ToOwner::Gone);
+}
+
+#[test]
 fn what_came_before_a_client_left_is_read() {
     for is_slow in [false, true] {
         let mut owner = Owner::new(|config| config.limits.hold_up = 1024);
