@@ -20,3 +20,4 @@ mod subscribing;
 mod support;
 mod tls;
 mod too_large;
+mod tunnels;

@@ -1,5 +1,6 @@
 //! A server in this process, as a member of a cluster, and a bare Socket.IO client of it.
 
+use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::thread;
 use std::time::Instant;
@@ -94,6 +95,11 @@ impl Client {
         self.0.send(Message::text(text)).unwrap();
     }
 
+    /// Sends a text message, if the connection has not ended.
+    pub fn send_or_end(&mut self, text: &str) -> bool {
+        self.0.send(Message::text(text)).is_ok()
+    }
+
     /// Sends text messages in one segment.
     pub fn send_together(&mut self, texts: &[&str]) {
         for text in texts {
@@ -112,6 +118,18 @@ impl Client {
         loop {
             if let Message::Text(text) = self.0.read().unwrap() {
                 return text.as_str().to_owned();
+            }
+        }
+    }
+
+    /// The next text message; `None` when the connection has ended.
+    pub fn text_or_end(&mut self) -> Option<String> {
+        loop {
+            match self.0.read() {
+                Ok(Message::Text(text)) => return Some(text.as_str().to_owned()),
+                Ok(_) => {}
+                Err(tungstenite::Error::Io(error)) if error.kind() == ErrorKind::WouldBlock => panic!("nothing comes"),
+                Err(_) => return None,
             }
         }
     }
