@@ -53,7 +53,7 @@ pub(crate) fn lost(server: &Handle, loss: Loss) {
 fn relay(shared: &Shared, cluster: &Membership, from: Instance, message: Relay) {
     let bytes = message.len();
     match message {
-        Relay::ToOwner { shard, exchange, what } => match shared.mailboxes.get(usize::from(shard)) {
+        Relay::ToOwner { shard, exchange, what } => match shared.mailbox_for_exchanges(shard) {
             Some(mailbox) => mailbox.send(Letter::run(bytes, move |shard| {
                 shard.with(|core| core.relayed(from, exchange, what));
             })),

@@ -44,6 +44,8 @@ pub(super) struct Errand {
     pub(super) aim: Aim,
     /// The request, if it is to be sent once more.
     pub(super) again: Option<Bytes>,
+    /// Whether a part of the answer has come.
+    pub(super) has_begun: bool,
     /// The WebSocket that it has become.
     pub(super) tunnel: Option<Box<Tunnel>>,
 }
@@ -106,7 +108,9 @@ impl Net {
         let Some(peer) = self.peer(key) else { return false };
         self.errands.count += 1;
         let number = ExchangeNumber::new(u8::try_from(self.index).unwrap_or(u8::MAX), self.errands.count);
-        self.errands.open.insert(number, Errand { connection: key, owner, aim, again: None, tunnel: None });
+        self.errands
+            .open
+            .insert(number, Errand { connection: key, owner, aim, again: None, has_begun: false, tunnel: None });
         self.set_state(key, HttpState::Relayed(number));
         self.set_deadline(key, until);
         self.metrics.relayed[Way::Out as usize].one();

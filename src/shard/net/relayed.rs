@@ -39,6 +39,9 @@ impl Net {
         match what {
             ToEntry::Down { bytes, then } => self.down(key, number, bytes, then),
             ToEntry::Taken(count) => self.up_taken(key, number, count),
+            ToEntry::Gone if self.errands.get(number).is_some_and(|errand| !errand.has_begun) => {
+                self.errand_failed(number, Failure::Gone);
+            }
             ToEntry::Gone | ToEntry::Move { .. } => {
                 self.end_errand(number);
                 self.mark_closed(key, CloseCause::Cut);
@@ -53,6 +56,9 @@ impl Net {
             self.note_down(key, number, bytes.len());
         }
         if !bytes.is_empty() {
+            if let Some(errand) = self.errands.get_mut(number) {
+                errand.has_begun = true;
+            }
             self.push_own(key, bytes);
         }
         if matches!(what, What::Answered | What::Closed) {

@@ -240,6 +240,11 @@ impl Shared {
         (!peers.is_alone() && !time.is_zero()).then_some(time)
     }
 
+    /// The shard of that number, if there is one and it serves requests that other instances pass on.
+    pub(crate) fn mailbox_for_exchanges(&self, shard: u8) -> Option<&Mailbox> {
+        self.mailboxes.get(usize::from(shard)).filter(|_| self.carrier.is_some())
+    }
+
     /// Whether a client whose session has ended should find another server, because this one is about to end or has no memory
     /// for a new session.
     pub(in crate::shard) fn sends_away(&self) -> bool {

@@ -6,6 +6,7 @@ use super::entry::{Entry, OK, OWNER, get, post, sid, target, upgrade};
 use crate::cluster::peers::Instance;
 use crate::cluster::peers::message::relay::{Then, ToEntry, ToOwner};
 use crate::http::{Cors, Origin};
+use crate::metrics::RelayFailure;
 
 #[test]
 fn a_request_is_passed_on_and_its_answer_comes_back_as_it_is() {
@@ -135,8 +136,25 @@ fn the_owner_may_close() {
     assert!(entry.got(&client).starts_with("HTTP/1.1 400 ") && client.is_shut());
     let client = entry.client();
     let number = entry.pass_on(&client, &get());
+    entry.down(number, "HTTP/1.1 200 OK\r\n", Then::More);
     entry.hear(number, ToEntry::Gone);
     assert!(client.is_closed() && entry.told().is_empty());
+}
+
+#[test]
+fn an_owner_that_does_not_serve_a_request_says_so() {
+    let mut entry = Entry::new(|_| ());
+    for (request, answer) in
+        [(get(), "\"Session ID unknown\"}"), (post("40"), "\"Session ID unknown\"}"), (upgrade(), "Session ID unknown")]
+    {
+        let client = entry.client();
+        let number = entry.pass_on(&client, &request);
+        entry.hear(number, ToEntry::Gone);
+        let got = entry.got(&client);
+        assert!(got.starts_with("HTTP/1.1 400 ") && got.ends_with(answer), "{got}");
+        assert_eq!((entry.tunnels(), entry.told()), ((0, false), vec![]));
+    }
+    assert_eq!(entry.failures(RelayFailure::Gone), 3);
 }
 
 #[test]
