@@ -47,6 +47,7 @@ impl Core {
         if self.connection_count() == 0 && self.session_count() == 0 {
             self.timers().retain(|_, key| key.outlives_clients());
             self.applicants_disarmed();
+            self.owners_disarmed();
         }
     }
 
@@ -79,6 +80,7 @@ impl Core {
             | TimerKey::Accept
             | TimerKey::Stop
             | TimerKey::Unsaid
+            | TimerKey::Owners
             | TimerKey::Recovery
             | TimerKey::Trim => true,
         }

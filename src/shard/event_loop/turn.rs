@@ -323,6 +323,7 @@ impl Shard {
                 TimerKey::Cuts => self.shared.cuts.tell(clock::now()),
                 TimerKey::Turn => {}
                 TimerKey::Unsaid => self.core.borrow_mut().tell_unsaid(),
+                TimerKey::Owners => self.core.borrow_mut().owners_due(),
                 TimerKey::Wait => self.core.borrow_mut().waits_due(),
                 TimerKey::Admission => self.core.borrow_mut().applicants_due(),
                 TimerKey::Accept => self.accepting.set(self.accepting.get().rested()),

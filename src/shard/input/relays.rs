@@ -13,6 +13,7 @@ impl Shard {
     /// An instance tells something about an errand. Nobody but its owner is believed.
     pub(crate) fn told_by_owner(self: &Rc<Self>, from: Instance, number: ExchangeNumber, what: ToEntry) {
         if self.core.borrow().owner_of_errand(number) == Some(from) {
+            self.core.borrow_mut().hear_owner(from);
             self.serve_errand(number, |shard| match what {
                 ToEntry::Move { taken, session } => shard.move_in(number, taken, &session),
                 what => shard.core.borrow_mut().told_by_owner(number, what),

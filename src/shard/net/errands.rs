@@ -114,6 +114,7 @@ impl Net {
         self.set_state(key, HttpState::Relayed(number));
         self.set_deadline(key, until);
         self.metrics.relayed[Way::Out as usize].one();
+        self.watch_owners();
         // A GET that finds no room on its way is sent again.
         let again = (aim == Aim::Poll).then(|| request.clone());
         self.tell_owner(number, ToOwner::Request { peer, bytes: request }, again);
@@ -204,6 +205,11 @@ impl Net {
     pub(in crate::shard) fn errands_to(&self, instance: Instance) -> Vec<ExchangeNumber> {
         let to = self.errands.open.iter().filter(|(_, errand)| errand.owner.instance == instance);
         to.map(|(number, _)| *number).collect()
+    }
+
+    /// All errands, with their owners.
+    pub(super) fn errands_by_owner(&self) -> impl Iterator<Item = (Instance, ExchangeNumber)> {
+        self.errands.open.iter().map(|(number, errand)| (errand.owner.instance, *number))
     }
 
     /// Whether a request or a WebSocket of any connection is passed on.

@@ -12,6 +12,7 @@ pub(in crate::shard) mod exchanges;
 pub(in crate::shard) mod handoff;
 pub(in crate::shard) mod line;
 pub(in crate::shard) mod outbox;
+mod owners;
 pub(in crate::shard) mod packets;
 pub(in crate::shard) mod progress;
 #[cfg(test)]
@@ -43,6 +44,7 @@ use crate::shard::net::connection::Connection;
 use crate::shard::net::errands::Errands;
 use crate::shard::net::exchanges::Exchanges;
 use crate::shard::net::line::Line;
+use crate::shard::net::owners::Owners;
 use crate::shard::net::spares::Spares;
 use crate::shard::net::unsaid::Unsaid;
 use crate::shard::shared::Shared;
@@ -90,6 +92,8 @@ pub(crate) struct Net {
     sending: Vec<ConnectionKey>,
     /// What other instances do for clients here.
     errands: Errands,
+    /// Who does.
+    owners: Owners,
     /// Tunnels that were sent bytes.
     downs: Vec<ConnectionKey>,
     /// Connections that have taken a part of their waiting output.
@@ -128,6 +132,7 @@ impl Net {
             routed: 0,
             sending: Vec::new(),
             errands: Errands::default(),
+            owners: Owners::default(),
             downs: Vec::new(),
             eased: Vec::new(),
             marked: Vec::new(),

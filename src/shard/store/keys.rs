@@ -73,6 +73,8 @@ pub(in crate::shard) enum TimerKey {
     Stop,
     /// Entries are told again that exchanges are over.
     Unsaid,
+    /// Owners of errands were quiet, perhaps.
+    Owners,
     /// Something kept for recovery may have grown too old.
     Recovery,
     /// Memory that many connections left behind goes back to the system.
@@ -92,6 +94,7 @@ impl TimerKey {
                 | Self::Release(_)
                 | Self::Settle(_)
                 | Self::Turn
+                | Self::Owners
                 | Self::Admission
         )
     }

@@ -27,6 +27,8 @@ struct Way {
     /// Why nothing arrives, if nothing does.
     refusal: Mutex<Option<Unheard>>,
     unanswered: Mutex<usize>,
+    /// How often the owner was told what means nothing.
+    asked: Mutex<usize>,
     is_full: AtomicBool,
 }
 
@@ -36,6 +38,7 @@ impl Carrier for Way {
         match *self.refusal.lock().unwrap() {
             _ if (to, shard) != (OWNER, SHARD) => lost(Unheard::Gone),
             Some(why) => lost(why),
+            None if what == ToOwner::Taken(0) => *self.asked.lock().unwrap() += 1,
             None => self.told.lock().unwrap().push((exchange, what)),
         }
     }
@@ -104,6 +107,11 @@ impl Entry {
     /// What the owner was told since this was asked last.
     pub(super) fn told(&self) -> Vec<(ExchangeNumber, ToOwner)> {
         take(&mut *self.way.told.lock().unwrap())
+    }
+
+    /// How often the owner was told something only to see whether it hears, since this was asked last.
+    pub(super) fn asked(&self) -> usize {
+        take(&mut *self.way.asked.lock().unwrap())
     }
 
     /// The request that the owner was told, which is all that it was told.

@@ -87,6 +87,34 @@ fn an_owner_that_is_gone_takes_all_with_it() {
 }
 
 #[test]
+fn an_owner_that_is_quiet_is_told_something() {
+    let mut entry = Entry::new(|_| ());
+    let (polling, tunnelling) = (entry.client(), entry.client());
+    entry.tunnel(&tunnelling);
+    let poll = entry.pass_on(&polling, &get());
+    entry.pass(Duration::from_secs(6));
+    assert_eq!(entry.asked(), 0, "it was heard");
+    entry.pass(Duration::from_secs(5));
+    assert_eq!(entry.asked(), 1, "once for both");
+    entry.fill(true);
+    entry.pass(Duration::from_secs(5));
+    assert_eq!(entry.asked(), 0, "there is no room on the way");
+    entry.fill(false);
+    entry.down(poll, OK, Then::Answered);
+    polling.ends();
+    entry.pass(Duration::from_secs(5));
+    assert_eq!(entry.asked(), 0, "it was heard again");
+    entry.refuse(Some(Unheard::Gone));
+    entry.pass(Duration::from_secs(5));
+    assert!(tunnelling.is_closed());
+    assert_eq!((entry.failures(RelayFailure::Gone), entry.tunnels()), (1, (0, false)));
+    entry.refuse(None);
+    entry.pass(Duration::from_secs(20));
+    assert_eq!(entry.asked(), 0);
+    assert!(entry.event_loop.sleeps().is_none(), "nobody is asked for nothing");
+}
+
+#[test]
 fn so_many_are_under_way_and_no_more() {
     let mut entry = Entry::new(|_| ());
     let clients: Vec<_> = (0..10_000).map(|_| entry.connects(1000)).collect();
