@@ -1,5 +1,9 @@
 //! Kinglets on one Redis know each other.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Instant;
+
 use kinglet::{Config, Password, Recovery};
 
 use super::support::client::Client;
@@ -73,6 +77,34 @@ fn a_greeting_costs_one_message_and_one_of_each_other_and_then_all_are_silent() 
     assert!(channel.starts_with(ALL) && channel.len() == ALL.len() + 7, "{channel}");
     redis.client().publish(ALL, b"the end");
     assert_eq!(heard(&mut ear).1, b"the end");
+}
+
+#[test]
+fn clients_that_name_instances_of_nobody_cost_redis_little() {
+    const REQUESTS: usize = 1000;
+    let redis = Server::start(&[]);
+    let member = member(&redis);
+    until_knows(&member, 0);
+    let mut ear = eavesdropper(&redis);
+    let begun = Instant::now();
+    let mut client = TcpStream::connect(member.address()).unwrap();
+    for number in 0..REQUESTS {
+        let (sid, last) = (format!("{number:04}AAAAAAAAAAAAAAAA"), number + 1 == REQUESTS);
+        let end = if last { "Connection: close\r\n" } else { "" };
+        write!(client, "GET /socket.io/?EIO=4&transport=polling&sid={sid} HTTP/1.1\r\nHost: localhost\r\n{end}\r\n")
+            .unwrap();
+    }
+    let mut answers = String::new();
+    client.read_to_string(&mut answers).unwrap();
+    assert_eq!(answers.matches("{\"code\":1,\"message\":\"Session ID unknown\"}").count(), REQUESTS);
+    let seconds = begun.elapsed().as_secs();
+    redis.client().publish(ALL, b"the end");
+    let mut messages = 0;
+    while heard(&mut ear).1 != b"the end" {
+        messages += 1;
+    }
+    // Ten in any second, and perhaps the member's own greeting.
+    assert!((1..=10 * (seconds + 1) + 1).contains(&messages), "{messages} messages in {seconds} s");
 }
 
 #[test]
