@@ -47,7 +47,7 @@ pub use id::ClusterId;
 pub(crate) use listening::Wants;
 pub use message::Extent;
 pub use metrics::ClusterMetrics;
-pub(crate) use places::Census;
+pub(crate) use places::{Census, Hearing};
 pub use serial::Serial;
 pub(crate) use source::Source;
 

@@ -17,6 +17,15 @@ impl Add<Duration> for Millis {
     }
 }
 
+impl Sub<Duration> for Millis {
+    type Output = Self;
+
+    /// The instant by so much before it, at most the first.
+    fn sub(self, duration: Duration) -> Self {
+        Self(self.0.saturating_sub(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)))
+    }
+}
+
 impl Sub for Millis {
     type Output = Duration;
 

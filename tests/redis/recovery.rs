@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use kinglet::cluster::redis::State;
-use kinglet::{Config, Password, Recovery, RedisServer};
+use kinglet::{Config, Handle, Password, Recovery, RedisServer};
 
 use super::support::logs;
 use super::support::member::{Client, Member};
@@ -25,6 +25,43 @@ fn claim(member: &Member, pid: &str, offset: &str) -> String {
             other => assert!(other.starts_with("42"), "{other}"),
         }
     }
+}
+
+/// A client that was sent an event, with its private id and that event's offset.
+fn told(member: &Member) -> (Client, String, String) {
+    let mut client = Client::connect(member.address(), "EIO=4&transport=websocket");
+    assert!(client.text().starts_with("0{"));
+    client.send("40");
+    let answer = client.text();
+    let (_, pid) = answer.split_once("\"pid\":\"").unwrap();
+    member.handle.of("/").emit("event", ()).unwrap();
+    let event = client.text();
+    let (_, offset) = event.split_once("42[\"event\",\"").unwrap();
+    (client, pid[..20].to_owned(), offset[..offset.len() - 2].to_owned())
+}
+
+#[test]
+fn a_client_that_may_have_missed_something_in_an_outage_is_a_new_one() {
+    let mut redis = Server::start(&[]);
+    let member = member(&redis.address());
+    let is_up = |handle: &Handle| matches!(handle.redis_state(), Some(State::Up));
+    member.until("with Redis", is_up);
+    let lost = || {
+        let (client, pid, offset) = told(&member);
+        drop(client);
+        member.until("without clients", |handle| handle.metrics().sessions == 0);
+        (pid, offset)
+    };
+    let is_recovered = |(pid, offset): (String, String)| claim(&member, &pid, &offset).contains(&pid);
+    assert!(is_recovered(lost()));
+    let (during, after) = (lost(), lost());
+    redis.kill();
+    member.until("without Redis", |handle| !is_up(handle));
+    assert!(!is_recovered(during));
+    redis.run();
+    member.until("with Redis again", is_up);
+    assert!(!is_recovered(after));
+    member.until("sure of what comes now", |_| is_recovered(lost()));
 }
 
 #[test]
@@ -54,16 +91,7 @@ impl Left {
         for one in [&old, &new] {
             one.until("among others", |handle| handle.cluster_metrics().unwrap().peers == 1);
         }
-        let mut client = Client::connect(old.address(), "EIO=4&transport=websocket");
-        assert!(client.text().starts_with("0{"));
-        client.send("40");
-        let answer = client.text();
-        let (_, pid) = answer.split_once("\"pid\":\"").unwrap();
-        let pid = pid[..20].to_owned();
-        old.handle.of("/").emit("event", ()).unwrap();
-        let event = client.text();
-        let (_, offset) = event.split_once("42[\"event\",\"").unwrap();
-        let offset = offset[..offset.len() - 2].to_owned();
+        let (client, pid, offset) = told(&old);
         drop(client);
         old.until("without that client", |handle| handle.metrics().sessions == 0);
         drop(old);

@@ -15,7 +15,7 @@ use crate::shard::Shard;
 use crate::shard::recovery::Recovering;
 use crate::shard::recovery::inquiry::{Asked, Inquiry, Wanted};
 use crate::shard::recovery::way_back::{Abroad, CatchingUp, Claim, are_trusted, has_peers};
-use crate::shard::shared::recovery::{RecoveryLogs, Restoration};
+use crate::shard::shared::recovery::{Lost, RecoveryLogs, Restoration};
 use crate::shard::shared::target::{Broadcast, Urgency};
 use crate::shard::sockets::calls::Call;
 use crate::shard::sockets::state::SocketPhase;
@@ -107,20 +107,20 @@ impl Recovering {
                     self.metrics().came_back(outcome);
                     return Way::New;
                 };
-                // If the log has forgotten events that the client missed, the lost socket is useless.
-                let begun = recovery.logs.get(lost.shard).and_then(|log| Restoration::begin(lost, offset, log));
-                let Some(restoration) = begun.filter(|restoration| self.has_room_for(restoration)) else {
-                    self.metrics().came_back(RecoveryOutcome::Forgotten);
-                    return Way::New;
-                };
-                CatchingUp { socket, pid, restoration, abroad: Abroad::default() }
+                match self.begin_here(recovery, socket, Claim { pid, offset }, lost) {
+                    Ok(pending) => pending,
+                    Err(outcome) => {
+                        self.metrics().came_back(outcome);
+                        return Way::New;
+                    }
+                }
             }
         };
         if !self.is_ready(recovery, &pending.restoration) {
             self.pending.push(pending);
             return Way::Later;
         }
-        let has_heard_all = self.has_heard_all(&pending);
+        let has_heard_all = self.has_heard_all(pending.restoration.lost.namespace, &pending.abroad);
         match self.go_on(recovery, &mut pending.restoration).filter(|()| has_heard_all) {
             Some(()) => Way::Back(Box::new(pending)),
             None => {
@@ -129,6 +129,28 @@ impl Recovering {
                 Way::New
             }
         }
+    }
+
+    /// The way back of a socket that this server has lost. If its log has forgotten what the client missed, or other servers'
+    /// events may be missing there, the lost socket is useless.
+    fn begin_here(
+        &self,
+        recovery: &RecoveryLogs,
+        socket: SocketRef,
+        Claim { pid, offset }: Claim,
+        lost: Lost,
+    ) -> Result<CatchingUp, RecoveryOutcome> {
+        let hearing = match self.shared().cluster {
+            Some(_) => Some(self.hearing(lost.namespace).ok_or(RecoveryOutcome::Doubtful)?),
+            None => None,
+        };
+        let after_outage = hearing.filter(|hearing| hearing.after_outage);
+        let whole = after_outage.map(|hearing| recovery.now() - hearing.age());
+        let begun = recovery.logs.get(lost.shard).and_then(|log| Restoration::begin(lost, offset, log, whole));
+        let restoration = begun.filter(|restoration| self.has_room_for(restoration));
+        let restoration = restoration.ok_or(RecoveryOutcome::Forgotten)?;
+        let abroad = Abroad { connection: hearing.map(|hearing| hearing.connection), ..Abroad::default() };
+        Ok(CatchingUp { socket, pid, restoration, abroad })
     }
 
     /// The socket that a client claims, if the claim is plausible.
@@ -234,8 +256,9 @@ impl Recovering {
             abroad.tell(self.shared(), pid, Taken::No);
             return false;
         };
-        // A middleware may have broadcast, even so much that the log has forgotten this client's place.
-        if self.go_on(recovery, &mut restoration).is_none() {
+        // A middleware may have broadcast, even so much that the log has forgotten this client's place. It may have taken time.
+        let has_heard_all = self.has_heard_all(restoration.lost.namespace, &abroad);
+        if !has_heard_all || self.go_on(recovery, &mut restoration).is_none() {
             self.metrics().came_back(abroad.outcome_without());
             abroad.tell(self.shared(), pid, Taken::No);
             self.session(session, |session, now, settings, effects| session.close(now, settings, effects));

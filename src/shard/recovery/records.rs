@@ -133,6 +133,7 @@ fn record(shared: &Shared, recovery: &RecoveryLogs, lost: &Lost, time: Duration)
     if hearing.after_outage && recovery.now() - lost.at >= hearing.age() {
         return None;
     }
+    let whole = hearing.after_outage.then(|| recovery.now() - hearing.age());
     let log = recovery.log(lost.shard)?;
     let (mark, place) = log.last_mark(own)?;
     let addressee = lost.addressee();
@@ -141,7 +142,7 @@ fn record(shared: &Shared, recovery: &RecoveryLogs, lost: &Lost, time: Duration)
     let until = since_epoch() + millis(time);
     let hand_over = describe(lost, Vec::new(), progress);
     let mut record = Record { namespace, instance: own, mark, until, hand_over };
-    record.hand_over.missed = log.tail(&addressee, LONGEST.checked_sub(record.len())?);
+    record.hand_over.missed = log.tail(&addressee, LONGEST.checked_sub(record.len())?, whole);
     Some(record)
 }
 

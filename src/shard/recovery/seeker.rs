@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use serde_json::value::RawValue;
 
+use crate::cluster::Hearing;
 use crate::cluster::peers::Body;
 use crate::cluster::peers::message::recovery::{HandOver, Recover, Recovery, Taken, Ticket};
 use crate::cluster::peers::record::Record;
@@ -23,7 +24,7 @@ use crate::shard::recovery::way_back::{Abroad, CatchingUp, Claim, Giver, Way, pe
 use crate::shard::shared::end_later;
 use crate::shard::shared::mailbox::Letter;
 use crate::shard::shared::recovery::{ELSEWHERE, Lost, Mark, RecoveryLogs, Restoration, Sought};
-use crate::shard::store::keys::SocketRef;
+use crate::shard::store::keys::{NamespaceKey, SocketRef};
 
 /// How long others may take to answer, and how long Redis may take afterwards to say whether there is a record.
 const ANSWER: Duration = Duration::from_millis(500);
@@ -243,7 +244,7 @@ impl Recovering {
         let best = answers.pop().map(|(_, best)| best).filter(|best| is_later(best.generation));
         let used = record.clone().filter(|record| is_later(record.hand_over.generation));
         let way = if used.is_some() { Way::Record } else { Way::HandedOver };
-        let abroad = Abroad { way, givers, record, connection };
+        let abroad = Abroad { way, givers, record, connection: Some(connection) };
         let later = used.as_ref().map(|record| &record.hand_over).or(best.as_ref()).map(|later| later.generation);
         // This server's own, if it had one, was an earlier one, even if the later one is of no use here.
         if let Some(later) = later {
@@ -290,14 +291,15 @@ impl Recovering {
         self.has_room_for(&restoration).then_some(restoration)
     }
 
-    /// Whether the namespace was heard without a break since others were asked.
-    pub(super) fn has_heard_all(&self, pending: &CatchingUp) -> bool {
-        if pending.abroad.is_none() {
-            return true;
-        }
+    /// Whether the namespace was heard without a break since the way back began.
+    pub(super) fn has_heard_all(&self, namespace: NamespaceKey, abroad: &Abroad) -> bool {
+        let Some(connection) = abroad.connection else { return true };
+        self.hearing(namespace).is_some_and(|hearing| hearing.connection == connection)
+    }
+
+    /// How a namespace is heard, if it is.
+    pub(super) fn hearing(&self, namespace: NamespaceKey) -> Option<Hearing> {
         let shared = self.shared();
-        let name = self.namespace_ref(pending.restoration.lost.namespace);
-        let hearing = shared.cluster.as_ref().and_then(|cluster| cluster.hearing(name.name(shared)));
-        hearing.is_some_and(|hearing| hearing.connection == pending.abroad.connection)
+        shared.cluster.as_ref()?.hearing(self.namespace_ref(namespace).name(shared))
     }
 }

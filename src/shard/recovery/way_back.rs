@@ -47,14 +47,15 @@ pub(super) enum Way {
     Record,
 }
 
-/// The servers that have handed a socket over or left it, and the connection to Redis that must last until it has joined.
+/// The servers that have handed a socket over or left it, and the connection to Redis, if there is one, that must last until it
+/// has joined.
 #[derive(Debug, Default)]
 pub(super) struct Abroad {
     pub(super) way: Way,
     pub(super) givers: Vec<Giver>,
     /// The record, which is in Redis no more.
     pub(super) record: Option<Box<Record>>,
-    pub(super) connection: u64,
+    pub(super) connection: Option<u64>,
 }
 
 impl Abroad {

@@ -35,9 +35,12 @@ pub(in crate::shard) struct Restoration {
 }
 
 impl Restoration {
-    /// Reads the old shard's log. `None` if that does not know the offset. The log is locked slice by slice, so that its shard
-    /// can go on logging.
-    pub(in crate::shard) fn begin(lost: Lost, offset: Offset, old: &Mutex<Log>) -> Option<Self> {
+    /// Reads the old shard's log. `whole`: since when nothing can be missing there, if it is not for ever. `None` if it does not
+    /// know the offset or something behind it. The log is locked slice by slice, so that its shard can go on logging.
+    pub(in crate::shard) fn begin(lost: Lost, offset: Offset, old: &Mutex<Log>, whole: Option<Millis>) -> Option<Self> {
+        if !lock(old).knows_all_since(&lost.addressee(), offset, whole) {
+            return None;
+        }
         let (missed, ()) = read(&lost, offset, old, |_| Some(()))?;
         Some(Self { lost, offset, missed, abroad: None, lanes: Vec::new() })
     }
@@ -121,7 +124,8 @@ pub(in crate::shard) fn hand_over(
     heard: Duration,
     whole: Option<Duration>,
 ) -> Option<(Vec<(Offset, Frames)>, Progress)> {
-    if !lock(old).knows_all_since(&lost.addressee(), offset, mark, whole) {
+    let whole = whole.map(|whole| mark.at - whole);
+    if !lock(old).knows_all_since(&lost.addressee(), offset, whole) {
         return None;
     }
     let (missed, progress) = read(lost, offset, old, |log| log.progress(&lost.addressee(), mark, heard))?;

@@ -312,6 +312,17 @@ fn an_event_of_a_lane_that_may_be_a_forgotten_one_may_follow_a_hole() {
 }
 
 #[test]
+fn what_came_before_an_outage_is_nothing_to_go_on_from() {
+    let (log, offsets, _) = log_of(usize::MAX, &vec![broadcast(&[], &[], None); 4]);
+    let lost = lost(1, &[]);
+    let tail = |whole| log.tail(&lost.addressee(), usize::MAX, whole).into_iter().map(|(offset, _)| offset);
+    assert_eq!(tail(None).collect::<Vec<_>>(), offsets);
+    assert_eq!(tail(Some(Millis(1))).collect::<Vec<_>>(), offsets[2..]);
+    let knows = |offset, whole| log.knows_all_since(&lost.addressee(), offset, whole);
+    assert!(knows(offsets[0], None) && knows(offsets[2], Some(Millis(1))) && !knows(offsets[1], Some(Millis(1))));
+}
+
+#[test]
 fn the_highest_number_is_no_error() {
     let (mut log, mut next, lost) = (Log::new(1, usize::MAX, KEEP), source(), lost(1, &[]));
     let mut log_numbered = |number| {
@@ -654,7 +665,7 @@ impl World {
         let lost = self.lost.take(Millis(0), pid, NAMESPACE).expect("it was lost");
         let offset = self.clients[client].received.last().expect("a welcome").0;
         let old = &self.logs[lost.shard];
-        let mut restoration = Restoration::begin(lost, offset, old)?;
+        let mut restoration = Restoration::begin(lost, offset, old, None)?;
         while !restoration.is_ready(&lock(&self.logs[here])) {
             assert!(!self.letters[here].is_empty(), "it waits for something that is not on its way");
             self.read(here, 1);

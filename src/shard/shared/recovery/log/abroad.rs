@@ -44,7 +44,7 @@ const DIGESTS: usize = 8192;
 #[derive(Debug, Clone, Copy)]
 pub(in crate::shard) struct Mark {
     place: Place,
-    at: Millis,
+    pub(in crate::shard::shared) at: Millis,
 }
 
 impl Mark {
@@ -115,11 +115,17 @@ impl Log {
         self.marks.iter().rfind(|mark| mark.0 == of).map(|mark| (mark.1, mark.2))
     }
 
-    /// The last events for a socket, as far as nothing is missing between them and they take at most so many bytes. An event
-    /// may be nothing but the place from which the socket came with its offset.
-    pub(in crate::shard) fn tail(&self, addressee: &Addressee<'_>, mut left: usize) -> Vec<(Offset, Frames)> {
+    /// The last events for a socket, as far as nothing is missing between them and they take at most so many bytes. `whole`: since
+    /// when nothing can be missing, if it is not for ever. An event may be nothing but the place from which the socket came with
+    /// its offset.
+    pub(in crate::shard) fn tail(
+        &self,
+        addressee: &Addressee<'_>,
+        mut left: usize,
+        whole: Option<Millis>,
+    ) -> Vec<(Offset, Frames)> {
         let mut events = Vec::new();
-        for entry in self.entries.iter().rev() {
+        for entry in self.entries.iter().rev().take_while(|entry| whole.is_none_or(|whole| entry.at > whole)) {
             let (frames, is_begin) = match &entry.packet {
                 Packet::Broadcast { broadcast, .. } if addressee.is_meant_by(broadcast) => {
                     (broadcast.frames.clone(), false)
@@ -141,16 +147,15 @@ impl Log {
         events
     }
 
-    /// Whether nothing is missing behind the event of an offset, if all is known that came in the time `whole` before a mark.
+    /// Whether nothing is missing behind the event of an offset, if all is known that came since `whole`.
     pub(in crate::shard::shared) fn knows_all_since(
         &self,
         addressee: &Addressee<'_>,
         offset: Offset,
-        mark: Mark,
-        whole: Option<Duration>,
+        whole: Option<Millis>,
     ) -> bool {
         let event = self.behind(addressee, offset).and_then(|behind| self.entry(behind - 1));
-        event.is_some_and(|event| whole.is_none_or(|whole| event.at > before(mark.at, whole)))
+        event.is_some_and(|event| whole.is_none_or(|whole| event.at > whole))
     }
 
     /// For how long everything is in the log, if the namespace was heard for `heard`.
@@ -169,7 +174,7 @@ impl Log {
         let window = WINDOW.min(self.reach(mark.at, heard) / 2);
         let window = if window < SHORTEST { Duration::ZERO } else { window };
         let mut progress = Progress { window, ..Progress::default() };
-        let (near, far) = (before(mark.at, window), before(mark.at, 2 * window));
+        let (near, far) = (mark.at - window, mark.at - 2 * window);
         if self.first > mark.place || self.lanes.were_cleared_since(far) {
             return None;
         }
@@ -217,14 +222,14 @@ impl Log {
         progress: &Progress,
         sought: &Sought,
     ) -> Option<Vec<(Offset, Frames)>> {
-        let begin = before(sought.sent.at, progress.window);
-        let far = before(sought.echo.at, 2 * progress.window);
+        let begin = sought.sent.at - progress.window;
+        let far = sought.echo.at - 2 * progress.window;
         if self.has_forgotten(begin.min(far), sought.sent)
             || self.is_broken_since(addressee, begin, sought.sent, progress)
         {
             return None;
         }
-        let near = before(sought.echo.at, progress.window);
+        let near = sought.echo.at - progress.window;
         let copies = self.copies(addressee, progress, sought);
         let mut covered: HashMap<u64, usize, RandomState> =
             copies.iter().map(|(digest, copies)| (*digest, copies.covered())).collect();
@@ -316,7 +321,7 @@ impl Log {
             copies.held_near += 1;
         }
         let echo = sought.echo;
-        let (near, far) = (before(echo.at, progress.window), before(echo.at, 2 * progress.window));
+        let (near, far) = (echo.at - progress.window, echo.at - 2 * progress.window);
         for (entry, broadcast) in self.meant_for(addressee, far, echo) {
             let Source::Unnumbered(digest) = broadcast.source else { continue };
             let copies = all.entry(digest).or_default();
@@ -335,9 +340,4 @@ impl Log {
 fn end_of(progress: &Progress, boot: u64, lane: u8) -> Option<u64> {
     let is_it = |end: &&LaneEnd| (end.serial.boot, end.serial.lane) == (boot, lane);
     progress.lanes.iter().find(is_it).map(|end| end.serial.number)
-}
-
-/// An instant by so much before another.
-fn before(at: Millis, time: Duration) -> Millis {
-    Millis(at.0.saturating_sub(u64::try_from(time.as_millis()).unwrap_or(u64::MAX)))
 }

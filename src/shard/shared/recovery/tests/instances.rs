@@ -347,7 +347,7 @@ impl World {
         }
         let offset = self.clients[client].received.last().expect("a welcome").0;
         if let Some(lost) = self.nodes[node].lost.remove(&client) {
-            let restoration = Restoration::begin(lost, offset, &self.nodes[node].log);
+            let restoration = Restoration::begin(lost, offset, &self.nodes[node].log, None);
             let state = &mut self.clients[client];
             state.excused.append(&mut state.doubtful);
             return match restoration {
