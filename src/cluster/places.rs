@@ -50,6 +50,8 @@ pub(crate) struct Hearing {
     /// The connection to Redis.
     pub(crate) connection: u64,
     since: Instant,
+    /// Since when what came was read at once.
+    prompt_since: Instant,
     /// Whether it missed something before, perhaps.
     pub(crate) after_outage: bool,
 }
@@ -58,6 +60,11 @@ impl Hearing {
     /// For how long it has heard the namespace.
     pub(crate) fn age(&self) -> Duration {
         clock::now().saturating_duration_since(self.since)
+    }
+
+    /// For how long it has, and has read at once what came.
+    pub(crate) fn prompt(&self) -> Duration {
+        clock::now().saturating_duration_since(self.prompt_since)
     }
 }
 
@@ -145,7 +152,8 @@ impl<A: Adapter> Place<A> {
     /// How long what is published in the namespace has come without a break, if it comes.
     pub(super) fn hearing(&self, redis: &redis::Handle) -> Option<Hearing> {
         let (connection, since) = redis.in_effect_since(self.topics.last()?)?;
-        Some(Hearing { connection: connection.number, since, after_outage: connection.after_outage })
+        let prompt_since = redis.prompt_since().map_or(since, |prompt| prompt.max(since));
+        Some(Hearing { connection: connection.number, since, prompt_since, after_outage: connection.after_outage })
     }
 
     /// Calls `heard` when the subscriptions are in effect, or will not be; at once if that is known.

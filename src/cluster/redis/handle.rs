@@ -14,6 +14,7 @@ use log::Level;
 use super::fault::Fault;
 use super::keeper::{Keeper, Role};
 use super::metrics::{Counters, RedisMetrics};
+use super::promptness::Promptness;
 use super::publisher::Publisher;
 use super::queue::{self, Ask, AskError, Kind, Patience, Queue, Receipt, Received, Uncounted, Unpublished, Wake};
 use super::settings::Settings;
@@ -75,6 +76,7 @@ pub(crate) fn start_with(
         topics: Topics::default(),
         status: Status::new(address),
         counters,
+        promptness: Promptness::default(),
         parting: OnceLock::new(),
         noted: AtomicBool::new(false),
         subscriber,
@@ -99,6 +101,8 @@ pub(super) struct Shared {
     pub(super) topics: Topics,
     pub(super) status: Status,
     pub(super) counters: Arc<Counters>,
+    /// The subscriber's, if the settings want it to be known.
+    pub(super) promptness: Promptness,
     /// Set when the subscriber must stop.
     pub(super) parting: OnceLock<Parting>,
     /// Whether somebody has [noted a loss](Handle::note_loss) that is not reported yet.
@@ -345,6 +349,11 @@ impl Handle {
     /// The connection by which a subscription is in effect, and since when it is.
     pub(crate) fn in_effect_since(&self, topic: &Topic) -> Option<(Connection, Instant)> {
         self.0.shared.topics.in_effect_since(topic)
+    }
+
+    /// Since when what came was read at once, perhaps not yet; `None`: for ever, as far as is known.
+    pub(crate) fn prompt_since(&self) -> Option<Instant> {
+        self.0.shared.promptness.since(clock::now())
     }
 
     /// Whether Redis is connected now.

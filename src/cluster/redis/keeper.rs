@@ -3,7 +3,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::Shared;
 use super::attempt::{Attempt, Progress};
@@ -32,6 +32,11 @@ pub(super) trait Role {
     /// # Errors
     /// If the connection is of no use any more, or if all is done.
     fn step(&mut self, talk: &mut Self::Talk, woken: Woken) -> Result<Rest, Fault>;
+
+    /// Nothing is left to do. Returns for how long the thread may sleep, if that is bounded.
+    fn rests(&mut self) -> Option<Duration> {
+        None
+    }
 
     /// The connection has ended.
     fn end(&mut self, talk: Box<Self::Talk>);
@@ -80,7 +85,8 @@ impl<R: Role> Keeper<R> {
                 Rest::Until(until) => until,
                 Rest::End => return,
             };
-            woken = match sleep.until(until) {
+            let longest = self.role.rests().map(|longest| clock::now() + longest);
+            woken = match sleep.until(longest.map_or(until, |longest| longest.min(until))) {
                 Ok(woken) => woken,
                 Err(error) => return self.give_up(error),
             };

@@ -47,6 +47,7 @@ pub(crate) mod fuzz;
 mod handle;
 mod keeper;
 mod metrics;
+mod promptness;
 mod publisher;
 mod queue;
 mod settings;

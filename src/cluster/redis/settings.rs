@@ -25,6 +25,8 @@ pub(super) struct Settings {
     /// Bytes of messages with a receipt that may wait.
     pub(super) receipted_queue: usize,
     pub(super) message: usize,
+    /// Whether it must be known since when what comes is read at once. Then the subscriber looks at the clock twice a second.
+    pub(super) watches_promptness: bool,
 }
 
 impl Settings {
@@ -45,6 +47,7 @@ impl Settings {
             queue: limits.redis_queue,
             receipted_queue: limits.relay_queue,
             message: limits.redis_message,
+            watches_promptness: config.recovery.is_some(),
         })
     }
 }

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use redis::Value;
@@ -133,6 +133,10 @@ impl Role for Subscriber {
         listening.wire.woken(woken);
         self.part_if_asked();
         if self.has_parted(listening) { Err(Fault::Stopped) } else { self.exchange(listening) }
+    }
+
+    fn rests(&mut self) -> Option<Duration> {
+        self.shared.settings.watches_promptness.then(|| self.shared.promptness.look(clock::now()))
     }
 
     fn end(&mut self, listening: Box<Listening>) {

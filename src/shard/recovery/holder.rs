@@ -40,6 +40,8 @@ struct Heard {
     /// The connection to Redis.
     connection: u64,
     time: Duration,
+    /// For how long what came was read at once.
+    prompt: Duration,
     /// Whether something was missed before, perhaps.
     after_outage: bool,
 }
@@ -77,8 +79,8 @@ impl Search {
     fn mark(&self, shard: &Rc<Shard>) {
         let (Some(mark), Some(cluster)) = (self.marks.get(shard.index()), &self.shared.cluster) else { return };
         let Some(hearing) = cluster.hearing(&self.recover.namespace) else { return };
-        let (connection, time, after_outage) = (hearing.connection, hearing.age(), hearing.after_outage);
-        let heard = Heard { connection, time, after_outage };
+        let (connection, after_outage) = (hearing.connection, hearing.after_outage);
+        let heard = Heard { connection, time: hearing.age(), prompt: hearing.prompt(), after_outage };
         if let Some(log) = self.shared.recovery.as_ref().and_then(|recovery| recovery.log(shard.index())) {
             let _ = mark.set((log.mark(shard.core.borrow().now()), heard));
         }
@@ -174,7 +176,7 @@ fn missed(
     let log = recovery.logs.get(lost.shard)?;
     // Nobody knows what it has missed in an outage of Redis.
     let whole = heard.after_outage.then_some(heard.time);
-    hand_over(lost, recover.offset, log, mark, heard.time.min(recover.heard), whole)
+    hand_over(lost, recover.offset, log, mark, heard.prompt.min(recover.heard), whole)
 }
 
 /// A lost socket for another server. What the program keeps with it does not leave the process.

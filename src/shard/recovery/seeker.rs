@@ -212,7 +212,7 @@ impl Recovering {
         }
         let (sent, heard) = {
             let log = recovery.log(self.index()).ok_or(RecoveryOutcome::Unknown)?;
-            (log.mark(self.now()), log.reach(self.now(), hearing.age()))
+            (log.mark(self.now()), log.reach(self.now(), hearing.prompt()))
         };
         self.last_search += 1;
         let number = self.last_search;

@@ -119,6 +119,30 @@ describe("recovery across servers", { skip: isNode(SUBJECT) && "Node's has none 
     assert.deepEqual(news.map(([number]) => number), [...Array(12).keys()]);
   });
 
+  test("a server that has stood still sends nothing twice", async (t) => {
+    const { servers, emitter } = await setUp(t, 2, RECOVERY);
+    const [old, other] = servers;
+    const front = await Front.start(t, [old]);
+    const socket = await connected(t, front, WEBSOCKET, { reconnection: false });
+    const news = collect(socket, "news");
+    let sent = 0;
+    const pump = repeat(100, () => emitter.emit("news", sent++));
+    await news.until(1);
+    other.signal("SIGSTOP");
+    // Longer than servers look back.
+    await delay(11_000);
+    await cut(front, socket);
+    front.servers = [other];
+    const back = next(socket, "connect");
+    socket.connect();
+    other.signal("SIGCONT");
+    await back;
+    assert.equal(socket.recovered, true);
+    await pump();
+    await news.until(sent);
+    assert.deepEqual(news.map(([number]) => number), [...Array(sent).keys()]);
+  });
+
   test("a client whose server was killed begins anew, and nobody comes back twice", async (t) => {
     const { servers } = await setUp(t, 2, RECOVERY);
     const front = await Front.start(t, servers);

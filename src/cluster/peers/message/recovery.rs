@@ -53,7 +53,7 @@ pub(crate) struct Recover {
     pub(crate) pid: Sid,
     /// The last event that its client received.
     pub(crate) offset: Offset,
-    /// For how long the seeker has heard the namespace.
+    /// For how long the seeker has heard the namespace, and read at once what came.
     pub(crate) heard: Duration,
     /// The form of the seeker's packets. An instance with another form has no use for it.
     pub(crate) form: u8,

@@ -114,8 +114,8 @@ impl Restoration {
 }
 
 /// What a socket of `old` missed, for another server whose question came at `mark`, and how far `old` is now. Both servers have
-/// heard the namespace for `heard` or longer. `whole`: for how long nothing can be missing in `old`, if it is not for ever.
-/// `None` if `old` does not know the offset or something behind it, or if that is too much to tell.
+/// heard the namespace for `heard` or longer, and read at once what came. `whole`: for how long nothing can be missing in `old`,
+/// if it is not for ever. `None` if `old` does not know the offset or something behind it, or if that is too much to tell.
 pub(in crate::shard) fn hand_over(
     lost: &Lost,
     offset: Offset,
