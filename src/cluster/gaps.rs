@@ -17,8 +17,7 @@ impl Gaps {
     pub(super) fn note(&mut self, serial: Serial) -> u64 {
         let Serial { boot, lane, number } = serial;
         if let Some(last) = self.0.get_mut(&(boot, lane)) {
-            let before = std::mem::replace(last, number.max(*last));
-            return number.saturating_sub(before.saturating_add(1));
+            return serial.missing_after(std::mem::replace(last, number.max(*last)));
         }
         if self.0.len() >= MOST {
             self.0.clear();

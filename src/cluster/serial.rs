@@ -28,6 +28,11 @@ impl Serial {
         [b0, b1, b2, b3, b4, b5, b6, b7, self.lane, n0, n1, n2, n3, n4, n5, n6, n7]
     }
 
+    /// How many events are missing between this one and the last before it in its lane, which had that number.
+    pub(crate) const fn missing_after(self, last: u64) -> u64 {
+        self.number.saturating_sub(last.saturating_add(1))
+    }
+
     /// The serial of these bytes.
     pub(crate) const fn from_bytes(bytes: &[u8; Self::LENGTH]) -> Self {
         let [b0, b1, b2, b3, b4, b5, b6, b7, lane, number @ ..] = *bytes;

@@ -41,7 +41,7 @@ impl Lanes {
     pub(in crate::shard::shared) fn note(&mut self, at: Millis, namespace: NamespaceKey, serial: Serial, place: Place) {
         let Serial { boot, lane, number } = serial;
         if let Some(lane) = self.lanes.get_mut(&(namespace, boot, lane)) {
-            if number > lane.last.saturating_add(1) {
+            if serial.missing_after(lane.last) > 0 {
                 self.holes.insert(namespace, place);
             }
             *lane = Lane { last: number.max(lane.last), at };
