@@ -144,7 +144,8 @@ impl Broadcast {
         let namespace = match &self.namespace {
             // Other servers may have it.
             Err(_) if shared.cluster.is_some() && self.reach.leaves() => {
-                self.publish(Data { json, attachments })?;
+                let shard = shared.recovery.as_ref().and_then(|_| Shard::current(&shared)).map(|shard| shard.index());
+                self.publish(Data { json, attachments }, shard)?;
                 return Ok(());
             }
             namespace => namespace.clone().map_err(EmitError::UnknownNamespace)?,
@@ -153,16 +154,18 @@ impl Broadcast {
         let (name, key, wake) = (namespace.name(&shared), namespace.key(), self.reach.wake());
         let is_reliable = self.urgency == Urgency::Reliable;
         // Published first: an event that is too long for other servers is an error, and nobody gets it.
-        let publish = |frames: Frames| {
-            let source = self.publish(Data { json, attachments })?;
+        let publish = |frames: Frames, shard: Option<usize>| {
+            let source = self.publish(Data { json, attachments }, shard)?;
             let frames = frames.compress(self.compress);
             Ok::<_, TooLarge>(shard::Broadcast::new(key, self.target, frames, self.urgency, heard).known_by(source))
         };
         match shared.recovery.as_ref().filter(|_| is_reliable) {
             Some(recovery) => {
-                broadcast_recoverable(&shared, recovery, wake, |offset| publish(payload.event_at(name, offset)))?;
+                broadcast_recoverable(&shared, recovery, wake, |offset, shard| {
+                    publish(payload.event_at(name, offset), shard)
+                })?;
             }
-            None => deliver(&shared, publish(payload.event(name, None))?, wake),
+            None => deliver(&shared, publish(payload.event(name, None), None)?, wake),
         }
         Ok(())
     }
@@ -239,19 +242,12 @@ impl Broadcast {
         }
     }
 
-    /// Gives it to other servers. Returns what those know it by.
-    fn publish(&self, data: Data<'_>) -> Result<Source, TooLarge> {
-        match self.cluster() {
-            Some((cluster, namespace)) => cluster.broadcast(namespace, data, self.chosen(), self.manner(), self.lane()),
-            None => Ok(self.source),
-        }
-    }
-
-    /// The lane of this thread: see [`Serial`](crate::cluster::Serial). It counts only with recovery.
-    fn lane(&self) -> u8 {
-        let shared = self.shared.as_ref().filter(|shared| shared.recovery.is_some());
-        let shard = shared.and_then(Shard::current).and_then(|shard| u8::try_from(shard.index()).ok());
-        shard.unwrap_or(u8::MAX)
+    /// Gives it to other servers. `shard`: that of this thread, which counts only with recovery: see the lane of a
+    /// [`Serial`](crate::cluster::Serial). Returns what those know it by.
+    fn publish(&self, data: Data<'_>, shard: Option<usize>) -> Result<Source, TooLarge> {
+        let Some((cluster, namespace)) = self.cluster() else { return Ok(self.source) };
+        let lane = shard.and_then(|shard| u8::try_from(shard).ok()).unwrap_or(u8::MAX);
+        cluster.broadcast(namespace, data, self.chosen(), self.manner(), lane)
     }
 }
 

@@ -86,8 +86,8 @@ impl Recovering {
 }
 
 /// Sends a broadcast that every shard logs: at once to the sockets of this thread's shard, by letter to the other shards.
-/// `publish` gets the offset to write into the frames, and gives the event to other servers. Those get the events of a thread in
-/// the order in which the shards here do.
+/// `publish` gets the offset to write into the frames and the shard of this thread, and gives the event to other servers. Those
+/// get the events of a thread in the order in which the shards here do.
 ///
 /// # Errors
 /// Those of `publish`.
@@ -95,7 +95,7 @@ pub(crate) fn broadcast<E>(
     shared: &Arc<Shared>,
     recovery: &RecoveryLogs,
     wake: Wake,
-    publish: impl FnOnce(&str) -> Result<Broadcast, E>,
+    publish: impl FnOnce(&str, Option<usize>) -> Result<Broadcast, E>,
 ) -> Result<(), E> {
     let current = Shard::current(shared);
     // Not while the lock is held: a shard of another server waits for that, too.
@@ -103,7 +103,7 @@ pub(crate) fn broadcast<E>(
     let _in_order = current.is_none().then(|| lock(&recovery.outside));
     let here = current.as_ref().map(|shard| shard.index());
     let stamp = Stamp { offset: recovery.next_offset(), origin: here.unwrap_or(recovery.logs.len()) };
-    let broadcast = Arc::new(publish(&stamp.offset.to_text())?);
+    let broadcast = Arc::new(publish(&stamp.offset.to_text(), here)?);
     if let Some(current) = current {
         current.core.borrow_mut().broadcast_logged(stamp, &broadcast);
     }
