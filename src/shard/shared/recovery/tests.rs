@@ -267,6 +267,21 @@ fn a_log_that_has_forgotten_what_came_behind_the_mark_does_not_tell_its_progress
 }
 
 #[test]
+fn what_comes_behind_the_mark_in_the_same_millisecond_is_recent() {
+    let (mut log, mut next, lost) = (Log::new(1, usize::MAX, KEEP), source(), lost(1, &[]));
+    let mut log_numbered = |log: &mut Log, boot, now| {
+        log.broadcast(Millis(now), Stamp { offset: next(), origin: 0 }, numbered(boot, 1));
+    };
+    log_numbered(&mut log, 1, 99);
+    let mark = log.mark(Millis(100));
+    log_numbered(&mut log, 2, 100);
+    let progress = log.progress(&lost.addressee(), mark, std::time::Duration::ZERO).unwrap();
+    let mut recent: Vec<_> = progress.lanes.iter().map(|end| (end.serial.boot, end.is_recent)).collect();
+    recent.sort_unstable();
+    assert_eq!(recent, [(1, false), (2, true)]);
+}
+
+#[test]
 fn a_log_that_has_forgotten_its_lanes_says_so() {
     let (mut log, mut next, lost) = (Log::new(1, usize::MAX, KEEP), source(), lost(1, &[]));
     let heard = std::time::Duration::from_secs(60);

@@ -190,7 +190,7 @@ impl Log {
             return None;
         }
         let lanes = self.lanes.of(addressee.namespace());
-        progress.lanes = lanes.map(|(serial, lane)| LaneEnd { serial, is_recent: lane.at > near }).collect();
+        progress.lanes = lanes.map(|(serial, lane)| LaneEnd { serial, is_recent: lane.at >= near }).collect();
         Some(progress)
     }
 
