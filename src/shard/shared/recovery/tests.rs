@@ -480,6 +480,28 @@ fn broadcasts_to_a_socket_s_own_room_are_its_own() {
 }
 
 #[test]
+fn copies_are_not_counted_where_some_were_dropped() {
+    let (mut log, _, mut next) = shared_log();
+    let own = sid(1).to_string();
+    let tick = Broadcast { source: Source::Unnumbered(7), ..Broadcast::clone(&broadcast(&[&own], &[], None)) };
+    let tick = Arc::new(tick);
+    for now in 100_000..100_100 {
+        log.broadcast(Millis(now), Stamp { offset: next(), origin: 0 }, Arc::clone(&tick));
+    }
+    let mark = log.mark(Millis(100_100));
+    let sought = Sought { sent: mark, echo: mark };
+    let knows = |slot, seconds| {
+        let (lost, window) = (lost(slot, &[]), std::time::Duration::from_secs(seconds));
+        let progress = Progress { window, ..Progress::default() };
+        let told = log.progress(&lost.addressee(), mark, 2 * window).is_some();
+        (told, log.beyond(&lost.addressee(), &progress, &sought).is_some())
+    };
+    assert_eq!(knows(1, 5), (false, false));
+    assert_eq!(knows(2, 5), (true, true), "those of another");
+    assert_eq!(knows(1, 0), (true, true), "the order alone tells");
+}
+
+#[test]
 fn a_forgotten_gap_leaves_nothing_behind() {
     let (mut log, _, mut next) = shared_log();
     let own = sid(1).to_string();

@@ -175,7 +175,9 @@ impl Log {
         let window = if window < SHORTEST { Duration::ZERO } else { window };
         let mut progress = Progress { window, ..Progress::default() };
         let (near, far) = (mark.at - window, mark.at - 2 * window);
-        if self.first > mark.place || self.lanes.were_cleared_since(far) {
+        // The seeker may yet have to read what came here before, whatever the window is.
+        let were_cleared = self.lanes.were_cleared_since(mark.at - 2 * WINDOW);
+        if self.first > mark.place || were_cleared || self.has_gap(addressee, far, mark) {
             return None;
         }
         for (entry, broadcast) in self.meant_for(addressee, far, mark) {
@@ -225,6 +227,7 @@ impl Log {
         let begin = sought.sent.at - progress.window;
         let far = sought.echo.at - 2 * progress.window;
         if self.has_forgotten(begin.min(far), sought.sent)
+            || self.has_gap(addressee, begin.min(far), sought.sent)
             || self.is_broken_since(addressee, begin, sought.sent, progress)
         {
             return None;
@@ -258,6 +261,12 @@ impl Log {
         self.first > mark.place || self.forgotten_at.is_some_and(|at| at > begin)
     }
 
+    /// Whether events for the socket alone were dropped since an instant, or behind a mark: no copies of them can be counted.
+    fn has_gap(&self, addressee: &Addressee<'_>, begin: Millis, mark: Mark) -> bool {
+        let mut packets = self.entries.range(self.since(begin, mark)..).map(|entry| &entry.packet);
+        packets.any(|packet| matches!(packet, Packet::Gap { to, .. } if addressee.shares_with(*to)))
+    }
+
     /// Whether something for the socket is missing in the log since an instant, or something that the holder had yet to deliver
     /// is older.
     fn is_broken_since(&self, addressee: &Addressee<'_>, begin: Millis, mark: Mark, progress: &Progress) -> bool {
@@ -269,14 +278,11 @@ impl Log {
         }
         let mut firsts: HashMap<(u64, u8), u64, RandomState> = HashMap::default();
         for entry in self.entries.range(index..) {
-            match &entry.packet {
-                Packet::Gap { to, .. } if addressee.shares_with(*to) => return true,
-                Packet::Broadcast { broadcast, .. } if broadcast.namespace == namespace => {
-                    if let Source::Numbered(serial) = broadcast.source {
-                        firsts.entry((serial.boot, serial.lane)).or_insert(serial.number);
-                    }
-                }
-                _ => {}
+            if let Packet::Broadcast { broadcast, .. } = &entry.packet
+                && broadcast.namespace == namespace
+                && let Source::Numbered(serial) = broadcast.source
+            {
+                firsts.entry((serial.boot, serial.lane)).or_insert(serial.number);
             }
         }
         progress.lanes.iter().any(|LaneEnd { serial, .. }| {
