@@ -347,7 +347,7 @@ impl Log {
     }
 
     /// Adds this shard's further broadcasts for a socket, which another shard may have lost. `None` if some of them are
-    /// forgotten.
+    /// forgotten, or did not come from other servers.
     pub(in crate::shard::shared) fn go_on(&self, addressee: &Addressee<'_>, missed: &mut Missed) -> Option<()> {
         if self.forgotten.iter().zip(&missed.until).any(|(forgotten, until)| forgotten > until) {
             return None;
@@ -358,7 +358,11 @@ impl Log {
         if self.delivered != missed.until {
             let beyond =
                 missed.until.iter().enumerate().filter_map(|(origin, until)| self.places.beyond(origin, *until));
-            let begin = beyond.min().map_or(self.entries.len(), |place| self.index(place));
+            let begin = beyond.min().unwrap_or(self.next);
+            if self.lanes.are_broken_behind(addressee.namespace(), begin.saturating_sub(1)) {
+                return None;
+            }
+            let begin = self.index(begin);
             let events = self.entries.range(begin..).filter_map(|entry| match &entry.packet {
                 Packet::Broadcast { origin, broadcast, .. } => {
                     let is_new = missed.until.get(*origin).is_some_and(|until| entry.offset > *until);

@@ -502,6 +502,23 @@ fn copies_are_not_counted_where_some_were_dropped() {
 }
 
 #[test]
+fn a_hole_that_only_the_new_shard_has_seen_is_noticed() {
+    let (mut log, mut next) = (Log::new(1, usize::MAX, KEEP), source());
+    let mut log_numbered = |number| {
+        let stamp = Stamp { offset: next(), origin: 0 };
+        log.broadcast(Millis(0), stamp, numbered(1, number));
+        stamp.offset
+    };
+    let [first, second, behind] = [1, 2, 4].map(&mut log_numbered);
+    log_numbered(5);
+    let goes_on = |offset: Offset| {
+        let mut missed = Missed { events: Vec::new(), until: [offset].into() };
+        log.go_on(&lost(1, &[]).addressee(), &mut missed).is_some()
+    };
+    assert_eq!([first, second, behind].map(goes_on), [false, false, true]);
+}
+
+#[test]
 fn a_forgotten_gap_leaves_nothing_behind() {
     let (mut log, _, mut next) = shared_log();
     let own = sid(1).to_string();
