@@ -244,10 +244,11 @@ impl Plan {
 impl Plan {
     /// How long a session may last after its client fell silent. Its pong is waited for three times more if something shows that
     /// the ping may be under way, or that the client takes bytes; who is not read because it does not take what waits for it
-    /// is cut off for that instead. Who polls and is let go may fetch that for a while.
+    /// is cut off for that instead. Who polls and is let go, by the program or because attachments are missing, may fetch that for a
+    /// while.
     pub(super) fn silence(&self) -> Duration {
         let stall = Duration::from_millis(2 * self.write_stall);
-        let may_be_let_go = self.partings || self.crowds.is_some() || self.may_be_busy();
+        let may_be_let_go = self.partings || self.crowds.is_some() || self.may_be_busy() || self.attachments;
         let fetch = if may_be_let_go { CLOSE_WAIT } else { Duration::ZERO };
         Duration::from_millis(self.ping_interval + 4 * self.ping_timeout) + stall.max(fetch)
     }
