@@ -87,6 +87,16 @@ fn the_metrics_that_they_name_exist() {
 }
 
 #[test]
+fn what_instances_do_for_each_other_is_in_the_dashboard() {
+    let dashboard = read("deploy/grafana.json");
+    for name in
+        ["peers", "relayed_requests_total", "relay_failures_total", "moves_total", "tunnels", "recoveries_total"]
+    {
+        assert!(dashboard.contains(&format!("kinglet_{name}{{")), "{name}");
+    }
+}
+
+#[test]
 fn the_limits_whose_alarm_rings_exist() {
     let server = Server::new(Config { address: [127, 0, 0, 1].into(), port: 0, ..Config::default() });
     let running = server.expect("settings").start().expect("it starts");

@@ -9,7 +9,7 @@ use super::census;
 use super::process::Usage;
 use super::request::{Answer, Status};
 use crate::cluster::redis::State;
-use crate::metrics::{Counter, HistogramSum, ShardMetrics, Way};
+use crate::metrics::{Counter, HistogramSum, Move, RecoveryOutcome, ShardMetrics, Way};
 
 /// Most namespaces that are listed, those with the most sockets.
 const NAMESPACES: usize = 10;
@@ -60,6 +60,7 @@ pub(super) fn answer(subject: &Subject) -> Answer {
         "handlers": { "count": handlers.count, "micros": handlers.micros },
         "counted": counted,
         "limits_hit": hits,
+        "recoveries": recoveries(&subject.shared.metrics),
         "redis": redis(subject),
     });
     Answer::json(Status::Ok, &answer)
@@ -78,6 +79,7 @@ fn redis(subject: &Subject) -> Value {
         "state": state,
         "fault": fault,
         "relayed": relayed(&subject.shared.metrics),
+        "moves": moves(&subject.shared.metrics),
         "peers": metrics.peers,
         "published": metrics.redis.published,
         "received": metrics.redis.received,
@@ -92,4 +94,17 @@ fn relayed(shards: &[Arc<ShardMetrics>]) -> Value {
     let of = |way: Way| shards.iter().map(|shard| shard.relayed[way as usize].get()).sum::<u64>();
     let failures = shards.iter().flat_map(|shard| &shard.relay_failures).map(Counter::get);
     json!({ "in": of(Way::In), "out": of(Way::Out), "failed": failures.sum::<u64>() })
+}
+
+/// What became of sessions whose clients upgraded at another instance.
+fn moves(shards: &[Arc<ShardMetrics>]) -> Value {
+    let of = |outcome: Move| shards.iter().map(|shard| shard.moves[outcome as usize].get()).sum::<u64>();
+    Move::ALL.iter().map(|outcome| (outcome.name(), of(*outcome))).collect()
+}
+
+/// What became of clients that came back.
+fn recoveries(shards: &[Arc<ShardMetrics>]) -> Value {
+    let of =
+        |outcome: RecoveryOutcome| shards.iter().map(|shard| shard.recoveries[outcome as usize].get()).sum::<u64>();
+    RecoveryOutcome::ALL.iter().map(|outcome| (outcome.name(), of(*outcome))).collect()
 }

@@ -116,6 +116,10 @@ fn redis_is_shown_and_counts_if_it_is_asked_for() {
     assert_eq!(ready.status, 200, "{ready:?}");
     assert!(!ready.body.contains("not used"), "{ready:?}");
     assert_eq!(get(ops, "/ready?redis=1").status, 503);
+    let status: Value = serde_json::from_str(&get(ops, "/status").body).expect("JSON");
+    for (of, outcome) in [(&status["redis"]["moves"], "sent"), (&status["recoveries"], "elsewhere")] {
+        assert_eq!(of[outcome], 0, "{status}");
+    }
     stop(running);
 }
 
