@@ -4,8 +4,8 @@
 
 pub use crate::app::file_path;
 pub use crate::cluster::fuzz::{broadcast, request, response};
-pub use crate::cluster::peers::fuzz::peer_message;
-pub use crate::cluster::peers::message::fuzz::{exchange, moving};
+pub use crate::cluster::peers::fuzz::{peer_message, record};
+pub use crate::cluster::peers::message::fuzz::{exchange, moving, recovery};
 pub use crate::cluster::redis::fuzz::replies;
 pub use crate::config::fuzz::{redis_address, setting};
 pub use crate::engineio::fuzz::{payload_v3_binary, payload_v3_text, payload_v4, query};

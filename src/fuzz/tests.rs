@@ -25,7 +25,7 @@ macro_rules! targets {
 
 const TARGETS: &[Target] = targets! {
     body broadcast exchange file_path forwarded_for frames head json_text json_to_msgpack message_pack moving msgpack_to_json packets payload_v3_binary payload_v3_text
-    payload_v4 peer_message query redis_address replies request response setting
+    payload_v4 peer_message query record recovery redis_address replies request response setting
 };
 
 impl Target {

@@ -4,6 +4,7 @@
 use bytes::Bytes;
 
 use super::moving::{MOST_MOVED, Moving};
+use super::recovery::Recovery;
 use super::relay::Relay;
 use crate::msgpack::Reader;
 
@@ -18,6 +19,21 @@ pub fn exchange(bytes: &[u8]) {
     let written = Bytes::from(written);
     let mut reader = Reader::new(&written);
     assert_eq!(Relay::read(&mut reader, &written).expect("what was written can be read"), relay);
+    reader.end().expect("nothing follows");
+}
+
+/// A message about a client that comes back: when it is written again it is the same, and no longer, nor longer than it says.
+pub fn recovery(bytes: &[u8]) {
+    let message = Bytes::copy_from_slice(bytes);
+    let mut reader = Reader::new(&message);
+    let Ok(recovery) = Recovery::read(&mut reader, &message) else { return };
+    let mut written = Vec::new();
+    recovery.write(&mut written);
+    assert!(written.len() <= reader.at(), "{} bytes became {}", reader.at(), written.len());
+    assert!(written.len() <= recovery.len(), "{} bytes are more than {}", written.len(), recovery.len());
+    let written = Bytes::from(written);
+    let mut reader = Reader::new(&written);
+    assert_eq!(Recovery::read(&mut reader, &written).expect("what was written can be read"), recovery);
     reader.end().expect("nothing follows");
 }
 
