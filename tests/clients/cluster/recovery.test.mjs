@@ -131,7 +131,7 @@ describe("recovery across servers", { skip: isNode(SUBJECT) && "Node's has none 
     other.signal("SIGSTOP");
     // Longer than servers look back.
     await delay(11_000);
-    await cut(front, socket);
+    await front.lose(socket);
     front.servers = [other];
     const back = next(socket, "connect");
     socket.connect();
