@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::cluster::peers::message::recovery::Recovery;
-use crate::cluster::peers::{Body, Instance, Peers};
+use crate::cluster::peers::{Body, Peers};
 use crate::shard::Shard;
 use crate::shard::ending::life::Life;
 
@@ -29,18 +29,16 @@ impl Shard {
         self.core.borrow_mut().alarm_in(BETWEEN, |shard| shard.mark_end());
     }
 
-    /// Whether no mark has yet to come back for the records of what this shard has lost. None comes if nobody else is known, or
-    /// from a Redis that is away.
-    pub(super) fn is_marked(&self) -> bool {
+    /// Whether other servers may ask for what this shard has lost: its last clients have yet to come back to one. Nobody asks if
+    /// nobody else is known, or while Redis is away.
+    pub(super) fn may_be_asked(&self) -> bool {
         let shared = &self.shared;
-        let (Some(recovery), Some(cluster)) = (&shared.recovery, &shared.cluster) else { return true };
-        let own = Instance(shared.instance());
-        let has_mark = recovery.log(self.index()).is_none_or(|log| log.last_mark(own).is_some());
-        if has_mark || cluster.peers().is_none_or(Peers::is_alone) {
-            return true;
+        let (Some(recovery), Some(cluster)) = (&shared.recovery, &shared.cluster) else { return false };
+        if cluster.peers().is_none_or(Peers::is_alone) {
+            return false;
         }
         let lost_in = recovery.lost().namespaces_of(self.index());
         let mut declared = lost_in.iter().filter(|namespace| (namespace.0 as usize) < shared.directory.namespaces());
-        !declared.any(|namespace| cluster.hearing(shared.directory.namespace_name(*namespace)).is_some())
+        declared.any(|namespace| cluster.hearing(shared.directory.namespace_name(*namespace)).is_some())
     }
 }

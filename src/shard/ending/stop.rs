@@ -15,13 +15,13 @@ use crate::socketio::DisconnectReason;
 const STOP_TIMEOUT: Duration = Duration::from_secs(2);
 
 impl Shard {
-    /// Ends the loop once no client is left that has yet to close; with recovery, in no shard, as other servers may ask for a lost
-    /// socket until the end, and once a mark has come back, without which they would not find it afterwards.
+    /// Ends the loop once no client is left that has yet to close; with recovery, in no shard, and not while other servers may ask
+    /// for a lost socket. What is handed over is whole; a record, which is all that is left afterwards, is bounded.
     pub(in crate::shard) fn end_if_alone(&self) {
         let mut core = self.core.borrow_mut();
         core.close_idle();
         core.remove_closed();
-        if core.connection_count() == 0 && self.is_marked() && self.shared.may_end(self.is_alone.replace(true)) {
+        if core.connection_count() == 0 && !self.may_be_asked() && self.shared.may_end(self.is_alone.replace(true)) {
             self.life.set(Life::Over);
         }
     }
