@@ -15,7 +15,8 @@ pub struct Recovery {
     /// Beyond: it connects as a new one, as does a client whose last event is older.
     pub max_disconnection_duration: Duration,
     /// Whether a client that has come back skips the middlewares (`skipMiddlewares`). Default yes. One that comes back to another
-    /// server skips them only if both have the same [`Config::peer_key`](crate::Config::peer_key).
+    /// server skips them only if both have the same [`Config::peer_key`](crate::Config::peer_key), and no values were kept with
+    /// its socket ([`Socket::insert`](crate::Socket::insert)): these stay behind, and a middleware may be what keeps them.
     pub skip_middlewares: bool,
 }
 

@@ -1,5 +1,7 @@
 //! Connection state recovery and what Redis keeps for it.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use kinglet::cluster::redis::State;
@@ -27,17 +29,25 @@ fn claim(member: &Member, pid: &str, offset: &str) -> String {
     }
 }
 
+/// The private id in the answer to a CONNECT.
+fn pid_of(answer: &str) -> String {
+    answer.split_once("\"pid\":\"").unwrap().1[..20].to_owned()
+}
+
+/// The offset of an event, its last text.
+fn offset_of(event: &str) -> String {
+    event.rsplit('"').nth(1).unwrap().to_owned()
+}
+
 /// A client that was sent an event, with its private id and that event's offset.
 fn told(member: &Member) -> (Client, String, String) {
     let mut client = Client::connect(member.address(), "EIO=4&transport=websocket");
     assert!(client.text().starts_with("0{"));
     client.send("40");
-    let answer = client.text();
-    let (_, pid) = answer.split_once("\"pid\":\"").unwrap();
+    let pid = pid_of(&client.text());
     member.handle.of("/").emit("event", ()).unwrap();
-    let event = client.text();
-    let (_, offset) = event.split_once("42[\"event\",\"").unwrap();
-    (client, pid[..20].to_owned(), offset[..offset.len() - 2].to_owned())
+    let offset = offset_of(&client.text());
+    (client, pid, offset)
 }
 
 #[test]
@@ -62,6 +72,55 @@ fn a_client_that_may_have_missed_something_in_an_outage_is_a_new_one() {
     member.until("with Redis again", is_up);
     assert!(!is_recovered(after));
     member.until("sure of what comes now", |_| is_recovered(lost()));
+}
+
+/// A server with a key, whose middleware counts how often it is asked, and keeps a value with the socket if it should.
+fn asked_member(redis: &RedisServer, keeps: bool) -> (Member, Arc<AtomicUsize>) {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    let config = Config {
+        peer_key: Some(Password::new("k".repeat(32))),
+        recovery: Some(Recovery::default()),
+        ..Config::default()
+    };
+    let member = Member::start_with(config, redis.clone(), |server| {
+        server.of("/").middleware(move |socket| {
+            count.fetch_add(1, Ordering::Relaxed);
+            if keeps {
+                socket.insert(Named("Ada"));
+            }
+            Ok(())
+        });
+        server.of("/").on_connect(|socket| {
+            let name = socket.get::<Named>().map(|named| named.0);
+            socket.emit("named", (name,))
+        });
+    });
+    (member, asked)
+}
+
+struct Named(&'static str);
+
+#[test]
+fn middlewares_keep_values_anew_with_the_sockets_of_other_servers() {
+    let redis = Server::start(&[]);
+    for (keeps, times, named) in [(true, 1, r#"42["named","Ada""#), (false, 0, r#"42["named",null"#)] {
+        let ((old, _), (new, asked)) = (asked_member(&redis.address(), keeps), asked_member(&redis.address(), keeps));
+        for one in [&old, &new] {
+            one.until("among others", |handle| handle.cluster_metrics().unwrap().peers == 1);
+        }
+        let mut client = Client::connect(old.address(), "EIO=4&transport=websocket");
+        assert!(client.text().starts_with("0{"));
+        client.send("40");
+        let (pid, offset) = (pid_of(&client.text()), offset_of(&client.text()));
+        drop(client);
+        let mut client = Client::connect(new.address(), "EIO=4&transport=websocket");
+        assert!(client.text().starts_with("0{"));
+        client.send(&format!("40{{\"pid\":\"{pid}\",\"offset\":\"{offset}\"}}"));
+        assert_eq!(pid_of(&client.text()), pid, "{keeps}");
+        assert!(client.text().starts_with(named));
+        assert_eq!(asked.load(Ordering::Relaxed), times);
+    }
 }
 
 #[test]

@@ -95,6 +95,7 @@ mod tests {
         let hand_over = HandOver {
             generation: 1,
             is_doubtful: false,
+            had_values: false,
             sid: Sid::parse("AAAAAAAAAAAAAAAAAAAA").unwrap(),
             rooms: vec!["room".into()],
             data: None,

@@ -74,10 +74,11 @@ impl Shard {
     }
 
     fn bring_back(self: &Rc<Self>, recovery: &RecoveryLogs, socket: SocketRef, pending: CatchingUp) {
-        // Without a key, anyone in Redis may say that the middlewares have let a client in.
-        let is_known = pending.abroad.is_none() || are_trusted(&self.shared);
+        // Without a key, anyone in Redis may say that the middlewares have let a client in. What they have kept with a socket of
+        // another server, they must keep with it here.
+        let may_skip = pending.abroad.is_none() || are_trusted(&self.shared) && !pending.abroad.had_values;
         self.core.borrow_mut().restore(socket, pending);
-        if recovery.settings.skip_middlewares && is_known { self.let_in(socket) } else { self.admit(socket) }
+        if recovery.settings.skip_middlewares && may_skip { self.let_in(socket) } else { self.admit(socket) }
     }
 }
 

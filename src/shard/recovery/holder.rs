@@ -184,6 +184,7 @@ pub(super) fn describe(lost: &Lost, missed: Vec<(Offset, Frames)>, progress: Pro
     HandOver {
         generation: lost.generation,
         is_doubtful: lost.doubt.is_some(),
+        had_values: lost.values.is_some(),
         sid: lost.sid,
         rooms: lost.rooms.to_vec(),
         data: lost.data.as_ref().map(|data| data.get().into()),

@@ -1,15 +1,15 @@
 //! The way back of a socket from the record that its server has left of it.
 
 use std::rc::Rc;
-use std::sync::Arc;
 
 use crate::cluster::peers::record::Record;
 use crate::engineio::Sid;
+use crate::metrics::RecoveryOutcome;
 use crate::shard::Shard;
 use crate::shard::recovery::Recovering;
 use crate::shard::recovery::records::put_back;
 use crate::shard::recovery::way_back::Claim;
-use crate::shard::shared::recovery::{RecoveryLogs, Restoration, Sought};
+use crate::shard::shared::recovery::{Mark, RecoveryLogs, Restoration, Sought};
 use crate::shard::store::keys::SocketRef;
 
 impl Recovering {
@@ -21,28 +21,31 @@ impl Recovering {
             || self.socket_of_pid(pid).is_some()
     }
 
-    /// The way back of a socket from its record. `None` if this server cannot tell what is beyond the record.
+    /// The way back of a socket from its record, if this server can tell what is beyond the record, and the record has all that the
+    /// client missed.
     pub(super) fn left_behind(
         &self,
         recovery: &RecoveryLogs,
         socket: SocketRef,
         claim: Claim,
         record: Record,
-    ) -> Option<Restoration> {
-        let state = self.socket(socket)?;
-        let shared = Arc::clone(self.shared());
-        let name = self.namespace_ref(state.namespace);
-        let Record { namespace, instance, mark, mut hand_over, .. } = record;
-        let place = recovery.log(self.index())?.find_mark(instance, mark)?;
-        let hearing = shared.cluster.as_ref()?.hearing(&namespace)?;
-        let has_heard = place.age(self.now()) <= hearing.age();
-        if *namespace != *name.name(&shared) || !has_heard {
-            return None;
-        }
+    ) -> Result<Restoration, RecoveryOutcome> {
+        let place = self.place_of(recovery, socket, &record).ok_or(RecoveryOutcome::Doubtful)?;
+        let Record { mut hand_over, .. } = record;
         // The client has received all up to its offset.
-        let received = hand_over.missed.iter().rposition(|(offset, _)| *offset == claim.offset)?;
-        hand_over.missed.drain(..=received);
-        self.restoration(socket, claim, hand_over, Sought { sent: place, echo: place })
+        let received = hand_over.missed.iter().rposition(|(offset, _)| *offset == claim.offset);
+        hand_over.missed.drain(..=received.ok_or(RecoveryOutcome::Forgotten)?);
+        self.restoration(socket, claim, hand_over, Sought { sent: place, echo: place }).ok_or(RecoveryOutcome::Doubtful)
+    }
+
+    /// The place of a record's mark in this shard's log, if what is behind it came to this server.
+    fn place_of(&self, recovery: &RecoveryLogs, socket: SocketRef, record: &Record) -> Option<Mark> {
+        let shared = self.shared();
+        let namespace = self.namespace_ref(self.socket(socket)?.namespace);
+        let place = recovery.log(self.index())?.find_mark(record.instance, record.mark)?;
+        let hearing = shared.cluster.as_ref()?.hearing(&record.namespace)?;
+        let is_known = *record.namespace == *namespace.name(shared) && place.age(self.now()) <= hearing.age();
+        is_known.then_some(place)
     }
 }
 

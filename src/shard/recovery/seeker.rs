@@ -155,15 +155,15 @@ impl Shard {
         let Some(recovery) = &self.shared.recovery else { return };
         let Some(search) = self.core.borrow_mut().take_search(number) else { return };
         let socket = search.socket;
-        let was_answered = !search.answers.is_empty() || search.record.is_some();
         // A question that has not come back from Redis has not come to the others either.
         let was_asked = search.echo.is_some() || peers(&self.shared).is_none();
         let found = self.core.borrow_mut().found(recovery, search);
-        if found {
+        if found.is_ok() {
             let give_up = move |shard: &Rc<Self>| shard.give_up_catching_up(socket);
             self.core.borrow_mut().alarm_in(CATCH_UP, give_up);
         }
-        let outcome = if was_answered { RecoveryOutcome::Doubtful } else { RecoveryOutcome::Unknown };
+        // One that was found is counted where it joins.
+        let outcome = found.err().unwrap_or(RecoveryOutcome::Doubtful);
         let asked = if was_asked { Asked::InVain(outcome) } else { Asked::NoServer(outcome) };
         self.connect_asked(recovery, socket, asked);
     }
@@ -234,9 +234,14 @@ impl Recovering {
         Some(self.searches.swap_remove(place))
     }
 
-    /// Takes the best answer: a socket that was handed over more often is the later one. Returns whether there is one.
-    fn found(&mut self, recovery: &RecoveryLogs, search: Search) -> bool {
+    /// Takes the best answer: a socket that was handed over more often is the later one. Gives what becomes of the client if there
+    /// is none.
+    fn found(&mut self, recovery: &RecoveryLogs, search: Search) -> Result<(), RecoveryOutcome> {
         let Search { socket, claim, sent, echo, connection, mut answers, record, .. } = search;
+        let without = match (&answers[..], &record) {
+            ([], None) => RecoveryOutcome::Unknown,
+            _ => RecoveryOutcome::Doubtful,
+        };
         answers.sort_by_key(|(_, hand_over)| (hand_over.generation, !hand_over.is_doubtful));
         let givers = answers.iter().map(|(giver, _)| *giver).collect();
         let own = recovery.lost().generation(claim.pid);
@@ -244,8 +249,9 @@ impl Recovering {
         let best = answers.pop().map(|(_, best)| best).filter(|best| is_later(best.generation));
         let used = record.clone().filter(|record| is_later(record.hand_over.generation));
         let way = if used.is_some() { Way::Record } else { Way::HandedOver };
-        let abroad = Abroad { way, givers, record, connection: Some(connection) };
-        let later = used.as_ref().map(|record| &record.hand_over).or(best.as_ref()).map(|later| later.generation);
+        let given = used.as_ref().map(|record| &record.hand_over).or(best.as_ref());
+        let (later, had_values) = (given.map(|given| given.generation), given.is_some_and(|given| given.had_values));
+        let abroad = Abroad { way, givers, record, connection: Some(connection), had_values };
         // This server's own, if it had one, was an earlier one, even if the later one is of no use here.
         if let Some(later) = later {
             let outdated = recovery.lost().take_outdated(claim.pid, later);
@@ -253,17 +259,21 @@ impl Recovering {
         }
         let found = match used {
             Some(record) => self.left_behind(recovery, socket, claim, *record),
-            None => {
-                best.zip(echo).and_then(|(best, echo)| self.restoration(socket, claim, best, Sought { sent, echo }))
-            }
+            None => best
+                .zip(echo)
+                .and_then(|(best, echo)| self.restoration(socket, claim, best, Sought { sent, echo }))
+                .ok_or(without),
         };
-        let Some(restoration) = found else {
-            abroad.tell(self.shared(), claim.pid, Taken::No);
-            return false;
+        let restoration = match found {
+            Ok(restoration) => restoration,
+            Err(outcome) => {
+                abroad.tell(self.shared(), claim.pid, Taken::No);
+                return Err(outcome);
+            }
         };
         recovery.note_taken_over();
         self.pending.push(CatchingUp { socket, pid: claim.pid, restoration, abroad });
-        true
+        Ok(())
     }
 
     /// The way back of a socket that another server has had.

@@ -56,6 +56,8 @@ pub(super) struct Abroad {
     /// The record, which is in Redis no more.
     pub(super) record: Option<Box<Record>>,
     pub(super) connection: Option<u64>,
+    /// Whether the program had kept values with the socket there. They stay there.
+    pub(super) had_values: bool,
 }
 
 impl Abroad {

@@ -66,6 +66,8 @@ pub(crate) struct HandOver {
     pub(crate) generation: u32,
     /// Whether another instance may have taken it already, without the holder's knowing.
     pub(crate) is_doubtful: bool,
+    /// Whether the program has kept values with it. They stay behind.
+    pub(crate) had_values: bool,
     pub(crate) sid: Sid,
     /// Its rooms, including its own.
     pub(crate) rooms: Vec<Box<str>>,
@@ -206,9 +208,10 @@ impl Recover {
 impl HandOver {
     /// Appends it, one array.
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
-        msgpack::array(out, 7);
+        msgpack::array(out, 8);
         msgpack::uint(out, u64::from(self.generation));
         msgpack::boolean(out, self.is_doubtful);
+        msgpack::boolean(out, self.had_values);
         fields::text(out, &self.sid.to_text());
         fields::array(out, &self.rooms, |out, room| fields::text(out, room));
         fields::optional(out, self.data.as_deref(), fields::text);
@@ -237,6 +240,7 @@ impl HandOver {
         Ok(Self {
             generation: fields.number()?,
             is_doubtful: fields.boolean()?,
+            had_values: fields.boolean()?,
             sid: fields.parsed("a sid", Sid::parse)?,
             rooms: fields.array(|fields| fields.text())?,
             data: fields.optional(|fields| fields.text())?,
@@ -313,6 +317,7 @@ mod tests {
         HandOver {
             generation: 3,
             is_doubtful: true,
+            had_values: true,
             sid: sid("AAAAAAAAAAAAAAAAAAAA"),
             rooms: vec!["AAAAAAAAAAAAAAAAAAAA".into(), "ü".repeat(40).into()],
             data: Some(r#"{"a":1}"#.into()),
