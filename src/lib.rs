@@ -251,8 +251,8 @@
 //! the client takes it for one. Whoever fails is a new client. 2.x clients always are.
 //!
 //! With Redis a client may come back to any server that has recovery on. Its values stay behind, because their types are the
-//! program's own. So middlewares are asked again if it had any, and always unless the servers share a [`Config::peer_key`].
-//! A server that drains leaves lost clients in Redis; one that is killed takes them along.
+//! program's own. Middlewares are asked again if there were such values, or if the servers do not share a
+//! [`Config::peer_key`]. A server that drains leaves lost clients in Redis; one that is killed takes them along.
 //!
 //! # What handlers share
 //!

@@ -120,6 +120,12 @@ pub struct Config {
     /// Secret of 32 characters or more that all instances on a Redis share. With it each message between them carries a
     /// signature (HMAC-SHA-256), and one without it is dropped. Default `None`: whoever can publish in Redis can speak as
     /// an instance.
+    ///
+    /// With [`recovery`](Self::recovery) it also says that what another instance tells of a client is as good as what this one
+    /// knows. So middlewares are not asked again about a client that comes back to another instance, as they are not on the
+    /// same one: a client whose token has been revoked meanwhile comes back for as long as it may be away. They are asked
+    /// about a client with whose socket [values](crate::Socket::insert) were kept, because these stay behind, and about all
+    /// clients without [`Recovery::skip_middlewares`].
     pub peer_key: Option<Password>,
     /// PEM file of certificates to trust for Redis, in addition to those that browsers trust. Default none.
     pub redis_ca: Option<PathBuf>,

@@ -14,9 +14,10 @@ pub struct Recovery {
     /// How long a client may be away (`maxDisconnectionDuration`), and how long an event is kept. Default 2 minutes.
     /// Beyond: it connects as a new one, as does a client whose last event is older.
     pub max_disconnection_duration: Duration,
-    /// Whether a client that has come back skips the middlewares (`skipMiddlewares`). Default yes. One that comes back to another
-    /// server skips them only if both have the same [`Config::peer_key`](crate::Config::peer_key), and no values were kept with
-    /// its socket ([`Socket::insert`](crate::Socket::insert)): these stay behind, and a middleware may be what keeps them.
+    /// Whether a client that has come back skips the middlewares (`skipMiddlewares`). Default yes: one whose token has been
+    /// revoked meanwhile is let in again for as long as it may be away. One that comes back to another server skips them only
+    /// if both have the same [`Config::peer_key`](crate::Config::peer_key), and if no [values](crate::Socket::insert) were kept
+    /// with its socket.
     pub skip_middlewares: bool,
 }
 
