@@ -6,6 +6,9 @@ use std::time::Duration;
 /// comes back soon gets its id, rooms and data back, and the events it missed. With Redis it may come back to another server
 /// that has this on.
 ///
+/// A client that has received no event yet is a new one, because it cannot say where it was. Events that are volatile or ask for
+/// an acknowledgement do not count.
+///
 /// It costs the memory of what is kept ([`Limits::recovery_packets`](crate::Limits::recovery_packets),
 /// [`Limits::recovery_sessions`](crate::Limits::recovery_sessions)), some 200 bytes for each connected socket, and one
 /// more argument in every event that is neither volatile nor asks for an acknowledgement.

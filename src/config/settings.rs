@@ -254,7 +254,7 @@ pub const SETTINGS: &[Setting] = &[
         group: SettingGroup::Protocol,
         name: "KINGLET_RECOVERY",
         default: "off",
-        help: "how long a client may be away and still recover its state; 2m is Node's default",
+        help: "how long a client that has received an event may be away and still recover its state; 2m is Node's default",
         apply: |config, text| {
             let time = unless("off", parse::duration)(text);
             let time = time.map_err(|_| "off, or milliseconds, or a number with a unit: 500ms, 25s, 2m")?;
