@@ -250,6 +250,9 @@
 //! event and the last of them is still kept, and the last argument of an event without that text should not be a text, or
 //! the client takes it for one. Whoever fails is a new client. 2.x clients always are.
 //!
+//! A client that comes back shows `pid` and `offset` with its authentication data ([`Socket::auth`]). The `pid` is the secret by
+//! which it claims its socket, so keep that data out of the log, and do not read it as a type that denies unknown fields.
+//!
 //! With Redis a client may come back to any server that has recovery on. Its values stay behind, because their types are the
 //! program's own. Middlewares are asked again if there were such values, or if the servers do not share a
 //! [`Config::peer_key`]. A server that drains leaves lost clients in Redis; one that is killed takes them along.

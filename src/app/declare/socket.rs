@@ -253,6 +253,10 @@ impl Socket {
 
     /// The client's authentication data for the namespace (`auth` of the JavaScript client). `None` if it sent none, or data of
     /// another type than `T`.
+    ///
+    /// With [`recovery`](crate::Config::recovery) the data of a client that comes back has two more members, as on Node: `pid` and
+    /// `offset`. So `T` must not deny unknown fields. The `pid` is a secret by which the client claims its socket: keep it out of
+    /// the log.
     pub fn auth<T: DeserializeOwned>(&self) -> Option<T> {
         // Taken out first: `T` is the program's code, and may do anything with the socket.
         let auth = self.shard.with(|core| core.auth(self.socket))?;

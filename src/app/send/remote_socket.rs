@@ -39,6 +39,7 @@ impl RemoteSocket {
     }
 
     /// The client's authentication data for the namespace. `None` if it sent none, or data of another type than `T`.
+    /// [`Socket::auth`](crate::Socket::auth) says what else is in that of a client that has come back.
     pub fn auth<T: DeserializeOwned>(&self) -> Option<T> {
         serde_json::from_str(self.auth.as_ref()?.get()).ok()
     }

@@ -28,6 +28,7 @@ impl SocketHandle {
 
     /// The client's authentication data for the namespace (`auth` of the JavaScript client). `None` if it sent none, or data of
     /// another type than `T`, and for a socket of another server, whose [`RemoteSocket`](crate::RemoteSocket) has it.
+    /// [`Socket::auth`](crate::Socket::auth) says what else is in that of a client that has come back.
     pub fn auth<T: DeserializeOwned>(&self) -> Option<T> {
         serde_json::from_str(self.known()?.auth.as_ref()?).ok()
     }
