@@ -39,7 +39,7 @@
 //! A handler returns nothing, a value, or a `Result` of any error: an [`Outcome`]. The value is the acknowledgement, if
 //! the client waits for one. An error is logged as a warning and counted, and so is a panic; the server goes on. The
 //! client gets `{"error": text}` as its acknowledgement, or what [`Namespace::on_error`] makes of it. A closure that uses `?`
-//! ends with [`kinglet::Ok`](Ok), because its result needs one type of errors.
+//! ends with [`kinglet::Ok`](fn@Ok), because its result needs one type of errors.
 //!
 //! [`Namespace::handle`] reads the arguments into the parameter of a handler: a tuple is several arguments, `()` is none,
 //! and anything else is one. If they do not fit, the client is told what was expected. [`Namespace::on`] hands out the
