@@ -1,5 +1,6 @@
 // A balancer without memory, whose connections tests cut; and what goes on meanwhile.
 
+import assert from "node:assert/strict";
 import { once } from "node:events";
 import { connect, createServer } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
@@ -50,6 +51,14 @@ export class Front {
     await lost;
   }
 
+  /** Ends all connections, and returns when this socket is back, at the server with that number. */
+  async bring(socket, turn) {
+    const back = next(socket, "connect");
+    this.turn = turn;
+    this.cut();
+    await back;
+  }
+
   /** Ends the clients' ends only: the servers believe that the connections are alive. */
   abandon() {
     for (const socket of this.open) {
@@ -58,6 +67,14 @@ export class Front {
       socket.far.resume();
       socket.destroy();
     }
+  }
+}
+
+/** Checks that of the events `[publisher, number]` each of so many of each publisher came once, in order. */
+export function assertAllOnce(news, counts) {
+  for (const [publisher, count] of counts.entries()) {
+    const numbers = news.filter(([from]) => from === publisher).map(([, number]) => number);
+    assert.deepEqual(numbers, [...Array(count).keys()], `publisher ${publisher}`);
   }
 }
 

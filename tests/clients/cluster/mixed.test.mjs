@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { ask, collect, connected, next, WAYS } from "../clients.mjs";
 import { Cluster, connectedTo, endAll, isNode, SUBJECT } from "./cluster.mjs";
-import { Front, repeat } from "./front.mjs";
+import { assertAllOnce, Front, repeat } from "./front.mjs";
 import { Redis } from "./redis.mjs";
 import { Restless } from "./restless.mjs";
 
@@ -47,20 +47,14 @@ describe("Node among kinglets with recovery", { skip: isNode(SUBJECT) && "Node's
       asker.emit("in", { rooms: `room-${round}` }, "joined", round);
       await next(socket, "joined");
       await news.until(news.length + 20);
-      const back = next(socket, "connect");
-      front.turn = round;
-      front.cut();
-      await back;
+      await front.bring(socket, round);
       assert.deepEqual([socket.recovered, socket.id], [true, id], `round ${round}`);
       asker.emit("in", { rooms: `room-${round}` }, "still", round);
       assert.equal((await next(socket, "still"))[0], round);
     }
     await Promise.all([speak(), question()]);
     await news.until(sent.reduce((sum, count) => sum + count));
-    for (const [index, count] of sent.entries()) {
-      const numbers = news.filter(([from]) => from === index).map(([, number]) => number);
-      assert.deepEqual(numbers, [...Array(count).keys()], `publisher ${index}`);
-    }
+    assertAllOnce(news, sent);
     haveNoticedNothing();
   });
 

@@ -7,7 +7,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { Emitter } from "@socket.io/redis-emitter";
 import { ask, collect, connected, next, WAYS } from "../clients.mjs";
 import { Cluster, endAll, isNode, settleBoth, startKind, SUBJECT } from "./cluster.mjs";
-import { Front, repeat } from "./front.mjs";
+import { assertAllOnce, Front, repeat } from "./front.mjs";
 import { Redis } from "./redis.mjs";
 
 const ROUNDS = 20;
@@ -33,20 +33,14 @@ describe("recovery across servers", { skip: isNode(SUBJECT) && "Node's has none 
       });
       for (let round = 1; round <= ROUNDS; round++) {
         await news.until(news.length + 20);
-        const back = next(socket, "connect");
-        front.turn = round;
-        front.cut();
-        await back;
+        await front.bring(socket, round);
         assert.deepEqual([socket.recovered, socket.id], [true, id], `round ${round}`);
       }
       await pump();
       const [described] = await ask(socket, "fetch-sockets", { rooms: id });
       assert.deepEqual([described.id, described.data], [id, { kept: true }]);
       await news.until(sent[0] + sent[1] + sent[2]);
-      for (const publisher of [0, 1, 2]) {
-        const numbers = news.filter(([from]) => from === publisher).map(([, number]) => number);
-        assert.deepEqual(numbers, [...Array(sent[publisher]).keys()], `publisher ${publisher}`);
-      }
+      assertAllOnce(news, sent);
     });
   }
 
@@ -62,10 +56,7 @@ describe("recovery across servers", { skip: isNode(SUBJECT) && "Node's has none 
     });
     for (let round = 1; round <= ROUNDS; round++) {
       await ticks.until(ticks.length + 20);
-      const back = next(socket, "connect");
-      front.turn = round;
-      front.cut();
-      await back;
+      await front.bring(socket, round);
       assert.equal(socket.recovered, true, `round ${round}`);
     }
     await pump();
@@ -87,10 +78,7 @@ describe("recovery across servers", { skip: isNode(SUBJECT) && "Node's has none 
     const socket = await connected(t, front, WEBSOCKET, RECONNECTING);
     let before;
     for (let round = 1; round <= 12; round++) {
-      const back = next(socket, "connect");
-      front.turn = round;
-      front.cut();
-      await back;
+      await front.bring(socket, round);
       assert.equal(socket.recovered, true, `round ${round}`);
       // When it has been on both, they know each other.
       if (round === 2) before = await published();

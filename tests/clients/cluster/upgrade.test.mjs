@@ -8,7 +8,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { Emitter } from "@socket.io/redis-emitter";
 import { ask, client, collect, connected, isConnected, next, WAYS } from "../clients.mjs";
 import { Cluster, connectedTo, endAll, isNode, OLD, startKind, SUBJECT } from "./cluster.mjs";
-import { Front, repeat } from "./front.mjs";
+import { assertAllOnce, Front, repeat } from "./front.mjs";
 import { Redis } from "./redis.mjs";
 
 const CLIENTS = 30;
@@ -81,18 +81,12 @@ describe("an upgrade", { skip: (!OLD && NONE) || (isNode(SUBJECT) && "of kinglet
         await next(socket, "joined");
         await ask(observer, "sockets-leave", { rooms: id }, `room-${round}`);
       }
-      const back = next(socket, "connect");
-      front.turn = round;
-      front.cut();
-      await back;
+      await front.bring(socket, round);
       assert.deepEqual([socket.recovered, socket.id], [true, id], `round ${round}`);
     }
     await pump();
     await news.until(sent.reduce((sum, count) => sum + count));
-    for (const [index, count] of sent.entries()) {
-      const numbers = news.filter(([from]) => from === index).map(([, number]) => number);
-      assert.deepEqual(numbers, [...Array(count).keys()], `publisher ${index}`);
-    }
+    assertAllOnce(news, sent);
     for (const all of heard) assert.equal((await all.until(30)).length, 30);
     assert.deepEqual(servers.flatMap(warnings), []);
   });
