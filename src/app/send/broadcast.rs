@@ -141,10 +141,11 @@ impl Broadcast {
         let parser = self.shared.as_ref().map_or_else(Parser::default, |shared| shared.config.parser);
         let payload = parser.arguments(json, attachments)?;
         let Some(shared) = self.shared.clone() else { return Ok(()) };
+        let recovery = shared.recovery.as_ref().filter(|_| self.urgency == Urgency::Reliable);
         let namespace = match &self.namespace {
             // Other servers may have it.
             Err(_) if shared.cluster.is_some() && self.reach.leaves() => {
-                let shard = shared.recovery.as_ref().and_then(|_| Shard::current(&shared)).map(|shard| shard.index());
+                let shard = recovery.and_then(|_| Shard::current(&shared)).map(|shard| shard.index());
                 self.publish(Data { json, attachments }, shard)?;
                 return Ok(());
             }
@@ -152,14 +153,13 @@ impl Broadcast {
         };
         let heard = heard(&shared, &namespace);
         let (name, key, wake) = (namespace.name(&shared), namespace.key(), self.reach.wake());
-        let is_reliable = self.urgency == Urgency::Reliable;
         // Published first: an event that is too long for other servers is an error, and nobody gets it.
         let publish = |frames: Frames, shard: Option<usize>| {
             let source = self.publish(Data { json, attachments }, shard)?;
             let frames = frames.compress(self.compress);
             Ok::<_, TooLarge>(shard::Broadcast::new(key, self.target, frames, self.urgency, heard).known_by(source))
         };
-        match shared.recovery.as_ref().filter(|_| is_reliable) {
+        match recovery {
             Some(recovery) => {
                 broadcast_recoverable(&shared, recovery, wake, |offset, shard| {
                     publish(payload.event_at(name, offset), shard)

@@ -48,8 +48,8 @@ impl Intake {
         if !self.is_writable(key) && (self.idle(key) || self.await_close(key)) {
             return;
         }
-        let is_read_for_others = self.connection(key).is_some_and(Connection::gathers);
-        if self.is_unread(key) && (is_read_for_others || self.posting(key).is_some()) {
+        let gathers = self.connection(key).is_some_and(Connection::gathers);
+        if self.is_unread(key) && (gathers || self.posting(key).is_some()) {
             // It was not read, so its time begins anew.
             let deadline = now + self.shared().config.limits.body_timeout;
             return self.set_deadline(key, deadline);
