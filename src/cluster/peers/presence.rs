@@ -309,7 +309,7 @@ impl Presence {
     /// Tells an instance or all something.
     pub(super) fn send(self: &Arc<Self>, to: Option<Instance>, message: &Message, unheard: OnUnheard) {
         // Clients may name instances that nobody knows: nothing is written or signed for these.
-        if self.address(&mut self.state(), to).is_none() {
+        if message.may_name_anyone() && self.address(&mut self.state(), to).is_none() {
             return unheard(Unheard::Gone);
         }
         let draft = Draft::new(message, self.key.as_ref());

@@ -10,7 +10,7 @@ pub(crate) mod relay;
 use bytes::Bytes;
 
 use self::recovery::Recovery;
-use self::relay::Relay;
+use self::relay::{Relay, ToOwner};
 use crate::msgpack::{self, MsgpackError, Reader};
 
 /// What an instance tells others about clients.
@@ -47,6 +47,11 @@ mod kind {
 }
 
 impl Message {
+    /// Whether its receiver may be one that a client has named, not one that has spoken.
+    pub(super) const fn may_name_anyone(&self) -> bool {
+        matches!(self, Self::Body(Body::Relay(Relay::ToOwner { what: ToOwner::Request { .. }, .. })))
+    }
+
     /// Appends the message: its kind, then what the kind needs.
     pub(super) fn write(&self, out: &mut Vec<u8>) {
         match self {
