@@ -12,11 +12,11 @@ use crate::shard::net::relayed::Failure;
 impl Shard {
     /// An instance tells something about an errand. Nobody but its owner is believed.
     pub(crate) fn told_by_owner(self: &Rc<Self>, from: Instance, number: ExchangeNumber, what: ToEntry) {
-        if self.core.borrow().owner_of_errand(number) == Some(from) {
-            self.core.borrow_mut().hear_owner(from);
-            self.serve_errand(number, |shard| match what {
+        let key = self.core.borrow_mut().hear(from, number);
+        if let Some(key) = key {
+            self.served(key, |shard| match what {
                 ToEntry::Move { taken, session } => shard.move_in(number, taken, &session),
-                what => shard.core.borrow_mut().told_by_owner(number, what),
+                what => shard.core.borrow_mut().told_by_owner(key, number, what),
             });
         }
     }

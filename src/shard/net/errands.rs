@@ -158,13 +158,15 @@ impl Net {
     /// left to be told.
     pub(in crate::shard) fn let_poll_go(&mut self, key: ConnectionKey) -> bool {
         let number = self.connections.get(key.0).and_then(Connection::errand);
-        let is_poll = |number: &ExchangeNumber| self.errands.get(*number).is_some_and(|errand| errand.aim == Aim::Poll);
-        let Some(number) = number.filter(is_poll) else { return true };
-        let has_room = self.shared.carrier.as_ref().is_none_or(|carrier| carrier.has_room());
-        if has_room {
+        let errand = number.and_then(|number| Some((number, self.errands.get(number)?)));
+        let Some((number, errand)) = errand.filter(|(_, errand)| errand.aim == Aim::Poll) else { return true };
+        // The owner does not know of a GET that has found no room.
+        let can_be_told =
+            errand.again.is_none() && self.shared.carrier.as_ref().is_none_or(|carrier| carrier.has_room());
+        if can_be_told {
             self.tell_owner(number, ToOwner::Release, None);
         }
-        has_room
+        can_be_told
     }
 
     /// A connection has ended, and its errand with it.
@@ -196,9 +198,11 @@ impl Net {
         Some(self.errands.get(number)?.connection)
     }
 
-    /// The instance that may speak about an errand.
-    pub(in crate::shard) fn owner_of_errand(&self, number: ExchangeNumber) -> Option<Instance> {
-        Some(self.errands.get(number)?.owner.instance)
+    /// An instance tells something about an errand. Gives the errand's connection, if it is the owner, who alone may speak.
+    pub(in crate::shard) fn hear(&mut self, from: Instance, number: ExchangeNumber) -> Option<ConnectionKey> {
+        let errand = self.errands.get(number).filter(|errand| errand.owner.instance == from)?;
+        self.owners.hear(from);
+        Some(errand.connection)
     }
 
     /// All errands to an instance.

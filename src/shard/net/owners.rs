@@ -25,17 +25,19 @@ pub(super) struct Owners {
     is_armed: bool,
 }
 
+impl Owners {
+    /// An owner has told something.
+    pub(super) fn hear(&mut self, owner: Instance) {
+        self.heard.insert(owner);
+    }
+}
+
 impl Net {
     /// There is an errand, so owners are looked at.
     pub(super) fn watch_owners(&mut self) {
         if !std::mem::replace(&mut self.owners.is_armed, true) {
             self.timers.arm(self.now + LOOK, TimerKey::Owners);
         }
-    }
-
-    /// An owner has told something.
-    pub(in crate::shard) fn hear_owner(&mut self, owner: Instance) {
-        self.owners.heard.insert(owner);
     }
 
     /// Nothing is passed on any more, and the timer is gone.

@@ -33,9 +33,8 @@ pub(in crate::shard) enum Failure {
 }
 
 impl Net {
-    /// The owner of an errand tells something about it.
-    pub(in crate::shard) fn told_by_owner(&mut self, number: ExchangeNumber, what: ToEntry) {
-        let Some(key) = self.connection_of_errand(number) else { return };
+    /// The owner of a connection's errand tells something about it.
+    pub(in crate::shard) fn told_by_owner(&mut self, key: ConnectionKey, number: ExchangeNumber, what: ToEntry) {
         match what {
             ToEntry::Down { bytes, then } => self.down(key, number, bytes, then),
             ToEntry::Taken(count) => self.up_taken(key, number, count),
@@ -53,12 +52,9 @@ impl Net {
     fn down(&mut self, key: ConnectionKey, number: ExchangeNumber, bytes: Bytes, what: What) {
         if what == What::Tunnel {
             self.become_tunnel(key, number);
-            self.note_down(key, number, bytes.len());
         }
         if !bytes.is_empty() {
-            if let Some(errand) = self.errands.get_mut(number) {
-                errand.has_begun = true;
-            }
+            self.note_down(key, number, bytes.len());
             self.push_own(key, bytes);
         }
         if matches!(what, What::Answered | What::Closed) {
@@ -75,7 +71,7 @@ impl Net {
     /// The time of a connection's errand is over.
     pub(in crate::shard) fn errand_due(&mut self, key: ConnectionKey, number: ExchangeNumber) {
         let Some(errand) = self.errands.get_mut(number) else { return self.mark_closed(key, CloseCause::Cut) };
-        let (owner, aim) = (errand.owner.instance, errand.aim);
+        let (owner, aim, has_begun) = (errand.owner.instance, errand.aim, errand.has_begun);
         if let Some(request) = errand.again.take() {
             self.set_deadline(key, self.now + self.patience(aim));
             return self.send_again(number, request);
@@ -84,7 +80,7 @@ impl Net {
             carrier.unanswered(owner);
         }
         self.leave_errand(number);
-        self.fail(key, aim, &Failure::Late);
+        self.fail(key, aim, has_begun, &Failure::Late);
     }
 
     /// How long an owner has: as long as it may take for its own client, and the time of the way.
@@ -101,22 +97,26 @@ impl Net {
     /// An errand has failed, of which the owner needs to hear nothing more.
     pub(in crate::shard) fn errand_failed(&mut self, number: ExchangeNumber, failure: Failure) {
         let Some(errand) = self.errands.get_mut(number) else { return };
-        let (key, aim) = (errand.connection, errand.aim);
+        let (key, aim, has_begun) = (errand.connection, errand.aim, errand.has_begun);
         if let Failure::Unheard(Unheard::Full, Some(request)) = failure {
             errand.again = Some(request);
             return self.set_deadline(key, self.now + AGAIN);
         }
         self.end_errand(number);
-        self.fail(key, aim, &failure);
+        self.fail(key, aim, has_begun, &failure);
     }
 
-    /// Answers a request whose errand has failed and is over. A tunnel is closed, because something would be missing.
-    fn fail(&mut self, key: ConnectionKey, aim: Aim, failure: &Failure) {
+    /// Answers a request whose errand has failed and is over. A tunnel is closed, because something would be missing, as is the
+    /// connection of a request whose answer has begun.
+    fn fail(&mut self, key: ConnectionKey, aim: Aim, has_begun: bool, failure: &Failure) {
         let reason = failure.reason();
         self.metrics.relay_failures[reason as usize].one();
         log::debug!("connection {}: its session's instance does not answer ({})", key.0, reason.name());
         let Some(connection) = self.connections.get_mut(key.0) else { return };
-        let Stage::Http(http) = &mut connection.stage else { return self.mark_closed(key, CloseCause::Cut) };
+        let http = match &mut connection.stage {
+            Stage::Http(http) if !has_begun => http,
+            _ => return self.mark_closed(key, CloseCause::Cut),
+        };
         http.state = HttpState::Head;
         let (delivery, cors) = (http.answer.delivery, &http.answer.cors);
         let answer = match (reason, aim) {

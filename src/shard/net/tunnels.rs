@@ -100,14 +100,15 @@ impl Net {
         self.let_tunnel_go_on(key, number);
     }
 
-    /// So many bytes for the client have come.
+    /// So many bytes for the client have come: a part of an answer, or a tunnel's.
     pub(super) fn note_down(&mut self, key: ConnectionKey, number: ExchangeNumber, count: usize) {
-        if let Some(tunnel) = self.errands.tunnel(number) {
-            tunnel.untold += count;
-            // Messages for one client mostly come one after the other.
-            if self.downs.last() != Some(&key) {
-                self.downs.push(key);
-            }
+        let Some(errand) = self.errands.get_mut(number) else { return };
+        errand.has_begun = true;
+        let Some(tunnel) = errand.tunnel.as_deref_mut() else { return };
+        tunnel.untold += count;
+        // Messages for one client mostly come one after the other.
+        if self.downs.last() != Some(&key) {
+            self.downs.push(key);
         }
     }
 

@@ -142,6 +142,23 @@ fn the_owner_may_close() {
 }
 
 #[test]
+fn an_answer_that_has_begun_is_followed_by_no_other() {
+    let mut entry = Entry::new(|_| ());
+    for is_late in [false, true] {
+        let client = entry.client();
+        let number = entry.pass_on(&client, &get());
+        entry.down(number, "HTTP/1.1 200 OK\r\n", Then::More);
+        if is_late {
+            entry.pass(Duration::from_secs(60))
+        } else {
+            entry.lose_owner()
+        }
+        assert_eq!(entry.got(&client), "HTTP/1.1 200 OK\r\n");
+        assert!(client.is_closed(), "{is_late}");
+    }
+}
+
+#[test]
 fn an_owner_that_does_not_serve_a_request_says_so() {
     let mut entry = Entry::new(|_| ());
     for (request, answer) in
