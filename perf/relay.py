@@ -107,10 +107,10 @@ class WebSocket(Http):
 def published(redis):
     """How many messages Redis was given so far."""
     with connect(redis) as stream:
-        stream.sendall(b"INFO commandstats\r\n")
-        stats = b""
-        while not stats.endswith(b"\r\n\r\n") and b"cmdstat" not in stats[-200:]:
-            stats += stream.recv(65536)
+        with stream.makefile("rwb") as file:
+            file.write(b"INFO commandstats\r\n")
+            file.flush()
+            stats = file.read(int(file.readline()[1:]))
     calls = [line for line in stats.split(b"\r\n") if line.startswith(b"cmdstat_publish:")]
     return int(calls[0].split(b"calls=")[1].split(b",")[0]) if calls else 0
 
