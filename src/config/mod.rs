@@ -142,8 +142,8 @@ pub struct Config {
     /// machine's memory.
     pub memory: Option<usize>,
     /// Time over which clients are disconnected when the server ends ([`Handle::drain`](crate::Handle::drain),
-    /// SIGTERM). Default 20 s; with zero all are disconnected at once. The end itself may take three more seconds. The
-    /// platform must not kill the process before both are over (`stopTimeout` on ECS).
+    /// SIGTERM). Default 20 s; with zero all are disconnected at once. The end itself may take three more seconds, four with
+    /// [`recovery`](Self::recovery). The platform must not kill the process before both are over (`stopTimeout` on ECS).
     pub drain: Duration,
     /// All limits.
     pub limits: Limits,

@@ -741,7 +741,7 @@ pub const SETTINGS: &[Setting] = &[
         "none",
         peer_key,
         unless("none", |t| Ok(Password::new(t))),
-        "secret of 32 characters or more that all instances share and sign their messages to each other with; then middlewares are not asked again about clients that come back to another instance (KINGLET_RECOVERY)"
+        "secret of 32 characters or more that all instances share and sign their messages to each other with; then middlewares are not asked again about clients that come back to another instance (KINGLET_RECOVERY), unless values were kept with their sockets"
     ),
     setting!(
         Redis,
